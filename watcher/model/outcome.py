@@ -1,0 +1,125 @@
+"""What a check found out."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.model.text import one_line
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Reason(enum.StrEnum):
+    """Why a check failed; the first that applies, in the order in which a check meets them."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    PROTOCOL = "protocol"
+    REDIRECT = "redirect"
+    TOO_LARGE = "too_large"
+    STATUS = "status"
+    REGEX = "regex"
+    # The monitor is at fault, not the site.
+    INTERNAL = "internal"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """The time a check spent in each phase, in seconds, summed over redirects; None where it did not happen.
+
+    The five are those of blackbox_exporter's `probe_http_duration_seconds{phase}`.
+    """
+
+    resolve: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    processing: float | None = None
+    transfer: float | None = None
+
+    def as_milliseconds(self) -> dict[str, float | None]:
+        """Give each phase in milliseconds, to a microsecond."""
+        seconds = {name: getattr(self, name) for name in self.__slots__}
+        return {name: None if value is None else round(value * 1000, 3) for name, value in seconds.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a check failed, in a word for machines and a sentence for people."""
+
+    reason: Reason
+    detail: str
+
+    def __post_init__(self) -> None:
+        # Details quote sites and exceptions; here is the one place that makes them safe to log, store and show.
+        object.__setattr__(self, "detail", one_line(self.detail))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one check.
+
+    Attributes:
+        check_id: names the check for ever; see `check_id`.
+        target: the target's name.
+        address: the target's address without its secrets.
+        location: where the replica stands that made the check.
+        scheduled_at, started_at: when it was due and when it began, UTC.
+        lateness_seconds: how long after its slot it began.
+        skipped_slots: slots missed since the target's check before.
+        duration_seconds: from the begin of the check to the verdict.
+        fault: None for a success.
+        status_code, http_version, ip, body_bytes, redirects: of the last response, None without one.
+        phases: where the time went.
+    """
+
+    check_id: uuid.UUID
+    target: str
+    address: str
+    location: str
+    scheduled_at: datetime
+    started_at: datetime
+    duration_seconds: float
+    fault: Fault | None = None
+    lateness_seconds: float = 0.0
+    skipped_slots: int = 0
+    status_code: int | None = None
+    http_version: str | None = None
+    ip: str | None = None
+    body_bytes: int | None = None
+    redirects: int | None = None
+    phases: Phases = Phases()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the site did all that is expected of it."""
+        return self.fault is None
+
+
+def check_id(target: str, location: str, scheduled_at: datetime) -> uuid.UUID:
+    """Name a check for ever, so that storing it twice is storing it once.
+
+    Args:
+        target: the target's name.
+        location: where the replica stands.
+        scheduled_at: the slot, with a time zone.
+
+    Returns:
+        a UUID of version 8 (RFC 9562, section 5.8): 48 bits of milliseconds since 1970, as in version 7, so that ids
+        sort by time; the rest is a hash of target, location and the slot's microseconds.
+    """
+    microseconds = round(scheduled_at.timestamp() * 1_000_000)
+    digest = hashlib.blake2b(
+        f"{target}\0{location}\0{microseconds}".encode("utf-8", "backslashreplace"), digest_size=10
+    )
+    bits = (microseconds // 1000) << 80 | int.from_bytes(digest.digest(), "big")
+    bits = bits & ~(0xF << 76) | 0x8 << 76  # version
+    bits = bits & ~(0x3 << 62) | 0x2 << 62  # variant
+    return uuid.UUID(int=bits)
