@@ -1,0 +1,80 @@
+"""Whether an address is one that can be checked."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+import idna
+
+_UNWANTED = re.compile(r"[\x00-\x20\x7f-\xa0\u2000-\u200f\u2028-\u202e\ud800-\udfff]")
+_HOST_CHARS = re.compile(r"[A-Za-z0-9_-]+")
+MAX_ADDRESS_CHARS = 8000
+
+
+def complaint_about(address: str) -> str | None:
+    """Say what is wrong with an address.
+
+    Args:
+        address: what stands in the config file.
+
+    Returns:
+        a sentence of what is wrong and what to do, which quotes no secret, or None for a good http(s) URL.
+    """
+    if not address:
+        return "is empty; write a URL, as in https://example.com/"
+    if len(address) > MAX_ADDRESS_CHARS:
+        return f"has {len(address)} characters; {MAX_ADDRESS_CHARS} is the limit"
+    if _UNWANTED.search(address):
+        return "has a space or an unprintable character; percent-encode it, as in %20"
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        return f"is no URL: {_without_quotes_from(error)}; write one as in https://example.com:8443/"
+    if parts.scheme not in {"http", "https"}:
+        return "is no http or https URL; write it as in https://example.com/"
+    if "\\" in parts.netloc:
+        return "has a backslash in its host; write it as in https://example.com/"
+    if not host:
+        return "has no host; write it as in https://example.com/"
+    if port == 0:
+        return "has port 0, which is no port; write one from 1 to 65535"
+    return _complaint_about_host(host, bracketed="[" in parts.netloc)
+
+
+def _complaint_about_host(host: str, *, bracketed: bool) -> str | None:
+    if bracketed:
+        return None if _is_ip(host) else "has brackets around what is no IPv6 address"
+    name = host.removesuffix(".")
+    if any(not label for label in name.split(".")):
+        return f"has an empty part in its host {host!r}; remove the dot that is too many"
+    try:
+        ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
+        for label in ascii_name.split("."):
+            if label.startswith("xn--"):
+                idna.decode(label)
+    except (idna.IDNAError, UnicodeError) as error:
+        return f"has the host {host!r}, which is no domain name: {error}"
+    labels = ascii_name.split(".")
+    if len(ascii_name) > 253 or any(len(label) > 63 for label in labels):
+        return "has a host that is too long; 63 characters between two dots and 253 in all are the limit"
+    if not all(_HOST_CHARS.fullmatch(label) for label in labels):
+        return f"has the host {host!r}, which is no domain name; letters, digits, - and _ may stand there"
+    if labels[-1].isdigit() and len(labels) == 4 and not _is_ip(ascii_name):
+        return f"has the host {host!r}, which is no IPv4 address"
+    return None
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _without_quotes_from(error: ValueError) -> str:
+    # urllib quotes the text that it could not parse, and a password may stand in it.
+    return re.sub(r"(as integer value: |: )?'.*'", "", str(error)).strip() or "it cannot be parsed"

@@ -1,0 +1,60 @@
+"""Mistakes in what a user wrote: collected, all told at once, one line each."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.model.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a file, or in the environment, a value stands.
+
+    Attributes:
+        source: the file's path as the user wrote it, or `environment`.
+        line, column: counted from 1; None where there is no line, as for a file that cannot be read.
+    """
+
+    source: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake: its place, the key it is about, and what is wrong and what to do."""
+
+    place: Place
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{one_line(str(self.place))}: {f'{one_line(self.where)}: ' if self.where else ''}{one_line(self.text)}"
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; `mistakes` has all that is wrong with it, in the order of the files."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(map(str, self.mistakes)))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean X?` for the known word that is closest, or nothing where none is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def shown(value: object) -> str:
+    """Show a value that a user wrote, short enough for an error line."""
+    return one_line(repr(value), limit_chars=80)

@@ -1,0 +1,173 @@
+"""`.env` to `Settings`."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from watcher.config.environment import Environment
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Value = TypeVar("Value")
+
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+# Each key with its default; None means unset. The page that explains them to users is docs/configuration.md.
+DEFAULTS: dict[str, str | None] = {
+    "CONFIG_FILE_PATH": None,
+    "POSTGRES_USER": "postgres",
+    "POSTGRES_PASSWORD": "postgres",
+    "POSTGRES_DB": "monitordb",
+    "POSTGRES_HOST": None,
+    "POSTGRES_PORT": "5432",
+    "POSTGRES_SSLMODE": "prefer",
+    "MAX_WORKERS": "10",
+    "MIN_INTERVAL_VAL": "2",
+    "MAX_INTERVAL_VAL": "10",
+    "WATCHER_DATA_DIR": "data",
+    "WATCHER_LOG_FILE": "monitor.log",
+    "WATCHER_LOCATION": "default",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `.env` and the environment say.
+
+    Attributes:
+        config_file, config_file_place: the path of `config.yaml`, and where that path was written.
+        postgres_host: None for the embedded database.
+        max_workers: checks in flight at once.
+        min_interval_seconds, max_interval_seconds: bounds of every interval.
+        data_dir: the folder of the embedded database and all else that is kept.
+        log_file: the success log.
+        location: where this replica stands.
+    """
+
+    config_file: Path
+    config_file_place: Place
+    postgres_user: str
+    postgres_password: str = field(repr=False)
+    postgres_db: str
+    postgres_host: str | None
+    postgres_port: int
+    postgres_sslmode: str
+    max_workers: int
+    min_interval_seconds: float
+    max_interval_seconds: float
+    data_dir: Path
+    log_file: Path
+    location: str
+
+
+def read_settings(env_file: Path, variables: Mapping[str, str] | None = None) -> tuple[Settings | None, list[Mistake]]:
+    """Read `.env` and the environment.
+
+    Args:
+        env_file: path of `.env`; it need not be there.
+        variables: the environment, the process's own by default; it wins over the file.
+
+    Returns:
+        the settings, with defaults in the place of what is wrong, and the mistakes. The settings are None where no
+        config file is named.
+    """
+    environment = Environment(env_file, os.environ if variables is None else variables, DEFAULTS)
+    reader = _Reader(environment)
+    minimum = reader.value("MIN_INTERVAL_VAL", _seconds)
+    maximum = reader.value("MAX_INTERVAL_VAL", _seconds)
+    if minimum > maximum:
+        reader.complain(
+            "MIN_INTERVAL_VAL", f"{minimum:g} is above MAX_INTERVAL_VAL={maximum:g}; lower it, or raise that one"
+        )
+    config_file = environment.get("CONFIG_FILE_PATH")
+    if config_file is None:
+        text = "is mandatory; set it to the path of the config file, as in CONFIG_FILE_PATH=config/config.yaml"
+        missing = "" if env_file.exists() else " (there is no such file; `--env-file` names another)"
+        reader.mistakes.append(Mistake(environment.place, "CONFIG_FILE_PATH", text + missing))
+        return None, reader.mistakes
+    settings = Settings(
+        config_file=Path(config_file.value),
+        config_file_place=config_file.place,
+        postgres_user=reader.value("POSTGRES_USER", str),
+        postgres_password=reader.value("POSTGRES_PASSWORD", str),
+        postgres_db=reader.value("POSTGRES_DB", str),
+        postgres_host=entry.value if (entry := environment.get("POSTGRES_HOST")) else None,
+        postgres_port=reader.value("POSTGRES_PORT", _port),
+        postgres_sslmode=reader.value("POSTGRES_SSLMODE", _ssl_mode),
+        max_workers=reader.value("MAX_WORKERS", _count),
+        min_interval_seconds=minimum,
+        max_interval_seconds=maximum,
+        data_dir=Path(reader.value("WATCHER_DATA_DIR", str)),
+        log_file=Path(reader.value("WATCHER_LOG_FILE", str)),
+        location=reader.value("WATCHER_LOCATION", str),
+    )
+    return settings, reader.mistakes
+
+
+def load_settings(env_file: Path, variables: Mapping[str, str] | None = None) -> Settings:
+    """Read `.env` and the environment, as `read_settings`.
+
+    Raises:
+        ConfigurationError: with every mistake in them.
+    """
+    settings, mistakes = read_settings(env_file, variables)
+    if mistakes or settings is None:
+        raise ConfigurationError(mistakes)
+    return settings
+
+
+class _Reader:
+    """Parses one key after the other and collects what does not parse."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self.mistakes = environment.mistakes
+
+    def value(self, key: str, parse: Callable[[str], Value]) -> Value:
+        entry = self._environment.get(key)
+        default = DEFAULTS[key] or ""
+        if entry is None:
+            return parse(default)
+        try:
+            return parse(entry.value)
+        except ValueError as error:
+            self.complain(key, f"{shown(entry.value)} {error}")
+            return parse(default)
+
+    def complain(self, key: str, text: str) -> None:
+        entry = self._environment.get(key)
+        self.mistakes.append(Mistake(entry.place if entry else self._environment.place, key, text))
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise ValueError("is not a number; write seconds, as in 10") from None
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError("is not above zero; write seconds, as in 10")
+    return seconds
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:10]) <= 1_000_000):
+        raise ValueError("is not a whole number from 1 to 1000000; write how many checks may be in flight, as in 10")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) <= 65535):
+        raise ValueError("is no port; write a whole number from 1 to 65535, as in 5432")
+    return int(text)
+
+
+def _ssl_mode(text: str) -> str:
+    if text not in SSL_MODES:
+        raise ValueError(f"is not one of {', '.join(SSL_MODES)}; write one of these")
+    return text
