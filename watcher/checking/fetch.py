@@ -1,0 +1,172 @@
+"""One HTTP exchange; with `faults`, the only importer of httpx."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import certifi
+import httpx
+import trio
+
+from watcher import __version__
+from watcher.checking.body import read_body
+from watcher.checking.faults import fault_of
+from watcher.checking.resolver import current_stopwatch
+from watcher.checking.stopwatch import PHASE_NAMES, Stopwatch
+from watcher.model.outcome import Fault, Phases, Reason
+
+if TYPE_CHECKING:
+    from watcher.model.target import Target
+
+BODY_LIMIT_BYTES = 1024 * 1024
+MAX_REDIRECTS = 10
+HEADERS = {"User-Agent": f"watcher/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+
+# httpcore reports these in the order in which they happen; see its documentation, "Extensions", "trace".
+_PHASE_STARTS = {
+    "connection.connect_tcp.started": "connect",
+    "connection.start_tls.started": "tls",
+    "http11.send_request_headers.started": "processing",
+    "http11.receive_response_body.started": "transfer",
+}
+_PHASE_ENDS = {
+    "connection.connect_tcp.complete": "connect",
+    "connection.connect_tcp.failed": "connect",
+    "connection.start_tls.complete": "tls",
+    "connection.start_tls.failed": "tls",
+    "http11.receive_response_headers.complete": "processing",
+    "http11.receive_response_headers.failed": "processing",
+    "http11.receive_response_body.complete": "transfer",
+    "http11.receive_response_body.failed": "transfer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What one HTTP exchange, redirects included, brought; only `phases` and one of `fault` and `status_code` are sure.
+
+    Attributes:
+        fault: why there is no whole response.
+        status_code, reason_phrase, http_version, charset, body: of the last response.
+        ip: of the peer that was connected to last.
+        redirects: how many were followed.
+        phases: where the time went.
+    """
+
+    phases: Phases
+    fault: Fault | None = None
+    status_code: int | None = None
+    reason_phrase: str = ""
+    http_version: str | None = None
+    charset: str | None = None
+    body: bytes = b""
+    ip: str | None = None
+    redirects: int | None = None
+
+
+def make_tls_context() -> ssl.SSLContext:
+    """Make the context that all checks share, with the system's certificate authorities.
+
+    One context for all: making one costs some 25 ms of CPU and 1 MB. Where the system has no authorities, as with
+    python.org's builds for macOS, certifi's are taken.
+    """
+    context = ssl.create_default_context()
+    paths = ssl.get_default_verify_paths()
+    if not paths.cafile and not (paths.capath and any(Path(paths.capath).iterdir())):
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+async def fetch(target: Target, tls_context: ssl.SSLContext) -> Exchange:
+    """GET the target's address over a connection of its own.
+
+    A client for each check: DNS, TCP and TLS are tested every time, and httpcore's pool, which a cancellation can
+    break for ever (encode/httpcore#1093), never has more than one connection.
+
+    Args:
+        target: its `timeout_seconds` is the deadline of the whole exchange.
+        tls_context: see `make_tls_context`.
+
+    Returns:
+        the exchange; a site that fails in any way is a `fault` in it, never an exception.
+    """
+    stopwatch = Stopwatch(trio.current_time)
+    current_stopwatch.set(stopwatch)
+    trace = _Trace(stopwatch)
+    exchange = None
+    try:
+        with trio.move_on_after(target.timeout_seconds) as deadline:
+            exchange = await _exchange(target.address, tls_context, trace)
+    except Exception as error:
+        fault = fault_of(error, limit_bytes=BODY_LIMIT_BYTES)
+        if fault is None:
+            raise
+        return Exchange(phases=stopwatch.phases(), fault=fault, ip=trace.ip)
+    finally:
+        trace.close_socket()
+    if exchange is not None:
+        return exchange
+    assert deadline.cancelled_caught
+    phase = PHASE_NAMES.get(stopwatch.running or "", "connecting")
+    fault = Fault(Reason.TIMEOUT, f"no answer within {target.timeout_seconds:g} s: cut off while {phase}")
+    return Exchange(phases=stopwatch.phases(), fault=fault, ip=trace.ip)
+
+
+async def _exchange(address: str, tls_context: ssl.SSLContext, trace: _Trace) -> Exchange:
+    async with httpx.AsyncClient(
+        verify=tls_context,
+        trust_env=False,  # a proxy in the environment must not come between a check and its site
+        follow_redirects=True,
+        max_redirects=MAX_REDIRECTS,
+        timeout=None,  # noqa: S113  # httpx's are per read; the caller's deadline is for the whole
+        headers=HEADERS,
+    ) as client:
+        request = client.build_request("GET", address, extensions={"trace": trace})
+        response = await client.send(request, stream=True)
+        try:
+            encoding = response.headers.get("Content-Encoding", "")
+            body = await read_body(response.aiter_raw(), encoding, BODY_LIMIT_BYTES)
+        finally:
+            await response.aclose()
+        return Exchange(
+            phases=trace.stopwatch.phases(),
+            status_code=response.status_code,
+            reason_phrase=response.reason_phrase,
+            http_version=response.http_version.removeprefix("HTTP/"),
+            charset=response.charset_encoding,
+            body=body,
+            ip=trace.ip,
+            redirects=len(response.history),
+        )
+
+
+class _Trace:
+    """Hears from httpcore what happens on the wire: times the phases, and keeps the socket.
+
+    The socket, because httpcore 1.0.9 forgets to close it when a cancellation cuts the TLS handshake: one descriptor
+    leaks per such check until the garbage collector comes by.
+    """
+
+    def __init__(self, stopwatch: Stopwatch) -> None:
+        self.stopwatch = stopwatch
+        self.ip: str | None = None
+        self._socket: trio.socket.SocketType | None = None
+
+    async def __call__(self, event: str, info: dict[str, Any]) -> None:
+        if (ended := _PHASE_ENDS.get(event)) is not None:
+            self.stopwatch.stop(ended)
+        if (started := _PHASE_STARTS.get(event)) is not None:
+            self.stopwatch.start(started)
+        if event == "connection.connect_tcp.complete":
+            self.close_socket()  # the one of the redirect before
+            stream = info["return_value"]
+            self._socket = stream.get_extra_info("socket")
+            self.ip = stream.get_extra_info("server_addr")[0]
+
+    def close_socket(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None

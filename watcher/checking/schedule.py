@@ -1,0 +1,92 @@
+"""When checks are due: a pure function of the target's name, its interval and the time."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+START_SPREAD_SECONDS = 2.0
+
+# Above what NTP slews away unnoticed, far below what a suspend or a stepped clock takes.
+CLOCK_TOLERANCE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A moment at which a check is due, in seconds since 1970, and the slots that were missed before it."""
+
+    due: float
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The slots of one target: slot k begins at `offset + k * interval` on the wall clock.
+
+    The offset is a stable hash of the name, so the load is spread, and a target has the same slots after a restart
+    and on every replica. The idea is Prometheus' scrape offset.
+    """
+
+    interval_seconds: float
+    offset_seconds: float
+
+    @classmethod
+    def of(cls, name: str, interval_seconds: float) -> Schedule:
+        """Make the schedule of a target with this name and interval."""
+        return cls(interval_seconds, fraction_of(name) * interval_seconds)
+
+    def first(self, now: float) -> Slot:
+        """Return the check at start: at once, but spread over two seconds, or over the interval if that is less."""
+        spread = min(START_SPREAD_SECONDS, self.interval_seconds)
+        return Slot(now + self.offset_seconds / self.interval_seconds * spread)
+
+    def next(self, last: Slot, now: float) -> Slot:
+        """Return the slot to wait for.
+
+        Args:
+            last: the slot that was checked last.
+            now: the time; slots that it is past are skipped and counted, never made up in a burst.
+        """
+        # Half an interval, since the first check stands in no slot and may be just before one.
+        expected = self._index_after(last.due + self.interval_seconds / 2)
+        upcoming = max(expected, self._index_after(now))
+        return Slot(self._due(upcoming), skipped=upcoming - expected)
+
+    def _index_after(self, time: float) -> int:
+        return math.floor((time - self.offset_seconds) / self.interval_seconds) + 1
+
+    def _due(self, index: int) -> float:
+        return self.offset_seconds + index * self.interval_seconds
+
+
+class SlotClock:
+    """The time that schedules run on: wall time that never goes back.
+
+    It counts on the monotonic clock from the wall time at its start, and catches up when the wall clock is ahead
+    (after a suspend, which the monotonic clock sleeps through, or a step forward). When the wall clock is set back,
+    slots go on unchanged: to live an hour twice would give two checks one name.
+    """
+
+    def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
+        """Start the clock; both arguments return seconds."""
+        self._wall = wall
+        self._monotonic = monotonic
+        self._anchor = wall() - monotonic()
+
+    def now(self) -> float:
+        """Return seconds since 1970."""
+        anchor = self._wall() - self._monotonic()
+        if anchor > self._anchor + CLOCK_TOLERANCE_SECONDS:
+            self._anchor = anchor
+        return self._anchor + self._monotonic()
+
+
+def fraction_of(name: str) -> float:
+    """Hash a name to a number in [0, 1), the same in every process."""
+    digest = hashlib.blake2b(name.encode("utf-8", "backslashreplace"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
