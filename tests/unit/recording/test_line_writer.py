@@ -1,0 +1,123 @@
+"""Lines to a sink that may be slow, full or stuck."""
+
+import errno
+import threading
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.doubles import Lines
+from watcher.recording.line_writer import MAX_WAITING_LINES, FileSink, LineWriter
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_lines_come_in_their_order(nursery: trio.Nursery) -> None:
+    sink = Lines()
+    writer = LineWriter(sink, report=str)
+    nursery.start_soon(writer.run)
+    for number in range(1000):
+        writer.put(f"line {number}")
+    await writer.finish()
+    assert sink.lines == [f"line {number}" for number in range(1000)]
+
+
+class Report:
+    """What the writer told, and the moment it tells the next thing."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self._next = trio.Event()
+
+    def __call__(self, text: str) -> None:
+        self.told.append(text)
+        self._next.set()
+
+    async def wait(self) -> None:
+        await self._next.wait()
+        self._next = trio.Event()
+
+
+async def test_a_full_disk_is_told_once_and_loses_nothing_within_the_bound(nursery: trio.Nursery) -> None:
+    sink, report = Lines(), Report()
+    writer = LineWriter(sink, report, retry_seconds=0.001)
+    sink.error = FULL
+    nursery.start_soon(writer.run)
+    writer.put("first")
+    await report.wait()
+    writer.put("second")
+    while sink.tries < 5:
+        await trio.lowlevel.checkpoint()
+    assert report.told == ["cannot be written: No space left on device; lines wait"]
+    sink.error = None
+    await writer.finish()
+    assert sink.lines == ["first", "second"]
+    assert report.told[1:] == ["can be written again; 0 lines were dropped"]
+
+
+async def test_past_the_bound_the_oldest_lines_go_and_are_counted(nursery: trio.Nursery) -> None:
+    sink, report = Lines(), Report()
+    writer = LineWriter(sink, report, retry_seconds=0.001)
+    sink.error = FULL
+    for number in range(MAX_WAITING_LINES + 3):
+        writer.put(f"line {number}")
+    nursery.start_soon(writer.run)
+    await report.wait()
+    sink.error = None
+    await writer.finish()
+    assert len(sink.lines) == MAX_WAITING_LINES
+    assert sink.lines[0] == "line 3"
+    assert report.told[-1] == "can be written again; 3 lines were dropped"
+
+
+async def test_a_sink_that_is_stuck_holds_up_nothing() -> None:
+    stuck = threading.Event()
+
+    class Stuck(Lines):
+        def write(self, _text: str) -> None:
+            stuck.wait()
+
+    writer = LineWriter(Stuck(), report=str)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(writer.run)
+            writer.put("a line")
+            with trio.move_on_after(0.1) as waiting:
+                await writer.finish()
+            assert waiting.cancelled_caught
+            nursery.cancel_scope.cancel()
+    finally:
+        stuck.set()
+
+
+def test_a_file_that_was_moved_away_is_opened_anew(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "monitor.log"
+    sink = FileSink(path)
+    sink.write("before\n")
+    path.rename(tmp_path / "monitor.log.1")
+    sink.write("after\n")
+    assert (tmp_path / "monitor.log.1").read_text() == "before\n"
+    assert path.read_text() == "after\n"
+    sink.close()
+
+
+def test_a_write_that_fails_halfway_leaves_no_broken_line(tmp_path: Path) -> None:
+    class HalfFull(FileSink):
+        full = False
+
+        def _write_all(self, content: bytes) -> None:
+            if self.full:
+                self._file.write(content[: len(content) // 2])
+                raise FULL
+            super()._write_all(content)
+
+    sink = HalfFull(tmp_path / "monitor.log")
+    sink.write("a whole line\n")
+    sink.full = True
+    with pytest.raises(OSError, match="No space"):
+        sink.write("a line that does not fit\n")
+    sink.full = False
+    sink.write("another\n")
+    assert (tmp_path / "monitor.log").read_text() == "a whole line\nanother\n"
+    sink.close()

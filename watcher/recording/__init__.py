@@ -1,0 +1,1 @@
+"""Where outcomes go: successes to monitor.log, failures to storage."""

@@ -1,0 +1,162 @@
+"""Lines to a file or a stream that may be slow, full or stuck, without holding anything up."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Protocol
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# The bound of the lines that wait while the disk is full or the reader of stderr stands still: some 10 MB.
+MAX_WAITING_LINES = 50_000
+RETRY_SECONDS = 1.0
+
+
+class Sink(Protocol):
+    """Where lines end up; called in a worker thread."""
+
+    def write(self, text: str) -> None:
+        """Write text and flush it.
+
+        Raises:
+            OSError: it could not be written.
+        """
+
+
+class FileSink:
+    """Appends to a file, and opens it anew when it was moved away, as logrotate does."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            OSError: it cannot be opened for writing.
+        """
+        self._path = path
+        self._file = self._open()
+
+    def write(self, text: str) -> None:
+        """Append text; a write that fails halfway leaves no broken line behind."""
+        if self._was_moved():
+            self._file.close()
+            self._file = self._open()
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            self._write_all(text.encode("utf-8", "backslashreplace"))
+        except OSError:
+            os.ftruncate(self._file.fileno(), size)
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write_all(self, content: bytes) -> None:
+        while content:
+            content = content[self._file.write(content) :]
+
+    def _open(self) -> IO[bytes]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return self._path.open("ab", buffering=0)
+
+    def _was_moved(self) -> bool:
+        try:
+            at_path = self._path.stat()
+        except FileNotFoundError:
+            return True
+        opened = os.fstat(self._file.fileno())
+        return (at_path.st_dev, at_path.st_ino) != (opened.st_dev, opened.st_ino)
+
+
+@dataclass(frozen=True)
+class StreamSink:
+    """Writes to an open text stream, such as stderr."""
+
+    stream: IO[str]
+
+    def write(self, text: str) -> None:
+        """Write text and flush it."""
+        self.stream.write(text)
+        self.stream.flush()
+
+
+class LineWriter:
+    """A bounded buffer of lines, and the task that writes them from a thread, many at once when they come fast.
+
+    `put` never blocks. When the sink fails, lines wait and are tried again; past the bound the oldest go, counted.
+    """
+
+    def __init__(self, sink: Sink, report: Callable[[str], object], *, retry_seconds: float = RETRY_SECONDS) -> None:
+        """Make a writer.
+
+        Args:
+            sink: where lines end up.
+            report: told once when the sink begins to fail, and once when it works again, what to tell the operator.
+            retry_seconds: time between two tries while the sink fails.
+        """
+        self._sink = sink
+        self._report = report
+        self._retry_seconds = retry_seconds
+        self._waiting: deque[str] = deque()
+        self._wake = trio.Event()
+        self._closed = False
+        self._finished = trio.Event()
+        self._failing = False
+        self._dropped = 0
+        # Of its own: the thread of a sink that is stuck must not be one that others wait for.
+        self._thread = trio.CapacityLimiter(1)
+
+    def put(self, line: str) -> None:
+        """Take a line, without its end; the oldest one makes place when too many wait."""
+        if len(self._waiting) >= MAX_WAITING_LINES:
+            self._waiting.popleft()
+            self._dropped += 1
+        self._waiting.append(line)
+        self._wake.set()
+
+    async def finish(self) -> None:
+        """Let `run` end when all lines are written, and wait for it."""
+        self._closed = True
+        self._wake.set()
+        await self._finished.wait()
+
+    async def run(self) -> None:
+        """Write lines until `finish` is called and none waits, or until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            while self._waiting:
+                if not await self._write_waiting():
+                    await trio.sleep(self._retry_seconds)
+            if self._closed:
+                self._finished.set()
+                return
+
+    async def _write_waiting(self) -> bool:
+        lines = list(self._waiting)
+        dropped_before = self._dropped
+        try:
+            await trio.to_thread.run_sync(
+                self._sink.write, "\n".join(lines) + "\n", abandon_on_cancel=True, limiter=self._thread
+            )
+        except OSError as error:
+            if not self._failing:
+                self._failing = True
+                self._report(f"cannot be written: {error.strerror or error}; lines wait")
+            return False
+        # Lines that were dropped meanwhile stood at the front, and have been written after all.
+        dropped_meanwhile = self._dropped - dropped_before
+        for _ in range(len(lines) - dropped_meanwhile):
+            self._waiting.popleft()
+        self._dropped -= min(dropped_meanwhile, len(lines))
+        if self._failing:
+            self._report(f"can be written again; {self._dropped} lines were dropped")
+            self._failing = False
+            self._dropped = 0
+        return True
