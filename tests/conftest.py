@@ -1,0 +1,117 @@
+"""The PostgreSQL of the tests: in a container where a Docker engine answers, else the embedded one; never none."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+import docker
+import docker.errors
+import pytest
+import trio
+from testcontainers.community.postgres import PostgresContainer
+from testcontainers.core.config import testcontainers_config
+
+from watcher import log
+from watcher.storage.db import Database, open_bridge, open_database
+from watcher.storage.embedded import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+POSTGRES_IMAGE = "postgres:17-bookworm"
+ENGINE_SECONDS = 10
+
+# Ryuk, its reaper, is an image of its own, which cannot be had everywhere; the fixture removes the container itself.
+testcontainers_config.ryuk_disabled = True
+
+
+class PostgresServer(Protocol):
+    """What is the same of a container and of the embedded server."""
+
+    def get_connection_url(self) -> str:
+        """Return the URL of the server's database."""
+
+
+def pytest_report_header() -> str:
+    """Say which PostgreSQL serves."""
+    return f"PostgreSQL of the tests: {_container_complaint() or f'container {POSTGRES_IMAGE}'}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _log_lines() -> None:
+    log.configure()
+
+
+@pytest.fixture(scope="session")
+def postgres_container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the whole session."""
+    if _container_complaint() is None:
+        with PostgresContainer(POSTGRES_IMAGE) as container:
+            yield container
+    else:
+        with _embedded(tmp_path_factory.mktemp("postgres")) as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def db_config(postgres_container: PostgresServer) -> str:
+    """The URL of the server, made fit for asyncpg, which knows no SQLAlchemy drivers."""
+    return postgres_container.get_connection_url().replace("postgresql+psycopg2://", "postgresql://")
+
+
+@pytest.fixture
+async def bridge() -> AsyncIterator[None]:
+    """The asyncio loop that a Database needs."""
+    async with open_bridge():
+        yield
+
+
+@pytest.fixture
+async def test_db(bridge: None, db_config: str) -> AsyncIterator[Database]:
+    """A connected database whose table of failures is empty."""
+    async with open_database(db_config) as database:
+        await database.execute_query("DROP TABLE IF EXISTS failures, watcher_schema")
+        await database.init_db()
+        yield database
+
+
+class _EmbeddedServer:
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def get_connection_url(self) -> str:
+        return self._url
+
+
+@contextmanager
+def _embedded(folder: Path) -> Iterator[PostgresServer]:
+    server = EmbeddedPostgres(folder)
+    url = server.url()
+    assert server.try_hold()
+    trio.run(server.start)
+    try:
+        yield _EmbeddedServer(url)
+    finally:
+        trio.run(server.stop)
+
+
+@cache
+def _container_complaint() -> str | None:
+    """Say why the embedded PostgreSQL serves, or return None where a container does."""
+    try:
+        client = docker.from_env(timeout=ENGINE_SECONDS)
+    except docker.errors.DockerException:
+        return "embedded, since no Docker engine answers"
+    try:
+        client.images.get(POSTGRES_IMAGE)
+    except docker.errors.ImageNotFound:
+        try:
+            client.images.pull(POSTGRES_IMAGE)
+        except docker.errors.APIError:
+            return f"embedded, since the Docker engine has no {POSTGRES_IMAGE} and cannot pull it"
+    finally:
+        client.close()
+    return None

@@ -1,0 +1,99 @@
+"""A TCP proxy in front of a PostgreSQL server that can stop forwarding, refuse, or cut, as a network does."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+import trio
+import trio.testing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Proxy:
+    """Forwards bytes both ways while it is open.
+
+    Attributes:
+        port: where it listens on 127.0.0.1.
+    """
+
+    def __init__(self, url: str, nursery: trio.Nursery) -> None:
+        self._server_url = url
+        self._nursery = nursery
+        self._flowing = trio.Event()
+        self._flowing.set()
+        self._streams: set[trio.SocketStream] = set()
+        self._listening: trio.CancelScope | None = None
+        self.port = 0
+        self.connections = 0
+
+    def url(self) -> str:
+        """The server's URL, by way of the proxy."""
+        parts = urlsplit(self._server_url)
+        userinfo = parts.netloc.rpartition("@")[0]
+        return urlunsplit((parts.scheme, f"{userinfo}@127.0.0.1:{self.port}", parts.path, "sslmode=disable", ""))
+
+    def freeze(self) -> None:
+        """Lose every packet from now on: nothing is forwarded, nothing refused, nothing closed."""
+        self._flowing = trio.Event()
+
+    def thaw(self) -> None:
+        """Let packets through again."""
+        self._flowing.set()
+
+    async def open(self) -> None:
+        """Listen, on the same port as before."""
+        listeners = await trio.open_tcp_listeners(self.port, host="127.0.0.1")
+        self.port = listeners[0].socket.getsockname()[1]
+        self._listening = trio.CancelScope()
+        self._nursery.start_soon(self._serve, listeners, self._listening)
+
+    async def shut(self) -> None:
+        """Refuse new connections and reset those there are."""
+        assert self._listening is not None
+        self._listening.cancel()
+        for stream in list(self._streams):
+            stream.socket.close()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+
+    async def _serve(self, listeners: list[trio.SocketListener], scope: trio.CancelScope) -> None:
+        with scope:
+            await trio.serve_listeners(self._forward, listeners)
+
+    async def _forward(self, client: trio.SocketStream) -> None:
+        self.connections += 1
+        parts = urlsplit(self._server_url)
+        folder = parse_qs(parts.query).get("host")
+        server = (
+            await trio.open_unix_socket(f"{folder[0]}/.s.PGSQL.5432")
+            if folder
+            else await trio.open_tcp_stream(parts.hostname or "", parts.port or 5432)
+        )
+        self._streams |= {client, server}
+        async with client, server, trio.open_nursery() as nursery:
+            nursery.start_soon(self._pump, client, server, nursery.cancel_scope)
+            nursery.start_soon(self._pump, server, client, nursery.cancel_scope)
+        self._streams -= {client, server}
+
+    async def _pump(self, source: trio.SocketStream, sink: trio.SocketStream, scope: trio.CancelScope) -> None:
+        try:
+            while data := await source.receive_some():
+                await self._flowing.wait()
+                await sink.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        await self._flowing.wait()  # in a black hole even the end of a connection is not heard of
+        scope.cancel()
+
+
+@asynccontextmanager
+async def open_proxy(url: str) -> AsyncIterator[Proxy]:
+    """Run a proxy in front of a server for the time of a block."""
+    async with trio.open_nursery() as nursery:
+        proxy = Proxy(url, nursery)
+        await proxy.open()
+        yield proxy
+        nursery.cancel_scope.cancel()

