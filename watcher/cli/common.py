@@ -1,0 +1,72 @@
+"""What the commands share: the option that names `.env`, and how errors end."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from watcher.config.mistakes import ConfigurationError
+from watcher.model.text import one_line
+from watcher.storage.account import AccountError
+from watcher.storage.binaries import EmbeddedError
+from watcher.storage.errors import StorageError
+from watcher.storage.folder_lock import FolderLockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_ENV_FILE = ".env"
+EXIT_ERROR = 1
+EXIT_BAD_CONFIGURATION = 2
+
+_FOR_USERS = (ConfigurationError, StorageError, EmbeddedError, AccountError, FolderLockedError, OSError)
+
+env_file_option = click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False),
+    help=f"The file of settings, {DEFAULT_ENV_FILE} by default; real environment variables win over it.",
+)
+
+
+@contextmanager
+def errors_on_one_line() -> Iterator[None]:
+    """End the process with the right status, and one line an error, for every error that a user can mend."""
+    try:
+        yield
+    except Exception as error:
+        # Nurseries and trio-asyncio's loop wrap what goes wrong in groups, one in the other.
+        errors = list(_leaves(error))
+        if not all(isinstance(leaf, _FOR_USERS) for leaf in errors):
+            raise
+        for leaf in errors:
+            for line in leaf.mistakes if isinstance(leaf, ConfigurationError) else [f"watcher: {leaf}"]:
+                click.echo(one_line(str(line), limit_chars=2000), err=True)
+        bad_configuration = all(isinstance(leaf, ConfigurationError) for leaf in errors)
+        sys.exit(EXIT_BAD_CONFIGURATION if bad_configuration else EXIT_ERROR)
+
+
+def env_path(env_file: str | None) -> Path:
+    """Return the path of `.env`: the one given to this command, or to the group before it, or the default.
+
+    Raises:
+        click.UsageError: one was given, and is not there.
+    """
+    context = click.get_current_context()
+    given = env_file or (context.parent.params.get("env_file") if context.parent else None)
+    if given is None:
+        return Path(DEFAULT_ENV_FILE)
+    if not Path(given).is_file():
+        raise click.UsageError(f"--env-file: there is no file {given}")
+    return Path(given)
+
+
+def _leaves(error: Exception) -> Iterator[Exception]:
+    if isinstance(error, ExceptionGroup):
+        for member in error.exceptions:
+            yield from _leaves(member)
+    else:
+        yield error

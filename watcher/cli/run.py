@@ -1,0 +1,23 @@
+"""`watcher run`: the daemon."""
+
+from __future__ import annotations
+
+import click
+import trio
+
+from watcher.app import run_daemon
+from watcher.cli.common import env_file_option, env_path, errors_on_one_line
+from watcher.config import load_configuration
+
+
+@click.command()
+@env_file_option
+def run(env_file: str | None) -> None:
+    """Run the daemon until SIGINT or SIGTERM.
+
+    Example: watcher run
+    """
+    path = env_path(env_file)
+    with errors_on_one_line():
+        settings, targets = load_configuration(path)
+        trio.run(run_daemon, settings, targets)
