@@ -83,8 +83,6 @@ def _local(tree: list[BaseException]) -> Fault | None:
 def _dns(error: BaseException, _limit_bytes: int) -> Fault | None:
     if isinstance(error, socket.gaierror):
         return Fault(Reason.DNS, f"the name cannot be resolved: {error.strerror or error}")
-    if isinstance(error, UnicodeError) and not isinstance(error, UnicodeDecodeError):
-        return Fault(Reason.DNS, f"the host is no domain name: {error}")
     return None
 
 
@@ -108,7 +106,8 @@ def _redirect(error: BaseException, _limit_bytes: int) -> Fault | None:
         return Fault(Reason.REDIRECT, "too many redirects")
     if isinstance(error, httpx.UnsupportedProtocol):
         return Fault(Reason.REDIRECT, "redirected to what is no http or https address")
-    if isinstance(error, httpx.InvalidURL) or (
+    # The address of a target was looked at before: only a redirect leads to a host that cannot be encoded.
+    if isinstance(error, (httpx.InvalidURL, UnicodeError)) or (
         isinstance(error, httpx.RemoteProtocolError) and "Invalid URL" in str(error)
     ):
         return Fault(Reason.REDIRECT, "redirected to an address that is not valid")

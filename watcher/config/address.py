@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import idna
 
 _UNWANTED = re.compile(r"[\x00-\x20\x7f-\xa0\u2000-\u200f\u2028-\u202e\ud800-\udfff]")
 _HOST_CHARS = re.compile(r"[A-Za-z0-9_-]+")
+_BRACKETED = re.compile(r"\[([^\[\]]*)\](:[0-9]*)?")
 MAX_ADDRESS_CHARS = 8000
 
 
@@ -30,28 +31,40 @@ def complaint_about(address: str) -> str | None:
         return "has a space or an unprintable character; percent-encode it, as in %20"
     try:
         parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        return f"is no URL: {_without_quotes_from(error)}; write one as in https://example.com:8443/"
+    except ValueError:  # not its message: that quotes the address, where a password may stand
+        return "is no URL; write one as in https://example.com:8443/"
     if parts.scheme not in {"http", "https"}:
         return "is no http or https URL; write it as in https://example.com/"
     if "\\" in parts.netloc:
         return "has a backslash in its host; write it as in https://example.com/"
-    if not host:
+    if not parts.hostname:
         return "has no host; write it as in https://example.com/"
-    if port == 0:
-        return "has port 0, which is no port; write one from 1 to 65535"
-    return _complaint_about_host(host, bracketed="[" in parts.netloc)
+    if not _has_good_port(parts):
+        return "has what is no port after the colon; write one from 1 to 65535, as in https://example.com:8443/"
+    host_and_port = parts.netloc.rpartition("@")[2]
+    if "[" in host_and_port or "]" in host_and_port:
+        match = _BRACKETED.fullmatch(host_and_port)
+        good = match is not None and match[1].isascii() and _is_ip(match[1])
+        return (
+            None if good else "has brackets around what is no IPv6 address; write it as in http://[2001:db8::1]:8080/"
+        )
+    return _complaint_about_name(parts.hostname)
 
 
-def _complaint_about_host(host: str, *, bracketed: bool) -> str | None:
-    if bracketed:
-        return None if _is_ip(host) else "has brackets around what is no IPv6 address"
+def _has_good_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
+def _complaint_about_name(host: str) -> str | None:
     name = host.removesuffix(".")
     if any(not label for label in name.split(".")):
         return f"has an empty part in its host {host!r}; remove the dot that is too many"
     try:
-        ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
+        # As httpx does it: without the mapping of UTS 46, which would take full-width letters.
+        ascii_name = name if name.isascii() else idna.encode(name).decode("ascii")
         for label in ascii_name.split("."):
             if label.startswith("xn--"):
                 idna.decode(label)
@@ -73,8 +86,3 @@ def _is_ip(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _without_quotes_from(error: ValueError) -> str:
-    # urllib quotes the text that it could not parse, and a password may stand in it.
-    return re.sub(r"(as integer value: |: )?'.*'", "", str(error)).strip() or "it cannot be parsed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ _KEYS_OF_OTHERS = (
     "LC_",
 )
 
+# A NUL, or what Python makes of a byte that is not UTF-8.
+_UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -41,8 +45,9 @@ class Environment:
     """The keys of `.env` under those of the real environment, which win.
 
     Attributes:
-        mistakes: what is wrong with the file itself: syntax, doubled and unknown keys.
+        mistakes: syntax, doubled and unknown keys, and values that nothing can take.
         place: of the file, for mistakes about a key that is missing.
+        found: whether the file is there.
     """
 
     def __init__(self, file: Path, variables: Mapping[str, str], known_keys: Collection[str]) -> None:
@@ -54,14 +59,12 @@ class Environment:
             known_keys: the keys that mean something; any other in the file is a mistake.
         """
         self.place = Place(str(file))
+        self.found = True
         self.mistakes: list[Mistake] = []
-        self._entries: dict[str, Entry] = {}
-        for entry_key, entry in self._read(file, known_keys):
-            self._entries[entry_key] = entry
+        entries = dict(self._read(file, known_keys))
         # An empty variable counts as unset, as with docker-compose's `${VAR:-default}`.
-        for key in known_keys:
-            if variables.get(key):
-                self._entries[key] = Entry(variables[key], Place("environment"))
+        real = {key: Entry(variables[key], Place("environment")) for key in known_keys if variables.get(key)}
+        self._entries = {key: entry for key, entry in {**entries, **real}.items() if self._usable(key, entry)}
 
     def get(self, key: str) -> Entry | None:
         """Return what was written for a key, or None where nothing was."""
@@ -71,6 +74,7 @@ class Environment:
         try:
             text = file.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
+            self.found = False
             return
         except (OSError, UnicodeDecodeError) as error:
             self.mistakes.append(Mistake(self.place, "", f"cannot be read: {error}"))
@@ -92,6 +96,13 @@ class Environment:
                     self.mistakes.append(Mistake(place, binding.key, text))
                 elif binding.value:
                     yield binding.key, Entry(binding.value, place)
+
+    def _usable(self, key: str, entry: Entry) -> bool:
+        usable = _UNUSABLE.search(entry.value) is None
+        if not usable:
+            text = "has a NUL, or a byte that is not UTF-8; write plain text"  # not the value: it may be the password
+            self.mistakes.append(Mistake(entry.place, key, text))
+        return usable
 
     def _place_of(self, binding: Binding) -> Place:
         original = binding.original.string

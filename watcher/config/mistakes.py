@@ -11,6 +11,9 @@ from watcher.model.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# Python refuses to write a number of more than 4300 digits.
+MAX_SHOWN_BITS = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -49,6 +52,11 @@ class ConfigurationError(Exception):
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
+def by_place(mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """Sort the mistakes of one file by line and column; those without a line come first."""
+    return sorted(mistakes, key=lambda mistake: (mistake.place.line or 0, mistake.place.column or 0))
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean X?` for the known word that is closest, or nothing where none is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
@@ -56,5 +64,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """Show a value that a user wrote, short enough for an error line."""
+    """Show a value that a user wrote, short enough for an error line.
+
+    Lists and mappings are only named: they may be nested without end, and their text longer than all memory.
+    """
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, (list, tuple, set)):
+        return "a list"
+    if isinstance(value, int) and value.bit_length() > MAX_SHOWN_BITS:
+        return "a number of very many digits"
     return one_line(repr(value), limit_chars=80)

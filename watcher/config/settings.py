@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from watcher.config.environment import Environment
-from watcher.config.mistakes import ConfigurationError, Mistake, Place, shown
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,10 +87,11 @@ def read_settings(env_file: Path, variables: Mapping[str, str] | None = None) ->
         )
     config_file = environment.get("CONFIG_FILE_PATH")
     if config_file is None:
-        text = "is mandatory; set it to the path of the config file, as in CONFIG_FILE_PATH=config/config.yaml"
-        missing = "" if env_file.exists() else " (there is no such file; `--env-file` names another)"
-        reader.mistakes.append(Mistake(environment.place, "CONFIG_FILE_PATH", text + missing))
-        return None, reader.mistakes
+        if not any(mistake.where == "CONFIG_FILE_PATH" for mistake in reader.mistakes):
+            text = "is mandatory; set it to the path of the config file, as in CONFIG_FILE_PATH=config/config.yaml"
+            missing = "" if environment.found else " (there is no such file; `--env-file` names another)"
+            reader.complain("CONFIG_FILE_PATH", text + missing)
+        return None, by_place(reader.mistakes)
     settings = Settings(
         config_file=Path(config_file.value),
         config_file_place=config_file.place,
@@ -107,7 +108,7 @@ def read_settings(env_file: Path, variables: Mapping[str, str] | None = None) ->
         log_file=Path(reader.value("WATCHER_LOG_FILE", str)),
         location=reader.value("WATCHER_LOCATION", str),
     )
-    return settings, reader.mistakes
+    return settings, by_place(reader.mistakes)
 
 
 def load_settings(env_file: Path, variables: Mapping[str, str] | None = None) -> Settings:
@@ -151,20 +152,27 @@ def _seconds(text: str) -> float:
     except ValueError:
         raise ValueError("is not a number; write seconds, as in 10") from None
     if not (math.isfinite(seconds) and seconds > 0):
-        raise ValueError("is not above zero; write seconds, as in 10")
+        raise ValueError("is no finite number above zero; write seconds, as in 10")
     return seconds
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:10]) <= 1_000_000):
+    count = _whole_number(text)
+    if not 1 <= count <= 1_000_000:
         raise ValueError("is not a whole number from 1 to 1000000; write how many checks may be in flight, as in 10")
-    return int(text)
+    return count
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) <= 65535):
+    port = _whole_number(text)
+    if not 1 <= port <= 65535:
         raise ValueError("is no port; write a whole number from 1 to 65535, as in 5432")
-    return int(text)
+    return port
+
+
+def _whole_number(text: str) -> int:
+    """Return the number, or -1 for what is none or has too many digits for any key."""
+    return int(text) if len(text) <= 10 and text.isascii() and text.isdigit() else -1
 
 
 def _ssl_mode(text: str) -> str:

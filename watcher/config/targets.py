@@ -8,7 +8,7 @@ import re2
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from watcher.config.address import complaint_about
-from watcher.config.mistakes import ConfigurationError, Mistake, Place, did_you_mean, shown
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, did_you_mean, shown
 from watcher.config.yaml_tree import Document, parse_yaml
 from watcher.model.redaction import without_secrets
 from watcher.model.target import DEFAULT_INTERVAL_SECONDS, DEFAULT_TIMEOUT_SECONDS, Target
@@ -78,34 +78,30 @@ class _Builder:
     def __init__(self, document: Document, settings: Settings) -> None:
         self._document = document
         self._settings = settings
-        self._mistakes: list[Mistake] = []
+        self._mistakes = list(document.mistakes)
 
     def targets(self) -> tuple[Target, ...]:
         entries = self._valid_entries()
         targets = [self._target(index, entry) for index, entry in entries]
         self._refuse_doubled_names([(index, target) for (index, _), target in zip(entries, targets, strict=True)])
         if self._mistakes:
-            raise ConfigurationError(sorted(self._mistakes, key=_order))
+            raise ConfigurationError(by_place(self._mistakes))
         return tuple(targets)
 
     def _valid_entries(self) -> list[tuple[int, UrlEntry]]:
         """Return the entries that have the right shape, so that one bad entry hides no mistake in the others."""
+        raw = self._document.data.get("urls") if isinstance(self._document.data, dict) else None
+        if raw == []:
+            self._complain(("urls",), "is empty; list what to watch, as in `- address: https://example.com/`")
         try:
-            urls = ConfigFile.model_validate(self._document.data).urls
+            return list(enumerate(ConfigFile.model_validate(self._document.data).urls))
         except ValidationError as error:
             details = error.errors(include_url=False, include_context=False)
-            self._mistakes.extend(self._shape_mistake(detail) for detail in details)
+            # A key that is no text is among the document's own mistakes.
+            self._mistakes.extend(self._shape_mistake(detail) for detail in details if detail["type"] != "invalid_key")
             bad = {detail["loc"][1] for detail in details if len(detail["loc"]) > 1}
-            raw = self._document.data.get("urls") if isinstance(self._document.data, dict) else None
-            good = (
-                [(index, entry) for index, entry in enumerate(raw or []) if index not in bad]
-                if isinstance(raw, list)
-                else []
-            )
+            good = [pair for pair in enumerate(raw) if pair[0] not in bad] if isinstance(raw, list) else []
             return [(index, UrlEntry.model_validate(entry)) for index, entry in good]
-        if not urls:
-            self._complain(("urls",), "is empty; list what to watch, as in `- address: https://example.com/`")
-        return list(enumerate(urls))
 
     def _shape_mistake(self, detail: ErrorDetails) -> Mistake:
         path = detail["loc"]
@@ -142,7 +138,7 @@ class _Builder:
             return min(max(DEFAULT_INTERVAL_SECONDS, low), high)
         path = ("urls", index, "interval")
         if not 0 < entry.interval < float("inf"):
-            self._complain(path, f"{entry.interval:g} is not above zero; write seconds, as in 10")
+            self._complain(path, f"{entry.interval:g} is no finite number above zero; write seconds, as in 10")
         elif entry.interval < low:
             self._complain(
                 path, f"{entry.interval:g} is below MIN_INTERVAL_VAL={low:g}; lower that in .env, or raise this"
@@ -157,7 +153,8 @@ class _Builder:
         if entry.timeout is None:
             return min(DEFAULT_TIMEOUT_SECONDS, interval_seconds)
         if not 0 < entry.timeout < float("inf"):
-            self._complain(("urls", index, "timeout"), f"{entry.timeout:g} is not above zero; write seconds, as in 5")
+            text = f"{entry.timeout:g} is no finite number above zero; write seconds, as in 5"
+            self._complain(("urls", index, "timeout"), text)
         elif entry.timeout > interval_seconds:
             text = f"{entry.timeout:g} is above the interval of {interval_seconds:g}; lower it, or raise the interval"
             self._complain(("urls", index, "timeout"), text)
@@ -195,6 +192,8 @@ class _Builder:
 
 def _shape_text(path: Sequence[str | int], detail: ErrorDetails) -> str:
     kind, value = detail["type"], detail["input"]
+    if isinstance(value, str):
+        value = without_secrets(value)  # it may be an address, as in `- https://user:password@example.com/`
     if kind == "missing":
         return "is missing; add it"
     if kind == "extra_forbidden":
@@ -215,7 +214,3 @@ def _shape_text(path: Sequence[str | int], detail: ErrorDetails) -> str:
 
 def _dotted(path: Sequence[str | int]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
-
-
-def _order(mistake: Mistake) -> tuple[int, int]:
-    return mistake.place.line or 0, mistake.place.column or 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from watcher.config.mistakes import ConfigurationError, Mistake, Place
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,10 +18,37 @@ if TYPE_CHECKING:
 # libyaml is some ten times faster, which 100,000 targets notice; the pure parser is for platforms without it.
 _BaseLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OMITTED_TAGS = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge", "tag:yaml.org,2002:value")
+_TEXT_TAG = "tag:yaml.org,2002:str"
+
+# libyaml recurses in C, without the guard that Python has: some ten thousand `[` would end the process.
+MAX_NESTING = 100
 
 
 class _Loader(_BaseLoader):  # type: ignore[misc]  # chosen at run time
     """Reads scalars as JSON would: no dates (`2026-13-45` raises in PyYAML) and no merge keys (they can explode)."""
+
+    _nesting = 0
+
+    def descend_resolver(self, current_node: Node | None, current_index: object) -> None:
+        """Count the nesting; both parsers call this before they go into a node."""
+        super().descend_resolver(current_node, current_index)
+        self._nesting += 1
+        if current_node is not None and self._nesting > MAX_NESTING:
+            problem = f"is nested more than {MAX_NESTING} deep"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=current_node.start_mark)
+
+    def ascend_resolver(self) -> None:
+        """Count the nesting; both parsers call this when they leave a node."""
+        super().ascend_resolver()
+        self._nesting -= 1
+
+    def construct_object(self, node: Node, deep: bool = False) -> Any:  # as in PyYAML
+        """Make a value; what PyYAML's constructors let through, as for `!!int x`, becomes an error with a place."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+            problem = f"this is no {node.tag.rpartition(':')[2]}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -37,10 +64,12 @@ class Document:
     Attributes:
         source: the file's path as the user wrote it.
         data: its plain value: mappings, lists, text, numbers, booleans, None.
+        mistakes: keys that are written twice, where the last one counts, and keys that are no text.
     """
 
     source: str
     data: Any
+    mistakes: Sequence[Mistake]
     _root: Node | None
 
     def place_of(self, path: Sequence[str | int], *, key: bool = False) -> Place:
@@ -69,37 +98,42 @@ def parse_yaml(source: str, content: bytes) -> Document:
         content: the bytes of the file, UTF-8.
 
     Raises:
-        ConfigurationError: it is no YAML, or a mapping has a key twice.
+        ConfigurationError: it is no YAML.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        place = Place(source, before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
-        raise ConfigurationError([Mistake(place, "", "is not UTF-8; save the file as UTF-8")]) from error
+    text = _decoded(source, content)
+    mistakes: list[Mistake] = []
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
-        if mistakes := list(_doubled_keys(source, root)):
-            raise ConfigurationError(mistakes)
-        return Document(source, None if root is None else loader.construct_document(root), root)
+        mistakes = by_place(_key_mistakes(source, root))
+        return Document(source, None if root is None else loader.construct_document(root), mistakes, root)
     except yaml.YAMLError as error:
-        raise ConfigurationError([_syntax_mistake(source, error)]) from error
-    except (ValueError, TypeError, RecursionError) as error:
-        # PyYAML's constructors let these through, for instance for `!!int x`.
-        mistake = Mistake(Place(source, 1, 1), "", f"cannot be read as YAML: {error}; see https://yaml.org/")
-        raise ConfigurationError([mistake]) from error
+        # A key that is no text can be the reason why nothing was made of the nodes.
+        raise ConfigurationError(mistakes or [_syntax_mistake(source, error)]) from error
+
+
+def _decoded(source: str, content: bytes) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        place = _place_after(source, content[: error.start].decode("utf-8-sig", "replace"))
+        raise ConfigurationError([Mistake(place, "", "is not UTF-8; save the file as UTF-8")]) from error
+    # The parsers refuse these as well, but libyaml does not say where they stand.
+    if control := yaml.reader.Reader.NON_PRINTABLE.search(text):
+        place = _place_after(source, text[: control.start()])
+        raise ConfigurationError([Mistake(place, "", f"has the control character U+{ord(control[0]):04X}; remove it")])
+    return text
 
 
 def _child(node: Node | None, step: str | int) -> tuple[Node, Node] | None:
     if isinstance(node, yaml.MappingNode):
-        return next(((key, value) for key, value in node.value if key.value == step), None)
+        return next(((key, value) for key, value in reversed(node.value) if key.value == step), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
         return node.value[step], node.value[step]
     return None
 
 
-def _doubled_keys(source: str, root: Node | None) -> Iterator[Mistake]:
+def _key_mistakes(source: str, root: Node | None) -> Iterator[Mistake]:
     waiting = [] if root is None else [root]
     seen: set[int] = set()  # aliases make the nodes a graph
     while waiting:
@@ -111,8 +145,8 @@ def _doubled_keys(source: str, root: Node | None) -> Iterator[Mistake]:
             first_lines: dict[str, int] = {}
             for key, value in node.value:
                 waiting.append(value)
-                if not isinstance(key, yaml.ScalarNode):
-                    yield Mistake(_place(source, key.start_mark), "", "a key must be plain text")
+                if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT_TAG:
+                    yield Mistake(_place(source, key.start_mark), "", "a key must be plain text; put it in quotes")
                 elif key.value in first_lines:
                     text = f"written twice, first in line {first_lines[key.value]}; remove one"
                     yield Mistake(_place(source, key.start_mark), key.value, text)
@@ -126,6 +160,10 @@ def _syntax_mistake(source: str, error: yaml.YAMLError) -> Mistake:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be parsed"
     return Mistake(_place(source, mark), "", f"is no valid YAML: {problem}; look at this line and the one before")
+
+
+def _place_after(source: str, before: str) -> Place:
+    return Place(source, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
 def _place(source: str, mark: Mark | None) -> Place:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 MASK = "***"
-
-_QUERY_VALUE = re.compile(r"=[^&;]*")
 
 
 def without_secrets(address: str) -> str:
@@ -17,13 +14,29 @@ def without_secrets(address: str) -> str:
         address: a URL, also a malformed one.
 
     Returns:
-        `https://host/path?token=***` for `https://user:pw@host/path?token=abc#x`; a query of one bare word is
-        masked whole, since a token may stand there as well.
+        `https://host/path?token=***` for `https://user:pw@host/path?token=abc#x`; a bare word in the query is masked
+        whole, since a token may stand there as well, and so is an address in which nobody can tell where userinfo ends.
     """
     try:
         parts = urlsplit(address)
     except ValueError:
         return MASK
+    if "@" in address and not _has_sure_host(parts):
+        return MASK
     host = parts.netloc.rpartition("@")[2]
-    query = _QUERY_VALUE.sub(f"={MASK}", parts.query) if "=" in parts.query else MASK if parts.query else ""
+    # Only `&` stands between two parameters: a `;` may be part of a value.
+    query = "&".join(map(_masked, parts.query.split("&")))
     return urlunsplit((parts.scheme, host, parts.path, query, ""))
+
+
+def _has_sure_host(parts: SplitResult) -> bool:
+    # Of `user:pw@host` urllib makes a scheme and a path, and of `https://user:p/w@host` a host, a port and a path.
+    try:
+        return bool(parts.netloc) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _masked(parameter: str) -> str:
+    name, equals, _value = parameter.partition("=")
+    return f"{name}={MASK}" if equals else parameter and MASK

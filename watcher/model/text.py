@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_DETAIL_CHARS = 500
+MAX_VALUE_CHARS = 8000  # a traceback is the longest
 
 # C0 and C1 controls, the line and paragraph separators, marks that turn the reading direction, and lone
 # surrogates: each could break a line, drive a terminal, disguise a name, or be refused by PostgreSQL.
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _BARE_VALUE = re.compile(r"[A-Za-z0-9!#$%&()*+,./:;<>?@\[\]^_`{|}~-]+")
 
 
@@ -38,7 +39,8 @@ def key_values(fields: Mapping[str, object]) -> str:
         fields: names as they should appear; values are shown with `str`.
 
     Returns:
-        one line, in the order of the mapping; a value is quoted unless it is made of plain characters.
+        one line, in the order of the mapping; a value is cut where it is too long, and quoted unless it is made of
+        plain characters.
     """
     return " ".join(f"{key}={_value(str(value))}" for key, value in fields.items() if value is not None)
 
@@ -49,4 +51,5 @@ def quoted(text: str) -> str:
 
 
 def _value(text: str) -> str:
-    return text if _BARE_VALUE.fullmatch(text) else quoted(one_line(text, limit_chars=4 * MAX_DETAIL_CHARS))
+    safe = one_line(text, limit_chars=MAX_VALUE_CHARS)
+    return safe if _BARE_VALUE.fullmatch(safe) else quoted(safe)

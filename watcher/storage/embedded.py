@@ -61,7 +61,7 @@ SERVER_SETTINGS = {
 
 
 class EmbeddedPostgres:
-    """A server below the data directory; whoever starts and stops it holds its lock, the daemon or a reading command."""
+    """A server below the data directory; whoever starts and stops it, daemon or reading command, holds its lock."""
 
     def __init__(self, data_dir: Path) -> None:
         """Find out who can run the server; nothing is started yet.

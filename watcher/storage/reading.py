@@ -23,6 +23,8 @@ READ_SECONDS = 30.0
 START_SECONDS = 10.0
 RETRY_SECONDS = 0.2
 
+NOTHING_STORED = "nothing has been stored in {} yet; start the daemon first"
+
 
 @asynccontextmanager
 async def open_for_reading(settings: Settings) -> AsyncIterator[Database]:
@@ -31,6 +33,8 @@ async def open_for_reading(settings: Settings) -> AsyncIterator[Database]:
         async with _connected(external_url(settings)) as database:
             yield database
         return
+    if not settings.data_dir.is_dir():
+        raise EmbeddedError(NOTHING_STORED.format(settings.data_dir))
     server = EmbeddedPostgres(settings.data_dir.resolve())
     holding = await _start_or_find(server)
     try:
@@ -50,7 +54,7 @@ async def _start_or_find(server: EmbeddedPostgres) -> bool:
         return False
     if not server.exists:
         server.release()
-        raise EmbeddedError(f"nothing has been stored in {server.folder} yet; start the daemon first")
+        raise EmbeddedError(NOTHING_STORED.format(server.folder))
     try:
         await server.start()
     except BaseException:

@@ -1,0 +1,123 @@
+"""The daemon as its user runs it: `python -m watcher` in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import trio
+import yaml
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from tests.integration.proxy import Proxy
+
+PROJECT = Path(__file__).resolve().parents[2]
+START_SECONDS = 30
+
+
+@dataclass
+class Folder:
+    """A folder with a `.env` and a config file."""
+
+    path: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def configure(self, urls: Sequence[dict[str, Any]], **settings: object) -> None:
+        """Write both files."""
+        (self.path / "config.yaml").write_text(yaml.safe_dump({"urls": list(urls)}))
+        lines = {"CONFIG_FILE_PATH": "config.yaml", "MIN_INTERVAL_VAL": "0.1", "MAX_INTERVAL_VAL": "3600", **settings}
+        (self.path / ".env").write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
+
+    async def run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a command to its end."""
+        with trio.fail_after(60):
+            return await trio.run_process(
+                [sys.executable, "-m", "watcher", *arguments],
+                cwd=self.path,
+                env=self._env(),
+                capture_stdout=True,
+                capture_stderr=True,
+                check=False,
+            )
+
+    async def failures(self) -> list[dict[str, Any]]:
+        """Read the failures as a user would."""
+        done = await self.run("failures", "--json", "--limit", "100000")
+        assert done.returncode == 0, done.stderr
+        rows: list[dict[str, Any]] = json.loads(done.stdout)
+        return rows
+
+    def successes(self) -> list[str]:
+        """Read the lines of monitor.log."""
+        path = self.path / "monitor.log"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @asynccontextmanager
+    async def daemon(self) -> AsyncIterator[Daemon]:
+        """Run the daemon, and kill it if the block leaves it running."""
+        log = self.path / "stderr.log"
+        with log.open("ab") as stderr:
+            process = await trio.lowlevel.open_process(
+                [sys.executable, "-m", "watcher"], cwd=self.path, env=self._env(), stderr=stderr, start_new_session=True
+            )
+        try:
+            yield Daemon(process, log)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                with trio.CancelScope(shield=True), trio.move_on_after(5):
+                    await process.wait()
+
+    def _env(self) -> dict[str, str]:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("POSTGRES_", "WATCHER_"))}
+        return {**inherited, "PYTHONPATH": str(PROJECT), **self.environment}
+
+
+@dataclass
+class Daemon:
+    """A running daemon."""
+
+    process: trio.Process
+    log: Path
+
+    def lines(self, word: str = "") -> list[str]:
+        """Return the lines of its stderr that have this word."""
+        return [line for line in self.log.read_text().splitlines() if word in line]
+
+    async def until(self, condition: Callable[[], object], *, seconds: float = START_SECONDS) -> None:
+        """Wait for something to come true; the daemon is another process, which sets no event."""
+        with trio.move_on_after(seconds):
+            while not condition():  # noqa: ASYNC110
+                await trio.sleep(0.02)
+            return
+        raise AssertionError("waited in vain; stderr was:\n" + "\n".join(self.lines()))
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """Send a signal, and return the exit status and how many seconds the end took."""
+        started = trio.current_time()
+        self.process.send_signal(number)
+        with trio.fail_after(15):
+            status = await self.process.wait()
+        return status, trio.current_time() - started
+
+
+def settings_for(proxy: Proxy) -> dict[str, object]:
+    """Return the settings that lead to a proxy."""
+    parts = urlsplit(proxy.url())
+    return {
+        "POSTGRES_HOST": "127.0.0.1",
+        "POSTGRES_PORT": proxy.port,
+        "POSTGRES_USER": unquote(parts.username or ""),
+        "POSTGRES_PASSWORD": unquote(parts.password or ""),
+        "POSTGRES_DB": parts.path.removeprefix("/"),
+    }

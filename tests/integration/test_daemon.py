@@ -1,0 +1,243 @@
+"""The whole daemon as a process: what its user sees, and how it stops whatever the sites and the database do."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+import trio
+
+from tests.integration.daemon import Folder, settings_for
+from tests.integration.proxy import Proxy, open_proxy
+from tests.integration.sites import answering, response, serving, silent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from watcher.storage.db import Database
+
+STOP_SECONDS = 5.0
+FIRST_RESULTS_SECONDS = 10.0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+@pytest.fixture
+async def proxy(test_db: Database, db_config: str) -> AsyncIterator[Proxy]:
+    async with open_proxy(db_config) as proxy:
+        yield proxy
+
+
+def a_dead_url(name: str = "dead", interval: float = 0.5) -> dict[str, object]:
+    return {"name": name, "address": "http://127.0.0.1:1/", "interval": interval}
+
+
+async def test_five_urls_with_the_embedded_database(folder: Folder) -> None:
+    async with (
+        serving(answering(response(b"hello"))) as fine,
+        serving(answering(response(status="500 Internal Server Error"))) as broken,
+    ):
+        folder.configure(
+            [
+                {"name": "fine", "address": f"http://127.0.0.1:{fine}/", "interval": 1},
+                {
+                    "name": "matches",
+                    "address": f"http://127.0.0.1:{fine}/?token=s3cret",
+                    "interval": 1,
+                    "regex": "^h.llo$",
+                },
+                {"name": "broken", "address": f"http://127.0.0.1:{broken}/", "interval": 1},
+                a_dead_url(interval=1),
+                {"name": "differs", "address": f"http://user:s3cret@127.0.0.1:{fine}/", "interval": 1, "regex": "bye"},
+            ]
+        )
+        started = trio.current_time()
+        async with folder.daemon() as daemon:
+            await daemon.until(
+                lambda: {_target(line) for line in daemon.lines(" failure ")} == {"broken", "dead", "differs"}
+            )
+            await daemon.until(lambda: {_target(line) for line in folder.successes()} == {"fine", "matches"})
+            rows = await folder.failures()  # while it runs
+            assert trio.current_time() - started < FIRST_RESULTS_SECONDS
+            assert {(row["target"], row["reason"]) for row in rows} == {
+                ("broken", "status"),
+                ("dead", "connect"),
+                ("differs", "regex"),
+            }
+            status, seconds = await daemon.stop()
+        assert status == 0
+        assert seconds < STOP_SECONDS
+    told = {re.search(r"check_id=(\S+)", line)[1] for line in daemon.lines(" failure ")}  # type: ignore[index]
+    assert {row["id"] for row in await folder.failures()} == told  # when it runs no more
+    assert "failures_not_stored=0" in daemon.lines("stopped")[0]
+    everything = "\n".join([*daemon.lines(), *folder.successes(), str(rows)])
+    assert "s3cret" not in everything
+    assert not _postgres_below(folder.path)
+
+
+@pytest.mark.parametrize("outage", ["none", "refused", "black hole"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_stops_in_time_whatever_the_database_does(
+    folder: Folder, proxy: Proxy, outage: str, number: signal.Signals
+) -> None:
+    folder.configure([a_dead_url()], **settings_for(proxy))
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: daemon.lines(" failure "))
+        if outage == "refused":
+            await proxy.shut()
+            await daemon.until(lambda: daemon.lines("database unavailable"))
+        elif outage == "black hole":
+            proxy.freeze()
+            await trio.sleep(1)  # until a write hangs in it
+        status, seconds = await daemon.stop(number)
+    assert status == 0, daemon.lines()
+    assert seconds < STOP_SECONDS
+    not_stored = int(re.search(r"failures_not_stored=(\d+)", daemon.lines("stopped")[0])[1])  # type: ignore[index]
+    assert len(daemon.lines("stored=no")) == not_stored
+    assert (not_stored > 0) == (outage != "none")
+
+
+async def test_checks_cut_off_by_the_stop_are_no_failures(folder: Folder, proxy: Proxy, test_db: Database) -> None:
+    asked = 0
+
+    async def counted(stream: trio.abc.Stream) -> None:
+        nonlocal asked
+        asked += 1
+        await silent(stream)
+
+    async with serving(counted) as port:
+        urls = [{"name": f"slow {n}", "address": f"http://127.0.0.1:{port}/", "interval": 60} for n in range(50)]
+        folder.configure(urls, MAX_WORKERS=50, **settings_for(proxy))
+        async with folder.daemon() as daemon:
+            await daemon.until(lambda: asked == 50)
+            status, seconds = await daemon.stop()
+    assert status == 0
+    assert seconds < STOP_SECONDS
+    assert "failures=0" in daemon.lines("stopped")[0]
+    assert await test_db.failures() == []
+
+
+async def test_a_database_that_comes_late_and_goes_away_loses_nothing(
+    folder: Folder, proxy: Proxy, test_db: Database
+) -> None:
+    await proxy.shut()
+    async with serving(answering(response())) as port:
+        fine = {"name": "fine", "address": f"http://127.0.0.1:{port}/", "interval": 0.2}
+        folder.configure([a_dead_url(interval=0.2), fine], **settings_for(proxy))
+        async with folder.daemon() as daemon:
+            await daemon.until(lambda: daemon.lines("database unavailable"))
+            await daemon.until(lambda: len(folder.successes()) > 5)
+            assert not daemon.lines(" failure "), "told before it was stored"
+            await proxy.open()
+            await daemon.until(lambda: daemon.lines("database connected"), seconds=5)
+            await daemon.until(lambda: daemon.lines(" failure "))
+            await proxy.shut()
+            await daemon.until(lambda: len(daemon.lines("database unavailable")) == 2)
+            before = len(folder.successes())
+            await daemon.until(lambda: len(folder.successes()) > before + 5)
+            await proxy.open()
+            await daemon.until(lambda: len(daemon.lines("database connected")) == 2, seconds=5)
+            status, _seconds = await daemon.stop()
+    assert status == 0
+    rows = await test_db.failures(limit=100_000)
+    assert len(rows) == len(daemon.lines(" failure "))
+    failures = int(re.search(r" failures=(\d+)", daemon.lines("stopped")[0])[1])  # type: ignore[index]
+    assert len(rows) == failures
+    assert len(daemon.lines("database ")) == 4, "one line for each change of state"
+
+
+async def test_a_second_signal_ends_it_at_once(folder: Folder, proxy: Proxy) -> None:
+    folder.configure([a_dead_url()], **settings_for(proxy))
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: daemon.lines(" failure "))
+        proxy.freeze()
+        await trio.sleep(1)
+        daemon.process.send_signal(signal.SIGTERM)
+        await trio.sleep(0.3)  # the first one is being obeyed, and hangs in the black hole
+        status, seconds = await daemon.stop()
+    assert status == 128 + signal.SIGTERM
+    assert seconds < 0.5
+
+
+async def test_after_kill_9_the_next_daemon_takes_the_database_up_again(folder: Folder) -> None:
+    folder.configure([a_dead_url()])
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: daemon.lines(" failure "))
+        daemon.process.kill()
+        await daemon.process.wait()
+    assert _postgres_below(folder.path)
+    before = len(daemon.lines(" failure "))
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: daemon.lines("taken up again"))
+        await daemon.until(lambda: len(daemon.lines(" failure ")) > before)
+        status, _seconds = await daemon.stop()
+    assert status == 0
+    assert len(await folder.failures()) >= len(daemon.lines(" failure "))
+    assert not _postgres_below(folder.path)
+
+
+async def test_a_second_daemon_on_the_same_folder_gets_one_line(folder: Folder) -> None:
+    folder.configure([a_dead_url()])
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: daemon.lines(" failure "))
+        second = await folder.run()
+        assert second.returncode == 1
+        assert second.stderr.decode() == (
+            f"watcher: process {daemon.process.pid} works in data already; stop it, or set another WATCHER_DATA_DIR\n"
+        )
+        assert daemon.process.poll() is None
+        await daemon.stop()
+
+
+async def test_the_first_check_does_not_wait_for_the_database(folder: Folder) -> None:
+    async with serving(answering(response())) as port:
+        folder.configure([{"name": "fine", "address": f"http://127.0.0.1:{port}/", "interval": 60}])
+        async with folder.daemon() as daemon:
+            await daemon.until(lambda: folder.successes() and daemon.lines("database connected"))
+            await daemon.stop()
+    [first] = folder.successes()
+    connected = daemon.lines("database connected")[0].split()[0]
+    # The first check comes within two seconds, by the hash of its name; initdb and start take about one.
+    assert first.split()[0] < connected or float(connected[17:23]) - float(daemon.lines("started")[0][17:23]) < 2
+
+
+async def test_the_heartbeat_beats(folder: Folder, proxy: Proxy) -> None:
+    folder.configure([a_dead_url()], **settings_for(proxy))
+    async with folder.daemon() as daemon:
+        file = folder.path / "data" / "heartbeat"
+        await daemon.until(file.exists)
+        first = file.stat().st_mtime_ns
+        await daemon.until(lambda: file.stat().st_mtime_ns > first, seconds=3)
+        await daemon.stop()
+
+
+async def test_reading_where_nothing_was_stored_is_one_line(folder: Folder) -> None:
+    folder.configure([a_dead_url()])
+    done = await folder.run("failures")
+    assert done.returncode == 1
+    assert done.stderr.decode().count("\n") == 1
+    assert "nothing has been stored" in done.stderr.decode()
+
+
+def _target(line: str) -> str:
+    match = re.search(r'target="([^"]*)"', line)
+    assert match is not None
+    return match[1]
+
+
+def _postgres_below(folder: Path) -> list[int]:
+    return [
+        process.pid
+        for process in psutil.process_iter(["name", "cwd", "status"])
+        if (process.info["name"] or "").startswith("postgres")
+        and (process.info["cwd"] or "").startswith(str(folder) + os.sep)
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
