@@ -7,7 +7,7 @@ import resource
 import signal
 import sys
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -31,6 +31,7 @@ from watcher.storage.writer import FailureWriter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from pathlib import Path
 
     from watcher.config.settings import Settings
     from watcher.model.target import Target
@@ -41,11 +42,16 @@ log = structlog.get_logger()
 # The bound of outcomes on their way to the recorder, which waits for nothing: a burst, not a backlog.
 MAX_OUTCOMES_IN_CHANNEL = 1000
 MATCHING_THREADS = 2
+MAX_DESCRIPTORS = 1_048_576
 
 # Rungs of the shutdown. With those of Database.close (0.5 s) and EmbeddedPostgres.stop (1.7 s) they stay below the
 # 5 s that the daemon has.
 DRAIN_SECONDS = 1.5
 FLUSH_SECONDS = 0.4
+
+
+class UnusablePathError(Exception):
+    """A path of the settings cannot be written; the message names the key."""
 
 
 async def run_daemon(settings: Settings, targets: Sequence[Target]) -> None:
@@ -59,15 +65,16 @@ async def run_daemon(settings: Settings, targets: Sequence[Target]) -> None:
         FolderLockedError: another daemon works in the data folder.
         AccountError, EmbeddedError: the embedded database can never run here.
         SchemaTooNewError: a newer version of watcher has upgraded the database.
-        OSError: the data folder or the success log cannot be written.
+        UnusablePathError: the data folder or the success log cannot be written.
     """
     stopping = trio.CancelScope()
     with _claimed(settings):
         server = None if settings.postgres_host else EmbeddedPostgres(settings.data_dir.resolve())
         url = external_url(settings) if server is None else server.url()
-        success_file = FileSink(settings.log_file)
+        with _blaming("WATCHER_LOG_FILE", settings.log_file):
+            success_file = FileSink(settings.log_file)
         _raise_descriptor_limit()
-        async with trio.open_nursery() as signals, _writing(StreamSink(sys.stderr), str) as stderr:
+        async with trio.open_nursery() as signals, _writing(StreamSink(sys.stderr.fileno()), str) as stderr:
             await signals.start(_watch_signals, stopping, server)
             with lines_through(stderr.put):
                 where = "embedded" if server else f"{settings.postgres_host}:{settings.postgres_port}"
@@ -135,13 +142,24 @@ async def _check_all(
 @contextmanager
 def _claimed(settings: Settings) -> Iterator[None]:
     """Hold the data folder: two daemons must not work in one."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     lock = FolderLock(settings.data_dir / "daemon.lock")
-    lock.acquire()
+    with _blaming("WATCHER_DATA_DIR", settings.data_dir):
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     try:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _blaming(key: str, path: Path) -> Iterator[None]:
+    """Name the setting behind a path that cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        text = f"{key}: {path} cannot be written: {error.strerror}; name another path, or correct its permissions"
+        raise UnusablePathError(text) from error
 
 
 @asynccontextmanager
@@ -196,6 +214,7 @@ async def _watch_signals(
 
 
 def _raise_descriptor_limit() -> None:
-    """Take all descriptors that the system allows: with the usual 1024, a check too many would fail for want of one."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    """Take the descriptors that the system allows: with the usual 1024, a thousand checks would lack them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS allows fewer than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MAX_DESCRIPTORS)), hard))

@@ -44,7 +44,7 @@ class Folder:
             return await trio.run_process(
                 [sys.executable, "-m", "watcher", *arguments],
                 cwd=self.path,
-                env=self._env(),
+                env=self.env(),
                 capture_stdout=True,
                 capture_stderr=True,
                 check=False,
@@ -68,7 +68,7 @@ class Folder:
         log = self.path / "stderr.log"
         with log.open("ab") as stderr:
             process = await trio.lowlevel.open_process(
-                [sys.executable, "-m", "watcher"], cwd=self.path, env=self._env(), stderr=stderr, start_new_session=True
+                [sys.executable, "-m", "watcher"], cwd=self.path, env=self.env(), stderr=stderr, start_new_session=True
             )
         try:
             yield Daemon(process, log)
@@ -78,7 +78,8 @@ class Folder:
                 with trio.CancelScope(shield=True), trio.move_on_after(5):
                     await process.wait()
 
-    def _env(self) -> dict[str, str]:
+    def env(self) -> dict[str, str]:
+        """Return the environment of a command: this one, without settings that are not the folder's."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("POSTGRES_", "WATCHER_"))}
         return {**inherited, "PYTHONPATH": str(PROJECT), **self.environment}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import psutil
@@ -217,6 +218,36 @@ async def test_the_heartbeat_beats(folder: Folder, proxy: Proxy) -> None:
         first = file.stat().st_mtime_ns
         await daemon.until(lambda: file.stat().st_mtime_ns > first, seconds=3)
         await daemon.stop()
+
+
+@pytest.mark.parametrize("key", ["WATCHER_DATA_DIR", "WATCHER_LOG_FILE"])
+async def test_a_path_that_cannot_be_written_is_one_line(folder: Folder, key: str) -> None:
+    (folder.path / "a file").touch()
+    folder.configure([a_dead_url()], **{key: "'a file/below'"})
+    done = await folder.run()
+    assert done.returncode == 2
+    [line] = done.stderr.decode().splitlines()
+    assert line.startswith(f"watcher: {key}: a file/below cannot be written: ")
+    assert line.endswith("; name another path, or correct its permissions")
+
+
+async def test_a_reader_of_stderr_that_leaves_does_not_end_it(folder: Folder, proxy: Proxy) -> None:
+    async with serving(answering(response())) as port:
+        fine = {"name": "fine", "address": f"http://127.0.0.1:{port}/", "interval": 0.2}
+        folder.configure([a_dead_url(interval=0.2), fine], **settings_for(proxy))
+        process = await trio.lowlevel.open_process(
+            ["sh", "-c", f"{sys.executable} -m watcher 2>&1 >/dev/null | head -n 1; wait"],
+            cwd=folder.path,
+            env=folder.env(),
+            start_new_session=True,
+        )
+        try:
+            with trio.fail_after(20):
+                while len(folder.successes()) < 20:  # noqa: ASYNC110  # another process sets no event
+                    await trio.sleep(0.02)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
 
 
 async def test_reading_where_nothing_was_stored_is_one_line(folder: Folder) -> None:

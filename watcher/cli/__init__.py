@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from watcher import __version__, log
-from watcher.cli.common import env_file_option
+from watcher.cli.common import MAX_ERROR_CHARS, env_file_option
 from watcher.cli.failures import failures
 from watcher.cli.run import run
 from watcher.cli.validate import validate
+from watcher.model.text import one_line
 
 
 class _ShortErrors(click.Group):
@@ -21,7 +22,7 @@ class _ShortErrors(click.Group):
         try:
             return super().main(*arguments, **{**options, "standalone_mode": False})
         except click.ClickException as error:
-            click.echo(f"watcher: {error.format_message()}", err=True)
+            click.echo(one_line(f"watcher: {error.format_message()}", limit_chars=MAX_ERROR_CHARS), err=True)
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(130)

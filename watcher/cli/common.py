@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watcher.config.mistakes import ConfigurationError
+from watcher.app import UnusablePathError
+from watcher.config.mistakes import ConfigurationError, shown
 from watcher.model.text import one_line
 from watcher.storage.account import AccountError
 from watcher.storage.binaries import EmbeddedError
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULT_ENV_FILE = ".env"
+MAX_ERROR_CHARS = 2000
 EXIT_ERROR = 1
 EXIT_BAD_CONFIGURATION = 2
 
-_FOR_USERS = (ConfigurationError, StorageError, EmbeddedError, AccountError, FolderLockedError, OSError)
+_BAD_CONFIGURATION = (ConfigurationError, UnusablePathError)
+_FOR_USERS = (*_BAD_CONFIGURATION, StorageError, EmbeddedError, AccountError, FolderLockedError, OSError)
 
 env_file_option = click.option(
     "--env-file",
@@ -44,8 +47,8 @@ def errors_on_one_line() -> Iterator[None]:
             raise
         for leaf in errors:
             for line in leaf.mistakes if isinstance(leaf, ConfigurationError) else [f"watcher: {leaf}"]:
-                click.echo(one_line(str(line), limit_chars=2000), err=True)
-        bad_configuration = all(isinstance(leaf, ConfigurationError) for leaf in errors)
+                click.echo(one_line(str(line), limit_chars=MAX_ERROR_CHARS), err=True)
+        bad_configuration = all(isinstance(leaf, _BAD_CONFIGURATION) for leaf in errors)
         sys.exit(EXIT_BAD_CONFIGURATION if bad_configuration else EXIT_ERROR)
 
 
@@ -56,11 +59,15 @@ def env_path(env_file: str | None) -> Path:
         click.UsageError: one was given, and is not there.
     """
     context = click.get_current_context()
-    given = env_file or (context.parent.params.get("env_file") if context.parent else None)
+    given = context.parent.params.get("env_file") if env_file is None and context.parent else env_file
     if given is None:
         return Path(DEFAULT_ENV_FILE)
-    if not Path(given).is_file():
-        raise click.UsageError(f"--env-file: there is no file {given}")
+    try:
+        found = Path(given).is_file()
+    except OSError:  # a name that is too long, a folder that may not be entered
+        found = False
+    if not found:
+        raise click.UsageError(f"--env-file: there is no file {shown(given)}")
     return Path(given)
 
 

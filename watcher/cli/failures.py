@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # Off a terminal a row is a line, whatever its length: it goes on to grep.
 WIDTH_OFF_A_TERMINAL = 4000
 
+# All that there is, and a moment that a date can still name.
+LONGEST_DURATION = timedelta(days=36_500)
+
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -37,7 +40,7 @@ class _Duration(click.ParamType[timedelta]):
         match = re.fullmatch(r"(\d{1,7}(?:\.\d{1,6})?)(ms|s|m|h|d)", str(value))
         if match is None:
             self.fail(f"{value!r} is no duration; write one as in 30m, 24h or 7d", param, ctx)
-        return timedelta(**{_UNITS[match[2]]: float(match[1])})
+        return min(timedelta(**{_UNITS[match[2]]: float(match[1])}), LONGEST_DURATION)
 
 
 @click.command()

@@ -65,12 +65,13 @@ def _complaint_about_name(host: str) -> str | None:
     try:
         # As httpx does it: without the mapping of UTS 46, which would take full-width letters.
         ascii_name = name if name.isascii() else idna.encode(name).decode("ascii")
-        for label in ascii_name.split("."):
-            if label.startswith("xn--"):
-                idna.decode(label)
+        labels = ascii_name.split(".")
+        # httpx decodes a name that begins like this, and all of it.
+        for part in [ascii_name, *labels]:
+            if part.startswith("xn--"):
+                idna.decode(part)
     except (idna.IDNAError, UnicodeError) as error:
         return f"has the host {host!r}, which is no domain name: {error}"
-    labels = ascii_name.split(".")
     if len(ascii_name) > 253 or any(len(label) > 63 for label in labels):
         return "has a host that is too long; 63 characters between two dots and 253 in all are the limit"
     if not all(_HOST_CHARS.fullmatch(label) for label in labels):

@@ -46,7 +46,7 @@ class _Loader(_BaseLoader):  # type: ignore[misc]  # chosen at run time
         """Make a value; what PyYAML's constructors let through, as for `!!int x`, becomes an error with a place."""
         try:
             return super().construct_object(node, deep)
-        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
             problem = f"this is no {node.tag.rpartition(':')[2]}"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 

@@ -6,12 +6,11 @@ import enum
 import hashlib
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
 
 from watcher.model.text import one_line
 
-if TYPE_CHECKING:
-    from datetime import datetime
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Reason(enum.StrEnum):
@@ -115,7 +114,7 @@ def check_id(target: str, location: str, scheduled_at: datetime) -> uuid.UUID:
         a UUID of version 8 (RFC 9562, section 5.8): 48 bits of milliseconds since 1970, as in version 7, so that ids
         sort by time; the rest is a hash of target, location and the slot's microseconds.
     """
-    microseconds = round(scheduled_at.timestamp() * 1_000_000)
+    microseconds = (scheduled_at - EPOCH) // timedelta(microseconds=1)  # exact, as no float is
     digest = hashlib.blake2b(
         f"{target}\0{location}\0{microseconds}".encode("utf-8", "backslashreplace"), digest_size=10
     )

@@ -76,14 +76,15 @@ class FileSink:
 
 @dataclass(frozen=True)
 class StreamSink:
-    """Writes to an open text stream, such as stderr."""
+    """Writes to an open descriptor, such as that of stderr, past all buffers: what failed is not written twice."""
 
-    stream: IO[str]
+    descriptor: int
 
     def write(self, text: str) -> None:
-        """Write text and flush it."""
-        self.stream.write(text)
-        self.stream.flush()
+        """Write text."""
+        content = text.encode("utf-8", "backslashreplace")
+        while content:
+            content = content[os.write(self.descriptor, content) :]
 
 
 class LineWriter:
