@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
@@ -101,9 +103,11 @@ def _embedded(folder: Path) -> Iterator[PostgresServer]:
 @cache
 def _container_complaint() -> str | None:
     """Say why the embedded PostgreSQL serves, or return None where a container does."""
-    try:
-        client = docker.from_env(timeout=ENGINE_SECONDS)
-    except docker.errors.DockerException:
+    client = _docker_client()
+    if client is None:
+        # docker-py leaves the socket open on which nobody answered.
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            gc.collect()
         return "embedded, since no Docker engine answers"
     try:
         client.images.get(POSTGRES_IMAGE)
@@ -115,3 +119,10 @@ def _container_complaint() -> str | None:
     finally:
         client.close()
     return None
+
+
+def _docker_client() -> docker.DockerClient | None:
+    try:
+        return docker.from_env(timeout=ENGINE_SECONDS)
+    except docker.errors.DockerException:
+        return None
