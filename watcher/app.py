@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -43,6 +44,7 @@ log = structlog.get_logger()
 MAX_OUTCOMES_IN_CHANNEL = 1000
 MATCHING_THREADS = 2
 MAX_DESCRIPTORS = 1_048_576
+SETTLE_SECONDS = 5.0
 
 # Rungs of the shutdown. With those of Database.close (0.5 s) and EmbeddedPostgres.stop (1.7 s) they stay below the
 # 5 s that the daemon has.
@@ -178,11 +180,12 @@ async def _writing(sink: FileSink | StreamSink, report: Callable[[str], object])
 
 @asynccontextmanager
 async def _services(settings: Settings, server: EmbeddedPostgres | None) -> AsyncIterator[trio.Event]:
-    """Run the heartbeat and the embedded server, where there is one; the event is set when it can be used."""
+    """Run what goes along: the heartbeat, and the embedded server where there is one; the event is set when it is up."""
     ready = trio.Event()
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(beat, settings.data_dir / "heartbeat")
+            nursery.start_soon(_settle_memory)
             if server is None:
                 ready.set()
             else:
@@ -210,7 +213,19 @@ async def _watch_signals(
                     server.stop_soon()
                 os._exit(128 + number)
             log.info("stopping", signal=signal.Signals(number).name)
+            gc.disable()  # a collection amid 100,000 tasks that end would take longer than all else
             stopping.cancel()
+
+
+async def _settle_memory() -> None:
+    """Let the garbage collector work, when all that stays for good has been made and set apart from its work.
+
+    Going through 100,000 targets and their loops takes it seconds, in which no check is made; at the start, when
+    memory grows, it does so again and again. `watcher run` has switched it off.
+    """
+    await trio.sleep(SETTLE_SECONDS)
+    gc.freeze()
+    gc.enable()
 
 
 def _raise_descriptor_limit() -> None:

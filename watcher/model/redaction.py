@@ -30,9 +30,11 @@ def without_secrets(address: str) -> str:
 
 
 def _has_sure_host(parts: SplitResult) -> bool:
-    # Of `user:pw@host` urllib makes a scheme and a path, and of `https://user:p/w@host` a host, a port and a path.
+    # Of `user:pw@host` urllib makes a scheme and a path, of `https://user:p/w@host` a host, a port and a path, and
+    # of `https://user:p@b/c@host` a host `b`.
+    twice = "@" in parts.netloc and "@" in parts.path + parts.query + parts.fragment
     try:
-        return bool(parts.netloc) and parts.port != 0
+        return bool(parts.hostname) and parts.port != 0 and not twice
     except ValueError:
         return False
 
