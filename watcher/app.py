@@ -180,7 +180,7 @@ async def _writing(sink: FileSink | StreamSink, report: Callable[[str], object])
 
 @asynccontextmanager
 async def _services(settings: Settings, server: EmbeddedPostgres | None) -> AsyncIterator[trio.Event]:
-    """Run what goes along: the heartbeat, and the embedded server where there is one; the event is set when it is up."""
+    """Run what goes along: the heartbeat, and any embedded server; the event is set when that can be used."""
     ready = trio.Event()
     try:
         async with trio.open_nursery() as nursery:
