@@ -21,7 +21,16 @@ import trio
 import trustme
 
 from tests.doubles import a_target
-from tests.integration.sites import answering, dripping, endless, resetting, response, serving, silent
+from tests.integration.sites import (
+    answering,
+    dripping,
+    endless,
+    read_request,
+    resetting,
+    response,
+    serving,
+    silent,
+)
 from watcher.checking.fetch import BODY_LIMIT_BYTES, Exchange, fetch, make_tls_context
 from watcher.checking.monitor import Checker, check
 from watcher.checking.resolver import TimedResolver
@@ -129,6 +138,46 @@ async def test_a_gzip_bomb_costs_little_memory_and_does_not_stall_the_loop() -> 
     exchange = await fetch_from(answering(response(bomb, headers="Content-Encoding: gzip\r\n")), timeout_seconds=5)
     assert exchange.fault == Fault(Reason.TOO_LARGE, f"the body has more than {BODY_LIMIT_BYTES} bytes")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 50 * 1024
+
+
+async def test_a_redirect_is_followed_and_its_body_is_not_read() -> None:
+    bomb = gzip.compress(bytes(300 * MEGABYTE), compresslevel=1)
+    seen: list[bytes] = []
+
+    async def redirect_once(stream: trio.abc.Stream) -> None:
+        seen.append(await read_request(stream))
+        headers = "Location: /final\r\nSet-Cookie: a=b\r\nContent-Encoding: gzip\r\n"
+        first = response(bomb, status="302 Found", headers=headers)
+        await stream.send_all(first if len(seen) == 1 else response(b"here"))
+
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    exchange = await fetch_from(redirect_once, path="/start", timeout_seconds=5)
+    assert (exchange.fault, exchange.body, exchange.redirects) == (None, b"here", 1)
+    assert [request.split()[1] for request in seen] == [b"/start", b"/final"]
+    assert b"Cookie: a=b" in seen[1]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 50 * 1024
+
+
+async def test_credentials_stay_with_their_origin() -> None:
+    seen: list[bytes] = []
+
+    async def other(stream: trio.abc.Stream) -> None:
+        seen.append(await read_request(stream))
+        await stream.send_all(response())
+
+    async with serving(other) as other_port:
+        location = f"Location: http://127.0.0.1:{other_port}/\r\n"
+
+        async def first(stream: trio.abc.Stream) -> None:
+            seen.append(await read_request(stream))
+            await stream.send_all(response(status="302 Found", headers=location))
+
+        async with serving(first) as port:
+            target = a_target(address=f"http://user:s3cret@127.0.0.1:{port}/", timeout_seconds=5)
+            exchange = await fetch(target, make_tls_context())
+    assert exchange.fault is None
+    assert b"\r\nAuthorization: Basic " in seen[0]
+    assert b"uthorization" not in seen[1]
 
 
 async def test_refused_and_unresolvable() -> None:

@@ -116,13 +116,11 @@ async def _exchange(address: str, tls_context: ssl.SSLContext, trace: _Trace) ->
     async with httpx.AsyncClient(
         verify=tls_context,
         trust_env=False,  # a proxy in the environment must not come between a check and its site
-        follow_redirects=True,
-        max_redirects=MAX_REDIRECTS,
         timeout=None,  # noqa: S113  # httpx's are per read; the caller's deadline is for the whole
         headers=HEADERS,
     ) as client:
         request = client.build_request("GET", address, extensions={"trace": trace})
-        response = await client.send(request, stream=True)
+        response, redirects = await _send(client, request)
         try:
             body = await _read_body(response)
         finally:
@@ -135,8 +133,22 @@ async def _exchange(address: str, tls_context: ssl.SSLContext, trace: _Trace) ->
             charset=response.charset_encoding,
             body=body,
             ip=trace.ip,
-            redirects=len(response.history),
+            redirects=redirects,
         )
+
+
+async def _send(client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, int]:
+    """Send a request and follow redirects; return the last response, its body unread, and how many were followed.
+
+    httpx would follow them itself, but reads, and decompresses, the body of each without a bound.
+    """
+    for redirects in range(MAX_REDIRECTS + 1):
+        response = await client.send(request, stream=True, follow_redirects=False)
+        if response.next_request is None:
+            return response, redirects
+        await response.aclose()
+        request = response.next_request
+    raise httpx.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects", request=request)
 
 
 async def _read_body(response: httpx.Response) -> bytes:
