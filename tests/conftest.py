@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import docker
 import docker.errors
+import hypothesis
 import pytest
 import trio
 from testcontainers.community.postgres import PostgresContainer
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 POSTGRES_IMAGE = "postgres:17-bookworm"
 ENGINE_SECONDS = 10
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("watcher", deadline=None)
+hypothesis.settings.load_profile("watcher")
 
 # Ryuk, its reaper, is an image of its own, which cannot be had everywhere; the fixture removes the container itself.
 testcontainers_config.ryuk_disabled = True

@@ -1,0 +1,225 @@
+"""The commands as a user types them: what they print, on which stream, and with which status they end."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import chdir, closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from watcher import __version__
+from watcher.cli import main
+from watcher.config.settings import DEFAULTS
+
+ROOT = Path(__file__).resolve().parents[3]
+HANG_SECONDS = 30
+COMMANDS = sorted(main.commands)
+
+GOOD = "urls:\n  - address: https://example.com/\n  - address: https://example.org/\n"
+BAD = "urls:\n  - address: nohost\n  - address: https://example.com/\n    intervall: 5\n"
+BAD_LINES = [
+    "config.yaml:2:14: urls[0].address: 'nohost' is no http or https URL; write it as in https://example.com/",
+    "config.yaml:4:5: urls[1].intervall: unknown key; did you mean interval?",
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A working folder with a good configuration."""
+    (tmp_path / ".env").write_text("CONFIG_FILE_PATH=config.yaml\n", encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(GOOD, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def bad_folder(folder: Path) -> Path:
+    """A working folder with a bad configuration."""
+    (folder / "config.yaml").write_text(BAD, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Where connections are refused: the port is bound, so that nobody else gets it, but nobody listens."""
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
+
+
+def watcher(folder: Path, *arguments: str, **variables: str) -> Result:
+    """Run a command in this process, with none of the settings that its environment may have."""
+    environment = {**dict.fromkeys(DEFAULTS), **variables}
+    with chdir(folder):
+        return CliRunner().invoke(main, arguments, env=environment, catch_exceptions=False)
+
+
+def process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, as a user does."""
+    environment = {key: value for key, value in os.environ.items() if key not in DEFAULTS} | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "watcher", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
+
+
+def error_lines(result: Result, status: int) -> list[str]:
+    """Return what an error printed, which is on stderr only."""
+    assert (result.exit_code, result.stdout) == (status, "")
+    return result.stderr.splitlines()
+
+
+def usage_error(result: Result) -> str:
+    """Return the one line of a usage error."""
+    [line] = error_lines(result, 2)
+    assert line.startswith("watcher: ")
+    return line.removeprefix("watcher: ")
+
+
+def test_a_good_configuration_is_said_to_be_good(folder: Path) -> None:
+    result = process(folder, "validate")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "config.yaml: 2 targets, no mistakes\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["validate"], ["run"], []])
+def test_a_bad_configuration_ends_every_command_and_starts_nothing(bad_folder: Path, arguments: list[str]) -> None:
+    before = sorted(bad_folder.rglob("*"))
+    result = process(bad_folder, *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == BAD_LINES
+    assert sorted(bad_folder.rglob("*")) == before
+
+
+def test_validate_starts_nothing_for_a_good_configuration_either(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    assert watcher(folder, "validate").exit_code == 0
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_validate_takes_another_file_under_the_same_settings(bad_folder: Path) -> None:
+    (bad_folder / "other.yaml").write_text(GOOD, encoding="utf-8")
+    result = watcher(bad_folder, "validate", "other.yaml")
+    assert (result.exit_code, result.stdout) == (0, "other.yaml: 2 targets, no mistakes\n")
+    [line] = error_lines(watcher(bad_folder, "validate", "nope.yaml"), 2)
+    assert "'nope.yaml' cannot be read: No such file or directory" in line
+
+
+def test_a_bad_line_of_the_settings_is_a_bad_configuration(folder: Path) -> None:
+    (folder / ".env").write_text("CONFIG_FILE_PATH=config.yaml\nPOSTGRES_PORT=http\n", encoding="utf-8")
+    for command in COMMANDS:
+        [line] = error_lines(watcher(folder, command), 2)
+        assert line == ".env:2:1: POSTGRES_PORT: 'http' is no port; write a whole number from 1 to 65535, as in 5432"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_without_settings_every_command_says_what_is_missing(tmp_path: Path, command: str) -> None:
+    [line] = error_lines(watcher(tmp_path, command), 2)
+    assert line.startswith(".env: CONFIG_FILE_PATH: is mandatory; ")
+    assert "--env-file" in line
+
+
+@pytest.mark.parametrize("variable", ["nope.yaml", "co\nnfig.yaml", "x" * 5000], ids=["missing", "two_lines", "long"])
+def test_a_real_variable_wins_and_its_mistake_is_one_line(folder: Path, variable: str) -> None:
+    [line] = error_lines(watcher(folder, "validate", CONFIG_FILE_PATH=variable), 2)
+    assert line.startswith("environment: CONFIG_FILE_PATH: '")
+    assert len(line) < 2000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--env-file", "other.env", "validate"],
+        ["validate", "--env-file", "other.env"],
+        ["--env-file", ".env", "validate", "--env-file", "other.env"],
+    ],
+    ids=["before", "after", "both"],
+)
+def test_the_settings_are_named_before_or_after_the_command(bad_folder: Path, arguments: list[str]) -> None:
+    (bad_folder / "other.env").write_text("CONFIG_FILE_PATH=other.yaml\n", encoding="utf-8")
+    (bad_folder / "other.yaml").write_text(GOOD, encoding="utf-8")
+    result = watcher(bad_folder, *arguments)
+    assert (result.exit_code, result.stdout) == (0, "other.yaml: 2 targets, no mistakes\n")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nope.env", "", "no\npe.env", "x" * 5000, "config.yaml/nope.env"],
+    ids=["missing", "empty", "two_lines", "long", "in_a_file"],
+)
+def test_settings_that_are_named_must_be_there(folder: Path, name: str) -> None:
+    for arguments in (["--env-file", name, "validate"], ["validate", "--env-file", name]):
+        assert usage_error(watcher(folder, *arguments)).startswith("--env-file: there is no file '")
+
+
+def test_a_folder_cannot_be_the_settings(folder: Path) -> None:
+    assert "is a directory" in usage_error(watcher(folder, "validate", "--env-file", "."))
+
+
+def test_without_a_command_missing_settings_are_a_usage_error_too(folder: Path) -> None:
+    assert usage_error(watcher(folder, "--env-file", "nope.env")) == "--env-file: there is no file 'nope.env'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["nope"], "No such command 'nope'."),
+        (["no\npe"], r"No such command 'no\npe'."),
+        (["--nope"], "No such option"),
+        (["validate", "--nope"], "No such option"),
+        (["validate", "a", "b"], "Got unexpected extra argument (b)"),
+        (["validate", "a", "b\nc"], r"Got unexpected extra argument (b\nc)"),
+        (["failures", "--limit", "0"], "Invalid value for '--limit': 0 is not in the range"),
+        (["failures", "--limit", "x"], "Invalid value for '--limit': 'x' is not a valid integer"),
+        (["failures", "--since"], "Option '--since' requires an argument."),
+        (["failures", "--target"], "Option '--target' requires an argument."),
+    ],
+)
+def test_a_usage_error_is_one_line(folder: Path, arguments: list[str], line: str) -> None:
+    assert usage_error(watcher(folder, *arguments)).startswith(line)
+
+
+@pytest.mark.parametrize(
+    "since", ["nonsense", "", "5", "h", "-5h", "5 h", "5w", "1e3h", "5h5m", "5\nh", "99999999d", "nan"]
+)
+def test_since_takes_a_duration_only(folder: Path, since: str) -> None:
+    line = usage_error(watcher(folder, "failures", "--since", since))
+    assert line == f"Invalid value for '--since': {since!r} is no duration; write one as in 30m, 24h or 7d"
+
+
+@pytest.mark.parametrize("since", ["500ms", "0s", "1.5h", "24h", "7d", "9999999d"])
+def test_without_its_database_failures_says_so_in_one_line(folder: Path, since: str, closed_port: int) -> None:
+    (folder / ".env").write_text(
+        f"CONFIG_FILE_PATH=config.yaml\nPOSTGRES_HOST=127.0.0.1\nPOSTGRES_PORT={closed_port}\nPOSTGRES_PASSWORD=hunter2\n",
+        encoding="utf-8",
+    )
+    [line] = error_lines(watcher(folder, "failures", "--since", since), 1)
+    assert line.startswith("watcher: ")
+    assert str(closed_port) in line
+    assert "hunter2" not in line
+
+
+def test_failures_of_an_embedded_database_that_was_never_started_are_none(folder: Path) -> None:
+    [line] = error_lines(watcher(folder, "failures"), 1)
+    assert line.startswith("watcher: nothing has been stored in ")
+    assert "start the daemon first" in line
+
+
+@pytest.mark.parametrize("arguments", [[], *[[command] for command in COMMANDS]])
+def test_every_command_has_help_with_an_example(tmp_path: Path, arguments: list[str]) -> None:
+    result = watcher(tmp_path, *arguments, "--help")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"Example: {' '.join(['watcher', *arguments])}" in result.stdout
+    assert "--env-file FILE" in result.stdout
+
+
+def test_help_lists_every_command(tmp_path: Path) -> None:
+    listed = watcher(tmp_path, "--help").stdout.partition("Commands:")[2]
+    assert [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "] == COMMANDS
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    result = process(tmp_path, "--version")
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"watcher, version {__version__}\n", "")

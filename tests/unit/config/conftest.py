@@ -1,0 +1,13 @@
+"""Settings for the tests of what is read under them."""
+
+from pathlib import Path
+
+import pytest
+
+from watcher.config.settings import Settings, load_settings
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """The defaults: intervals from 2 to 10 seconds."""
+    return load_settings(Path("no such file"), {"CONFIG_FILE_PATH": "config.yaml"})

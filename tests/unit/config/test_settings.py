@@ -1,0 +1,298 @@
+"""`.env` and the environment: defaults, which of the two wins, and the error line of each mistake."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from watcher.config.mistakes import ConfigurationError, Place
+from watcher.config.settings import DEFAULTS, Settings, load_settings, read_settings
+
+BAD = Path(__file__).parent / "bad"
+NO_FILE = Path("no such file")
+MANDATORY = "is mandatory; set it to the path of the config file, as in CONFIG_FILE_PATH=config/config.yaml"
+
+
+def lines_of(env_file: Path, variables: dict[str, str] | None = None) -> list[str]:
+    """Read settings that have mistakes, and give the error lines, with the file's name instead of its path."""
+    _settings, mistakes = read_settings(env_file, variables or {})
+    return [str(mistake).replace(str(env_file), env_file.name) for mistake in mistakes]
+
+
+def written(folder: Path, content: bytes) -> Path:
+    """Write a `.env`."""
+    env_file = folder / ".env"
+    env_file.write_bytes(content)
+    return env_file
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    assert load_settings(NO_FILE, {"CONFIG_FILE_PATH": "config/config.yaml"}) == Settings(
+        config_file=Path("config/config.yaml"),
+        config_file_place=Place("environment"),
+        postgres_user="postgres",
+        postgres_password="postgres",
+        postgres_db="monitordb",
+        postgres_host=None,
+        postgres_port=5432,
+        postgres_sslmode="prefer",
+        max_workers=10,
+        min_interval_seconds=2,
+        max_interval_seconds=10,
+        data_dir=Path("data"),
+        log_file=Path("monitor.log"),
+        location="default",
+    )
+
+
+def test_every_key_of_the_file_is_read(tmp_path: Path) -> None:
+    text = """\
+# Settings of a test.
+CONFIG_FILE_PATH=other.yaml
+export POSTGRES_USER="a user"
+POSTGRES_PASSWORD='p$w #"1'
+POSTGRES_DB = sites
+POSTGRES_HOST=db.example
+POSTGRES_PORT=05433
+POSTGRES_SSLMODE=verify-full
+MAX_WORKERS=1000000   # as many as may be
+MIN_INTERVAL_VAL=0.5
+MAX_INTERVAL_VAL=3600
+WATCHER_DATA_DIR=/var/lib/watcher
+WATCHER_LOG_FILE=/var/log/monitor.log
+WATCHER_LOCATION=Zürich
+"""
+    env_file = written(tmp_path, text.encode())
+    assert load_settings(env_file, {}) == Settings(
+        config_file=Path("other.yaml"),
+        config_file_place=Place(str(env_file), 2, 1),
+        postgres_user="a user",
+        postgres_password='p$w #"1',
+        postgres_db="sites",
+        postgres_host="db.example",
+        postgres_port=5433,
+        postgres_sslmode="verify-full",
+        max_workers=1_000_000,
+        min_interval_seconds=0.5,
+        max_interval_seconds=3600,
+        data_dir=Path("/var/lib/watcher"),
+        log_file=Path("/var/log/monitor.log"),
+        location="Zürich",
+    )
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    env_file = written(tmp_path, b"CONFIG_FILE_PATH=file.yaml\nMAX_WORKERS=5\nPOSTGRES_DB=file\n")
+    settings = load_settings(env_file, {"MAX_WORKERS": "6", "CONFIG_FILE_PATH": "real.yaml"})
+    assert (settings.max_workers, settings.config_file, settings.postgres_db) == (6, Path("real.yaml"), "file")
+    assert settings.config_file_place == Place("environment")
+
+
+def test_an_empty_variable_counts_as_unset(tmp_path: Path) -> None:
+    env_file = written(tmp_path, b"CONFIG_FILE_PATH=file.yaml\nMAX_WORKERS=\nPOSTGRES_HOST=\n")
+    settings = load_settings(env_file, {"CONFIG_FILE_PATH": "", "POSTGRES_USER": ""})
+    assert settings.config_file == Path("file.yaml")
+    assert (settings.max_workers, settings.postgres_host, settings.postgres_user) == (10, None, "postgres")
+
+
+def test_variables_of_other_programs_do_not_matter() -> None:
+    variables = {"CONFIG_FILE_PATH": "c.yaml", "MAX_WORKER": "5", "PATH": "\udcff", "HOME": "\0"}
+    assert read_settings(NO_FILE, variables)[1] == []
+
+
+def test_keys_of_the_other_readers_of_the_file_may_stand_in_it(tmp_path: Path) -> None:
+    others = b"COMPOSE_PROJECT_NAME=x\nPOSTGRES_INITDB_ARGS=x\nPGDATA=/x\nTZ=UTC\nLANG=C\nLC_ALL=C\nDOCKER_HOST=x\n"
+    assert lines_of(written(tmp_path, b"CONFIG_FILE_PATH=c.yaml\n" + others)) == []
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbfCONFIG_FILE_PATH=c.yaml", b"\r\nCONFIG_FILE_PATH=c.yaml\r\n# x\r\n"])
+def test_a_file_from_windows_is_read(tmp_path: Path, content: bytes) -> None:
+    assert load_settings(written(tmp_path, content), {}).config_file == Path("c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("doubled_key.env", ["doubled_key.env:5:3: MAX_WORKERS: written twice, first in line 4; remove one"]),
+        (
+            "unknown_key.env",
+            [
+                "unknown_key.env:2:1: MAX_WORKER: unknown key, nothing reads it; did you mean MAX_WORKERS?",
+                "unknown_key.env:3:1: ZZZ: unknown key, nothing reads it",
+            ],
+        ),
+        (
+            "not_key_value.env",
+            [
+                "not_key_value.env:2:1: this line is not KEY=value; mend or remove it",
+                "not_key_value.env:3:1: this line is not KEY=value; mend or remove it",
+            ],
+        ),
+        ("no_config_file.env", [f"no_config_file.env: CONFIG_FILE_PATH: {MANDATORY}"]),
+        (
+            "minimum_above_maximum.env",
+            [
+                "minimum_above_maximum.env:2:1: MIN_INTERVAL_VAL: 20 is above MAX_INTERVAL_VAL=10;"
+                " lower it, or raise that one"
+            ],
+        ),
+        (
+            "many.env",
+            [
+                "many.env:1:1: MAX_INTERVAL_VAL: '0' is no finite number above zero; write seconds, as in 10",
+                "many.env:2:1: POSTGRES_PORT: 'http' is no port; write a whole number from 1 to 65535, as in 5432",
+                "many.env:3:1: MIN_INTERVAL_VAL: 'x' is not a number; write seconds, as in 10",
+                "many.env:4:1: LOCATION: unknown key, nothing reads it",
+                "many.env:6:1: MAX_WORKERS: '0' is not a whole number from 1 to 1000000;"
+                " write how many checks may be in flight, as in 10",
+                "many.env:8:1: POSTGRES_PASSWORD: written twice, first in line 7; remove one",
+                "many.env:9:1: POSTGRES_SSLMODE: 'on' is not one of"
+                " disable, allow, prefer, require, verify-ca, verify-full; write one of these",
+            ],
+        ),
+    ],
+)
+def test_each_mistake_has_its_line(name: str, lines: list[str]) -> None:
+    assert lines_of(BAD / name) == lines
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in BAD.glob("*.env")))
+def test_no_file_with_a_mistake_can_be_loaded(name: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(BAD / name, {})
+    assert "hunter" not in str(caught.value)
+
+
+NOT_SECONDS = "is not a number; write seconds, as in 10"
+NOT_ABOVE_ZERO = "is no finite number above zero; write seconds, as in 10"
+NO_COUNT = "is not a whole number from 1 to 1000000; write how many checks may be in flight, as in 10"
+NO_PORT = "is no port; write a whole number from 1 to 65535, as in 5432"
+NO_SSL_MODE = "is not one of disable, allow, prefer, require, verify-ca, verify-full; write one of these"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        *[("MIN_INTERVAL_VAL", value, NOT_SECONDS) for value in ("x", "5s", "1,5", "0x10", "--1")],
+        *[("MIN_INTERVAL_VAL", value, NOT_ABOVE_ZERO) for value in ("0", "-1", "nan", "inf", "-inf", "1e999", "-0.0")],
+        ("MAX_INTERVAL_VAL", "ten", NOT_SECONDS),
+        ("MAX_INTERVAL_VAL", "0", NOT_ABOVE_ZERO),
+        *[("MAX_WORKERS", value, NO_COUNT) for value in ("0", "-1", "1.5", "ten", "+1", "1_000", "1000001", "²", "٣")],
+        # Many digits and leading zeros must not slip past the bound.
+        *[("MAX_WORKERS", value, NO_COUNT) for value in ("00000000019999999", "9" * 30)],
+        *[("POSTGRES_PORT", value, NO_PORT) for value in ("0", "65536", "-5432", "http", "54.32", "0000019999999")],
+        *[("POSTGRES_SSLMODE", value, NO_SSL_MODE) for value in ("on", "REQUIRE", "verify_full")],
+    ],
+)
+def test_a_bad_value_names_key_and_value(key: str, value: str, text: str) -> None:
+    assert lines_of(NO_FILE, {"CONFIG_FILE_PATH": "c.yaml", key: value}) == [f"environment: {key}: {value!r} {text}"]
+
+
+@pytest.mark.parametrize("key", DEFAULTS)
+@pytest.mark.parametrize("unusable", ["\0", "\udcff"])
+def test_a_value_that_nothing_can_take_is_named_without_itself(key: str, unusable: str) -> None:
+    variables = {"CONFIG_FILE_PATH": "c.yaml", key: f"hunter2{unusable}"}
+    text = "has a NUL, or a byte that is not UTF-8; write plain text"
+    assert lines_of(NO_FILE, variables) == [f"environment: {key}: {text}"]
+
+
+def test_a_long_value_is_cut() -> None:
+    [line] = lines_of(NO_FILE, {"CONFIG_FILE_PATH": "c.yaml", "MAX_WORKERS": "9" * 5000})
+    assert line.startswith("environment: MAX_WORKERS: '99999")
+    assert len(line) < 250
+
+
+def test_a_value_with_line_breaks_breaks_no_line() -> None:
+    [line] = lines_of(NO_FILE, {"CONFIG_FILE_PATH": "c.yaml", "MAX_WORKERS": "1\n2\x1b[2J"})
+    assert line == rf"environment: MAX_WORKERS: '1\n2\x1b[2J' {NO_COUNT}"
+
+
+def test_a_bound_alone_can_be_out_of_order() -> None:
+    [line] = lines_of(NO_FILE, {"CONFIG_FILE_PATH": "c.yaml", "MAX_INTERVAL_VAL": "1"})
+    text = "MIN_INTERVAL_VAL: 2 is above MAX_INTERVAL_VAL=1; lower it, or raise that one"
+    assert line == f"no such file: {text}"
+
+
+def test_the_bounds_may_be_equal() -> None:
+    variables = {"CONFIG_FILE_PATH": "c.yaml", "MIN_INTERVAL_VAL": "5", "MAX_INTERVAL_VAL": "5"}
+    assert load_settings(NO_FILE, variables).min_interval_seconds == 5
+
+
+def test_without_a_config_file_there_are_no_settings() -> None:
+    settings, [mistake] = read_settings(NO_FILE, {})
+    hint = " (there is no such file; `--env-file` names another)"
+    assert settings is None
+    assert str(mistake) == f"no such file: CONFIG_FILE_PATH: {MANDATORY}{hint}"
+
+
+def test_a_missing_config_file_hides_no_other_mistake(tmp_path: Path) -> None:
+    assert lines_of(written(tmp_path, b"MIN_INTERVAL_VAL=x\nZZZ=1\n")) == [
+        f".env: CONFIG_FILE_PATH: {MANDATORY}",
+        f".env:1:1: MIN_INTERVAL_VAL: 'x' {NOT_SECONDS}",
+        ".env:2:1: ZZZ: unknown key, nothing reads it",
+    ]
+
+
+def test_a_file_that_is_not_utf_8_is_a_mistake(tmp_path: Path) -> None:
+    [first, _mandatory] = lines_of(written(tmp_path, b"CONFIG_FILE_PATH=caf\xe9.yaml\n"))
+    assert first.startswith(".env: cannot be read: 'utf-8' codec can't decode byte 0xe9")
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    [first, _mandatory] = lines_of(tmp_path)
+    assert "cannot be read" in first
+    assert "Is a directory" in first
+
+
+def test_the_password_is_in_no_repr(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, b"CONFIG_FILE_PATH=c.yaml\nPOSTGRES_PASSWORD=hunter2\n"), {})
+    assert settings.postgres_password == "hunter2"
+    assert "hunter2" not in repr(settings)
+    assert "postgres_user='postgres'" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"POSTGRES_PASSWORD=hunter2\nPOSTGRES_PASSWORD=hunter3\n",
+        b"POSTGRES_PASWORD=hunter2\n",
+        b"POSTGRES_PASSWORD: hunter2\n",
+        b"POSTGRES_PASSWORD hunter2\n",
+        b"POSTGRES_PASSWORD='hunter2\n",
+        b'POSTGRES_PASSWORD="hunter2\nMAX_WORKERS=x\n',
+        b"POSTGRES_PASSWORD=hunter2\0\n",
+    ],
+)
+def test_the_password_is_in_no_error(tmp_path: Path, content: bytes) -> None:
+    lines = lines_of(written(tmp_path, b"CONFIG_FILE_PATH=c.yaml\n" + content))
+    assert lines
+    assert "hunter" not in "".join(lines)
+
+
+keys = st.sampled_from([*DEFAULTS, "ZZZ", "export MAX_WORKERS"])
+values = st.one_of(st.text(max_size=20), st.sampled_from(["10", "'", '"', "0", "1e9", "# x", "$X", "${", "\\"]))
+env_lines = st.one_of(st.builds("{}={}".format, keys, values), st.text(max_size=20), keys)
+
+
+@hypothesis_settings(deadline=None)  # a disk may be slow
+@given(st.lists(env_lines), st.sampled_from(["\n", "\r\n", "\r", "\n\n", " "]))
+def test_any_file_gives_settings_or_mistakes(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: str
+) -> None:
+    env_file = written(tmp_path_factory.getbasetemp(), end.join(lines).encode())
+    settings, mistakes = read_settings(env_file, {})
+    assert settings is not None or mistakes
+    assert all(len(str(mistake).splitlines()) == 1 for mistake in mistakes)
+    if settings is not None:
+        assert settings.min_interval_seconds > 0
+        assert 1 <= settings.max_workers <= 1_000_000
+        assert 1 <= settings.postgres_port <= 65535
+
+
+@given(st.dictionaries(st.sampled_from(list(DEFAULTS)), st.text(st.characters())))
+def test_any_environment_gives_settings_or_mistakes(variables: dict[str, str]) -> None:
+    settings, mistakes = read_settings(NO_FILE, variables)
+    assert settings is not None or mistakes
+    assert all(len(str(mistake).splitlines()) == 1 for mistake in mistakes)

@@ -1,0 +1,245 @@
+"""`config.yaml` to targets: what a good file becomes, and that nothing but mistakes comes of a bad one."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from watcher.config.address import complaint_about
+from watcher.config.mistakes import ConfigurationError, Mistake
+from watcher.config.settings import Settings
+from watcher.config.targets import MAX_NAME_CHARS, load_targets, parse_targets
+from watcher.model.target import Target
+
+GOOD = """\
+urls:
+  - address: https://example.com/
+  - name: Checkout
+    address: https://user:hunter2@shop.example/health?token=abc
+    interval: 5
+    timeout: 2.5
+    regex: "[0-9]+ ok"
+  - {address: "http://[2001:db8::1]:8080/", interval: 2, name: "Größe 🙂"}
+"""
+
+
+def parsed(text: str, settings: Settings) -> tuple[Target, ...]:
+    """Read a config file."""
+    return parse_targets("config.yaml", text.encode(), settings)
+
+
+def one_target(text: str, settings: Settings) -> Target:
+    """Read an entry of `urls`, of which only the lines below the address are given."""
+    [target] = parsed(f"urls:\n  - address: https://example.com/\n    {text}\n", settings)
+    return target
+
+
+def test_a_good_file_becomes_targets_in_its_order(settings: Settings) -> None:
+    first, second, third = parsed(GOOD, settings)
+    assert first == Target(
+        name="https://example.com/",
+        address="https://example.com/",
+        shown_address="https://example.com/",
+        interval_seconds=10,
+        timeout_seconds=10,
+        regex=None,
+    )
+    assert replace(second, regex=None) == Target(
+        name="Checkout",
+        address="https://user:hunter2@shop.example/health?token=abc",
+        shown_address="https://shop.example/health?token=***",
+        interval_seconds=5,
+        timeout_seconds=2.5,
+    )
+    assert second.regex.search(b"200 ok")
+    assert not second.regex.search(b"ok")
+    assert (third.name, third.interval_seconds, third.timeout_seconds) == ("Größe 🙂", 2, 2)
+
+
+def test_the_default_name_has_no_secret(settings: Settings) -> None:
+    [target] = parsed("urls: [{address: 'https://user:hunter2@example.com/?token=hunter3'}]", settings)
+    assert target.name == "https://example.com/?token=***"
+    assert "hunter" not in repr(target)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "interval_seconds"), [(2, 10, 10), (2, 3600, 10), (1, 5, 5), (30, 60, 30), (10, 10, 10)]
+)
+def test_the_default_interval_is_ten_or_what_the_bounds_allow(
+    low: float, high: float, interval_seconds: float, settings: Settings
+) -> None:
+    bounds = replace(settings, min_interval_seconds=low, max_interval_seconds=high)
+    target = one_target("name: x", bounds)
+    assert target.interval_seconds == interval_seconds
+    assert target.timeout_seconds == min(10, interval_seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "interval_seconds", "timeout_seconds"),
+    [
+        ("interval: 2", 2, 2),
+        ("interval: 10", 10, 10),
+        ("interval: 2.5", 2.5, 2.5),
+        ("interval: 7\n    timeout: 7", 7, 7),
+        ("timeout: 0.001", 10, 0.001),
+        ("interval: null\n    timeout: ~", 10, 10),
+    ],
+)
+def test_times_up_to_their_bounds_are_taken(
+    text: str, interval_seconds: float, timeout_seconds: float, settings: Settings
+) -> None:
+    target = one_target(text, settings)
+    assert (target.interval_seconds, target.timeout_seconds) == (interval_seconds, timeout_seconds)
+
+
+@pytest.mark.parametrize("regex", ["", "Größe", "(?i)ok", r"\bok\b", "a{1000}"])
+def test_a_regex_of_re2_is_taken(regex: str, settings: Settings) -> None:
+    [target] = parsed(yaml.safe_dump({"urls": [{"address": "https://example.com/", "regex": regex}]}), settings)
+    assert target.regex.pattern == regex.encode()
+
+
+@pytest.mark.parametrize("regex", ["(?=ok)", r"(a)\1", "*", "[z-a]", r"\8", "a{1001}", "(a{1000}){1000}", "(?P<é"])
+def test_what_re2_does_not_take_is_a_mistake_and_not_noise(
+    regex: str, settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"^config.yaml:3:12: urls\[0\].regex: .* is no regular expression: "):
+        one_target(f"regex: '{regex}'", settings)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_name_may_be_as_long_as_the_limit(settings: Settings) -> None:
+    assert one_target(f"name: {'n' * MAX_NAME_CHARS}", settings).name == "n" * MAX_NAME_CHARS
+
+
+@pytest.mark.parametrize("name", ["a\u202eb", "a\u061cb", "a\tb", "\x1b[2J", "\u00a0", ""])
+def test_a_name_that_could_disguise_itself_is_refused(name: str, settings: Settings) -> None:
+    text = yaml.safe_dump({"urls": [{"address": "https://example.com/", "name": name}]})
+    with pytest.raises(ConfigurationError, match="is no name") as caught:
+        parsed(text, settings)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("value", ["no", "123", "1.5", "[x]", "{x: y}"])
+def test_a_name_is_text_only(value: str, settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="is no text; put it in quotes"):
+        one_target(f"name: {value}", settings)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"), [("2026-11-23", "2026-11-23"), ("<<", "<<"), ("=", "="), ("null", "https://example.com/")]
+)
+def test_a_name_that_looks_like_a_date_is_text(value: str, name: str, settings: Settings) -> None:
+    assert one_target(f"name: {value}", settings).name == name
+
+
+def test_an_anchor_may_be_used_again(settings: Settings) -> None:
+    text = "urls:\n  - {address: https://a.example/, regex: &ok ok}\n  - {address: https://b.example/, regex: *ok}\n"
+    assert [target.regex.pattern for target in parsed(text, settings)] == [b"ok", b"ok"]
+
+
+def test_a_long_file_is_not_a_deep_one(settings: Settings) -> None:
+    text = "urls:\n" + "".join(f"  - address: https://example.com/{index}\n" for index in range(1000))
+    assert len(parsed(text, settings)) == 1000
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(settings: Settings) -> None:
+    content = b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()
+    assert parse_targets("config.yaml", content, settings) == parsed(GOOD, settings)
+
+
+def test_places_are_counted_in_characters(settings: Settings) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parsed("urls:\n  - {name: Größe 🙂, address: nohost}\n", settings)
+    assert str(caught.value).startswith("config.yaml:2:30: urls[0].address: ")
+
+
+def test_a_missing_file_is_a_mistake_in_the_place_that_names_it(tmp_path: Path, settings: Settings) -> None:
+    missing = replace(settings, config_file=tmp_path / "nope.yaml")
+    with pytest.raises(ConfigurationError) as caught:
+        load_targets(missing)
+    assert str(caught.value) == (
+        f"environment: CONFIG_FILE_PATH: '{tmp_path}/nope.yaml' cannot be read: No such file or directory;"
+        " correct the path, or make the file"
+    )
+
+
+def test_a_folder_is_no_config_file(tmp_path: Path, settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
+        load_targets(replace(settings, config_file=tmp_path))
+
+
+def read(content: bytes, settings: Settings) -> tuple[tuple[Target, ...], tuple[Mistake, ...]]:
+    """Read what may be anything: targets, or mistakes, but nothing else."""
+    try:
+        return parse_targets("config.yaml", content, settings), ()
+    except ConfigurationError as error:
+        return (), error.mistakes
+
+
+def assert_good_targets_or_lines(content: bytes, settings: Settings) -> None:
+    """Read what may be anything, and see that the promises of the reader hold."""
+    targets, mistakes = read(content, settings)
+    assert targets or mistakes
+    for line in map(str, mistakes):
+        assert len(line.splitlines()) == 1
+        line.encode("utf-8")
+    assert len({target.name for target in targets}) == len(targets)
+    for target in targets:
+        assert complaint_about(target.address) is None
+        assert settings.min_interval_seconds <= target.interval_seconds <= settings.max_interval_seconds
+        assert 0 < target.timeout_seconds <= target.interval_seconds
+
+
+# The first example pays for what is loaded late.
+unhurried = hypothesis_settings(deadline=None)
+
+TAGS = "int float bool null str binary timestamp set omap pairs seq map merge python/none"
+SYNTAX = """ urls address interval name - ? : { } [ ] , &a *a << ' " | > % @ ` # --- ... ~ !!x \\x """
+VALUES = "1:30 0x 0o7 1_000 .inf .nan 1e3 2026-13-45 https://example.com/"
+pieces = st.sampled_from(
+    [*SYNTAX.split(), *VALUES.split(), *map("!!{} ".format, TAGS.split()), *" \n\t:", ": ", "\n  "]
+)
+
+
+@unhurried
+@given(content=st.binary())
+def test_any_bytes_give_targets_or_mistakes(content: bytes, settings: Settings) -> None:
+    assert_good_targets_or_lines(content, settings)
+
+
+@unhurried
+@given(text=st.lists(st.one_of(pieces, st.text(max_size=4))).map("".join))
+def test_any_text_gives_targets_or_mistakes(text: str, settings: Settings) -> None:
+    assert_good_targets_or_lines(text.encode(), settings)
+    assert_good_targets_or_lines(f"urls:\n  - address: {text}".encode(), settings)
+
+
+scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.dates())
+trees = st.recursive(scalars, lambda inner: st.one_of(st.lists(inner), st.dictionaries(scalars, inner)), max_leaves=10)
+addresses = st.one_of(st.sampled_from(["https://a.example/", "https://b.example/", "nohost"]), trees)
+times = st.one_of(st.integers(-1, 20), st.floats(), trees)
+entries = st.one_of(
+    st.fixed_dictionaries(
+        {"address": addresses},
+        optional={
+            "name": st.one_of(st.text(), trees),
+            "interval": times,
+            "timeout": times,
+            "regex": st.one_of(st.text(), trees),
+            "other": trees,
+        },
+    ),
+    trees,
+)
+files = st.one_of(st.fixed_dictionaries({"urls": st.one_of(st.lists(entries), trees)}, optional={"more": trees}), trees)
+
+
+@unhurried
+@given(tree=files)
+def test_any_tree_gives_targets_or_mistakes(tree: Any, settings: Settings) -> None:
+    assert_good_targets_or_lines(yaml.safe_dump(tree, allow_unicode=True).encode(), settings)
