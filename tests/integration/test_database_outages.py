@@ -42,7 +42,7 @@ async def database(proxy: Proxy) -> AsyncIterator[Database]:
 async def test_in_a_black_hole_an_operation_ends_at_its_deadline(proxy: Proxy, database: Database) -> None:
     proxy.freeze()
     started = trio.current_time()
-    with pytest.raises(DatabaseUnavailableError, match="no answer in time"):
+    with pytest.raises(DatabaseUnavailableError, match="does not answer in time"):
         await database.log_failure(a_failure())
     assert trio.current_time() - started < COMMAND_SECONDS + 1
 
@@ -51,7 +51,7 @@ async def test_in_a_black_hole_a_connection_attempt_ends_at_its_deadline(proxy: 
     proxy.freeze()
     started = trio.current_time()
     async with open_database(proxy.url()) as database:
-        with pytest.raises(DatabaseUnavailableError, match="no answer in time"):
+        with pytest.raises(DatabaseUnavailableError, match="does not answer in time"):
             await database.ping()
     assert trio.current_time() - started < CONNECT_SECONDS + 1
 

@@ -8,6 +8,7 @@ task of `__aexit__` is cancelled before its first step.
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -226,7 +227,9 @@ def _mapped_errors() -> Iterator[None]:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "the database does not answer in time"
+    if isinstance(error, OSError) and error.errno:
+        return f"the database cannot be reached: {os.strerror(error.errno)}"
     return str(error) or type(error).__name__
 
 
