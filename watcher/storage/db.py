@@ -229,7 +229,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "the database does not answer in time"
     if isinstance(error, OSError) and error.errno:
-        return f"the database cannot be reached: {os.strerror(error.errno)}"
+        return f"the database cannot be reached: {os.strerror(error.errno)} ({error.strerror})"
     return str(error) or type(error).__name__
 
 
