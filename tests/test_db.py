@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import trio_asyncio
 from structlog.testing import capture_logs
 
 from tests.doubles import MOMENT, a_failure
+from tests.integration.sites import serving
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.storage.db import Database, open_database
 from watcher.storage.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaTooNewError
@@ -101,6 +103,67 @@ async def test_the_tables_keep_their_rows_over_a_restart(test_db: Database) -> N
     await test_db.log_failure(a_failure())
     await test_db.init_db()
     assert len(await test_db.failures()) == 1
+
+
+async def test_a_table_that_was_dropped_is_made_anew(test_db: Database) -> None:
+    await test_db.execute_query("DROP TABLE failures")
+    await test_db.init_db()
+    assert await test_db.failures() == []
+
+
+async def test_connections_that_the_server_ends_at_bad_moments_are_only_unavailable(
+    test_db: Database, db_config: str
+) -> None:
+    """asyncpg's state machine can be brought out of step by an end of the connection: InternalClientError."""
+    ended = 0
+
+    async def end_connections() -> None:
+        nonlocal ended
+        query = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watcher' AND pid <> $1"
+        )
+        async with open_database(db_config) as other:
+            while True:
+                with suppress(DatabaseUnavailableError):
+                    [row] = await other.execute_query("SELECT pg_backend_pid() AS pid")
+                    ended += len(await other.execute_query(query, row["pid"]))
+
+    with capture_logs(), trio.move_on_after(4):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(end_connections)
+            while True:
+                with suppress(DatabaseUnavailableError):
+                    await test_db.log_failures([a_failure(f"site {n}", at=datetime.now(UTC)) for n in range(50)])
+                with suppress(DatabaseUnavailableError):
+                    await test_db.ping()
+    assert ended > 10
+    with trio.fail_after(5):
+        while True:
+            with suppress(DatabaseUnavailableError):
+                await test_db.ping()
+                break
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"E\x00\x00\x00\x05\x00",
+        b"R\x00\x00\x00\x08\x00\x00\x00\x00Z\x00\x00\x00\x05IE\x00\x00\x00\x06\x00\x00",
+        b"R\x00\x00\x00\x17\x00\x00\x00\nSCRAM-SHA-256\x00\x00R\x00\x00\x00\x0b\x00\x00\x00\x0bbad",
+    ],
+)
+async def test_a_server_that_is_no_postgresql_is_only_unavailable(bridge: None, answer: bytes) -> None:
+    async def talk(stream: trio.abc.Stream) -> None:
+        while await stream.receive_some():
+            await stream.send_all(answer or b"N")
+
+    async with serving(talk) as port:
+        url = f"postgresql://user:password@127.0.0.1:{port}/database?sslmode=disable"
+        async with open_database(url, command_seconds=1) as database:
+            with pytest.raises(DatabaseUnavailableError):
+                await database.ping()
 
 
 async def test_an_older_program_on_a_newer_schema_says_so(test_db: Database) -> None:

@@ -6,7 +6,6 @@ import gc
 import os
 import resource
 import signal
-import sys
 import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ from watcher.recording.line_writer import FileSink, LineWriter, StreamSink
 from watcher.recording.lines import failure_line
 from watcher.recording.recorder import Tally, record
 from watcher.storage.db import open_bridge, open_database
-from watcher.storage.embedded import EmbeddedPostgres
+from watcher.storage.embedded import STOP_SECONDS, EmbeddedPostgres
 from watcher.storage.folder_lock import FolderLock
 from watcher.storage.url import external_url
 from watcher.storage.writer import FailureWriter
@@ -45,6 +44,7 @@ MAX_OUTCOMES_IN_CHANNEL = 1000
 MATCHING_THREADS = 2
 MAX_DESCRIPTORS = 1_048_576
 SETTLE_SECONDS = 5.0
+STDERR = 2
 
 # Rungs of the shutdown. With those of Database.close (0.5 s) and EmbeddedPostgres.stop (1.7 s) they stay below the
 # 5 s that the daemon has.
@@ -52,12 +52,18 @@ DRAIN_SECONDS = 1.5
 FLUSH_SECONDS = 0.4
 
 
+def stop_signals() -> list[signal.Signals]:
+    """Return the signals that stop the daemon: SIGHUP comes when a terminal is closed, unless nohup is at work."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    return numbers if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*numbers, signal.SIGHUP]
+
+
 class UnusablePathError(Exception):
     """A path of the settings cannot be written; the message names the key."""
 
 
 async def run_daemon(settings: Settings, targets: Sequence[Target]) -> None:
-    """Watch the targets until SIGINT or SIGTERM.
+    """Watch the targets until SIGINT, SIGTERM or SIGHUP.
 
     Args:
         settings: what `.env` says.
@@ -76,7 +82,7 @@ async def run_daemon(settings: Settings, targets: Sequence[Target]) -> None:
         with _blaming("WATCHER_LOG_FILE", settings.log_file):
             success_file = FileSink(settings.log_file)
         _raise_descriptor_limit()
-        async with trio.open_nursery() as signals, _writing(StreamSink(sys.stderr.fileno()), str) as stderr:
+        async with trio.open_nursery() as signals, _writing(StreamSink(STDERR), str) as stderr:
             await signals.start(_watch_signals, stopping, server)
             with lines_through(stderr.put):
                 where = "embedded" if server else f"{settings.postgres_host}:{settings.postgres_port}"
@@ -112,15 +118,17 @@ async def _watch(
         await server_ready.wait()
         await writer.run()
 
-    async with trio.open_nursery() as sinks:
-        send, receive = trio.open_memory_channel[Outcome](MAX_OUTCOMES_IN_CHANNEL)
-        sinks.start_soon(record_all, receive)
-        sinks.start_soon(write_failures)
-        async with send:
-            await _check_all(settings, targets, stopping, send)
-        # The channel is closed: the recorder ends when it is empty, and the writer when all is stored.
-        sinks.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
-    log.info("stopped", **vars(tally), failures_not_stored=writer.give_up())
+    try:
+        async with trio.open_nursery() as sinks:
+            send, receive = trio.open_memory_channel[Outcome](MAX_OUTCOMES_IN_CHANNEL)
+            sinks.start_soon(record_all, receive)
+            sinks.start_soon(write_failures)
+            async with send:
+                await _check_all(settings, targets, stopping, send)
+            # The channel is closed: the recorder ends when it is empty, and the writer when all is stored.
+            sinks.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
+    finally:
+        log.info("stopped", **vars(tally), failures_not_stored=writer.give_up())
 
 
 async def _check_all(
@@ -194,7 +202,7 @@ async def _services(settings: Settings, server: EmbeddedPostgres | None) -> Asyn
             nursery.cancel_scope.cancel()
     finally:
         if server is not None:
-            with trio.CancelScope(shield=True):  # bounded by stop() itself
+            with trio.move_on_after(STOP_SECONDS, shield=True):
                 await server.stop()
 
 
@@ -205,7 +213,7 @@ async def _watch_signals(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Stop the checks at the first signal, and end the process at the second."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+    with trio.open_signal_receiver(*stop_signals()) as received:
         task_status.started()
         async for number in received:
             if stopping.cancel_called:

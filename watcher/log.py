@@ -43,7 +43,7 @@ def lines_through(put_line: Callable[[str], None]) -> Iterator[None]:
 def _write(line: str) -> None:
     if _put_line is not None:
         _put_line(line)
-    else:
+    elif sys.stderr is not None:  # as it is when it was closed before the start
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import trio
 from tests.integration.daemon import Folder, settings_for
 from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import answering, response, serving, silent
+from watcher.storage.folder_lock import FolderLock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -85,7 +87,7 @@ async def test_five_urls_with_the_embedded_database(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("outage", ["none", "refused", "black hole"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_it_stops_in_time_whatever_the_database_does(
     folder: Folder, proxy: Proxy, outage: str, number: signal.Signals
 ) -> None:
@@ -165,7 +167,7 @@ async def test_a_second_signal_ends_it_at_once(folder: Folder, proxy: Proxy) -> 
         await trio.sleep(0.3)  # the first one is being obeyed, and hangs in the black hole
         status, seconds = await daemon.stop()
     assert status == 128 + signal.SIGTERM
-    assert seconds < 0.5
+    assert seconds < 1.5
 
 
 async def test_after_kill_9_the_next_daemon_takes_the_database_up_again(folder: Folder) -> None:
@@ -201,13 +203,15 @@ async def test_a_second_daemon_on_the_same_folder_gets_one_line(folder: Folder) 
 async def test_the_first_check_does_not_wait_for_the_database(folder: Folder) -> None:
     async with serving(answering(response())) as port:
         folder.configure([{"name": "fine", "address": f"http://127.0.0.1:{port}/", "interval": 60}])
+        (folder.path / "data").mkdir()
+        somebody_else = FolderLock(folder.path / "data" / "postgres.lock")
+        somebody_else.acquire()  # so that the daemon cannot start its server
         async with folder.daemon() as daemon:
-            await daemon.until(lambda: folder.successes() and daemon.lines("database connected"))
+            await daemon.until(folder.successes)
+            assert not daemon.lines("database connected")
+            somebody_else.release()
+            await daemon.until(lambda: daemon.lines("database connected"))
             await daemon.stop()
-    [first] = folder.successes()
-    connected = daemon.lines("database connected")[0].split()[0]
-    # The first check comes within two seconds, by the hash of its name; initdb and start take about one.
-    assert first.split()[0] < connected or float(connected[17:23]) - float(daemon.lines("started")[0][17:23]) < 2
 
 
 async def test_the_heartbeat_beats(folder: Folder, proxy: Proxy) -> None:
@@ -248,6 +252,76 @@ async def test_a_reader_of_stderr_that_leaves_does_not_end_it(folder: Folder, pr
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+
+
+async def test_a_signal_before_anything_runs_ends_it_cleanly(folder: Folder) -> None:
+    names = [a_dead_url(f"site {number}", 1) for number in range(5000)]  # which take a while to read
+    folder.configure(names)
+    async with folder.daemon() as daemon:
+        await trio.sleep(1)  # the interpreter has started, and nothing tells of it
+        status, seconds = await daemon.stop()
+    assert status == 0
+    assert seconds < STOP_SECONDS
+
+
+async def test_closed_streams_are_no_reason_to_fail(folder: Folder) -> None:
+    folder.configure([a_dead_url()])
+    command = f"exec {sys.executable} -m watcher 0<&- 1>&- 2>&-"
+    process = await trio.lowlevel.open_process(["sh", "-c", command], cwd=folder.path, env=folder.env())
+    try:
+        heartbeat = folder.path / "data" / "heartbeat"
+        with trio.fail_after(20):
+            while not heartbeat.exists():  # noqa: ASYNC110  # another process sets no event
+                await trio.sleep(0.02)
+            process.terminate()
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+async def test_readers_at_the_same_time_do_not_disturb_each_other(folder: Folder) -> None:
+    folder.configure([a_dead_url()])
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: daemon.lines(" failure "))
+        await daemon.stop()
+    expected = await folder.failures()
+    read: list[object] = []
+
+    async def read_once() -> None:
+        read.append(await folder.failures())
+
+    async with trio.open_nursery() as nursery:  # one of them starts the server, and stops it under the others
+        for _ in range(5):
+            nursery.start_soon(read_once)
+    assert read == [expected] * 5
+    assert not _postgres_below(folder.path)
+
+
+async def test_a_reader_that_is_interrupted_leaves_nothing_behind(folder: Folder) -> None:
+    folder.configure([a_dead_url()])
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: daemon.lines(" failure "))
+        await daemon.stop()
+    for delay_seconds in (0, 0.05, 0.1):  # while it starts the server, reads, or stops it
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-m", "watcher", "failures"],
+            cwd=folder.path,
+            env=folder.env(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        with trio.fail_after(20):
+            while not _postgres_below(folder.path):  # noqa: ASYNC110  # another process sets no event
+                await trio.sleep(0.01)
+        await trio.sleep(delay_seconds)
+        process.send_signal(signal.SIGINT)
+        with trio.fail_after(20):
+            assert process.stderr is not None
+            said = b"".join([piece async for piece in process.stderr])
+            await process.wait()
+        assert b"Traceback" not in said
+        assert not _postgres_below(folder.path)
 
 
 async def test_reading_where_nothing_was_stored_is_one_line(folder: Folder) -> None:

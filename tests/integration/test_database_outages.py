@@ -76,7 +76,7 @@ async def test_in_a_black_hole_the_pool_closes_at_its_deadline(proxy: Proxy) -> 
             await trio.testing.wait_all_tasks_blocked(0.05)
             nursery.cancel_scope.cancel()
             started = trio.current_time()
-        assert trio.current_time() - started < CLOSE_SECONDS + 0.5
+        assert trio.current_time() - started < CLOSE_SECONDS + 2
 
 
 async def test_a_name_whose_lookup_hangs_holds_up_no_cancellation(bridge: None) -> None:

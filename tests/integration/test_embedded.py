@@ -132,6 +132,43 @@ async def test_a_pid_file_that_names_another_program_does_not_stop_the_start(
     assert postmaster(tmp_path) != os.getpid()
 
 
+async def test_another_server_whose_number_stands_in_the_pid_file_is_left_alone(
+    server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    await server.start()
+    other_folder = tmp_path / "other"
+    other_folder.mkdir()
+    other = EmbeddedPostgres(other_folder)
+    assert other.try_hold()
+    await other.start()
+    await other.stop()
+    assert other.try_hold()
+    foreign = postmaster(tmp_path)
+    pid_file = other_folder / "postgres" / "pgdata" / "postmaster.pid"
+    pid_file.write_text((tmp_path / "postgres" / "pgdata" / "postmaster.pid").read_text())
+    other.stop_soon()
+    await other.start()
+    assert postmaster(other_folder) != foreign
+    await other.stop()
+    assert psutil.Process(foreign).status() != psutil.STATUS_ZOMBIE
+    async with open_bridge(), open_database(server.url()) as database:
+        await database.ping()
+
+
+async def test_a_socket_that_was_removed_is_made_again(server: EmbeddedPostgres, tmp_path: Path) -> None:
+    server.release()
+    starts, started = trio.open_memory_channel[None](10)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.keep_running, lambda: starts.send_nowait(None))
+        with trio.fail_after(60):
+            await started.receive()
+            (tmp_path / "postgres" / ".s.PGSQL.5432").unlink()
+            await started.receive()
+        async with open_bridge(), open_database(server.url()) as database:
+            await database.ping()
+        nursery.cancel_scope.cancel()
+
+
 async def test_one_that_was_half_made_is_made_anew(server: EmbeddedPostgres, tmp_path: Path) -> None:
     unfinished = tmp_path / "postgres" / "pgdata.new"
     unfinished.mkdir(parents=True)
@@ -146,19 +183,21 @@ async def test_one_that_was_half_made_is_made_anew(server: EmbeddedPostgres, tmp
 async def test_a_start_that_is_cancelled_leaves_nothing_that_runs(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path)
     assert server.try_hold()
-    for seconds in (0.05, 0.2, 0.5, 0.8, 1.0):
+    # First in the middle of initdb, then in that of pg_ctl.
+    for seconds in (0.05, 0.2, 0.5, 0.8, 20, *(0.002 * step for step in range(1, 30))):
         with trio.move_on_after(seconds):
             await server.start()
         await server.stop()
         assert server.try_hold()
-        assert not _processes_below(tmp_path)
+        assert not _processes_below(tmp_path), seconds
     await server.start()
     await store_one(server)
     await server.stop()
 
 
-async def test_a_path_too_long_for_a_socket_works(tmp_path: Path) -> None:
-    folder = tmp_path / ("long " * 15) / ("it's $HOME " * 5)
+@pytest.mark.parametrize("name", ["long " * 40, 'it\'s $HOME, "quoted"', "Grüße %s \\ #?&"])
+async def test_a_path_that_a_socket_cannot_have_works(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
     folder.mkdir(parents=True)
     server = EmbeddedPostgres(folder)
     assert server.try_hold()

@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 # Most that one step of decompression may yield: a gzip bomb grows a thousandfold, so a chunk off the socket must
 # not be inflated at once.
 STEP_BYTES = 64 * 1024
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class BodyTooLargeError(Exception):
     """The body is larger than the limit."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        super().__init__(limit_bytes)
 
 
 class BodyEncodingError(Exception):
@@ -34,32 +39,56 @@ async def read_body(chunks: AsyncIterator[bytes], content_encoding: str, limit_b
         BodyEncodingError: it cannot be decompressed, or has an encoding nobody asked for.
     """
     body = bytearray()
-    decoder = _decoder(content_encoding)
+    decoder = _Inflater() if _is_compressed(content_encoding) else None
     async for chunk in chunks:
         if decoder is None:
             body += chunk
         else:
-            _inflate(decoder, chunk, body, limit_bytes)
+            decoder.inflate(chunk, body, limit_bytes)
         if len(body) > limit_bytes:
-            raise BodyTooLargeError
-    if decoder is not None and body and not decoder.eof:
+            raise BodyTooLargeError(limit_bytes)
+    if decoder is not None and not decoder.at_an_end:
         raise BodyEncodingError("the compressed body ends too soon")
     return bytes(body)
 
 
-def _decoder(content_encoding: str) -> zlib._Decompress | None:
+def _is_compressed(content_encoding: str) -> bool:
     name = content_encoding.strip().lower()
-    if name in {"", "identity"}:
-        return None
-    if name in {"gzip", "x-gzip", "deflate"}:
-        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib, whichever the first bytes say
-    raise BodyEncodingError(f"the body has the encoding {content_encoding!r}, which was not asked for")
+    if name not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+        raise BodyEncodingError(f"the body has the encoding {content_encoding!r}, which was not asked for")
+    return name not in {"", "identity"}
 
 
-def _inflate(decoder: zlib._Decompress, chunk: bytes, body: bytearray, limit_bytes: int) -> None:
-    try:
-        while chunk and len(body) <= limit_bytes:
-            body += decoder.decompress(chunk, STEP_BYTES)
-            chunk = decoder.unconsumed_tail
-    except zlib.error as error:
-        raise BodyEncodingError(f"the compressed body is broken: {error}") from error
+class _Inflater:
+    """Undoes gzip, of one member or several (RFC 1952, section 2.2), and zlib, whichever the first bytes say."""
+
+    def __init__(self) -> None:
+        self._member = _new_member()
+        self._started = False
+        self._held = b""  # behind an end: the first byte of what may be the next member's magic
+
+    @property
+    def at_an_end(self) -> bool:
+        return self._member.eof or not self._started  # where nothing has come, nothing is missing
+
+    def inflate(self, chunk: bytes, body: bytearray, limit_bytes: int) -> None:
+        chunk = self._held + chunk
+        self._held = b""
+        self._started = True
+        try:
+            while chunk and len(body) <= limit_bytes:
+                if self._member.eof:
+                    if chunk == _GZIP_MAGIC[:1]:
+                        self._held = chunk
+                        return
+                    if not chunk.startswith(_GZIP_MAGIC):
+                        return  # what comes behind the end is nobody's
+                    self._member = _new_member()
+                body += self._member.decompress(chunk, STEP_BYTES)
+                chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+        except zlib.error as error:
+            raise BodyEncodingError(f"the compressed body is broken: {error}") from error
+
+
+def _new_member() -> zlib._Decompress:
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by its header

@@ -34,7 +34,7 @@ _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAIL
 _OLD_PROTOCOL = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE"})
 
 
-def fault_of(error: BaseException, *, limit_bytes: int) -> Fault | None:
+def fault_of(error: BaseException, phase: str | None) -> Fault | None:
     """Name the reason behind an exception of an exchange.
 
     On trio, httpx hides the causes: a TLS failure comes as `ConnectError('')`, a refused connection inside a group,
@@ -42,7 +42,7 @@ def fault_of(error: BaseException, *, limit_bytes: int) -> Fault | None:
 
     Args:
         error: what the exchange raised.
-        limit_bytes: the bound on the body, for the sentence about it.
+        phase: what ran when it was raised, as the stopwatch names it: a reset means another thing in each.
 
     Returns:
         the fault, or None for an exception that no site should be able to bring about.
@@ -53,7 +53,7 @@ def fault_of(error: BaseException, *, limit_bytes: int) -> Fault | None:
         return local
     for find in (_dns, _tls, _redirect, _body, _protocol, _system, _network):
         for member in tree:
-            fault = find(member, limit_bytes)
+            fault = find(member, phase)
             if fault is not None:
                 return fault
     return None
@@ -80,13 +80,17 @@ def _local(tree: list[BaseException]) -> Fault | None:
     return None
 
 
-def _dns(error: BaseException, _limit_bytes: int) -> Fault | None:
+def _dns(error: BaseException, _phase: str | None) -> Fault | None:
     if isinstance(error, socket.gaierror):
         return Fault(Reason.DNS, f"the name cannot be resolved: {error.strerror or error}")
     return None
 
 
-def _tls(error: BaseException, _limit_bytes: int) -> Fault | None:
+def _tls(error: BaseException, phase: str | None) -> Fault | None:
+    if phase in {"processing", "transfer"}:
+        return None  # the handshake was done: what breaks now is the exchange
+    if phase == "tls" and isinstance(error, ConnectionError):
+        return Fault(Reason.TLS, f"the TLS handshake failed: {os.strerror(error.errno or 0)}")
     if isinstance(error, ssl.SSLCertVerificationError):
         known = _CERTIFICATE_FAULTS.get(error.verify_code)
         return Fault(Reason.TLS, known or f"the certificate is not valid: {error.verify_message}")
@@ -101,7 +105,7 @@ def _tls(error: BaseException, _limit_bytes: int) -> Fault | None:
     return Fault(Reason.TLS, f"the TLS handshake failed: {(error.reason or str(error)).lower().replace('_', ' ')}")
 
 
-def _redirect(error: BaseException, _limit_bytes: int) -> Fault | None:
+def _redirect(error: BaseException, _phase: str | None) -> Fault | None:
     if isinstance(error, httpx.TooManyRedirects):
         return Fault(Reason.REDIRECT, "too many redirects")
     if isinstance(error, httpx.UnsupportedProtocol):
@@ -114,15 +118,15 @@ def _redirect(error: BaseException, _limit_bytes: int) -> Fault | None:
     return None
 
 
-def _body(error: BaseException, limit_bytes: int) -> Fault | None:
+def _body(error: BaseException, _phase: str | None) -> Fault | None:
     if isinstance(error, BodyTooLargeError):
-        return Fault(Reason.TOO_LARGE, f"the body has more than {limit_bytes} bytes")
+        return Fault(Reason.TOO_LARGE, f"the body has more than {error.limit_bytes} bytes")
     if isinstance(error, BodyEncodingError):
         return Fault(Reason.PROTOCOL, str(error))
     return None
 
 
-def _protocol(error: BaseException, _limit_bytes: int) -> Fault | None:
+def _protocol(error: BaseException, _phase: str | None) -> Fault | None:
     if isinstance(error, httpx.ProtocolError):
         return Fault(Reason.PROTOCOL, str(error) or "the response is not HTTP")
     if isinstance(error, (httpx.ReadError, httpx.WriteError)):
@@ -130,13 +134,13 @@ def _protocol(error: BaseException, _limit_bytes: int) -> Fault | None:
     return None
 
 
-def _system(error: BaseException, _limit_bytes: int) -> Fault | None:
+def _system(error: BaseException, _phase: str | None) -> Fault | None:
     if isinstance(error, OSError) and error.errno:
         return Fault(Reason.CONNECT, f"cannot connect: {os.strerror(error.errno)}")
     return None
 
 
-def _network(error: BaseException, _limit_bytes: int) -> Fault | None:
+def _network(error: BaseException, _phase: str | None) -> Fault | None:
     if isinstance(error, httpx.NetworkError):
         return Fault(Reason.CONNECT, str(error) or "cannot connect")
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from watcher.checking.stopwatch import PHASE_NAMES, Stopwatch
 from watcher.model.outcome import Fault, Phases, Reason
 
 if TYPE_CHECKING:
+    from urllib.request import Request
+
     from watcher.model.target import Target
 
 BODY_LIMIT_BYTES = 1024 * 1024
@@ -98,7 +101,7 @@ async def fetch(target: Target, tls_context: ssl.SSLContext) -> Exchange:
         with trio.move_on_after(target.timeout_seconds) as deadline:
             exchange = await _exchange(target.address, tls_context, trace)
     except Exception as error:
-        fault = fault_of(error, limit_bytes=BODY_LIMIT_BYTES)
+        fault = fault_of(error, stopwatch.running)
         if fault is None:
             raise
         return Exchange(phases=stopwatch.phases(), fault=fault, ip=trace.ip)
@@ -118,6 +121,8 @@ async def _exchange(address: str, tls_context: ssl.SSLContext, trace: _Trace) ->
         trust_env=False,  # a proxy in the environment must not come between a check and its site
         timeout=None,  # noqa: S113  # httpx's are per read; the caller's deadline is for the whole
         headers=HEADERS,
+        limits=httpx.Limits(max_keepalive_connections=0),  # a redirect too is asked for over a new connection
+        cookies=CookieJar(_AsciiCookies()),
     ) as client:
         request = client.build_request("GET", address, extensions={"trace": trace})
         response, redirects = await _send(client, request)
@@ -130,7 +135,7 @@ async def _exchange(address: str, tls_context: ssl.SSLContext, trace: _Trace) ->
             status_code=response.status_code,
             reason_phrase=response.reason_phrase,
             http_version=response.http_version.removeprefix("HTTP/"),
-            charset=response.charset_encoding,
+            charset=_charset(response),
             body=body,
             ip=trace.ip,
             redirects=redirects,
@@ -166,6 +171,21 @@ async def _read_body(response: httpx.Response) -> bytes:
             async for _ in chunks:
                 pass  # what had been received before
         raise
+
+
+def _charset(response: httpx.Response) -> str | None:
+    try:
+        return response.charset_encoding
+    except (ValueError, LookupError):  # `charset*=a%00b''x`, for one
+        return None
+
+
+class _AsciiCookies(DefaultCookiePolicy):
+    """Takes the cookies of a redirect along, but for those that httpx could not send."""
+
+    def set_ok(self, cookie: Cookie, request: Request) -> bool:
+        """Tell whether to take a cookie."""
+        return f"{cookie.name}{cookie.value}".isascii() and super().set_ok(cookie, request)
 
 
 class _Trace:

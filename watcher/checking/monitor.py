@@ -81,7 +81,8 @@ async def check(target: Target, slot: Slot, checker: Checker) -> Outcome:
     This is the one boundary at which an unknown exception ends: it becomes an outcome with the reason `internal`, so
     that a bug on one site does not blind the monitor for the rest.
     """
-    started_at, started = checker.clock.now(), trio.current_time()
+    started_at, lateness_seconds = checker.clock.wall(), checker.clock.now() - slot.due
+    started = trio.current_time()
     exchange = Exchange(phases=Phases())
     try:
         exchange = await checker.fetch(target, checker.tls_context)
@@ -100,7 +101,7 @@ async def check(target: Target, slot: Slot, checker: Checker) -> Outcome:
         started_at=datetime.fromtimestamp(started_at, UTC),
         duration_seconds=trio.current_time() - started,
         fault=fault,
-        lateness_seconds=max(started_at - slot.due, 0.0),
+        lateness_seconds=max(lateness_seconds, 0.0),
         skipped_slots=slot.skipped,
         status_code=exchange.status_code,
         http_version=exchange.http_version,
@@ -115,9 +116,16 @@ async def _judge(target: Target, exchange: Exchange, checker: Checker, remaining
     """Judge in the loop, or in a thread (RE2 releases the GIL) where matching could stall the loop."""
     if matching_steps(target, exchange) <= INLINE_MATCHING_STEPS:
         return judge(target, exchange)
+    begun = False
+
+    def judge_in_thread() -> Fault | None:
+        nonlocal begun
+        begun = True
+        return judge(target, exchange)
+
     with trio.move_on_after(max(remaining_seconds, 0)):
-        return await trio.to_thread.run_sync(
-            judge, target, exchange, abandon_on_cancel=True, limiter=checker.matching_threads
-        )
+        return await trio.to_thread.run_sync(judge_in_thread, abandon_on_cancel=True, limiter=checker.matching_threads)
+    if not begun:
+        return Fault(Reason.LOCAL, "other bodies took so long to match that this one had to wait past its deadline")
     text = f"no answer within {target.timeout_seconds:g} s: cut off while matching the body"
     return Fault(Reason.TIMEOUT, text)

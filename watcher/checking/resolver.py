@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 current_stopwatch: ContextVar[Stopwatch | None] = ContextVar("current_stopwatch", default=None)
 
 
+LOOKUPS_PER_WORKER = 16
+
+
 class TimedResolver(trio.abc.HostnameResolver):
     """Resolves with the system's getaddrinfo in threads of its own, and tells the check's stopwatch how long it took.
 
@@ -24,8 +27,8 @@ class TimedResolver(trio.abc.HostnameResolver):
 
     def __init__(self, max_workers: int) -> None:
         """Make a resolver for that many checks in flight."""
-        # Every check in flight may hang in one lookup while as many abandoned ones are still running.
-        self._threads = trio.CapacityLimiter(2 * max_workers)
+        # A hung lookup lasts some 30 s, a check may be cut off after 2: every worker may have left so many behind.
+        self._threads = trio.CapacityLimiter(LOOKUPS_PER_WORKER * max_workers)
 
     async def getaddrinfo(
         self,

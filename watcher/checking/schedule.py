@@ -78,8 +78,12 @@ class SlotClock:
         self._monotonic = monotonic
         self._anchor = wall() - monotonic()
 
+    def wall(self) -> float:
+        """Return seconds since 1970 as the wall clock has them, for timestamps."""
+        return self._wall()
+
     def now(self) -> float:
-        """Return seconds since 1970."""
+        """Return seconds since 1970, for schedules."""
         anchor = self._wall() - self._monotonic()
         if anchor > self._anchor + CLOCK_TOLERANCE_SECONDS:
             self._anchor = anchor

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
 
 
+# Python's codecs that no page is written in: some take time in the square of the length, some raise in any case.
+_NOT_OF_PAGES = frozenset(
+    {"idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+)
+
+
 def judge(target: Target, exchange: Exchange) -> Fault | None:
     """Find the first reason for which the exchange is a failure.
 
@@ -48,9 +54,6 @@ def _as_utf8(body: bytes, charset: str | None) -> bytes:
     except (LookupError, ValueError):
         return body
     # `charset=hex` and its like are codecs too, but none of text.
-    if codec.name == "utf-8" or not codec._is_text_encoding:
+    if codec.name in _NOT_OF_PAGES or codec.name == "utf-8" or not codec._is_text_encoding:
         return body
-    try:
-        return body.decode(codec.name, "replace").encode("utf-8", "replace")
-    except UnicodeError:  # idna, for one, is an encoding of text that knows no replacing
-        return body
+    return body.decode(codec.name, "replace").encode("utf-8", "replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -28,6 +29,13 @@ class _ShortErrors(click.Group):
             sys.exit(130)
 
 
+def _open_closed_streams() -> None:
+    """Give descriptors 0 to 2 to /dev/null where they are closed, or the next files opened would get them."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
 @click.group(cls=_ShortErrors, invoke_without_command=True)
 @click.version_option(__version__, prog_name="watcher")
 @env_file_option
@@ -39,6 +47,7 @@ def main(context: click.Context, env_file: str | None) -> None:
 
     Example: watcher --env-file .env
     """
+    _open_closed_streams()
     log.configure()
     if context.invoked_subcommand is None:
         context.invoke(run, env_file=env_file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ DEFAULT_ENV_FILE = ".env"
 MAX_ERROR_CHARS = 2000
 EXIT_ERROR = 1
 EXIT_BAD_CONFIGURATION = 2
+EXIT_INTERRUPTED = 130
 
 _BAD_CONFIGURATION = (ConfigurationError, UnusablePathError)
 _FOR_USERS = (*_BAD_CONFIGURATION, StorageError, EmbeddedError, AccountError, FolderLockedError, OSError)
@@ -40,6 +42,9 @@ def errors_on_one_line() -> Iterator[None]:
     """End the process with the right status, and one line an error, for every error that a user can mend."""
     try:
         yield
+    except BrokenPipeError:  # who read our output has gone; at the exit, Python would try to write it once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(EXIT_ERROR)
     except Exception as error:
         # Nurseries and trio-asyncio's loop wrap what goes wrong in groups, one in the other.
         errors = list(_leaves(error))
@@ -50,6 +55,10 @@ def errors_on_one_line() -> Iterator[None]:
                 click.echo(one_line(str(line), limit_chars=MAX_ERROR_CHARS), err=True)
         bad_configuration = all(isinstance(leaf, _BAD_CONFIGURATION) for leaf in errors)
         sys.exit(EXIT_BAD_CONFIGURATION if bad_configuration else EXIT_ERROR)
+    except BaseExceptionGroup as group:
+        if group.split(KeyboardInterrupt)[1] is not None:
+            raise
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def env_path(env_file: str | None) -> Path:

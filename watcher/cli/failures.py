@@ -17,7 +17,7 @@ from watcher.cli.common import env_file_option, env_path, errors_on_one_line
 from watcher.config.settings import load_settings
 from watcher.model.text import one_line
 from watcher.model.timestamps import timestamp
-from watcher.storage.reading import open_for_reading
+from watcher.storage.reading import read_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,8 +66,7 @@ def failures(since: timedelta | None, target: str | None, limit: int, as_json: b
 
 
 async def _read(settings: Settings, since: datetime | None, target: str | None, limit: int) -> list[dict[str, Any]]:
-    async with open_for_reading(settings) as database:
-        return await database.failures(since=since, target=target, limit=limit)
+    return await read_from(settings, lambda database: database.failures(since=since, target=target, limit=limit))
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

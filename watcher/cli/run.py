@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
+import signal
 
 import click
 import trio
 
-from watcher.app import run_daemon
+from watcher.app import run_daemon, stop_signals
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
 from watcher.config import load_configuration
 
@@ -20,6 +22,10 @@ def run(env_file: str | None) -> None:
 
     Example: watcher run
     """
+    # Until the daemon has its own handlers there is nothing to stop, and reading 100,000 targets takes seconds.
+    for number in stop_signals():
+        signal.signal(number, lambda *_: os._exit(0))
+    logging.captureWarnings(True)
     path = env_path(env_file)
     gc.disable()  # until run_daemon has made all that stays for good
     with errors_on_one_line():

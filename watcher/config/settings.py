@@ -18,6 +18,8 @@ Value = TypeVar("Value")
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
+SHORTEST_INTERVAL_SECONDS = 0.01
+
 # Each key with its default; None means unset. The page that explains them to users is docs/configuration.md.
 DEFAULTS: dict[str, str | None] = {
     "CONFIG_FILE_PATH": None,
@@ -98,14 +100,14 @@ def read_settings(env_file: Path, variables: Mapping[str, str] | None = None) ->
         postgres_user=reader.value("POSTGRES_USER", str),
         postgres_password=reader.value("POSTGRES_PASSWORD", str),
         postgres_db=reader.value("POSTGRES_DB", str),
-        postgres_host=entry.value if (entry := environment.get("POSTGRES_HOST")) else None,
+        postgres_host=reader.value("POSTGRES_HOST", _host),
         postgres_port=reader.value("POSTGRES_PORT", _port),
         postgres_sslmode=reader.value("POSTGRES_SSLMODE", _ssl_mode),
         max_workers=reader.value("MAX_WORKERS", _count),
         min_interval_seconds=minimum,
         max_interval_seconds=maximum,
-        data_dir=Path(reader.value("WATCHER_DATA_DIR", str)),
-        log_file=Path(reader.value("WATCHER_LOG_FILE", str)),
+        data_dir=reader.value("WATCHER_DATA_DIR", _path),
+        log_file=reader.value("WATCHER_LOG_FILE", _path),
         location=reader.value("WATCHER_LOCATION", str),
     )
     return settings, by_place(reader.mistakes)
@@ -153,7 +155,21 @@ def _seconds(text: str) -> float:
         raise ValueError("is not a number; write seconds, as in 10") from None
     if not (math.isfinite(seconds) and seconds > 0):
         raise ValueError("is no finite number above zero; write seconds, as in 10")
+    if seconds < SHORTEST_INTERVAL_SECONDS:
+        raise ValueError(f"is below {SHORTEST_INTERVAL_SECONDS:g}, the shortest interval there is; write more seconds")
     return seconds
+
+
+def _host(text: str) -> str | None:
+    if "," in text or (":" in text and not text.startswith("/") and text.count(":") == 1):
+        raise ValueError("is not one host; write its name or address alone, and its port in POSTGRES_PORT")
+    return text or None
+
+
+def _path(text: str) -> Path:
+    if not text.isprintable():
+        raise ValueError("has an unprintable character; write a path without one")
+    return Path(text)
 
 
 def _count(text: str) -> int:

@@ -110,6 +110,10 @@ class _Builder:
         return Mistake(place, _dotted(path), _shape_text(path, detail))
 
     def _target(self, index: int, entry: UrlEntry) -> Target:
+        for key in entry.model_fields_set:
+            # Of a value that was forgotten, nobody should think that it is checked.
+            if getattr(entry, key) is None or (key == "regex" and not entry.regex):
+                self._complain(("urls", index, key), "is empty; write a value, or remove the key")
         complaint = complaint_about(entry.address)
         if complaint:
             self._complain(("urls", index, "address"), f"{shown(without_secrets(entry.address))} {complaint}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections import deque
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
@@ -44,8 +45,8 @@ class FileSink:
     def write(self, text: str) -> None:
         """Append text; a write that fails halfway leaves no broken line behind."""
         if self._was_moved():
-            self._file.close()
-            self._file = self._open()
+            moved, self._file = self._file, self._open()
+            moved.close()
         size = os.fstat(self._file.fileno()).st_size
         try:
             self._write_all(text.encode("utf-8", "backslashreplace"))
@@ -84,7 +85,10 @@ class StreamSink:
         """Write text."""
         content = text.encode("utf-8", "backslashreplace")
         while content:
-            content = content[os.write(self.descriptor, content) :]
+            try:
+                content = content[os.write(self.descriptor, content) :]
+            except BlockingIOError:  # somebody has made it non-blocking
+                select.select([], [self.descriptor], [])
 
 
 class LineWriter:
@@ -156,7 +160,7 @@ class LineWriter:
         for _ in range(len(lines) - dropped_meanwhile):
             self._waiting.popleft()
         self._dropped -= min(dropped_meanwhile, len(lines))
-        if self._failing:
+        if self._failing or self._dropped:
             self._report(f"can be written again; {self._dropped} lines were dropped")
             self._failing = False
             self._dropped = 0

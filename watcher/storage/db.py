@@ -8,7 +8,6 @@ task of `__aexit__` is cancelled before its first step.
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +16,7 @@ import structlog
 import trio
 import trio_asyncio
 
-from watcher.storage.errors import DatabaseRefusedError, DatabaseUnavailableError
+from watcher.storage.errors import DatabaseRefusedError, DatabaseUnavailableError, StorageError, sentence_for
 from watcher.storage.failures_table import INSERT_FAILURES, SELECT_FAILURES, decode_failure, failure_columns
 from watcher.storage.schema import SCHEMA_SECONDS, apply_schema
 
@@ -137,8 +136,9 @@ class Database:
 
     async def log_failures(self, outcomes: Sequence[Outcome]) -> None:
         """Store failures, all or none; storing one again is harmless."""
+        columns = failure_columns(outcomes)
         with _mapped_errors():
-            await trio_asyncio.aio_as_trio(self._operate)(_fetching(INSERT_FAILURES, *failure_columns(outcomes)))
+            await trio_asyncio.aio_as_trio(self._operate)(_fetching(INSERT_FAILURES, *columns))
 
     async def failures(
         self, *, since: datetime | None = None, target: str | None = None, limit: int = 100
@@ -195,8 +195,11 @@ class Database:
             connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
             try:
                 return await operation(connection)
-            except (asyncio.CancelledError, TimeoutError):
-                # Asking the server to cancel, as asyncpg would, hangs when packets are lost: cut the connection.
+            except asyncpg.PostgresError:
+                raise
+            except BaseException:
+                # Cancelled, too late, or broken in a way of its own. Asking the server to cancel, as asyncpg would,
+                # hangs when packets are lost: cut the connection.
                 connection.terminate()
                 raise
             finally:
@@ -217,20 +220,18 @@ def _mapped_errors() -> Iterator[None]:
     """Turn what asyncpg raises into the errors of this package; the one place where that is done."""
     try:
         yield
+    except StorageError:
+        raise
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.exceptions._base.DataError) as error:
-        raise DatabaseRefusedError(_sentence(error)) from error
+        raise DatabaseRefusedError(sentence_for(error)) from error
     except asyncpg.UndefinedTableError as error:
         raise DatabaseUnavailableError(f"its tables are not there yet: {error}") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise DatabaseUnavailableError(_sentence(error)) from error
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "the database does not answer in time"
-    if isinstance(error, OSError) and error.errno:
-        return f"the database cannot be reached: {os.strerror(error.errno)} ({error.strerror})"
-    return str(error) or type(error).__name__
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        raise DatabaseUnavailableError(sentence_for(error)) from error
+    except Exception as error:
+        # A connection that breaks at a bad moment, or a server that is none, brings asyncpg to AttributeErrors and
+        # the like: the connection is cut, and what is behind it can only be unavailable.
+        raise DatabaseUnavailableError(f"the driver failed: {type(error).__name__}: {error}") from error
 
 
 def _log_background_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

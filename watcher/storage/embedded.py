@@ -5,7 +5,6 @@ Only the binaries are used: the wheel's own Python code adds system users and op
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import shlex
@@ -13,9 +12,7 @@ import shutil
 import signal
 import stat
 import subprocess
-import tempfile
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -27,9 +24,12 @@ from watcher.storage.binaries import EmbeddedError, find_binaries
 from watcher.storage.folder_lock import FolderLock, FolderLockedError
 from watcher.storage.pid_file import PidFile
 from watcher.storage.secret_file import write_secret
+from watcher.storage.socket_folder import SOCKET_NAME, socket_folder
+from watcher.storage.url import PINNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 log = structlog.get_logger()
 
@@ -41,14 +41,14 @@ MAX_SAID_CHARS = 300
 INIT_SECONDS = 120.0
 START_SECONDS = 60.0
 # Together below the 5 s in which the daemon has to stop: fast, and where that does not do, immediate.
+PID_FILE_SECONDS = 0.5
 STOP_FAST_SECONDS = 1.2
 STOP_IMMEDIATE_SECONDS = 0.5
+STOP_SECONDS = STOP_FAST_SECONDS + STOP_IMMEDIATE_SECONDS + PID_FILE_SECONDS
 WATCH_SECONDS = 1.0
 HOLD_SECONDS = 0.2
 RETRY_SECONDS = 1.0
-
-# The shortest sun_path of the systems we run on (macOS: 104 with the final NUL).
-MAX_SOCKET_PATH_BYTES = 103
+TRIES_BEFORE_COMPLAINT = 3  # after a crash of the server alone, its children hold its memory for a moment
 
 SERVER_SETTINGS = {
     "listen_addresses": "",  # no port is open, not even on loopback
@@ -80,10 +80,8 @@ class EmbeddedPostgres:
         self._password_file = data_dir / "postgres.password"
         self._binaries = find_binaries()
         self._account = server_account(self.folder, self._binaries)
-        self._sockets = self.folder
-        if len(os.fsencode(self.folder / ".s.PGSQL.5432")) > MAX_SOCKET_PATH_BYTES:
-            digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
-            self._sockets = Path(tempfile.gettempdir()) / f"watcher-{digest}"
+        self._sockets = socket_folder(self.folder)
+        self._starting = False
         self.log_file = self.folder / "postgres.log"
 
     @property
@@ -97,8 +95,8 @@ class EmbeddedPostgres:
         Raises:
             OSError: the file of the password cannot be read or written.
         """
-        sockets = quote(str(self._sockets), safe="")
-        return f"postgresql://{ROLE}:{self._password()}@/{DATABASE}?host={sockets}&sslmode=disable"
+        password, sockets = (quote(part, safe="") for part in (self._password(), str(self._sockets)))
+        return f"postgresql://{ROLE}:{password}@/{DATABASE}?host={sockets}&port=5432&sslmode=disable&{PINNED}"
 
     def try_hold(self) -> bool:
         """Take the server for this process; return whether no other process has it."""
@@ -123,41 +121,38 @@ class EmbeddedPostgres:
         self._make_folder(self._sockets)
         if not self.exists:
             await self._initialise()
-        if self._pid_file.running_pid() is not None:
+        if self._serves():
             log.info("embedded PostgreSQL still runs and is taken up again")
             return
+        await self._stop()
         self._pid_file.remove_stale()
         self._limit_log()
         settings = {**SERVER_SETTINGS, "unix_socket_directories": str(self._sockets)}
         options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
-        command = (
-            "pg_ctl",
-            "-D",
-            "pgdata",
-            "-l",
-            "postgres.log",
-            "-w",
-            "-t",
-            f"{START_SECONDS:g}",
-            "-o",
-            options,
-            "start",
-        )
+        waiting = ["-w", "-t", f"{START_SECONDS:g}"]
+        command = ["pg_ctl", "-D", "pgdata", "-l", self.log_file.name, *waiting, "-o", options, "start"]
+        self._starting = True
         await self._call(*command, limit_seconds=START_SECONDS + 5)
+        self._starting = False
 
-    async def stop(self) -> None:
-        """Stop the server and let it go, in less than two seconds; it is left consistent in any case."""
+    async def stop(self, fast_seconds: float = STOP_FAST_SECONDS) -> None:
+        """Stop the server and let it go, by force after `fast_seconds`; it is left consistent in any case."""
         if not self._lock.held:
             return  # it is another process's
         try:
-            await self._stop()
+            await self._stop(fast_seconds)
         finally:
             self.release()
 
-    async def _stop(self) -> None:
+    async def _stop(self, fast_seconds: float = STOP_FAST_SECONDS) -> None:
+        if self._starting:  # a start was cut off: the server may be about to write its pid file
+            with trio.move_on_after(PID_FILE_SECONDS):
+                while self._pid_file.running_pid() is None:  # noqa: ASYNC110  # nothing tells of it
+                    await trio.sleep(HOLD_SECONDS / 10)
+            self._starting = False
         if self._pid_file.running_pid() is None:
             return
-        for mode, limit_seconds in (("fast", STOP_FAST_SECONDS), ("immediate", STOP_IMMEDIATE_SECONDS)):
+        for mode, limit_seconds in (("fast", fast_seconds), ("immediate", STOP_IMMEDIATE_SECONDS)):
             with suppress(EmbeddedError), trio.move_on_after(limit_seconds):
                 await self._call("pg_ctl", "-D", "pgdata", "-m", mode, "-w", "stop", limit_seconds=limit_seconds + 1)
                 return
@@ -166,7 +161,7 @@ class EmbeddedPostgres:
     def stop_soon(self) -> None:
         """Tell the server to stop, and wait for nothing."""
         pid = self._pid_file.running_pid()
-        if pid is not None:
+        if pid is not None and self._lock.held:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
 
@@ -178,21 +173,26 @@ class EmbeddedPostgres:
         """
         while not self.try_hold():  # noqa: ASYNC110  # no event tells of another process
             await trio.sleep(HOLD_SECONDS)
-        complained = False
+        tries = 0
         while True:
             try:
                 await self.start()
             except (EmbeddedError, OSError) as error:
-                if not complained:
+                tries += 1
+                if tries == TRIES_BEFORE_COMPLAINT:
                     log.error("embedded PostgreSQL cannot be started, trying again", error=error, log=self.log_file)
-                    complained = True
                 await trio.sleep(RETRY_SECONDS)
                 continue
-            complained = False
+            tries = 0
             ready()
-            while self._pid_file.running_pid() is not None:  # noqa: ASYNC110  # no event tells of a process that is no child
+            while self._serves():  # noqa: ASYNC110  # no event tells of a process that is no child
                 await trio.sleep(WATCH_SECONDS)
             log.warning("embedded PostgreSQL is gone, starting it anew", log=self.log_file)
+            await self._stop()
+
+    def _serves(self) -> bool:
+        """Tell whether the server runs and can be reached: a tidy soul may have removed its socket."""
+        return self._pid_file.running_pid() is not None and (self._sockets / SOCKET_NAME).exists()
 
     async def _initialise(self) -> None:
         """Make the cluster under another name and rename it, so that one that is there is whole."""
@@ -213,7 +213,7 @@ class EmbeddedPostgres:
     def _password(self) -> str:
         if not self._password_file.exists():
             write_secret(self._password_file, secrets.token_urlsafe(32))
-        return self._password_file.read_text(encoding="ascii").strip()
+        return self._password_file.read_text(encoding="ascii", errors="replace").strip()
 
     async def _call(self, program: str, *arguments: str, limit_seconds: float) -> None:
         """Run one of PostgreSQL's programs in the server's folder, as its user."""

@@ -8,6 +8,8 @@ StorageError
 
 from __future__ import annotations
 
+import os
+
 
 class StorageError(Exception):
     """Something is wrong with the database; the message is a sentence for the operator."""
@@ -23,3 +25,12 @@ class DatabaseRefusedError(StorageError):
 
 class SchemaTooNewError(StorageError):
     """The tables were made by a newer version of watcher."""
+
+
+def sentence_for(error: Exception) -> str:
+    """Say in words what a driver or the system raised."""
+    if isinstance(error, TimeoutError):
+        return "the database does not answer in time"
+    if isinstance(error, OSError) and (error.errno or 0) > 0:
+        return f"the database cannot be reached: {os.strerror(error.errno or 0)} ({error.strerror})"
+    return str(error) or type(error).__name__

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import psutil
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class PidFile:
@@ -20,20 +17,27 @@ class PidFile:
     def running_pid(self) -> int | None:
         """Return the process number of the server, None where it does not run."""
         process = self._process()
-        try:
-            if process is None or process.status() == psutil.STATUS_ZOMBIE:
-                return None
-            return process.pid if process.name().startswith("postgres") else None
-        except psutil.Error:
-            return None
+        return process.pid if process is not None and self._is_ours(process) else None
 
     def remove_stale(self) -> None:
         """Remove the file of a crashed server whose number another program has got since: it would stop the start.
 
         While the number is free, PostgreSQL itself knows better what to do with the file.
         """
-        if self._process() is not None and self.running_pid() is None:
+        process = self._process()
+        if process is not None and not self._is_ours(process):
             self._path.unlink()
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        """Tell whether a process is the server: its number may have passed on, also to another PostgreSQL server."""
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE or not process.name().startswith("postgres"):
+                return False
+            return Path(process.cwd()) == self._path.parent
+        except psutil.AccessDenied:
+            return True  # a root without the right to look closer; better taken for ours than harmed
+        except psutil.Error:
+            return False
 
     def _process(self) -> psutil.Process | None:
         try:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
@@ -14,67 +13,66 @@ from watcher.storage.errors import DatabaseUnavailableError
 from watcher.storage.url import external_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Awaitable, Callable
 
     from watcher.config.settings import Settings
     from watcher.storage.db import Database
 
+Result = TypeVar("Result")
+
 READ_SECONDS = 30.0
-START_SECONDS = 10.0
+SHARING_SECONDS = 30.0
+STOP_FAST_SECONDS = 10.0  # a reader is in no hurry
 RETRY_SECONDS = 0.2
 
 NOTHING_STORED = "nothing has been stored in {} yet; start the daemon first"
 
 
-@asynccontextmanager
-async def open_for_reading(settings: Settings) -> AsyncIterator[Database]:
-    """Connect to the database of the settings; the embedded one is started meanwhile where no daemon runs it."""
+async def read_from(settings: Settings, read: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Read from the database of the settings; the embedded one is started meanwhile where no daemon runs it.
+
+    Args:
+        settings: they name the database.
+        read: what to read; it may be called again, when another process stops the embedded server meanwhile.
+
+    Raises:
+        DatabaseUnavailableError: the database cannot be reached.
+        EmbeddedError: the embedded one was never made, or cannot be started.
+    """
     if settings.postgres_host is not None:
-        async with _connected(external_url(settings)) as database:
-            yield database
-        return
+        return await _read(external_url(settings), read)
     if not settings.data_dir.is_dir():
         raise EmbeddedError(NOTHING_STORED.format(settings.data_dir))
     server = EmbeddedPostgres(settings.data_dir.resolve())
-    holding = await _start_or_find(server)
-    try:
-        async with _connected(server.url()) as database:
-            if not holding:
-                await _wait_until_up(database)
-            yield database
-    finally:
-        if holding:
-            with trio.CancelScope(shield=True):  # bounded by stop() itself
-                await server.stop()
+    deadline = trio.current_time() + SHARING_SECONDS
+    while True:
+        try:
+            if server.try_hold():
+                return await _read_holding(server, read)
+            return await _read(server.url(), read)
+        except DatabaseUnavailableError:
+            # Whoever has it is about to start it, or has just stopped it.
+            if trio.current_time() > deadline:
+                raise
+            await trio.sleep(RETRY_SECONDS)
 
 
-async def _start_or_find(server: EmbeddedPostgres) -> bool:
-    """Start the server and return True, or return False where another process has it."""
-    if not server.try_hold():
-        return False
-    if not server.exists:
-        server.release()
-        raise EmbeddedError(NOTHING_STORED.format(server.folder))
+async def _read_holding(server: EmbeddedPostgres, read: Callable[[Database], Awaitable[Result]]) -> Result:
     try:
+        if not server.exists:
+            raise EmbeddedError(NOTHING_STORED.format(server.folder))
         await server.start()
-    except BaseException:
-        server.release()
-        raise
-    return True
+        return await _read(server.url(), read)
+    finally:
+        with trio.move_on_after(2 * STOP_FAST_SECONDS, shield=True):
+            await server.stop(STOP_FAST_SECONDS)
 
 
-async def _wait_until_up(database: Database) -> None:
-    """Wait for a server that another process is about to start."""
-    with trio.move_on_after(START_SECONDS):
-        while True:
-            try:
-                return await database.ping()
-            except DatabaseUnavailableError:
-                await trio.sleep(RETRY_SECONDS)
-    raise DatabaseUnavailableError("another process has the embedded database, and it does not answer")
-
-
-@asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Database]:
+async def _read(url: str, read: Callable[[Database], Awaitable[Result]]) -> Result:
     async with open_bridge(), open_database(url, command_seconds=READ_SECONDS) as database:
-        yield database
+        try:
+            return await read(database)
+        except DatabaseUnavailableError as error:
+            unavailable = error
+    # Raised inside, it would come out of the loop's nurseries in a group of groups.
+    raise unavailable

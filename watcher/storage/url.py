@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from watcher.config.settings import Settings
 
 
+# asyncpg takes what a URL does not say from the environment, where PG variables for other programs may stand.
+PINNED = "target_session_attrs=any"
+
+
 def external_url(settings: Settings) -> str:
     """Build the URL of the server at POSTGRES_HOST, in libpq's form, password included.
 
@@ -24,5 +28,7 @@ def external_url(settings: Settings) -> str:
             settings.postgres_host or "",
         )
     )
-    options = f"host={host}&port={settings.postgres_port}&sslmode={settings.postgres_sslmode}"
+    if ":" in (settings.postgres_host or "") and not host.startswith("%2F"):
+        host = f"[{host}]"  # an IPv6 address
+    options = f"host={host}&port={settings.postgres_port}&{PINNED}&sslmode={settings.postgres_sslmode}"
     return f"postgresql://{user}:{password}@/{database}?{options}"

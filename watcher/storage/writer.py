@@ -90,8 +90,8 @@ class FailureWriter:
             try:
                 if not self._up:
                     await self._database.init_db()
-                    self._note_state(up=True, error=None)
                 await self._write_waiting()
+                self._note_state(up=True, error=None)
             except DatabaseUnavailableError as error:
                 self._note_state(up=False, error=error)
                 await trio.sleep(random.uniform(MIN_RETRY_SECONDS, MAX_RETRY_SECONDS))  # noqa: S311
@@ -130,7 +130,7 @@ class FailureWriter:
         if up == self._up:
             return
         if up:
-            log.info("database connected", waiting=len(self._waiting))
+            log.info("database connected")
         else:
             log.warning("database unavailable, failures wait", error=error)
         self._up = up

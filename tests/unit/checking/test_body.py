@@ -61,6 +61,7 @@ async def test_a_bomb_costs_no_more_than_the_limit_and_a_step() -> None:
     [
         (b"this is not gzip", "gzip"),
         (gzip.compress(b"x" * 1000)[:-10], "gzip"),
+        (gzip.compress(b"x" * 1000)[:10], "gzip"),
         (b"x", "br"),
         (b"x", "gzip, gzip"),
     ],
@@ -68,6 +69,22 @@ async def test_a_bomb_costs_no_more_than_the_limit_and_a_step() -> None:
 async def test_a_lying_encoding_is_named(content: bytes, encoding: str) -> None:
     with pytest.raises(BodyEncodingError):
         await read_body(chunks_of(content), encoding, MEGABYTE)
+
+
+async def test_a_body_of_several_gzip_members_is_read_whole() -> None:
+    packed = gzip.compress(b"hel") + gzip.compress(b"lo " * 10)
+    for size in range(1, len(packed) + 1):  # a boundary of chunks may fall anywhere, also into the magic bytes
+        assert await read_body(chunks_of(packed, size), "gzip", MEGABYTE) == b"hel" + b"lo " * 10, size
+
+
+async def test_what_comes_behind_the_end_is_dropped() -> None:
+    packed = gzip.compress(b"hello") + b"\0" * 10_000
+    assert await read_body(chunks_of(packed, 100), "gzip", 1000) == b"hello"
+
+
+async def test_members_without_end_are_bounded() -> None:
+    with pytest.raises(BodyTooLargeError):
+        await read_body(chunks_of(gzip.compress(b"x" * 500) * 100, 100), "gzip", 10_000)
 
 
 async def test_an_empty_body_has_any_encoding_we_asked_for() -> None:

@@ -62,12 +62,12 @@ def tls_error(reason: str) -> ssl.SSLError:
         (httpx.UnsupportedProtocol("ftp"), Reason.REDIRECT, "no http"),
         (httpx.InvalidURL("bad"), Reason.REDIRECT, "not valid"),
         (UnicodeError("label empty or too long"), Reason.REDIRECT, "not valid"),
-        (BodyTooLargeError(), Reason.TOO_LARGE, "more than 1000 bytes"),
+        (BodyTooLargeError(1000), Reason.TOO_LARGE, "more than 1000 bytes"),
         (BodyEncodingError("the compressed body is broken"), Reason.PROTOCOL, "broken"),
     ],
 )
 def test_each_exception_has_its_reason(error: Exception, reason: Reason, detail: str) -> None:
-    fault = fault_of(error, limit_bytes=1000)
+    fault = fault_of(error, None)
     assert fault is not None
     assert fault.reason == reason
     assert detail in fault.detail
@@ -75,16 +75,32 @@ def test_each_exception_has_its_reason(error: Exception, reason: Reason, detail:
 
 @pytest.mark.parametrize("number", sorted(LOCAL_ERRNOS))
 def test_what_this_machine_lacks_is_not_the_sites_fault(number: int) -> None:
-    fault = fault_of(hidden_in(httpx.ConnectError(""), OSError(number, "x")), limit_bytes=1)
+    fault = fault_of(hidden_in(httpx.ConnectError(""), OSError(number, "x")), None)
     assert fault is not None
     assert fault.reason == Reason.LOCAL
 
 
 def test_an_unknown_exception_has_no_reason_of_a_site() -> None:
-    assert fault_of(ZeroDivisionError("a bug"), limit_bytes=1) is None
+    assert fault_of(ZeroDivisionError("a bug"), None) is None
 
 
 def test_a_tree_that_bites_its_tail_is_walked_once() -> None:
     first, second = httpx.ConnectError(""), refused()
     first.__context__, second.__context__ = second, first
-    assert fault_of(first, limit_bytes=1) == Fault(Reason.CONNECT, "cannot connect: Connection refused")
+    assert fault_of(first, None) == Fault(Reason.CONNECT, "cannot connect: Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason"), [("connect", Reason.CONNECT), ("tls", Reason.TLS), ("processing", Reason.PROTOCOL)]
+)
+def test_a_reset_means_another_thing_in_each_phase(phase: str, reason: Reason) -> None:
+    outer = httpx.ReadError("") if phase == "processing" else httpx.ConnectError("")
+    fault = fault_of(hidden_in(outer, ConnectionResetError(errno.ECONNRESET, "reset")), phase)
+    assert fault is not None
+    assert fault.reason == reason
+
+
+def test_tls_that_breaks_behind_the_handshake_is_no_fault_of_the_handshake() -> None:
+    fault = fault_of(hidden_in(httpx.ReadError(""), tls_error("WRONG_VERSION_NUMBER")), "transfer")
+    assert fault is not None
+    assert fault.reason == Reason.PROTOCOL

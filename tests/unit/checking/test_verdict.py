@@ -50,19 +50,26 @@ def test_matching_is_on_the_decoded_text() -> None:
     assert judge(target, a_response(body="Grüße".encode("latin-1"))) is not None
 
 
-@pytest.mark.parametrize("charset", ["hex", "base64", "rot13", "no-such", "a\0b", "x" * 1000])
-def test_a_charset_that_is_none_is_taken_for_utf_8(charset: str) -> None:
-    target = a_target(regex=re2.compile(b"ok"))
-    assert judge(target, a_response(body=b"it is ok \xff", charset=charset)) is None
-
-
 @pytest.mark.parametrize(
-    "charset", ["idna", "punycode", "utf-7", "unicode_escape", "raw_unicode_escape", "mbcs", "undefined"]
+    "charset",
+    [
+        "hex",
+        "base64",
+        "rot13",
+        "no-such",
+        "a\x00b",
+        "x" * 1000,
+        "idna",
+        "punycode",
+        "utf-7",
+        "unicode_escape",
+        "raw_unicode_escape",
+        "undefined",
+    ],
 )
-def test_an_odd_charset_is_no_exception(charset: str) -> None:
-    target = a_target(regex=re2.compile(b"ok"))
-    fault = judge(target, a_response(body=b"it is ok \xff", charset=charset))
-    assert fault is None or fault.reason == Reason.REGEX  # Python's versions differ in what they make of these
+def test_a_charset_that_no_page_has_is_taken_for_utf_8(charset: str) -> None:
+    target = a_target(regex=re2.compile(b"ok$"))
+    assert judge(target, a_response(body=b"\xff it is ok", charset=charset)) is None
 
 
 def test_the_bound_on_matching_grows_with_body_and_program() -> None:

@@ -54,6 +54,10 @@ LINES = {
     "unknown_key_in_entry": ["3:5: urls[0].intervall: unknown key; did you mean interval?"],
     "unknown_key_like_no_other": [f"3:5: urls[0].zzz: unknown key; {KNOWN}"],
     "merge_key": ["4:5: urls[1].address: is missing; add it", f"4:5: urls[1].<<: unknown key; {KNOWN}"],
+    "value_forgotten": [
+        "3:11: urls[0].regex: is empty; write a value, or remove the key",
+        "4:15: urls[0].interval: is empty; write a value, or remove the key",
+    ],
     # Entries and addresses.
     "entry_not_a_mapping": [f"2:5: urls[0]: 'https://good.example/?token=***' {NO_MAPPING}"],
     "no_address": ["2:5: urls[0].address: is missing; add it"],

@@ -296,3 +296,23 @@ def test_any_environment_gives_settings_or_mistakes(variables: dict[str, str]) -
     settings, mistakes = read_settings(NO_FILE, variables)
     assert settings is not None or mistakes
     assert all(len(str(mistake).splitlines()) == 1 for mistake in mistakes)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("POSTGRES_HOST", "db:5432", "is not one host"),
+        ("POSTGRES_HOST", "a,b", "is not one host"),
+        ("MIN_INTERVAL_VAL", "1e-300", "is below 0.01, the shortest interval there is"),
+        ("WATCHER_DATA_DIR", "a\nb", "has an unprintable character"),
+        ("WATCHER_LOG_FILE", "a\x1bb", "has an unprintable character"),
+    ],
+)
+def test_values_that_could_only_fail_later_are_refused(key: str, value: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^environment: {key}: .*{text}"):
+        load_settings(Path("none"), {"CONFIG_FILE_PATH": "c.yaml", key: value})
+
+
+def test_an_ipv6_address_is_a_host() -> None:
+    settings = load_settings(Path("none"), {"CONFIG_FILE_PATH": "c.yaml", "POSTGRES_HOST": "::1"})
+    assert settings.postgres_host == "::1"

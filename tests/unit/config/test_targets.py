@@ -87,7 +87,6 @@ def test_the_default_interval_is_ten_or_what_the_bounds_allow(
         ("interval: 2.5", 2.5, 2.5),
         ("interval: 7\n    timeout: 7", 7, 7),
         ("timeout: 0.001", 10, 0.001),
-        ("interval: null\n    timeout: ~", 10, 10),
     ],
 )
 def test_times_up_to_their_bounds_are_taken(
@@ -97,7 +96,7 @@ def test_times_up_to_their_bounds_are_taken(
     assert (target.interval_seconds, target.timeout_seconds) == (interval_seconds, timeout_seconds)
 
 
-@pytest.mark.parametrize("regex", ["", "Größe", "(?i)ok", r"\bok\b", "a{1000}"])
+@pytest.mark.parametrize("regex", ["Größe", "(?i)ok", r"\bok\b", "a{1000}"])
 def test_a_regex_of_re2_is_taken(regex: str, settings: Settings) -> None:
     [target] = parsed(yaml.safe_dump({"urls": [{"address": "https://example.com/", "regex": regex}]}), settings)
     assert target.regex.pattern == regex.encode()
@@ -130,9 +129,7 @@ def test_a_name_is_text_only(value: str, settings: Settings) -> None:
         one_target(f"name: {value}", settings)
 
 
-@pytest.mark.parametrize(
-    ("value", "name"), [("2026-11-23", "2026-11-23"), ("<<", "<<"), ("=", "="), ("null", "https://example.com/")]
-)
+@pytest.mark.parametrize(("value", "name"), [("2026-11-23", "2026-11-23"), ("<<", "<<"), ("=", "=")])
 def test_a_name_that_looks_like_a_date_is_text(value: str, name: str, settings: Settings) -> None:
     assert one_target(f"name: {value}", settings).name == name
 

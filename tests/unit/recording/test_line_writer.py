@@ -1,14 +1,16 @@
 """Lines to a sink that may be slow, full or stuck."""
 
 import errno
+import os
 import threading
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from tests.doubles import Lines
-from watcher.recording.line_writer import MAX_WAITING_LINES, FileSink, LineWriter
+from watcher.recording.line_writer import MAX_WAITING_LINES, FileSink, LineWriter, StreamSink
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -121,3 +123,56 @@ def test_a_write_that_fails_halfway_leaves_no_broken_line(tmp_path: Path) -> Non
     sink.write("another\n")
     assert (tmp_path / "monitor.log").read_text() == "a whole line\nanother\n"
     sink.close()
+
+
+def test_a_file_that_cannot_be_opened_anew_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.log"
+    sink = FileSink(path)
+    sink.write("before\n")
+    path.rename(tmp_path / "monitor.log.1")
+    path.mkdir()  # in its way
+    for _ in range(2):
+        with pytest.raises(OSError, match="Is a directory"):
+            sink.write("meanwhile\n")
+    path.rmdir()
+    sink.write("after\n")
+    assert path.read_text() == "after\n"
+    sink.close()
+
+
+async def test_what_a_slow_sink_makes_drop_is_told(nursery: trio.Nursery) -> None:
+    held, report = threading.Event(), Report()
+
+    class Slow(Lines):
+        def write(self, text: str) -> None:
+            held.wait()
+            super().write(text)
+
+    writer = LineWriter(Slow(), report)
+    nursery.start_soon(writer.run)
+    writer.put("first")
+    await trio.testing.wait_all_tasks_blocked()
+    for number in range(MAX_WAITING_LINES + 5):
+        writer.put(f"line {number}")
+    held.set()
+    await writer.finish()
+    assert report.told == ["can be written again; 5 lines were dropped"]
+
+
+def test_a_pipe_that_is_full_and_does_not_block_gets_every_line_once() -> None:
+    reader, descriptor = os.pipe()
+    os.set_blocking(descriptor, False)
+    text = "".join(f"line {number}\n" for number in range(50_000))
+    received = bytearray()
+
+    def read() -> None:
+        while piece := os.read(reader, 65536):
+            received.extend(piece)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    StreamSink(descriptor).write(text)
+    os.close(descriptor)
+    thread.join()
+    os.close(reader)
+    assert received.decode() == text

@@ -38,6 +38,8 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
             raise SchemaTooNewError(
                 f"the database has schema {present}, this version of watcher knows {len(files)}; upgrade watcher"
             )
+        if await connection.fetchval("SELECT to_regclass('failures') IS NULL"):
+            present = 0  # somebody has dropped the table: it is made anew
         for version, file in enumerate(files[present:], start=present + 1):
             await connection.execute(file.read_text(encoding="utf-8"), timeout=SCHEMA_SECONDS)
-            await connection.execute("INSERT INTO watcher_schema (version) VALUES ($1)", version)
+            await connection.execute("INSERT INTO watcher_schema (version) VALUES ($1) ON CONFLICT DO NOTHING", version)
