@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import warnings
 from contextlib import contextmanager
 from functools import cache
@@ -50,6 +51,13 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session", autouse=True)
 def _log_lines() -> None:
     log.configure()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heard_signals() -> None:
+    """Let the daemons of the tests hear every signal: nohup, and `&` in a script, hand down that some are ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

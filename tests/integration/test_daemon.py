@@ -316,10 +316,14 @@ async def test_a_reader_that_is_interrupted_leaves_nothing_behind(folder: Folder
                 await trio.sleep(0.01)
         await trio.sleep(delay_seconds)
         process.send_signal(signal.SIGINT)
-        with trio.fail_after(20):
-            assert process.stderr is not None
-            said = b"".join([piece async for piece in process.stderr])
-            await process.wait()
+        try:
+            with trio.fail_after(20):
+                assert process.stderr is not None
+                said = b"".join([piece async for piece in process.stderr])
+                await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
         assert b"Traceback" not in said
         assert not _postgres_below(folder.path)
 
