@@ -83,7 +83,7 @@ async def test_five_urls_with_the_embedded_database(folder: Folder) -> None:
     assert "failures_not_stored=0" in daemon.lines("stopped")[0]
     everything = "\n".join([*daemon.lines(), *folder.successes(), str(rows)])
     assert "s3cret" not in everything
-    assert not _postgres_below(folder.path)
+    await _postgres_gone(folder.path)
 
 
 @pytest.mark.parametrize("outage", ["none", "refused", "black hole"])
@@ -184,7 +184,7 @@ async def test_after_kill_9_the_next_daemon_takes_the_database_up_again(folder: 
         status, _seconds = await daemon.stop()
     assert status == 0
     assert len(await folder.failures()) >= len(daemon.lines(" failure "))
-    assert not _postgres_below(folder.path)
+    await _postgres_gone(folder.path)
 
 
 async def test_a_second_daemon_on_the_same_folder_gets_one_line(folder: Folder) -> None:
@@ -295,7 +295,7 @@ async def test_readers_at_the_same_time_do_not_disturb_each_other(folder: Folder
         for _ in range(5):
             nursery.start_soon(read_once)
     assert read == [expected] * 5
-    assert not _postgres_below(folder.path)
+    await _postgres_gone(folder.path)
 
 
 async def test_a_reader_that_is_interrupted_leaves_nothing_behind(folder: Folder) -> None:
@@ -325,7 +325,7 @@ async def test_a_reader_that_is_interrupted_leaves_nothing_behind(folder: Folder
             if process.returncode is None:
                 process.kill()
         assert b"Traceback" not in said
-        assert not _postgres_below(folder.path)
+        await _postgres_gone(folder.path)
 
 
 async def test_reading_where_nothing_was_stored_is_one_line(folder: Folder) -> None:
@@ -340,6 +340,13 @@ def _target(line: str) -> str:
     match = re.search(r'target="([^"]*)"', line)
     assert match is not None
     return match[1]
+
+
+async def _postgres_gone(folder: Path) -> None:
+    """Wait for the last processes of a server, which end a moment after its pid file is gone."""
+    with trio.fail_after(5):
+        while _postgres_below(folder):  # noqa: ASYNC110  # they are nobody's children
+            await trio.sleep(0.02)
 
 
 def _postgres_below(folder: Path) -> list[int]:

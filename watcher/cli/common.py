@@ -55,10 +55,6 @@ def errors_on_one_line() -> Iterator[None]:
                 click.echo(one_line(str(line), limit_chars=MAX_ERROR_CHARS), err=True)
         bad_configuration = all(isinstance(leaf, _BAD_CONFIGURATION) for leaf in errors)
         sys.exit(EXIT_BAD_CONFIGURATION if bad_configuration else EXIT_ERROR)
-    except BaseExceptionGroup as group:
-        if group.split(KeyboardInterrupt)[1] is not None:
-            raise
-        sys.exit(EXIT_INTERRUPTED)
 
 
 def env_path(env_file: str | None) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from watcher.cli.common import env_file_option, env_path, errors_on_one_line
+from watcher.cli.common import EXIT_INTERRUPTED, env_file_option, env_path, errors_on_one_line
 from watcher.config.settings import load_settings
 from watcher.model.text import one_line
 from watcher.model.timestamps import timestamp
@@ -59,14 +61,33 @@ def failures(since: timedelta | None, target: str | None, limit: int, as_json: b
         settings = load_settings(path)
         begin = None if since is None else datetime.now(UTC) - since
         rows = trio.run(_read, settings, begin, target, limit)
+        if rows is None:
+            sys.exit(EXIT_INTERRUPTED)
         if as_json:
             click.echo(json.dumps([_plain(row) for row in rows], indent=2))
         else:
             _print_table(rows)
 
 
-async def _read(settings: Settings, since: datetime | None, target: str | None, limit: int) -> list[dict[str, Any]]:
-    return await read_from(settings, lambda database: database.failures(since=since, target=target, limit=limit))
+async def _read(
+    settings: Settings, since: datetime | None, target: str | None, limit: int
+) -> list[dict[str, Any]] | None:
+    """Read the rows, or return None when interrupted: a KeyboardInterrupt could cut off the stop of the server."""
+    rows = None
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_cancel_on_signal, nursery.cancel_scope)
+        rows = await read_from(settings, lambda database: database.failures(since=since, target=target, limit=limit))
+        nursery.cancel_scope.cancel()
+    return rows
+
+
+async def _cancel_on_signal(
+    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        task_status.started()
+        async for _ in received:
+            scope.cancel()
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
