@@ -6,12 +6,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from watcher.model.outcome import Fault, Outcome, Phases, Reason, check_id
+import trio
+
+from watcher.checking.alarm import Alarm
+from watcher.checking.checker import AnyProbe, Checker
+from watcher.checking.lanes import Lanes
+from watcher.checking.pauses import Pauses
+from watcher.checking.schedule import SlotClock
+from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.target import Target
 from watcher.storage.errors import DatabaseRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 MOMENT = datetime(2026, 11, 23, 15, 20, 55, 857_000, tzinfo=UTC)
 
@@ -25,7 +32,6 @@ def a_target(name: str = "Checkout", **changes: Any) -> Target:
 def an_outcome(target: str = "Checkout", *, at: datetime = MOMENT, **changes: Any) -> Outcome:
     """Make the outcome of a check that succeeded."""
     outcome = Outcome(
-        check_id=check_id(target, "default", at),
         target=target,
         address="https://shop.example/health",
         location="default",
@@ -43,6 +49,24 @@ def a_failure(target: str = "Checkout", *, at: datetime = MOMENT, **changes: Any
     """Make the outcome of a check that failed."""
     fault = Fault(Reason.STATUS, "503 Service Unavailable")
     return an_outcome(target, at=at, **{"fault": fault, "status_code": 503, **changes})
+
+
+EPOCH = 1_795_447_255.0
+
+
+def a_checker(probe: Callable[[Target], AnyProbe], workers: int = 10, pauses: Pauses | None = None) -> Checker:
+    """Make what checks need, on trio's clock, be it a mock one; whoever needs the alarm runs it."""
+    clock = SlotClock(lambda: EPOCH + trio.current_time(), trio.current_time)
+    return Checker(
+        clock=clock,
+        alarm=Alarm(clock),
+        lanes=Lanes(workers),
+        location="default",
+        probe=probe,
+        pauses=pauses or Pauses(lambda: 0.0),
+        start_spread_seconds=2.0,
+        matching_threads=trio.CapacityLimiter(1),
+    )
 
 
 class Lines:

@@ -6,20 +6,18 @@ import gc
 import os
 import resource
 import signal
-import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
-from watcher.checking.fetch import make_tls_context
-from watcher.checking.monitor import Checker, monitor_url
-from watcher.checking.resolver import TimedResolver
-from watcher.checking.schedule import SlotClock
+from watcher.checking.checker import open_checker
+from watcher.checking.monitor import monitor_url
 from watcher.heartbeat import beat
 from watcher.log import lines_through
 from watcher.model.outcome import Outcome
+from watcher.recording.lateness import report_lateness, warn_of_too_few_workers
 from watcher.recording.line_writer import FileSink, LineWriter, StreamSink
 from watcher.recording.lines import failure_line
 from watcher.recording.recorder import Tally, record
@@ -41,7 +39,6 @@ log = structlog.get_logger()
 
 # The bound of outcomes on their way to the recorder, which waits for nothing: a burst, not a backlog.
 MAX_OUTCOMES_IN_CHANNEL = 1000
-MATCHING_THREADS = 2
 MAX_DESCRIPTORS = 1_048_576
 SETTLE_SECONDS = 5.0
 STDERR = 2
@@ -87,6 +84,7 @@ async def run_daemon(settings: Settings, targets: Sequence[Target]) -> None:
             with lines_through(stderr.put):
                 where = "embedded" if server else f"{settings.postgres_host}:{settings.postgres_port}"
                 log.info("started", targets=len(targets), workers=settings.max_workers, database=where)
+                warn_of_too_few_workers(targets, settings.max_workers)
                 async with (
                     _writing(success_file, lambda text: log.warning(f"{settings.log_file} {text}")) as successes,
                     _services(settings, server) as server_ready,
@@ -123,8 +121,10 @@ async def _watch(
             send, receive = trio.open_memory_channel[Outcome](MAX_OUTCOMES_IN_CHANNEL)
             sinks.start_soon(record_all, receive)
             sinks.start_soon(write_failures)
-            async with send:
+            async with send, trio.open_nursery() as reporting:
+                reporting.start_soon(report_lateness, tally, settings.max_workers)
                 await _check_all(settings, targets, stopping, send)
+                reporting.cancel_scope.cancel()
             # The channel is closed: the recorder ends when it is empty, and the writer when all is stored.
             sinks.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
     finally:
@@ -135,18 +135,14 @@ async def _check_all(
     settings: Settings, targets: Sequence[Target], stopping: trio.CancelScope, outcomes: trio.MemorySendChannel[Outcome]
 ) -> None:
     """Run one loop a target until `stopping` is cancelled."""
-    trio.socket.set_custom_hostname_resolver(TimedResolver(settings.max_workers))
-    checker = Checker(
-        clock=SlotClock(time.time, trio.current_time),
-        workers=trio.CapacityLimiter(settings.max_workers),
-        tls_context=make_tls_context(),
-        location=settings.location,
-        matching_threads=trio.CapacityLimiter(MATCHING_THREADS),
-    )
     with stopping:
-        async with trio.open_nursery() as checks:
+        async with (
+            open_checker(settings.max_workers, settings.location, targets=len(targets)) as checker,
+            trio.open_nursery() as checks,
+        ):
             for target in targets:
-                checks.start_soon(monitor_url, target, checker, outcomes)
+                # The name is one that is there already: trio would make a text of 170 bytes for each.
+                checks.start_soon(monitor_url, target, checker, outcomes, name=target.name)
 
 
 @contextmanager

@@ -29,7 +29,11 @@ TYPES_FROM_ABOVE = {"storage": ("watcher.config.settings.Settings",)}
 ONLY_IMPORTERS = {
     "asyncpg": {"storage/db.py"},
     "trio_asyncio": {"storage/db.py"},
-    "httpx": {"checking/fetch.py", "checking/faults.py"},
+    "httpx": {"checking/fetch.py", "checking/redirects.py", "checking/transport.py"},
+    "httptools": {"checking/http1.py"},
+    "h2": {"checking/http2.py"},
+    "socksio": {"checking/proxies.py"},
+    "jmespath": {"checking/json_values.py", "config/expectations.py"},
 }
 CONCURRENCY = {"trio", "asyncio", "trio_asyncio"}
 
@@ -145,7 +149,7 @@ def test_the_reader_of_imports_sees_what_runs_up(module: str, source: str, compl
         ("storage/url.py", GUARDED + "from watcher.config.settings import Settings"),
         ("storage/schema/__init__.py", GUARDED + "import asyncpg"),
         ("storage/db.py", "import asyncpg, trio, trio_asyncio"),
-        ("checking/faults.py", "import httpx\nfrom watcher.model.outcome import Fault"),
+        ("checking/fetch.py", "import httpx\nfrom watcher.model.outcome import Fault"),
         ("checking/fetch.py", "from watcher import __version__"),
         ("cli/run.py", "from watcher.app import run_daemon"),
     ],

@@ -39,7 +39,7 @@ async def read_body(chunks: AsyncIterator[bytes], content_encoding: str, limit_b
         BodyEncodingError: it cannot be decompressed, or has an encoding nobody asked for.
     """
     body = bytearray()
-    decoder = _Inflater() if _is_compressed(content_encoding) else None
+    decoder = _Inflater(content_encoding) if _is_compressed(content_encoding) else None
     async for chunk in chunks:
         if decoder is None:
             body += chunk
@@ -60,10 +60,14 @@ def _is_compressed(content_encoding: str) -> bool:
 
 
 class _Inflater:
-    """Undoes gzip, of one member or several (RFC 1952, section 2.2), and zlib, whichever the first bytes say."""
+    """Undoes gzip, of one member or several (RFC 1952, section 2.2), and zlib, whichever the first bytes say.
 
-    def __init__(self) -> None:
+    Of `deflate`, the stream may come without zlib's wrapping as well (RFC 9110, section 8.4.1.2): some servers do so.
+    """
+
+    def __init__(self, content_encoding: str) -> None:
         self._member = _new_member()
+        self._may_be_raw = content_encoding.strip().lower() == "deflate"
         self._started = False
         self._held = b""  # behind an end: the first byte of what may be the next member's magic
 
@@ -84,10 +88,20 @@ class _Inflater:
                     if not chunk.startswith(_GZIP_MAGIC):
                         return  # what comes behind the end is nobody's
                     self._member = _new_member()
-                body += self._member.decompress(chunk, STEP_BYTES)
+                body += self._decompress(chunk)
                 chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
         except zlib.error as error:
             raise BodyEncodingError(f"the compressed body is broken: {error}") from error
+
+    def _decompress(self, chunk: bytes) -> bytes:
+        may_be_raw, self._may_be_raw = self._may_be_raw, False
+        try:
+            return self._member.decompress(chunk, STEP_BYTES)
+        except zlib.error:
+            if not may_be_raw:
+                raise
+        self._member = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+        return self._member.decompress(chunk, STEP_BYTES)
 
 
 def _new_member() -> zlib._Decompress:

@@ -8,16 +8,21 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-import httpx
-
 from watcher.checking.body import BodyEncodingError, BodyTooLargeError
+from watcher.checking.connecting import BlockedAddressError, LocalConnectError
+from watcher.checking.http1 import ProtocolError
+from watcher.checking.proxies import ProxyError
+from watcher.checking.redirects import RedirectError
 from watcher.model.outcome import Fault, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # This machine has run out of something: the site is not to blame.
-LOCAL_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.ENETDOWN})
+_LACKS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.ENETDOWN}
+# Or it does not let us: a file of certificates that has gone, a firewall of its own.
+_REFUSES = {errno.ENOENT, errno.EACCES, errno.EPERM}
+LOCAL_ERRNOS = frozenset(_LACKS | _REFUSES)
 
 # OpenSSL's X509_V_ERR_* codes, from x509_vfy.h.
 _CERTIFICATE_FAULTS = {
@@ -34,15 +39,15 @@ _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAIL
 _OLD_PROTOCOL = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE"})
 
 
-def fault_of(error: BaseException, phase: str | None) -> Fault | None:
+def fault_of(error: BaseException, step: str | None) -> Fault | None:
     """Name the reason behind an exception of an exchange.
 
-    On trio, httpx hides the causes: a TLS failure comes as `ConnectError('')`, a refused connection inside a group,
-    both only in the context. So the whole tree of causes, contexts and groups is looked through.
+    The whole tree of causes, contexts and groups is looked through: several addresses fail in a group, and what a
+    library raises may hide what the system said.
 
     Args:
         error: what the exchange raised.
-        phase: what ran when it was raised, as the stopwatch names it: a reset means another thing in each.
+        step: what ran when it was raised, as the stopwatch names it: a reset means another thing in each.
 
     Returns:
         the fault, or None for an exception that no site should be able to bring about.
@@ -51,9 +56,9 @@ def fault_of(error: BaseException, phase: str | None) -> Fault | None:
     local = _local(tree)
     if local is not None:
         return local
-    for find in (_dns, _tls, _redirect, _body, _protocol, _system, _network):
+    for find in (_dns, _blocked, _tls, _redirect, _body, _protocol, _system):
         for member in tree:
-            fault = find(member, phase)
+            fault = find(member, step)
             if fault is not None:
                 return fault
     return None
@@ -74,22 +79,35 @@ def _tree(error: BaseException) -> Iterator[BaseException]:
 
 def _local(tree: list[BaseException]) -> Fault | None:
     """Blame this machine when every attempt failed for a local cause: where IPv6 has no route, IPv4 may tell more."""
-    numbers = [error.errno for error in tree if isinstance(error, OSError) and error.errno]
-    if numbers and all(number in LOCAL_ERRNOS for number in numbers):
-        return Fault(Reason.LOCAL, f"this machine cannot connect: {os.strerror(numbers[0])}")
+    errors = [error for error in tree if isinstance(error, OSError) and error.errno and not _is_foreign(error)]
+    if errors and all(isinstance(error, LocalConnectError) or error.errno in LOCAL_ERRNOS for error in errors):
+        return Fault(Reason.LOCAL, f"this machine cannot connect: {os.strerror(errors[0].errno or 0)}")
     return None
 
 
-def _dns(error: BaseException, _phase: str | None) -> Fault | None:
+def _is_foreign(error: OSError) -> bool:
+    return isinstance(error, (socket.gaierror, ssl.SSLError)) or error.__class__ is BlockingIOError
+
+
+def _dns(error: BaseException, _step: str | None) -> Fault | None:
     if isinstance(error, socket.gaierror):
         return Fault(Reason.DNS, f"the name cannot be resolved: {error.strerror or error}")
     return None
 
 
-def _tls(error: BaseException, phase: str | None) -> Fault | None:
-    if phase in {"processing", "transfer"}:
+def _blocked(error: BaseException, _step: str | None) -> Fault | None:
+    if isinstance(error, BlockedAddressError):
+        return Fault(Reason.BLOCKED, f"{error.ip} is not a public address, and `allow_private` is false")
+    return None
+
+
+def _tls(error: BaseException, step: str | None) -> Fault | None:
+    if step in {"processing", "headers", "transfer"}:
+        # With TLS 1.3, a server that misses the client's certificate says so when the handshake is over.
+        if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+            return Fault(Reason.TLS, f"the server ended TLS: {_alert(error)}")
         return None  # the handshake was done: what breaks now is the exchange
-    if phase == "tls" and isinstance(error, ConnectionError):
+    if step == "tls" and isinstance(error, ConnectionError):
         return Fault(Reason.TLS, f"the TLS handshake failed: {os.strerror(error.errno or 0)}")
     if isinstance(error, ssl.SSLCertVerificationError):
         known = _CERTIFICATE_FAULTS.get(error.verify_code)
@@ -102,23 +120,19 @@ def _tls(error: BaseException, phase: str | None) -> Fault | None:
         return Fault(Reason.TLS, "the server does not speak TLS on this port")
     if error.reason in _OLD_PROTOCOL:
         return Fault(Reason.TLS, "the server speaks only an old version of TLS")
-    return Fault(Reason.TLS, f"the TLS handshake failed: {(error.reason or str(error)).lower().replace('_', ' ')}")
+    return Fault(Reason.TLS, f"the TLS handshake failed: {_alert(error)}")
 
 
-def _redirect(error: BaseException, _phase: str | None) -> Fault | None:
-    if isinstance(error, httpx.TooManyRedirects):
-        return Fault(Reason.REDIRECT, "too many redirects")
-    if isinstance(error, httpx.UnsupportedProtocol):
-        return Fault(Reason.REDIRECT, "redirected to what is no http or https address")
-    # The address of a target was looked at before: only a redirect leads to a host that cannot be encoded.
-    if isinstance(error, (httpx.InvalidURL, UnicodeError)) or (
-        isinstance(error, httpx.RemoteProtocolError) and "Invalid URL" in str(error)
-    ):
-        return Fault(Reason.REDIRECT, "redirected to an address that is not valid")
-    return None
+def _alert(error: ssl.SSLError) -> str:
+    # OpenSSL names some alerts after SSL 3, in which they came up first.
+    return (error.reason or str(error)).removeprefix("SSLV3_ALERT_").lower().replace("_", " ")
 
 
-def _body(error: BaseException, _phase: str | None) -> Fault | None:
+def _redirect(error: BaseException, _step: str | None) -> Fault | None:
+    return Fault(Reason.REDIRECT, str(error)) if isinstance(error, RedirectError) else None
+
+
+def _body(error: BaseException, _step: str | None) -> Fault | None:
     if isinstance(error, BodyTooLargeError):
         return Fault(Reason.TOO_LARGE, f"the body has more than {error.limit_bytes} bytes")
     if isinstance(error, BodyEncodingError):
@@ -126,21 +140,19 @@ def _body(error: BaseException, _phase: str | None) -> Fault | None:
     return None
 
 
-def _protocol(error: BaseException, _phase: str | None) -> Fault | None:
-    if isinstance(error, httpx.ProtocolError):
+def _protocol(error: BaseException, step: str | None) -> Fault | None:
+    if isinstance(error, ProxyError):
+        return Fault(Reason.CONNECT, str(error))
+    if isinstance(error, ProtocolError):
         return Fault(Reason.PROTOCOL, str(error) or "the response is not HTTP")
-    if isinstance(error, (httpx.ReadError, httpx.WriteError)):
+    if step in {"processing", "headers", "transfer"} and isinstance(error, (ConnectionError, ssl.SSLError)):
         return Fault(Reason.PROTOCOL, "the connection was reset before the response was whole")
     return None
 
 
-def _system(error: BaseException, _phase: str | None) -> Fault | None:
-    if isinstance(error, OSError) and error.errno:
-        return Fault(Reason.CONNECT, f"cannot connect: {os.strerror(error.errno)}")
-    return None
-
-
-def _network(error: BaseException, _phase: str | None) -> Fault | None:
-    if isinstance(error, httpx.NetworkError):
-        return Fault(Reason.CONNECT, str(error) or "cannot connect")
-    return None
+def _system(error: BaseException, step: str | None) -> Fault | None:
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    if step in {"processing", "headers", "transfer"}:
+        return Fault(Reason.PROTOCOL, f"the connection broke: {os.strerror(error.errno)}")
+    return Fault(Reason.CONNECT, f"cannot connect: {os.strerror(error.errno)}")

@@ -1,183 +1,229 @@
-"""One HTTP exchange; with `faults`, the only importer of httpx."""
+"""One HTTP exchange of a check, redirects included, under one deadline."""
 
 from __future__ import annotations
 
-import ssl
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import replace
+from functools import lru_cache
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-import certifi
 import httpx
 import trio
 
 from watcher import __version__
-from watcher.checking.body import BodyEncodingError, BodyTooLargeError, read_body
+from watcher.checking.body import read_body
+from watcher.checking.exchange import Exchange, Hop
 from watcher.checking.faults import fault_of
-from watcher.checking.resolver import current_stopwatch
-from watcher.checking.stopwatch import PHASE_NAMES, Stopwatch
+from watcher.checking.redirects import RedirectError, leads_on, next_request, next_url, same_origin
+from watcher.checking.stopwatch import STEP_NAMES
+from watcher.checking.transport import Body, Tools, Transport
 from watcher.model.outcome import Fault, Phases, Reason
+from watcher.model.redaction import without_secrets
+from watcher.model.target import basic_authorization
+from watcher.model.text import one_line
 
 if TYPE_CHECKING:
     from urllib.request import Request
 
-    from watcher.model.target import Target
+    from watcher.model.target import Connecting, Sending, Target
 
-BODY_LIMIT_BYTES = 1024 * 1024
-MAX_REDIRECTS = 10
-HEADERS = {"User-Agent": f"watcher/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
-
-# httpcore reports these in the order in which they happen; see its documentation, "Extensions", "trace".
-_PHASE_STARTS = {
-    "connection.connect_tcp.started": "connect",
-    "connection.start_tls.started": "tls",
-    "http11.send_request_headers.started": "processing",
-    "http11.receive_response_body.started": "transfer",
-}
-# A phase that fails is left running: it is the one in which the exchange was cut off.
-_PHASE_ENDS = {
-    "connection.connect_tcp.complete": "connect",
-    "connection.start_tls.complete": "tls",
-    "http11.receive_response_headers.complete": "processing",
-    "http11.receive_response_body.complete": "transfer",
-}
+MAX_SHOWN_CHARS = 2000
+DEFAULT_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": f"watcher/{__version__}"}
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """What one HTTP exchange, redirects included, brought; only `phases` and one of `fault` and `status_code` are sure.
+class Probe:
+    """A target that can be asked, again and again but never twice at once; it owns a connection that is kept alive."""
 
-    Attributes:
-        fault: why there is no whole response.
-        status_code, reason_phrase, http_version, charset, body: of the last response.
-        ip: of the peer that was connected to last.
-        redirects: how many were followed.
-        phases: where the time went.
-    """
+    # A hundred thousand of them are kept: a whole httpx.Request would take three times as much as its URL.
+    __slots__ = ("_headers", "_kept", "_tools", "_url", "target")
 
-    phases: Phases
-    fault: Fault | None = None
-    status_code: int | None = None
-    reason_phrase: str = ""
-    http_version: str | None = None
-    charset: str | None = None
-    body: bytes = b""
-    ip: str | None = None
-    redirects: int | None = None
+    def __init__(self, target: Target, tools: Tools) -> None:
+        """Prepare what is the same for every exchange.
 
+        Args:
+            target: what to ask.
+            tools: shared by all probes.
+        """
+        self.target = target
+        self._tools = tools
+        sending, self._url = target.sending, httpx.URL(target.address)
+        if self._url.userinfo and sending.authorization is None:
+            basic = basic_authorization(unquote(self._url.username), unquote(self._url.password))
+            sending = replace(sending, authorization=basic)
+        self._headers = _common_headers(sending, target.connecting.keep_alive)
+        self._kept: Transport | None = None
 
-def make_tls_context() -> ssl.SSLContext:
-    """Make the context that all checks share, with the system's certificate authorities.
+    async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
+        """Ask the target.
 
-    One context for all: making one costs some 25 ms of CPU and 1 MB. Where the system has no authorities, as with
-    python.org's builds for macOS, certifi's are taken.
-    """
-    context = ssl.create_default_context()
-    paths = ssl.get_default_verify_paths()
-    if not paths.cafile and not (paths.capath and any(Path(paths.capath).iterdir())):
-        context.load_verify_locations(certifi.where())
-    return context
+        Args:
+            timeout_seconds: the deadline of the whole exchange, the target's own by default.
 
-
-async def fetch(target: Target, tls_context: ssl.SSLContext) -> Exchange:
-    """GET the target's address over a connection of its own.
-
-    A client for each check: DNS, TCP and TLS are tested every time, and httpcore's pool, which a cancellation can
-    break for ever (encode/httpcore#1093), never has more than one connection.
-
-    Args:
-        target: its `timeout_seconds` is the deadline of the whole exchange.
-        tls_context: see `make_tls_context`.
-
-    Returns:
-        the exchange; a site that fails in any way is a `fault` in it, never an exception.
-    """
-    stopwatch = Stopwatch(trio.current_time)
-    current_stopwatch.set(stopwatch)
-    trace = _Trace(stopwatch)
-    exchange = None
-    try:
-        with trio.move_on_after(target.timeout_seconds) as deadline:
-            exchange = await _exchange(target.address, tls_context, trace)
-    except Exception as error:
-        fault = fault_of(error, stopwatch.running)
-        if fault is None:
-            raise
-        return Exchange(phases=stopwatch.phases(), fault=fault, ip=trace.ip)
-    finally:
-        trace.close_socket()
-    if exchange is not None:
-        return exchange
-    assert deadline.cancelled_caught
-    phase = PHASE_NAMES.get(stopwatch.running or "", "connecting")
-    fault = Fault(Reason.TIMEOUT, f"no answer within {target.timeout_seconds:g} s: cut off while {phase}")
-    return Exchange(phases=stopwatch.phases(), fault=fault, ip=trace.ip)
-
-
-async def _exchange(address: str, tls_context: ssl.SSLContext, trace: _Trace) -> Exchange:
-    async with httpx.AsyncClient(
-        verify=tls_context,
-        trust_env=False,  # a proxy in the environment must not come between a check and its site
-        timeout=None,  # noqa: S113  # httpx's are per read; the caller's deadline is for the whole
-        headers=HEADERS,
-        limits=httpx.Limits(max_keepalive_connections=0),  # a redirect too is asked for over a new connection
-        cookies=CookieJar(_AsciiCookies()),
-    ) as client:
-        request = client.build_request("GET", address, extensions={"trace": trace})
-        response, redirects = await _send(client, request)
+        Returns:
+            the exchange; a site that fails in any way is a `fault` in it, never an exception.
+        """
+        if timeout_seconds is None:
+            timeout_seconds = self.target.timeout_seconds
+        transport, self._kept = self._kept or Transport(self._tools, self.target.connecting), None
+        walk = _Walk(self.target, self._tools, transport)
         try:
-            body = await _read_body(response)
+            with trio.move_on_after(timeout_seconds):
+                exchange = await walk.go(self._request())
+                self._kept = transport if transport.release() else None
+                return exchange
+            step = STEP_NAMES[walk.transport.stopwatch.step or "connect"]
+            return walk.failed(Fault(Reason.TIMEOUT, f"no answer within {timeout_seconds:g} s: cut off while {step}"))
+        except Exception as error:
+            fault = fault_of(error, walk.transport.stopwatch.step)
+            if fault is None:
+                raise
+            return walk.failed(fault)
         finally:
-            await response.aclose()
+            if self._kept is None:
+                transport.close()
+            if walk.transport is not transport:
+                walk.transport.close()
+
+    def _request(self) -> httpx.Request:
+        sending = self.target.sending
+        # Given a stream, httpx adds no headers of its own; Host is written by the transport.
+        request = httpx.Request(sending.method, self._url, stream=_stream(sending.body))
+        request.headers = self._headers
+        return request
+
+    def close(self) -> None:
+        """Close a connection that was kept alive."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+
+class _Walk:
+    """One exchange on its way from redirect to redirect: what is known when it ends, however it ends."""
+
+    __slots__ = ("_hops", "_target", "_tools", "transport")
+
+    def __init__(self, target: Target, tools: Tools, transport: Transport) -> None:
+        self._target = target
+        self._tools = tools
+        self._hops: list[Hop] = []
+        self.transport = transport
+
+    async def go(self, request: httpx.Request) -> Exchange:
+        sending = self._target.sending
+        response = await self.transport.handle_async_request(request)
+        if sending.follow_redirects and leads_on(response):
+            response = await self._follow(request, response)
+        return await self._whole(response)
+
+    def failed(self, fault: Fault) -> Exchange:
+        transport = self.transport
         return Exchange(
-            phases=trace.stopwatch.phases(),
+            phases=self._phases(), fault=fault, ip=transport.ip, hops=tuple(self._hops), chain=transport.chain
+        )
+
+    async def _whole(self, response: httpx.Response) -> Exchange:
+        encoding = response.headers.get("content-encoding", "")
+        stream = response.stream
+        assert isinstance(stream, Body)
+        async with aclosing(stream.__aiter__()) as chunks:  # a body that is refused leaves nothing for the collector
+            body = await read_body(chunks, encoding, self._target.expected.body_limit_bytes)
+        phases = self._phases()
+        return Exchange(
+            phases=phases,
             status_code=response.status_code,
             reason_phrase=response.reason_phrase,
             http_version=response.http_version.removeprefix("HTTP/"),
+            headers=tuple(response.headers.raw),
             charset=_charset(response),
             body=body,
-            ip=trace.ip,
-            redirects=redirects,
+            ip=self.transport.ip,
+            hops=tuple(self._hops),
+            chain=self.transport.chain,
         )
 
+    async def _follow(self, first: httpx.Request, response: httpx.Response) -> httpx.Response:
+        """Follow redirects, each over a connection of its own, and return the first response that is none."""
+        request, stays = first, True
+        cookies = httpx.Cookies(CookieJar(_AsciiCookies()))
+        while leads_on(response):
+            if len(self._hops) == self._target.sending.max_redirects:
+                raise RedirectError(f"more than {self._target.sending.max_redirects} redirects")
+            response.request = request
+            cookies.extract_cookies(response)
+            following = next_url(response, request.url)
+            stays = stays and same_origin(first.url, following)
+            request = next_request(first, request, response.status_code, following, stays=stays)
+            if "cookie" not in request.headers:
+                cookies.set_cookie_header(request)
+            self._leave(response, following, stays=stays)
+            response = await self.transport.handle_async_request(request)
+        return response
 
-async def _send(client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, int]:
-    """Send a request and follow redirects; return the last response, its body unread, and how many were followed.
+    def _leave(self, response: httpx.Response, following: httpx.URL, *, stays: bool) -> None:
+        """Note a redirect, and take a new transport for where it leads."""
+        transport = self.transport
+        self._hops.append(
+            Hop(
+                shown_address=_shown(response.request.url),
+                location=_shown(following),
+                status_code=response.status_code,
+                http_version=response.http_version.removeprefix("HTTP/"),
+                ip=transport.ip,
+                phases=transport.stopwatch.phases(),
+            )
+        )
+        transport.close()
+        connecting = self._target.connecting
+        self.transport = Transport(self._tools, connecting if stays else _elsewhere(connecting))
 
-    httpx would follow them itself, but reads, and decompresses, the body of each without a bound.
-    """
-    for redirects in range(MAX_REDIRECTS + 1):
-        response = await client.send(request, stream=True, follow_redirects=False)
-        if response.next_request is None:
-            return response, redirects
-        await response.aclose()
-        request = response.next_request
-    raise httpx.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects", request=request)
+    def _phases(self) -> Phases:
+        phases = self.transport.stopwatch.phases()
+        for hop in self._hops:
+            phases += hop.phases
+        return phases
 
 
-async def _read_body(response: httpx.Response) -> bytes:
-    """Read the body, and where it is refused, end the generators of httpx and httpcore.
+def _elsewhere(connecting: Connecting) -> Connecting:
+    """Leave behind what is meant for the target's own host: a client's certificate among it is a credential."""
+    tls = replace(connecting.tls, cert_file=None, key_file=None, server_name=None)
+    return replace(connecting, resolve_to=None, tls=tls)
 
-    They are nested five deep, and none closes the one inside it: left alone, they stay for the garbage collector,
-    which cannot await. A cancellation at the innermost one ends them all.
-    """
-    chunks = response.aiter_raw()
-    try:
-        return await read_body(chunks, response.headers.get("Content-Encoding", ""), BODY_LIMIT_BYTES)
-    except (BodyTooLargeError, BodyEncodingError):
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            async for _ in chunks:
-                pass  # what had been received before
-        raise
+
+@lru_cache(1024)
+def _stream(body: bytes) -> httpx.ByteStream:
+    return httpx.ByteStream(body)
+
+
+@lru_cache(1024)
+def _common_headers(sending: Sending, keep_alive: bool) -> httpx.Headers:
+    headers = httpx.Headers({**DEFAULT_HEADERS, **({} if keep_alive else {"Connection": "close"})})
+    if sending.authorization is not None:
+        headers["Authorization"] = sending.authorization
+    if sending.body or sending.method in {"PATCH", "POST", "PUT"}:
+        headers["Content-Length"] = str(len(sending.body))
+    for name in {name.lower() for name, _ in sending.headers}:
+        headers.pop(name, None)
+    pairs = [(name.encode("ascii"), value.encode("utf-8")) for name, value in sending.headers]
+    return httpx.Headers([*headers.raw, *pairs])
 
 
 def _charset(response: httpx.Response) -> str | None:
-    try:
-        return response.charset_encoding
-    except (ValueError, LookupError):  # `charset*=a%00b''x`, for one
-        return None
+    """Return the charset that the content type names (RFC 9110, section 8.3.2).
+
+    Not httpx's `charset_encoding`: with `charset*=<anything>''x`, Python remembers every name for ever.
+    """
+    for parameter in response.headers.get("content-type", "").split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip("\"'").lower() or None
+    return None
+
+
+def _shown(url: httpx.URL) -> str:
+    return one_line(without_secrets(str(url)), limit_chars=MAX_SHOWN_CHARS)
 
 
 class _AsciiCookies(DefaultCookiePolicy):
@@ -186,32 +232,3 @@ class _AsciiCookies(DefaultCookiePolicy):
     def set_ok(self, cookie: Cookie, request: Request) -> bool:
         """Tell whether to take a cookie."""
         return f"{cookie.name}{cookie.value}".isascii() and super().set_ok(cookie, request)
-
-
-class _Trace:
-    """Hears from httpcore what happens on the wire: times the phases, and keeps the socket.
-
-    The socket, because httpcore 1.0.9 forgets to close it when a cancellation cuts the TLS handshake: one descriptor
-    leaks per such check until the garbage collector comes by.
-    """
-
-    def __init__(self, stopwatch: Stopwatch) -> None:
-        self.stopwatch = stopwatch
-        self.ip: str | None = None
-        self._socket: trio.socket.SocketType | None = None
-
-    async def __call__(self, event: str, info: dict[str, Any]) -> None:
-        if (ended := _PHASE_ENDS.get(event)) is not None:
-            self.stopwatch.stop(ended)
-        if (started := _PHASE_STARTS.get(event)) is not None:
-            self.stopwatch.start(started)
-        if event == "connection.connect_tcp.complete":
-            self.close_socket()  # the one of the redirect before
-            stream = info["return_value"]
-            self._socket = stream.get_extra_info("socket")
-            self.ip = stream.get_extra_info("server_addr")[0]
-
-    def close_socket(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None

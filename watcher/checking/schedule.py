@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-START_SPREAD_SECONDS = 2.0
+# A user sees results in seconds; the first checks of very many targets come at a rate that one core can take.
+MIN_START_SPREAD_SECONDS = 2.0
+MAX_STARTS_PER_SECOND = 500
 
 # Above what NTP slews away unnoticed, far below what a suspend or a stepped clock takes.
 CLOCK_TOLERANCE_SECONDS = 0.5
@@ -40,9 +42,14 @@ class Schedule:
         """Make the schedule of a target with this name and interval."""
         return cls(interval_seconds, fraction_of(name) * interval_seconds)
 
-    def first(self, now: float) -> Slot:
-        """Return the check at start: at once, but spread over two seconds, or over the interval if that is less."""
-        spread = min(START_SPREAD_SECONDS, self.interval_seconds)
+    def first(self, now: float, spread_seconds: float = MIN_START_SPREAD_SECONDS) -> Slot:
+        """Return the check at start: at once, but spread over some seconds, or over the interval if that is less.
+
+        Args:
+            now: the time.
+            spread_seconds: see `start_spread_seconds`.
+        """
+        spread = min(spread_seconds, self.interval_seconds)
         return Slot(now + self.offset_seconds / self.interval_seconds * spread)
 
     def next(self, last: Slot, now: float) -> Slot:
@@ -62,6 +69,11 @@ class Schedule:
 
     def _due(self, index: int) -> float:
         return self.offset_seconds + index * self.interval_seconds
+
+
+def start_spread_seconds(targets: int) -> float:
+    """Return the time in which the first checks of so many targets are to begin."""
+    return max(MIN_START_SPREAD_SECONDS, targets / MAX_STARTS_PER_SECOND)
 
 
 class SlotClock:

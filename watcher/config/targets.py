@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import re2
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from watcher.config.address import complaint_about
-from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, did_you_mean, shown
+from watcher.config.connecting import CONNECTING_KEYS, read_connecting
+from watcher.config.entries import ConfigFile, Options, UrlEntry
+from watcher.config.expectations import EXPECTED_KEYS, read_expectations
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, shown
+from watcher.config.patterns import Patterns
+from watcher.config.sending import SENDING_KEYS, read_sending
+from watcher.config.shape import shape_text
+from watcher.config.times import read_times
 from watcher.config.yaml_tree import Document, parse_yaml
 from watcher.model.redaction import without_secrets
-from watcher.model.target import DEFAULT_INTERVAL_SECONDS, DEFAULT_TIMEOUT_SECONDS, Target
+from watcher.model.target import Target
 from watcher.model.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from pydantic_core import ErrorDetails
-
+    from watcher.config.complaints import Complain
     from watcher.config.settings import Settings
 
-# RE2 takes time proportional to body times program; this keeps the worst pattern to seconds on a full body.
-MAX_REGEX_PROGRAM_STEPS = 5000
 MAX_NAME_CHARS = 200
 
+Part = TypeVar("Part")
 
-class UrlEntry(BaseModel):
-    """One entry of `urls`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    address: str
-    name: str | None = None
-    interval: float | None = None
-    timeout: float | None = None
-    regex: str | None = None
-
-
-class ConfigFile(BaseModel):
-    """The whole of `config.yaml`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    urls: list[UrlEntry]
+_FILE: TypeAdapter[ConfigFile] = TypeAdapter(ConfigFile)
+_ENTRY: TypeAdapter[UrlEntry] = TypeAdapter(UrlEntry)
+_OPTIONS: TypeAdapter[Options] = TypeAdapter(Options)
 
 
 def load_targets(settings: Settings) -> tuple[Target, ...]:
@@ -78,10 +67,15 @@ class _Builder:
     def __init__(self, document: Document, settings: Settings) -> None:
         self._document = document
         self._settings = settings
-        self._mistakes = list(document.mistakes)
+        self._folder = settings.config_file.parent
+        self._mistakes: dict[Mistake, None] = dict.fromkeys(document.mistakes)  # what is wrong with a default, once
+        self._defaults = Options()
+        self._patterns = Patterns()
+        self._parts: dict[str, Any] = {}
 
     def targets(self) -> tuple[Target, ...]:
         entries = self._valid_entries()
+        self._parts_of(self._defaults, None)  # a mistake in a default is one even where nothing uses it
         targets = [self._target(index, entry) for index, entry in entries]
         self._refuse_doubled_names([(index, target) for (index, _), target in zip(entries, targets, strict=True)])
         if self._mistakes:
@@ -90,97 +84,112 @@ class _Builder:
 
     def _valid_entries(self) -> list[tuple[int, UrlEntry]]:
         """Return the entries that have the right shape, so that one bad entry hides no mistake in the others."""
-        raw = self._document.data.get("urls") if isinstance(self._document.data, dict) else None
+        data = self._document.data if isinstance(self._document.data, dict) else {}
+        raw = data.get("urls")
         if raw == []:
             self._complain(("urls",), "is empty; list what to watch, as in `- address: https://example.com/`")
+        if data.get("defaults", data) is None:
+            self._complain(("defaults",), "is empty; write a value, or remove the key")
         try:
-            return list(enumerate(ConfigFile.model_validate(self._document.data).urls))
+            file = _FILE.validate_python(self._document.data)
         except ValidationError as error:
             details = error.errors(include_url=False, include_context=False)
-            # A key that is no text is among the document's own mistakes.
-            self._mistakes.extend(self._shape_mistake(detail) for detail in details if detail["type"] != "invalid_key")
-            bad = {detail["loc"][1] for detail in details if len(detail["loc"]) > 1}
+            for detail in details:
+                self._complain(
+                    detail["loc"], shape_text(detail["loc"], detail), key=detail["type"] == "extra_forbidden"
+                )
+            bad = {detail["loc"][1] for detail in details if len(detail["loc"]) > 1 and detail["loc"][0] == "urls"}
+            if data.get("defaults") and not any(detail["loc"][0] == "defaults" for detail in details):
+                self._defaults = _OPTIONS.validate_python(data["defaults"])
             good = [pair for pair in enumerate(raw) if pair[0] not in bad] if isinstance(raw, list) else []
-            return [(index, UrlEntry.model_validate(entry)) for index, entry in good]
-
-    def _shape_mistake(self, detail: ErrorDetails) -> Mistake:
-        path = detail["loc"]
-        unknown = detail["type"] == "extra_forbidden"
-        place = self._document.place_of(path, key=unknown)
-        return Mistake(place, _dotted(path), _shape_text(path, detail))
+            return [(index, _ENTRY.validate_python(entry)) for index, entry in good]
+        self._defaults = file.get("defaults") or Options()
+        return list(enumerate(file["urls"]))
 
     def _target(self, index: int, entry: UrlEntry) -> Target:
-        for key in entry.model_fields_set:
-            # Of a value that was forgotten, nobody should think that it is checked.
-            if getattr(entry, key) is None or (key == "regex" and not entry.regex):
-                self._complain(("urls", index, key), "is empty; write a value, or remove the key")
-        complaint = complaint_about(entry.address)
-        if complaint:
-            self._complain(("urls", index, "address"), f"{shown(without_secrets(entry.address))} {complaint}")
-        interval_seconds = self._interval_seconds(index, entry)
-        shown_address = one_line(without_secrets(entry.address), limit_chars=2000)
+        address = entry["address"]
+        complain = self._complainer(index, entry)
+        if complaint := complaint_about(address):
+            complain(("address",), f"{shown(without_secrets(address))} {complaint}")
+        shown_address = one_line(without_secrets(address), limit_chars=2000)
+        name = entry.get("name")
+        self._refuse_empty(entry, complain)
+        self._refuse_bad_name("name", name, complain)
+        sending, connecting, expected, times, group = self._parts_of(entry, index)
         return Target(
-            name=self._name(index, entry, shown_address),
-            address=entry.address,
+            name=shown_address if name is None else name,
+            address=address,
             shown_address=shown_address,
-            interval_seconds=interval_seconds,
-            timeout_seconds=self._timeout_seconds(index, entry, interval_seconds),
-            regex=self._regex(index, entry),
+            group=group,
+            interval_seconds=times.interval_seconds,
+            timeout_seconds=times.timeout_seconds,
+            retries=times.retries,
+            retry_interval_seconds=times.retry_interval_seconds,
+            sending=sending,
+            connecting=connecting,
+            expected=expected,
         )
 
-    def _name(self, index: int, entry: UrlEntry, shown_address: str) -> str:
-        if entry.name is None:
-            return shown_address
-        if not entry.name.strip() or len(entry.name) > MAX_NAME_CHARS or one_line(entry.name) != entry.name:
-            text = f"{shown(entry.name)} is no name; write one line of 1 to {MAX_NAME_CHARS} printable characters"
-            self._complain(("urls", index, "name"), text)
-        return entry.name
+    def _parts_of(self, entry: Options, index: int | None) -> Any:
+        """Read all parts of an entry: each that is written in the same way becomes the same object.
 
-    def _interval_seconds(self, index: int, entry: UrlEntry) -> float:
-        low, high = self._settings.min_interval_seconds, self._settings.max_interval_seconds
-        if entry.interval is None:
-            return min(max(DEFAULT_INTERVAL_SECONDS, low), high)
-        path = ("urls", index, "interval")
-        if not 0 < entry.interval < float("inf"):
-            self._complain(path, f"{entry.interval:g} is no finite number above zero; write seconds, as in 10")
-        elif entry.interval < low:
-            self._complain(
-                path, f"{entry.interval:g} is below MIN_INTERVAL_VAL={low:g}; lower that in .env, or raise this"
-            )
-        elif entry.interval > high:
-            self._complain(
-                path, f"{entry.interval:g} is above MAX_INTERVAL_VAL={high:g}; raise that in .env, or lower this"
-            )
-        return entry.interval
+        Args:
+            entry: what is written.
+            index: of the entry, None for the defaults.
+        """
+        own = {key: value for key, value in entry.items() if key not in {"address", "name"}}
+        key = repr(own)  # True and 1 are one key of a dict, but not one JSON
+        parts = self._parts.get(key)
+        if parts is None:
+            before = len(self._mistakes)
+            parts = self._read_parts(cast("Options", own), index)
+            if len(self._mistakes) == before:
+                self._parts[key] = parts
+        return parts
 
-    def _timeout_seconds(self, index: int, entry: UrlEntry, interval_seconds: float) -> float:
-        if entry.timeout is None:
-            return min(DEFAULT_TIMEOUT_SECONDS, interval_seconds)
-        if not 0 < entry.timeout < float("inf"):
-            text = f"{entry.timeout:g} is no finite number above zero; write seconds, as in 5"
-            self._complain(("urls", index, "timeout"), text)
-        elif entry.timeout > interval_seconds:
-            text = f"{entry.timeout:g} is above the interval of {interval_seconds:g}; lower it, or raise the interval"
-            self._complain(("urls", index, "timeout"), text)
-        return entry.timeout
+    def _read_parts(self, entry: Options, index: int | None) -> Any:
+        complain = self._complainer(index, entry)
+        values = self._merged(entry)
+        if index is None:
+            self._refuse_empty(entry, complain)
+        self._refuse_bad_name("group", values.get("group"), complain)
+        return (
+            self._part(values, SENDING_KEYS, lambda: read_sending(values, complain, self._folder)),
+            self._part(values, CONNECTING_KEYS, lambda: read_connecting(values, complain, self._folder)),
+            self._part(values, EXPECTED_KEYS, lambda: read_expectations(values, complain, self._patterns)),
+            read_times(entry, values, complain, self._settings),
+            values.get("group"),
+        )
 
-    def _regex(self, index: int, entry: UrlEntry) -> Any:
-        if entry.regex is None:
-            return None
-        options = re2.Options()
-        options.log_errors = False  # RE2 would write to stderr itself
-        path = ("urls", index, "regex")
-        try:
-            compiled = re2.compile(entry.regex.encode(), options=options)
-        except (re2.error, UnicodeEncodeError) as error:
-            reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
-            text = f"{shown(entry.regex)} is no regular expression: {reason}; https://github.com/google/re2/wiki/Syntax"
-            self._complain(path, text)
-            return None
-        if compiled.programsize > MAX_REGEX_PROGRAM_STEPS:
-            size = f"{compiled.programsize} steps, {MAX_REGEX_PROGRAM_STEPS} is the limit"
-            self._complain(path, f"{shown(entry.regex)} is too large ({size}); simplify it")
-        return compiled
+    def _part(self, values: Options, keys: Sequence[str], read: Callable[[], Part]) -> Part:
+        # The values as text, since what is equal in Python need not be the same: 1 and True.
+        key = repr([(key, value) for key, value in values.items() if key in keys])
+        part: Part | None = self._parts.get(f"{keys[0]} {key}")
+        if part is None:
+            before = len(self._mistakes)
+            part = read()
+            if len(self._mistakes) == before:
+                self._parts[f"{keys[0]} {key}"] = part
+        return part
+
+    def _merged(self, entry: Options) -> Options:
+        defaults: Any = self._defaults
+        # Of two ways to authorise, the entry's own counts.
+        if "basic_auth" in entry or "authorization" in entry:
+            defaults = {key: value for key, value in defaults.items() if key not in {"basic_auth", "authorization"}}
+        return cast("Options", {**defaults, **entry})
+
+    def _refuse_empty(self, entry: Options, complain: Complain) -> None:
+        for key, value in entry.items():
+            # Of a value that was forgotten, nobody should think that it is checked.
+            empty = value is None or value in ([], {}) or (value == "" and key not in {"address", "name"})
+            if empty and not (key == "regex" and value == ""):
+                complain((key,), "is empty; write a value, or remove the key")
+
+    def _refuse_bad_name(self, key: str, name: str | None, complain: Complain) -> None:
+        if name is not None and (not name.strip() or len(name) > MAX_NAME_CHARS or one_line(name) != name):
+            text = f"{shown(name)} is no name; write one line of 1 to {MAX_NAME_CHARS} printable characters"
+            complain((key,), text)
 
     def _refuse_doubled_names(self, targets: Sequence[tuple[int, Target]]) -> None:
         first_indexes: dict[str, int] = {}
@@ -190,30 +199,15 @@ class _Builder:
                 text = f"{shown(target.name)} is the name of urls[{first}] too; give one of them another `name`"
                 self._complain(("urls", index, "name"), text)
 
-    def _complain(self, path: tuple[str | int, ...], text: str) -> None:
-        self._mistakes.append(Mistake(self._document.place_of(path), _dotted(path), text))
+    def _complainer(self, index: int | None, entry: Options) -> Complain:
+        def complain(path: tuple[str | int, ...], text: str) -> None:
+            mine = index is not None and (path[0] in entry or path[0] not in self._defaults)
+            self._complain((*(("urls", index) if mine and index is not None else ("defaults",)), *path), text)
 
+        return complain
 
-def _shape_text(path: Sequence[str | int], detail: ErrorDetails) -> str:
-    kind, value = detail["type"], detail["input"]
-    if isinstance(value, str):
-        value = without_secrets(value)  # it may be an address, as in `- https://user:password@example.com/`
-    if kind == "missing":
-        return "is missing; add it"
-    if kind == "extra_forbidden":
-        known = UrlEntry.model_fields if len(path) > 1 else ConfigFile.model_fields
-        return f"unknown key{did_you_mean(str(path[-1]), known) or '; known are ' + ', '.join(known)}"
-    if kind == "string_type":
-        return f"{shown(value)} is no text; put it in quotes"
-    if kind.startswith("float"):
-        return f"{shown(value)} is no number; write seconds, as in 10"
-    if kind == "list_type":
-        return "must be a list; write one `- address: https://example.com/` a line under it"
-    if kind == "model_type" and len(path) > 1:
-        return f"{shown(value)} is no mapping; write `- address: https://example.com/`"
-    if kind == "model_type":
-        return "the file must be a mapping with the key `urls`; write `urls:` above the list"
-    return detail["msg"]
+    def _complain(self, path: tuple[str | int, ...], text: str, *, key: bool = False) -> None:
+        self._mistakes[Mistake(self._document.place_of(path, key=key), _dotted(path), text)] = None
 
 
 def _dotted(path: Sequence[str | int]) -> str:

@@ -17,6 +17,7 @@ class Reason(enum.StrEnum):
     """Why a check failed; the first that applies, in the order in which a check meets them."""
 
     DNS = "dns"
+    BLOCKED = "blocked"
     CONNECT = "connect"
     TLS = "tls"
     TIMEOUT = "timeout"
@@ -24,7 +25,9 @@ class Reason(enum.StrEnum):
     REDIRECT = "redirect"
     TOO_LARGE = "too_large"
     STATUS = "status"
+    HEADER = "header"
     REGEX = "regex"
+    JSON = "json"
     # The monitor is at fault, not the site.
     INTERNAL = "internal"
     LOCAL = "local"
@@ -42,6 +45,11 @@ class Phases:
     tls: float | None = None
     processing: float | None = None
     transfer: float | None = None
+
+    def __add__(self, other: Phases) -> Phases:
+        """Add the times up; a phase that happened in neither stays None."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__slots__)
+        return Phases(*(b if a is None else a if b is None else a + b for a, b in pairs))
 
     def as_milliseconds(self) -> dict[str, float | None]:
         """Give each phase in milliseconds, to a microsecond."""
@@ -66,7 +74,6 @@ class Outcome:
     """The result of one check.
 
     Attributes:
-        check_id: names the check for ever; see `check_id`.
         target: the target's name.
         address: the target's address without its secrets.
         location: where the replica stands that made the check.
@@ -75,11 +82,13 @@ class Outcome:
         skipped_slots: slots missed since the target's check before.
         duration_seconds: from the begin of the check to the verdict.
         fault: None for a success.
+        degraded: why a success is not a good one, in a sentence, or None.
+        attempts: how often the exchange was made: more than once with `retries`, or after a fault of this machine.
         status_code, http_version, ip, body_bytes, redirects: of the last response, None without one.
+        cert_expires_at: the earliest end of a certificate that the server served, None without TLS.
         phases: where the time went.
     """
 
-    check_id: uuid.UUID
     target: str
     address: str
     location: str
@@ -87,6 +96,8 @@ class Outcome:
     started_at: datetime
     duration_seconds: float
     fault: Fault | None = None
+    degraded: str | None = None
+    attempts: int = 1
     lateness_seconds: float = 0.0
     skipped_slots: int = 0
     status_code: int | None = None
@@ -94,12 +105,18 @@ class Outcome:
     ip: str | None = None
     body_bytes: int | None = None
     redirects: int | None = None
+    cert_expires_at: datetime | None = None
     phases: Phases = Phases()
 
     @property
     def ok(self) -> bool:
         """Whether the site did all that is expected of it."""
         return self.fault is None
+
+    @property
+    def check_id(self) -> uuid.UUID:
+        """The name of the check for ever; made when it is asked for, which is when a failure is kept."""
+        return check_id(self.target, self.location, self.scheduled_at)
 
 
 def check_id(target: str, location: str, scheduled_at: datetime) -> uuid.UUID:

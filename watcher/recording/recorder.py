@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import trio
 
 from watcher.recording.lines import success_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import trio
-
     from watcher.model.outcome import Outcome
+
+# Outcomes gather for so long, and are recorded together: to wake a task, and then a thread that writes, costs more
+# than to write a line. The bound of the channel must hold what comes meanwhile.
+GATHER_SECONDS = 0.05
+# What counts as late: less is within what a busy second brings.
+LATE_SECONDS = 1.0
 
 
 @dataclass
 class Tally:
-    """What the daemon has done since it started."""
+    """What the daemon has done since it started; a check is late when it begins a second after its slot."""
 
     successes: int = 0
     failures: int = 0
     skipped_slots: int = 0
+    late_checks: int = 0
+    max_lateness_seconds: float = 0.0
+
+    def count(self, outcome: Outcome) -> None:
+        """Count a check."""
+        self.successes += outcome.ok
+        self.failures += not outcome.ok
+        self.skipped_slots += outcome.skipped_slots
+        self.late_checks += outcome.lateness_seconds > LATE_SECONDS
+        self.max_lateness_seconds = max(self.max_lateness_seconds, outcome.lateness_seconds)
 
 
 def log_success(outcome: Outcome, put_line: Callable[[str], None]) -> None:
@@ -51,10 +68,18 @@ async def record(
         tally: counted up.
     """
     async for outcome in outcomes:
-        tally.skipped_slots += outcome.skipped_slots
-        if outcome.ok:
-            tally.successes += 1
-            log_success(outcome, put_line)
-        else:
-            tally.failures += 1
-            put_failure(outcome)
+        _record(outcome, put_line, put_failure, tally)
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                _record(outcomes.receive_nowait(), put_line, put_failure, tally)
+        await trio.sleep(GATHER_SECONDS)
+
+
+def _record(
+    outcome: Outcome, put_line: Callable[[str], None], put_failure: Callable[[Outcome], None], tally: Tally
+) -> None:
+    tally.count(outcome)
+    if outcome.ok:
+        log_success(outcome, put_line)
+    else:
+        put_failure(outcome)

@@ -4,27 +4,39 @@ import errno
 import socket
 import ssl
 
-import httpx
 import pytest
 
 from watcher.checking.body import BodyEncodingError, BodyTooLargeError
+from watcher.checking.connecting import BlockedAddressError, LocalConnectError
 from watcher.checking.faults import LOCAL_ERRNOS, fault_of
+from watcher.checking.http1 import ProtocolError
+from watcher.checking.proxies import ProxyError
+from watcher.checking.redirects import RedirectError
 from watcher.model.outcome import Fault, Reason
 
 
-def hidden_in(outer: Exception, *inner: Exception) -> Exception:
-    """Hide exceptions as httpx on trio does: in the context, with the cause cut."""
-    outer.__context__ = inner[0] if len(inner) == 1 else ExceptionGroup("all attempts to connect failed", list(inner))
+def in_context(inner: BaseException) -> Exception:
+    """Hide an exception in the context of another, with the cause cut."""
+    outer = RuntimeError("something else")
+    outer.__context__ = inner
     outer.__suppress_context__ = True
     return outer
 
 
+def as_cause(inner: BaseException) -> Exception:
+    """Hide an exception as the cause of another."""
+    outer = RuntimeError("something else")
+    outer.__cause__ = inner
+    return outer
+
+
+def in_groups(inner: Exception) -> Exception:
+    """Hide an exception in a group of groups."""
+    return ExceptionGroup("all failed", [ExceptionGroup("some failed", [inner])])
+
+
 def refused() -> OSError:
     return ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
-
-
-def no_route() -> OSError:
-    return OSError(errno.ENETUNREACH, "Network is unreachable")
 
 
 def bad_certificate(code: int) -> ssl.SSLCertVerificationError:
@@ -39,68 +51,85 @@ def tls_error(reason: str) -> ssl.SSLError:
     return error
 
 
+def of_a_number(number: int) -> OSError:
+    return OSError(number, "x")
+
+
+@pytest.mark.parametrize("hide", [lambda error: error, in_context, as_cause, in_groups])
 @pytest.mark.parametrize(
-    ("error", "reason", "detail"),
+    ("error", "step", "reason", "detail"),
     [
-        (hidden_in(httpx.ConnectError(""), socket.gaierror(-2, "Name or service not known")), Reason.DNS, "Name or"),
-        (hidden_in(httpx.ConnectError(""), refused()), Reason.CONNECT, "Connection refused"),
-        (hidden_in(httpx.ConnectError(""), no_route(), refused()), Reason.CONNECT, "cannot connect"),
-        (httpx.ConnectError(""), Reason.CONNECT, "cannot connect"),
-        (hidden_in(httpx.ConnectError(""), bad_certificate(10)), Reason.TLS, "has expired"),
-        (hidden_in(httpx.ConnectError(""), bad_certificate(9)), Reason.TLS, "not yet valid"),
-        (hidden_in(httpx.ConnectError(""), bad_certificate(18)), Reason.TLS, "self-signed"),
-        (hidden_in(httpx.ConnectError(""), bad_certificate(20)), Reason.TLS, "not trusted"),
-        (hidden_in(httpx.ConnectError(""), bad_certificate(62)), Reason.TLS, "another host"),
-        (hidden_in(httpx.ConnectError(""), bad_certificate(99)), Reason.TLS, "for a reason of its own"),
-        (hidden_in(httpx.ConnectError(""), ssl.SSLEOFError(8, "EOF")), Reason.TLS, "closed the connection"),
-        (hidden_in(httpx.ConnectError(""), tls_error("WRONG_VERSION_NUMBER")), Reason.TLS, "does not speak TLS"),
-        (hidden_in(httpx.ConnectError(""), tls_error("UNSUPPORTED_PROTOCOL")), Reason.TLS, "old version"),
-        (hidden_in(httpx.ConnectError(""), tls_error("SOME_NEW_REASON")), Reason.TLS, "some new reason"),
-        (httpx.ReadError(""), Reason.PROTOCOL, "reset"),
-        (httpx.RemoteProtocolError("Server disconnected"), Reason.PROTOCOL, "Server disconnected"),
-        (httpx.TooManyRedirects("Exceeded"), Reason.REDIRECT, "too many"),
-        (httpx.UnsupportedProtocol("ftp"), Reason.REDIRECT, "no http"),
-        (httpx.InvalidURL("bad"), Reason.REDIRECT, "not valid"),
-        (UnicodeError("label empty or too long"), Reason.REDIRECT, "not valid"),
-        (BodyTooLargeError(1000), Reason.TOO_LARGE, "more than 1000 bytes"),
-        (BodyEncodingError("the compressed body is broken"), Reason.PROTOCOL, "broken"),
+        (socket.gaierror(-2, "Name or service not known"), "resolve", Reason.DNS, "Name or service not known"),
+        (BlockedAddressError("127.0.0.1"), "connect", Reason.BLOCKED, "127.0.0.1 is not a public address"),
+        (refused(), "connect", Reason.CONNECT, "cannot connect: Connection refused"),
+        (of_a_number(errno.ENETUNREACH), "connect", Reason.CONNECT, "Network is unreachable"),
+        (ProxyError("the proxy refused to connect: 407"), "connect", Reason.CONNECT, "refused to connect: 407"),
+        (bad_certificate(10), "tls", Reason.TLS, "has expired"),
+        (bad_certificate(9), "tls", Reason.TLS, "not yet valid"),
+        (bad_certificate(18), "tls", Reason.TLS, "self-signed"),
+        (bad_certificate(20), "tls", Reason.TLS, "not trusted"),
+        (bad_certificate(62), "tls", Reason.TLS, "another host"),
+        (bad_certificate(99), "tls", Reason.TLS, "for a reason of its own"),
+        (ssl.SSLEOFError(8, "EOF"), "tls", Reason.TLS, "closed the connection during the TLS handshake"),
+        (tls_error("WRONG_VERSION_NUMBER"), "tls", Reason.TLS, "does not speak TLS"),
+        (tls_error("UNSUPPORTED_PROTOCOL"), "tls", Reason.TLS, "old version"),
+        (tls_error("SOME_NEW_REASON"), "tls", Reason.TLS, "some new reason"),
+        (tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED"), "processing", Reason.TLS, "certificate required"),
+        (tls_error("WRONG_VERSION_NUMBER"), "transfer", Reason.PROTOCOL, "reset before the response was whole"),
+        (ProtocolError("the server disconnected"), "processing", Reason.PROTOCOL, "the server disconnected"),
+        (of_a_number(errno.ETIMEDOUT), "transfer", Reason.PROTOCOL, "the connection broke"),
+        (RedirectError("more than 10 redirects"), "processing", Reason.REDIRECT, "more than 10 redirects"),
+        (BodyTooLargeError(1000), "transfer", Reason.TOO_LARGE, "more than 1000 bytes"),
+        (BodyEncodingError("the compressed body is broken"), "transfer", Reason.PROTOCOL, "broken"),
     ],
 )
-def test_each_exception_has_its_reason(error: Exception, reason: Reason, detail: str) -> None:
-    fault = fault_of(error, None)
+def test_each_exception_has_its_reason_wherever_it_hides(
+    hide: type, error: Exception, step: str, reason: Reason, detail: str
+) -> None:
+    fault = fault_of(hide(error), step)
     assert fault is not None
     assert fault.reason == reason
     assert detail in fault.detail
 
 
 @pytest.mark.parametrize("number", sorted(LOCAL_ERRNOS))
-def test_what_this_machine_lacks_is_not_the_sites_fault(number: int) -> None:
-    fault = fault_of(hidden_in(httpx.ConnectError(""), OSError(number, "x")), None)
+@pytest.mark.parametrize("step", ["resolve", "connect", "tls", "processing", "transfer", None])
+def test_what_this_machine_lacks_is_not_the_sites_fault(number: int, step: str | None) -> None:
+    fault = fault_of(of_a_number(number), step)
     assert fault is not None
     assert fault.reason == Reason.LOCAL
 
 
+def test_only_when_all_attempts_failed_for_want_of_something_is_this_machine_to_blame() -> None:
+    lacking = LocalConnectError(errno.ENETUNREACH, "Network is unreachable")
+    fault = fault_of(ExceptionGroup("all failed", [lacking, lacking]), "connect")
+    assert fault == Fault(Reason.LOCAL, "this machine cannot connect: Network is unreachable")
+    mixed = fault_of(ExceptionGroup("all failed", [lacking, refused()]), "connect")
+    assert mixed is not None
+    assert mixed.reason == Reason.CONNECT
+
+
 def test_an_unknown_exception_has_no_reason_of_a_site() -> None:
-    assert fault_of(ZeroDivisionError("a bug"), None) is None
+    assert fault_of(ZeroDivisionError("a bug"), "connect") is None
 
 
 def test_a_tree_that_bites_its_tail_is_walked_once() -> None:
-    first, second = httpx.ConnectError(""), refused()
+    first, second = RuntimeError(""), refused()
     first.__context__, second.__context__ = second, first
-    assert fault_of(first, None) == Fault(Reason.CONNECT, "cannot connect: Connection refused")
+    assert fault_of(first, "connect") == Fault(Reason.CONNECT, "cannot connect: Connection refused")
 
 
 @pytest.mark.parametrize(
-    ("phase", "reason"), [("connect", Reason.CONNECT), ("tls", Reason.TLS), ("processing", Reason.PROTOCOL)]
+    ("step", "reason"),
+    [
+        ("connect", Reason.CONNECT),
+        ("tls", Reason.TLS),
+        ("processing", Reason.PROTOCOL),
+        ("headers", Reason.PROTOCOL),
+        ("transfer", Reason.PROTOCOL),
+    ],
 )
-def test_a_reset_means_another_thing_in_each_phase(phase: str, reason: Reason) -> None:
-    outer = httpx.ReadError("") if phase == "processing" else httpx.ConnectError("")
-    fault = fault_of(hidden_in(outer, ConnectionResetError(errno.ECONNRESET, "reset")), phase)
+def test_a_reset_means_another_thing_in_each_step(step: str, reason: Reason) -> None:
+    fault = fault_of(ConnectionResetError(errno.ECONNRESET, "reset"), step)
     assert fault is not None
     assert fault.reason == reason
-
-
-def test_tls_that_breaks_behind_the_handshake_is_no_fault_of_the_handshake() -> None:
-    fault = fault_of(hidden_in(httpx.ReadError(""), tls_error("WRONG_VERSION_NUMBER")), "transfer")
-    assert fault is not None
-    assert fault.reason == Reason.PROTOCOL

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.checking.schedule import START_SPREAD_SECONDS, Schedule, Slot, SlotClock, fraction_of
+from watcher.checking.schedule import (
+    MIN_START_SPREAD_SECONDS,
+    Schedule,
+    Slot,
+    SlotClock,
+    fraction_of,
+    start_spread_seconds,
+)
 
 NOW = 1_795_447_255.857
 
@@ -44,7 +51,7 @@ def test_missed_slots_are_skipped_and_counted(name: str, interval: float, now: f
 def test_the_first_check_comes_at_once_and_no_second_one_right_after_it(name: str, interval: float, now: float) -> None:
     schedule = Schedule.of(name, interval)
     first = schedule.first(now)
-    assert now <= first.due <= now + min(START_SPREAD_SECONDS, interval)
+    assert now <= first.due <= now + min(MIN_START_SPREAD_SECONDS, interval)
     second = schedule.next(first, first.due)
     assert interval / 2 - 1e-3 <= second.due - first.due <= interval * 1.5 + 1e-3
     assert second.skipped == 0
@@ -94,3 +101,10 @@ def test_the_clock_never_goes_back(clocks: Clocks, clock: SlotClock) -> None:
     clocks.wall_seconds -= 3600
     clocks.pass_by(5)
     assert clock.now() == pytest.approx(NOW + 5)
+
+
+@pytest.mark.parametrize(("targets", "seconds"), [(1, 2), (1000, 2), (10_000, 20), (100_000, 200)])
+def test_very_many_targets_begin_at_a_rate_that_a_core_can_take(targets: int, seconds: float) -> None:
+    assert start_spread_seconds(targets) == seconds
+    first = Schedule.of("a", 3600.0).first(1000.0, seconds)
+    assert first.due == pytest.approx(1000 + fraction_of("a") * seconds)

@@ -1,4 +1,6 @@
-"""Phases: nested, summed, and known while they run."""
+"""Phases: one after the other, summed, and known while they run."""
+
+import pytest
 
 from watcher.checking.stopwatch import Stopwatch
 from watcher.model.outcome import Phases
@@ -18,40 +20,48 @@ def test_what_did_not_happen_is_none() -> None:
     assert Stopwatch(Hand()).phases() == Phases()
 
 
-def test_an_inner_phase_is_not_counted_in_the_outer_one() -> None:
+def test_a_step_ends_where_the_next_begins() -> None:
     clock = Hand()
     stopwatch = Stopwatch(clock)
-    stopwatch.start("connect")
-    clock.seconds = 1
-    with stopwatch.phase("resolve"):
-        assert stopwatch.running == "resolve"
-        clock.seconds = 3
-    clock.seconds = 7
-    stopwatch.stop("connect")
+    for step in ("resolve", "connect", "tls", "processing", "transfer"):
+        stopwatch.enter(step)
+        assert stopwatch.step == step
+        clock.seconds += 1
+    assert stopwatch.phases() == Phases(resolve=1, connect=1, tls=1, processing=1, transfer=1)
+    assert stopwatch.step is None
+
+
+def test_the_rest_of_the_head_is_part_of_the_transfer() -> None:
+    clock = Hand()
+    stopwatch = Stopwatch(clock)
+    stopwatch.enter("headers")
+    clock.seconds = 2
+    stopwatch.enter("transfer")
+    clock.seconds = 5
+    assert stopwatch.phases() == Phases(transfer=5)
+
+
+def test_a_step_that_comes_again_adds_up() -> None:
+    clock = Hand()
+    stopwatch = Stopwatch(clock)
+    for step, seconds in (("connect", 1), ("resolve", 2), ("connect", 4)):
+        stopwatch.enter(step)
+        clock.seconds += seconds
     assert stopwatch.phases() == Phases(resolve=2, connect=5)
 
 
-def test_phases_add_up_over_redirects() -> None:
+@pytest.mark.parametrize("step", ["resolve", "connect", "tls", "processing", "transfer"])
+def test_a_step_that_was_cut_off_counts_as_far_as_it_came(step: str) -> None:
     clock = Hand()
     stopwatch = Stopwatch(clock)
-    for seconds in (1, 2):
-        with stopwatch.phase("processing"):
-            clock.seconds += seconds
-    assert stopwatch.phases() == Phases(processing=3)
-
-
-def test_a_phase_that_was_cut_off_counts_as_far_as_it_came() -> None:
-    clock = Hand()
-    stopwatch = Stopwatch(clock)
-    stopwatch.start("tls")
+    stopwatch.enter(step)
     clock.seconds = 4
-    assert stopwatch.running == "tls"
-    assert stopwatch.phases() == Phases(tls=4)
-    assert stopwatch.running is None
+    assert getattr(stopwatch.phases(), step) == 4
+    clock.seconds = 9
+    assert getattr(stopwatch.phases(), step) == 4, "it ran on"
 
 
-def test_stopping_what_does_not_run_is_nothing() -> None:
-    stopwatch = Stopwatch(Hand())
-    stopwatch.start("connect")
-    stopwatch.stop("tls")
-    assert stopwatch.running == "connect"
+def test_phases_of_hops_are_summed_and_none_stays_none() -> None:
+    first = Phases(resolve=1, connect=2, processing=3)
+    second = Phases(connect=4, tls=5)
+    assert first + second == Phases(resolve=1, connect=6, tls=5, processing=3, transfer=None)

@@ -5,9 +5,8 @@ from time import perf_counter
 
 import pytest
 
-from watcher.config.mistakes import ConfigurationError
+from tests.unit.config.error_lines import lines_of
 from watcher.config.settings import Settings
-from watcher.config.targets import parse_targets
 
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(path.stem for path in BAD.glob("*.yaml"))
@@ -18,7 +17,14 @@ NO_NAME = "is no name; write one line of 1 to 200 printable characters"
 NO_PORT = "has what is no port after the colon; write one from 1 to 65535, as in https://example.com:8443/"
 NO_MAPPING = "is no mapping; write `- address: https://example.com/`"
 NO_KEY = "a key must be plain text; put it in quotes"
-KNOWN = "known are address, name, interval, timeout, regex"
+KNOWN = (
+    "known are address, name, group, interval, timeout, method, headers, body, basic_auth, authorization,"
+    " follow_redirects, max_redirects, valid_status_codes, regex, fail_if_body_matches_regexp,"
+    " fail_if_body_not_matches_regexp, fail_if_header_matches, fail_if_header_not_matches, json, body_size_limit,"
+    " degraded_after, cert_expiry_days, tls_config, preferred_ip_protocol, resolve_to, proxy_url, http_version,"
+    " keep_alive, allow_private, retries, retry_interval"
+)
+NO_DURATION = "is no duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
 WRITE_LIST = "list what to watch, as in `urls: [{address: https://example.com/}]`"
 WRITE_ENTRY = "list what to watch, as in `- address: https://example.com/`"
 WRITE_URLS = "must be a list; write one `- address: https://example.com/` a line under it"
@@ -47,6 +53,7 @@ LINES = {
     "key_is_a_list": [f"3:3: {NO_KEY}"],
     "keys_of_all_kinds": [
         "2:38: address: written twice, first in line 2; remove one",
+        "3:5: urls[1].address: is missing; add it",
         "3:19: interval: written twice, first in line 3; remove one",
         f"4:3: {NO_KEY}",
     ],
@@ -81,9 +88,9 @@ LINES = {
     "interval_negative": [f"3:15: urls[0].interval: -1 {NO_FINITE} 10"],
     "interval_nan": [f"3:15: urls[0].interval: nan {NO_FINITE} 10"],
     "interval_inf": [f"3:15: urls[0].interval: inf {NO_FINITE} 10"],
-    "interval_text": ["3:15: urls[0].interval: 'ten' is no number; write seconds, as in 10"],
-    "interval_true": ["3:15: urls[0].interval: True is no number; write seconds, as in 10"],
-    "interval_huge": ["3:15: urls[0].interval: a number of very many digits is no number; write seconds, as in 10"],
+    "interval_text": [f"3:15: urls[0].interval: 'ten' {NO_DURATION}"],
+    "interval_true": [f"3:15: urls[0].interval: True {NO_DURATION}"],
+    "interval_huge": [f"3:15: urls[0].interval: inf {NO_FINITE} 10"],
     "interval_below": [
         "3:15: urls[0].interval: 1 is below MIN_INTERVAL_VAL=2; lower that in .env, or raise this",
     ],
@@ -110,7 +117,7 @@ LINES = {
     # YAML that is made to do harm.
     "alias_of_itself": ["2:5: urls[0].address: a mapping is no text; put it in quotes"],
     "billion_laughs": [
-        *[f"{index + 1}:1: lol{index}: unknown key; known are urls" for index in range(10)],
+        *[f"{index + 1}:1: lol{index}: unknown key; known are urls, defaults" for index in range(10)],
         "10:7: urls[0].address: a list is no text; put it in quotes",
     ],
     # All at once, in the order of the lines.
@@ -122,10 +129,10 @@ LINES = {
         "7:12: urls[1].regex: '[' is no regular expression: missing ]: [; https://github.com/google/re2/wiki/Syntax",
         f"8:11: urls[1].name: '' {NO_NAME}",
         f"9:5: urls[2]: 'https://good.example/' {NO_MAPPING}",
-        "11:15: urls[3].interval: 'ten' is no number; write seconds, as in 10",
+        f"11:15: urls[3].interval: 'ten' {NO_DURATION}",
         "14:5: interval: written twice, first in line 13; remove one",
         "14:15: urls[4].interval: 120 is above MAX_INTERVAL_VAL=10; raise that in .env, or lower this",
-        "15:1: colour: unknown key; known are urls",
+        "15:1: colour: unknown key; known are urls, defaults",
     ],
 }
 # One line each, whose end is in the words of a library.
@@ -139,16 +146,6 @@ BEGINNINGS = {
     "regex_bad": "3:12: urls[0].regex: '(unclosed' is no regular expression: ",
     "regex_too_large": "3:12: urls[0].regex: '.*a.{900}z' is too large (",
 }
-
-
-def lines_of(source: str, content: bytes, settings: Settings) -> list[str]:
-    """Parse a config file that has mistakes, and give the error lines without the file's name."""
-    with pytest.raises(ConfigurationError) as caught:
-        parse_targets(source, content, settings)
-    lines = str(caught.value).splitlines()
-    assert len(lines) == len(caught.value.mistakes)
-    assert all(line.startswith(f"{source}:") for line in lines)
-    return [line.removeprefix(f"{source}:") for line in lines]
 
 
 def test_every_bad_file_has_its_lines_here() -> None:

@@ -11,10 +11,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from watcher.config.address import complaint_about
+from watcher.config.entries import KNOWN_KEYS
 from watcher.config.mistakes import ConfigurationError, Mistake
 from watcher.config.settings import Settings
 from watcher.config.targets import MAX_NAME_CHARS, load_targets, parse_targets
-from watcher.model.target import Target
+from watcher.model.target import Expectations, Target
 
 GOOD = """\
 urls:
@@ -47,17 +48,17 @@ def test_a_good_file_becomes_targets_in_its_order(settings: Settings) -> None:
         shown_address="https://example.com/",
         interval_seconds=10,
         timeout_seconds=10,
-        regex=None,
     )
-    assert replace(second, regex=None) == Target(
+    assert replace(second, expected=Expectations()) == Target(
         name="Checkout",
         address="https://user:hunter2@shop.example/health?token=abc",
         shown_address="https://shop.example/health?token=***",
         interval_seconds=5,
         timeout_seconds=2.5,
     )
-    assert second.regex.search(b"200 ok")
-    assert not second.regex.search(b"ok")
+    [pattern] = second.expected.body_matches
+    assert pattern.search(b"200 ok")
+    assert not pattern.search(b"ok")
     assert (third.name, third.interval_seconds, third.timeout_seconds) == ("Größe 🙂", 2, 2)
 
 
@@ -99,7 +100,7 @@ def test_times_up_to_their_bounds_are_taken(
 @pytest.mark.parametrize("regex", ["Größe", "(?i)ok", r"\bok\b", "a{1000}"])
 def test_a_regex_of_re2_is_taken(regex: str, settings: Settings) -> None:
     [target] = parsed(yaml.safe_dump({"urls": [{"address": "https://example.com/", "regex": regex}]}), settings)
-    assert target.regex.pattern == regex.encode()
+    assert [pattern.pattern for pattern in target.expected.body_matches] == [regex.encode()]
 
 
 @pytest.mark.parametrize("regex", ["(?=ok)", r"(a)\1", "*", "[z-a]", r"\8", "a{1001}", "(a{1000}){1000}", "(?P<é"])
@@ -136,7 +137,8 @@ def test_a_name_that_looks_like_a_date_is_text(value: str, name: str, settings: 
 
 def test_an_anchor_may_be_used_again(settings: Settings) -> None:
     text = "urls:\n  - {address: https://a.example/, regex: &ok ok}\n  - {address: https://b.example/, regex: *ok}\n"
-    assert [target.regex.pattern for target in parsed(text, settings)] == [b"ok", b"ok"]
+    first, second = parsed(text, settings)
+    assert first.expected is second.expected
 
 
 def test_a_long_file_is_not_a_deep_one(settings: Settings) -> None:
@@ -224,16 +226,21 @@ entries = st.one_of(
     st.fixed_dictionaries(
         {"address": addresses},
         optional={
-            "name": st.one_of(st.text(), trees),
+            **{key: st.one_of(st.text(), times) for key in KNOWN_KEYS["urls"] if key != "address"},
             "interval": times,
             "timeout": times,
-            "regex": st.one_of(st.text(), trees),
             "other": trees,
         },
     ),
     trees,
 )
-files = st.one_of(st.fixed_dictionaries({"urls": st.one_of(st.lists(entries), trees)}, optional={"more": trees}), trees)
+defaults = st.one_of(st.dictionaries(st.sampled_from(KNOWN_KEYS["defaults"]), trees), trees)
+files = st.one_of(
+    st.fixed_dictionaries(
+        {"urls": st.one_of(st.lists(entries), trees)}, optional={"more": trees, "defaults": defaults}
+    ),
+    trees,
+)
 
 
 @unhurried

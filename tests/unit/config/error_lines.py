@@ -1,0 +1,17 @@
+"""What a user sees of a bad config file."""
+
+import pytest
+
+from watcher.config.mistakes import ConfigurationError
+from watcher.config.settings import Settings
+from watcher.config.targets import parse_targets
+
+
+def lines_of(source: str, content: bytes, settings: Settings) -> list[str]:
+    """Parse a config file that has mistakes, and give the error lines without the file's name."""
+    with pytest.raises(ConfigurationError) as caught:
+        parse_targets(source, content, settings)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(caught.value.mistakes)
+    assert all(line.startswith(f"{source}:") for line in lines)
+    return [line.removeprefix(f"{source}:") for line in lines]

@@ -1,0 +1,176 @@
+"""One check of a target: attempts, verdicts, and the one boundary at which an unknown exception ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from watcher.checking.exchange import Exchange
+from watcher.checking.schedule import Slot
+from watcher.checking.verdict import Verdict, judge, matching_steps
+from watcher.model.outcome import Fault, Outcome, Phases, Reason
+
+if TYPE_CHECKING:
+    from watcher.checking.checker import AnyProbe, Checker
+    from watcher.model.target import Target
+
+log = structlog.get_logger()
+
+# RE2 takes up to some 4 ns a step, so this much is done in the loop (4 ms at the worst), more in a thread.
+INLINE_MATCHING_STEPS = 1_000_000
+
+# Time for what this machine lacks to come back.
+LOCAL_RETRY_SECONDS = 0.5
+
+_OF_THE_MONITOR = frozenset({Reason.INTERNAL, Reason.LOCAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of a check, and the exchange that it rests on."""
+
+    outcome: Outcome
+    exchange: Exchange
+
+
+async def check_now(target: Target, checker: Checker) -> Report:
+    """Check a target once, outside of its slots; waits for a worker."""
+    probe, slot = checker.probe(target), Slot(checker.clock.now())
+    try:
+        return await checker.lanes.run(lambda: check(probe, slot, checker), failing=False)
+    finally:
+        probe.close()
+
+
+async def check(probe: AnyProbe, slot: Slot, checker: Checker) -> Report:
+    """Check a target once, with the retries that it has.
+
+    A fault of this machine is tried again once, whatever the retries; each attempt more must begin before the
+    target's next slot, and is cut off there.
+
+    Args:
+        probe: of the target.
+        slot: in which the check is due.
+        checker: what checks need.
+
+    Returns:
+        the outcome; `duration_seconds` and all that the exchange brought are of the last attempt.
+    """
+    target = probe.target
+    started_at, lateness_seconds = checker.clock.wall(), max(checker.clock.now() - slot.due, 0.0)
+    attempt = await _attempt(probe, checker, target.timeout_seconds)
+    attempts, retries_left, local_retries_left = 1, target.retries, 1
+    while (fault := attempt.verdict.fault) is not None:
+        if fault.reason is Reason.LOCAL and local_retries_left:
+            local_retries_left, wait_seconds = 0, LOCAL_RETRY_SECONDS
+        elif retries_left and fault.reason not in _OF_THE_MONITOR:
+            retries_left, wait_seconds = retries_left - 1, target.retry_interval_seconds
+        else:
+            break
+        timeout_seconds = slot.due + target.interval_seconds - checker.clock.now() - wait_seconds
+        if timeout_seconds <= 0:
+            break
+        await trio.sleep(wait_seconds)
+        another = await _attempt(probe, checker, min(timeout_seconds, target.timeout_seconds))
+        attempts += 1
+        cut_short = timeout_seconds < target.timeout_seconds
+        if cut_short and another.verdict.fault is not None and another.verdict.fault.reason is Reason.TIMEOUT:
+            break  # it had less time than is the site's due, so what was found before stands
+        attempt = another
+    return Report(_outcome(target, slot, checker, started_at, lateness_seconds, attempts, attempt), attempt.exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    exchange: Exchange
+    verdict: Verdict
+    duration_seconds: float
+
+
+async def _attempt(probe: AnyProbe, checker: Checker, timeout_seconds: float) -> _Attempt:
+    """Ask once and judge.
+
+    This is the one boundary at which an unknown exception ends: it becomes an outcome with the reason `internal`, so
+    that a bug on one site does not blind the monitor for the rest.
+    """
+    target = probe.target
+    started = trio.current_time()
+    exchange = Exchange(phases=Phases())
+    try:
+        exchange = await probe.fetch(timeout_seconds)
+        duration_seconds = trio.current_time() - started
+        verdict = await _judge(target, exchange, checker, duration_seconds, timeout_seconds)
+    except Exception as error:
+        log.error("check failed inside watcher", target=target.name, url=target.shown_address, exc_info=error)
+        verdict = Verdict(Fault(Reason.INTERNAL, f"{type(error).__name__} inside watcher; its log has more"), None)
+    if (verdict.fault is not None or verdict.degraded is not None) and checker.pauses.any_since(started):
+        verdict = _without_pause(verdict)
+    return _Attempt(exchange, verdict, trio.current_time() - started)
+
+
+def _without_pause(verdict: Verdict) -> Verdict:
+    """Take back what a site is blamed for by a monitor that stood still meanwhile."""
+    if verdict.fault is None:
+        return Verdict(None, None)
+    detail = f"the monitor itself was paused during the check, which saw: {verdict.fault.detail}"
+    return Verdict(Fault(Reason.LOCAL, detail), None)
+
+
+async def _judge(
+    target: Target, exchange: Exchange, checker: Checker, duration_seconds: float, timeout_seconds: float
+) -> Verdict:
+    """Judge in the loop, or in a thread (RE2 releases the GIL) where matching could stall the loop."""
+    now = datetime.fromtimestamp(checker.clock.wall(), UTC)
+    if matching_steps(target.expected, exchange) <= INLINE_MATCHING_STEPS:
+        return judge(target.expected, exchange, duration_seconds, now)
+    begun = False
+
+    def judge_in_thread() -> Verdict:
+        nonlocal begun
+        begun = True
+        return judge(target.expected, exchange, duration_seconds, now)
+
+    with trio.move_on_after(max(timeout_seconds - duration_seconds, 0)):
+        return await trio.to_thread.run_sync(judge_in_thread, abandon_on_cancel=True, limiter=checker.matching_threads)
+    if not begun:
+        text = "other bodies took so long to match that this one had to wait past its deadline"
+        return Verdict(Fault(Reason.LOCAL, text), None)
+    text = f"no answer within {timeout_seconds:g} s: cut off while matching the body"
+    return Verdict(Fault(Reason.TIMEOUT, text), None)
+
+
+def _outcome(
+    target: Target,
+    slot: Slot,
+    checker: Checker,
+    started_at: float,
+    lateness_seconds: float,
+    attempts: int,
+    attempt: _Attempt,
+) -> Outcome:
+    exchange = attempt.exchange
+    answered = exchange.status_code is not None
+    return Outcome(
+        target=target.name,
+        address=target.shown_address,
+        location=checker.location,
+        scheduled_at=datetime.fromtimestamp(slot.due, UTC),
+        started_at=datetime.fromtimestamp(started_at, UTC),
+        duration_seconds=attempt.duration_seconds,
+        fault=attempt.verdict.fault,
+        degraded=attempt.verdict.degraded,
+        attempts=attempts,
+        lateness_seconds=lateness_seconds,
+        skipped_slots=slot.skipped,
+        status_code=exchange.status_code,
+        http_version=exchange.http_version,
+        ip=exchange.ip,
+        body_bytes=len(exchange.body) if answered else None,
+        redirects=len(exchange.hops) if answered or exchange.hops else None,
+        cert_expires_at=None if exchange.chain is None else exchange.chain.expires_at,
+        phases=exchange.phases,
+    )

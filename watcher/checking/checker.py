@@ -1,0 +1,98 @@
+"""What every check needs: made once, shared by all."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from watcher.checking.alarm import Alarm
+from watcher.checking.fetch import Probe
+from watcher.checking.lanes import Lanes
+from watcher.checking.pauses import Pauses
+from watcher.checking.resolver import Resolver
+from watcher.checking.schedule import SlotClock, start_spread_seconds
+from watcher.checking.tls import TlsContexts
+from watcher.checking.transport import Tools
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from watcher.checking.exchange import Exchange
+    from watcher.model.target import Target
+
+MATCHING_THREADS = 2
+
+
+class AnyProbe(Protocol):
+    """What asks a target; see `watcher.checking.fetch.Probe`."""
+
+    @property
+    def target(self) -> Target:
+        """What is asked."""
+
+    async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
+        """Ask it."""
+
+    def close(self) -> None:
+        """Close what is kept."""
+
+
+@dataclass(frozen=True)
+class Checker:
+    """What every check needs.
+
+    Attributes:
+        clock: the time that schedules run on.
+        alarm: wakes the loops; somebody must run it.
+        lanes: who may check; somebody must run its patrol.
+        location: where this replica stands.
+        probe: makes what asks a target.
+        pauses: whether the loop stood still; somebody must run it.
+        start_spread_seconds: the time in which the first checks of all targets begin.
+        matching_threads: for bodies and patterns too large to match in the loop.
+    """
+
+    clock: SlotClock
+    alarm: Alarm
+    lanes: Lanes
+    location: str
+    probe: Callable[[Target], AnyProbe]
+    pauses: Pauses
+    start_spread_seconds: float
+    matching_threads: trio.CapacityLimiter
+
+
+@asynccontextmanager
+async def open_checker(
+    max_workers: int, location: str = "default", resolver: Resolver | None = None, targets: int = 1
+) -> AsyncIterator[Checker]:
+    """Make what checks need, and run what must run meanwhile.
+
+    Args:
+        max_workers: the most checks in flight.
+        location: where this replica stands.
+        resolver: of names; the system's by default.
+        targets: how many there are to be watched.
+    """
+    clock = SlotClock(time.time, trio.current_time)
+    tools = Tools(resolver or Resolver(), TlsContexts())
+    checker = Checker(
+        clock=clock,
+        alarm=Alarm(clock),
+        lanes=Lanes(max_workers),
+        location=location,
+        probe=lambda target: Probe(target, tools),
+        pauses=Pauses(),
+        start_spread_seconds=start_spread_seconds(targets),
+        matching_threads=trio.CapacityLimiter(MATCHING_THREADS),
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(checker.alarm.run)
+        nursery.start_soon(checker.pauses.run)
+        nursery.start_soon(checker.lanes.patrol)
+        yield checker
+        nursery.cancel_scope.cancel()

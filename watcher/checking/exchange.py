@@ -1,0 +1,75 @@
+"""What one HTTP exchange of a check brought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from watcher.model.outcome import Fault, Phases
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a person wants to know of a served certificate.
+
+    Attributes:
+        subject, issuer: distinguished names (RFC 4514).
+        names: DNS names and IP addresses that it is for.
+        begins_at, expires_at: UTC.
+    """
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    begins_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The certificates that a server served, its own first, and the earliest end among them."""
+
+    certificates: tuple[Certificate, ...]
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A response that led on to another address; `location` is that address without its secrets."""
+
+    shown_address: str
+    location: str
+    status_code: int
+    http_version: str
+    ip: str | None
+    phases: Phases
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What one exchange, redirects included, brought; only `phases` and one of `fault` and `status_code` are sure.
+
+    Attributes:
+        fault: why there is no whole response.
+        status_code, reason_phrase, http_version, headers, charset, body: of the last response; header names are in
+            small letters.
+        ip: of the peer that was connected to last.
+        hops: the redirects that were followed.
+        chain: the certificates of the last connection.
+        phases: where the time went, summed over all hops.
+    """
+
+    phases: Phases
+    fault: Fault | None = None
+    status_code: int | None = None
+    reason_phrase: str = ""
+    http_version: str | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    charset: str | None = None
+    body: bytes = b""
+    ip: str | None = None
+    hops: tuple[Hop, ...] = ()
+    chain: Chain | None = None

@@ -1,0 +1,111 @@
+"""What is expected of a response, as users write it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+from watcher.config.mistakes import shown
+from watcher.model.target import DEFAULT_BODY_LIMIT_BYTES, Expectations, HeaderPattern, JsonExpectation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.config.complaints import Complain
+    from watcher.config.entries import HeaderMatch, Options
+    from watcher.config.patterns import Patterns
+
+EXPECTED_KEYS = (
+    "valid_status_codes",
+    "regex",
+    "fail_if_body_matches_regexp",
+    "fail_if_body_not_matches_regexp",
+    "fail_if_header_matches",
+    "fail_if_header_not_matches",
+    "json",
+    "body_size_limit",
+    "degraded_after",
+    "cert_expiry_days",
+)
+# The bound of one body in memory; MAX_WORKERS of them may be there at once.
+MAX_BODY_LIMIT_BYTES = 100 * 1024 * 1024
+MAX_JSON_PATH_CHARS = 1000
+
+
+def read_expectations(values: Options, complain: Complain, patterns: Patterns) -> Expectations:
+    """Read what a response must be.
+
+    Args:
+        values: an entry and the defaults, merged.
+        complain: takes what is wrong.
+        patterns: compiles.
+    """
+    reader = _Reader(values, complain, patterns)
+    codes, limit_bytes = values.get("valid_status_codes"), values.get("body_size_limit")
+    if limit_bytes is not None and not 0 < limit_bytes <= MAX_BODY_LIMIT_BYTES:
+        text = f"{shown(limit_bytes)} is not from 1 to {MAX_BODY_LIMIT_BYTES}; write how many bytes a body may have"
+        complain(("body_size_limit",), text)
+    return Expectations(
+        status_codes=tuple(codes) if codes else Expectations().status_codes,
+        body_matches=(*reader.regex(), *reader.body("fail_if_body_not_matches_regexp")),
+        body_lacks=reader.body("fail_if_body_matches_regexp"),
+        headers_match=reader.headers("fail_if_header_not_matches"),
+        headers_lack=reader.headers("fail_if_header_matches"),
+        json=reader.json(),
+        body_limit_bytes=DEFAULT_BODY_LIMIT_BYTES if limit_bytes is None else limit_bytes,
+        degraded_after_seconds=reader.above_zero("degraded_after", "1.5"),
+        cert_expiry_days=reader.above_zero("cert_expiry_days", "14"),
+    )
+
+
+class _Reader:
+    def __init__(self, values: Options, complain: Complain, patterns: Patterns) -> None:
+        self._values: Any = values
+        self._complain = complain
+        self._patterns = patterns
+
+    def regex(self) -> tuple[Any, ...]:
+        regex = self._values.get("regex")
+        return () if regex is None else self._compiled(("regex",), regex)
+
+    def body(self, key: str) -> tuple[Any, ...]:
+        texts: Sequence[str] = self._values.get(key) or ()
+        return tuple(found for index, text in enumerate(texts) for found in self._compiled((key, index), text))
+
+    def headers(self, key: str) -> tuple[HeaderPattern, ...]:
+        entries: Sequence[HeaderMatch] = self._values.get(key) or ()
+        return tuple(
+            HeaderPattern(entry["header"], pattern, allow_missing=entry.get("allow_missing") is True)
+            for index, entry in enumerate(entries)
+            for pattern in self._compiled((key, index, "regexp"), entry["regexp"])
+        )
+
+    def json(self) -> tuple[JsonExpectation, ...]:
+        expectations = []
+        for index, entry in enumerate(self._values.get("json") or ()):
+            path = entry["path"]
+            if len(path) > MAX_JSON_PATH_CHARS:
+                self._complain(("json", index, "path"), f"has more than {MAX_JSON_PATH_CHARS} characters; shorten it")
+                continue
+            try:
+                expectations.append(JsonExpectation(path, jmespath.compile(path), entry["equals"]))
+            except (JMESPathError, RecursionError) as error:
+                reason = str(error).partition("\n")[0].rstrip(":") or "it is empty"
+                text = f"{shown(path)} is no path of JMESPath: {reason}; https://jmespath.org/specification.html"
+                self._complain(("json", index, "path"), text)
+        return tuple(expectations)
+
+    def above_zero(self, key: str, example: str) -> float | None:
+        number: float | None = self._values.get(key)
+        if number is not None and not 0 < number < float("inf"):
+            self._complain((key,), f"{number:g} is no finite number above zero; write one, as in {example}")
+        return number
+
+    def _compiled(self, path: tuple[str | int, ...], text: str) -> tuple[Any, ...]:
+        try:
+            return (self._patterns.compiled(text),)
+        except ValueError as error:
+            self._complain(path, str(error))
+            return ()

@@ -1,0 +1,80 @@
+"""Files that `config.yaml` names: secrets and certificates."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watcher.config.mistakes import shown
+
+if TYPE_CHECKING:
+    from watcher.model.target import TlsOptions
+
+# The bound of a secret: more is a file that was named by mistake.
+MAX_SECRET_BYTES = 64 * 1024
+
+
+def secret_of(path: Path) -> str:
+    """Read a file of one secret, without the space around it.
+
+    Raises:
+        ValueError: it cannot be used; the message says why, and quotes nothing of what is in it.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+    except (OSError, ValueError) as error:  # a ValueError is about a path that no system takes
+        raise ValueError(_unreadable(path, error)) from error
+    if len(content) > MAX_SECRET_BYTES:
+        raise ValueError(f"{shown(str(path))} has more than {MAX_SECRET_BYTES} bytes; name a file of one secret")
+    try:
+        secret = content.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        raise ValueError(f"{shown(str(path))} is not UTF-8; name a file of one secret") from None
+    if not secret:
+        raise ValueError(f"{shown(str(path))} is empty; write the secret into it")
+    if not secret.isprintable():
+        raise ValueError(f"{shown(str(path))} has more than one line, or an unprintable character")
+    return secret
+
+
+def complaint_about_tls_files(options: TlsOptions) -> tuple[str, str] | None:
+    """Try the files of PEM.
+
+    Returns:
+        the key of `tls_config` and what is wrong with its file, or None where all can be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for key in ("ca_file", "cert_file", "key_file"):
+        path: str | None = getattr(options, key)
+        if path is not None:
+            try:
+                Path(path).open("rb").close()
+            except (OSError, ValueError) as error:
+                return key, _unreadable(Path(path), error)
+    if options.ca_file is not None:
+        try:
+            context.load_verify_locations(options.ca_file)
+        except (OSError, ValueError) as error:
+            return (
+                "ca_file",
+                f"{shown(options.ca_file)} has no certificates in PEM ({_reason(error)}); name a file that has",
+            )
+    if options.cert_file is not None:
+        try:
+            # With a password of nothing, OpenSSL does not ask for one at the terminal.
+            context.load_cert_chain(options.cert_file, options.key_file, password=lambda: b"")
+        except (OSError, ValueError) as error:
+            text = f"{shown(options.cert_file)} and its key cannot be used ({_reason(error)})"
+            return "cert_file", f"{text}; name a certificate in PEM and its key without a password"
+    return None
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return f"{shown(str(path))} cannot be read: {reason}; correct the path, or make the file"
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or error).lower().replace("_", " ")

@@ -1,0 +1,79 @@
+"""What pydantic finds wrong with the shape of `config.yaml`, in the words of its users."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.config.entries import KNOWN_KEYS
+from watcher.config.mistakes import did_you_mean, shown
+from watcher.model.redaction import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic_core import ErrorDetails
+
+# How the value of a key looks, where it is a list or a mapping.
+_EXAMPLES = {
+    "headers": "headers: {Accept: application/json}",
+    "basic_auth": "basic_auth: {username: u, password_file: p}",
+    "authorization": "authorization: {type: Bearer, credentials_file: t}",
+    "tls_config": "tls_config: {ca_file: ca.pem}",
+    "valid_status_codes": 'valid_status_codes: [200, "300-399"]',
+    "fail_if_body_matches_regexp": 'fail_if_body_matches_regexp: ["maintenance"]',
+    "fail_if_body_not_matches_regexp": 'fail_if_body_not_matches_regexp: ["ok"]',
+    "fail_if_header_matches": "fail_if_header_matches: [{header: X-Cache, regexp: STALE}]",
+    "fail_if_header_not_matches": "fail_if_header_not_matches: [{header: Content-Type, regexp: json}]",
+    "json": 'json: [{path: status.db, equals: "ok"}]',
+    "defaults": "defaults: {interval: 10}",
+}
+# What may hold a secret is not shown at all.
+_SECRET_KEYS = frozenset({"headers", "body", "password", "credentials", "proxy_url", "basic_auth", "authorization"})
+
+
+def shape_text(path: Sequence[str | int], detail: ErrorDetails) -> str:
+    """Say what is wrong at a path, and what to do."""
+    kind, value, key = detail["type"], _shown_at(path, detail["input"]), _last_key(path)
+    if kind == "complaint":
+        return detail["msg"]
+    if kind == "missing":
+        return "is missing; add it"
+    if kind == "extra_forbidden":
+        known = KNOWN_KEYS.get(_last_key(path[:-1]), ())
+        return f"unknown key{did_you_mean(str(path[-1]), known) or '; known are ' + ', '.join(known)}"
+    if kind == "string_type":
+        return f"{value} is no text; put it in quotes"
+    if kind.startswith("float"):
+        return f"{value} is no number; write one, as in 14"
+    if kind.startswith("int"):
+        return f"{value} is no whole number; write one, as in 3"
+    if kind == "bool_type":
+        return f"{value} is neither true nor false; write one of them"
+    if kind == "literal_error":
+        return f"{value} is not one of {detail['msg'].removeprefix('Input should be ')}; write one of these"
+    if kind in {"list_type", "dict_type"}:
+        return _text_of_wrong_kind(path, key, kind, value)
+    return detail["msg"]
+
+
+def _text_of_wrong_kind(path: Sequence[str | int], key: str | None, kind: str, value: str) -> str:
+    if key is None:
+        return "the file must be a mapping with the key `urls`; write `urls:` above the list"
+    if key == "urls":
+        if kind == "list_type":
+            return "must be a list; write one `- address: https://example.com/` a line under it"
+        return f"{value} is no mapping; write `- address: https://example.com/`"
+    noun = "list" if kind == "list_type" else "mapping"
+    example = _EXAMPLES.get(key, "")
+    return f"{value} is no {noun}; write it as in `{example}`" if path else f"{value} is no {noun}"
+
+
+def _shown_at(path: Sequence[str | int], value: object) -> str:
+    if _SECRET_KEYS.intersection(step for step in path if isinstance(step, str)):
+        return "this"
+    # It may be an address, as in `- https://user:password@example.com/`.
+    return shown(without_secrets(value) if isinstance(value, str) else value)
+
+
+def _last_key(path: Sequence[str | int]) -> str | None:
+    return next((step for step in reversed(path) if isinstance(step, str)), None)
