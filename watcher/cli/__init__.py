@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from watcher import __version__, log
+from watcher.cli.check import check
 from watcher.cli.common import MAX_ERROR_CHARS, env_file_option
 from watcher.cli.failures import failures
 from watcher.cli.run import run
@@ -55,4 +56,5 @@ def main(context: click.Context, env_file: str | None) -> None:
 
 main.add_command(run)
 main.add_command(validate)
+main.add_command(check)
 main.add_command(failures)

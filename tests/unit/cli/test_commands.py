@@ -107,16 +107,21 @@ def test_validate_takes_another_file_under_the_same_settings(bad_folder: Path) -
     assert "'nope.yaml' cannot be read: No such file or directory" in line
 
 
+def runnable(command: str) -> list[str]:
+    """Return what makes a command read the settings."""
+    return [command, "--all"] if command == "check" else [command]
+
+
 def test_a_bad_line_of_the_settings_is_a_bad_configuration(folder: Path) -> None:
     (folder / ".env").write_text("CONFIG_FILE_PATH=config.yaml\nPOSTGRES_PORT=http\n", encoding="utf-8")
     for command in COMMANDS:
-        [line] = error_lines(watcher(folder, command), 2)
+        [line] = error_lines(watcher(folder, *runnable(command)), 2)
         assert line == ".env:2:1: POSTGRES_PORT: 'http' is no port; write a whole number from 1 to 65535, as in 5432"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_without_settings_every_command_says_what_is_missing(tmp_path: Path, command: str) -> None:
-    [line] = error_lines(watcher(tmp_path, command), 2)
+    [line] = error_lines(watcher(tmp_path, *runnable(command)), 2)
     assert line.startswith(".env: CONFIG_FILE_PATH: is mandatory; ")
     assert "--env-file" in line
 

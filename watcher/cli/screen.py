@@ -1,0 +1,98 @@
+"""Where reports of checks are printed as they come, by a thread: a pager that is not read must hold up no check."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import trio
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+# Off a terminal a line has its whole length: it goes on to grep.
+WIDTH_OFF_A_TERMINAL = 20_000
+BAR_SECONDS = 0.1
+
+
+class Screen:
+    """Prints to stdout; on a terminal, a bar on stderr shows how far the checks are."""
+
+    def __init__(self, total: int, *, with_bar: bool) -> None:
+        """Make a screen for so many parts."""
+        self._console = _console_for_stdout()
+        self._left = total
+        self._waiting: list[RenderableType | None] = []
+        self._came = trio.Event()
+        self._bar = _bar(total) if with_bar else None
+
+    def put(self, part: RenderableType | None) -> None:
+        """Have a part printed; None is one that is not, and counts."""
+        self._waiting.append(part)
+        self._came.set()
+
+    async def run(self) -> None:
+        """Print until all parts have come.
+
+        Raises:
+            OSError: nobody reads, or the disk is full.
+        """
+        try:
+            while self._left:
+                with trio.move_on_after(BAR_SECONDS if self._bar else float("inf")):
+                    await self._came.wait()
+                self._came = trio.Event()
+                parts, self._waiting = self._waiting, []
+                self._left -= len(parts)
+                await trio.to_thread.run_sync(self._show, parts, abandon_on_cancel=True)
+        finally:
+            if self._bar is not None:
+                self._bar.stop()
+
+    def print(self, part: RenderableType) -> None:
+        """Print at once."""
+        with self._console.capture() as captured:
+            self._console.print(part)
+        text = captured.get()
+        if self._console.color_system is None:  # rich fills some lines with spaces
+            text = "".join(f"{line.rstrip()}\n" for line in text.split("\n")[:-1])
+        encoding = self._console.encoding
+        # As the console knows better than click whether colours are wanted, click takes none away.
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
+
+    def _show(self, parts: list[RenderableType | None]) -> None:
+        shown = [part for part in parts if part is not None]
+        if self._bar is None:
+            for part in shown:
+                self.print(part)
+            return
+        # The bar is on stderr and the parts are on stdout, which are one terminal or two: it goes away for a moment.
+        self._bar.advance(self._bar.task_ids[0], len(parts))
+        if shown:
+            self._bar.stop()
+            for part in shown:
+                self.print(part)
+        self._bar.start()
+        self._bar.refresh()
+
+
+def _console_for_stdout() -> Console:
+    # Rich's own NO_COLOR leaves bold and faint.
+    console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
+    if not console.is_terminal:
+        console.width = WIDTH_OFF_A_TERMINAL
+    return console
+
+
+def _bar(total: int) -> Progress | None:
+    if sys.stderr is None or not sys.stderr.isatty():
+        return None
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
+    bar = Progress(*columns, console=console, auto_refresh=False, transient=True, redirect_stdout=False)
+    bar.add_task("checks", total=total)
+    return bar
