@@ -1,0 +1,157 @@
+"""How a case is served and checked, and what is measured meanwhile."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import re2
+import trio
+
+from tests.hostile.case import SUCCESS, Case
+from tests.hostile.servers import Encryption, never_accepting, refusing, serving
+from watcher.checking.check import check_now
+from watcher.checking.checker import Checker, open_checker
+from watcher.checking.resolver import Resolver
+from watcher.model.target import Expectations, Target
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.hostile.certificates import Certificates
+    from watcher.model.outcome import Outcome
+
+# Beyond the deadline of a check; the tests' own server works in the same loop.
+GRACE_SECONDS = 0.1
+TICK_SECONDS = 0.005
+MAX_WORKERS = 100
+
+
+def local_lookup(host: str, port: int, **_: Any) -> list[Any]:
+    """Look a name up where only this machine has one; no test asks the network."""
+    if host != "localhost":
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))]
+
+
+def opened_checker() -> AbstractAsyncContextManager[Checker]:
+    """Open what checks need."""
+    return open_checker(MAX_WORKERS, resolver=Resolver(lookup=local_lookup))
+
+
+async def checked(target: Target, checker: Checker) -> Outcome:
+    """Check once."""
+    return (await check_now(target, checker)).outcome
+
+
+def serving_case(case: Case, certificates: Certificates | None) -> AbstractAsyncContextManager[int]:
+    """Serve a case; the value is the port.
+
+    Args:
+        case: what to serve.
+        certificates: None where the case needs none.
+    """
+    if case.listening == "refusing":
+        return refusing()
+    if case.listening == "never accepting":
+        return never_accepting()
+    encryption = None
+    if case.tls is not None:
+        assert certificates is not None
+        encryption = Encryption(case.tls(certificates), case.tls_byte_seconds, case.plain_too)
+    return serving(case.behaviour, encryption)
+
+
+def target_of(case: Case, port: int, ca_file: str | None) -> Target:
+    """Make the target of a case whose server listens on a port; `ca_file` is trusted."""
+    address = case.address_on(port)
+    return Target(
+        name=case.name,
+        address=address,
+        shown_address=address,
+        interval_seconds=60,
+        timeout_seconds=case.timeout_seconds,
+        sending=case.sending,
+        connecting=replace(case.connecting, tls=replace(case.connecting.tls, ca_file=ca_file)),
+        expected=Expectations(body_matches=() if case.body_matches is None else (re2.compile(case.body_matches),)),
+    )
+
+
+def complaint_about(case: Case, outcome: Outcome) -> str | None:
+    """Say in what an outcome differs from what a case expects, or return None."""
+    fault = outcome.fault
+    reason = SUCCESS if fault is None else fault.reason.value
+    detail = "" if fault is None else fault.detail
+    if reason not in case.reasons:
+        return f"expected {case.expected}, and it was {reason}: {detail} (status {outcome.status_code})"
+    if fault is not None and not detail:
+        return "nobody is told why"
+    if fault is not None and not re.search(case.detail, detail):
+        return f"{detail!r} does not say {case.detail!r}"
+    if fault is None and outcome.status_code != case.status_code:
+        return f"status {outcome.status_code}"
+    if fault is None and case.http_version is not None and outcome.http_version != case.http_version:
+        return f"HTTP/{outcome.http_version}"
+    # What the check must find out by itself, it must not leave to the deadline.
+    limit = case.timeout_seconds + (GRACE_SECONDS if "timeout" in case.reasons else 0)
+    if outcome.duration_seconds > limit:
+        return f"took {outcome.duration_seconds:.3f} s of {case.timeout_seconds:g}"
+    return None
+
+
+def open_descriptors() -> dict[str, str]:
+    """Name what this process holds open, by descriptor."""
+    held = {}
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  # Path.iterdir's own descriptor may stay open
+        with suppress(FileNotFoundError):  # the descriptor of the listing itself
+            held[name] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
+    return held
+
+
+def begin_of_peak() -> int:
+    """Forget how much memory this process has had at most, and return what it has, in bytes (proc(5))."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _memory_bytes("VmRSS")
+
+
+def peak_since(begin: int) -> int:
+    """Return how many bytes more than at the begin this process has had since."""
+    return _memory_bytes("VmHWM") - begin
+
+
+def _memory_bytes(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(name)
+
+
+class Stalls:
+    """The longest time for which the loop did not turn."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.longest_seconds = 0.0
+
+    async def watch(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            before = time.perf_counter()
+            await trio.sleep(TICK_SECONDS)
+            self.longest_seconds = max(self.longest_seconds, time.perf_counter() - before - TICK_SECONDS)
+
+
+@asynccontextmanager
+async def watching_for_stalls() -> AsyncIterator[Stalls]:
+    """Measure how long the loop of this run stands still inside the block."""
+    stalls = Stalls()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stalls.watch)
+        yield stalls
+        nursery.cancel_scope.cancel()
