@@ -1,0 +1,232 @@
+"""The command line: compare programs, or measure how late watcher's checks begin."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from benchmarks import lateness as late
+from benchmarks import tables
+from benchmarks.children import ProgramEndedError, end_on_signals, wait_running
+from benchmarks.machine import Cores, describe
+from benchmarks.measure import Timing, measure, wait_begun
+from benchmarks.nginx import serving
+from benchmarks.postgres import database
+from benchmarks.programs import NGINX_MISSING, PROGRAMS, Bench, start_watcher
+from benchmarks.workload import Kind, Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from benchmarks.measure import Figures
+    from benchmarks.programs import Program
+
+    Run = tuple[Program, Workload, int]
+
+TARGETS = "100,1000,10000,100000"
+MEMORY_COLUMNS = ("kind", "program", "targets", "memory a target")
+MIN_WIDTH = 120  # a table that is cut says nothing, and off a terminal nobody knows how wide it may be
+LATENESS_COLUMNS = ("what", "lateness")
+
+
+class _Names(click.ParamType[tuple[str, ...]]):
+    """Several names with commas in between."""
+
+    name = "names"
+
+    def __init__(self, known: Sequence[str]) -> None:
+        self._known = known
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        names = tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+        for name in names:
+            if name not in self._known:
+                self.fail(f"{name!r} is not among {', '.join(self._known)}", param, ctx)
+        return names
+
+
+class _Counts(click.ParamType[tuple[int, ...]]):
+    """Several whole numbers with commas in between."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        parts = value.split(",") if isinstance(value, str) else [str(number) for number in value]
+        if not all(part.isdecimal() and int(part) > 0 for part in parts):
+            self.fail(f"{value!r} is no list of numbers; write it as in 100,1000", param, ctx)
+        return tuple(map(int, parts))
+
+
+@click.group(invoke_without_command=True)
+@click.option("--kinds", type=_Names([kind.value for kind in Kind]), default=",".join(Kind), show_default=True)
+@click.option("--targets", type=_Counts(), default=TARGETS, show_default=True)
+@click.option(
+    "--programs",
+    type=_Names([program.name for program in PROGRAMS]),
+    default=",".join(program.name for program in PROGRAMS),
+    show_default=True,
+)
+@click.option("--rate", type=float, default=750.0, show_default=True, help="Checks a second, all targets together.")
+@click.option("--workers", type=int, default=100, show_default=True, help="Checks in flight at once.")
+@click.option("--seconds", type=float, default=20.0, show_default=True, help="Of each measurement.")
+@click.option("--warm-up", type=float, default=6.0, show_default=True, help="Seconds before each measurement.")
+@click.option("--start", type=float, default=600.0, show_default=True, help="Seconds a program has to begin.")
+@click.option("--repeat", type=int, default=1, show_default=True, help="Runs of each; the programs take turns.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--markdown", is_flag=True, help="Print the tables in Markdown.")
+@click.pass_context
+def main(context: click.Context, /, **options: Any) -> None:
+    """Compare what a check costs: CPU time and memory, each program alone on one core.
+
+    Example: python -m benchmarks --kinds http --targets 1000 --programs watcher,aiohttp --seconds 10
+    """
+    end_on_signals()
+    if NGINX_MISSING:
+        raise click.ClickException(NGINX_MISSING)
+    if context.invoked_subcommand is None:
+        _compare(**options)
+
+
+@main.command()
+@click.option("--rate", type=float, default=1000.0, show_default=True, help="Checks a second, all targets together.")
+@click.option("--targets", type=int, default=1000, show_default=True)
+@click.option("--kind", type=click.Choice([kind.value for kind in Kind]), default="http", show_default=True)
+@click.option("--workers", type=int, default=100, show_default=True, help="Checks in flight at once.")
+@click.option("--seconds", type=float, default=20.0, show_default=True, help="Of the measurement.")
+@click.option("--warm-up", type=float, default=6.0, show_default=True, help="Seconds before it.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
+def lateness(
+    rate: float,
+    targets: int,
+    kind: str,
+    workers: int,
+    seconds: float,
+    warm_up: float,
+    json_file: Path | None,
+    markdown: bool,
+) -> None:
+    """Measure how long after its slot a check of watcher begins.
+
+    Example: python -m benchmarks lateness --rate 1000 --targets 1000
+    """
+    workload = Workload(Kind(kind), targets, rate, workers)
+    with _bench() as bench, TemporaryDirectory(prefix="benchmark-") as name:
+        machine = describe(bench.cores)
+        watcher = next(program for program in PROGRAMS if program.name == "watcher")
+        with start_watcher(bench, workload, Path(name)) as running:
+            assert running.successes is not None
+            try:
+                wait_begun(watcher, workload, bench, running, limit_seconds=600)
+                wait_running(running.process, warm_up, running.said)
+                begin = time.time()
+                wait_running(running.process, seconds, running.said)
+                end = time.time()
+                wait_running(running.process, 1, running.said)  # for what is in its buffers
+            except ProgramEndedError as error:
+                raise click.ClickException(f"watcher {error}") from error
+            names = workload.addresses(bench.site.origin(workload.kind))  # without a name of its own, it is the address
+            with running.successes.open(encoding="utf-8") as lines:
+                whole = (line for line in lines if line.endswith("\n"))
+                found = late.lateness_of(whole, names, workload.interval_seconds, begin, end)
+    title = f"lateness at {rate:g} checks a second, {targets:,} targets, {kind}"
+    _show(title, LATENESS_COLUMNS, late.rows(found), markdown=markdown)
+    _show_machine(machine, markdown=markdown)
+    _write(json_file, {"machine": machine, "rate": rate, "targets": targets, "kind": kind, "lateness": asdict(found)})
+
+
+def _compare(
+    kinds: tuple[str, ...],
+    targets: tuple[int, ...],
+    programs: tuple[str, ...],
+    rate: float,
+    workers: int,
+    repeat: int,
+    json_file: Path | None,
+    markdown: bool,
+    **times: float,
+) -> None:
+    timing = Timing(times["start"], times["warm_up"], times["seconds"])
+    chosen = [program for program in PROGRAMS if program.name in programs]
+    workloads = [Workload(Kind(kind), count, rate, workers) for kind in kinds for count in targets]
+    for program in (program for program in chosen if program.missing):
+        _say(f"{program.name} is left out: {program.missing}")
+    runs = list(_in_turns(chosen, workloads, repeat))
+    figures: list[Figures] = []
+    with _bench() as bench:
+        machine = describe(bench.cores)
+        for number, (program, workload, turn) in enumerate(runs, 1):
+            run = measure(program, workload, bench, timing, turn)
+            figures.append(run)
+            outcome = run.error or f"{run.rate:.0f} checks/s, {run.cpu_microseconds:.0f} µs a check"
+            name = f"{program.name}, {workload.kind}, {workload.targets:,} targets"
+            _say(f"{number} of {len(runs)}: {name}: {outcome}")
+            _write(json_file, {"machine": machine, "runs": [_plain(one) for one in figures]})
+    found = tables.summaries(figures)
+    _show("CPU time and memory", tables.COLUMNS, list(tables.rows(found)), markdown=markdown)
+    if per_target := list(tables.memory_rows(found)):
+        _show("Memory a target", MEMORY_COLUMNS, per_target, markdown=markdown)
+    _show_machine(machine, markdown=markdown)
+    for line in tables.complaints(figures):
+        _say(line)
+
+
+def _in_turns(programs: Sequence[Program], workloads: Sequence[Workload], repeat: int) -> Iterator[Run]:
+    """Let the programs take turns at each workload, so that a drift of the machine meets all alike."""
+    for workload in workloads:
+        for turn in range(repeat):
+            for program in programs:
+                if workload.kind in program.kinds and not program.missing:
+                    yield program, workload, turn
+
+
+@contextmanager
+def _bench() -> Iterator[Bench]:
+    """Run nginx and PostgreSQL; this process moves to their core, and hands it down."""
+    cores = Cores.of(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores.others})
+    with ExitStack() as stack:
+        folders = [Path(stack.enter_context(TemporaryDirectory(prefix="benchmark-"))) for _ in range(2)]
+        site = stack.enter_context(serving(folders[0], cores.others))
+        yield Bench(site, stack.enter_context(database(folders[1])), cores)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _show(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], *, markdown: bool) -> None:
+    if markdown:
+        click.echo(f"{tables.markdown_table(columns, cells)}\n")
+        return
+    console = Console(highlight=False)
+    console.width = max(console.width, MIN_WIDTH)
+    console.print(tables.terminal_table(title, columns, cells))
+    console.print()
+
+
+def _show_machine(machine: dict[str, str], *, markdown: bool) -> None:
+    line_begin = "- " if markdown else ""
+    click.echo("\n".join(f"{line_begin}{key}: {value}" for key, value in machine.items()))
+
+
+def _plain(run: Figures) -> dict[str, Any]:
+    return {**asdict(run), "rate": run.rate, "cpu_microseconds": run.cpu_microseconds}
+
+
+def _write(file: Path | None, document: dict[str, Any]) -> None:
+    if file is not None:
+        file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")

@@ -1,0 +1,89 @@
+"""How late checks begin: the times in watcher's own log of successes against the slots of its schedule."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from watcher.checking.schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# The log cuts its times to whole milliseconds, and wall time is slewed under the clock that the schedule runs on: a
+# check may so seem to begin before its slot, by this much at the most.
+EARLY_SECONDS = 0.005
+
+_LINE = re.compile(r'(\S+) success target="([^"]*)" ')
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """How late the checks of a window began.
+
+    Attributes:
+        checks: how many there were.
+        slots: how many there should have been.
+        seconds: the lateness of each, in rising order.
+    """
+
+    checks: int
+    slots: int
+    seconds: tuple[float, ...]
+
+    def quantile(self, part: float) -> float:
+        """Return the lateness in seconds that this part of the checks did not exceed (the nearest rank)."""
+        rank = max(math.ceil(part * len(self.seconds)), 1)
+        return self.seconds[rank - 1] if self.seconds else math.nan
+
+
+def lateness_of(
+    lines: Iterable[str], names: Iterable[str], interval_seconds: float, begin: float, end: float
+) -> Lateness:
+    """Find the checks of a window in the lines of monitor.log.
+
+    Args:
+        lines: of the log, to some time after the window.
+        names: of all targets.
+        interval_seconds: of every target.
+        begin: of the window, in seconds since 1970; what counts is the slot, not when the check began.
+        end: of the window.
+    """
+    late = []
+    for started, name in map(_parse, lines):
+        seconds = seconds_after_slot(started, name, interval_seconds)
+        if begin <= started - seconds < end:
+            late.append(seconds)
+    slots = sum(slots_between(name, interval_seconds, begin, end) for name in names)
+    return Lateness(len(late), slots, tuple(sorted(late)))
+
+
+def slots_between(name: str, interval_seconds: float, begin: float, end: float) -> int:
+    """Count the slots of a target from `begin` up to `end`, both in seconds since 1970."""
+    offset = Schedule.of(name, interval_seconds).offset_seconds
+    first, after_last = (math.ceil((moment - offset) / interval_seconds) for moment in (begin, end))
+    return after_last - first
+
+
+def seconds_after_slot(started: float, name: str, interval_seconds: float) -> float:
+    """Return the time from the slot of a target to a check of it, both in seconds since 1970."""
+    schedule = Schedule.of(name, interval_seconds)
+    return (started - schedule.offset_seconds + EARLY_SECONDS) % interval_seconds - EARLY_SECONDS
+
+
+def rows(found: Lateness) -> Sequence[tuple[str, str]]:
+    """Write the cells of the table."""
+    quantiles = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "most": 1.0}
+    late = [(name, f"{found.quantile(part) * 1000:.0f} ms") for name, part in quantiles.items()]
+    missed = f"{max(found.slots - found.checks, 0):,} of {found.slots:,}"
+    return [*late, ("slots without a success", missed)]
+
+
+def _parse(line: str) -> tuple[float, str]:
+    found = _LINE.match(line)
+    if found is None:
+        raise ValueError(f"not a line of monitor.log: {line[:200]!r}")
+    return datetime.fromisoformat(found[1]).timestamp(), found[2]

@@ -1,0 +1,72 @@
+"""The PostgreSQL that the monitors write failures to, on the other core; what it uses counts for nobody."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import trio
+
+from watcher.storage.embedded import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """Where a server is: `host` is the folder of its unix socket."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+
+    @classmethod
+    def at(cls, url: str) -> Postgres:
+        """Read a URL whose host and port stand in its query."""
+        parts = urlsplit(url)
+        query = parse_qs(parts.query)
+        return cls(
+            host=query["host"][0],
+            port=int(query["port"][0]),
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            database=parts.path.removeprefix("/"),
+        )
+
+    def settings(self) -> dict[str, object]:
+        """Return the lines of `.env` that lead watcher there."""
+        return {
+            "POSTGRES_HOST": self.host,
+            "POSTGRES_PORT": self.port,
+            "POSTGRES_USER": self.user,
+            "POSTGRES_PASSWORD": self.password,
+            "POSTGRES_DB": self.database,
+            "POSTGRES_SSLMODE": "disable",
+        }
+
+    def url(self) -> str:
+        """Return the URL for asyncpg."""
+        return f"postgresql://{self.user}:{self.password}@/{self.database}?host={self.host}&port={self.port}"
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[Postgres]:
+    """Run the server that watcher embeds, but as one of its own that any program may use.
+
+    It inherits the core of this process.
+    """
+    server = EmbeddedPostgres(folder)
+    url = server.url()
+    held = server.try_hold()
+    assert held
+    try:
+        trio.run(server.start)
+        yield Postgres.at(url)
+    finally:
+        trio.run(server.stop)
