@@ -112,7 +112,7 @@ def _tls(error: BaseException, step: str | None) -> Fault | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         known = _CERTIFICATE_FAULTS.get(error.verify_code)
         return Fault(Reason.TLS, known or f"the certificate is not valid: {error.verify_message}")
-    if isinstance(error, ssl.SSLEOFError):
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return Fault(Reason.TLS, "the server closed the connection during the TLS handshake")
     if not isinstance(error, ssl.SSLError):
         return None

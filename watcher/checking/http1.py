@@ -51,8 +51,8 @@ class Http1:
     @property
     def reusable(self) -> bool:
         """Whether the response is whole, and the server keeps the connection open for another."""
-        parser = self._parser
-        return self._clean and self._reception.complete and parser is not None and bool(parser.should_keep_alive())
+        reception = self._reception
+        return self._clean and reception.complete and reception.keeps_open and not reception.has_surplus
 
     async def exchange(self, request: bytes, stopwatch: Stopwatch, *, without_body: bool = False) -> Head:
         """Send a request, and return the head of its response.
@@ -78,13 +78,11 @@ class Http1:
         self._feed(data)
         while not reception.head_complete:
             self._feed(await self._receive(broken))
-        parser = self._parser
-        assert parser is not None
-        _refuse_what_is_not_http1(self._start, parser.get_http_version(), reception.headers)
+        _refuse_what_is_not_http1(self._start, reception.http_version, reception.headers)
         if without_body:
             reception.complete = True
         stopwatch.enter("transfer")
-        return Head(parser.get_status_code(), reception.phrase, parser.get_http_version(), reception.headers)
+        return Head(reception.status_code, reception.phrase, reception.http_version, reception.headers)
 
     async def body(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes in; transfer codings are undone, content codings are not.
@@ -171,16 +169,26 @@ class Http1:
 class _Reception:
     """What httptools tells of one response; interim ones are passed over."""
 
-    __slots__ = ("body_bytes", "chunks", "complete", "head_complete", "headers", "parser", "phrase")
+    __slots__ = (
+        *("body_bytes", "chunks", "complete", "has_surplus", "head_complete", "headers", "http_version", "keeps_open"),
+        *("parser", "phrase", "status_code"),
+    )
 
     def __init__(self) -> None:
         self.parser: httptools.HttpResponseParser | None = None
+        self.status_code = 0
+        self.http_version = ""
+        self.keeps_open = False
+        self.has_surplus = False  # another response came, which nobody asked for
         self.phrase = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.head_complete = False
         self.complete = False
         self.chunks: list[bytes] = []
         self.body_bytes = 0
+
+    def on_message_begin(self) -> None:
+        self.has_surplus = self.complete
 
     def on_status(self, phrase: bytes) -> None:
         if not self.complete:
@@ -191,9 +199,14 @@ class _Reception:
             self.headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        assert self.parser is not None
-        if self.parser.get_status_code() >= 200 and not self.complete:
+        parser = self.parser
+        assert parser is not None
+        if not self.complete and (status_code := parser.get_status_code()) >= 200:
+            # Now, since the parser forgets all of it with the end of the body.
             self.head_complete = True
+            self.status_code = status_code
+            self.http_version = parser.get_http_version()
+            self.keeps_open = bool(parser.should_keep_alive())
 
     def on_body(self, data: bytes) -> None:
         if not self.complete:

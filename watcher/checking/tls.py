@@ -60,8 +60,8 @@ def make_tls_context(options: TlsOptions) -> ssl.SSLContext:
         OSError, ssl.SSLError: a file of the options cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # As curl and Python 3.13 have it: whoever is trusted ends a chain, self-signed or not. Not VERIFY_X509_STRICT of 3.13,
-    # which refuses certificates that browsers take.
+    # As curl and Python 3.13 have it: whoever is trusted ends a chain, self-signed or not; but not its
+    # VERIFY_X509_STRICT, which refuses certificates that browsers take.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if options.ca_file is not None:
         context.load_verify_locations(options.ca_file)

@@ -66,10 +66,6 @@ class Transport(httpx.AsyncBaseTransport):
         self._connecting = connecting
         self._connection: Http1 | Http2 | None = None
         self._origin: tuple[str, str, int] | None = None
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget what the exchange before has measured."""
         self.stopwatch = Stopwatch()
         self.ip: str | None = None
         self.chain: Chain | None = None
@@ -99,6 +95,7 @@ class Transport(httpx.AsyncBaseTransport):
         if connection is None or not self._connecting.keep_alive or not connection.reusable:
             self.close()
             return False
+        self.stopwatch = Stopwatch()  # the next exchange has times of its own, and the same peer
         return True
 
     def close(self) -> None:

@@ -71,6 +71,7 @@ def of_a_number(number: int) -> OSError:
         (bad_certificate(62), "tls", Reason.TLS, "another host"),
         (bad_certificate(99), "tls", Reason.TLS, "for a reason of its own"),
         (ssl.SSLEOFError(8, "EOF"), "tls", Reason.TLS, "closed the connection during the TLS handshake"),
+        (ssl.SSLZeroReturnError(6, "EOF"), "tls", Reason.TLS, "closed the connection during the TLS handshake"),
         (tls_error("WRONG_VERSION_NUMBER"), "tls", Reason.TLS, "does not speak TLS"),
         (tls_error("UNSUPPORTED_PROTOCOL"), "tls", Reason.TLS, "old version"),
         (tls_error("SOME_NEW_REASON"), "tls", Reason.TLS, "some new reason"),

@@ -1,0 +1,140 @@
+"""Which addresses are tried, in which order, and what is left of those that lose."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio.testing
+
+from watcher.checking.connecting import BlockedAddressError, chosen, connect
+from watcher.checking.resolver import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from watcher.model.target import IpProtocol
+
+
+def v4(ip: str, port: int = 80) -> Address:
+    return Address(socket.AF_INET, (ip, port))
+
+
+def v6(ip: str, port: int = 80) -> Address:
+    return Address(socket.AF_INET6, (ip, port, 0, 0))
+
+
+A, B, C, D = v4("1.1.1.1"), v4("1.1.1.2"), v6("2606:4700::1"), v6("2606:4700::2")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "protocol", "expected"),
+    [
+        ([A], "any", [A]),
+        ([C, D, A, B], "any", [C, A, D, B]),
+        ([A, B, C], "any", [A, C, B]),
+        ([C, D, A, B], "ip4", [A, B]),
+        ([A, C, D], "ip6", [C, D]),
+        ([A, B], "ip6", [A, B]),
+        ([C], "ip4", [C]),
+    ],
+)
+def test_the_order(addresses: list[Address], protocol: IpProtocol, expected: list[Address]) -> None:
+    assert chosen(addresses, protocol, allow_private=False) == expected
+
+
+def test_private_addresses_are_left_out_and_public_ones_are_not() -> None:
+    mixed = [v4("10.0.0.1"), A, v6("::1")]
+    assert chosen(mixed, "any", allow_private=False) == [A]
+    assert chosen(mixed, "ip6", allow_private=False) == [A]
+    with pytest.raises(BlockedAddressError, match=r"10\.0\.0\.1"):
+        chosen([v4("10.0.0.1"), v6("::1")], "any", allow_private=False)
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@pytest.fixture
+def refusing_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        return int(unused.getsockname()[1])
+
+
+@pytest.fixture
+def full() -> Iterator[Address]:
+    """An address that neither takes nor refuses: whoever waits to be accepted has filled its queue."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        address = server.getsockname()
+        waiting = []
+        for _ in range(3):
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.connect_ex(address)
+            waiting.append(sock)
+        yield v4(*address)
+        for sock in waiting:
+            sock.close()
+
+
+def sockets_open() -> int:
+    return sum(
+        os.path.exists(path) and os.readlink(path).startswith("socket:")  # noqa: PTH110, PTH115
+        for path in (f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd"))  # noqa: PTH208
+    )
+
+
+async def test_one_address(listening: socket.socket) -> None:
+    port = listening.getsockname()[1]
+    with await connect([v4("127.0.0.1", port)]) as sock:
+        assert sock.getpeername() == ("127.0.0.1", port)
+        assert not sock.getblocking()
+
+
+async def test_the_next_is_tried_at_once_where_one_refuses(listening: socket.socket, refusing_port: int) -> None:
+    port = listening.getsockname()[1]
+    begin = trio.current_time()
+    with await connect([v4("127.0.0.1", refusing_port), v4("127.0.0.1", port)]) as sock:
+        assert sock.getpeername()[1] == port
+    assert trio.current_time() - begin < 0.2
+
+
+async def test_the_next_is_tried_where_one_says_nothing_and_the_loser_is_closed(
+    listening: socket.socket, full: Address
+) -> None:
+    port, before = listening.getsockname()[1], sockets_open()
+    with await connect([full, v4("127.0.0.1", port)]) as sock:
+        assert sock.getpeername()[1] == port
+        assert sockets_open() == before + 1
+    assert sockets_open() == before
+
+
+async def test_all_that_failed_is_told(refusing_port: int) -> None:
+    before = sockets_open()
+    with pytest.raises(ExceptionGroup) as caught:
+        await connect([v4("127.0.0.1", refusing_port), v4("127.0.0.2", refusing_port)])
+    errors = caught.value.exceptions
+    assert [error.errno for error in errors if isinstance(error, OSError)] == [errno.ECONNREFUSED] * 2
+    with pytest.raises(ConnectionRefusedError):
+        await connect([v4("127.0.0.1", refusing_port)])
+    assert sockets_open() == before
+
+
+async def test_who_is_cut_off_leaves_nothing_open(full: Address) -> None:
+    before = sockets_open()
+    for addresses in ([full], [full, full]):
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(connect, addresses)
+                await trio.testing.wait_all_tasks_blocked()
+                scope.cancel()
+        assert scope.cancelled_caught
+        assert sockets_open() == before

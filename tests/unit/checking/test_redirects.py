@@ -1,0 +1,105 @@
+"""Redirects: where they lead, by which method, and with what."""
+
+import httpx
+import pytest
+
+from watcher.checking.redirects import RedirectError, leads_on, next_request, next_url, same_origin
+
+HERE = httpx.URL("https://shop.example/a/b?c=d")
+
+
+def a_redirect(location: str | None, status_code: int = 302) -> httpx.Response:
+    return httpx.Response(status_code, headers={} if location is None else {"Location": location})
+
+
+@pytest.mark.parametrize("status_code", [300, 301, 302, 303, 304, 305, 306, 307, 308, 200])
+def test_which_statuses_lead_on(status_code: int) -> None:
+    assert leads_on(a_redirect("/x", status_code)) is (status_code in {301, 302, 303, 307, 308})
+    assert not leads_on(a_redirect(None, status_code))
+
+
+@pytest.mark.parametrize(
+    ("location", "following"),
+    [
+        ("/x", "https://shop.example/x"),
+        ("x", "https://shop.example/a/x"),
+        ("?y", "https://shop.example/a/b?y"),
+        ("//other.example/x", "https://other.example/x"),
+        ("http://other.example:8080/x", "http://other.example:8080/x"),
+        ("../../../x", "https://shop.example/x"),
+    ],
+)
+def test_relative_addresses_are_joined(location: str, following: str) -> None:
+    assert str(next_url(a_redirect(location), HERE)) == following
+
+
+@pytest.mark.parametrize(
+    ("location", "text"),
+    [
+        ("ftp://shop.example/", "no http or https"),
+        ("javascript:alert(1)", "no http or https"),
+        ("http://", "not valid"),
+        ("http://[::bad/", "not valid"),
+        ("http://a..b/", "not valid"),
+        ("http://shop.example:0/", "not valid"),
+        ("http://shop.example:99999/", "not valid"),
+        (f"http://{'a' * 64}.example/", "not valid"),
+        ("/" + "a" * 20_000, "too long"),
+    ],
+)
+def test_an_address_that_cannot_be_asked_for(location: str, text: str) -> None:
+    with pytest.raises(RedirectError, match=text):
+        next_url(a_redirect(location), HERE)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://a.example/", "https://a.example:443/x", True),
+        ("http://a.example/", "http://A.EXAMPLE:80/", True),
+        ("https://a.example/", "http://a.example/", False),
+        ("http://a.example/", "https://a.example/", False),
+        ("https://a.example/", "https://b.a.example/", False),
+        ("https://a.example/", "https://a.example:8443/", False),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(one: str, other: str, same: bool) -> None:
+    assert same_origin(httpx.URL(one), httpx.URL(other)) is same
+
+
+@pytest.mark.parametrize(
+    ("method", "status_code", "following"),
+    [
+        ("POST", 301, "GET"),
+        ("POST", 302, "GET"),
+        ("POST", 303, "GET"),
+        ("POST", 307, "POST"),
+        ("POST", 308, "POST"),
+        ("PUT", 301, "PUT"),
+        ("PUT", 303, "GET"),
+        ("HEAD", 303, "HEAD"),
+        ("GET", 307, "GET"),
+    ],
+)
+def test_the_method_changes_as_in_browsers(method: str, status_code: int, following: str) -> None:
+    first = httpx.Request(method, HERE, content=b"x" if method in {"POST", "PUT"} else None)
+    request = next_request(first, first, status_code, HERE, stays=True)
+    assert request.method == following
+    keeps_body = following == method and method in {"POST", "PUT"}
+    assert request.content == (b"x" if keeps_body else b"")
+    assert ("content-length" in request.headers) is keeps_body
+
+
+def test_only_harmless_headers_go_to_another_origin() -> None:
+    headers = {"Authorization": "Bearer s", "Cookie": "a=b", "X-Key": "s", "Accept": "a/b", "User-Agent": "w"}
+    first = httpx.Request("GET", HERE, headers=headers)
+    request = next_request(first, first, 302, httpx.URL("https://other.example/"), stays=False)
+    assert not {"authorization", "cookie", "x-key"} & request.headers.keys()
+    assert (request.headers["accept"], request.headers["user-agent"]) == ("a/b", "w")
+    assert request.headers["host"] == "other.example"
+
+
+def test_a_body_does_not_go_to_another_origin() -> None:
+    first = httpx.Request("POST", HERE, content=b"x")
+    with pytest.raises(RedirectError, match="must not go"):
+        next_request(first, first, 307, httpx.URL("https://other.example/"), stays=False)
