@@ -75,7 +75,9 @@ class Names(Resolver):
 @asynccontextmanager
 async def untouched_port() -> AsyncIterator[int]:
     """Listen on all addresses of this machine; the block must end without anybody having connected."""
-    with socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    with socket.create_server(("", 0), family=family, dualstack_ipv6=both) as listener:
         listener.setblocking(False)
         yield int(listener.getsockname()[1])
         with pytest.raises(BlockingIOError):

@@ -43,14 +43,16 @@ class Schedule:
         return cls(interval_seconds, fraction_of(name) * interval_seconds)
 
     def first(self, now: float, spread_seconds: float = MIN_START_SPREAD_SECONDS) -> Slot:
-        """Return the check at start: at once, but spread over some seconds, or over the interval if that is less.
+        """Return the check at start: at once, but spread over some seconds, or in the first slot if that is as soon.
 
         Args:
             now: the time.
             spread_seconds: see `start_spread_seconds`.
         """
-        spread = min(spread_seconds, self.interval_seconds)
-        return Slot(now + self.offset_seconds / self.interval_seconds * spread)
+        if spread_seconds >= self.interval_seconds:
+            # The slots are spread already; checks besides them would double the load for a while.
+            return Slot(self._due(self._index_after(now)))
+        return Slot(now + self.offset_seconds / self.interval_seconds * spread_seconds)
 
     def next(self, last: Slot, now: float) -> Slot:
         """Return the slot to wait for.

@@ -108,3 +108,16 @@ def test_very_many_targets_begin_at_a_rate_that_a_core_can_take(targets: int, se
     assert start_spread_seconds(targets) == seconds
     first = Schedule.of("a", 3600.0).first(1000.0, seconds)
     assert first.due == pytest.approx(1000 + fraction_of("a") * seconds)
+
+
+@pytest.mark.parametrize("now", [1_000_000.0, 1_000_040.0, 1_000_099.0])
+def test_where_the_start_takes_an_interval_there_is_neither_a_burst_nor_a_gap(now: float) -> None:
+    tenths: Counter[int] = Counter()
+    for number in range(1000):
+        schedule = Schedule.of(f"https://site-{number}.example/", 100.0)
+        slot = schedule.first(now, 200.0)
+        while slot.due < now + 300:
+            tenths[int((slot.due - now) / 10)] += 1
+            slot = schedule.next(slot, slot.due)
+    assert len(tenths) == 30
+    assert all(50 < count < 150 for count in tenths.values()), tenths
