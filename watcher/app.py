@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import signal
@@ -14,6 +13,7 @@ import trio
 
 from watcher.checking.checker import open_checker
 from watcher.checking.monitor import monitor_url
+from watcher.garbage import collect_in_small_steps, stop_collecting
 from watcher.heartbeat import beat
 from watcher.log import lines_through
 from watcher.model.outcome import Outcome
@@ -217,19 +217,14 @@ async def _watch_signals(
                     server.stop_soon()
                 os._exit(128 + number)
             log.info("stopping", signal=signal.Signals(number).name)
-            gc.disable()  # a collection amid 100,000 tasks that end would take longer than all else
+            stop_collecting()
             stopping.cancel()
 
 
 async def _settle_memory() -> None:
-    """Let the garbage collector work, when all that stays for good has been made and set apart from its work.
-
-    Going through 100,000 targets and their loops takes it seconds, in which no check is made; at the start, when
-    memory grows, it does so again and again. `watcher run` has switched it off.
-    """
+    """Let the garbage collector work, when the loops have been made; `watcher run` has switched it off."""
     await trio.sleep(SETTLE_SECONDS)
-    gc.freeze()
-    gc.enable()
+    collect_in_small_steps()
 
 
 def _raise_descriptor_limit() -> None:

@@ -6,9 +6,6 @@ import struct
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import h2.config
-import h2.connection
-import h2.events
 import trio
 
 from tests.integration.sites import read_request
@@ -24,9 +21,9 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
 
 
-def kept_response(body: bytes = b"hello", status: str = "200 OK", headers: str = "") -> bytes:
+def kept_response(body: bytes = b"hello") -> bytes:
     """Write a response after which the connection stays open."""
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 class Site:
@@ -37,83 +34,17 @@ class Site:
         connections: how many there were.
     """
 
-    def __init__(self, answer: Callable[[int], bytes] | None = None, *, closes: bool = False) -> None:
-        """Make a site.
-
-        Args:
-            answer: what to send for a request of this number, from 0.
-            closes: whether each connection is closed after one response, without a word.
-        """
+    def __init__(self) -> None:
+        """Make a site that nobody has asked."""
         self.requests: list[bytes] = []
         self.connections = 0
-        self._answer = answer or (lambda _: kept_response())
-        self._closes = closes
 
     async def behave(self, stream: trio.abc.Stream) -> None:
         """Answer until the peer leaves."""
         self.connections += 1
         while request := await read_request(stream):
             self.requests.append(request)
-            await stream.send_all(self._answer(len(self.requests) - 1))
-            if self._closes:
-                return
-
-
-class Http2Site:
-    """An HTTP/2 server.
-
-    Attributes:
-        requests: headers and body of each request that was whole.
-        connections: how many there were.
-    """
-
-    def __init__(self, body: bytes = b"hello", trailers: tuple[tuple[str, str], ...] = ()) -> None:
-        """Make a site whose every response has this body."""
-        self.requests: list[tuple[dict[str, str], bytes]] = []
-        self.connections = 0
-        self._body = body
-        self._trailers = trailers
-
-    async def behave(self, stream: trio.abc.Stream) -> None:
-        """Answer until the peer leaves."""
-        self.connections += 1
-        connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
-        connection.initiate_connection()
-        await stream.send_all(connection.data_to_send())
-        heads: dict[int, dict[str, str]] = {}
-        bodies: dict[int, bytes] = {}
-        unsent: dict[int, bytes] = {}
-        while data := await stream.receive_some():
-            for event in connection.receive_data(data):
-                if isinstance(event, h2.events.RequestReceived):
-                    heads[event.stream_id], bodies[event.stream_id] = (
-                        {str(name): str(value) for name, value in event.headers},
-                        b"",
-                    )
-                elif isinstance(event, h2.events.DataReceived):
-                    bodies[event.stream_id] += event.data
-                    connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-                elif isinstance(event, h2.events.StreamEnded):
-                    self.requests.append((heads[event.stream_id], bodies[event.stream_id]))
-                    connection.send_headers(event.stream_id, [(":status", "200")])
-                    unsent[event.stream_id] = self._body
-            for stream_id in list(unsent):
-                unsent[stream_id] = self._send(connection, stream_id, unsent[stream_id])
-                if not unsent[stream_id]:
-                    del unsent[stream_id]
-            await stream.send_all(connection.data_to_send())
-
-    def _send(self, connection: h2.connection.H2Connection, stream_id: int, body: bytes) -> bytes:
-        """Send what the window takes; the rest is returned, nothing where the response is whole."""
-        while body:
-            size = min(connection.local_flow_control_window(stream_id), connection.max_outbound_frame_size, len(body))
-            if not size:
-                return body
-            connection.send_data(stream_id, body[:size], end_stream=size == len(body) and not self._trailers)
-            body = body[size:]
-        if self._trailers:
-            connection.send_headers(stream_id, self._trailers, end_stream=True)
-        return b""
+            await stream.send_all(kept_response())
 
 
 class HttpProxy:

@@ -18,9 +18,10 @@ ROOMS_BELOW: dict[str, frozenset[str]] = {
     "recording": frozenset({"model"}),
     "storage": frozenset({"model"}),
     "log": frozenset({"model"}),
+    "garbage": frozenset(),
     "heartbeat": frozenset(),
-    "app": frozenset({"model", "config", "checking", "recording", "storage", "log", "heartbeat"}),
-    "cli": frozenset({"model", "config", "checking", "recording", "storage", "log", "app"}),
+    "app": frozenset({"model", "config", "checking", "recording", "storage", "log", "garbage", "heartbeat"}),
+    "cli": frozenset({"model", "config", "checking", "recording", "storage", "log", "garbage", "app"}),
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }

@@ -82,6 +82,8 @@ async def connect(addresses: Sequence[Address]) -> socket.socket:
 async def _connect_one(address: Address) -> socket.socket:
     sock = socket.socket(address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK, socket.IPPROTO_TCP)
     try:
+        # What follows the end of a handshake must not wait until the server has acknowledged that.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             sock.connect(address.sockaddr)
         except BlockingIOError:

@@ -13,16 +13,17 @@ from watcher.checking.connecting import BlockedAddressError, LocalConnectError
 from watcher.checking.http1 import ProtocolError
 from watcher.checking.proxies import ProxyError
 from watcher.checking.redirects import RedirectError
+from watcher.checking.tls import TlsFilesError
 from watcher.model.outcome import Fault, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # This machine has run out of something: the site is not to blame.
-_LACKS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.ENETDOWN}
-# Or it does not let us: a file of certificates that has gone, a firewall of its own.
-_REFUSES = {errno.ENOENT, errno.EACCES, errno.EPERM}
-LOCAL_ERRNOS = frozenset(_LACKS | _REFUSES)
+LOCAL_ERRNOS = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.ENETDOWN}
+    | {errno.EACCES, errno.EPERM}  # a firewall of its own
+)
 
 # OpenSSL's X509_V_ERR_* codes, from x509_vfy.h.
 _CERTIFICATE_FAULTS = {
@@ -79,6 +80,9 @@ def _tree(error: BaseException) -> Iterator[BaseException]:
 
 def _local(tree: list[BaseException]) -> Fault | None:
     """Blame this machine when every attempt failed for a local cause: where IPv6 has no route, IPv4 may tell more."""
+    for error in tree:
+        if isinstance(error, TlsFilesError):
+            return Fault(Reason.LOCAL, str(error))
     errors = [error for error in tree if isinstance(error, OSError) and error.errno and not _is_foreign(error)]
     if errors and all(isinstance(error, LocalConnectError) or error.errno in LOCAL_ERRNOS for error in errors):
         return Fault(Reason.LOCAL, f"this machine cannot connect: {os.strerror(errors[0].errno or 0)}")

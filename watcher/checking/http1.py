@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httptools
 
+from watcher.checking.reception import Reception
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
@@ -42,7 +44,7 @@ class Http1:
         """Speak over a connected wire."""
         self._wire = wire
         self._parser: httptools.HttpResponseParser | None = None
-        self._reception = _Reception()
+        self._reception = Reception()
         self._fed_bytes = 0
         self._start = b""
         self._clean = True
@@ -68,12 +70,12 @@ class Http1:
         """
         self._begin()
         stopwatch.enter("processing")
-        reception, broken = self._reception, None
+        reception, broken, early = self._reception, None, b""
         try:
-            await self._wire.send_all(request)
-        except ConnectionError as error:
+            early = await self._send(request)
+        except OSError as error:
             broken = error  # a server may answer before it has read everything, and close
-        data = await self._receive(broken)
+        data = early or await self._receive(broken)
         stopwatch.enter("headers")
         self._feed(data)
         while not reception.head_complete:
@@ -81,6 +83,8 @@ class Http1:
         _refuse_what_is_not_http1(self._start, reception.http_version, reception.headers)
         if without_body:
             reception.complete = True
+            if reception.take_chunks():
+                self._clean = False
         stopwatch.enter("transfer")
         return Head(reception.status_code, reception.phrase, reception.http_version, reception.headers)
 
@@ -124,7 +128,7 @@ class Http1:
         self._fed_bytes = 0
         self._start = b""
         self._broken = None
-        self._reception = reception = _Reception()
+        self._reception = reception = Reception()
         self._parser = reception.parser = httptools.HttpResponseParser(reception)
         # A lone LF ends a line as well (RFC 9112, section 2.2), headers may be folded (section 5.2), and what follows
         # the end is nobody's.
@@ -132,10 +136,20 @@ class Http1:
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_data_after_close=True
         )
 
-    async def _receive(self, broken: ConnectionError | None) -> bytes:
+    async def _send(self, request: bytes) -> bytes:
+        """Send a request; return what came before all of it was sent, which makes the rest needless (RFC 9112, 9.5)."""
+        sent = await self._wire.send_some(request)
+        while sent < len(request):
+            if early := self._wire.receive_nowait():
+                self._clean = False
+                return early
+            sent += await self._wire.send_some(memoryview(request)[sent:])
+        return b""
+
+    async def _receive(self, broken: OSError | None) -> bytes:
         try:
             data = await self._wire.receive()
-        except ConnectionError as error:
+        except OSError as error:
             raise broken or error from None
         if not data:
             if self._fed_bytes:
@@ -164,71 +178,6 @@ class Http1:
         overhead_bytes = self._fed_bytes - body_bytes
         if overhead_bytes > MAX_OVERHEAD_BYTES + MAX_OVERHEAD_PER_BODY_BYTE * body_bytes and not reception.complete:
             raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
-
-
-class _Reception:
-    """What httptools tells of one response; interim ones are passed over."""
-
-    __slots__ = (
-        *("body_bytes", "chunks", "complete", "has_surplus", "head_complete", "headers", "http_version", "keeps_open"),
-        *("parser", "phrase", "status_code"),
-    )
-
-    def __init__(self) -> None:
-        self.parser: httptools.HttpResponseParser | None = None
-        self.status_code = 0
-        self.http_version = ""
-        self.keeps_open = False
-        self.has_surplus = False  # another response came, which nobody asked for
-        self.phrase = b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.head_complete = False
-        self.complete = False
-        self.chunks: list[bytes] = []
-        self.body_bytes = 0
-
-    def on_message_begin(self) -> None:
-        self.has_surplus = self.complete
-
-    def on_status(self, phrase: bytes) -> None:
-        if not self.complete:
-            self.phrase += phrase
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.head_complete:  # trailers are of no interest
-            self.headers.append((name.lower(), value.strip(b" \t")))
-
-    def on_headers_complete(self) -> None:
-        parser = self.parser
-        assert parser is not None
-        if not self.complete and (status_code := parser.get_status_code()) >= 200:
-            # Now, since the parser forgets all of it with the end of the body.
-            self.head_complete = True
-            self.status_code = status_code
-            self.http_version = parser.get_http_version()
-            self.keeps_open = bool(parser.should_keep_alive())
-
-    def on_body(self, data: bytes) -> None:
-        if not self.complete:
-            self.chunks.append(data)
-            self.body_bytes += len(data)
-
-    def on_message_complete(self) -> None:
-        if self.head_complete:
-            self.complete = True
-        else:  # an interim response (RFC 9110, section 15.2)
-            self.phrase = b""
-            self.headers.clear()
-
-    @property
-    def ends_with_connection(self) -> bool:
-        """Whether nothing but the end of the connection tells the end of the body (RFC 9112, section 6.3)."""
-        names = [name for name, _ in self.headers]
-        return b"content-length" not in names and b"transfer-encoding" not in names
-
-    def take_chunks(self) -> list[bytes]:
-        chunks, self.chunks = self.chunks, []
-        return chunks
 
 
 def _refuse_what_is_not_http1(start: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> None:

@@ -117,20 +117,43 @@ class Http2:
 
     async def _send(self, connection: h2.connection.H2Connection, body: bytes) -> None:
         """Send what waits and the request's body, as the server's windows allow."""
-        while body and self._head is None and not self._complete:
+        await self._flush(connection)
+        rest = memoryview(body)
+        while rest and self._head is None and not self._complete:
             size = min(connection.local_flow_control_window(self._stream), connection.max_outbound_frame_size)
             if size == 0:
                 await self._receive(connection)
                 continue
-            connection.send_data(self._stream, body[:size], end_stream=size >= len(body))
-            body = body[size:]
-            await self._wire.send_all(connection.data_to_send())
-        await self._wire.send_all(connection.data_to_send())
+            connection.send_data(self._stream, bytes(rest[:size]), end_stream=size >= len(rest))
+            rest = rest[size:]
+            await self._flush(connection)
+            if early := self._wire.receive_nowait():
+                await self._take_data(connection, early)
+
+    async def _flush(self, connection: h2.connection.H2Connection) -> None:
+        """Send what h2 has to say, and listen meanwhile: the response may come before the request is whole."""
+        waiting = connection.data_to_send()
+        sent = 0
+        while sent < len(waiting):
+            try:
+                sent += await self._wire.send_some(memoryview(waiting)[sent:])
+                early = self._wire.receive_nowait() if sent < len(waiting) else b""
+            except OSError:
+                if self._head is None:
+                    raise
+                return  # the server has said what it had to say
+            if early:
+                await self._take_data(connection, early)
 
     async def _receive(self, connection: h2.connection.H2Connection) -> None:
         data = await self._wire.receive()
         if not data:
             raise ProtocolError("the connection was closed before the response was whole")
+        await self._take_data(connection, data)
+        if not self._complete:  # if it is, the answer goes with the next request: the server may have left
+            await self._flush(connection)
+
+    async def _take_data(self, connection: h2.connection.H2Connection, data: bytes) -> None:
         self._received_bytes += len(data)
         self._buffer += data
         taken = 0
@@ -141,9 +164,6 @@ class Http2:
                 await trio.lowlevel.checkpoint()
         if self._received_bytes - self._body_bytes > MAX_OVERHEAD_BYTES:
             raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
-        answer = connection.data_to_send()
-        if answer and not self._complete:
-            await self._wire.send_all(answer)
 
     def _next_frame(self) -> bytes | None:
         """Take a whole frame off the buffer; h2 would wait for megabytes before it saw that they are no frame."""

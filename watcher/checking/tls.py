@@ -29,6 +29,10 @@ _VERSIONS = {
 _ALPN: dict[HttpVersion, list[str]] = {"auto": ["h2", "http/1.1"], "1.1": ["http/1.1"], "2": ["h2"]}
 
 
+class TlsFilesError(Exception):
+    """A file of `tls_config` cannot be used, though it could when the daemon started."""
+
+
 class TlsContexts:
     """One context for each way of speaking TLS: making one costs some 25 ms of CPU and 1 MB."""
 
@@ -40,13 +44,17 @@ class TlsContexts:
         """Return the context for these options.
 
         Raises:
-            OSError, ssl.SSLError: a file of the options cannot be used.
+            TlsFilesError: a file of the options cannot be used.
         """
         key = (options, http_version)
         context = self._made.get(key)
         if context is None:
-            context = self._made[key] = make_tls_context(options)
+            try:
+                context = make_tls_context(options)
+            except OSError as error:  # ssl.SSLError is one
+                raise TlsFilesError(f"a file of tls_config cannot be used: {error.strerror or error}") from error
             context.set_alpn_protocols(_ALPN[http_version])
+            self._made[key] = context
         return context
 
 
@@ -71,7 +79,8 @@ def make_tls_context(options: TlsOptions) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if options.cert_file is not None:
-        context.load_cert_chain(options.cert_file, options.key_file)
+        # With a password of nothing, OpenSSL does not ask for one at the terminal.
+        context.load_cert_chain(options.cert_file, options.key_file, password=lambda: b"")
     # A connection that ends without a word of TLS ends a body that has no length; popular sites do so.
     context.options |= getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # who asks for TLS 1.0 knows

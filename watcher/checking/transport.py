@@ -115,6 +115,7 @@ class Transport(httpx.AsyncBaseTransport):
         return self._connection
 
     async def _open(self, url: httpx.URL) -> Http1 | Http2:
+        self.ip = self.chain = None  # what is known is of the connection before
         scheme, host, port = self._origin = origin_of(url)
         connecting = self._connecting
         proxy = None if connecting.proxy_url is None else _proxy(connecting.proxy_url)

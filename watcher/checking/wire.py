@@ -6,6 +6,8 @@ all the rest of it.
 
 from __future__ import annotations
 
+import errno
+import os
 import ssl
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ import trio
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Awaitable, Callable
 
 # The bound of what one read takes in.
 READ_BYTES = 64 * 1024
@@ -23,7 +26,7 @@ READS_WITHOUT_WAIT = 8
 class Wire:
     """A connected socket that belongs to one exchange at a time."""
 
-    __slots__ = ("_fd", "_reads_without_wait", "_socket", "ip")
+    __slots__ = ("_fd", "_has_ended", "_reads_without_wait", "_socket", "ip")
 
     def __init__(self, connected: socket.socket, ip: str) -> None:
         """Take a connected, non-blocking socket over, to close it.
@@ -34,6 +37,7 @@ class Wire:
         """
         self._socket = connected
         self._fd = connected.fileno()
+        self._has_ended = False
         self._reads_without_wait = 0
         self.ip = ip
 
@@ -71,12 +75,52 @@ class Wire:
         """
         sent = 0
         while sent < len(data):
-            try:
-                sent += self._socket.send(memoryview(data)[sent:] if sent else data)
-            except (BlockingIOError, ssl.SSLWantWriteError):
+            sent += await self.send_some(memoryview(data)[sent:] if sent else data)
+
+    async def send_some(self, data: bytes | memoryview) -> int:
+        """Send what can be sent at once, or wait until more can, or until the peer says something.
+
+        Returns:
+            how many bytes were sent, 0 after a wait.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            if self._has_ended:
                 await trio.lowlevel.wait_writable(self._fd)
-            except ssl.SSLWantReadError:
-                await trio.lowlevel.wait_readable(self._fd)
+            else:
+                await self._wait_writable_or_readable()
+        except ssl.SSLWantReadError:
+            await trio.lowlevel.wait_readable(self._fd)
+        except ssl.SSLEOFError as error:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error  # as it is without TLS
+        return 0
+
+    def receive_nowait(self) -> bytes:
+        """Return what has come already, or nothing.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        try:
+            data = self._socket.recv(READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return b""
+        self._has_ended = not data
+        return data
+
+    async def _wait_writable_or_readable(self) -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def wait(until_it_is: Callable[[int], Awaitable[None]]) -> None:
+                await until_it_is(self._fd)
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(wait, trio.lowlevel.wait_readable)
+            nursery.start_soon(wait, trio.lowlevel.wait_writable)
 
     async def receive(self) -> bytes:
         """Wait for bytes, and return at most `READ_BYTES` of them; none means that the peer has ended.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -13,6 +12,7 @@ import trio
 from watcher.app import run_daemon, stop_signals
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
 from watcher.config import load_configuration
+from watcher.garbage import stop_collecting
 
 
 @click.command()
@@ -27,7 +27,7 @@ def run(env_file: str | None) -> None:
         signal.signal(number, lambda *_: os._exit(0))
     logging.captureWarnings(True)
     path = env_path(env_file)
-    gc.disable()  # until run_daemon has made all that stays for good
+    stop_collecting()  # until run_daemon has made all that stays for good
     with errors_on_one_line():
         settings, targets = load_configuration(path)
         trio.run(run_daemon, settings, targets)
