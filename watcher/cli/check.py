@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,14 @@ from rich.text import Text
 
 from watcher.checking.check import check_now
 from watcher.checking.checker import open_checker
-from watcher.cli.common import EXIT_ERROR, EXIT_INTERRUPTED, env_file_option, env_path, errors_on_one_line
+from watcher.cli.common import (
+    EXIT_ERROR,
+    EXIT_INTERRUPTED,
+    cancel_on_signal,
+    env_file_option,
+    env_path,
+    errors_on_one_line,
+)
 from watcher.cli.screen import Screen
 from watcher.cli.waterfall import line, totals, waterfall
 from watcher.config import load_configuration
@@ -171,7 +177,7 @@ async def _check_all(
     unwritable: OSError | None = None
     done = False
     async with trio.open_nursery() as nursery:
-        await nursery.start(_cancel_on_signal, nursery.cancel_scope)
+        await nursery.start(cancel_on_signal, nursery.cancel_scope)
         try:
             async with trio.open_nursery() as inner:
                 inner.start_soon(screen.run)
@@ -186,15 +192,6 @@ async def _check_all(
     if unwritable is not None:
         raise unwritable
     return [outcomes[index] for index in range(len(targets))] if done else None
-
-
-async def _cancel_on_signal(
-    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-        task_status.started()
-        async for _ in received:
-            scope.cancel()
 
 
 def _first_leaf(group: ExceptionGroup[OSError]) -> OSError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import trio
 
 from watcher.app import UnusablePathError
 from watcher.config.mistakes import ConfigurationError, shown
@@ -74,6 +76,16 @@ def env_path(env_file: str | None) -> Path:
     if not found:
         raise click.UsageError(f"--env-file: there is no file {shown(given)}")
     return Path(given)
+
+
+async def cancel_on_signal(
+    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Cancel a scope at SIGINT or SIGTERM, where a KeyboardInterrupt would cut off what must be closed."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        task_status.started()
+        async for _ in received:
+            scope.cancel()
 
 
 def _leaves(error: Exception) -> Iterator[Exception]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from watcher.cli.common import EXIT_INTERRUPTED, env_file_option, env_path, errors_on_one_line
+from watcher.cli.common import EXIT_INTERRUPTED, cancel_on_signal, env_file_option, env_path, errors_on_one_line
 from watcher.config.settings import load_settings
 from watcher.model.text import one_line
 from watcher.model.timestamps import timestamp
@@ -75,19 +74,10 @@ async def _read(
     """Read the rows, or return None when interrupted: a KeyboardInterrupt could cut off the stop of the server."""
     rows = None
     async with trio.open_nursery() as nursery:
-        await nursery.start(_cancel_on_signal, nursery.cancel_scope)
+        await nursery.start(cancel_on_signal, nursery.cancel_scope)
         rows = await read_from(settings, lambda database: database.failures(since=since, target=target, limit=limit))
         nursery.cancel_scope.cancel()
     return rows
-
-
-async def _cancel_on_signal(
-    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-        task_status.started()
-        async for _ in received:
-            scope.cancel()
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
