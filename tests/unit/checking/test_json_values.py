@@ -37,7 +37,7 @@ def test_what_is_json_is_decoded(value: Any) -> None:
     [
         (b"", "Expecting value at line 1, column 1"),
         (b"<html>", "Expecting value at line 1, column 1"),
-        (b'{"a": 1,\n}', "at line 2, column 1"),
+        (b'{"a": 1\n x}', "at line 2, column 2"),
         (b"{} {}", "Extra data at line 1, column 4"),
         (b"{'a': 1}", "at line 1, column 2"),
         (b'"\x00"', "Invalid control character at line 1, column 2"),
