@@ -18,7 +18,8 @@ from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.config import testcontainers_config
 
 from watcher import log
-from watcher.storage.db import Database, open_bridge, open_database
+from watcher.storage.bridge import open_bridge
+from watcher.storage.db import Database, open_database
 from watcher.storage.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
@@ -86,9 +87,10 @@ async def bridge() -> AsyncIterator[None]:
 
 @pytest.fixture
 async def test_db(bridge: None, db_config: str) -> AsyncIterator[Database]:
-    """A connected database whose table of failures is empty."""
+    """A connected database whose tables are empty."""
     async with open_database(db_config) as database:
-        await database.execute_query("DROP TABLE IF EXISTS failures, watcher_schema")
+        await database.execute_query("DROP SCHEMA public CASCADE")
+        await database.execute_query("CREATE SCHEMA public")
         await database.init_db()
         yield database
 

@@ -47,6 +47,7 @@ async def test_log_failure(test_db: Database) -> None:
         "detail": "the name cannot be resolved: Name or service not known",
         "status_code": None,
         "excerpt": None,
+        "headers": None,
     }
 
 
@@ -96,7 +97,7 @@ async def test_replicas_that_start_at_once_make_the_tables_once(test_db: Databas
     async with trio.open_nursery() as nursery:
         for _ in range(8):
             nursery.start_soon(_initialise, db_config)
-    assert await test_db.execute_query("SELECT version FROM watcher_schema") == [{"version": 1}]
+    assert await test_db.execute_query("SELECT version FROM watcher_schema") == [{"version": 1}, {"version": 2}]
 
 
 async def test_the_tables_keep_their_rows_over_a_restart(test_db: Database) -> None:

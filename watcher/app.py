@@ -21,7 +21,8 @@ from watcher.recording.lateness import report_lateness, warn_of_too_few_workers
 from watcher.recording.line_writer import FileSink, LineWriter, StreamSink
 from watcher.recording.lines import failure_line
 from watcher.recording.recorder import Tally, record
-from watcher.storage.db import open_bridge, open_database
+from watcher.storage.bridge import open_bridge
+from watcher.storage.db import open_database
 from watcher.storage.embedded import STOP_SECONDS, EmbeddedPostgres
 from watcher.storage.folder_lock import FolderLock
 from watcher.storage.url import external_url

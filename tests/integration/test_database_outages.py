@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from tests.doubles import a_failure
 from tests.integration.proxy import Proxy, open_proxy
-from watcher.storage.db import CLOSE_SECONDS, COMMAND_SECONDS, CONNECT_SECONDS, Database, open_database
+from watcher.storage.bridge import CLOSE_SECONDS, COMMAND_SECONDS, CONNECT_SECONDS
+from watcher.storage.db import Database, open_database
 from watcher.storage.errors import DatabaseUnavailableError
 from watcher.storage.writer import FailureWriter
 

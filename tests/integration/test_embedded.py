@@ -17,7 +17,8 @@ import trio
 from tests.doubles import a_failure
 from watcher.storage.account import server_account
 from watcher.storage.binaries import EmbeddedError, find_binaries
-from watcher.storage.db import Database, open_bridge, open_database
+from watcher.storage.bridge import open_bridge
+from watcher.storage.db import Database, open_database
 from watcher.storage.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:

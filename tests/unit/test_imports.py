@@ -28,8 +28,8 @@ ROOMS_BELOW: dict[str, frozenset[str]] = {
 # Only the name of a type, which nothing is asked of at run time.
 TYPES_FROM_ABOVE = {"storage": ("watcher.config.settings.Settings",)}
 ONLY_IMPORTERS = {
-    "asyncpg": {"storage/db.py"},
-    "trio_asyncio": {"storage/db.py"},
+    "asyncpg": {"storage/bridge.py"},
+    "trio_asyncio": {"storage/bridge.py"},
     "httpx": {"checking/fetch.py", "checking/redirects.py", "checking/transport.py"},
     "httptools": {"checking/http1.py"},
     "h2": {"checking/http2.py"},
@@ -149,7 +149,7 @@ def test_the_reader_of_imports_sees_what_runs_up(module: str, source: str, compl
         ("model/outcome.py", "import enum\nfrom watcher.model.text import one_line"),
         ("storage/url.py", GUARDED + "from watcher.config.settings import Settings"),
         ("storage/schema/__init__.py", GUARDED + "import asyncpg"),
-        ("storage/db.py", "import asyncpg, trio, trio_asyncio"),
+        ("storage/bridge.py", "import asyncpg, trio, trio_asyncio"),
         ("checking/fetch.py", "import httpx\nfrom watcher.model.outcome import Fault"),
         ("checking/fetch.py", "from watcher import __version__"),
         ("cli/run.py", "from watcher.app import run_daemon"),

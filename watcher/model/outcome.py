@@ -87,6 +87,8 @@ class Outcome:
         status_code, http_version, ip, body_bytes, redirects: of the last response, None without one.
         cert_expires_at: the earliest end of a certificate that the server served, None without TLS.
         phases: where the time went.
+        excerpt: of a failing check, the begin of the response's body, made safe, or None.
+        headers: of a failing check, the response's headers that are worth having, made safe.
     """
 
     target: str
@@ -107,6 +109,8 @@ class Outcome:
     redirects: int | None = None
     cert_expires_at: datetime | None = None
     phases: Phases = Phases()
+    excerpt: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -128,14 +132,30 @@ def check_id(target: str, location: str, scheduled_at: datetime) -> uuid.UUID:
         scheduled_at: the slot, with a time zone.
 
     Returns:
-        a UUID of version 8 (RFC 9562, section 5.8): 48 bits of milliseconds since 1970, as in version 7, so that ids
-        sort by time; the rest is a hash of target, location and the slot's microseconds.
+        an id that sorts by time; the rest of it is a hash of target, location and the slot's microseconds.
     """
-    microseconds = (scheduled_at - EPOCH) // timedelta(microseconds=1)  # exact, as no float is
     digest = hashlib.blake2b(
-        f"{target}\0{location}\0{microseconds}".encode("utf-8", "backslashreplace"), digest_size=10
+        f"{target}\0{location}\0{_microseconds(scheduled_at)}".encode("utf-8", "backslashreplace"), digest_size=10
     )
-    bits = (microseconds // 1000) << 80 | int.from_bytes(digest.digest(), "big")
+    return time_ordered_id(scheduled_at, digest.digest())
+
+
+def time_ordered_id(moment: datetime, digest: bytes) -> uuid.UUID:
+    """Make an id that sorts by time.
+
+    Args:
+        moment: with a time zone; ids of one millisecond are told apart by the digest alone.
+        digest: 10 bytes.
+
+    Returns:
+        a UUID of version 8 (RFC 9562, section 5.8): 48 bits of milliseconds since 1970, as in version 7, then
+        the digest.
+    """
+    bits = (_microseconds(moment) // 1000) << 80 | int.from_bytes(digest, "big")
     bits = bits & ~(0xF << 76) | 0x8 << 76  # version
     bits = bits & ~(0x3 << 62) | 0x2 << 62  # variant
     return uuid.UUID(int=bits)
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)  # exact, as no float is

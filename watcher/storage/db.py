@@ -1,70 +1,27 @@
-"""PostgreSQL through asyncpg: the only importer of asyncpg and trio_asyncio, the bridge between trio and asyncio.
-
-Every operation crosses the bridge once: one asyncio coroutine does all from acquire to release. Split over several
-crossings (`async with aio_as_trio(pool.acquire())`), a trio cancellation leaks the connection for ever: the asyncio
-task of `__aexit__` is cancelled before its first step.
-"""
+"""PostgreSQL, as the rest of watcher sees it; how it is reached stands in `bridge.py`."""
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import asyncpg
 import structlog
-import trio
-import trio_asyncio
 
-from watcher.storage.errors import DatabaseRefusedError, DatabaseUnavailableError, StorageError, sentence_for
-from watcher.storage.failures_table import INSERT_FAILURES, SELECT_FAILURES, decode_failure, failure_columns
+from watcher.storage.bridge import COMMAND_SECONDS, Pool
+from watcher.storage.errors import DatabaseRefusedError, DatabaseUnavailableError
+from watcher.storage.failures_table import INSERT_FAILURES, decode_failure, failure_columns, failures_query
 from watcher.storage.schema import SCHEMA_SECONDS, apply_schema
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime
 
     from watcher.model.outcome import Outcome
-
-    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    from watcher.storage.bridge import Connection
 
 Result = TypeVar("Result")
 
 log = structlog.get_logger()
-
-# The bound on connections: one for the writer, the rest for readers.
-MAX_CONNECTIONS = 4
-CONNECT_SECONDS = 3.0
-# With packets lost on the way, asyncpg waits for ever without this. Short, so that a server that is back after
-# such a time is used within 5 s; cutting off a slow command is harmless, since every write may be repeated.
-COMMAND_SECONDS = 3.0
-RELEASE_SECONDS = 1.0
-CLOSE_SECONDS = 0.5
-# Lookups of the database's name: some that hang, none that wait.
-RESOLVER_THREADS = 8
-
-
-class _AbandoningExecutor(trio_asyncio.TrioExecutor):  # type: ignore[misc]  # trio_asyncio has no types
-    """Runs the loop's blocking calls, above all getaddrinfo, in threads that a cancellation leaves behind.
-
-    trio-asyncio's own waits for the thread, so that a hung lookup of the database's name would hold up the stop.
-    """
-
-    async def submit(self, func: Callable[..., Any], *args: Any) -> Any:
-        """Run a function in a thread. This is a trio-flavoured function."""
-        return await trio.to_thread.run_sync(func, *args, limiter=self._limiter, abandon_on_cancel=True)
-
-
-@asynccontextmanager
-async def open_bridge() -> AsyncIterator[None]:
-    """Open the asyncio loop that a `Database` needs; once, around all that uses one.
-
-    This is a trio-flavoured function.
-    """
-    async with trio_asyncio.open_loop() as loop:
-        loop.set_exception_handler(_log_background_error)
-        loop.set_default_executor(_AbandoningExecutor(limiter=trio.CapacityLimiter(RESOLVER_THREADS)))
-        yield
 
 
 @asynccontextmanager
@@ -95,13 +52,11 @@ class Database:
             url: `postgresql://user:password@host:port/database?sslmode=...`, as libpq takes it.
             command_seconds: the longest that one command may take.
         """
-        self._url = url
-        self._command_seconds = command_seconds
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._pool = Pool(url, command_seconds=command_seconds)
 
     async def connect(self) -> None:
         """Make the pool; the server need not be there yet."""
-        self._pool = await trio_asyncio.aio_as_trio(self._open_pool)()
+        await self._pool.connect()
 
     async def init_db(self) -> None:
         """Create the tables, or upgrade them, under a lock that lets one replica do it.
@@ -109,26 +64,38 @@ class Database:
         Raises:
             SchemaTooNewError: a newer version of watcher has upgraded them already.
         """
-        with _mapped_errors():
-            await trio_asyncio.aio_as_trio(self._operate)(apply_schema, SCHEMA_SECONDS)
+        await self._pool.operate(apply_schema, SCHEMA_SECONDS)
 
-    async def execute_query(self, query: str, *arguments: object) -> list[dict[str, Any]]:
-        """Run one query, and log what goes wrong.
+    async def operate(
+        self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
+    ) -> Result:
+        """Do one operation on a connection; see `Pool.operate`."""
+        return await self._pool.operate(operation, limit_seconds)
+
+    async def fetch(self, query: str, *arguments: object, limit_seconds: float | None = None) -> list[dict[str, Any]]:
+        """Run one query.
 
         Args:
             query: SQL with `$1`, `$2` ... for the arguments.
             arguments: values of the types that asyncpg takes.
+            limit_seconds: the longest it may take, that of the database's commands by default.
 
         Returns:
             the rows.
         """
+
+        async def run(connection: Connection) -> list[dict[str, Any]]:
+            return [dict(row) for row in await connection.fetch(query, *arguments, timeout=limit_seconds)]
+
+        return await self._pool.operate(run, limit_seconds)
+
+    async def execute_query(self, query: str, *arguments: object) -> list[dict[str, Any]]:
+        """Run one query, and log what goes wrong; see `fetch`."""
         try:
-            with _mapped_errors():
-                rows: list[dict[str, Any]] = await trio_asyncio.aio_as_trio(self._operate)(_fetching(query, *arguments))
+            return await self.fetch(query, *arguments)
         except (DatabaseUnavailableError, DatabaseRefusedError) as error:
             log.warning("query failed", error=error, query=" ".join(query.split()))
             raise
-        return rows
 
     async def log_failure(self, outcome: Outcome) -> None:
         """Store the failure of one check; storing it again is harmless."""
@@ -136,9 +103,7 @@ class Database:
 
     async def log_failures(self, outcomes: Sequence[Outcome]) -> None:
         """Store failures, all or none; storing one again is harmless."""
-        columns = failure_columns(outcomes)
-        with _mapped_errors():
-            await trio_asyncio.aio_as_trio(self._operate)(_fetching(INSERT_FAILURES, *columns))
+        await self.fetch(INSERT_FAILURES, *failure_columns(outcomes))
 
     async def failures(
         self, *, since: datetime | None = None, target: str | None = None, limit: int = 100
@@ -146,100 +111,24 @@ class Database:
         """Read what is in the table `failures`.
 
         Args:
-            since: the earliest begin of a check, with a time zone.
+            since: the earliest slot of a check, with a time zone.
             target: only of the target with this name.
             limit: the most rows to return.
 
         Returns:
             the rows, newest first; `phases_ms` is a dictionary.
         """
-        with _mapped_errors():
-            rows = await trio_asyncio.aio_as_trio(self._operate)(_fetching(SELECT_FAILURES, since, target, limit))
+        rows = await self.fetch(*failures_query(since=since, target=target, limit=limit))
         return [decode_failure(row) for row in rows]
 
     async def ping(self) -> None:
         """Find out whether the server answers."""
-        with _mapped_errors():
-            await trio_asyncio.aio_as_trio(self._operate)(_fetching("SELECT 1"))
+        await self.fetch("SELECT 1")
 
     async def close(self) -> None:
         """Close the pool; after a deadline, or when cancelled, its connections are cut."""
-        if self._pool is not None:
-            # asyncpg terminates the connections itself when close() is cancelled.
-            with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                await trio_asyncio.aio_as_trio(self._pool.close)()
+        await self._pool.close()
 
     def statistics(self) -> dict[str, int]:
         """Count the pool's connections: how many there are, and how many of them nobody uses."""
-        assert self._pool is not None
-        return {"connections": self._pool.get_size(), "idle": self._pool.get_idle_size()}
-
-    async def _open_pool(self) -> asyncpg.Pool[asyncpg.Record]:
-        """Make the pool. This is an asyncio-flavoured function."""
-        return await asyncpg.create_pool(
-            self._url,
-            min_size=0,  # with more, making the pool fails when the server is away
-            max_size=MAX_CONNECTIONS,
-            timeout=CONNECT_SECONDS,
-            command_timeout=self._command_seconds,
-            server_settings={"application_name": "watcher"},
-        )
-
-    async def _operate(
-        self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
-    ) -> Result:
-        """Do one operation on a connection of the pool. This is an asyncio-flavoured function."""
-        if self._pool is None:
-            raise RuntimeError("Database.connect() comes first")
-        async with asyncio.timeout(CONNECT_SECONDS + (limit_seconds or self._command_seconds)):
-            connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
-            try:
-                return await operation(connection)
-            except asyncpg.PostgresError:
-                raise
-            except BaseException:
-                # Cancelled, too late, or broken in a way of its own. Asking the server to cancel, as asyncpg would,
-                # hangs when packets are lost: cut the connection.
-                connection.terminate()
-                raise
-            finally:
-                await self._pool.release(connection, timeout=RELEASE_SECONDS)
-
-
-def _fetching(query: str, *arguments: object) -> Callable[[Connection], Awaitable[list[dict[str, Any]]]]:
-    """Make the operation that runs a query. It is asyncio-flavoured."""
-
-    async def operation(connection: Connection) -> list[dict[str, Any]]:
-        return [dict(row) for row in await connection.fetch(query, *arguments)]
-
-    return operation
-
-
-@contextmanager
-def _mapped_errors() -> Iterator[None]:
-    """Turn what asyncpg raises into the errors of this package; the one place where that is done."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.exceptions._base.DataError) as error:
-        raise DatabaseRefusedError(sentence_for(error)) from error
-    except asyncpg.UndefinedTableError as error:
-        raise DatabaseUnavailableError(f"its tables are not there yet: {error}") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-        raise DatabaseUnavailableError(sentence_for(error)) from error
-    except Exception as error:
-        # A connection that breaks at a bad moment, or a server that is none, brings asyncpg to AttributeErrors and
-        # the like: the connection is cut, and what is behind it can only be unavailable.
-        raise DatabaseUnavailableError(f"the driver failed: {type(error).__name__}: {error}") from error
-
-
-def _log_background_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what fails inside the driver with nobody waiting for it.
-
-    trio-asyncio's own handler raises it in the nursery of the loop, which ends the daemon.
-    """
-    error = context.get("exception")
-    if isinstance(error, OSError):
-        return  # what is left of a connection that was lost or cut; whoever used it has been told
-    log.warning("background error in the database driver", message=context.get("message"), exc_info=error)
+        return self._pool.statistics()

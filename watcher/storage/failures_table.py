@@ -9,43 +9,28 @@ from watcher.model.outcome import Phases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from watcher.model.outcome import Outcome
 
 INSERT_FAILURES = """
 INSERT INTO failures (id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail,
-                      status_code, phases_ms)
+                      status_code, phases_ms, excerpt, headers)
 SELECT id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code,
-       phases_ms::jsonb
+       phases_ms::jsonb, excerpt, headers::jsonb
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-            $7::double precision[], $8::text[], $9::text[], $10::int[], $11::text[])
+            $7::double precision[], $8::text[], $9::text[], $10::int[], $11::text[], $12::text[], $13::text[])
      AS rows (id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code,
-              phases_ms)
-ON CONFLICT (id) DO NOTHING
+              phases_ms, excerpt, headers)
+ON CONFLICT DO NOTHING
 """
 
-SELECT_FAILURES = """
-SELECT id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code,
-       phases_ms::text, excerpt
-FROM failures
-WHERE ($1::timestamptz IS NULL OR started_at >= $1) AND ($2::text IS NULL OR target = $2)
-ORDER BY started_at DESC, id DESC
-LIMIT $3
-"""
+FAILURE_COLUMNS = """id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code,
+       phases_ms::text, excerpt, headers::text"""
 
 
-def failure_columns(outcomes: Sequence[Outcome]) -> list[list[object]]:
-    """Turn failures into the arrays that INSERT_FAILURES takes, one a column."""
-    return [list(column) for column in zip(*map(_row, outcomes), strict=True)]
-
-
-def decode_failure(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn a row of SELECT_FAILURES into plain values; `phases_ms` becomes a dictionary, in the order of the phases."""
-    phases = json.loads(row["phases_ms"])  # jsonb keeps no order
-    return {**row, "phases_ms": {name: phases.get(name) for name in Phases.__slots__}}
-
-
-def _row(outcome: Outcome) -> tuple[object, ...]:
+def failure_row(outcome: Outcome) -> tuple[object, ...]:
+    """Turn a failure into a row, in the order of INSERT_FAILURES."""
     assert outcome.fault is not None
     return (
         outcome.check_id,
@@ -59,4 +44,34 @@ def _row(outcome: Outcome) -> tuple[object, ...]:
         outcome.fault.detail,
         outcome.status_code,
         json.dumps(outcome.phases.as_milliseconds()),
+        outcome.excerpt,
+        json.dumps(dict(outcome.headers)) if outcome.headers else None,
     )
+
+
+def failure_columns(outcomes: Sequence[Outcome]) -> list[list[object]]:
+    """Turn failures into the arrays that INSERT_FAILURES takes, one a column."""
+    return [list(column) for column in zip(*map(failure_row, outcomes), strict=True)]
+
+
+def failures_query(*, since: datetime | None, target: str | None, limit: int) -> tuple[Any, ...]:
+    """Return the query for failures, newest first, and its arguments.
+
+    Of all targets the primary key has the order, of one target the index on (target, started_at).
+    """
+    order = "scheduled_at DESC, id DESC" if target is None else "started_at DESC"
+    query = f"""
+SELECT {FAILURE_COLUMNS}
+FROM failures
+WHERE ($1::timestamptz IS NULL OR scheduled_at >= $1) AND ($2::text IS NULL OR target = $2)
+ORDER BY {order}
+LIMIT $3
+"""  # noqa: S608  # nothing of it comes from outside
+    return query, since, target, limit
+
+
+def decode_failure(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn a row into plain values; `phases_ms` becomes a dictionary, in the order of the phases."""
+    phases = json.loads(row["phases_ms"])  # jsonb keeps no order
+    headers = None if row["headers"] is None else json.loads(row["headers"])
+    return {**row, "phases_ms": {name: phases.get(name) for name in Phases.__slots__}, "headers": headers}

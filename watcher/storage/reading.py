@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 
 from watcher.storage.binaries import EmbeddedError
-from watcher.storage.db import open_bridge, open_database
+from watcher.storage.bridge import open_bridge
+from watcher.storage.db import open_database
 from watcher.storage.embedded import EmbeddedPostgres
 from watcher.storage.errors import DatabaseUnavailableError
 from watcher.storage.url import external_url
