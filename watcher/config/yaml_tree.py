@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place
-from watcher.config.yaml_values import Loader, ValueReader, place_at
+from watcher.config.yaml_values import TOO_DEEP, Loader, ValueReader, place_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from yaml.nodes import Node
+
+# What newer versions of libyaml say of a nesting that they meet before we do, as they read ahead.
+DEPTH_OF_LIBYAML = "exceeded maximum nesting depth"
 
 
 class Document:
@@ -100,6 +103,8 @@ def _child(node: Node | None, step: str | int) -> tuple[Node, Node] | None:
 def _syntax_mistake(source: str, error: yaml.YAMLError) -> Mistake:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be parsed"
+    if problem == DEPTH_OF_LIBYAML:
+        problem = TOO_DEEP
     return Mistake(place_at(source, mark), "", f"is no valid YAML: {problem}; look at this line and the one before")
 
 

@@ -23,6 +23,7 @@ _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 # The bound of the recursion here, and of the one in C when the tree of a file with mistakes is made.
 MAX_NESTING = 100
+TOO_DEEP = f"is nested more than {MAX_NESTING} deep"
 # The bound of scalars that are remembered: keys and values that come again and again are one object.
 MAX_REMEMBERED = 10_000
 
@@ -95,7 +96,7 @@ class ValueReader:
                 self._anchors[event.anchor] = value
             return value
         if depth >= MAX_NESTING:
-            raise _error(f"is nested more than {MAX_NESTING} deep", event)
+            raise _error(TOO_DEEP, event)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 raise _error(f"found undefined alias '{event.anchor}'", event)
