@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
+from watcher.checking.excerpt import excerpt_of, headers_of, masked_fault
 from watcher.checking.exchange import Exchange
 from watcher.checking.schedule import Slot
 from watcher.checking.verdict import Verdict, judge, matching_steps
@@ -71,7 +72,7 @@ async def check(probe: AnyProbe, slot: Slot, checker: Checker) -> Report:
             retries_left, wait_seconds = retries_left - 1, target.retry_interval_seconds
         else:
             break
-        timeout_seconds = slot.due + target.interval_seconds - checker.clock.now() - wait_seconds
+        timeout_seconds = slot.anchor + target.interval_seconds - checker.clock.now() - wait_seconds
         if timeout_seconds <= 0:
             break
         await trio.sleep(wait_seconds)
@@ -152,7 +153,7 @@ def _outcome(
     attempts: int,
     attempt: _Attempt,
 ) -> Outcome:
-    exchange = attempt.exchange
+    exchange, fault = attempt.exchange, attempt.verdict.fault
     answered = exchange.status_code is not None
     return Outcome(
         target=target.name,
@@ -161,7 +162,7 @@ def _outcome(
         scheduled_at=datetime.fromtimestamp(slot.due, UTC),
         started_at=datetime.fromtimestamp(started_at, UTC),
         duration_seconds=attempt.duration_seconds,
-        fault=attempt.verdict.fault,
+        fault=None if fault is None else masked_fault(fault, target),
         degraded=attempt.verdict.degraded,
         attempts=attempts,
         lateness_seconds=lateness_seconds,
@@ -173,4 +174,6 @@ def _outcome(
         redirects=len(exchange.hops) if answered or exchange.hops else None,
         cert_expires_at=None if exchange.chain is None else exchange.chain.expires_at,
         phases=exchange.phases,
+        excerpt=None if fault is None else excerpt_of(exchange, target),
+        headers=() if fault is None else headers_of(exchange, target),
     )

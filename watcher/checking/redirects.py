@@ -9,8 +9,12 @@ REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 MAX_LOCATION_CHARS = 16_000
 
 # Headers in which nobody keeps a secret; all others stay behind where the origin changes.
-_HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "cache-control", "connection", "user-agent"})
-_OF_A_BODY = frozenset({"content-encoding", "content-language", "content-length", "content-type", "transfer-encoding"})
+HARMLESS_HEADERS = frozenset(
+    {"accept", "accept-encoding", "accept-language", "cache-control", "connection", "user-agent"}
+)
+HEADERS_OF_A_BODY = frozenset(
+    {"content-encoding", "content-language", "content-length", "content-type", "transfer-encoding"}
+)
 
 
 class RedirectError(Exception):
@@ -88,7 +92,7 @@ def next_request(
     headers = [
         (name, value)
         for name, value in first.headers.multi_items()
-        if name != "host" and (stays or name in _HARMLESS) and (keeps_body or name not in _OF_A_BODY)
+        if name != "host" and (stays or name in HARMLESS_HEADERS) and (keeps_body or name not in HEADERS_OF_A_BODY)
     ]
     return httpx.Request(method, following, headers=headers, content=body if keeps_body else None)
 

@@ -14,16 +14,32 @@ if TYPE_CHECKING:
 MIN_START_SPREAD_SECONDS = 2.0
 MAX_STARTS_PER_SECOND = 500
 
+# Two moments so close are one: what lies between them are the last digits of a float, of 0.24 µs each.
+SAME_MOMENT_SECONDS = 0.001
+
 # Above what NTP slews away unnoticed, far below what a suspend or a stepped clock takes.
 CLOCK_TOLERANCE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A moment at which a check is due, in seconds since 1970, and the slots that were missed before it."""
+    """A moment at which a check is due.
+
+    Attributes:
+        due: in seconds since 1970.
+        skipped: regular slots that were missed before it.
+        regular: of a recheck, the regular slot or first check that it comes after, in seconds since 1970; None where
+            the slot is such a one itself.
+    """
 
     due: float
     skipped: int = 0
+    regular: float | None = None
+
+    @property
+    def anchor(self) -> float:
+        """The moment from which the next regular slot is counted, in seconds since 1970."""
+        return self.due if self.regular is None else self.regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +70,40 @@ class Schedule:
             return Slot(self._due(self._index_after(now)))
         return Slot(now + self.offset_seconds / self.interval_seconds * spread_seconds)
 
-    def next(self, last: Slot, now: float) -> Slot:
+    def next(self, last: Slot, now: float, recheck_seconds: float | None = None) -> Slot:
         """Return the slot to wait for.
 
         Args:
             last: the slot that was checked last.
             now: the time; slots that it is past are skipped and counted, never made up in a burst.
+            recheck_seconds: the time between two checks until further notice, above zero; regular slots stay where
+                they are, and one that comes as soon as the recheck takes its place. None for regular slots only.
         """
         # Half an interval, since the first check stands in no slot and may be just before one.
-        expected = self._index_after(last.due + self.interval_seconds / 2)
+        expected = self._index_after(last.anchor + self.interval_seconds / 2)
         upcoming = max(expected, self._index_after(now))
-        return Slot(self._due(upcoming), skipped=upcoming - expected)
+        passed = upcoming - expected
+        # The slot that a recheck ran into was not missed: the target was being checked.
+        skipped = passed if last.regular is None else max(passed - 1, 0)
+        due = self._due(upcoming)
+        if recheck_seconds is not None:
+            recheck = _recheck_due(last.due, now, recheck_seconds)
+            if recheck < due - SAME_MOMENT_SECONDS:
+                # What was missed is counted here, so the slot to come is the first that counts from now on.
+                return Slot(recheck, skipped, regular=self._due(upcoming - 1) if passed else last.anchor)
+        return Slot(due, skipped)
 
     def _index_after(self, time: float) -> int:
         return math.floor((time - self.offset_seconds) / self.interval_seconds) + 1
 
     def _due(self, index: int) -> float:
         return self.offset_seconds + index * self.interval_seconds
+
+
+def _recheck_due(last_due: float, now: float, recheck_seconds: float) -> float:
+    """Return the first moment from now on, but after the last check, at whole rechecks from that check."""
+    steps = max(math.ceil((now - last_due) / recheck_seconds), 1)
+    return last_due + steps * recheck_seconds
 
 
 def start_spread_seconds(targets: int) -> float:

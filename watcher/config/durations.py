@@ -10,6 +10,7 @@ from watcher.config.mistakes import shown
 
 _PIECE = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)"
 _DURATION = re.compile(f"(?:{_PIECE})+")
+_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -32,7 +33,29 @@ def duration_seconds(value: object) -> object:
             return float(value)
         except OverflowError:
             return float("inf")
-    if isinstance(value, str) and _DURATION.fullmatch(value):
-        return round(sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PIECE, value)), 9)
+    seconds = _in_units(value) if isinstance(value, str) else None
+    if seconds is not None:
+        return seconds
     text = f"{shown(value)} is no duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
     raise PydanticCustomError("complaint", "{text}", {"text": text})
+
+
+def seconds_in(text: str) -> float:
+    """Turn text such as `400d`, `12h` or `90`, which is in seconds, into seconds.
+
+    Args:
+        text: what stands in `.env`.
+
+    Raises:
+        ValueError: it is neither; the message is what follows the value in an error line.
+    """
+    seconds = float(text) if _NUMBER.fullmatch(text) else _in_units(text)
+    if seconds is None:
+        raise ValueError("is no duration; write one with a unit, as in 90s, 30m, 12h or 400d")
+    return seconds
+
+
+def _in_units(text: str) -> float | None:
+    if not _DURATION.fullmatch(text):
+        return None
+    return round(sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PIECE, text)), 9)

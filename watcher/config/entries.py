@@ -143,6 +143,10 @@ class Options(TypedDict, total=False):
     allow_private: bool | None
     retries: int | None
     retry_interval: Duration
+    recheck_interval: Duration
+    failure_threshold: int | None
+    success_threshold: int | None
+    enabled: bool | None
 
 
 @with_config(_STRICT)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 # Python refuses to write a number of more than 4300 digits.
 MAX_SHOWN_BITS = 10_000
 
+# The longest text names all keys that there are.
+MAX_TEXT_CHARS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -41,7 +44,8 @@ class Mistake:
     text: str
 
     def __str__(self) -> str:
-        return f"{one_line(str(self.place))}: {f'{one_line(self.where)}: ' if self.where else ''}{one_line(self.text)}"
+        where = f"{one_line(self.where)}: " if self.where else ""
+        return f"{one_line(str(self.place))}: {where}{one_line(self.text, limit_chars=MAX_TEXT_CHARS)}"
 
 
 class ConfigurationError(Exception):

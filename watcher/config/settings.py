@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from watcher.config.durations import seconds_in
 from watcher.config.environment import Environment
 from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, shown
 
@@ -19,6 +20,11 @@ Value = TypeVar("Value")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 SHORTEST_INTERVAL_SECONDS = 0.01
+
+MIN_KEEP_DAYS, MAX_KEEP_DAYS = 1, 36_500
+MIN_OUTBOX_BYTES, MAX_OUTBOX_BYTES = 16 * 2**20, 2**44
+# No longer than the rollups of minutes are kept: what stands in the outbox must still find its minute.
+MIN_OUTBOX_HOURS, MAX_OUTBOX_DAYS = 1, 7
 
 # Each key with its default; None means unset. The page that explains them to users is docs/configuration.md.
 DEFAULTS: dict[str, str | None] = {
@@ -35,6 +41,9 @@ DEFAULTS: dict[str, str | None] = {
     "WATCHER_DATA_DIR": "data",
     "WATCHER_LOG_FILE": "monitor.log",
     "WATCHER_LOCATION": "default",
+    "WATCHER_KEEP_FAILURES": "400d",
+    "WATCHER_OUTBOX_MAX_BYTES": "1073741824",
+    "WATCHER_OUTBOX_MAX_AGE": "7d",
 }
 
 
@@ -50,6 +59,8 @@ class Settings:
         data_dir: the folder of the embedded database and all else that is kept.
         log_file: the success log.
         location: where this replica stands.
+        keep_failures_seconds: how long a failure stays in the database.
+        outbox_max_bytes, outbox_max_age_seconds: what the outbox may hold while the database is away.
     """
 
     config_file: Path
@@ -66,6 +77,9 @@ class Settings:
     data_dir: Path
     log_file: Path
     location: str
+    keep_failures_seconds: float
+    outbox_max_bytes: int
+    outbox_max_age_seconds: float
 
 
 def read_settings(env_file: Path, variables: Mapping[str, str] | None = None) -> tuple[Settings | None, list[Mistake]]:
@@ -109,6 +123,9 @@ def read_settings(env_file: Path, variables: Mapping[str, str] | None = None) ->
         data_dir=reader.value("WATCHER_DATA_DIR", _path),
         log_file=reader.value("WATCHER_LOG_FILE", _path),
         location=reader.value("WATCHER_LOCATION", str),
+        keep_failures_seconds=reader.value("WATCHER_KEEP_FAILURES", _keep_seconds),
+        outbox_max_bytes=reader.value("WATCHER_OUTBOX_MAX_BYTES", _outbox_bytes),
+        outbox_max_age_seconds=reader.value("WATCHER_OUTBOX_MAX_AGE", _outbox_seconds),
     )
     return settings, by_place(reader.mistakes)
 
@@ -186,9 +203,35 @@ def _port(text: str) -> int:
     return port
 
 
+def _keep_seconds(text: str) -> float:
+    seconds = seconds_in(text)
+    if not MIN_KEEP_DAYS * 86_400 <= seconds <= MAX_KEEP_DAYS * 86_400:
+        raise ValueError(f"is not from {MIN_KEEP_DAYS}d to {MAX_KEEP_DAYS}d; write how long to keep, as in 400d")
+    return seconds
+
+
+def _outbox_bytes(text: str) -> int:
+    count = _whole_number(text)
+    if not MIN_OUTBOX_BYTES <= count <= MAX_OUTBOX_BYTES:
+        raise ValueError(
+            f"is not a whole number from {MIN_OUTBOX_BYTES} (16 MiB) to {MAX_OUTBOX_BYTES} (16 TiB);"
+            " write how many bytes the outbox may take, as in 1073741824"
+        )
+    return count
+
+
+def _outbox_seconds(text: str) -> float:
+    seconds = seconds_in(text)
+    if seconds < MIN_OUTBOX_HOURS * 3600:
+        raise ValueError(f"is below {MIN_OUTBOX_HOURS}h; write how long the outbox keeps what waits, as in 7d")
+    if seconds > MAX_OUTBOX_DAYS * 86_400:
+        raise ValueError(f"is above {MAX_OUTBOX_DAYS}d, for which the rollups of minutes are kept; write less")
+    return seconds
+
+
 def _whole_number(text: str) -> int:
     """Return the number, or -1 for what is none or has too many digits for any key."""
-    return int(text) if len(text) <= 10 and text.isascii() and text.isdigit() else -1
+    return int(text) if len(text) <= 14 and text.isascii() and text.isdigit() else -1
 
 
 def _ssl_mode(text: str) -> str:

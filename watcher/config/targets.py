@@ -14,7 +14,7 @@ from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place
 from watcher.config.patterns import Patterns
 from watcher.config.sending import SENDING_KEYS, read_sending
 from watcher.config.shape import shape_text
-from watcher.config.times import read_times
+from watcher.config.times import THRESHOLD_KEYS, read_thresholds, read_times
 from watcher.config.yaml_tree import Document, parse_yaml
 from watcher.model.redaction import without_secrets
 from watcher.model.target import Target
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from watcher.config.complaints import Complain
     from watcher.config.settings import Settings
 
-MAX_NAME_CHARS = 200
+MAX_NAME_CHARS = 200  # an index of PostgreSQL holds no more than some 2,700 bytes
 
 Part = TypeVar("Part")
 
@@ -115,9 +115,9 @@ class _Builder:
         name = entry.get("name")
         self._refuse_empty(entry, complain)
         self._refuse_bad_name("name", name, complain)
-        sending, connecting, expected, times, group = self._parts_of(entry, index)
+        sending, connecting, expected, thresholds, times, group = self._parts_of(entry, index)
         return Target(
-            name=shown_address if name is None else name,
+            name=one_line(shown_address, limit_chars=MAX_NAME_CHARS) if name is None else name,
             address=address,
             shown_address=shown_address,
             group=group,
@@ -125,6 +125,9 @@ class _Builder:
             timeout_seconds=times.timeout_seconds,
             retries=times.retries,
             retry_interval_seconds=times.retry_interval_seconds,
+            recheck_interval_seconds=times.recheck_interval_seconds,
+            enabled=times.enabled,
+            thresholds=thresholds,
             sending=sending,
             connecting=connecting,
             expected=expected,
@@ -157,6 +160,7 @@ class _Builder:
             self._part(values, SENDING_KEYS, lambda: read_sending(values, complain, self._folder)),
             self._part(values, CONNECTING_KEYS, lambda: read_connecting(values, complain, self._folder)),
             self._part(values, EXPECTED_KEYS, lambda: read_expectations(values, complain, self._patterns)),
+            self._part(values, THRESHOLD_KEYS, lambda: read_thresholds(values, complain)),
             read_times(entry, values, complain, self._settings),
             values.get("group"),
         )

@@ -6,14 +6,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.config.mistakes import shown
-from watcher.model.target import DEFAULT_INTERVAL_SECONDS, DEFAULT_RETRY_INTERVAL_SECONDS, DEFAULT_TIMEOUT_SECONDS
+from watcher.config.settings import SHORTEST_INTERVAL_SECONDS
+from watcher.model.state import Thresholds
+from watcher.model.target import (
+    DEFAULT_INTERVAL_SECONDS,
+    DEFAULT_RETRY_INTERVAL_SECONDS,
+    DEFAULT_THRESHOLDS,
+    DEFAULT_TIMEOUT_SECONDS,
+)
 
 if TYPE_CHECKING:
     from watcher.config.complaints import Complain
     from watcher.config.entries import Options
     from watcher.config.settings import Settings
 
+THRESHOLD_KEYS = ("failure_threshold", "success_threshold")
+
 MAX_RETRIES = 100
+MAX_THRESHOLD = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,8 @@ class Times:
     timeout_seconds: float
     retries: int
     retry_interval_seconds: float
+    recheck_interval_seconds: float | None
+    enabled: bool
 
 
 def read_times(entry: Options, values: Options, complain: Complain, settings: Settings) -> Times:
@@ -49,6 +61,26 @@ def read_times(entry: Options, values: Options, complain: Complain, settings: Se
         timeout_seconds=_timeout_seconds(entry, values, complain, interval_seconds),
         retries=retries,
         retry_interval_seconds=DEFAULT_RETRY_INTERVAL_SECONDS if retry_interval is None else retry_interval,
+        recheck_interval_seconds=_recheck_seconds(entry, values, complain, interval_seconds),
+        enabled=values.get("enabled") is not False,
+    )
+
+
+def read_thresholds(values: Options, complain: Complain) -> Thresholds:
+    """Read how many checks in a row it takes to change the state.
+
+    Args:
+        values: an entry and the defaults, merged.
+        complain: takes what is wrong.
+    """
+    failure, success = values.get("failure_threshold"), values.get("success_threshold")
+    for key, count, kind in (("failure_threshold", failure, "failing"), ("success_threshold", success, "good")):
+        if count is not None and not 1 <= count <= MAX_THRESHOLD:
+            text = f"{shown(count)} is not from 1 to {MAX_THRESHOLD}; write how many {kind} checks in a row it takes"
+            complain((key,), text)
+    return Thresholds(
+        failure=DEFAULT_THRESHOLDS.failure if failure is None else failure,
+        success=DEFAULT_THRESHOLDS.success if success is None else success,
     )
 
 
@@ -80,3 +112,20 @@ def _timeout_seconds(entry: Options, values: Options, complain: Complain, interv
         text = f"{timeout:g} is above the interval of {interval_seconds:g}; lower it, or raise the interval"
         complain(("timeout",), text)
     return timeout
+
+
+def _recheck_seconds(entry: Options, values: Options, complain: Complain, interval_seconds: float) -> float | None:
+    recheck = values.get("recheck_interval")
+    if recheck is None:
+        return None
+    if not 0 < recheck < float("inf"):
+        complain(("recheck_interval",), f"{recheck:g} is no finite number above zero; write seconds, as in 5")
+    elif recheck < SHORTEST_INTERVAL_SECONDS:
+        text = f"{recheck:g} is below {SHORTEST_INTERVAL_SECONDS:g}, the shortest interval there is; write more seconds"
+        complain(("recheck_interval",), text)
+    elif recheck > interval_seconds:
+        if "recheck_interval" not in entry:
+            return None  # a default is for many, and gives way
+        text = f"{recheck:g} is above the interval of {interval_seconds:g}; lower it, or raise the interval"
+        complain(("recheck_interval",), text)
+    return recheck

@@ -14,12 +14,12 @@ def worst_case_workers(targets: Iterable[Target]) -> float:
     """Say how many workers it takes when every site hangs, by Little's law: rate times time.
 
     Args:
-        targets: each holds a worker for all its attempts, but never longer than its interval.
+        targets: each that is enabled holds a worker for all its attempts, but never longer than its interval.
 
     Returns:
         the mean number of checks in flight.
     """
-    return sum(min(_worst_seconds(target) / target.interval_seconds, 1.0) for target in targets)
+    return sum(min(_worst_seconds(target) / target.interval_seconds, 1.0) for target in targets if target.enabled)
 
 
 def _worst_seconds(target: Target) -> float:

@@ -6,11 +6,14 @@ import base64
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from watcher.model.state import Thresholds
+
 DEFAULT_INTERVAL_SECONDS = 10.0
 DEFAULT_TIMEOUT_SECONDS = 10.0
 DEFAULT_MAX_REDIRECTS = 10
 DEFAULT_BODY_LIMIT_BYTES = 1024 * 1024
 DEFAULT_RETRY_INTERVAL_SECONDS = 1.0
+DEFAULT_THRESHOLDS = Thresholds()
 
 IpProtocol = Literal["any", "ip4", "ip6"]
 HttpVersion = Literal["auto", "1.1", "2"]
@@ -148,6 +151,10 @@ class Target:
         timeout_seconds: the deadline of one attempt, from DNS to the last byte, redirects included.
         retries: how many more attempts a failing check has, inside its slot.
         retry_interval_seconds: time between two attempts.
+        recheck_interval_seconds: time between two checks while a change of state is not confirmed yet; None for the
+            interval.
+        enabled: whether it is checked at all; what is not is paused.
+        thresholds: how many checks in a row confirm a change of state.
         sending, connecting, expected: what is sent, how, and what must come.
     """
 
@@ -159,6 +166,9 @@ class Target:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     retries: int = 0
     retry_interval_seconds: float = DEFAULT_RETRY_INTERVAL_SECONDS
+    recheck_interval_seconds: float | None = None
+    enabled: bool = True
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
     sending: Sending = Sending()
     connecting: Connecting = Connecting()
     expected: Expectations = Expectations()

@@ -1,6 +1,7 @@
 """One check: retries within the slot, faults of this machine, pauses, and bugs."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, repeat
 
 import pytest
@@ -163,6 +164,34 @@ async def test_a_pause_does_not_make_a_site_slow(autojump_clock: trio.testing.Mo
     assert (outcome.ok, outcome.degraded) == (True, None)
     slow = Script(target, 200, seconds=[0.2])
     assert (await run_with_pauses(slow)).degraded is not None
+
+
+async def test_retries_of_a_recheck_end_at_the_next_regular_slot(autojump_clock: trio.testing.MockClock) -> None:
+    script = Script(a_target(interval_seconds=10, timeout_seconds=4, retries=9), REFUSED, seconds=[0.5])
+    checker = a_checker(lambda _target: script)
+    now = checker.clock.now()
+    await check(script, Slot(now, regular=now - 7), checker)
+    assert script.timeouts == [4, pytest.approx(1.5)]
+
+
+class Answering(Script):
+    """A probe that gets a whole response, in which the site sends back what it was sent."""
+
+    async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
+        exchange = await super().fetch(timeout_seconds)
+        headers = ((b"server", b"nginx"), (b"set-cookie", b"a=b"))
+        return replace(exchange, body=b"you are hunter2", headers=headers, reason_phrase="No hunter2")
+
+
+async def test_what_a_failing_site_said_is_kept_without_the_secrets_of_the_target() -> None:
+    outcome = await checked(Answering(a_target(address="http://hunter2@127.0.0.1:1/"), 503))
+    assert outcome.fault == Fault(Reason.STATUS, "503 No ***")
+    assert (outcome.excerpt, outcome.headers) == ("you are ***", (("server", "nginx"),))
+
+
+async def test_of_a_success_and_of_no_response_nothing_is_kept() -> None:
+    for outcome in (await checked(Answering(a_target(), 200)), await checked(Script(a_target(), REFUSED))):
+        assert (outcome.excerpt, outcome.headers) == (None, ())
 
 
 async def test_lateness_and_slot_are_told() -> None:

@@ -22,7 +22,8 @@ KNOWN = (
     " follow_redirects, max_redirects, valid_status_codes, regex, fail_if_body_matches_regexp,"
     " fail_if_body_not_matches_regexp, fail_if_header_matches, fail_if_header_not_matches, json, body_size_limit,"
     " degraded_after, cert_expiry_days, tls_config, preferred_ip_protocol, resolve_to, proxy_url, http_version,"
-    " keep_alive, allow_private, retries, retry_interval"
+    " keep_alive, allow_private, retries, retry_interval, recheck_interval, failure_threshold, success_threshold,"
+    " enabled"
 )
 NO_DURATION = "is no duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
 WRITE_LIST = "list what to watch, as in `urls: [{address: https://example.com/}]`"

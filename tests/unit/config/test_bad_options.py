@@ -24,7 +24,7 @@ KEYS = (
     " valid_status_codes, regex, fail_if_body_matches_regexp, fail_if_body_not_matches_regexp,"
     " fail_if_header_matches, fail_if_header_not_matches, json, body_size_limit, degraded_after,"
     " cert_expiry_days, tls_config, preferred_ip_protocol, resolve_to, proxy_url, http_version, keep_alive,"
-    " allow_private, retries, retry_interval"
+    " allow_private, retries, retry_interval, recheck_interval, failure_threshold, success_threshold, enabled"
 )
 
 # Each line begins with `NAME.yaml:`.
@@ -77,6 +77,12 @@ LINES = {
     "defaults_list": ["1:11: defaults: a list is no mapping; write it as in `defaults: {interval: 10}`"],
     "degraded_after_text": [f"3:21: urls[0].degraded_after: '1 second' {NO_DURATION}"],
     "degraded_after_zero": ["3:21: urls[0].degraded_after: 0 is no finite number above zero; write one, as in 1.5"],
+    "enabled_text": [f"3:14: urls[0].enabled: 'no' {NO_TRUTH}"],
+    "failure_threshold_text": [f"3:24: urls[0].failure_threshold: 'three' {NO_WHOLE}"],
+    "failure_threshold_true": [f"3:24: urls[0].failure_threshold: True {NO_WHOLE}"],
+    "failure_threshold_zero": [
+        "3:24: urls[0].failure_threshold: 0 is not from 1 to 1000; write how many failing checks in a row it takes"
+    ],
     "follow_redirects_text": [f"3:23: urls[0].follow_redirects: 'sometimes' {NO_TRUTH}"],
     "group_blank": ["3:12: urls[0].group: ' ' is no name; write one line of 1 to 200 printable characters"],
     "header_match_bad": [
@@ -134,6 +140,19 @@ LINES = {
     "proxy_scheme": [
         "3:16: urls[0].proxy_url: is no URL of a proxy; write http://, socks5:// or socks5h:// and its host and port"
     ],
+    "recheck_interval_above": [
+        "4:23: urls[0].recheck_interval: 6 is above the interval of 5; lower it, or raise the interval"
+    ],
+    "recheck_interval_in_defaults": [
+        "1:30: defaults.recheck_interval: nan is no finite number above zero; write seconds, as in 5"
+    ],
+    "recheck_interval_text": [f"3:23: urls[0].recheck_interval: 'soon' {NO_DURATION}"],
+    "recheck_interval_too_short": [
+        "3:23: urls[0].recheck_interval: 0.009 is below 0.01, the shortest interval there is; write more seconds"
+    ],
+    "recheck_interval_zero": [
+        "3:23: urls[0].recheck_interval: 0 is no finite number above zero; write seconds, as in 5"
+    ],
     "resolve_to_name": [
         "3:17: urls[0].resolve_to: 'other.example' is no IP address; write one, as in 203.0.113.7 or 2001:db8::7"
     ],
@@ -147,6 +166,9 @@ LINES = {
     ],
     "status_codes_out_of_range": [f"3:31: urls[0].valid_status_codes[1]: 1000 {NO_STATUS}"],
     "status_codes_reversed": [f"3:26: urls[0].valid_status_codes[0]: '399-300' {NO_STATUS}"],
+    "success_threshold_above": [
+        "3:24: urls[0].success_threshold: 1001 is not from 1 to 1000; write how many good checks in a row it takes"
+    ],
     "tls_key_without_certificate": [
         "3:28: urls[0].tls_config.key_file: is written without cert_file; add that, or remove this"
     ],

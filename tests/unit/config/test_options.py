@@ -10,6 +10,7 @@ import yaml
 from watcher.config.mistakes import ConfigurationError
 from watcher.config.settings import Settings
 from watcher.config.targets import parse_targets
+from watcher.model.state import Thresholds
 from watcher.model.target import Connecting, Expectations, JsonExpectation, Sending, Target, TlsOptions
 
 ADDRESS = "https://example.com/"
@@ -117,6 +118,42 @@ def test_retries(settings: Settings) -> None:
     assert target_of(settings).retries == 0
 
 
+def test_what_changes_the_state(settings: Settings) -> None:
+    usual = target_of(settings)
+    assert (usual.thresholds, usual.recheck_interval_seconds, usual.enabled) == (Thresholds(3, 2), None, True)
+    target = target_of(settings, failure_threshold=1, success_threshold=1000, recheck_interval="500ms", enabled=False)
+    assert (target.thresholds, target.recheck_interval_seconds, target.enabled) == (Thresholds(1, 1000), 0.5, False)
+
+
+def test_one_threshold_leaves_the_other_as_it_is(settings: Settings) -> None:
+    assert target_of(settings, failure_threshold=5).thresholds == Thresholds(5, 2)
+    assert target_of(settings, success_threshold=5).thresholds == Thresholds(3, 5)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 1, 4.999, 5])
+def test_a_recheck_may_come_sooner_than_any_interval_but_no_later_than_its_own(
+    seconds: float, settings: Settings
+) -> None:
+    assert target_of(settings, interval=5, recheck_interval=seconds).recheck_interval_seconds == seconds
+
+
+def test_what_changes_the_state_may_stand_in_defaults(settings: Settings) -> None:
+    first, second, third = targets_of(
+        settings,
+        {"interval": 8},
+        {"interval": 3},
+        {"recheck_interval": "2s", "failure_threshold": 1, "enabled": True},
+        recheck_interval=4,
+        failure_threshold=5,
+        success_threshold=4,
+        enabled=False,
+    )
+    assert (first.recheck_interval_seconds, first.thresholds, first.enabled) == (4, Thresholds(5, 4), False)
+    assert (second.recheck_interval_seconds, second.enabled) == (None, False)  # the default gives way to the interval
+    assert (third.recheck_interval_seconds, third.thresholds, third.enabled) == (2, Thresholds(1, 4), True)
+    assert first.thresholds is second.thresholds
+
+
 def test_defaults_hold_where_an_entry_says_nothing(settings: Settings) -> None:
     first, second = targets_of(
         settings,
@@ -153,6 +190,7 @@ def test_equal_parts_are_one_object_and_true_is_not_one(settings: Settings) -> N
     assert first.expected is second.expected
     assert first.sending is second.sending
     assert first.connecting is third.connecting is fourth.connecting
+    assert first.thresholds is second.thresholds is third.thresholds is fourth.thresholds
     assert third.expected.json[0].equals is True
 
 

@@ -44,6 +44,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         data_dir=Path("data"),
         log_file=Path("monitor.log"),
         location="default",
+        keep_failures_seconds=400 * 86_400,
+        outbox_max_bytes=2**30,
+        outbox_max_age_seconds=7 * 86_400,
     )
 
 
@@ -63,6 +66,9 @@ MAX_INTERVAL_VAL=3600
 WATCHER_DATA_DIR=/var/lib/watcher
 WATCHER_LOG_FILE=/var/log/monitor.log
 WATCHER_LOCATION=Zürich
+WATCHER_KEEP_FAILURES=1d12h
+WATCHER_OUTBOX_MAX_BYTES=17592186044416
+WATCHER_OUTBOX_MAX_AGE=1h30m
 """
     env_file = written(tmp_path, text.encode())
     assert load_settings(env_file, {}) == Settings(
@@ -80,6 +86,9 @@ WATCHER_LOCATION=Zürich
         data_dir=Path("/var/lib/watcher"),
         log_file=Path("/var/log/monitor.log"),
         location="Zürich",
+        keep_failures_seconds=1.5 * 86_400,
+        outbox_max_bytes=2**44,
+        outbox_max_age_seconds=5400,
     )
 
 
@@ -169,6 +178,14 @@ NOT_SECONDS = "is not a number; write seconds, as in 10"
 NOT_ABOVE_ZERO = "is no finite number above zero; write seconds, as in 10"
 NO_COUNT = "is not a whole number from 1 to 1000000; write how many checks may be in flight, as in 10"
 NO_PORT = "is no port; write a whole number from 1 to 65535, as in 5432"
+NO_DURATION = "is no duration; write one with a unit, as in 90s, 30m, 12h or 400d"
+NO_KEEP = "is not from 1d to 36500d; write how long to keep, as in 400d"
+NO_BYTES = (
+    "is not a whole number from 16777216 (16 MiB) to 17592186044416 (16 TiB);"
+    " write how many bytes the outbox may take, as in 1073741824"
+)
+TOO_OLD = "is above 7d, for which the rollups of minutes are kept; write less"
+TOO_YOUNG = "is below 1h; write how long the outbox keeps what waits, as in 7d"
 NO_SSL_MODE = "is not one of disable, allow, prefer, require, verify-ca, verify-full; write one of these"
 
 
@@ -183,6 +200,12 @@ NO_SSL_MODE = "is not one of disable, allow, prefer, require, verify-ca, verify-
         # Many digits and leading zeros must not slip past the bound.
         *[("MAX_WORKERS", value, NO_COUNT) for value in ("00000000019999999", "9" * 30)],
         *[("POSTGRES_PORT", value, NO_PORT) for value in ("0", "65536", "-5432", "http", "54.32", "0000019999999")],
+        *[("WATCHER_KEEP_FAILURES", value, NO_DURATION) for value in ("ever", "1 d", "1y", "-1d", "nan", "1e9", "٣d")],
+        *[("WATCHER_KEEP_FAILURES", value, NO_KEEP) for value in ("0", "400", "23h", "86399.9", "36501d", "9" * 15)],
+        *[("WATCHER_OUTBOX_MAX_BYTES", value, NO_BYTES) for value in ("0", "1GB", "1e9", "16777215", "17592186044417")],
+        *[("WATCHER_OUTBOX_MAX_AGE", value, NO_DURATION) for value in ("a week", "7D", "inf")],
+        *[("WATCHER_OUTBOX_MAX_AGE", value, TOO_OLD) for value in ("8d", "604800.1", "169h", "999999999d")],
+        *[("WATCHER_OUTBOX_MAX_AGE", value, TOO_YOUNG) for value in ("0s", "59m", "3599")],
         *[("POSTGRES_SSLMODE", value, NO_SSL_MODE) for value in ("on", "REQUIRE", "verify_full")],
     ],
 )
@@ -311,6 +334,25 @@ def test_any_environment_gives_settings_or_mistakes(variables: dict[str, str]) -
 def test_values_that_could_only_fail_later_are_refused(key: str, value: str, text: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^environment: {key}: .*{text}"):
         load_settings(Path("none"), {"CONFIG_FILE_PATH": "c.yaml", key: value})
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1d", 86_400), ("36500d", 3_153_600_000), ("24h", 86_400), ("86400", 86_400)]
+)
+def test_failures_may_be_kept_from_a_day_to_a_century(text: str, seconds: float) -> None:
+    settings = load_settings(NO_FILE, {"CONFIG_FILE_PATH": "c.yaml", "WATCHER_KEEP_FAILURES": text})
+    assert settings.keep_failures_seconds == seconds
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1h", 3600), ("7d", 604_800), ("604800", 604_800), ("3600.0", 3600)])
+def test_the_outbox_may_hold_an_hour_to_a_week(text: str, seconds: float) -> None:
+    settings = load_settings(NO_FILE, {"CONFIG_FILE_PATH": "c.yaml", "WATCHER_OUTBOX_MAX_AGE": text})
+    assert settings.outbox_max_age_seconds == seconds
+
+
+def test_the_outbox_needs_16_mebibytes() -> None:
+    settings = load_settings(NO_FILE, {"CONFIG_FILE_PATH": "c.yaml", "WATCHER_OUTBOX_MAX_BYTES": "16777216"})
+    assert settings.outbox_max_bytes == 16 * 2**20
 
 
 def test_an_ipv6_address_is_a_host() -> None:

@@ -116,6 +116,13 @@ def test_a_name_may_be_as_long_as_the_limit(settings: Settings) -> None:
     assert one_target(f"name: {'n' * MAX_NAME_CHARS}", settings).name == "n" * MAX_NAME_CHARS
 
 
+def test_a_long_address_gives_a_name_within_the_limit(settings: Settings) -> None:
+    [target] = parsed(f"urls: [{{address: https://example.com/{'p' * 1900}}}]", settings)
+    assert len(target.name) == MAX_NAME_CHARS
+    assert target.name.startswith("https://example.com/ppp")
+    assert len(target.shown_address) > 1900
+
+
 @pytest.mark.parametrize("name", ["a\u202eb", "a\u061cb", "a\tb", "\x1b[2J", "\u00a0", ""])
 def test_a_name_that_could_disguise_itself_is_refused(name: str, settings: Settings) -> None:
     text = yaml.safe_dump({"urls": [{"address": "https://example.com/", "name": name}]})
@@ -192,6 +199,10 @@ def assert_good_targets_or_lines(content: bytes, settings: Settings) -> None:
         assert complaint_about(target.address) is None
         assert settings.min_interval_seconds <= target.interval_seconds <= settings.max_interval_seconds
         assert 0 < target.timeout_seconds <= target.interval_seconds
+        recheck_seconds = target.recheck_interval_seconds
+        assert recheck_seconds is None or 0.01 <= recheck_seconds <= target.interval_seconds
+        assert 1 <= target.thresholds.failure <= 1000
+        assert 1 <= target.thresholds.success <= 1000
 
 
 # The first example pays for what is loaded late.

@@ -1,0 +1,208 @@
+"""Where a target stands: what its checks say, once enough of them have said so; pure, with no clock of its own."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from watcher.model.outcome import Fault, Reason, time_ordered_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from watcher.model.outcome import Outcome
+
+_MOMENT = timedelta(microseconds=1)  # what PostgreSQL can tell apart
+
+
+class State(enum.StrEnum):
+    """Where a target stands."""
+
+    PENDING = "pending"  # not confirmed yet
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+    UNKNOWN = "unknown"  # this monitor cannot tell, or was not there
+    MAINTENANCE = "maintenance"
+    PAUSED = "paused"  # not checked, by its owner's will
+
+
+OF_THE_OPERATOR = frozenset({State.MAINTENANCE, State.PAUSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """How many checks in a row it takes: failing ones to be down, good ones to be up again."""
+
+    failure: int = 3
+    success: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What one check says by itself: up, degraded, down, or unknown where the monitor is at fault."""
+
+    state: State
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A confirmed change of state.
+
+    Attributes:
+        target, location: whose.
+        at: when the new state began: at the first of the checks that confirm it.
+        confirmed_at: when enough checks had said so.
+        state, before: the new state and the one before.
+        cause: of a failing check, why; of other changes a sentence with the reason `internal`, or None.
+        check_id: of the check that confirmed it, or None where no check did.
+    """
+
+    target: str
+    location: str
+    at: datetime
+    confirmed_at: datetime
+    state: State
+    before: State
+    cause: Fault | None = None
+    check_id: uuid.UUID | None = None
+
+    @property
+    def flip_id(self) -> uuid.UUID:
+        """The name of the flip for ever, so that storing it twice is storing it once."""
+        digest = hashlib.blake2b(f"{self.target}\0{self.location}\0{self.state}".encode(), digest_size=10)
+        return time_ordered_id(self.at, digest.digest())
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a target stands, and what its last checks say against it.
+
+    Attributes:
+        state: the confirmed state.
+        since: when it began; None for a target that was never checked.
+        before: what it was before it was unknown, maintained or paused; else the state itself.
+        unconfirmed: the checks since the last one that agreed with the state, oldest first; bounded by the thresholds.
+    """
+
+    state: State = State.PENDING
+    since: datetime | None = None
+    before: State = State.PENDING
+    unconfirmed: tuple[Sighting, ...] = ()
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether no check has said anything else since the last that agreed."""
+        return not self.unconfirmed
+
+    def after(self, sighting: Sighting, thresholds: Thresholds) -> Standing:
+        """Take in what a check says.
+
+        Args:
+            sighting: of the check; one of before the state began is taken for one of its first moment.
+            thresholds: how many of them it takes.
+
+        Returns:
+            the new standing; the very same object where nothing has changed.
+        """
+        if self.state in OF_THE_OPERATOR:
+            return self  # the operator's word stands until it is taken back
+        if sighting.state is self.state is State.UNKNOWN:
+            return self
+        if sighting.state is self.state:
+            return self if self.is_confirmed else replace(self, unconfirmed=())
+        if sighting.state is State.UNKNOWN:
+            # Says nothing for or against the site; only many in a row make the state itself unknown.
+            kept = _bounded((*self.unconfirmed, sighting), thresholds)
+            blind = _trailing(kept, lambda state: state is State.UNKNOWN)
+            if len(blind) < thresholds.failure:
+                return replace(self, unconfirmed=kept)
+            return self._changed(State.UNKNOWN, blind[0].at)
+        kept = _bounded((*self.unconfirmed, sighting), thresholds)
+        found = _confirmed(self._judged, [one for one in kept if one.state is not State.UNKNOWN], thresholds)
+        if found is None:
+            return replace(self, unconfirmed=kept)
+        state, sightings = found
+        # What was seen before a gap may have confirmed it, but the gap stays one.
+        began = next((one.at for one in sightings if self.since is None or one.at > self.since), sighting.at)
+        rest = _trailing(kept, lambda seen: seen is not state)
+        return replace(self._changed(state, began), unconfirmed=rest)
+
+    def interrupted(self, at: datetime) -> Standing:
+        """Become unknown, since nobody looked; what the last checks said still counts after that."""
+        if self.state in {State.PENDING, State.UNKNOWN, *OF_THE_OPERATOR}:
+            return self
+        return replace(self._changed(State.UNKNOWN, at), unconfirmed=self.unconfirmed)
+
+    def held(self, state: State, at: datetime) -> Standing:
+        """Become maintained or paused, by the operator's will; the same object where it is so already."""
+        return self if self.state is state else self._changed(state, at)
+
+    def released(self, at: datetime) -> Standing:
+        """End a maintenance or a pause: unknown until the next check says more."""
+        return self._changed(State.UNKNOWN, at) if self.state in OF_THE_OPERATOR else self
+
+    @property
+    def _judged(self) -> State:
+        """The state that checks agree with or not."""
+        return self.before if self.state is State.UNKNOWN else self.state
+
+    def _changed(self, state: State, at: datetime) -> Standing:
+        if self.since is not None and at <= self.since:
+            at = self.since + _MOMENT  # a clock that was set back: history goes one way
+        seen = {State.UNKNOWN, *OF_THE_OPERATOR}
+        before = (self.before if self.state in seen else self.state) if state in seen else state
+        return Standing(state, at, before)
+
+
+NEVER_CHECKED = Standing()
+
+
+def sighting_of(outcome: Outcome) -> Sighting:
+    """Say what one check says by itself."""
+    if outcome.fault is None:
+        return Sighting(State.UP if outcome.degraded is None else State.DEGRADED, outcome.started_at)
+    of_the_monitor = outcome.fault.reason in {Reason.LOCAL, Reason.INTERNAL}
+    return Sighting(State.UNKNOWN if of_the_monitor else State.DOWN, outcome.started_at)
+
+
+def _confirmed(
+    state: State, sightings: Sequence[Sighting], thresholds: Thresholds
+) -> tuple[State, Sequence[Sighting]] | None:
+    """Say which state enough sightings confirm, and which of them; None where they do not."""
+    failing = _trailing(sightings, lambda seen: seen is State.DOWN)
+    passing = _trailing(sightings, lambda seen: seen is not State.DOWN)
+    good = _trailing(sightings, lambda seen: seen is State.UP)
+    last = sightings[-1].state
+    if state is last:  # after a gap, all is as it was before
+        return state, sightings[-1:]
+    if state is not State.DOWN and len(failing) >= thresholds.failure:
+        return State.DOWN, failing
+    if state is State.PENDING and last is not State.DOWN:
+        return last, sightings[-1:]  # nothing to recover from
+    if state is State.UP and len(sightings) >= thresholds.failure:
+        return State.DEGRADED, sightings
+    if state is State.DEGRADED and len(good) >= thresholds.success:
+        return State.UP, good
+    if state is State.DOWN and len(good) >= thresholds.success:
+        return State.UP, passing
+    if state is State.DOWN and len(passing) >= thresholds.success:
+        return State.DEGRADED, passing
+    return None
+
+
+def _trailing(sightings: Sequence[Sighting], says: Callable[[State], bool]) -> tuple[Sighting, ...]:
+    kept = len(sightings)
+    while kept and says(sightings[kept - 1].state):
+        kept -= 1
+    return tuple(sightings[kept:])
+
+
+def _bounded(sightings: tuple[Sighting, ...], thresholds: Thresholds) -> tuple[Sighting, ...]:
+    # Twice as many as are asked for, since those of the monitor's own faults stand between them.
+    return sightings[-2 * max(thresholds.failure, thresholds.success) :]
