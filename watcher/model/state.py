@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from watcher.model.outcome import Fault, Reason, time_ordered_id
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Callable, Sequence
 
     from watcher.model.outcome import Outcome
@@ -75,7 +75,9 @@ class Flip:
     @property
     def flip_id(self) -> uuid.UUID:
         """The name of the flip for ever, so that storing it twice is storing it once."""
-        digest = hashlib.blake2b(f"{self.target}\0{self.location}\0{self.state}".encode(), digest_size=10)
+        # The exact moment as well: a clock that was set back brings several flips within the millisecond of the id.
+        text = f"{self.target}\0{self.location}\0{self.state}\0{self.at.isoformat()}"
+        digest = hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=10)
         return time_ordered_id(self.at, digest.digest())
 
 
@@ -88,6 +90,7 @@ class Standing:
         since: when it began; None for a target that was never checked.
         before: what it was before it was unknown, maintained or paused; else the state itself.
         unconfirmed: the checks since the last one that agreed with the state, oldest first; bounded by the thresholds.
+            Of those in which the monitor was at fault, only the last in a row.
     """
 
     state: State = State.PENDING
@@ -118,13 +121,14 @@ class Standing:
             return self if self.is_confirmed else replace(self, unconfirmed=())
         if sighting.state is State.UNKNOWN:
             # Says nothing for or against the site; only many in a row make the state itself unknown.
-            kept = _bounded((*self.unconfirmed, sighting), thresholds)
+            kept = (*self.unconfirmed, sighting)
             blind = _trailing(kept, lambda state: state is State.UNKNOWN)
             if len(blind) < thresholds.failure:
                 return replace(self, unconfirmed=kept)
             return self._changed(State.UNKNOWN, blind[0].at)
-        kept = _bounded((*self.unconfirmed, sighting), thresholds)
-        found = _confirmed(self._judged, [one for one in kept if one.state is not State.UNKNOWN], thresholds)
+        telling = [one for one in (*self.unconfirmed, sighting) if one.state is not State.UNKNOWN]
+        kept = tuple(telling[-max(thresholds.failure, thresholds.success) :])
+        found = _confirmed(self._judged, kept, thresholds)
         if found is None:
             return replace(self, unconfirmed=kept)
         state, sightings = found
@@ -135,8 +139,12 @@ class Standing:
 
     def interrupted(self, at: datetime) -> Standing:
         """Become unknown, since nobody looked; what the last checks said still counts after that."""
-        if self.state in {State.PENDING, State.UNKNOWN, *OF_THE_OPERATOR}:
+        if self.state in OF_THE_OPERATOR or (self.state in {State.PENDING, State.UNKNOWN} and self.is_confirmed):
             return self
+        if self.state is State.UNKNOWN and self.since is not None:
+            # It goes on, and what was seen in it may not make it end before this gap.
+            since = self.since
+            return replace(self, unconfirmed=tuple(replace(one, at=min(one.at, since)) for one in self.unconfirmed))
         return replace(self._changed(State.UNKNOWN, at), unconfirmed=self.unconfirmed)
 
     def held(self, state: State, at: datetime) -> Standing:
@@ -201,8 +209,3 @@ def _trailing(sightings: Sequence[Sighting], says: Callable[[State], bool]) -> t
     while kept and says(sightings[kept - 1].state):
         kept -= 1
     return tuple(sightings[kept:])
-
-
-def _bounded(sightings: tuple[Sighting, ...], thresholds: Thresholds) -> tuple[Sighting, ...]:
-    # Twice as many as are asked for, since those of the monitor's own faults stand between them.
-    return sightings[-2 * max(thresholds.failure, thresholds.success) :]
