@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
@@ -16,9 +16,14 @@ from watcher.checking.schedule import SlotClock
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.target import Target
 from watcher.storage.errors import DatabaseRefusedError
+from watcher.storage.outbox_thread import OutboxThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from watcher.storage.outbox import Entry, Outbox
+
+Result = TypeVar("Result")
 
 MOMENT = datetime(2026, 11, 23, 15, 20, 55, 857_000, tzinfo=UTC)
 
@@ -85,34 +90,67 @@ class Lines:
         self.lines += text.splitlines()
 
 
+class Disk(OutboxThread):
+    """An outbox that is worked on in the loop itself, so that a mock clock stands still meanwhile; fails when told to.
+
+    Attributes:
+        before, after: called around each job.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        super().__init__(outbox)
+        self.error: Exception | None = None
+        self.before: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        self.after: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+
+    async def run(self, job: Callable[[Outbox], Result]) -> Result:
+        """Do a job."""
+        await self.before()
+        if self.error is not None:
+            raise self.error
+        result = job(self.outbox)
+        await self.after()
+        return result
+
+
 class Store:
-    """A store of failures in memory, which fails while it is told to."""
+    """A store of entries in memory, which fails while it is told to.
+
+    Attributes:
+        rows: payloads by the ids of their entries.
+        batches: how many entries came at once, refused ones left out.
+        refused: payloads that it cannot hold.
+        opened_at: when it was tried to open, on trio's clock.
+        alive_at: of `mark_alive`.
+    """
 
     def __init__(self) -> None:
-        self.rows: dict[str, Outcome] = {}
+        self.rows: dict[int, str] = {}
         self.batches: list[int] = []
         self.error: Exception | None = None
         self.refused: set[str] = set()
-        self.initialised = 0
-        self.pings = 0
+        self.opened_at: list[float] = []
+        self.alive_at: list[datetime] = []
 
-    async def init_db(self) -> None:
-        """Count the calls."""
-        if self.error is not None:
-            raise self.error
-        self.initialised += 1
+    async def open(self) -> None:
+        """Note the call."""
+        self.opened_at.append(trio.current_time())
+        await self._answer()
 
-    async def log_failures(self, outcomes: Sequence[Outcome]) -> None:
-        """Keep rows, all or none."""
-        if self.error is not None:
-            raise self.error
-        if any(outcome.target in self.refused for outcome in outcomes):
+    async def store(self, entries: Sequence[Entry]) -> None:
+        """Keep entries, all or none."""
+        await self._answer()
+        if any(entry.payload in self.refused for entry in entries):
             raise DatabaseRefusedError("a value that it cannot hold")
-        self.batches.append(len(outcomes))
-        self.rows.update({str(outcome.check_id): outcome for outcome in outcomes})
+        self.batches.append(len(entries))
+        self.rows.update({entry.id: entry.payload for entry in entries})
 
-    async def ping(self) -> None:
-        """Count the calls."""
+    async def mark_alive(self, moment: datetime) -> None:
+        """Note the moment."""
+        await self._answer()
+        self.alive_at.append(moment)
+
+    async def _answer(self) -> None:
+        await trio.lowlevel.checkpoint()
         if self.error is not None:
             raise self.error
-        self.pings += 1

@@ -17,7 +17,6 @@ from tests.integration.sites import serving
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.storage.db import Database, open_database
 from watcher.storage.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaTooNewError
-from watcher.storage.writer import FailureWriter
 
 if TYPE_CHECKING:
     from watcher.model.outcome import Outcome
@@ -214,19 +213,6 @@ async def test_an_error_inside_the_driver_ends_nothing(test_db: Database) -> Non
         loop.call_soon(lambda: 1 / 0)
         await test_db.ping()
     assert [entry["event"] for entry in logs] == ["background error in the database driver"]
-
-
-async def test_the_writer_and_the_database_together(test_db: Database) -> None:
-    told = list[bool]()
-    writer = FailureWriter(test_db, lambda _outcome, stored: told.append(stored))
-    for number in range(1200):
-        writer.put(a_failure(f"site {number % 7}", at=MOMENT + timedelta(seconds=number)))
-    writer.close()
-    with capture_logs():
-        await writer.run()
-    assert told == [True] * 1200
-    [count] = await test_db.execute_query("SELECT count(*) AS rows FROM failures")
-    assert count == {"rows": 1200}
 
 
 async def _initialise(url: str) -> None:

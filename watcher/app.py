@@ -11,22 +11,20 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.checking.checker import open_checker
-from watcher.checking.monitor import monitor_url
 from watcher.garbage import collect_in_small_steps, stop_collecting
 from watcher.heartbeat import beat
 from watcher.log import lines_through
-from watcher.model.outcome import Outcome
-from watcher.recording.lateness import report_lateness, warn_of_too_few_workers
+from watcher.recording.lateness import warn_of_too_few_workers
 from watcher.recording.line_writer import FileSink, LineWriter, StreamSink
-from watcher.recording.lines import failure_line
-from watcher.recording.recorder import Tally, record
 from watcher.storage.bridge import open_bridge
 from watcher.storage.db import open_database
 from watcher.storage.embedded import STOP_SECONDS, EmbeddedPostgres
 from watcher.storage.folder_lock import FolderLock
+from watcher.storage.outbox import Outbox
+from watcher.storage.outbox_errors import OutboxUnavailableError
+from watcher.storage.outbox_thread import OutboxThread
 from watcher.storage.url import external_url
-from watcher.storage.writer import FailureWriter
+from watcher.watching import FLUSH_SECONDS, Sinks, watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -34,20 +32,12 @@ if TYPE_CHECKING:
 
     from watcher.config.settings import Settings
     from watcher.model.target import Target
-    from watcher.storage.db import Database
 
 log = structlog.get_logger()
 
-# The bound of outcomes on their way to the recorder, which waits for nothing: a burst, not a backlog.
-MAX_OUTCOMES_IN_CHANNEL = 1000
 MAX_DESCRIPTORS = 1_048_576
 SETTLE_SECONDS = 5.0
 STDERR = 2
-
-# Rungs of the shutdown. With those of Database.close (0.5 s) and EmbeddedPostgres.stop (1.7 s) they stay below the
-# 5 s that the daemon has.
-DRAIN_SECONDS = 1.5
-FLUSH_SECONDS = 0.4
 
 
 def stop_signals() -> list[signal.Signals]:
@@ -79,6 +69,8 @@ async def run_daemon(settings: Settings, targets: Sequence[Target]) -> None:
         url = external_url(settings) if server is None else server.url()
         with _blaming("WATCHER_LOG_FILE", settings.log_file):
             success_file = FileSink(settings.log_file)
+        with _blaming("WATCHER_DATA_DIR", settings.data_dir):
+            outbox = Outbox(settings.data_dir / "outbox.sqlite")
         _raise_descriptor_limit()
         async with trio.open_nursery() as signals, _writing(StreamSink(STDERR), str) as stderr:
             await signals.start(_watch_signals, stopping, server)
@@ -92,58 +84,9 @@ async def run_daemon(settings: Settings, targets: Sequence[Target]) -> None:
                     open_bridge(),
                     open_database(url) as database,
                 ):
-                    await _watch(settings, targets, stopping, successes, stderr, database, server_ready)
+                    sinks = Sinks(successes.put, stderr.put, OutboxThread(outbox), database, server_ready)
+                    await watch(settings, targets, stopping, sinks)
             signals.cancel_scope.cancel()
-
-
-async def _watch(
-    settings: Settings,
-    targets: Sequence[Target],
-    stopping: trio.CancelScope,
-    successes: LineWriter,
-    stderr: LineWriter,
-    database: Database,
-    server_ready: trio.Event,
-) -> None:
-    """Check and record until `stopping` is cancelled, then write what is pending."""
-    tally = Tally()
-    writer = FailureWriter(database, lambda outcome, stored: stderr.put(failure_line(outcome, stored=stored)))
-
-    async def record_all(outcomes: trio.MemoryReceiveChannel[Outcome]) -> None:
-        await record(outcomes, successes.put, writer.put, tally)
-        writer.close()
-
-    async def write_failures() -> None:
-        await server_ready.wait()
-        await writer.run()
-
-    try:
-        async with trio.open_nursery() as sinks:
-            send, receive = trio.open_memory_channel[Outcome](MAX_OUTCOMES_IN_CHANNEL)
-            sinks.start_soon(record_all, receive)
-            sinks.start_soon(write_failures)
-            async with send, trio.open_nursery() as reporting:
-                reporting.start_soon(report_lateness, tally, settings.max_workers)
-                await _check_all(settings, targets, stopping, send)
-                reporting.cancel_scope.cancel()
-            # The channel is closed: the recorder ends when it is empty, and the writer when all is stored.
-            sinks.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
-    finally:
-        log.info("stopped", **vars(tally), failures_not_stored=writer.give_up())
-
-
-async def _check_all(
-    settings: Settings, targets: Sequence[Target], stopping: trio.CancelScope, outcomes: trio.MemorySendChannel[Outcome]
-) -> None:
-    """Run one loop a target until `stopping` is cancelled."""
-    with stopping:
-        async with (
-            open_checker(settings.max_workers, settings.location, targets=len(targets)) as checker,
-            trio.open_nursery() as checks,
-        ):
-            for target in targets:
-                # The name is one that is there already: trio would make a text of 170 bytes for each.
-                checks.start_soon(monitor_url, target, checker, outcomes, name=target.name)
 
 
 @contextmanager
@@ -164,8 +107,9 @@ def _blaming(key: str, path: Path) -> Iterator[None]:
     """Name the setting behind a path that cannot be written."""
     try:
         yield
-    except OSError as error:
-        text = f"{key}: {path} cannot be written: {error.strerror}; name another path, or correct its permissions"
+    except (OSError, OutboxUnavailableError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        text = f"{key}: {path} cannot be written: {reason}; name another path, or correct its permissions"
         raise UnusablePathError(text) from error
 
 

@@ -67,11 +67,15 @@ class Proxy:
         self.connections += 1
         parts = urlsplit(self._server_url)
         folder = parse_qs(parts.query).get("host")
-        server = (
-            await trio.open_unix_socket(f"{folder[0]}/.s.PGSQL.5432")
-            if folder
-            else await trio.open_tcp_stream(parts.hostname or "", parts.port or 5432)
-        )
+        try:
+            server = (
+                await trio.open_unix_socket(f"{folder[0]}/.s.PGSQL.5432")
+                if folder
+                else await trio.open_tcp_stream(parts.hostname or "", parts.port or 5432)
+            )
+        except OSError:  # the server is away
+            await client.aclose()
+            return
         self._streams |= {client, server}
         async with client, server, trio.open_nursery() as nursery:
             nursery.start_soon(self._pump, client, server, nursery.cancel_scope)

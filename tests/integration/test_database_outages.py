@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import trio
 import trio_asyncio
 from structlog.testing import capture_logs
 
-from tests.doubles import a_failure
+from tests.doubles import MOMENT, a_failure
 from tests.integration.proxy import Proxy, open_proxy
+from tests.pipeline import open_pipeline
 from watcher.storage.bridge import CLOSE_SECONDS, COMMAND_SECONDS, CONNECT_SECONDS
 from watcher.storage.db import Database, open_database
 from watcher.storage.errors import DatabaseUnavailableError
-from watcher.storage.writer import FailureWriter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from watcher.model.outcome import Outcome
+    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("bridge")
 
 RECOVERY_SECONDS = 5.0
+UNAVAILABLE, CONNECTED = "database unavailable, the outbox keeps what comes", "database connected"
 
 
 @pytest.fixture
@@ -99,29 +102,100 @@ async def test_a_name_whose_lookup_hangs_holds_up_no_cancellation(bridge: None) 
 
 @pytest.mark.parametrize("outage", ["refused", "black hole"])
 async def test_failures_of_an_outage_are_stored_within_seconds_of_its_end(
-    proxy: Proxy, database: Database, test_db: Database, outage: str
+    proxy: Proxy, database: Database, test_db: Database, tmp_path: Path, outage: str
 ) -> None:
-    told: list[Outcome] = []
-    writer = FailureWriter(database, lambda outcome, stored: told.append(outcome) if stored else None)
-    with capture_logs() as logs:
+    with open_pipeline(tmp_path, database) as pipeline, capture_logs() as logs:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(writer.run)
-            writer.put(a_failure("before"))
-            await _until(lambda: len(told) == 1)
+            nursery.start_soon(pipeline.drain.run, pipeline.ready)
+            await pipeline.put([a_failure("before")])
+            await _until(lambda: pipeline.drain.is_up and pipeline.outbox.rows == 0)
             await _go_away(proxy, outage)
-            writer.put(a_failure("meanwhile"))
+            await pipeline.put([a_failure("meanwhile")])
             await _until(lambda: len(logs) == 2)
+            assert pipeline.outbox.rows == 1
             await _come_back(proxy, outage)
             came_back = trio.current_time()
-            await _until(lambda: len(told) == 2)
+            await _until(lambda: pipeline.outbox.rows == 0)
             assert trio.current_time() - came_back < RECOVERY_SECONDS
+            await _until(lambda: len(logs) == 3)
             nursery.cancel_scope.cancel()
-    assert [entry["event"] for entry in logs] == [
-        "database connected",
-        "database unavailable, failures wait",
-        "database connected",
-    ]
+    assert [entry["event"] for entry in logs] == [CONNECTED, UNAVAILABLE, CONNECTED]
     assert {row["target"] for row in await test_db.failures()} == {"before", "meanwhile"}
+
+
+@pytest.fixture
+async def role(test_db: Database) -> AsyncIterator[str]:
+    """A role of the server with the password `old`, which other tests do not use."""
+    name = f"watcher_{secrets.token_hex(4)}"
+    await test_db.execute_query(f"CREATE ROLE {name} LOGIN SUPERUSER PASSWORD 'old'")
+    yield name
+    await _end_connections(test_db, name)
+    await test_db.execute_query(f"DROP ROLE {name}")
+
+
+@pytest.fixture
+async def database_of_role(proxy: Proxy, role: str) -> AsyncIterator[Database]:
+    parts = urlsplit(proxy.url())
+    url = urlunsplit(parts._replace(netloc=f"{role}:old@127.0.0.1:{proxy.port}"))
+    async with open_database(url) as database:
+        yield database
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend", "complaint"),
+    [
+        ("PASSWORD 'new'", "PASSWORD 'old'", "password authentication failed"),
+        ("SET default_transaction_read_only = on", "RESET default_transaction_read_only", "read-only transaction"),
+        ("NOLOGIN", "LOGIN", "not permitted to log in"),
+        ("CONNECTION LIMIT 0 NOSUPERUSER", "CONNECTION LIMIT -1 SUPERUSER", "too many connections"),
+    ],
+)
+async def test_what_an_administrator_does_and_takes_back_costs_nothing_but_time(
+    database_of_role: Database, test_db: Database, role: str, tmp_path: Path, spoil: str, mend: str, complaint: str
+) -> None:
+    with open_pipeline(tmp_path, database_of_role) as pipeline, capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pipeline.drain.run, pipeline.ready)
+            await pipeline.put([a_failure("before")])
+            await _until(lambda: pipeline.drain.is_up and pipeline.outbox.rows == 0)
+            await test_db.execute_query(f"ALTER ROLE {role} {spoil}")
+            await _end_connections(test_db, role)
+            await pipeline.put([a_failure("meanwhile")])
+            await _until(lambda: len(logs) == 2)
+            assert complaint in str(logs[1]["error"])
+            assert pipeline.outbox.rows == 1
+            await test_db.execute_query(f"ALTER ROLE {role} {mend}")
+            await _until(lambda: pipeline.outbox.rows == 0)
+            await _until(lambda: len(logs) == 3)
+            nursery.cancel_scope.cancel()
+    assert [entry["event"] for entry in logs] == [CONNECTED, UNAVAILABLE, CONNECTED]
+    assert {row["target"] for row in await test_db.failures()} == {"before", "meanwhile"}
+
+
+async def test_connections_that_are_ended_again_and_again_lose_nothing_and_double_nothing(
+    database_of_role: Database, test_db: Database, role: str, tmp_path: Path
+) -> None:
+    rows = 3000
+    ended = 0
+    with open_pipeline(tmp_path, database_of_role) as pipeline, capture_logs():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pipeline.drain.run, pipeline.ready)
+            for first in range(0, rows, 100):
+                await pipeline.put(
+                    a_failure(at=MOMENT + timedelta(seconds=number)) for number in range(first, first + 100)
+                )
+                ended += await _end_connections(test_db, role)
+            await _until(lambda: pipeline.outbox.rows == 0)
+            nursery.cancel_scope.cancel()
+    assert ended > 0
+    [count] = await test_db.execute_query("SELECT count(*) AS rows FROM failures")
+    assert count == {"rows": rows}
+
+
+async def _end_connections(database: Database, role: str) -> int:
+    """End the connections of a role, and return how many there were."""
+    query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
+    return len(await database.execute_query(query, role))
 
 
 async def _go_away(proxy: Proxy, outage: str) -> None:

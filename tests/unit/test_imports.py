@@ -20,13 +20,19 @@ ROOMS_BELOW: dict[str, frozenset[str]] = {
     "log": frozenset({"model"}),
     "garbage": frozenset(),
     "heartbeat": frozenset(),
-    "app": frozenset({"model", "config", "checking", "recording", "storage", "log", "garbage", "heartbeat"}),
+    "watching": frozenset({"model", "checking", "recording", "storage"}),
+    "app": frozenset(
+        {"model", "config", "checking", "recording", "storage", "log", "garbage", "heartbeat", "watching"}
+    ),
     "cli": frozenset({"model", "config", "checking", "recording", "storage", "log", "garbage", "app"}),
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }
 # Only the name of a type, which nothing is asked of at run time.
-TYPES_FROM_ABOVE = {"storage": ("watcher.config.settings.Settings",)}
+TYPES_FROM_ABOVE = {
+    "storage": ("watcher.config.settings.Settings",),
+    "watching": ("watcher.config.settings.Settings",),
+}
 ONLY_IMPORTERS = {
     "asyncpg": {"storage/bridge.py"},
     "trio_asyncio": {"storage/bridge.py"},

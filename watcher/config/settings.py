@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from watcher.config.durations import seconds_in
 from watcher.config.environment import Environment
 from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, shown
+from watcher.model.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ Value = TypeVar("Value")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 SHORTEST_INTERVAL_SECONDS = 0.01
+MAX_LOCATION_CHARS = 100
 
 MIN_KEEP_DAYS, MAX_KEEP_DAYS = 1, 36_500
 MIN_OUTBOX_BYTES, MAX_OUTBOX_BYTES = 16 * 2**20, 2**44
@@ -122,7 +124,7 @@ def read_settings(env_file: Path, variables: Mapping[str, str] | None = None) ->
         max_interval_seconds=maximum,
         data_dir=reader.value("WATCHER_DATA_DIR", _path),
         log_file=reader.value("WATCHER_LOG_FILE", _path),
-        location=reader.value("WATCHER_LOCATION", str),
+        location=reader.value("WATCHER_LOCATION", _location),
         keep_failures_seconds=reader.value("WATCHER_KEEP_FAILURES", _keep_seconds),
         outbox_max_bytes=reader.value("WATCHER_OUTBOX_MAX_BYTES", _outbox_bytes),
         outbox_max_age_seconds=reader.value("WATCHER_OUTBOX_MAX_AGE", _outbox_seconds),
@@ -181,6 +183,12 @@ def _host(text: str) -> str | None:
     if "," in text or (":" in text and not text.startswith("/") and text.count(":") == 1):
         raise ValueError("is not one host; write its name or address alone, and its port in POSTGRES_PORT")
     return text or None
+
+
+def _location(text: str) -> str:
+    if one_line(text, limit_chars=MAX_LOCATION_CHARS) != text:
+        raise ValueError(f"is no name of a place; write one line of at most {MAX_LOCATION_CHARS} printable characters")
+    return text
 
 
 def _path(text: str) -> Path:

@@ -1,4 +1,4 @@
-"""The one task that takes outcomes from the checks and hands them to where they are kept."""
+"""The one task that takes what checks came to and hands it to where it is kept."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from watcher.recording.lines import success_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from watcher.model.conclusion import Conclusion
     from watcher.model.outcome import Outcome
 
-# Outcomes gather for so long, and are recorded together: to wake a task, and then a thread that writes, costs more
-# than to write a line. The bound of the channel must hold what comes meanwhile.
+# Conclusions gather for so long, and are recorded together: to wake a task, and then a thread that writes, costs
+# more than to write a line. The bound of the channel must hold what comes meanwhile.
 GATHER_SECONDS = 0.05
 # What counts as late: less is within what a busy second brings.
 LATE_SECONDS = 1.0
@@ -52,34 +53,33 @@ def log_success(outcome: Outcome, put_line: Callable[[str], None]) -> None:
 
 
 async def record(
-    outcomes: trio.MemoryReceiveChannel[Outcome],
+    conclusions: trio.MemoryReceiveChannel[Conclusion],
     put_line: Callable[[str], None],
-    put_failure: Callable[[Outcome], None],
+    keep: Callable[[Conclusion], None],
     tally: Tally,
 ) -> None:
-    """Record outcomes until the channel is closed and empty.
+    """Record what checks came to until the channel is closed and empty.
 
     Nothing here waits for a disk or a database: both takers have a bounded buffer and a task of their own.
 
     Args:
-        outcomes: from the checks.
+        conclusions: from the checks.
         put_line: takes a line of monitor.log.
-        put_failure: takes a failure for PostgreSQL.
+        keep: takes everything, for the outbox.
         tally: counted up.
     """
-    async for outcome in outcomes:
-        _record(outcome, put_line, put_failure, tally)
+    async for conclusion in conclusions:
+        _record(conclusion, put_line, keep, tally)
         with suppress(trio.WouldBlock, trio.EndOfChannel):
             while True:
-                _record(outcomes.receive_nowait(), put_line, put_failure, tally)
+                _record(conclusions.receive_nowait(), put_line, keep, tally)
         await trio.sleep(GATHER_SECONDS)
 
 
 def _record(
-    outcome: Outcome, put_line: Callable[[str], None], put_failure: Callable[[Outcome], None], tally: Tally
+    conclusion: Conclusion, put_line: Callable[[str], None], keep: Callable[[Conclusion], None], tally: Tally
 ) -> None:
-    tally.count(outcome)
-    if outcome.ok:
-        log_success(outcome, put_line)
-    else:
-        put_failure(outcome)
+    tally.count(conclusion.outcome)
+    if conclusion.outcome.ok:
+        log_success(conclusion.outcome, put_line)
+    keep(conclusion)

@@ -8,7 +8,7 @@ task of `__aexit__` is cancelled before its first step.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -38,6 +38,13 @@ CLOSE_SECONDS = 0.5
 # Lookups of the database's name: some that hang, none that wait.
 RESOLVER_THREADS = 8
 
+_REFUSALS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,  # as of a value that no index takes
+    asyncpg.exceptions._base.DataError,
+)
+
 
 class _AbandoningExecutor(trio_asyncio.TrioExecutor):  # type: ignore[misc]  # trio_asyncio has no types
     """Runs the loop's blocking calls, above all getaddrinfo, in threads that a cancellation leaves behind.
@@ -60,6 +67,28 @@ async def open_bridge() -> AsyncIterator[None]:
         loop.set_exception_handler(_log_background_error)
         loop.set_default_executor(_AbandoningExecutor(limiter=trio.CapacityLimiter(RESOLVER_THREADS)))
         yield
+
+
+@asynccontextmanager
+async def transaction(connection: Connection, **options: Any) -> AsyncIterator[None]:
+    """Do all of a block or nothing, as asyncpg's own `connection.transaction()`, but never wait for what cannot come.
+
+    When the block is cut off, asyncpg would ask the server to roll back, and wait for the answer, for as long as a
+    command may take when packets are lost: here the connection is cut, and the server rolls back by itself. This is
+    an asyncio-flavoured function; its options are those of asyncpg.
+    """
+    begun = connection.transaction(**options)
+    await begun.start()
+    try:
+        yield
+    except (asyncpg.PostgresError, StorageError):
+        await begun.rollback()
+        raise
+    except BaseException:
+        _cut(connection)
+        raise
+    else:
+        await begun.commit()
 
 
 class Pool:
@@ -136,15 +165,23 @@ class Pool:
             connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
             try:
                 return await operation(connection)
+            except asyncpg.ReadOnlySQLTransactionError:
+                _cut(connection)  # what has become of the server since, only a new connection finds out
+                raise
             except asyncpg.PostgresError:
                 raise
             except BaseException:
                 # Cancelled, too late, or broken in a way of its own. Asking the server to cancel, as asyncpg would,
                 # hangs when packets are lost: cut the connection.
-                connection.terminate()
+                _cut(connection)
                 raise
             finally:
                 await self._pool.release(connection, timeout=RELEASE_SECONDS)
+
+
+def _cut(connection: Connection) -> None:
+    with suppress(asyncpg.InterfaceError):  # it has been cut already
+        connection.terminate()
 
 
 @contextmanager
@@ -154,7 +191,7 @@ def _mapped_errors() -> Iterator[None]:
         yield
     except StorageError:
         raise
-    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.exceptions._base.DataError) as error:
+    except _REFUSALS as error:
         raise DatabaseRefusedError(sentence_for(error)) from error
     except asyncpg.UndefinedTableError as error:
         raise DatabaseUnavailableError(f"its tables are not there yet: {error}") from error

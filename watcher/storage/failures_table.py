@@ -54,20 +54,42 @@ def failure_columns(outcomes: Sequence[Outcome]) -> list[list[object]]:
     return [list(column) for column in zip(*map(failure_row, outcomes), strict=True)]
 
 
-def failures_query(*, since: datetime | None, target: str | None, limit: int) -> tuple[Any, ...]:
+def failures_query(
+    *,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    target: str | None = None,
+    reason: str | None = None,
+    location: str | None = None,
+) -> tuple[Any, ...]:
     """Return the query for failures, newest first, and its arguments.
 
     Of all targets the primary key has the order, of one target the index on (target, started_at).
+
+    Args:
+        limit: the most rows.
+        since, until: only those whose slot is at `since` or later, and before `until`.
+        target, reason, location: only those of which this is true.
     """
     order = "scheduled_at DESC, id DESC" if target is None else "started_at DESC"
+    filters = {
+        "scheduled_at >= ": since,
+        "scheduled_at < ": until,
+        "target = ": target,
+        "reason = ": reason,
+        "location = ": location,
+    }
+    wanted = {test: value for test, value in filters.items() if value is not None}
+    tests = " AND ".join(f"{test}${number}" for number, test in enumerate(wanted, start=1))
     query = f"""
 SELECT {FAILURE_COLUMNS}
 FROM failures
-WHERE ($1::timestamptz IS NULL OR scheduled_at >= $1) AND ($2::text IS NULL OR target = $2)
+WHERE {tests or "true"}
 ORDER BY {order}
-LIMIT $3
+LIMIT ${len(wanted) + 1}
 """  # noqa: S608  # nothing of it comes from outside
-    return query, since, target, limit
+    return query, *wanted.values(), limit
 
 
 def decode_failure(row: Mapping[str, Any]) -> dict[str, Any]:

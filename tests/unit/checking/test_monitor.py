@@ -8,21 +8,28 @@ import pytest
 import trio
 import trio.testing
 
-from tests.doubles import a_checker, a_target
+from tests.doubles import MOMENT, a_checker, a_target, an_outcome
 from watcher.checking.alarm import TICK_SECONDS
 from watcher.checking.exchange import Exchange
-from watcher.checking.monitor import monitor_url
+from watcher.checking.monitor import HAND_OVER_SECONDS, monitor_url
+from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
+from watcher.model.state import NEVER_CHECKED, Standing, State, Thresholds
 from watcher.model.target import Target
 
 HALF_A_DAY_SECONDS = 12 * 3600
 
 
 class Site:
-    """Answers after a time that the test chooses, and notes when it was asked."""
+    """Answers after a time and with a status that the test chooses, and notes when it was asked."""
 
-    def __init__(self, seconds: Callable[[str, int], float] = lambda _name, _count: 0.0) -> None:
+    def __init__(
+        self,
+        seconds: Callable[[str, int], float] = lambda _name, _count: 0.0,
+        status: Callable[[int], int] = lambda _count: 200,
+    ) -> None:
         self.seconds = seconds
+        self.status = status
         self.started: dict[str, list[float]] = {}
         self.in_flight: set[str] = set()
         self.most_in_flight = 0
@@ -50,7 +57,7 @@ class SiteProbe:
         try:
             with trio.move_on_after(timeout_seconds):
                 await trio.sleep(site.seconds(name, len(started)))
-                return Exchange(phases=Phases(), status_code=200)
+                return Exchange(phases=Phases(), status_code=site.status(len(started)))
             return Exchange(phases=Phases(), fault=Fault(Reason.TIMEOUT, "no answer"))
         finally:
             site.in_flight.remove(name)
@@ -63,7 +70,20 @@ async def watch(
     site: Site, *targets: Target, for_seconds: float, workers: int = 10, patrol: bool = False
 ) -> list[Outcome]:
     """Let the loops of targets run, and return what they found out."""
-    send, receive = trio.open_memory_channel[Outcome](math.inf)
+    conclusions = await conclude(site, *targets, for_seconds=for_seconds, workers=workers, patrol=patrol)
+    return [conclusion.outcome for conclusion in conclusions]
+
+
+async def conclude(
+    site: Site,
+    *targets: Target,
+    for_seconds: float,
+    workers: int = 10,
+    patrol: bool = False,
+    standing: Standing = NEVER_CHECKED,
+) -> list[Conclusion]:
+    """Let the loops of targets run, and return what they concluded."""
+    send, receive = trio.open_memory_channel[Conclusion](math.inf)
     checker = a_checker(site.probe, workers)
     with trio.move_on_after(for_seconds):
         async with trio.open_nursery() as nursery:
@@ -71,9 +91,9 @@ async def watch(
             if patrol:
                 nursery.start_soon(checker.lanes.patrol)
             for target in targets:
-                nursery.start_soon(monitor_url, target, checker, send)
+                nursery.start_soon(monitor_url, target, checker, send, standing)
     send.close()
-    return [outcome async for outcome in receive]
+    return [conclusion async for conclusion in receive]
 
 
 async def test_half_a_day_goes_by_without_drift(autojump_clock: trio.testing.MockClock) -> None:
@@ -119,7 +139,7 @@ async def test_a_check_that_is_cut_off_has_no_outcome_and_gives_its_worker_back(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     site = Site(lambda _name, _count: 100)
-    send, receive = trio.open_memory_channel[Outcome](10)
+    send, receive = trio.open_memory_channel[Conclusion](10)
     checker = a_checker(site.probe)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(checker.alarm.run)
@@ -133,26 +153,132 @@ async def test_a_check_that_is_cut_off_has_no_outcome_and_gives_its_worker_back(
         receive.receive_nowait()
 
 
+class LastProbe(SiteProbe):
+    """Finds out something in the very moment in which all is cancelled."""
+
+    def __init__(self, target: Target, scope: trio.CancelScope) -> None:
+        super().__init__(Site(), target)
+        self.scope = scope
+
+    async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
+        self.scope.cancel()
+        return Exchange(phases=Phases(), status_code=500)
+
+
 async def test_a_check_that_is_done_is_not_lost_to_a_cancellation() -> None:
     scope = trio.CancelScope()
-
-    class LastProbe(SiteProbe):
-        async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
-            scope.cancel()
-            return Exchange(phases=Phases(), status_code=500)
-
-    send, receive = trio.open_memory_channel[Outcome](10)
-    checker = a_checker(lambda target: LastProbe(Site(), target))
+    send, receive = trio.open_memory_channel[Conclusion](10)
+    checker = a_checker(lambda target: LastProbe(target, scope))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(checker.alarm.run)
         with scope:
             await monitor_url(a_target(interval_seconds=0.001), checker, send)
         nursery.cancel_scope.cancel()
-    assert receive.receive_nowait().fault == Fault(Reason.STATUS, "500")
+    assert receive.receive_nowait().outcome.fault == Fault(Reason.STATUS, "500")
+
+
+async def test_a_conclusion_is_not_lost_to_a_cancellation_while_the_channel_is_full(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    scope = trio.CancelScope()
+    send, receive = trio.open_memory_channel[Conclusion](1)
+    send.send_nowait(Conclusion(an_outcome("before")))
+    checker = a_checker(lambda target: LastProbe(target, scope))
+    received = list[str]()
+
+    async def receive_late() -> None:
+        await trio.sleep(HAND_OVER_SECONDS / 2)
+        received.extend([conclusion.outcome.target async for conclusion in receive])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive_late)
+        async with send, trio.open_nursery() as checks:
+            checks.start_soon(checker.alarm.run)
+            with scope:
+                await monitor_url(a_target(interval_seconds=0.001), checker, send)
+            checks.cancel_scope.cancel()
+    assert received == ["before", "Checkout"]
+
+
+async def test_a_channel_that_nobody_empties_holds_up_no_stop_for_long(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    scope = trio.CancelScope()
+    send, _receive = trio.open_memory_channel[Conclusion](0)
+    checker = a_checker(lambda target: LastProbe(target, scope))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(checker.alarm.run)
+        with scope:
+            await monitor_url(a_target(interval_seconds=0.001), checker, send)
+        nursery.cancel_scope.cancel()
+    assert HAND_OVER_SECONDS <= trio.current_time() <= HAND_OVER_SECONDS + 0.1
+
+
+def starts_of(conclusions: list[Conclusion]) -> list[float]:
+    """When checks began, in seconds since the first."""
+    starts = [conclusion.outcome.started_at for conclusion in conclusions]
+    return [round((start - starts[0]).total_seconds(), 3) for start in starts]
+
+
+async def test_rechecks_come_sooner_until_the_change_is_confirmed(autojump_clock: trio.testing.MockClock) -> None:
+    site = Site(status=lambda count: 500 if count > 3 else 200)
+    target = a_target(interval_seconds=60, recheck_interval_seconds=5, thresholds=Thresholds(3, 2))
+    conclusions = await conclude(site, target, for_seconds=500)
+    waits = [later - earlier for earlier, later in pairwise(starts_of(conclusions))]
+    # The third good one, the first that fails, two rechecks, and then the slots as ever.
+    assert [round(wait) for wait in waits[1:]] == [60, 60, 5, 5, 50, 60, 60, 60, 60, 60][: len(waits) - 1]
+    assert [(flip.state, index) for index, one in enumerate(conclusions) for flip in one.flips] == [
+        (State.UP, 0),
+        (State.DOWN, 5),
+    ]
+    assert sum(one.outcome.skipped_slots for one in conclusions) == 0
+
+
+async def test_rechecks_stop_when_it_was_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    site = Site(status=lambda count: 500 if count == 3 else 200)
+    target = a_target(interval_seconds=60, recheck_interval_seconds=5)
+    waits = [later - earlier for earlier, later in pairwise(starts_of(await conclude(site, target, for_seconds=400)))]
+    assert [round(wait) for wait in waits[1:]] == [60, 5, 55, 60, 60, 60][: len(waits) - 1]
+
+
+async def test_rechecks_confirm_a_recovery_as_well(autojump_clock: trio.testing.MockClock) -> None:
+    down = Standing(State.DOWN, MOMENT, State.DOWN)
+    target = a_target(interval_seconds=60, recheck_interval_seconds=5)
+    conclusions = await conclude(Site(), target, for_seconds=200, standing=down)
+    assert [flip.state for flip in conclusions[1].flips] == [State.UP]
+    assert starts_of(conclusions)[1] == pytest.approx(5, abs=0.1)
+
+
+async def test_without_an_interval_for_them_there_are_no_rechecks(autojump_clock: trio.testing.MockClock) -> None:
+    site = Site(status=lambda _count: 500)
+    conclusions = await conclude(site, a_target(interval_seconds=60), for_seconds=400)
+    waits = [later - earlier for earlier, later in pairwise(starts_of(conclusions))]
+    assert waits[1:] == [pytest.approx(60, abs=0.1)] * (len(waits) - 1)
+
+
+async def test_the_loop_goes_on_from_where_the_target_stood(autojump_clock: trio.testing.MockClock) -> None:
+    unknown = Standing(State.UNKNOWN, MOMENT, State.UP)
+    first, *others = await conclude(Site(), a_target(), for_seconds=60, standing=unknown)
+    [flip] = first.flips
+    assert (flip.before, flip.state) == (State.UNKNOWN, State.UP)
+    assert not any(conclusion.is_news for conclusion in others)
+
+
+async def test_a_time_in_which_nobody_could_look_becomes_unknown(autojump_clock: trio.testing.MockClock) -> None:
+    """All workers are held by others, for much longer than an interval."""
+    site = Site(lambda name, count: 100.0 if name == "hog" and count == 2 else 0.0)
+    targets = [
+        a_target("hog", interval_seconds=200, timeout_seconds=200),
+        a_target("Checkout", interval_seconds=10),
+    ]
+    conclusions = await conclude(site, *targets, for_seconds=400, workers=1)
+    flips = [flip for conclusion in conclusions for flip in conclusion.flips if flip.target == "Checkout"]
+    assert [flip.state for flip in flips] == [State.UP, State.UNKNOWN, State.UP]
+    assert 80 < (flips[2].at - flips[1].at).total_seconds() < 100
 
 
 async def test_the_worker_is_given_back_before_the_outcome_is_taken(autojump_clock: trio.testing.MockClock) -> None:
-    send, _receive = trio.open_memory_channel[Outcome](0)  # nobody takes the outcome
+    send, _receive = trio.open_memory_channel[Conclusion](0)  # nobody takes what was concluded
     checker = a_checker(Site().probe)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(checker.alarm.run)

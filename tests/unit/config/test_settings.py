@@ -327,6 +327,7 @@ def test_any_environment_gives_settings_or_mistakes(variables: dict[str, str]) -
         ("POSTGRES_HOST", "db:5432", "is not one host"),
         ("POSTGRES_HOST", "a,b", "is not one host"),
         ("MIN_INTERVAL_VAL", "1e-300", "is below 0.01, the shortest interval there is"),
+        ("WATCHER_LOCATION", "a\tb", "is no name of a place"),
         ("WATCHER_DATA_DIR", "a\nb", "has an unprintable character"),
         ("WATCHER_LOG_FILE", "a\x1bb", "has an unprintable character"),
     ],

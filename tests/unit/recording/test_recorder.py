@@ -1,21 +1,38 @@
-"""Outcomes to where they are kept."""
+"""What checks came to, to where it is kept."""
 
 import trio
+import trio.testing
 
 from tests.doubles import a_failure, an_outcome
-from watcher.model.outcome import Outcome
+from watcher.model.conclusion import Conclusion
 from watcher.recording.lines import success_line
-from watcher.recording.recorder import Tally, record
+from watcher.recording.recorder import GATHER_SECONDS, Tally, record
 
 
-async def test_successes_and_failures_part_ways_and_are_counted() -> None:
-    lines, failures, tally = list[str](), list[Outcome](), Tally()
-    send, receive = trio.open_memory_channel[Outcome](10)
-    success, failure = an_outcome(skipped_slots=2), a_failure(skipped_slots=1)
-    for outcome in (success, failure, success):
-        send.send_nowait(outcome)
+async def test_all_is_kept_and_counted_and_successes_become_lines() -> None:
+    lines, kept, tally = list[str](), list[Conclusion](), Tally()
+    send, receive = trio.open_memory_channel[Conclusion](10)
+    success, failure = Conclusion(an_outcome(skipped_slots=2)), Conclusion(a_failure(skipped_slots=1))
+    for conclusion in (success, failure, success):
+        send.send_nowait(conclusion)
     send.close()
-    await record(receive, lines.append, failures.append, tally)
-    assert lines == [success_line(success)] * 2
-    assert failures == [failure]
+    await record(receive, lines.append, kept.append, tally)
+    assert lines == [success_line(success.outcome)] * 2
+    assert kept == [success, failure, success]
     assert tally == Tally(successes=2, failures=1, skipped_slots=5)
+
+
+async def test_what_comes_in_a_moment_is_recorded_together(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    kept_at = list[float]()
+    send, receive = trio.open_memory_channel[Conclusion](100)
+    lines = list[str]()
+    nursery.start_soon(record, receive, lines.append, lambda _one: kept_at.append(trio.current_time()), Tally())
+    for _ in range(20):
+        send.send_nowait(Conclusion(an_outcome()))
+        await trio.sleep(GATHER_SECONDS / 10)
+    await trio.sleep(1)
+    assert len(kept_at) == 20
+    assert len(set(kept_at)) <= 4
+    send.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from watcher.storage.bridge import transaction
 from watcher.storage.errors import SchemaTooNewError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
         (file for file in resources.files(__name__).iterdir() if file.name.endswith(".sql")),
         key=lambda file: file.name,
     )
-    async with connection.transaction():
+    async with transaction(connection):
         await connection.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK, timeout=SCHEMA_SECONDS)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS watcher_schema"

@@ -1,0 +1,310 @@
+"""From the outbox to the tables of a real database: what stands there is what happened, each thing once."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.doubles import MOMENT, a_failure, a_target, an_outcome
+from tests.pipeline import NOW, Pipeline, a_registration, open_pipeline
+from watcher.model.outcome import Fault, Reason
+from watcher.model.resumption import NOT_WATCHED, TAKEN_OUT
+from watcher.model.rollup import measurement_of, roll_up, rollup_rows
+from watcher.model.state import Flip, State
+from watcher.storage.entries import encode_failure, encode_flip
+from watcher.storage.errors import DatabaseRefusedError
+from watcher.storage.outbox import Entry
+from watcher.storage.table_store import TableStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from watcher.storage.db import Database
+
+pytestmark = pytest.mark.usefixtures("bridge")
+
+HOUR = timedelta(hours=1)
+DOWN = Flip(
+    "Checkout", "default", MOMENT, MOMENT, State.DOWN, State.UP, Fault(Reason.TIMEOUT, "no answer"), uuid.UUID(int=7)
+)
+UP = Flip("Checkout", "default", MOMENT - HOUR, MOMENT - HOUR, State.UP, State.PENDING)
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, test_db: Database) -> Iterator[Pipeline]:
+    with open_pipeline(tmp_path, test_db, a_target()) as pipeline, capture_logs():
+        yield pipeline
+
+
+def rollups(*names: str, part: int = 1) -> str:
+    """The entry of a minute in which each of some targets was checked once."""
+    measured = [measurement_of(an_outcome(name)) for name in names]
+    return json.dumps(rollup_rows(roll_up(measured), MOMENT.replace(second=0, microsecond=0), part))
+
+
+async def states(database: Database) -> dict[str, dict[str, Any]]:
+    return {row["target"]: row for row in await database.fetch("SELECT * FROM states")}
+
+
+async def count(database: Database, table: str) -> int:
+    [row] = await database.fetch(f"SELECT count(*) AS rows FROM {table}")
+    return int(row["rows"])
+
+
+async def test_all_that_waits_is_stored(pipeline: Pipeline, test_db: Database) -> None:
+    await pipeline.put(a_failure(f"site {number % 7}", at=MOMENT + timedelta(seconds=number)) for number in range(1200))
+    await pipeline.put_raw(("rollups", rollups("a", "b")))
+    await pipeline.drain_all()
+    assert pipeline.outbox.rows == 0
+    assert await count(test_db, "failures") == 1200
+    assert await count(test_db, "rollups") == 2
+    assert await count(test_db, "rollup_work") == 2
+
+
+async def test_what_is_stored_twice_is_there_once(pipeline: Pipeline, test_db: Database) -> None:
+    for _ in range(2):
+        await pipeline.put([a_failure()], [UP, DOWN])
+        await pipeline.put_raw(("rollups", rollups("a", "b")), ("rollups", rollups("a", part=2)))
+        await pipeline.drain_all()
+    assert pipeline.outbox.rows == 0
+    assert await count(test_db, "failures") == 1
+    assert await count(test_db, "flips") == 2
+    assert await count(test_db, "rollups") == 3
+
+
+async def test_what_stands_twice_in_one_batch_is_there_once(pipeline: Pipeline, test_db: Database) -> None:
+    await pipeline.put([a_failure(), a_failure()], [UP, UP])
+    await pipeline.put_raw(("rollups", rollups("a")), ("rollups", rollups("a")))
+    await pipeline.drain_all()
+    assert pipeline.outbox.rows == 0
+    assert [await count(test_db, table) for table in ("failures", "flips", "rollups")] == [1, 1, 1]
+
+
+async def test_a_failure_comes_out_as_it_went_in(pipeline: Pipeline, test_db: Database) -> None:
+    failure = a_failure(excerpt="<h1>sorry</h1>", headers=(("server", 'a "quoted" word'), ("via", "x\\y")))
+    await pipeline.put([failure])
+    await pipeline.drain_all()
+    [row] = await test_db.failures()
+    assert row["id"] == failure.check_id
+    assert (row["scheduled_at"], row["started_at"]) == (MOMENT, MOMENT)
+    assert row["excerpt"] == "<h1>sorry</h1>"
+    assert row["headers"] == dict(failure.headers)
+    assert row["phases_ms"] == failure.phases.as_milliseconds()
+
+
+async def test_poison_text_is_stored_as_it_can_be(pipeline: Pipeline, test_db: Database) -> None:
+    poison = "NUL \0, lone surrogate \ud800, ESC \x1b, "
+    await pipeline.put([a_failure(poison, address=poison, excerpt=poison + "x" * 1_000_000)])
+    await pipeline.drain_all()
+    [row] = await test_db.failures()
+    assert row["address"] == row["target"] == r"NUL \x00, lone surrogate \ud800, ESC \x1b, "
+    assert row["excerpt"].startswith(row["address"] + "xxx")
+    assert len(row["excerpt"]) <= 32_000
+
+
+async def test_flips_are_history_and_the_newest_is_where_the_target_stands(
+    pipeline: Pipeline, test_db: Database
+) -> None:
+    await pipeline.put(flips=[UP, DOWN])
+    await pipeline.drain_all()
+    first, second = await test_db.fetch("SELECT * FROM flips ORDER BY at")
+    assert second == {
+        "id": DOWN.flip_id,
+        "target": "Checkout",
+        "location": "default",
+        "at": MOMENT,
+        "confirmed_at": MOMENT,
+        "state": "down",
+        "before": "up",
+        "reason": "timeout",
+        "detail": "no answer",
+        "check_id": uuid.UUID(int=7),
+    }
+    assert (first["reason"], first["detail"], first["check_id"]) == (None, None, None)
+    present = (await states(test_db))["Checkout"]
+    assert (present["state"], present["since"], present["reason"]) == ("down", MOMENT, "timeout")
+    assert present["watched"] is True
+    assert present["address"] == "http://127.0.0.1:1/"
+
+
+async def test_an_older_flip_that_comes_late_does_not_change_where_the_target_stands(
+    pipeline: Pipeline, test_db: Database
+) -> None:
+    await pipeline.put(flips=[DOWN])
+    await pipeline.drain_all()
+    await pipeline.put(flips=[UP])
+    await pipeline.drain_all()
+    assert (await states(test_db))["Checkout"]["state"] == "down"
+    assert await count(test_db, "flips") == 2
+
+
+async def test_a_flip_of_a_target_that_nobody_registered_has_its_place(pipeline: Pipeline, test_db: Database) -> None:
+    await pipeline.put(flips=[replace(DOWN, target="Old", state=State.PAUSED, cause=TAKEN_OUT)])
+    await pipeline.drain_all()
+    old = (await states(test_db))["Old"]
+    assert (old["state"], old["watched"]) == ("paused", False)
+
+
+async def test_locations_do_not_mix(pipeline: Pipeline, test_db: Database) -> None:
+    await pipeline.put(flips=[UP, replace(DOWN, location="vienna")])
+    await pipeline.drain_all()
+    rows = await test_db.fetch("SELECT location, state FROM states")
+    assert {(row["location"], row["state"]) for row in rows} == {("default", "up"), ("vienna", "down")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("failure", "no JSON"),
+        ("failure", "[1, 2]"),
+        ("failure", "7"),
+        ("failure", encode_failure(a_failure())[1].replace("2026-11-23T15:20:55", "2026-11-23T15:2!:55")),
+        ("failure", encode_failure(a_failure())[1].replace(str(a_failure().check_id), "no-id")),
+        ("failure", encode_failure(a_failure())[1].replace('"Checkout"', "null")),
+        ("failure", encode_failure(a_failure())[1].replace('"Checkout"', "[]")),
+        ("flip", "{}"),
+        ("flip", encode_flip(DOWN)[1].replace('"down"', "null")),
+        ("rollups", "no JSON"),
+        ("rollups", "{}"),
+        ("rollups", rollups("a").replace('"part": 1', '"part": "x"')),
+        ("rollups", rollups("NUL \0")),
+        ("something new", "[]"),
+    ],
+)
+async def test_what_no_table_takes_is_set_aside_and_holds_up_no_other(
+    pipeline: Pipeline, test_db: Database, kind: str, payload: str
+) -> None:
+    await pipeline.put([a_failure("before")], [UP])
+    await pipeline.put_raw((kind, payload), ("rollups", rollups("other")))
+    await pipeline.put([a_failure("after")])
+    with capture_logs() as logs:
+        await pipeline.drain_all()
+    assert pipeline.outbox.rows == 0
+    assert [(entry["event"], entry.get("kind")) for entry in logs if entry["log_level"] == "error"] == [
+        ("refused by the database and set aside in the outbox", kind)
+    ]
+    assert {row["target"] for row in await test_db.failures()} == {"before", "after"}
+    assert [await count(test_db, table) for table in ("flips", "rollups")] == [1, 1]
+
+
+async def test_a_name_that_no_index_takes_is_set_aside(pipeline: Pipeline, test_db: Database) -> None:
+    await pipeline.put([a_failure("before"), a_failure(secrets.token_hex(1500)), a_failure("after")])
+    await pipeline.put(flips=[replace(DOWN, target=secrets.token_hex(1500))])
+    await pipeline.drain_all()
+    assert pipeline.outbox.rows == 0
+    assert {row["target"] for row in await test_db.failures()} == {"before", "after"}
+    with pytest.raises(DatabaseRefusedError, match="index row"):
+        await test_db.log_failure(a_failure(secrets.token_hex(1500)))
+
+
+async def test_a_target_that_no_index_takes_holds_up_nothing(tmp_path: Path, test_db: Database) -> None:
+    with open_pipeline(tmp_path, test_db, a_target(), a_target(secrets.token_hex(1500))) as pipeline:
+        await pipeline.put([a_failure()], [UP])
+        with capture_logs() as logs:
+            await pipeline.drain_all()
+        assert pipeline.outbox.rows == 0
+    assert (await states(test_db))["Checkout"]["state"] == "up"
+    assert "the database refuses to be told what is watched" in [entry["event"] for entry in logs]
+
+
+async def test_a_batch_is_stored_as_a_whole_or_not_at_all(test_db: Database) -> None:
+    store = TableStore(test_db, a_registration())
+    await store.open()
+    good, bad = encode_failure(a_failure()), ("rollups", "no JSON")
+    with pytest.raises(DatabaseRefusedError):
+        await store.store([Entry(1, good[0], NOW, good[1]), Entry(2, bad[0], NOW, bad[1])])
+    assert await count(test_db, "failures") == 0
+
+
+async def test_until_when_the_daemon_has_watched_is_told_and_never_taken_back(
+    pipeline: Pipeline, test_db: Database
+) -> None:
+    for seconds in (10, 20, 5):
+        await pipeline.put(now=NOW + seconds)
+        await pipeline.drain_all()
+    [row] = await test_db.fetch("SELECT * FROM replicas")
+    assert row == {
+        "location": "default",
+        "outbox": pipeline.outbox.id,
+        "started_at": MOMENT,
+        "alive_at": MOMENT + timedelta(seconds=20),
+    }
+
+
+async def register(database: Database, *names: str, outbox: uuid.UUID, location: str = "default") -> None:
+    registration = a_registration(*map(a_target, names), outbox=outbox, location=location)
+    await database.operate(registration.register)
+
+
+async def test_targets_come_and_go_and_come_back(test_db: Database) -> None:
+    outbox = uuid.uuid4()
+    await register(test_db, "a", "b", outbox=outbox)
+    await register(test_db, "a", outbox=uuid.uuid4(), location="vienna")
+    await register(test_db, "b", "c", outbox=outbox)
+    rows = await test_db.fetch("SELECT target, location, watched, state, since FROM states ORDER BY target, location")
+    assert [(row["target"], row["location"], row["watched"]) for row in rows] == [
+        ("a", "default", False),
+        ("a", "vienna", True),
+        ("b", "default", True),
+        ("c", "default", True),
+    ]
+    assert {(row["state"], row["since"]) for row in rows} == {("pending", None)}
+    await register(test_db, "a", "b", outbox=outbox)
+    assert {name: row["watched"] for name, row in (await states(test_db)).items() if row["location"] == "default"} == {
+        "a": True,
+        "b": True,
+        "c": False,
+    }
+    await register(test_db, outbox=outbox)
+    assert not any(row["watched"] for row in await test_db.fetch("SELECT * FROM states WHERE location = 'default'"))
+
+
+async def test_what_is_known_of_a_target_follows_the_configuration(test_db: Database) -> None:
+    outbox = uuid.uuid4()
+    await register(test_db, "a", outbox=outbox)
+    changed = a_target("a", address="https://new.example/", group="shops")
+    await test_db.operate(a_registration(changed, outbox=outbox).register)
+    row = (await states(test_db))["a"]
+    assert (row["address"], row["group_name"]) == ("https://new.example/", "shops")
+
+
+async def test_telling_it_again_changes_nothing(tmp_path: Path, test_db: Database) -> None:
+    with open_pipeline(tmp_path, test_db, a_target()) as pipeline, capture_logs():
+        await pipeline.put(flips=[UP])
+        await pipeline.drain_all()
+        before = (await test_db.fetch("SELECT * FROM states"), await test_db.fetch("SELECT * FROM replicas"))
+        await pipeline.drain_all()
+        assert (await test_db.fetch("SELECT * FROM states"), await test_db.fetch("SELECT * FROM replicas")) == before
+        assert await count(test_db, "flips") == 1
+
+
+async def test_another_outbox_ends_the_past_of_the_one_before_as_unknown(pipeline: Pipeline, test_db: Database) -> None:
+    await pipeline.put(flips=[UP, replace(UP, target="Old"), replace(UP, target="Off", state=State.PAUSED)])
+    await pipeline.put(flips=[replace(UP, location="vienna")])
+    await pipeline.drain_all()
+    another = uuid.uuid4()
+    for _ in range(2):
+        await register(test_db, "Checkout", "Off", outbox=another)
+    query = "SELECT * FROM flips WHERE state = 'unknown' ORDER BY target"
+    first, second = await test_db.fetch(query)
+    assert (first["target"], second["target"]) == ("Checkout", "Old")
+    assert (first["at"], first["before"], first["location"]) == (MOMENT, "up", "default")
+    assert (first["reason"], first["detail"]) == (str(NOT_WATCHED.reason), NOT_WATCHED.detail)
+    rows = await test_db.fetch("SELECT * FROM states")
+    present = {(row["target"], row["location"]): (row["state"], row["watched"]) for row in rows}
+    assert present == {
+        ("Checkout", "default"): ("unknown", True),
+        ("Old", "default"): ("unknown", False),
+        ("Off", "default"): ("paused", True),
+        ("Checkout", "vienna"): ("up", False),
+    }
+    [replica] = await test_db.fetch("SELECT outbox FROM replicas")
+    assert replica["outbox"] == another

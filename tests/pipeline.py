@@ -1,0 +1,73 @@
+"""The way from the outbox to PostgreSQL, without checks, for tests with a real database."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from tests.doubles import MOMENT
+from watcher.storage.drain import Drain
+from watcher.storage.entries import encode_failure, encode_flip
+from watcher.storage.outbox import Outbox
+from watcher.storage.outbox_thread import OutboxThread
+from watcher.storage.registration import Registration
+from watcher.storage.table_store import TableStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from watcher.model.outcome import Outcome
+    from watcher.model.state import Flip
+    from watcher.model.target import Target
+    from watcher.storage.db import Database
+
+NOW = MOMENT.timestamp()
+
+
+class Pipeline:
+    """An outbox, and what empties it into a database.
+
+    Attributes:
+        outbox: used by `put` only, and when nothing is drained.
+        drain: to be run and closed.
+    """
+
+    def __init__(self, outbox: Outbox, database: Database, targets: Sequence[Target]) -> None:
+        self.outbox = outbox
+        self.disk = OutboxThread(outbox)
+        self.store = TableStore(database, a_registration(*targets, outbox=outbox.id))
+        self.drain = Drain(self.disk, self.store)
+        self.ready = trio.Event()
+        self.ready.set()
+
+    async def put(self, failures: Iterable[Outcome] = (), flips: Iterable[Flip] = (), *, now: float = NOW) -> None:
+        """Put failures and flips into the outbox."""
+        entries = [*map(encode_flip, flips), *map(encode_failure, failures)]
+        await self.disk.run(lambda outbox: outbox.append(entries, now=now, minute=0))
+        self.drain.wake()
+
+    async def put_raw(self, *entries: tuple[str, str]) -> None:
+        """Put kinds and payloads into the outbox."""
+        await self.disk.run(lambda outbox: outbox.append(entries, now=NOW, minute=0))
+
+    async def drain_all(self) -> None:
+        """Store all that waits."""
+        drain = Drain(self.disk, self.store)
+        drain.close()
+        await drain.run(self.ready)
+
+
+def a_registration(*targets: Target, location: str = "default", outbox: uuid.UUID | None = None) -> Registration:
+    """Make what a daemon that started just now tells the database."""
+    return Registration(location, outbox or uuid.uuid4(), MOMENT, targets)
+
+
+@contextmanager
+def open_pipeline(folder: Path, database: Database, *targets: Target) -> Iterator[Pipeline]:
+    """Open the outbox of a folder for the time of a block."""
+    with closing(Outbox(folder / "outbox.sqlite")) as outbox:
+        yield Pipeline(outbox, database, targets)

@@ -1,0 +1,103 @@
+"""How a target gets another name, and keeps its history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.storage.bridge import transaction
+from watcher.storage.errors import StorageError
+from watcher.storage.rollups_table import UPKEEP_LOCK, rename_rollups
+
+if TYPE_CHECKING:
+    from watcher.storage.bridge import Connection
+    from watcher.storage.db import Database
+
+# A year of failures is rewritten, row by row.
+RENAME_SECONDS = 1800.0
+
+# From the first flip of the new name on its own flips hold: of two histories at one time only one can be told.
+_LEAVE_OUT_FLIPS = """
+DELETE FROM flips AS old
+USING (SELECT location, min(at) AS first_at FROM flips WHERE target = $2 GROUP BY location) AS new
+WHERE old.target = $1 AND old.location = new.location AND old.at >= new.first_at
+"""
+_LEAVE_OUT_STATES = """
+DELETE FROM states AS old
+USING states AS new
+WHERE old.target = $1 AND new.target = $2 AND new.location = old.location
+"""
+
+
+class RenameRefusedError(StorageError):
+    """A history cannot be given another name; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """How many rows of each table have the new name now, and how many gave way to its own.
+
+    Attributes:
+        failures, flips, states, rollups: those that were renamed.
+        flips_left_out: flips from after the first one of the new name, where both were watched at the same time.
+        states_left_out: present states where the new name has one.
+    """
+
+    failures: int
+    flips: int
+    states: int
+    rollups: int
+    flips_left_out: int
+    states_left_out: int
+
+
+async def rename_target(database: Database, old: str, new: str) -> Renamed:
+    """Join the history of one name to that of another, all or nothing; ids stay as they are.
+
+    Args:
+        database: where they stand.
+        old: a name that is watched no more.
+        new: the name that the history shall have; it may have some already.
+
+    Raises:
+        RenameRefusedError: `old` is still watched, or has no history.
+    """
+
+    async def rename(connection: Connection) -> Renamed:
+        """Do all in one transaction. This is an asyncio-flavoured function."""
+        async with transaction(connection):
+            return await _rename(connection, old, new)
+
+    return await database.operate(rename, RENAME_SECONDS)
+
+
+async def _rename(connection: Connection, old: str, new: str) -> Renamed:
+    """Rename the rows of each table. This is an asyncio-flavoured function."""
+    # First of all locks, as those take it who drop partitions and merge rollups.
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", UPKEEP_LOCK, timeout=RENAME_SECONDS)
+    # A daemon that takes the old name up again meanwhile has to wait.
+    watched = "SELECT watched FROM states WHERE target = $1 FOR UPDATE"
+    if any(row["watched"] for row in await connection.fetch(watched, old)):
+        raise RenameRefusedError(
+            f"{old} is still watched; give it its new name in the config file first, and reload or restart the daemon"
+        )
+
+    async def change(query: str, *arguments: str) -> int:
+        status = await connection.execute(query, *arguments, timeout=RENAME_SECONDS)
+        return int(status.rpartition(" ")[2])
+
+    rollups: int = await connection.fetchval("SELECT count(*) FROM rollups WHERE target = $1", old)
+    await rename_rollups(connection, old, new)
+    flips_left_out = await change(_LEAVE_OUT_FLIPS, old, new)
+    states_left_out = await change(_LEAVE_OUT_STATES, old, new)
+    renamed = Renamed(
+        failures=await change("UPDATE failures SET target = $2 WHERE target = $1", old, new),
+        flips=await change("UPDATE flips SET target = $2 WHERE target = $1", old, new),
+        states=await change("UPDATE states SET target = $2 WHERE target = $1", old, new),
+        rollups=rollups,
+        flips_left_out=flips_left_out,
+        states_left_out=states_left_out,
+    )
+    if renamed == Renamed(0, 0, 0, 0, 0, 0):
+        raise RenameRefusedError(f"{old} has no history")
+    return renamed

@@ -1,0 +1,46 @@
+"""The start of the outbox: what it knows of when the daemon last ran becomes where each target stands now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from watcher.model.resumption import resume
+from watcher.storage.entries import decode_standing, encode_flip, encode_standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from watcher.model.state import Standing
+    from watcher.model.target import Target
+    from watcher.storage.outbox import Outbox
+
+
+def resume_from(outbox: Outbox, targets: Iterable[Target], location: str, now: float) -> Mapping[str, Standing]:
+    """Take up again what the outbox knows, and note in it what has changed since; blocks.
+
+    Args:
+        outbox: to read and to write.
+        targets: what is to be watched.
+        location: where this replica stands.
+        now: seconds since 1970.
+
+    Returns:
+        where each target stands that was checked before, by name.
+    """
+    past = {name: decode_standing(text) for name, text in outbox.standings(location).items()}
+    alive_at = outbox.meta("alive_at")
+    if not isinstance(alive_at, float | int) or not 0 <= alive_at <= now:
+        alive_at = None  # never noted, or the clock was set back, or a damaged disk has made that of it
+    resumption = resume(
+        targets,
+        past,
+        location,
+        alive_at=None if alive_at is None else datetime.fromtimestamp(alive_at, UTC),
+        now=datetime.fromtimestamp(now, UTC),
+    )
+    standings = [(location, name, encode_standing(resumption.standings[name])) for name in sorted(resumption.news)]
+    # Those that were taken out are paused first: when a crash comes between, the next start only forgets them.
+    outbox.append(map(encode_flip, resumption.flips), now=now, minute=0, standings=standings)
+    outbox.forget_standings(location, resumption.taken_out)
+    return resumption.standings

@@ -1,0 +1,72 @@
+"""Of which rollups a window of time is put together; pure.
+
+Whole days come from days, the whole hours that are left from hours, and the edges from minutes. An hour or a day is
+marked while it is not what its minutes say; then they are read instead of it. Times are whole seconds since 1970, of
+which a day in UTC is a multiple.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Set
+
+MINUTE = 60
+HOUR = 3600
+DAY = 86_400
+FINER = {DAY: HOUR, HOUR: MINUTE}
+
+Unit = tuple[int, int]  # a period and where it begins
+
+
+class Piece(NamedTuple):
+    """The rollups of a period that begin in [begin, end)."""
+
+    period: int
+    begin: int
+    end: int
+
+
+def pieces_of(
+    begin: int, end: int, *, marked: Set[Unit] = frozenset(), gone: Set[Unit] = frozenset(), coarsest: int = DAY
+) -> list[Piece]:
+    """Put a window together from rollups, none of which is counted twice.
+
+    Args:
+        begin, end: the window, rounded to minutes by the caller.
+        marked: the hours and days that must not be read.
+        gone: the hours and days that are there, while the finer rollups are not: they are read even where only part
+            of them is in the window.
+        coarsest: the longest period to read, unless something finer is gone.
+    """
+    pieces: list[Piece] = []
+    for piece in _cover(DAY, begin, end, marked, gone, coarsest):
+        if pieces and pieces[-1].period == piece.period and pieces[-1].end == piece.begin:
+            pieces[-1] = pieces[-1]._replace(end=piece.end)
+        else:
+            pieces.append(piece)
+    return pieces
+
+
+def split_units(begin: int, end: int, coarsest: int = DAY) -> list[Unit]:
+    """List the hours and days of a window that cannot be read whole: of which it must be known what is gone."""
+    return [
+        (period, unit)
+        for period in FINER
+        for unit in range(begin // period * period, end, period)
+        if period > coarsest or unit < begin or unit + period > end
+    ]
+
+
+def _cover(period: int, begin: int, end: int, marked: Set[Unit], gone: Set[Unit], coarsest: int) -> Iterator[Piece]:
+    if period == MINUTE:
+        yield Piece(MINUTE, begin, end)
+        return
+    for unit in range(begin // period * period, end, period):
+        first, last = max(unit, begin), min(unit + period, end)
+        whole = (first, last) == (unit, unit + period) and period <= coarsest
+        if (whole or (period, unit) in gone) and (period, unit) not in marked:
+            yield Piece(period, unit, unit + period)
+        else:
+            yield from _cover(FINER[period], first, last, marked, gone, coarsest)

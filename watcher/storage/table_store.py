@@ -1,0 +1,85 @@
+"""The tables as the drain sees them: entries of the outbox become rows, a batch in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from watcher.storage.bridge import transaction
+from watcher.storage.entries import FAILURE, FLIP, ROLLUPS, decode_failure_row, decode_flip_row
+from watcher.storage.errors import DatabaseRefusedError
+from watcher.storage.failures_table import INSERT_FAILURES
+from watcher.storage.flips_table import INSERT_FLIPS
+from watcher.storage.registration import MARK_ALIVE, REGISTRATION_SECONDS
+from watcher.storage.rollups_table import INSERT_ROLLUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from watcher.storage.bridge import Connection
+    from watcher.storage.db import Database
+    from watcher.storage.outbox import Entry
+    from watcher.storage.registration import Registration
+
+log = structlog.get_logger()
+
+
+class TableStore:
+    """A database that takes what the outbox has; all methods are trio-flavoured, but for those that say otherwise."""
+
+    def __init__(self, database: Database, registration: Registration) -> None:
+        """Take a database; it need not be there yet.
+
+        Args:
+            database: where the rows go.
+            registration: what to tell it of this daemon.
+        """
+        self._database = database
+        self._registration = registration
+
+    async def open(self) -> None:
+        """Make or upgrade the tables, and tell them what is watched."""
+        await self._database.init_db()
+        try:
+            await self._database.operate(self._registration.register, REGISTRATION_SECONDS)
+        except DatabaseRefusedError as error:
+            # As for an address that no index takes; what happens is stored all the same.
+            log.error("the database refuses to be told what is watched", error=error)
+
+    async def store(self, entries: Sequence[Entry]) -> None:
+        """Store entries, all or none; storing them again is harmless.
+
+        Raises:
+            DatabaseUnavailableError: trying again later may help.
+            DatabaseRefusedError: one of them is nothing that can be stored.
+        """
+        payloads: dict[str, list[str]] = {FAILURE: [], FLIP: [], ROLLUPS: []}
+        try:
+            for entry in entries:
+                payloads[entry.kind].append(entry.payload)
+            failures = _columns(map(decode_failure_row, payloads[FAILURE]))
+            flips = _columns(map(decode_flip_row, payloads[FLIP]))
+        except (KeyError, ValueError, OverflowError) as error:
+            raise DatabaseRefusedError(f"nothing that this version writes: {error}") from error
+
+        async def write(connection: Connection) -> None:
+            async with transaction(connection):
+                if failures:
+                    await connection.execute(INSERT_FAILURES, *failures)
+                if flips:
+                    await connection.execute(INSERT_FLIPS, *flips)
+                if payloads[ROLLUPS]:
+                    # At once, since two replicas could wait for each other between two of them.
+                    await connection.execute(INSERT_ROLLUPS, f"[{','.join(payloads[ROLLUPS])}]")
+
+        await self._database.operate(write)
+
+    async def mark_alive(self, moment: datetime) -> None:
+        """Note until when the history is complete."""
+        await self._database.fetch(MARK_ALIVE, self._registration.location, moment)
+
+
+def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,140 @@
+"""Checks, and where what they come to goes: the channels are wired here, and closed in order when the checks stop."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from watcher.checking.checker import open_checker
+from watcher.checking.monitor import monitor_url
+from watcher.model.conclusion import Conclusion
+from watcher.model.state import NEVER_CHECKED
+from watcher.recording.lateness import report_lateness
+from watcher.recording.lines import failure_line
+from watcher.recording.recorder import Tally, record
+from watcher.storage.drain import Drain
+from watcher.storage.keeper import Bounds, Keeper
+from watcher.storage.outbox import Outbox
+from watcher.storage.outbox_errors import OutboxUnavailableError
+from watcher.storage.registration import Registration
+from watcher.storage.resuming import resume_from
+from watcher.storage.table_store import TableStore
+from watcher.storage.upkeep import upkeep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from watcher.config.settings import Settings
+    from watcher.model.state import Standing
+    from watcher.model.target import Target
+    from watcher.storage.db import Database
+    from watcher.storage.outbox_thread import OutboxThread
+
+log = structlog.get_logger()
+
+# The bound of what is on its way to the recorder, which waits for nothing: a burst, not a backlog.
+MAX_CONCLUSIONS_IN_CHANNEL = 1000
+
+# Rungs of the shutdown. With those of Database.close (0.5 s) and EmbeddedPostgres.stop (1.7 s) they stay below the
+# 5 s that the daemon has.
+DRAIN_SECONDS = 1.5
+FLUSH_SECONDS = 0.4
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """Where what checks come to goes.
+
+    Attributes:
+        put_success, put_failure: take a line of monitor.log and of stderr, without blocking.
+        disk: the outbox.
+        database: what the outbox is drained into.
+        database_ready: set when it can be tried.
+    """
+
+    put_success: Callable[[str], None]
+    put_failure: Callable[[str], None]
+    disk: OutboxThread
+    database: Database
+    database_ready: trio.Event
+
+
+async def watch(settings: Settings, targets: Sequence[Target], stopping: trio.CancelScope, sinks: Sinks) -> None:
+    """Check and record until `stopping` is cancelled, then write what is pending.
+
+    Args:
+        settings: bounds, the location, the workers.
+        targets: what to watch.
+        stopping: cancelled from outside.
+        sinks: where what checks come to goes.
+    """
+    tally, disk, started_at = Tally(), sinks.disk, time.time()
+    standings: Mapping[str, Standing] = {}
+    try:
+        standings = await disk.run(lambda outbox: resume_from(outbox, targets, settings.location, started_at))
+    except OutboxUnavailableError as error:
+        log.error("the outbox cannot be read, nothing is known of the past", error=error)
+    registration = Registration(settings.location, disk.outbox.id, datetime.fromtimestamp(started_at, UTC), targets)
+    drain = Drain(disk, TableStore(sinks.database, registration))
+    keeper = Keeper(
+        disk,
+        Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
+        lambda outcome, stored: sinks.put_failure(failure_line(outcome, stored=stored)),
+        drain.wake,
+    )
+    try:
+        async with trio.open_nursery() as writing:
+            send, receive = trio.open_memory_channel[Conclusion](MAX_CONCLUSIONS_IN_CHANNEL)
+            writing.start_soon(_keep_all, receive, sinks, keeper, drain, tally)
+            writing.start_soon(drain.run, sinks.database_ready)
+            async with send, trio.open_nursery() as meanwhile:
+                meanwhile.start_soon(report_lateness, tally, settings.max_workers)
+                keep_failures = timedelta(seconds=settings.keep_failures_seconds)
+                meanwhile.start_soon(partial(upkeep, sinks.database, keep_failures, up=drain.first_up))
+                await _check_all(settings, targets, standings, stopping, send)
+                meanwhile.cancel_scope.cancel()
+            # The channel is closed: the recorder ends when it is empty, the keeper when all is on disk, and the drain
+            # when all is stored or the database is away.
+            writing.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
+    finally:
+        not_stored = keeper.give_up()
+        log.info("stopped", **vars(tally), failures_not_stored=not_stored, waiting=disk.outbox.rows)
+        with trio.move_on_after(FLUSH_SECONDS, shield=True):
+            await disk.run(Outbox.close)
+
+
+async def _keep_all(
+    conclusions: trio.MemoryReceiveChannel[Conclusion], sinks: Sinks, keeper: Keeper, drain: Drain, tally: Tally
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeper.run)
+        await record(conclusions, sinks.put_success, keeper.put, tally)
+        keeper.close()
+    drain.close()
+
+
+async def _check_all(
+    settings: Settings,
+    targets: Sequence[Target],
+    standings: Mapping[str, Standing],
+    stopping: trio.CancelScope,
+    conclusions: trio.MemorySendChannel[Conclusion],
+) -> None:
+    """Run one loop a target until `stopping` is cancelled."""
+    with stopping:
+        async with (
+            open_checker(settings.max_workers, settings.location, targets=len(targets)) as checker,
+            trio.open_nursery() as checks,
+        ):
+            for target in targets:
+                if target.enabled:
+                    standing = standings.get(target.name, NEVER_CHECKED)
+                    # The name is one that is there already: trio would make a text of 170 bytes for each.
+                    checks.start_soon(monitor_url, target, checker, conclusions, standing, name=target.name)
+            await trio.sleep_forever()  # a daemon whose targets are all paused waits as well
