@@ -11,8 +11,12 @@ import click
 from watcher import __version__, log
 from watcher.cli.check import check
 from watcher.cli.common import MAX_ERROR_CHARS, env_file_option
+from watcher.cli.export import export
 from watcher.cli.failures import failures
+from watcher.cli.rename import rename
+from watcher.cli.report import report
 from watcher.cli.run import run
+from watcher.cli.status import status
 from watcher.cli.validate import validate
 from watcher.model.text import one_line
 
@@ -58,3 +62,7 @@ main.add_command(run)
 main.add_command(validate)
 main.add_command(check)
 main.add_command(failures)
+main.add_command(status)
+main.add_command(report)
+main.add_command(export)
+main.add_command(rename)

@@ -27,6 +27,7 @@ DEFAULT_ENV_FILE = ".env"
 MAX_ERROR_CHARS = 2000
 EXIT_ERROR = 1
 EXIT_BAD_CONFIGURATION = 2
+EXIT_NO_DATABASE = 3  # of a command whose 1 says something else
 EXIT_INTERRUPTED = 130
 
 _BAD_CONFIGURATION = (ConfigurationError, UnusablePathError)
@@ -40,8 +41,12 @@ env_file_option = click.option(
 
 
 @contextmanager
-def errors_on_one_line() -> Iterator[None]:
-    """End the process with the right status, and one line an error, for every error that a user can mend."""
+def errors_on_one_line(error_status: int = EXIT_ERROR) -> Iterator[None]:
+    """End the process with the right status, and one line an error, for every error that a user can mend.
+
+    Args:
+        error_status: that of every error but a bad configuration.
+    """
     try:
         yield
     except BrokenPipeError:  # who read our output has gone; at the exit, Python would try to write it once more
@@ -56,7 +61,7 @@ def errors_on_one_line() -> Iterator[None]:
             for line in leaf.mistakes if isinstance(leaf, ConfigurationError) else [f"watcher: {leaf}"]:
                 click.echo(one_line(str(line), limit_chars=MAX_ERROR_CHARS), err=True)
         bad_configuration = all(isinstance(leaf, _BAD_CONFIGURATION) for leaf in errors)
-        sys.exit(EXIT_BAD_CONFIGURATION if bad_configuration else EXIT_ERROR)
+        sys.exit(EXIT_BAD_CONFIGURATION if bad_configuration else error_status)
 
 
 def env_path(env_file: str | None) -> Path:

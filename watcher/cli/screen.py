@@ -24,11 +24,11 @@ class Screen:
 
     def __init__(self, total: int, *, with_bar: bool) -> None:
         """Make a screen for so many parts."""
-        self._console = _console_for_stdout()
+        self._console = console_for_stdout()
         self._left = total
         self._waiting: list[RenderableType | None] = []
         self._came = trio.Event()
-        self._bar = _bar(total) if with_bar else None
+        self._bar = progress_bar(total, "checks") if with_bar else None
 
     def put(self, part: RenderableType | None) -> None:
         """Have a part printed; None is one that is not, and counts."""
@@ -55,14 +55,7 @@ class Screen:
 
     def print(self, part: RenderableType) -> None:
         """Print at once."""
-        with self._console.capture() as captured:
-            self._console.print(part)
-        text = captured.get()
-        if self._console.color_system is None:  # rich fills some lines with spaces
-            text = "".join(f"{line.rstrip()}\n" for line in text.split("\n")[:-1])
-        encoding = self._console.encoding
-        # As the console knows better than click whether colours are wanted, click takes none away.
-        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
+        print_to(self._console, part)
 
     def _show(self, parts: list[RenderableType | None]) -> None:
         shown = [part for part in parts if part is not None]
@@ -80,7 +73,20 @@ class Screen:
         self._bar.refresh()
 
 
-def _console_for_stdout() -> Console:
+def print_to(console: Console, part: RenderableType) -> None:
+    """Print a part, whatever characters the console may have."""
+    with console.capture() as captured:
+        console.print(part)
+    text = captured.get()
+    if console.color_system is None:  # rich fills some lines with spaces
+        text = "".join(f"{line.rstrip()}\n" for line in text.split("\n")[:-1])
+    encoding = console.encoding
+    # As the console knows better than click whether colours are wanted, click takes none away.
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
+
+
+def console_for_stdout() -> Console:
+    """Make the console that stdout is: with colours on a terminal only, and with lines of any length elsewhere."""
     # Rich's own NO_COLOR leaves bold and faint.
     console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
     if not console.is_terminal:
@@ -88,11 +94,12 @@ def _console_for_stdout() -> Console:
     return console
 
 
-def _bar(total: int) -> Progress | None:
+def progress_bar(total: int, what: str) -> Progress | None:
+    """Make a bar on stderr, which is shown once it is refreshed; None where stderr is no terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         return None
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
     bar = Progress(*columns, console=console, auto_refresh=False, transient=True, redirect_stdout=False)
-    bar.add_task("checks", total=total)
+    bar.add_task(what, total=total)
     return bar

@@ -1,0 +1,282 @@
+"""The history as it is read, streamed and renamed, from a real PostgreSQL."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from tests.doubles import MOMENT, a_failure
+from tests.integration.history_rows import put_alive, put_failures, put_flips, put_rollup, put_state
+from watcher.model.state import State
+from watcher.storage.bridge import open_bridge
+from watcher.storage.db import Database, open_database
+from watcher.storage.errors import DatabaseUnavailableError, StorageError
+from watcher.storage.failures_table import failures_query
+from watcher.storage.history import (
+    Key,
+    alive_at_by_location,
+    flips_between,
+    present_states,
+    read_failures,
+)
+from watcher.storage.renaming import Renamed, RenameRefusedError, rename_target
+from watcher.storage.streaming import BATCH_ROWS, stream_history
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from watcher.model.state import Flip
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+TARGETS = 1000
+QUERY_SECONDS = 0.05
+
+_A_YEAR = """
+INSERT INTO flips (id, target, location, at, confirmed_at, state, before)
+SELECT gen_random_uuid(), 'site ' || target, 'default', at, at, 'up', 'down'
+FROM generate_series(1, $1) AS target,
+     generate_series($2::timestamptz - interval '365 days', $2, interval '1 day') AS at
+"""
+
+
+def letters_of(flips: list[Flip]) -> str:
+    """Return the first letters of the states."""
+    return "".join(str(flip.state)[0] for flip in flips)
+
+
+async def test_states_come_by_name_and_without_those_that_are_watched_no_more(test_db: Database) -> None:
+    await put_state(test_db, "b", "down", since=MOMENT, why=("status", "503"))
+    await put_state(test_db, "a", location="eu")
+    await put_state(test_db, "gone", "paused", watched=False)
+    first, second = await present_states(test_db)
+    assert (first.target, first.location, first.state, first.since) == ("a", "eu", State.UP, None)
+    assert (second.target, second.state, second.since) == ("b", State.DOWN, MOMENT)
+    assert (second.reason, second.detail, second.group) == ("status", "503", "shop")
+    assert [one.target for one in await present_states(test_db, with_unwatched=True)] == ["a", "b", "gone"]
+    assert [one.target for one in await present_states(test_db, ["b", "gone"])] == ["b"]
+    await put_alive(test_db, MOMENT, location="eu")
+    assert await alive_at_by_location(test_db) == {"eu": MOMENT}
+
+
+async def test_the_flips_of_a_window_and_the_last_one_before_it(test_db: Database) -> None:
+    for target in ("a", "b"):
+        await put_state(test_db, target, watched=target == "a")
+        await put_flips(test_db, target, "UDU?DUp", MOMENT, step=HOUR)
+    await put_state(test_db, "a", location="eu")
+    await put_flips(test_db, "a", "UD", MOMENT, location="eu", step=HOUR)
+    await put_state(test_db, "new")
+    since, until = MOMENT + 2.5 * HOUR, MOMENT + 5 * HOUR
+    flips = await flips_between(test_db, since, until)
+    assert {key: letters_of(found) for key, found in flips.items()} == {
+        ("a", "default"): "uud",
+        ("b", "default"): "uud",
+        ("a", "eu"): "d",
+    }
+    [first, *_] = flips["a", "default"]
+    assert first.at == MOMENT + 2 * HOUR
+    assert flips["a", "eu"][0].cause is not None
+    assert set(await flips_between(test_db, since, until, ["b"])) == {("b", "default")}
+    at_the_flip = await flips_between(test_db, MOMENT + HOUR, MOMENT + 2 * HOUR, ["b"])
+    assert letters_of(at_the_flip["b", "default"]) == "d"
+
+
+async def test_a_year_of_a_thousand_targets_is_read_at_once(test_db: Database) -> None:
+    await test_db.fetch(_A_YEAR, TARGETS, MOMENT, limit_seconds=120)
+    await test_db.fetch(
+        "INSERT INTO states (target, location) SELECT 'site ' || n, 'default' FROM generate_series(1, $1) AS n", TARGETS
+    )
+    await put_alive(test_db, MOMENT)
+    await test_db.fetch("ANALYZE", limit_seconds=60)
+    assert await _seconds(lambda: present_states(test_db)) < QUERY_SECONDS
+    assert await _seconds(lambda: alive_at_by_location(test_db)) < QUERY_SECONDS
+    assert await _seconds(lambda: flips_between(test_db, MOMENT - HOUR, MOMENT, ["site 7"])) < QUERY_SECONDS
+    found: dict[Key, list[Flip]] = {}
+
+    async def read() -> None:
+        found.update(await flips_between(test_db, MOMENT - DAY, MOMENT))
+
+    # A thousand flips become a thousand objects; on the server it takes a fifth of the time.
+    assert await _seconds(read) < 2 * QUERY_SECONDS
+    assert len(found) == TARGETS
+
+
+async def test_failures_are_filtered(test_db: Database) -> None:
+    await put_failures(test_db, "a", 3, MOMENT)
+    await put_failures(test_db, "a", 2, MOMENT + HOUR, reason="timeout")
+    await put_failures(test_db, "b", 1, MOMENT, location="eu", reason="timeout")
+
+    async def count(**filters: Any) -> int:
+        return len(await read_failures(test_db, limit=100, **filters))
+
+    assert await count() == 6
+    assert await count(target="a") == 5
+    assert await count(reason="timeout") == 3
+    assert await count(reason="timeout", target="a", until=MOMENT + HOUR + timedelta(seconds=1)) == 1
+    assert await count(location="eu") == 1
+    assert await count(since=MOMENT + HOUR) == 2
+    assert await count(since=MOMENT, until=MOMENT) == 0
+    [row] = await read_failures(test_db, limit=1, location="eu")
+    assert row["headers"] == {"server": "nginx"}
+    assert row["phases_ms"]["connect"] == 12.0
+
+
+async def test_the_newest_failures_are_read_in_the_order_of_the_primary_key(test_db: Database) -> None:
+    make = "SELECT watcher_make_partition('failures', $1, 'scheduled_at', $2, $3)"
+    for number in range(3):
+        begin = MOMENT + number * DAY
+        await test_db.fetch(make, f"failures_{number}", begin, begin + DAY)
+        await put_failures(test_db, "a", 5000, begin)
+    await test_db.fetch("ANALYZE failures", limit_seconds=60)
+    for filters in ({}, {"reason": "status"}, {"since": MOMENT + DAY}):
+        query, *arguments = failures_query(limit=10, **filters)
+        plan = [row["QUERY PLAN"] for row in await test_db.fetch(f"EXPLAIN {query}", *arguments)]
+        assert not [line for line in plan if "Sort  " in line], plan
+        assert [line for line in plan if "Index Scan Backward" in line], plan
+
+
+async def test_the_history_is_streamed_in_batches(test_db: Database) -> None:
+    await put_flips(test_db, "a", "UDUD", MOMENT, step=HOUR)
+    await put_failures(test_db, "a", BATCH_ROWS + 7, MOMENT)
+    taken: list[tuple[str, list[dict[str, Any]]]] = []
+    expected: list[int] = []
+    await stream_history(test_db, MOMENT, MOMENT + 3 * HOUR, lambda *batch: taken.append(batch), expect=expected.append)
+    assert expected == [3 + BATCH_ROWS + 7]
+    assert [(kind, len(rows)) for kind, rows in taken] == [("flip", 3), ("failure", BATCH_ROWS), ("failure", 7)]
+    assert [row["at"] - MOMENT for row in taken[0][1]] == [0 * HOUR, HOUR, 2 * HOUR]
+    times = [row["scheduled_at"] for _, rows in taken[1:] for row in rows]
+    assert times == sorted(times)
+    assert taken[1][1][0]["headers"] == {"server": "nginx"}
+
+
+async def test_what_the_taker_raises_ends_the_streaming(test_db: Database) -> None:
+    await put_failures(test_db, "a", 3 * BATCH_ROWS, MOMENT)
+    batches = 0
+
+    def take(_kind: str, _rows: list[dict[str, Any]]) -> None:
+        nonlocal batches
+        batches += 1
+        if batches == 2:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    with pytest.raises(BrokenPipeError):
+        await stream_history(test_db, MOMENT, MOMENT + DAY, take)
+    assert batches == 2
+    await test_db.ping()
+    assert test_db.statistics()["idle"] == test_db.statistics()["connections"]
+
+
+async def test_a_database_that_goes_away_in_the_middle_is_not_read_again(test_db: Database) -> None:
+    """Whoever took some rows must not be given them twice."""
+    await put_failures(test_db, "a", 20 * BATCH_ROWS, MOMENT)
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%scheduled_at, id%' AND pid <> $1"
+
+    async def end_it() -> None:
+        [row] = await test_db.fetch("SELECT pg_backend_pid() AS pid")
+        await test_db.fetch(end, row["pid"])
+
+    with pytest.raises(StorageError, match="in the middle") as caught:
+        await stream_history(test_db, MOMENT, MOMENT + DAY, lambda *_: trio.from_thread.run(end_it))
+    assert not isinstance(caught.value, DatabaseUnavailableError)
+
+
+async def test_a_database_that_was_never_there_may_be_read_again(db_config: str) -> None:
+    async with open_bridge(), open_database("postgresql://user:password@127.0.0.1:1/database") as database:
+        with pytest.raises(DatabaseUnavailableError):
+            await stream_history(database, MOMENT, MOMENT + DAY, lambda *_: None)
+
+
+async def test_streaming_can_be_cancelled_while_nobody_takes(test_db: Database) -> None:
+    await put_failures(test_db, "a", 3 * BATCH_ROWS, MOMENT)
+    stuck, release = trio.Event(), trio.Event()
+
+    def take(*_: object) -> None:
+        trio.from_thread.run_sync(stuck.set)
+        with suppress(trio.Cancelled):
+            trio.from_thread.run(release.wait)
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream_history, test_db, MOMENT, MOMENT + DAY, take)
+            await stuck.wait()
+            nursery.cancel_scope.cancel()
+        await test_db.ping()
+
+
+async def test_renaming_joins_all_that_hangs_on_a_name(test_db: Database) -> None:
+    await put_state(test_db, "old", "paused", watched=False)
+    await put_flips(test_db, "old", "UDUp", MOMENT, step=HOUR)
+    await put_failures(test_db, "old", 7, MOMENT)
+    await put_rollup(test_db, "old", MOMENT.replace(second=0, microsecond=0), {"up": 3})
+    await put_state(test_db, "new", "up")
+    await put_flips(test_db, "new", "U", MOMENT + 4 * HOUR)
+    await put_failures(test_db, "other", 1, MOMENT)
+    ids = {row["id"] for row in await test_db.failures(target="old")}
+    renamed = await rename_target(test_db, "old", "new")
+    assert renamed == Renamed(failures=7, flips=4, states=0, rollups=1, flips_left_out=0, states_left_out=1)
+    assert {row["id"] for row in await test_db.failures(target="new")} == ids
+    assert [(one.target, one.state) for one in await present_states(test_db, with_unwatched=True)] == [
+        ("new", State.UP)
+    ]
+    flips = await flips_between(test_db, MOMENT, MOMENT + DAY)
+    assert {key: letters_of(found) for key, found in flips.items()} == {("new", "default"): "udupu"}
+    assert await test_db.fetch("SELECT target FROM rollups") == [{"target": "new"}]
+    with pytest.raises(RenameRefusedError, match="old has no history"):
+        await rename_target(test_db, "old", "new")
+
+
+async def test_a_name_without_a_state_takes_the_old_one(test_db: Database) -> None:
+    await put_state(test_db, "old", "paused", watched=False)
+    await put_state(test_db, "old", "down", location="eu", watched=False)
+    await put_state(test_db, "new", "up")
+    renamed = await rename_target(test_db, "old", "new")
+    assert (renamed.states, renamed.states_left_out) == (1, 1)
+    assert {(one.target, one.location, one.state) for one in await present_states(test_db, with_unwatched=True)} == {
+        ("new", "default", State.UP),
+        ("new", "eu", State.DOWN),
+    }
+
+
+async def test_where_both_names_were_watched_the_flips_of_the_new_one_hold(test_db: Database) -> None:
+    """Joined, the last flip of the old name would make the new one paused for ever."""
+    await put_state(test_db, "old", "paused", watched=False)
+    await put_flips(test_db, "old", "UDUUp", MOMENT, step=HOUR)
+    await put_state(test_db, "new", "up")
+    await put_flips(test_db, "new", "U", MOMENT + 1.5 * HOUR)
+    renamed = await rename_target(test_db, "old", "new")
+    assert (renamed.flips, renamed.flips_left_out) == (2, 2)
+    flips = await flips_between(test_db, MOMENT, MOMENT + DAY)
+    assert letters_of(flips["new", "default"]) == "udu"
+
+
+async def test_what_is_still_watched_is_not_renamed(test_db: Database) -> None:
+    await put_state(test_db, "old", "paused", watched=False)
+    await put_state(test_db, "old", location="eu")
+    await put_failures(test_db, "old", 1, MOMENT)
+    with pytest.raises(RenameRefusedError, match="still watched; give it its new name in the config file first"):
+        await rename_target(test_db, "old", "new")
+    assert len(await test_db.failures(target="old")) == 1
+
+
+async def test_a_renaming_that_fails_changes_nothing(test_db: Database) -> None:
+    await test_db.log_failure(a_failure("old"))
+    await put_flips(test_db, "old", "UD", MOMENT)
+    await test_db.fetch("ALTER TABLE flips ADD CONSTRAINT no_new CHECK (target <> 'new')")
+    with pytest.raises(StorageError):
+        await rename_target(test_db, "old", "new")
+    assert len(await test_db.failures(target="old")) == 1
+
+
+async def _seconds(read: Callable[[], Awaitable[object]]) -> float:
+    """Return how long it takes at best: the machine has other things to do."""
+    best = float("inf")
+    for _ in range(5):
+        begin = time.perf_counter()
+        await read()
+        best = min(best, time.perf_counter() - begin)
+    return best

@@ -1,0 +1,332 @@
+"""`watcher status`, `report`, `failures`, `export` and `rename`, as a user runs them on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from tests.integration.daemon import Folder
+from tests.integration.history_rows import (
+    HOUR,
+    put_alive,
+    put_failures,
+    put_flips,
+    put_rollup,
+    put_state,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watcher.storage.db import Database
+
+MANY_ROWS = 200_000
+MAX_GROWTH_BYTES = 30_000_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path, db_config: str) -> Folder:
+    """A folder whose settings lead to the database of the tests."""
+    folder = Folder(tmp_path)
+    folder.configure([{"address": "https://shop.example/"}], **settings_of(db_config))
+    return folder
+
+
+async def said(folder: Folder, *arguments: str, status: int = 0) -> str:
+    """Run a command that says nothing on stderr, and return its stdout."""
+    done = await folder.run(*arguments)
+    assert (done.returncode, done.stderr.decode()) == (status, "")
+    return done.stdout.decode()
+
+
+async def complaint(folder: Folder, *arguments: str, status: int = 1) -> str:
+    """Run a command that fails, and return the one line of its stderr."""
+    done = await folder.run(*arguments)
+    assert (done.returncode, done.stdout.decode()) == (status, "")
+    [line] = done.stderr.decode().splitlines()
+    return line
+
+
+async def on_a_terminal(folder: Folder, *arguments: str, stdout: int | None = None, **variables: str) -> str:
+    """Run a command whose stderr, and stdout by default, are a terminal, and return what that shows."""
+    ours, theirs = pty.openpty()
+    try:
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-m", "watcher", *arguments],
+            cwd=folder.path,
+            env={**folder.env(), "TERM": "xterm", "COLUMNS": "300", **variables},
+            stdout=theirs if stdout is None else stdout,
+            stderr=theirs,
+        )
+    finally:
+        os.close(theirs)
+    shown = b""
+    with open(ours, "rb", buffering=0) as stream, suppress(OSError):  # noqa: ASYNC230, PTH123  # EIO is a terminal's end
+        while piece := await trio.to_thread.run_sync(stream.read, 65536):
+            shown += piece
+    await process.wait()
+    return shown.decode()
+
+
+async def test_the_status_of_targets_that_are_well(folder: Folder, test_db: Database) -> None:
+    since = datetime.now(UTC) - HOUR
+    await put_alive(test_db)
+    for target, state in (("a", "up"), ("b", "degraded"), ("c", "paused"), ("d", "maintenance")):
+        await put_state(test_db, target, state, since=since)
+    await put_state(test_db, "gone", "down", watched=False)
+    *lines, totals = (await said(folder, "status")).splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["up", "a"],
+        ["degraded", "b"],
+        ["paused", "c"],
+        ["maintenance", "d"],
+    ]
+    assert totals == "1 up, 1 degraded, 1 maintenance, 1 paused"
+
+
+@pytest.mark.parametrize("state", ["down", "unknown", "pending"])
+async def test_the_status_is_1_when_one_is_not_well(folder: Folder, test_db: Database, state: str) -> None:
+    await put_alive(test_db)
+    await put_state(test_db, "a")
+    await put_state(test_db, "b", state, since=datetime.now(UTC), why=("status", "503 [red]Service[/red]"))
+    lines = (await said(folder, "status", status=1)).splitlines()
+    assert lines[1].endswith("status: 503 [red]Service[/red]")
+    targets: list[dict[str, Any]] = json.loads(await said(folder, "status", "--json", status=1))
+    assert [target["state"] for target in targets] == ["up", state]
+    assert list(targets[1]) == ["target", "location", "address", "group", "state", "since", "reason", "detail"]
+    assert targets[0]["since"] is None
+
+
+async def test_what_no_daemon_watches_is_unknown_at_its_location_only(folder: Folder, test_db: Database) -> None:
+    ended = datetime.now(UTC) - timedelta(seconds=20)
+    await put_alive(test_db)
+    await put_alive(test_db, ended, location="eu")
+    for location in ("default", "eu", "us"):
+        await put_state(test_db, "a", location=location, since=ended)
+    targets = json.loads(await said(folder, "status", "--json", status=1))
+    assert [target["state"] for target in targets] == ["up", "unknown", "unknown"]
+    assert targets[1]["detail"].startswith("no daemon since 2")
+    lines = (await said(folder, "status", status=1)).splitlines()
+    assert "a (eu)" in lines[1]
+    assert "no daemon has been here yet" in lines[2]
+
+
+async def test_status_without_a_database_is_3(folder: Folder, test_db: Database, tmp_path: Path) -> None:
+    await test_db.fetch("DROP TABLE states")
+    assert "its tables are not there yet" in await complaint(folder, "status", status=3)
+    folder.configure([{"address": "https://shop.example/"}], POSTGRES_HOST="127.0.0.1", POSTGRES_PORT=1)
+    assert "cannot be reached" in await complaint(folder, "status", status=3)
+    folder.configure([{"address": "https://shop.example/"}])
+    assert "nothing has been stored in " in await complaint(folder, "status", status=3)
+    folder.configure([{"address": "nohost"}], POSTGRES_PORT="http")
+    assert "POSTGRES_PORT" in await complaint(folder, "status", status=2)
+
+
+async def test_colours_are_for_terminals_that_want_them(folder: Folder, test_db: Database) -> None:
+    await put_alive(test_db)
+    await put_state(test_db, "a", "down", why=("status", "503 \x1b[2J"))
+    shown = await on_a_terminal(folder, "status")
+    assert "\x1b[1;31mdown" in shown
+    assert "\x1b[2J" not in shown
+    assert "\x1b" not in await on_a_terminal(folder, "status", NO_COLOR="1")
+
+
+async def test_a_report_of_a_day(folder: Folder, test_db: Database) -> None:
+    now = datetime.now(UTC)
+    begin = now - 20 * HOUR
+    await put_alive(test_db, now)
+    await put_state(test_db, "Checkout", since=begin)
+    await put_state(test_db, "gone", "paused", watched=False)
+    await put_state(test_db, "long gone", "paused", watched=False)
+    await put_flips(test_db, "Checkout", "UUDDUUUUUU", begin, step=HOUR)
+    await put_flips(test_db, "gone", "Up", begin, step=HOUR)
+    await put_flips(test_db, "long gone", "Up", begin - 100 * HOUR, step=HOUR)
+    minute = (now - 2 * HOUR).replace(second=0, microsecond=0)
+    await put_rollup(test_db, "Checkout", minute, {"up": 5, "timeout": 1})
+    document = json.loads(await said(folder, "report", "--since", "24h", "--json"))
+    checkout, gone = document["targets"]
+    assert (checkout["target"], gone["target"], gone["watched"]) == ("Checkout", "gone", False)
+    assert checkout["uptime_percent"] == pytest.approx(90, abs=0.01)
+    assert checkout["down_ms"] == 2 * 3_600_000
+    assert checkout["pending_ms"] == pytest.approx(4 * 3_600_000, abs=60_000)
+    assert (checkout["checks"], checkout["failures"]) == (6, {"timeout": 1})
+    assert checkout["percentiles_ms"]["p99"] == 100.0
+    [incident] = checkout["incidents"]
+    assert (incident["length_ms"], incident["reason"], incident["detail"]) == (7_200_000, "status", "letter 2")
+    assert incident["start"].endswith("Z")
+    rows = list(csv.DictReader((await said(folder, "report", "--since", "24h", "--csv")).splitlines()))
+    assert [(row["target"], row["incidents"], row["p50_ms"]) for row in rows] == [
+        ("Checkout", "1", "100.0"),
+        ("gone", "0", ""),
+    ]
+    text = await said(folder, "report", "--since", "24h")
+    assert re.search(r"uptime +(89\.99\d|90\.000) % of 19h 59m|uptime +(89\.99\d|90\.000) % of 20h", text)
+    assert re.search(r"duration .*█.* p50 100\.0 ms", text)
+    assert "down 2h  status: letter 2" in text
+    of_one = json.loads(await said(folder, "report", "--since", "24h", "--target", "gone", "--json"))
+    assert [target["target"] for target in of_one["targets"]] == ["gone"]
+
+
+async def test_a_report_of_a_window_in_the_past(folder: Folder, test_db: Database) -> None:
+    now = datetime.now(UTC)
+    await put_alive(test_db, now)
+    await put_state(test_db, "a")
+    await put_flips(test_db, "a", "UD", now - 100 * HOUR, step=40 * HOUR)
+    [target] = json.loads(await said(folder, "report", "--since", "100h", "--until", "10h", "--json"))["targets"]
+    assert target["known_ms"] + target["pending_ms"] == 90 * 3_600_000
+    [incident] = target["incidents"]
+    assert (incident["end"], incident["length_ms"]) == (None, pytest.approx(50 * 3_600_000, abs=60_000))
+
+
+async def test_what_a_report_does_not_take(folder: Folder, test_db: Database) -> None:
+    assert "cannot be both" in await complaint(folder, "report", "--json", "--csv", status=2)
+    assert "no time between" in await complaint(folder, "report", "--since", "1h", "--until", "1h", status=2)
+    assert "'nope' is the name of no target" in await complaint(folder, "report", "--target", "nope")
+    assert await said(folder, "report", "--csv") != ""
+    assert "no targets are watched" in await said(folder, "report")
+
+
+async def test_a_report_where_the_terminal_has_no_such_characters(folder: Folder, test_db: Database) -> None:
+    await put_alive(test_db)
+    await put_state(test_db, "Straße")
+    minute = (datetime.now(UTC) - HOUR).replace(second=0, microsecond=0)
+    await put_rollup(test_db, "Straße", minute, {"up": 5})
+    folder.environment |= {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    assert "Stra\\xdfe" in await said(folder, "report")
+    assert "Stra" in await said(folder, "status")
+
+
+async def test_failures_are_filtered(folder: Folder, test_db: Database) -> None:
+    begin = datetime.now(UTC) - 5 * HOUR
+    await put_failures(test_db, "a", 3, begin)
+    await put_failures(test_db, "a", 2, begin + 2 * HOUR, reason="timeout", location="eu")
+
+    async def count(*arguments: str) -> int:
+        return len(json.loads(await said(folder, "failures", "--json", *arguments)))
+
+    assert await count() == 5
+    assert await count("--reason", "timeout") == 2
+    assert await count("--location", "default") == 3
+    assert await count("--until", "4h") == 3
+    assert await count("--since", "4h", "--reason", "status") == 0
+    [row] = json.loads(await said(folder, "failures", "--json", "--limit", "1"))
+    assert row["headers"] == {"server": "nginx"}
+    assert "Invalid value for '--reason'" in await complaint(folder, "failures", "--reason", "bad", status=2)
+    assert "timeout" in await said(folder, "failures", "--reason", "timeout", "--target", "a")
+
+
+async def test_an_export_has_the_flips_and_the_failures_of_its_window(folder: Folder, test_db: Database) -> None:
+    begin = datetime.now(UTC) - 5 * HOUR
+    await put_flips(test_db, "a", "UDUD", begin, step=HOUR)
+    await put_failures(test_db, "a", 3, begin)
+    lines = [json.loads(line) for line in (await said(folder, "export", "--since", "10h")).splitlines()]
+    assert [line["kind"] for line in lines] == ["flip"] * 4 + ["failure"] * 3
+    assert list(lines[0]) == [
+        *("kind", "id", "target", "location", "at", "confirmed_at", "state", "before", "reason", "detail", "check_id")
+    ]
+    assert (lines[1]["state"], lines[1]["reason"]) == ("down", "status")
+    assert lines[1]["at"].endswith("Z")
+    assert lines[4]["headers"] == {"server": "nginx"}
+    assert lines[4] == {"kind": "failure", **json.loads(await said(folder, "failures", "--json"))[-1]}
+    in_between = (await said(folder, "export", "--since", "270m", "--until", "150m")).splitlines()
+    assert [json.loads(line)["kind"] for line in in_between] == ["flip"] * 2
+
+
+async def test_an_export_shows_how_far_it_is(folder: Folder, test_db: Database) -> None:
+    await put_failures(test_db, "a", 1200, datetime.now(UTC) - HOUR)
+    with (folder.path / "history.ndjson").open("wb") as file:
+        shown = await on_a_terminal(folder, "export", stdout=file.fileno())
+    assert "500/1200" in shown
+    assert len((folder.path / "history.ndjson").read_text().splitlines()) == 1200
+    assert "\x1b" not in await on_a_terminal(folder, "export", "--since", "0s")
+
+
+async def test_an_export_that_nobody_reads_any_more_ends_quietly(folder: Folder, test_db: Database) -> None:
+    await put_failures(test_db, "a", 20_000, datetime.now(UTC) - 20 * HOUR, excerpt_chars=1000)
+    process = await _exporting(folder)
+    assert process.stdout is not None
+    await process.stdout.receive_some(1000)
+    await process.stdout.aclose()
+    with trio.fail_after(20):
+        assert process.stderr is not None
+        assert b"".join([piece async for piece in process.stderr]) == b""
+        assert await process.wait() == 1
+
+
+async def test_an_export_that_is_held_up_can_be_interrupted(folder: Folder, test_db: Database) -> None:
+    await put_failures(test_db, "a", 20_000, datetime.now(UTC) - 20 * HOUR, excerpt_chars=1000)
+    process = await _exporting(folder)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    await process.stdout.receive_some(1000)  # and no more: the pipe is full soon
+    process.send_signal(signal.SIGINT)
+    with trio.fail_after(20):
+        assert b"".join([piece async for piece in process.stderr]) == b""
+        assert await process.wait() == 130
+
+
+async def test_an_export_of_any_length_takes_as_much_memory(folder: Folder, test_db: Database) -> None:
+    now = datetime.now(UTC)
+    await put_failures(test_db, "a", 1000, now - HOUR, excerpt_chars=1000)
+    before = await trio.to_thread.run_sync(_peak_bytes, folder)
+    await put_failures(test_db, "b", MANY_ROWS, now - 90 * HOUR, excerpt_chars=1000)
+    after = await trio.to_thread.run_sync(_peak_bytes, folder, "--since", "100h")
+    assert after - before < MAX_GROWTH_BYTES
+    assert (folder.path / "out").stat().st_size > MANY_ROWS * 1000
+
+
+async def test_a_renamed_target_keeps_its_history(folder: Folder, test_db: Database) -> None:
+    begin = datetime.now(UTC) - 5 * HOUR
+    await put_state(test_db, "old", "paused", watched=False)
+    await put_flips(test_db, "old", "UDp", begin, step=HOUR)
+    await put_failures(test_db, "old", 3, begin)
+    await put_state(test_db, "new name")
+    text = await said(folder, "rename", "old", "new name")
+    assert text == "old is new name now: 3 failures, 3 flips, 0 states, 0 rollups; 1 state gave way to its own\n"
+    assert len(json.loads(await said(folder, "failures", "--json", "--target", "new name"))) == 3
+    assert await complaint(folder, "rename", "old", "new name") == "watcher: old has no history"
+
+
+async def test_what_cannot_be_renamed(folder: Folder, test_db: Database) -> None:
+    await put_state(test_db, "a")
+    assert "a is still watched; give it its new name in the config file first" in await complaint(
+        folder, "rename", "a", "b"
+    )
+    assert "the same name" in await complaint(folder, "rename", "a", "a", status=2)
+    assert "NEW is empty" in await complaint(folder, "rename", "a", " ", status=2)
+    assert "Missing argument 'NEW'" in await complaint(folder, "rename", "a", status=2)
+
+
+async def _exporting(folder: Folder) -> trio.Process:
+    return await trio.lowlevel.open_process(
+        [sys.executable, "-m", "watcher", "export"],
+        cwd=folder.path,
+        env=folder.env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _peak_bytes(folder: Folder, *arguments: str) -> int:
+    """Export into a file, and return the most memory that it took."""
+    with (folder.path / "out").open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "watcher", "export", *arguments], cwd=folder.path, env=folder.env(), stdout=out
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss * 1024

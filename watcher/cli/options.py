@@ -1,0 +1,87 @@
+"""What the commands that read the database share: durations back from now, and how it is read."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import trio
+
+from watcher.cli.common import EXIT_INTERRUPTED, cancel_on_signal
+from watcher.storage.reading import read_from
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from watcher.config.settings import Settings
+    from watcher.storage.db import Database
+
+Result = TypeVar("Result")
+
+# All that there is, and a moment that a date can still name.
+LONGEST_DURATION = timedelta(days=36_500)
+
+_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Duration(click.ParamType[timedelta]):
+    """A duration with its unit, as in 30m, 24h or 7d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Turn the text into a duration."""
+        match = re.fullmatch(r"(\d{1,7}(?:\.\d{1,6})?)(ms|s|m|h|d)", str(value))
+        if match is None:
+            self.fail(f"{value!r} is no duration; write one as in 30m, 24h or 7d", param, ctx)
+        return min(timedelta(**{_UNITS[match[2]]: float(match[1])}), LONGEST_DURATION)
+
+
+until_option = click.option("--until", type=Duration(), help="Only what was before the last 30m, 24h, 7d ...")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+
+
+def moments(since: timedelta | None, until: timedelta | None) -> tuple[datetime | None, datetime | None]:
+    """Turn `--since` and `--until`, both back from now, into the moments that they name; None for one not given.
+
+    Raises:
+        click.UsageError: there is no time between them.
+    """
+    if since is not None and until is not None and since <= until:
+        raise click.UsageError("there is no time between --since and --until; --since must be the longer one")
+    now = datetime.now(UTC)
+    return None if since is None else now - since, None if until is None else now - until
+
+
+def window(since: timedelta, until: timedelta | None) -> tuple[datetime, datetime]:
+    """Turn `--since` and `--until` into a window, which ends now where `--until` is not given; see `moments`."""
+    begin, end = moments(since, until)
+    assert begin is not None
+    return begin, end or begin + since
+
+
+def read_or_exit(settings: Settings, read: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Read from the database of the settings, and end the process when interrupted.
+
+    Args:
+        settings: they name the database.
+        read: see `read_from`.
+    """
+    results = trio.run(_read, settings, read)
+    if not results:
+        # A thread may still be held up by who reads our output, and hold what an orderly exit flushes.
+        os._exit(EXIT_INTERRUPTED)
+    return results[0]
+
+
+async def _read(settings: Settings, read: Callable[[Database], Awaitable[Result]]) -> list[Result]:
+    """Return the result, or nothing when interrupted: a KeyboardInterrupt could cut off the stop of the server."""
+    results: list[Result] = []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(cancel_on_signal, nursery.cancel_scope)
+        results.append(await read_from(settings, read))
+        nursery.cancel_scope.cancel()
+    return results
