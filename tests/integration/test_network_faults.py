@@ -1,0 +1,180 @@
+"""The fuzzing proxy of asyncpg's own tests between the outbox and PostgreSQL: rows come once, and in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import trio
+from asyncpg._testbase.fuzzer import Connection, TCPFuzzingProxy
+from structlog.testing import capture_logs
+
+from tests.doubles import MOMENT, a_failure
+from tests.integration.proxy import open_proxy
+from watcher.model.rollup import measurement_of, roll_up, rollup_rows
+from watcher.model.state import Flip, State
+from watcher.storage.db import Database, open_database
+from watcher.storage.drain import Drain
+from watcher.storage.entries import ROLLUPS, encode_failure, encode_flip
+from watcher.storage.outbox import Outbox
+from watcher.storage.outbox_thread import OutboxThread
+from watcher.storage.registration import Registration
+from watcher.storage.table_store import TableStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from structlog.typing import EventDict
+
+SEED = 7
+TARGETS, ROUNDS, FAILURES_IN_A_ROUND = 5, 8, 400
+CUTS = 6
+LOSSES = 3
+COMMAND_SECONDS = 1.0
+LIMIT_SECONDS = 60.0
+SLOW_BYTES, SLOW_SECONDS = 2048, 0.001
+
+
+class CutAnywhere(Connection):
+    """Is cut off after a random number of bytes in one direction, so long as there are cuts left."""
+
+    left = CUTS
+    moments = random.Random(SEED)
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.to_server = self.moments.random() < 0.6
+        # A batch is some 500 kB; its answer is short.
+        self.room = int(10 ** self.moments.uniform(2, 6 if self.to_server else 3.6))
+
+    async def _write(self, sock: Any, data: Any) -> Any:
+        if (sock is self.backend_sock) == self.to_server and data and type(self).left:
+            self.room -= len(data)
+            if self.room <= 0:
+                type(self).left -= 1
+                await super()._write(sock, data[: self.room])  # type: ignore[misc]  # the stubs leave it out
+                raise ConnectionResetError
+        return await super()._write(sock, data)  # type: ignore[misc]
+
+
+class Slow(Connection):
+    """Has a narrow line."""
+
+    async def _read(self, sock: Any, n: int) -> Any:
+        await asyncio.sleep(SLOW_SECONDS)
+        return await super()._read(sock, min(n, SLOW_BYTES))  # type: ignore[misc]
+
+
+async def test_a_connection_that_is_cut_anywhere(test_db: Database, db_config: str, tmp_path: Path) -> None:
+    CutAnywhere.left = CUTS
+    logs = await _fill_and_drain(test_db, db_config, tmp_path, CutAnywhere)
+    assert CutAnywhere.left == 0
+    _one_line_for_each_change(logs, outages=1)
+
+
+async def test_a_slow_connection(test_db: Database, db_config: str, tmp_path: Path) -> None:
+    logs = await _fill_and_drain(test_db, db_config, tmp_path, Slow)
+    _one_line_for_each_change(logs, outages=0)
+
+
+async def test_a_connection_that_loses_what_it_should_carry(test_db: Database, db_config: str, tmp_path: Path) -> None:
+    logs = await _fill_and_drain(test_db, db_config, tmp_path, Connection, losses=LOSSES)
+    _one_line_for_each_change(logs, outages=1)
+
+
+async def _fill_and_drain(
+    database: Database, url: str, folder: Path, kind: type[Connection], losses: int = 0
+) -> list[EventDict]:
+    """Put a history into the outbox while it is drained over a bad line; return what was logged."""
+    # What the server itself says of the order in which rows come.
+    await database.execute_query("ALTER TABLE failures ADD COLUMN arrived bigserial")
+    disk = OutboxThread(Outbox(folder / "outbox.sqlite"))
+    moments = random.Random(SEED)
+    with capture_logs() as logs:
+        async with open_proxy(url) as proxy:
+            with _fuzzing(proxy.port, kind) as fuzzing:
+                bad_url = _with_port(proxy.url(), fuzzing.listening_port)
+                async with (
+                    open_database(bad_url, command_seconds=COMMAND_SECONDS) as bad,
+                    trio.open_nursery() as nursery,
+                ):
+                    store = TableStore(bad, Registration("default", disk.outbox.id, MOMENT, ()))
+                    drain, ready = Drain(disk, store), trio.Event()
+                    ready.set()
+                    nursery.start_soon(drain.run, ready)
+                    for number in range(ROUNDS):
+                        await disk.run(partial(_append, number=number))
+                        drain.wake()
+                        if number < losses:
+                            fuzzing.trigger_connectivity_loss()
+                            await trio.sleep(moments.uniform(0.2, 1.2))
+                            fuzzing.restore_connectivity()
+                    with trio.fail_after(LIMIT_SECONDS):
+                        while disk.outbox.rows:  # noqa: ASYNC110  # another thread sets no event
+                            await trio.sleep(0.02)
+                    nursery.cancel_scope.cancel()
+    await disk.run(Outbox.close)
+    await _everything_came_once_and_in_order(database)
+    return list(logs)
+
+
+def _append(outbox: Outbox, number: int) -> None:
+    at = MOMENT + timedelta(minutes=number)
+    failures = [
+        a_failure(f"target {place % TARGETS}", at=at + timedelta(milliseconds=place), excerpt="x" * 200)
+        for place in range(FAILURES_IN_A_ROUND)
+    ]
+    state, before = (State.DOWN, State.UP) if number % 2 == 0 else (State.UP, State.DOWN)
+    flips = [Flip(f"target {place}", "default", at, at, state, before) for place in range(TARGETS)]
+    rows = rollup_rows(roll_up(map(measurement_of, failures)), at.replace(second=0, microsecond=0), part=1)
+    entries = [*map(encode_flip, flips), *map(encode_failure, failures), (ROLLUPS, json.dumps(rows))]
+    outbox.append(entries, now=at.timestamp(), minute=0)
+
+
+async def _everything_came_once_and_in_order(database: Database) -> None:
+    rows = await database.fetch("SELECT target, scheduled_at, id FROM failures ORDER BY arrived")
+    assert len(rows) == len({row["id"] for row in rows}) == ROUNDS * FAILURES_IN_A_ROUND
+    for target in {row["target"] for row in rows}:
+        times = [row["scheduled_at"] for row in rows if row["target"] == target]
+        assert times == sorted(times)
+    [(flips,)] = [row.values() for row in await database.fetch("SELECT count(*) FROM flips")]
+    assert flips == ROUNDS * TARGETS
+    states = await database.fetch("SELECT state, since FROM states")
+    last = MOMENT + timedelta(minutes=ROUNDS - 1)
+    assert [(row["state"], row["since"]) for row in states] == [("up", last)] * TARGETS
+    measured = await database.fetch("SELECT sum((results->>'status')::int) AS number FROM rollups")
+    assert measured[0]["number"] == ROUNDS * FAILURES_IN_A_ROUND
+
+
+def _one_line_for_each_change(logs: list[EventDict], outages: int) -> None:
+    up, down = "database connected", "database unavailable, the outbox keeps what comes"
+    events = [entry["event"] for entry in logs]
+    assert set(events) <= {up, down}
+    assert all(one != following for one, following in pairwise(events))
+    assert events[-1] == up
+    assert events.count(down) >= outages
+
+
+@contextmanager
+def _fuzzing(port: int, kind: type[Connection]) -> Iterator[TCPFuzzingProxy]:
+    proxy = TCPFuzzingProxy(backend_host="127.0.0.1", backend_port=port)
+    proxy.connection_factory = kind
+    proxy.start()
+    try:
+        yield proxy
+    finally:
+        proxy.stop()
+
+
+def _with_port(url: str, port: int | None) -> str:
+    parts = urlsplit(url)
+    userinfo = parts.netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{userinfo}@127.0.0.1:{port}"))

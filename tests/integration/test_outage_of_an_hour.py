@@ -1,0 +1,105 @@
+"""An hour's failures and rollups wait in the outbox and come to PostgreSQL: all of it, in order, in little memory."""
+
+from __future__ import annotations
+
+import gc
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import psutil
+import trio
+
+from tests.doubles import MOMENT, a_failure, an_outcome
+from watcher.model.conclusion import Conclusion
+from watcher.storage.drain import Drain
+from watcher.storage.keeper import Bounds, Keeper
+from watcher.storage.minutes import ALL_MINUTES, close_minutes
+from watcher.storage.outbox import Outbox
+from watcher.storage.outbox_thread import OutboxThread
+from watcher.storage.registration import Registration
+from watcher.storage.table_store import TableStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from watcher.model.outcome import Outcome
+    from watcher.storage.db import Database
+    from watcher.storage.outbox import Entry
+
+SECONDS = 3600
+FAILURES_A_SECOND = 10
+TARGETS = 100
+MAX_GROWTH_BYTES = 50_000_000
+DRAIN_SECONDS = 60.0
+
+
+class Noting:
+    """A store that notes which entries it took, in their order, and how much memory the process had."""
+
+    def __init__(self, store: TableStore) -> None:
+        self._store = store
+        self.ids: list[int] = []
+        self.most_bytes = 0
+
+    async def open(self) -> None:
+        await self._store.open()
+
+    async def store(self, entries: Sequence[Entry]) -> None:
+        await self._store.store(entries)
+        self.ids += [entry.id for entry in entries]
+        self.most_bytes = max(self.most_bytes, resident_bytes())
+
+    async def mark_alive(self, moment: datetime) -> None:
+        await self._store.mark_alive(moment)
+
+
+async def test_an_hour_is_kept_and_drained_in_order_and_in_little_memory(test_db: Database, tmp_path: Path) -> None:
+    disk, told = OutboxThread(Outbox(tmp_path / "outbox.sqlite")), 0
+    now = MOMENT
+
+    def tell(_outcome: Outcome, stored: bool) -> None:
+        nonlocal told
+        told += stored
+
+    keeper = Keeper(disk, Bounds(2**30, 1e9), tell, lambda: None, clock=lambda: now.timestamp())
+    gc.collect()
+    before_bytes = most_bytes = resident_bytes()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeper.run)
+        for second in range(SECONDS):
+            now = MOMENT + timedelta(seconds=second)
+            for place in range(FAILURES_A_SECOND):
+                keeper.put(Conclusion(a_failure(f"target {place}", at=now)))
+            keeper.put(Conclusion(an_outcome(f"target {second % TARGETS}", at=now)))
+            while told < (second + 1) * FAILURES_A_SECOND:  # the disk sets no event that a test could see
+                await trio.lowlevel.checkpoint()
+            most_bytes = max(most_bytes, resident_bytes()) if second % 60 == 0 else most_bytes
+        keeper.close()
+    await disk.run(lambda outbox: close_minutes(outbox, now.timestamp(), before_minute=ALL_MINUTES))
+    waiting = disk.outbox.rows
+    assert waiting > SECONDS * FAILURES_A_SECOND, "failures, and rollups"
+
+    store = Noting(TableStore(test_db, Registration("default", disk.outbox.id, MOMENT, ())))
+    drain, ready = Drain(disk, store), trio.Event()
+    ready.set()
+    drain.close()  # so that it ends when all is stored
+    with trio.fail_after(DRAIN_SECONDS):
+        await drain.run(ready)
+    assert disk.outbox.rows == 0
+    await disk.run(Outbox.close)
+    assert store.ids == sorted(set(store.ids))
+    assert len(store.ids) == waiting
+    assert max(most_bytes, store.most_bytes) < before_bytes + MAX_GROWTH_BYTES
+    [stored] = await test_db.fetch("SELECT count(*) AS failures, count(DISTINCT id) AS ids FROM failures")
+    assert stored == {"failures": SECONDS * FAILURES_A_SECOND, "ids": SECONDS * FAILURES_A_SECOND}
+    [measured] = await test_db.fetch(
+        "SELECT sum((results->>'status')::int) AS failed, sum((results->>'up')::int) AS succeeded FROM rollups"
+    )
+    assert measured == {"failed": SECONDS * FAILURES_A_SECOND, "succeeded": SECONDS}
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process."""
+    return int(psutil.Process().memory_info().rss)

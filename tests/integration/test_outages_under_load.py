@@ -1,0 +1,141 @@
+"""The database fails in every way that it knows, while checks fail: they go on, memory is bounded, nothing is lost."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import psutil
+import pytest
+
+from tests.integration.daemon import Daemon, Folder, settings_for
+from tests.integration.evidence import failed_in, left_in, measured_in, told_ids
+from tests.integration.own_server import FAST, IMMEDIATE, OwnServer, running_server
+from tests.integration.proxy import Proxy, open_proxy
+from tests.integration.sites import answering, response, serving
+from watcher.storage.db import Database, open_database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KINDS = ["restart", "crash", "stop", "black hole", "read-only", "password", "full disk"]
+BRIEF = {"restart", "crash"}  # over by themselves
+FAILURES_OF_AN_OUTAGE = 150
+FAILING = 10
+INTERVAL_SECONDS = 0.1
+MAX_GROWTH_BYTES = 50_000_000
+
+_FILL = """
+CREATE FUNCTION is_full() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE disk_full USING MESSAGE = 'could not extend file: No space left on device';
+END
+$$;
+CREATE TRIGGER is_full BEFORE INSERT ON failures FOR EACH STATEMENT EXECUTE FUNCTION is_full();
+CREATE TRIGGER is_full BEFORE INSERT ON flips FOR EACH STATEMENT EXECUTE FUNCTION is_full();
+CREATE TRIGGER is_full BEFORE INSERT ON rollups FOR EACH STATEMENT EXECUTE FUNCTION is_full();
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    with running_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_outage_holds_up_no_check_and_loses_nothing(
+    bridge: None, server: OwnServer, tmp_path: Path, kind: str
+) -> None:
+    folder = Folder(tmp_path)
+    async with (
+        open_database(server.url) as operator,
+        open_proxy(server.url) as proxy,
+        serving(answering(response())) as port,
+    ):
+        await _run(operator, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        failing = [
+            {"name": f"failing {number}", "address": "http://127.0.0.1:1/", "interval": INTERVAL_SECONDS}
+            for number in range(FAILING)
+        ]
+        fine = {"name": "fine", "address": f"http://127.0.0.1:{port}/", "interval": INTERVAL_SECONDS}
+        folder.configure([*failing, fine], **settings_for(proxy))
+        async with folder.daemon() as daemon:
+            await _go_on(daemon, folder)
+            memory_bytes = psutil.Process(daemon.process.pid).memory_info().rss
+            await _begin(kind, server, operator, proxy)
+            await daemon.until(lambda: daemon.lines("database unavailable"))
+            await _go_on(daemon, folder)
+            if kind not in BRIEF:
+                assert len(daemon.lines("database connected")) == 1
+            await _end(kind, server, operator, proxy)
+            await daemon.until(lambda: len(daemon.lines("database connected")) == 2)
+            assert psutil.Process(daemon.process.pid).memory_info().rss < memory_bytes + MAX_GROWTH_BYTES
+            status, _seconds = await daemon.stop()
+        assert status == 0
+        assert len(daemon.lines("database ")) == 3, "one line for each change of state"
+        await _all_is_there(operator, daemon, tmp_path)
+
+
+async def _go_on(daemon: Daemon, folder: Folder) -> None:
+    """Wait until many more checks have failed, and some succeeded."""
+    failures, successes = len(daemon.lines(" failure ")), len(folder.successes())
+    await daemon.until(lambda: len(daemon.lines(" failure ")) >= failures + FAILURES_OF_AN_OUTAGE)
+    await daemon.until(lambda: len(folder.successes()) >= successes + 5)
+    await daemon.until(lambda: daemon.lines("database connected"))
+
+
+async def _all_is_there(database: Database, daemon: Daemon, tmp_path: Path) -> None:
+    [stopped] = daemon.lines("stopped")
+    counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)(?= |$)", stopped)}
+    assert counts["failures_not_stored"] == counts["waiting"] == counts["late_checks"] == 0
+    assert len(told_ids(daemon.log.read_text())) == counts["failures"]
+    failed = await failed_in(database)
+    assert failed.total() == counts["failures"]
+    left = left_in(tmp_path / "data")
+    measured = left.measured + await measured_in(database)
+    assert measured.total() == counts["failures"] + counts["successes"]
+    assert left.set_aside == 0
+
+
+async def _begin(kind: str, server: OwnServer, operator: Database, proxy: Proxy) -> None:
+    if kind in BRIEF:
+        await server.halt(FAST if kind == "restart" else IMMEDIATE)
+        await server.start()
+    elif kind == "stop":
+        await server.halt(FAST)
+    elif kind == "black hole":
+        proxy.freeze()
+    elif kind == "read-only":
+        await _run(operator, "ALTER SYSTEM SET default_transaction_read_only = on")
+        await operator.fetch("SELECT pg_reload_conf()")
+    elif kind == "password":
+        await _run(operator, "ALTER ROLE watcher PASSWORD 'another'")
+        await operator.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'watcher' AND pid <> pg_backend_pid()"
+        )
+    else:
+        await _run(operator, _FILL)
+
+
+async def _end(kind: str, server: OwnServer, operator: Database, proxy: Proxy) -> None:
+    if kind == "stop":
+        await server.start()
+    elif kind == "black hole":
+        proxy.thaw()
+    elif kind == "read-only":
+        await _run(operator, "ALTER SYSTEM RESET default_transaction_read_only")
+        await operator.fetch("SELECT pg_reload_conf()")
+    elif kind == "password":
+        password = unquote(urlsplit(server.url).password or "")
+        await _run(operator, f"ALTER ROLE watcher PASSWORD '{password}'")
+    elif kind == "full disk":
+        await _run(operator, "DROP FUNCTION is_full CASCADE")
+
+
+async def _run(database: Database, commands: str) -> None:
+    """Run several commands, which only the simple protocol does."""
+    await database.operate(lambda connection: connection.execute(commands))
