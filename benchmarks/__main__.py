@@ -1,8 +1,7 @@
-"""The command line: compare programs, or measure how late watcher's checks begin."""
+"""The command line: compare programs, or measure how late checks begin, what is kept costs, and queries take."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from benchmarks import lateness as late
 from benchmarks import tables
@@ -22,6 +20,9 @@ from benchmarks.measure import Timing, measure, wait_begun
 from benchmarks.nginx import serving
 from benchmarks.postgres import database
 from benchmarks.programs import NGINX_MISSING, PROGRAMS, Bench, start_watcher
+from benchmarks.queries import queries
+from benchmarks.showing import say, show, show_machine, write
+from benchmarks.storage import storage
 from benchmarks.workload import Kind, Workload
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 TARGETS = "100,1000,10000,100000"
 MEMORY_COLUMNS = ("kind", "program", "targets", "memory a target")
-MIN_WIDTH = 120  # a table that is cut says nothing, and off a terminal nobody knows how wide it may be
+# The commands for which no site is asked.
+WITHOUT_NGINX = ("storage", "queries")
 LATENESS_COLUMNS = ("what", "lateness")
 
 
@@ -90,7 +92,7 @@ def main(context: click.Context, /, **options: Any) -> None:
     Example: python -m benchmarks --kinds http --targets 1000 --programs watcher,aiohttp --seconds 10
     """
     end_on_signals()
-    if NGINX_MISSING:
+    if NGINX_MISSING and context.invoked_subcommand not in WITHOUT_NGINX:
         raise click.ClickException(NGINX_MISSING)
     if context.invoked_subcommand is None:
         _compare(**options)
@@ -139,9 +141,9 @@ def lateness(
                 whole = (line for line in lines if line.endswith("\n"))
                 found = late.lateness_of(whole, names, workload.interval_seconds, begin, end)
     title = f"lateness at {rate:g} checks a second, {targets:,} targets, {kind}"
-    _show(title, LATENESS_COLUMNS, late.rows(found), markdown=markdown)
-    _show_machine(machine, markdown=markdown)
-    _write(json_file, {"machine": machine, "rate": rate, "targets": targets, "kind": kind, "lateness": asdict(found)})
+    show(title, LATENESS_COLUMNS, late.rows(found), markdown=markdown)
+    show_machine(machine, markdown=markdown)
+    write(json_file, {"machine": machine, "rate": rate, "targets": targets, "kind": kind, "lateness": asdict(found)})
 
 
 def _compare(
@@ -159,7 +161,7 @@ def _compare(
     chosen = [program for program in PROGRAMS if program.name in programs]
     workloads = [Workload(Kind(kind), count, rate, workers) for kind in kinds for count in targets]
     for program in (program for program in chosen if program.missing):
-        _say(f"{program.name} is left out: {program.missing}")
+        say(f"{program.name} is left out: {program.missing}")
     runs = list(_in_turns(chosen, workloads, repeat))
     figures: list[Figures] = []
     with _bench() as bench:
@@ -169,15 +171,15 @@ def _compare(
             figures.append(run)
             outcome = run.error or f"{run.rate:.0f} checks/s, {run.cpu_microseconds:.0f} µs a check"
             name = f"{program.name}, {workload.kind}, {workload.targets:,} targets"
-            _say(f"{number} of {len(runs)}: {name}: {outcome}")
-            _write(json_file, {"machine": machine, "runs": [_plain(one) for one in figures]})
+            say(f"{number} of {len(runs)}: {name}: {outcome}")
+            write(json_file, {"machine": machine, "runs": [_plain(one) for one in figures]})
     found = tables.summaries(figures)
-    _show("CPU time and memory", tables.COLUMNS, list(tables.rows(found)), markdown=markdown)
+    show("CPU time and memory", tables.COLUMNS, list(tables.rows(found)), markdown=markdown)
     if per_target := list(tables.memory_rows(found)):
-        _show("Memory a target", MEMORY_COLUMNS, per_target, markdown=markdown)
-    _show_machine(machine, markdown=markdown)
+        show("Memory a target", MEMORY_COLUMNS, per_target, markdown=markdown)
+    show_machine(machine, markdown=markdown)
     for line in tables.complaints(figures):
-        _say(line)
+        say(line)
 
 
 def _in_turns(programs: Sequence[Program], workloads: Sequence[Workload], repeat: int) -> Iterator[Run]:
@@ -200,33 +202,12 @@ def _bench() -> Iterator[Bench]:
         yield Bench(site, stack.enter_context(database(folders[1])), cores)
 
 
-def _say(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def _show(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], *, markdown: bool) -> None:
-    if markdown:
-        click.echo(f"{tables.markdown_table(columns, cells)}\n")
-        return
-    console = Console(highlight=False)
-    console.width = max(console.width, MIN_WIDTH)
-    console.print(tables.terminal_table(title, columns, cells))
-    console.print()
-
-
-def _show_machine(machine: dict[str, str], *, markdown: bool) -> None:
-    line_begin = "- " if markdown else ""
-    click.echo("\n".join(f"{line_begin}{key}: {value}" for key, value in machine.items()))
-
-
 def _plain(run: Figures) -> dict[str, Any]:
     return {**asdict(run), "rate": run.rate, "cpu_microseconds": run.cpu_microseconds}
 
 
-def _write(file: Path | None, document: dict[str, Any]) -> None:
-    if file is not None:
-        file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-
+main.add_command(storage)
+main.add_command(queries)
 
 if __name__ == "__main__":
     main(prog_name="python -m benchmarks")

@@ -52,7 +52,7 @@ def describe(cores: Cores) -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **{package: _package_version(package) for package in PACKAGES},
         "blackbox_exporter": "not installed" if BLACKBOX is None else _said_version(BLACKBOX, "--version"),
-        "nginx": _said_version(NGINX, "-v"),
+        "nginx": _said_version(NGINX, "-v") if Path(NGINX).exists() else "not installed",
         "openssl": ssl.OPENSSL_VERSION,
     }
 

@@ -1,0 +1,254 @@
+"""What it costs to keep what checks come to: the parts of `benchmarks.storage` that run on the program's core."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import trio
+
+from watcher.model.conclusion import Conclusion
+from watcher.model.outcome import Fault, Outcome, Phases, Reason
+from watcher.model.rollup import measurement_of
+from watcher.storage.drain import Drain
+from watcher.storage.entries import encode_failure
+from watcher.storage.failures_table import INSERT_FAILURES, failure_columns
+from watcher.storage.keeper import Bounds, Keeper
+from watcher.storage.minutes import ALL_MINUTES, close_minutes
+from watcher.storage.outbox import Outbox
+from watcher.storage.outbox_thread import OutboxThread
+from watcher.storage.registration import Registration
+from watcher.storage.table_store import TableStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from watcher.storage.bridge import Connection
+    from watcher.storage.db import Database
+
+Result = TypeVar("Result")
+
+BOUNDS = Bounds(max_bytes=2**40, max_age_seconds=1e9)
+# As often as the recorder hands on what it has gathered, and as the alarm of the checks ticks.
+GATHER_SECONDS = 0.05
+TICK_SECONDS = 0.005
+APPENDED_AT_ONCE = 2000
+BEGIN = datetime(2026, 11, 24, tzinfo=UTC)
+_FINE = Outcome(
+    target="",
+    address="https://shop.example/health",
+    location="default",
+    scheduled_at=BEGIN,
+    started_at=BEGIN,
+    duration_seconds=0.1432,
+    status_code=200,
+    body_bytes=1256,
+    phases=Phases(resolve=0.0031, connect=0.012, tls=0.0402, processing=0.0801, transfer=0.0078),
+)
+_FAULT = Fault(Reason.STATUS, "503 Service Unavailable")
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """What a burst of failures did to the checks beside it.
+
+    Attributes:
+        kept: whether they were kept, or only made.
+        failures: how many there were.
+        seconds: from the first until the last was on disk.
+        most_waiting: the most that were not on disk yet.
+        late_seconds: how late each tick of the schedule was, in rising order.
+        cpu_seconds: of all threads of the process.
+    """
+
+    kept: bool
+    failures: int
+    seconds: float
+    most_waiting: int
+    late_seconds: tuple[float, ...]
+    cpu_seconds: float
+
+    def quantile(self, part: float) -> float:
+        """Return the lateness that this part of the ticks did not exceed (the nearest rank)."""
+        rank = max(math.ceil(part * len(self.late_seconds)), 1)
+        return self.late_seconds[rank - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """How fast rows came into PostgreSQL.
+
+    Attributes:
+        name: in which way.
+        rows: how many.
+        seconds: how long it took.
+        cpu_seconds: of this process.
+    """
+
+    name: str
+    rows: int
+    seconds: float
+    cpu_seconds: float
+
+
+class NotingThread(OutboxThread):
+    """An outbox that tells when something has been done to it."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        super().__init__(outbox)
+        self.done = trio.Event()
+
+    async def run(self, job: Callable[[Outbox], Result]) -> Result:
+        """Have a job done."""
+        result = await super().run(job)
+        self.done.set()
+        self.done = trio.Event()
+        return result
+
+
+def conclusions(count: int, *, failing: bool, first: int = 0, targets: int = 1000) -> Iterator[Conclusion]:
+    """Make what checks of many targets come to, in the order of time."""
+    for number in range(first, first + count):
+        at = BEGIN + timedelta(milliseconds=number)
+        outcome = replace(_FINE, target=f"site {number % targets:04}", scheduled_at=at, started_at=at)
+        yield Conclusion(replace(outcome, fault=_FAULT, status_code=503) if failing else outcome)
+
+
+async def burst(folder: Path, rate: int, seconds: float, *, kept: bool) -> Burst:
+    """Let checks fail fast, and measure how late a schedule runs in the same loop.
+
+    Args:
+        folder: for the outbox.
+        rate: failures a second.
+        seconds: for how long.
+        kept: whether they are kept; without it, what it takes to make them is measured.
+    """
+    disk, told, most_waiting = OutboxThread(Outbox(folder / "outbox.sqlite")), 0, 0
+    late: list[float] = []
+
+    def tell(_outcome: Outcome, _stored: bool) -> None:
+        nonlocal told
+        told += 1
+
+    keeper = Keeper(disk, BOUNDS, tell, lambda: None)
+    begun, cpu = time.perf_counter(), time.process_time()
+    async with trio.open_nursery() as nursery:
+        scope = nursery.cancel_scope
+        nursery.start_soon(keeper.run)
+        nursery.start_soon(_tick, late)
+        made, began = 0, trio.current_time()
+        while made < rate * seconds:
+            await trio.sleep_until(began + made / rate)
+            for conclusion in conclusions(int(rate * GATHER_SECONDS), failing=True, first=made):
+                if kept:
+                    keeper.put(conclusion)
+                made += 1
+            most_waiting = max(most_waiting, made - told)
+        while kept and told < made:  # noqa: ASYNC110  # no event tells
+            await trio.sleep(TICK_SECONDS)
+        scope.cancel()
+    figures = Burst(
+        kept, made, time.perf_counter() - begun, most_waiting, tuple(sorted(late)), time.process_time() - cpu
+    )
+    await disk.run(Outbox.close)
+    return figures
+
+
+async def _tick(late: list[float]) -> None:
+    due = trio.current_time()
+    while True:
+        due += TICK_SECONDS
+        await trio.sleep_until(due)
+        late.append(trio.current_time() - due)
+
+
+async def cost_of_keeping(folder: Path, count: int, at_once: int, *, failing: bool) -> float:
+    """Return the CPU seconds, of all threads, that it takes to keep a conclusion.
+
+    Args:
+        folder: for the outbox.
+        count: how many to keep.
+        at_once: how many are gathered; each such burst is a transaction.
+        failing: whether the checks failed.
+    """
+    making = time.process_time()
+    for _ in conclusions(count, failing=failing):
+        pass
+    making = time.process_time() - making
+    disk = NotingThread(Outbox(folder / "outbox.sqlite"))
+    keeper = Keeper(disk, BOUNDS, lambda _outcome, _stored: None, lambda: None)
+    cpu = time.process_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeper.run)
+        for first in range(0, count, at_once):
+            done = disk.done
+            for conclusion in conclusions(at_once, failing=failing, first=first):
+                keeper.put(conclusion)
+            await done.wait()
+        keeper.close()
+    cost = (time.process_time() - cpu - making) / count
+    await disk.run(Outbox.close)
+    return cost
+
+
+async def fill_with_failures(disk: OutboxThread, count: int, at_once: int = APPENDED_AT_ONCE) -> None:
+    """Put failures into an outbox."""
+    for first in range(0, count, at_once):
+        entries = [encode_failure(one.outcome) for one in conclusions(at_once, failing=True, first=first)]
+        await disk.run(partial(Outbox.append, entries=entries, now=time.time(), minute=0))
+
+
+async def fill_with_an_hour(disk: OutboxThread, targets: int, checks_a_minute: int, failures_a_second: int) -> float:
+    """Put what an hour's checks come to into an outbox, and return the seconds that a minute's rollups took."""
+    spent = 0.0
+    for minute in range(60):
+        batch = [*conclusions(targets * checks_a_minute, failing=False, first=minute * 60_000, targets=targets)]
+        failures = [*conclusions(failures_a_second * 60, failing=True, first=minute * 60_000, targets=targets)]
+        await disk.run(partial(_append_minute, batch=[*batch, *failures], minute=minute))
+        begun = time.process_time()
+        await disk.run(lambda outbox: close_minutes(outbox, time.time(), before_minute=ALL_MINUTES))
+        spent += time.process_time() - begun
+    return spent / 60
+
+
+def _append_minute(outbox: Outbox, batch: Sequence[Conclusion], minute: int) -> None:
+    outbox.append(
+        [encode_failure(one.outcome) for one in batch if not one.outcome.ok],
+        now=time.time(),
+        minute=minute,
+        measurements=json.dumps([measurement_of(one.outcome) for one in batch]),
+    )
+
+
+async def drain(disk: OutboxThread, database: Database, name: str) -> Drained:
+    """Empty an outbox into PostgreSQL."""
+    count, ready = disk.outbox.rows, trio.Event()
+    worker = Drain(disk, TableStore(database, Registration("default", disk.outbox.id, BEGIN, ())))
+    ready.set()
+    worker.close()  # so that it ends when all is stored
+    begun, cpu = time.perf_counter(), time.process_time()
+    await worker.run(ready)
+    assert disk.outbox.rows == 0, "the database went away"
+    return Drained(name, count, time.perf_counter() - begun, time.process_time() - cpu)
+
+
+async def insert_directly(database: Database, count: int, at_once: int, name: str) -> Drained:
+    """Write failures to PostgreSQL without an outbox, so many in a statement; each is a transaction."""
+    batches = [
+        failure_columns([one.outcome for one in conclusions(at_once, failing=True, first=first)])
+        for first in range(0, count, at_once)
+    ]
+
+    async def write(connection: Connection) -> Any:
+        for batch in batches:
+            await connection.execute(INSERT_FAILURES, *batch)
+
+    begun, cpu = time.perf_counter(), time.process_time()
+    await database.operate(write, 600)
+    return Drained(name, count, time.perf_counter() - begun, time.process_time() - cpu)

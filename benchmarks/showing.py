@@ -1,0 +1,45 @@
+"""Tables, lines and files: what the benchmarks print and write."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from benchmarks import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MIN_WIDTH = 120  # a table that is cut says nothing, and off a terminal nobody knows how wide it may be
+
+
+def say(line: str) -> None:
+    """Print a line beside the tables."""
+    click.echo(line, err=True)
+
+
+def show(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], *, markdown: bool) -> None:
+    """Print a table, for a terminal or in Markdown, which has no title."""
+    if markdown:
+        click.echo(f"{tables.markdown_table(columns, cells)}\n")
+        return
+    console = Console(highlight=False)
+    console.width = max(console.width, MIN_WIDTH)
+    console.print(tables.terminal_table(title, columns, cells))
+    console.print()
+
+
+def show_machine(machine: dict[str, str], *, markdown: bool) -> None:
+    """Print what was measured with."""
+    line_begin = "- " if markdown else ""
+    click.echo("\n".join(f"{line_begin}{key}: {value}" for key, value in machine.items()))
+
+
+def write(file: Path | None, document: dict[str, Any]) -> None:
+    """Write all figures as JSON, where a file is named."""
+    if file is not None:
+        file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
