@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 READ_SECONDS = 30.0
 # A sparkline of a longer window is made of hours.
 LONGEST_IN_MINUTES = timedelta(days=1)
+SHORTEST_PART_IN_DAYS = timedelta(days=4)
 _SECOND = timedelta(seconds=1)
 
 _MARKED = """
@@ -99,7 +100,7 @@ async def means_by_bucket(
         database: with its tables.
         since, until: any times, with a time zone.
         buckets: into how many equal parts the window is split; rollups of minutes, or of hours where the window is
-            longer than a day, belong to the part in which they begin.
+            longer than a day, or of days where a part has several, belong to the part in which they begin.
         targets: their names; all by default.
         limit_seconds: the longest it may take.
 
@@ -107,6 +108,8 @@ async def means_by_bucket(
         for each (target, location) the mean of whole checks in each part, in milliseconds, None where there were none.
     """
     coarsest = MINUTE if until - since <= LONGEST_IN_MINUTES else HOUR
+    if until - since >= buckets * SHORTEST_PART_IN_DAYS:
+        coarsest = DAY
 
     async def read(connection: Connection) -> list[Any]:
         async with transaction(connection, isolation="repeatable_read", readonly=True):
