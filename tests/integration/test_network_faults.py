@@ -29,7 +29,7 @@ from watcher.storage.registration import Registration
 from watcher.storage.table_store import TableStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from structlog.typing import EventDict
@@ -40,6 +40,8 @@ CUTS = 6
 LOSSES = 3
 COMMAND_SECONDS = 1.0
 LIMIT_SECONDS = 60.0
+# Longer than a command may take, with what the drain waits for before it; a batch begins within the delay.
+LOSS_SECONDS, MAX_DELAY_SECONDS = COMMAND_SECONDS + 0.6, 0.3
 SLOW_BYTES, SLOW_SECONDS = 2048, 0.001
 
 
@@ -111,19 +113,28 @@ async def _fill_and_drain(
                     ready.set()
                     nursery.start_soon(drain.run, ready)
                     for number in range(ROUNDS):
+                        # What is lost while the tables are looked after is waited for as long as that may take.
+                        await _until(lambda: drain.is_up)
                         await disk.run(partial(_append, number=number))
                         drain.wake()
                         if number < losses:
+                            # Before the batch is on its way, for the first; then at some moment of it.
+                            await trio.sleep(moments.uniform(0, MAX_DELAY_SECONDS) if number else 0)
                             fuzzing.trigger_connectivity_loss()
-                            await trio.sleep(moments.uniform(0.2, 1.2))
+                            await trio.sleep(LOSS_SECONDS)
                             fuzzing.restore_connectivity()
-                    with trio.fail_after(LIMIT_SECONDS):
-                        while disk.outbox.rows:  # noqa: ASYNC110  # another thread sets no event
-                            await trio.sleep(0.02)
+                    await _until(lambda: not disk.outbox.rows)
                     nursery.cancel_scope.cancel()
     await disk.run(Outbox.close)
     await _everything_came_once_and_in_order(database)
     return list(logs)
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    """Wait for something to come true; a server and a thread set no event."""
+    with trio.fail_after(LIMIT_SECONDS):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.02)
 
 
 def _append(outbox: Outbox, number: int) -> None:
