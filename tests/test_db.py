@@ -96,7 +96,11 @@ async def test_replicas_that_start_at_once_make_the_tables_once(test_db: Databas
     async with trio.open_nursery() as nursery:
         for _ in range(8):
             nursery.start_soon(_initialise, db_config)
-    assert await test_db.execute_query("SELECT version FROM watcher_schema") == [{"version": 1}, {"version": 2}]
+    assert await test_db.execute_query("SELECT version FROM watcher_schema") == [
+        {"version": 1},
+        {"version": 2},
+        {"version": 3},
+    ]
 
 
 async def test_the_tables_keep_their_rows_over_a_restart(test_db: Database) -> None:
@@ -109,6 +113,15 @@ async def test_a_table_that_was_dropped_is_made_anew(test_db: Database) -> None:
     await test_db.execute_query("DROP TABLE failures")
     await test_db.init_db()
     assert await test_db.failures() == []
+
+
+@pytest.mark.parametrize("table", ["flips", "states", "replicas", "rollups", "rollup_work"])
+async def test_any_other_table_that_was_dropped_is_made_anew_and_failures_stay(test_db: Database, table: str) -> None:
+    await test_db.log_failure(a_failure())
+    await test_db.execute_query(f"DROP TABLE {table}")
+    await test_db.init_db()
+    assert await test_db.execute_query(f"SELECT * FROM {table}") == []
+    assert len(await test_db.failures()) == 1
 
 
 async def test_connections_that_the_server_ends_at_bad_moments_are_only_unavailable(

@@ -254,6 +254,16 @@ async def test_where_both_names_were_watched_the_flips_of_the_new_one_hold(test_
     assert letters_of(flips["new", "default"]) == "udu"
 
 
+async def test_names_that_followed_each_other_are_joined_without_a_loss(test_db: Database) -> None:
+    for name, hours in (("first", 0), ("second", 4), ("third", 8)):
+        await put_state(test_db, name, "paused", watched=False)
+        await put_flips(test_db, name, "Up", MOMENT + hours * HOUR, step=HOUR)
+    for old in ("first", "second"):
+        assert (await rename_target(test_db, old, "third")).flips_left_out == 0
+    flips = await flips_between(test_db, MOMENT, MOMENT + DAY)
+    assert letters_of(flips["third", "default"]) == "upupup"
+
+
 async def test_what_is_still_watched_is_not_renamed(test_db: Database) -> None:
     await put_state(test_db, "old", "paused", watched=False)
     await put_state(test_db, "old", location="eu")

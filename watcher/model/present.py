@@ -44,7 +44,7 @@ class Present:
             alive_at: until when the location is known to have watched, None where it never did.
             now: the moment of asking.
         """
-        if alive_at is not None and now - alive_at <= STALE_AFTER:
+        if alive_at is not None and abs(now - alive_at) <= STALE_AFTER:  # a clock may have been ahead
             return self
         why = "no daemon has been here yet" if alive_at is None else f"no daemon since {timestamp(alive_at)}"
         return replace(self, state=State.UNKNOWN, since=alive_at, reason=None, detail=why)

@@ -24,7 +24,7 @@ def failure_line(outcome: Outcome, *, stored: bool) -> str:
 
     Args:
         outcome: of a check that failed.
-        stored: whether it is in PostgreSQL; the line of one that had to be given up says so.
+        stored: whether it is safe on disk; the line of one that had to be given up says so.
     """
     assert outcome.fault is not None
     detail = f"reason={outcome.fault.reason} detail={quoted(outcome.fault.detail)}"

@@ -154,7 +154,7 @@ class Outbox:
             _set(database, "closed_minute", -1)
 
     def meta(self, key: str) -> Any:
-        """Return `part`, `closed_minute` or `alive_at`, None where nothing was ever noted."""
+        """Return `part`, `closed_minute`, `alive_at` or `location`, None where nothing was ever noted."""
         with self._opened() as database:
             return _get(database, key)
 
@@ -165,10 +165,11 @@ class Outbox:
             return dict(database.execute(query, (location,)).fetchall())
 
     def forget_standings(self, location: str, targets: Iterable[str]) -> None:
-        """Forget where targets stand that are watched no more."""
-        keys = [(location, target) for target in targets]
+        """Forget where targets stand that are watched no more, and note at which location this was last looked at."""
+        query = "DELETE FROM standings WHERE location = ? AND target = ?"
         with self._transaction() as database:
-            database.executemany("DELETE FROM standings WHERE location = ? AND target = ?", keys)
+            database.executemany(query, [(location, target) for target in targets])
+            _set(database, "location", location)
 
     def tidy(self) -> None:
         """Give room back to the disk, and hold some of it in reserve again."""

@@ -32,6 +32,11 @@ WHERE (present.address, present.group_name, present.watched)
 _RELEASE_OTHERS = """
 UPDATE states SET watched = false WHERE location = $1 AND watched AND target <> ALL ($2::text[])
 """
+# A daemon that has got another location watches no more where it stood.
+_RELEASE_FORMER_LOCATIONS = """
+UPDATE states SET watched = false FROM replicas
+WHERE watched AND states.location = replicas.location AND replicas.outbox = $2 AND replicas.location <> $1
+"""
 # Another outbox than before knows nothing of what was: from when the one before was last heard of, all is unknown.
 _END_OF_ANOTHER = """
 WITH gone AS (SELECT alive_at FROM replicas WHERE location = $1 AND outbox <> $2),
@@ -81,6 +86,7 @@ class Registration:
             run, limit_seconds = connection.execute, REGISTRATION_SECONDS
             fault = (str(NOT_WATCHED.reason), NOT_WATCHED.detail)
             await run(_END_OF_ANOTHER, self.location, self.outbox, *fault, timeout=limit_seconds)
+            await run(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)
             await run(_UPSERT_TARGETS, self.location, names, addresses, groups, timeout=limit_seconds)
             await run(_RELEASE_OTHERS, self.location, names, timeout=limit_seconds)
             await run(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)

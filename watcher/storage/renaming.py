@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 RENAME_SECONDS = 1800.0
 
 # From the first flip of the new name on its own flips hold: of two histories at one time only one can be told.
+# Those of times at which the new name was watched itself.
 _LEAVE_OUT_FLIPS = """
 DELETE FROM flips AS old
-USING (SELECT location, min(at) AS first_at FROM flips WHERE target = $2 GROUP BY location) AS new
-WHERE old.target = $1 AND old.location = new.location AND old.at >= new.first_at
+WHERE old.target = $1 AND (
+    SELECT new.state FROM flips AS new
+    WHERE new.target = $2 AND new.location = old.location AND new.at <= old.at
+    ORDER BY new.at DESC LIMIT 1
+) <> 'paused'
 """
 _LEAVE_OUT_STATES = """
 DELETE FROM states AS old

@@ -28,6 +28,13 @@ def resume_from(outbox: Outbox, targets: Iterable[Target], location: str, now: f
     Returns:
         where each target stands that was checked before, by name.
     """
+    former = outbox.meta("location")
+    if former not in {None, location}:
+        _take_up(outbox, (), former, now)  # nobody watches there any more
+    return _take_up(outbox, targets, location, now)
+
+
+def _take_up(outbox: Outbox, targets: Iterable[Target], location: str, now: float) -> Mapping[str, Standing]:
     past = {name: decode_standing(text) for name, text in outbox.standings(location).items()}
     alive_at = outbox.meta("alive_at")
     if not isinstance(alive_at, float | int) or not 0 <= alive_at <= now:

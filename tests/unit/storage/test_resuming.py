@@ -63,6 +63,14 @@ def test_another_location_has_another_past(outbox: Outbox) -> None:
     assert set(outbox.standings("default")) == {"Checkout", "Old"}
 
 
+def test_who_leaves_a_location_pauses_all_that_was_watched_there(outbox: Outbox) -> None:
+    resume_from(outbox, [a_target(), a_target("Old")], "default", NOW)
+    resume_from(outbox, [a_target()], "vienna", NOW + 60)
+    assert outbox.standings("default") == {}
+    assert [(name, state) for name, _, state in flips(outbox)][-2:] == [("Checkout", "paused"), ("Old", "paused")]
+    assert resume_from(outbox, [a_target()], "default", NOW + 3600) == {}, "nobody knows what was there meanwhile"
+
+
 def test_an_empty_outbox_knows_nothing(path: Path) -> None:
     with closing(Outbox(path)) as outbox:
         assert resume_from(outbox, [a_target()], "default", NOW) == {}

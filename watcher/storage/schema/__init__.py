@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 SCHEMA_LOCK = 0x77617463  # "watc": any number that other programs on this database do not use
 # One replica may wait for another that upgrades a large table.
 SCHEMA_SECONDS = 120.0
+# The tables, with the files that make each.
+MADE_BY = {"failures": (1, 2), **dict.fromkeys(("flips", "states", "replicas", "rollups", "rollup_work"), (3,))}
 
 
 async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
@@ -39,8 +41,14 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
             raise SchemaTooNewError(
                 f"the database has schema {present}, this version of watcher knows {len(files)}; upgrade watcher"
             )
-        if await connection.fetchval("SELECT to_regclass('failures') IS NULL"):
-            present = 0  # somebody has dropped the table: it is made anew
-        for version, file in enumerate(files[present:], start=present + 1):
+        missing = await connection.fetchval(
+            "SELECT array_agg(name) FROM unnest($1::text[]) AS tables (name) WHERE to_regclass(name) IS NULL",
+            list(MADE_BY),
+        )
+        # What somebody has dropped is made anew.
+        again = {version for table in missing or () for version in MADE_BY[table]}
+        for version, file in enumerate(files, start=1):
+            if version <= present and version not in again:
+                continue
             await connection.execute(file.read_text(encoding="utf-8"), timeout=SCHEMA_SECONDS)
             await connection.execute("INSERT INTO watcher_schema (version) VALUES ($1) ON CONFLICT DO NOTHING", version)
