@@ -88,7 +88,7 @@ def _name(present: Present, *, with_location: bool) -> str:
 def _line(present: Present, name: str, columns: int) -> Text:
     line = Text(f"{present.state:<{STATE_COLUMNS}}", STATE_COLOURS[present.state])
     line.append(f"  {name}{' ' * (columns - cell_len(name))}", "")
-    line.append(f"  since {timestamp(present.since)}" if present.since else "  not checked yet", "")
+    line.append(f"  since {timestamp(present.since)}" if present.since else "  not confirmed yet", "")
     text = why(present.reason, present.detail)
     return line.append("  ").append(plain(text)) if text else line
 

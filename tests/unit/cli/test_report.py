@@ -194,7 +194,7 @@ def test_a_status_line_for_each_and_a_summary() -> None:
     assert lines == [
         "up           Checkout         since 2026-11-23T15:20:55.857Z",
         r"down         [red]API\x1b[2J  since 2026-11-23T15:20:55.857Z  status: 503 [blink]\n",
-        "pending      New              not checked yet",
+        "pending      New              not confirmed yet",
         "1 pending, 1 up, 1 down",
     ]
     assert [line.plain for line in status_lines([])] == ["no targets are watched"]
