@@ -27,11 +27,11 @@ from watcher.storage.url import external_url
 from watcher.watching import FLUSH_SECONDS, Sinks, watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from watcher.config import Configuration
     from watcher.config.settings import Settings
-    from watcher.model.target import Target
 
 log = structlog.get_logger()
 
@@ -50,12 +50,11 @@ class UnusablePathError(Exception):
     """A path of the settings cannot be written; the message names the key."""
 
 
-async def run_daemon(settings: Settings, targets: Sequence[Target]) -> None:
+async def run_daemon(configuration: Configuration) -> None:
     """Watch the targets until SIGINT, SIGTERM or SIGHUP.
 
     Args:
-        settings: what `.env` says.
-        targets: what to watch.
+        configuration: what to watch, and how.
 
     Raises:
         FolderLockedError: another daemon works in the data folder.
@@ -63,6 +62,7 @@ async def run_daemon(settings: Settings, targets: Sequence[Target]) -> None:
         SchemaTooNewError: a newer version of watcher has upgraded the database.
         UnusablePathError: the data folder or the success log cannot be written.
     """
+    settings, targets = configuration.settings, configuration.targets
     stopping = trio.CancelScope()
     with _claimed(settings):
         server = None if settings.postgres_host else EmbeddedPostgres(settings.data_dir.resolve())

@@ -104,7 +104,8 @@ def _is_address(word: str) -> bool:
 def _configured(path: Path, *, needed: bool) -> tuple[tuple[Target, ...], int]:
     """Return the targets of the config, and how many checks may be in flight; none where it is bad and not needed."""
     try:
-        settings, targets = load_configuration(path)
+        configuration = load_configuration(path)
+        settings, targets = configuration.settings, configuration.targets
     except ConfigurationError:
         if needed:
             raise

@@ -29,7 +29,7 @@ def run(env_file: str | None) -> None:
     path = env_path(env_file)
     stop_collecting()  # until run_daemon has made all that stays for good
     with errors_on_one_line():
-        settings, targets = load_configuration(path)
-        trio.run(run_daemon, settings, targets)
+        configuration = load_configuration(path)
+        trio.run(run_daemon, configuration)
     # All is closed and flushed: to take 100,000 targets apart, the interpreter would need seconds more.
     os._exit(0)

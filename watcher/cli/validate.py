@@ -21,5 +21,6 @@ def validate(file: str | None, env_file: str | None) -> None:
     path = env_path(env_file)
     with errors_on_one_line():
         variables = {**os.environ, "CONFIG_FILE_PATH": file} if file else None
-        settings, targets = load_configuration(path, variables)
+        configuration = load_configuration(path, variables)
+        settings, targets = configuration.settings, configuration.targets
         click.echo(f"{settings.config_file}: {len(targets)} targets, no mistakes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.config.mistakes import ConfigurationError
@@ -12,21 +13,34 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from watcher.config.mistakes import Mistake
     from watcher.config.settings import Settings
     from watcher.model.target import Target
 
 
-def load_configuration(
-    env_file: Path, variables: Mapping[str, str] | None = None
-) -> tuple[Settings, tuple[Target, ...]]:
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All that is configured.
+
+    Attributes:
+        settings: what `.env` and the environment say.
+        targets: what to watch, in the order of the files.
+        warnings: what is no mistake, and may surprise all the same.
+        files: the files and folders that it was read from, those of secrets and certificates included.
+    """
+
+    settings: Settings
+    targets: tuple[Target, ...]
+    warnings: tuple[Mistake, ...] = ()
+    files: tuple[Path, ...] = ()
+
+
+def load_configuration(env_file: Path, variables: Mapping[str, str] | None = None) -> Configuration:
     """Read `.env`, the environment and the config file that they name.
 
     Args:
         env_file: path of `.env`; it need not be there.
         variables: the environment, the process's own by default; it wins over the file.
-
-    Returns:
-        the settings and the targets.
 
     Raises:
         ConfigurationError: with every mistake in all of them.
@@ -40,4 +54,4 @@ def load_configuration(
             mistakes = [*mistakes, *error.mistakes]
     if mistakes or settings is None:
         raise ConfigurationError(mistakes)
-    return settings, targets
+    return Configuration(settings, targets, files=(env_file, settings.config_file))

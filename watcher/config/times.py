@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.config.mistakes import shown
-from watcher.config.settings import SHORTEST_INTERVAL_SECONDS
+from watcher.config.settings_values import SHORTEST_INTERVAL_SECONDS
 from watcher.model.state import Thresholds
 from watcher.model.target import (
     DEFAULT_INTERVAL_SECONDS,

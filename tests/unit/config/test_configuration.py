@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.mark.parametrize("env_file", [".env", ".env.test"])
 def test_the_shipped_files_are_valid_together(env_file: str) -> None:
     with chdir(ROOT):
-        settings, targets = load_configuration(Path(env_file), {})
+        configuration = load_configuration(Path(env_file), {})
+        settings, targets = configuration.settings, configuration.targets
     assert settings.config_file == Path("config/config.yaml")
     assert settings.postgres_host is None  # `python -m watcher` needs no database that is already there
     assert len(targets) >= 3
@@ -39,7 +40,7 @@ def test_an_interval_is_judged_by_the_bounds_of_the_environment(tmp_path: Path) 
     variables = {"CONFIG_FILE_PATH": str(config_file)}
     with pytest.raises(ConfigurationError, match=r"60 is above MAX_INTERVAL_VAL=10; raise that in .env, or lower this"):
         load_configuration(tmp_path / ".env", variables)
-    _settings, [target] = load_configuration(tmp_path / ".env", {**variables, "MAX_INTERVAL_VAL": "60"})
+    [target] = load_configuration(tmp_path / ".env", {**variables, "MAX_INTERVAL_VAL": "60"}).targets
     assert target.interval_seconds == 60
 
 

@@ -43,10 +43,12 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         max_interval_seconds=10,
         data_dir=Path("data"),
         log_file=Path("monitor.log"),
+        log_format="text",
         location="default",
         keep_failures_seconds=400 * 86_400,
         outbox_max_bytes=2**30,
         outbox_max_age_seconds=7 * 86_400,
+        reload_on_change=True,
     )
 
 
@@ -65,10 +67,12 @@ MIN_INTERVAL_VAL=0.5
 MAX_INTERVAL_VAL=3600
 WATCHER_DATA_DIR=/var/lib/watcher
 WATCHER_LOG_FILE=/var/log/monitor.log
+WATCHER_LOG_FORMAT=json
 WATCHER_LOCATION=Zürich
 WATCHER_KEEP_FAILURES=1d12h
 WATCHER_OUTBOX_MAX_BYTES=17592186044416
 WATCHER_OUTBOX_MAX_AGE=1h30m
+WATCHER_RELOAD=off
 """
     env_file = written(tmp_path, text.encode())
     assert load_settings(env_file, {}) == Settings(
@@ -85,10 +89,12 @@ WATCHER_OUTBOX_MAX_AGE=1h30m
         max_interval_seconds=3600,
         data_dir=Path("/var/lib/watcher"),
         log_file=Path("/var/log/monitor.log"),
+        log_format="json",
         location="Zürich",
         keep_failures_seconds=1.5 * 86_400,
         outbox_max_bytes=2**44,
         outbox_max_age_seconds=5400,
+        reload_on_change=False,
     )
 
 
