@@ -1,4 +1,4 @@
-"""The command line: compare programs, or measure how late checks begin, what is kept costs, and queries take."""
+"""The command line: compare programs, or measure lateness, reloads, what keeping costs, and what queries take."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmarks import lateness as late
+from benchmarks import reload as reloads
 from benchmarks import tables
 from benchmarks.children import ProgramEndedError, end_on_signals, wait_running
 from benchmarks.machine import Cores, describe
@@ -144,6 +145,29 @@ def lateness(
     show(title, LATENESS_COLUMNS, late.rows(found), markdown=markdown)
     show_machine(machine, markdown=markdown)
     write(json_file, {"machine": machine, "rate": rate, "targets": targets, "kind": kind, "lateness": asdict(found)})
+
+
+@main.command()
+@click.option("--targets", type=int, default=10_000, show_default=True)
+@click.option("--rate", type=float, default=500.0, show_default=True, help="Checks a second, all targets together.")
+@click.option("--times", type=int, default=5, show_default=True, help="How many reloads there are.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
+def reload(targets: int, rate: float, times: int, json_file: Path | None, markdown: bool) -> None:
+    """Change one target again and again: how long until that is taken over, and how late the checks begin meanwhile.
+
+    Example: python -m benchmarks reload --targets 10000 --times 5
+    """
+    with _bench() as bench:
+        machine = describe(bench.cores)
+        try:
+            found = reloads.measure_reloads(bench, targets, rate, times)
+        except ProgramEndedError as error:
+            raise click.ClickException(f"watcher {error}") from error
+    title = f"one of {targets:,} targets changed, {rate:g} checks a second"
+    show(title, reloads.COLUMNS, reloads.rows(found), markdown=markdown)
+    show_machine(machine, markdown=markdown)
+    write(json_file, {"machine": machine, "targets": targets, "rate": rate, **asdict(found)})
 
 
 def _compare(

@@ -82,6 +82,7 @@ def start_watcher(bench: Bench, workload: Workload, folder: Path) -> Iterator[Ru
     settings = {
         "CONFIG_FILE_PATH": "config.yaml",
         "MAX_WORKERS": workload.workers,
+        "WATCHER_RELOAD": "off",
         "MIN_INTERVAL_VAL": workload.interval_seconds / 2,
         "MAX_INTERVAL_VAL": workload.interval_seconds * 2,
         **bench.database.settings(),
