@@ -13,6 +13,7 @@ from watcher.checking.checker import AnyProbe, Checker
 from watcher.checking.lanes import Lanes
 from watcher.checking.pauses import Pauses
 from watcher.checking.schedule import SlotClock
+from watcher.checking.tls import TlsContexts
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.target import Target
 from watcher.storage.errors import DatabaseRefusedError
@@ -69,7 +70,7 @@ def a_checker(probe: Callable[[Target], AnyProbe], workers: int = 10, pauses: Pa
         location="default",
         probe=probe,
         pauses=pauses or Pauses(lambda: 0.0),
-        start_spread_seconds=2.0,
+        tls_contexts=TlsContexts(),
         matching_threads=trio.CapacityLimiter(1),
     )
 

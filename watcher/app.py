@@ -6,16 +6,18 @@ import os
 import resource
 import signal
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 import trio
 
+from watcher.changes import watch_files
 from watcher.garbage import collect_in_small_steps, stop_collecting
 from watcher.heartbeat import beat
-from watcher.log import lines_through
-from watcher.recording.lateness import warn_of_too_few_workers
+from watcher.log import configure, lines_through
+from watcher.notify import Supervisor
 from watcher.recording.line_writer import FileSink, LineWriter, StreamSink
+from watcher.reloading import Reloader, tell_warnings
 from watcher.storage.bridge import open_bridge
 from watcher.storage.db import open_database
 from watcher.storage.embedded import STOP_SECONDS, EmbeddedPostgres
@@ -27,7 +29,7 @@ from watcher.storage.url import external_url
 from watcher.watching import FLUSH_SECONDS, Sinks, watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
     from watcher.config import Configuration
@@ -40,21 +42,21 @@ SETTLE_SECONDS = 5.0
 STDERR = 2
 
 
-def stop_signals() -> list[signal.Signals]:
-    """Return the signals that stop the daemon: SIGHUP comes when a terminal is closed, unless nohup is at work."""
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    return numbers if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*numbers, signal.SIGHUP]
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+RELOAD_SIGNAL = signal.SIGHUP
 
 
 class UnusablePathError(Exception):
     """A path of the settings cannot be written; the message names the key."""
 
 
-async def run_daemon(configuration: Configuration) -> None:
-    """Watch the targets until SIGINT, SIGTERM or SIGHUP.
+async def run_daemon(configuration: Configuration, load: Callable[[], Configuration], read_at: float) -> None:
+    """Watch the targets until SIGINT or SIGTERM; read the configuration again at SIGHUP, and when its files change.
 
     Args:
         configuration: what to watch, and how.
+        load: reads the configuration again; called in a thread.
+        read_at: when reading it for the first time began, in seconds since 1970.
 
     Raises:
         FolderLockedError: another daemon works in the data folder.
@@ -63,30 +65,56 @@ async def run_daemon(configuration: Configuration) -> None:
         UnusablePathError: the data folder or the success log cannot be written.
     """
     settings, targets = configuration.settings, configuration.targets
-    stopping = trio.CancelScope()
+    stopping, supervisor = trio.CancelScope(), Supervisor()
+
+    @contextmanager
+    def announced() -> Iterator[None]:
+        with supervisor.reloading():
+            yield
+        supervisor.status(_status(reloader))
+
+    reloader = Reloader(configuration, load, announced)
     with _claimed(settings):
         server = None if settings.postgres_host else EmbeddedPostgres(settings.data_dir.resolve())
         url = external_url(settings) if server is None else server.url()
         with _blaming("WATCHER_LOG_FILE", settings.log_file):
             success_file = FileSink(settings.log_file)
+        reloader.tell(lambda settings: setattr(success_file, "path", settings.log_file))
+        reloader.tell(lambda settings: configure(settings.log_format))
         with _blaming("WATCHER_DATA_DIR", settings.data_dir):
             outbox = Outbox(settings.data_dir / "outbox.sqlite")
         _raise_descriptor_limit()
         async with trio.open_nursery() as signals, _writing(StreamSink(STDERR), str) as stderr:
-            await signals.start(_watch_signals, stopping, server)
+            await signals.start(_watch_signals, stopping, server, reloader, supervisor)
+            signals.start_soon(_watch_files, reloader, read_at)
             with lines_through(stderr.put):
                 where = "embedded" if server else f"{settings.postgres_host}:{settings.postgres_port}"
                 log.info("started", targets=len(targets), workers=settings.max_workers, database=where)
-                warn_of_too_few_workers(targets, settings.max_workers)
+                tell_warnings(configuration.warnings)
                 async with (
-                    _writing(success_file, lambda text: log.warning(f"{settings.log_file} {text}")) as successes,
-                    _services(settings, server) as server_ready,
+                    _writing(success_file, lambda text: log.warning(f"{success_file.path} {text}")) as successes,
+                    _services(settings, server, supervisor) as server_ready,
                     open_bridge(),
                     open_database(url) as database,
                 ):
                     sinks = Sinks(successes.put, stderr.put, OutboxThread(outbox), database, server_ready)
-                    await watch(settings, targets, stopping, sinks)
+                    await watch(reloader, stopping, sinks, lambda: supervisor.ready(_status(reloader)))
             signals.cancel_scope.cancel()
+
+
+async def _watch_files(reloader: Reloader, read_at: float) -> NoReturn:
+    """Reload when a file changes, for as long as the settings say that this is wanted."""
+
+    def files() -> Sequence[Path]:
+        return reloader.current.files if reloader.current.settings.reload_on_change else ()
+
+    await watch_files(files, lambda: reloader.ask() if files() else None, read_at=read_at)
+
+
+def _status(reloader: Reloader) -> str:
+    count = len(reloader.current.targets)
+    refused = "; the configuration has mistakes and is not in use" if reloader.is_refused else ""
+    return f"watching {count} target{'' if count == 1 else 's'}{refused}"
 
 
 @contextmanager
@@ -128,12 +156,15 @@ async def _writing(sink: FileSink | StreamSink, report: Callable[[str], object])
 
 
 @asynccontextmanager
-async def _services(settings: Settings, server: EmbeddedPostgres | None) -> AsyncIterator[trio.Event]:
-    """Run what goes along: the heartbeat, and any embedded server; the event is set when that can be used."""
+async def _services(
+    settings: Settings, server: EmbeddedPostgres | None, supervisor: Supervisor
+) -> AsyncIterator[trio.Event]:
+    """Run what goes along: the heartbeats, and any embedded server; the event is set when that can be used."""
     ready = trio.Event()
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(beat, settings.data_dir / "heartbeat")
+            nursery.start_soon(supervisor.feed_watchdog)
             nursery.start_soon(_settle_memory)
             if server is None:
                 ready.set()
@@ -150,17 +181,25 @@ async def _services(settings: Settings, server: EmbeddedPostgres | None) -> Asyn
 async def _watch_signals(
     stopping: trio.CancelScope,
     server: EmbeddedPostgres | None,
+    reloader: Reloader,
+    supervisor: Supervisor,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Stop the checks at the first signal, and end the process at the second."""
-    with trio.open_signal_receiver(*stop_signals()) as received:
+    """Reload when asked to; stop the checks at the first signal that says so, and end the process at the second."""
+    with trio.open_signal_receiver(*STOP_SIGNALS, RELOAD_SIGNAL) as received:
+        # What came since the start has waited, see watcher/cli/run.py.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELOAD_SIGNAL})
         task_status.started()
         async for number in received:
+            if number == RELOAD_SIGNAL:
+                reloader.ask(by_hand=True)
+                continue
             if stopping.cancel_called:
                 if server is not None:
                     server.stop_soon()
                 os._exit(128 + number)
+            supervisor.stopping()
             log.info("stopping", signal=signal.Signals(number).name)
             stop_collecting()
             stopping.cancel()

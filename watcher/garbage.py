@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # A full collection that takes longer has looked through what stays for good, and need not do so again.
 LONG_COLLECTION_SECONDS = 0.02
@@ -47,3 +48,15 @@ def collect_in_small_steps(long_seconds: float = LONG_COLLECTION_SECONDS) -> Cal
     gc.callbacks.append(watch)
     gc.enable()
     return watch
+
+
+@contextmanager
+def not_collecting() -> Iterator[None]:
+    """Let no collection begin in the block, in which much is made that goes again by itself."""
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_collecting:
+            gc.enable()

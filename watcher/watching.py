@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
+from watcher.books import Books
 from watcher.checking.checker import open_checker
-from watcher.checking.monitor import monitor_url
+from watcher.checking.roster import Roster
 from watcher.model.conclusion import Conclusion
-from watcher.model.state import NEVER_CHECKED
 from watcher.recording.lateness import report_lateness
-from watcher.recording.lines import failure_line
+from watcher.recording.lines import Lines
 from watcher.recording.recorder import Tally, record
 from watcher.storage.drain import Drain
 from watcher.storage.keeper import Bounds, Keeper
@@ -30,9 +30,10 @@ from watcher.storage.upkeep import upkeep
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from watcher.config.settings import Settings
+    from watcher.model.difference import Difference
     from watcher.model.state import Standing
     from watcher.model.target import Target
+    from watcher.reloading import Reloader
     from watcher.storage.db import Database
     from watcher.storage.outbox_thread import OutboxThread
 
@@ -56,6 +57,7 @@ class Sinks:
         disk: the outbox.
         database: what the outbox is drained into.
         database_ready: set when it can be tried.
+        lines: writes the lines, in the format of the moment.
     """
 
     put_success: Callable[[str], None]
@@ -63,17 +65,21 @@ class Sinks:
     disk: OutboxThread
     database: Database
     database_ready: trio.Event
+    lines: Lines = field(default_factory=Lines)
 
 
-async def watch(settings: Settings, targets: Sequence[Target], stopping: trio.CancelScope, sinks: Sinks) -> None:
+async def watch(reloader: Reloader, stopping: trio.CancelScope, sinks: Sinks, begun: Callable[[], None]) -> None:
     """Check and record until `stopping` is cancelled, then write what is pending.
 
     Args:
-        settings: bounds, the location, the workers.
-        targets: what to watch.
+        reloader: knows what is configured, and what has changed.
         stopping: cancelled from outside.
         sinks: where what checks come to goes.
+        begun: called when the checks have begun.
     """
+    settings, targets = reloader.current.settings, reloader.current.targets
+    sinks.lines.use(settings.log_format)
+    reloader.tell(lambda settings: sinks.lines.use(settings.log_format))
     tally, disk, started_at = Tally(), sinks.disk, time.time()
     standings: Mapping[str, Standing] = {}
     try:
@@ -81,11 +87,12 @@ async def watch(settings: Settings, targets: Sequence[Target], stopping: trio.Ca
     except OutboxUnavailableError as error:
         log.error("the outbox cannot be read, nothing is known of the past", error=error)
     registration = Registration(settings.location, disk.outbox.id, datetime.fromtimestamp(started_at, UTC), targets)
-    drain = Drain(disk, TableStore(sinks.database, registration))
+    store = TableStore(sinks.database, registration)
+    drain = Drain(disk, store)
     keeper = Keeper(
         disk,
         Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
-        lambda outcome, stored: sinks.put_failure(failure_line(outcome, stored=stored)),
+        lambda outcome, stored: sinks.put_failure(sinks.lines.failure(outcome, stored=stored)),
         drain.wake,
     )
     try:
@@ -94,10 +101,11 @@ async def watch(settings: Settings, targets: Sequence[Target], stopping: trio.Ca
             writing.start_soon(_keep_all, receive, sinks, keeper, drain, tally)
             writing.start_soon(drain.run, sinks.database_ready)
             async with send, trio.open_nursery() as meanwhile:
-                meanwhile.start_soon(report_lateness, tally, settings.max_workers)
                 keep_failures = timedelta(seconds=settings.keep_failures_seconds)
+                meanwhile.start_soon(report_lateness, tally, lambda: reloader.current.settings.max_workers)
                 meanwhile.start_soon(partial(upkeep, sinks.database, keep_failures, up=drain.first_up))
-                await _check_all(settings, targets, standings, stopping, send)
+                books = Books(settings.location, send, keeper, disk, drain, store)
+                await _check_all(reloader, books, standings, stopping, send, begun)
                 meanwhile.cancel_scope.cancel()
             # The channel is closed: the recorder ends when it is empty, the keeper when all is on disk, and the drain
             # when all is stored or the database is away.
@@ -114,27 +122,30 @@ async def _keep_all(
 ) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keeper.run)
-        await record(conclusions, sinks.put_success, keeper.put, tally)
+        await record(conclusions, sinks.put_success, keeper.put, tally, sinks.lines)
         keeper.close()
     drain.close()
 
 
 async def _check_all(
-    settings: Settings,
-    targets: Sequence[Target],
+    reloader: Reloader,
+    books: Books,
     standings: Mapping[str, Standing],
     stopping: trio.CancelScope,
     conclusions: trio.MemorySendChannel[Conclusion],
+    begun: Callable[[], None],
 ) -> None:
-    """Run one loop a target until `stopping` is cancelled."""
+    """Run one loop a target until `stopping` is cancelled, and take over what is reloaded meanwhile."""
+    settings = reloader.current.settings
     with stopping:
-        async with (
-            open_checker(settings.max_workers, settings.location, targets=len(targets)) as checker,
-            trio.open_nursery() as checks,
-        ):
-            for target in targets:
-                if target.enabled:
-                    standing = standings.get(target.name, NEVER_CHECKED)
-                    # The name is one that is there already: trio would make a text of 170 bytes for each.
-                    checks.start_soon(monitor_url, target, checker, conclusions, standing, name=target.name)
-            await trio.sleep_forever()  # a daemon whose targets are all paused waits as well
+        async with open_checker(settings.max_workers, settings.location) as checker, trio.open_nursery() as checks:
+            reloader.tell(lambda settings: checker.lanes.resize(settings.max_workers))
+            roster = Roster(checker, conclusions, checks)
+            await roster.begin(reloader.current.targets, standings)
+            begun()
+
+            async def take_over(found: Difference, targets: Sequence[Target]) -> None:
+                await books.take_over(roster, found, targets)
+                checker.forget_all_but(targets)
+
+            await reloader.run(take_over)

@@ -87,7 +87,7 @@ async def test_five_urls_with_the_embedded_database(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("outage", ["none", "refused", "black hole"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_stops_in_time_whatever_the_database_does(
     folder: Folder, proxy: Proxy, test_db: Database, outage: str, number: signal.Signals
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from watcher.garbage import collect_in_small_steps, stop_collecting
+from watcher.garbage import collect_in_small_steps, not_collecting, stop_collecting
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +42,12 @@ def test_garbage_is_still_found() -> None:
     fresh.append(fresh)
     del fresh
     assert gc.collect() >= 1
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_nothing_is_collected_in_the_block_and_all_is_as_before_it(collects: bool) -> None:
+    if not collects:
+        stop_collecting()
+    with not_collecting():
+        assert not gc.isenabled()
+    assert gc.isenabled() is collects

@@ -20,9 +20,26 @@ ROOMS_BELOW: dict[str, frozenset[str]] = {
     "log": frozenset({"model"}),
     "garbage": frozenset(),
     "heartbeat": frozenset(),
-    "watching": frozenset({"model", "checking", "recording", "storage"}),
+    "changes": frozenset(),
+    "notify": frozenset(),
+    "books": frozenset({"model", "checking", "recording", "storage"}),
+    "watching": frozenset({"model", "checking", "recording", "storage", "books"}),
+    "reloading": frozenset({"model", "config", "garbage"}),
     "app": frozenset(
-        {"model", "config", "checking", "recording", "storage", "log", "garbage", "heartbeat", "watching"}
+        {
+            "model",
+            "config",
+            "checking",
+            "recording",
+            "storage",
+            "log",
+            "garbage",
+            "heartbeat",
+            "watching",
+            "reloading",
+            "changes",
+            "notify",
+        }
     ),
     "cli": frozenset({"model", "config", "checking", "recording", "storage", "log", "garbage", "app"}),
     "__main__": frozenset({"cli"}),
@@ -31,7 +48,7 @@ ROOMS_BELOW: dict[str, frozenset[str]] = {
 # Only the name of a type, which nothing is asked of at run time.
 TYPES_FROM_ABOVE = {
     "storage": ("watcher.config.settings.Settings",),
-    "watching": ("watcher.config.settings.Settings",),
+    "watching": ("watcher.reloading.Reloader",),
 }
 ONLY_IMPORTERS = {
     "asyncpg": {"storage/bridge.py"},

@@ -14,12 +14,12 @@ from watcher.checking.fetch import Probe
 from watcher.checking.lanes import Lanes
 from watcher.checking.pauses import Pauses
 from watcher.checking.resolver import Resolver
-from watcher.checking.schedule import SlotClock, start_spread_seconds
+from watcher.checking.schedule import SlotClock
 from watcher.checking.tls import TlsContexts
 from watcher.checking.transport import Tools
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from watcher.checking.exchange import Exchange
     from watcher.model.target import Target
@@ -52,8 +52,8 @@ class Checker:
         location: where this replica stands.
         probe: makes what asks a target.
         pauses: whether the loop stood still; somebody must run it.
-        start_spread_seconds: the time in which the first checks of all targets begin.
         matching_threads: for bodies and patterns too large to match in the loop.
+        tls_contexts: those that probes share.
     """
 
     clock: SlotClock
@@ -62,13 +62,18 @@ class Checker:
     location: str
     probe: Callable[[Target], AnyProbe]
     pauses: Pauses
-    start_spread_seconds: float
     matching_threads: trio.CapacityLimiter
+    tls_contexts: TlsContexts
+
+    def forget_all_but(self, targets: Iterable[Target]) -> None:
+        """Forget what only the checks of other targets needed."""
+        used = {(target.connecting.tls, target.connecting.http_version) for target in targets}
+        self.tls_contexts.keep_only(used)
 
 
 @asynccontextmanager
 async def open_checker(
-    max_workers: int, location: str = "default", resolver: Resolver | None = None, targets: int = 1
+    max_workers: int, location: str = "default", resolver: Resolver | None = None
 ) -> AsyncIterator[Checker]:
     """Make what checks need, and run what must run meanwhile.
 
@@ -76,7 +81,6 @@ async def open_checker(
         max_workers: the most checks in flight.
         location: where this replica stands.
         resolver: of names; the system's by default.
-        targets: how many there are to be watched.
     """
     clock = SlotClock(time.time, trio.current_time)
     tools = Tools(resolver or Resolver(), TlsContexts())
@@ -87,8 +91,8 @@ async def open_checker(
         location=location,
         probe=lambda target: Probe(target, tools),
         pauses=Pauses(),
-        start_spread_seconds=start_spread_seconds(targets),
         matching_threads=trio.CapacityLimiter(MATCHING_THREADS),
+        tls_contexts=tools.tls_contexts,
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(checker.alarm.run)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher.checking.masking import MIN_SECRET_CHARS, masked, masked_line, secrets_of, spans_of, without_spans
 from watcher.checking.text_of_body import codec_for
+from watcher.model.masking import MIN_SECRET_CHARS, masked, masked_line, secrets_of, spans_of, without_spans
 from watcher.model.outcome import Fault, Reason
 from watcher.model.redaction import without_secrets
 

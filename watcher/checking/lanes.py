@@ -28,10 +28,15 @@ class Lanes:
     def __init__(self, max_workers: int) -> None:
         """Make lanes for so many checks in flight."""
         self.workers = trio.CapacityLimiter(max_workers)
-        self._failing = trio.CapacityLimiter(max(max_workers // 2, 1))
+        self._failing = trio.CapacityLimiter(_failing_workers(max_workers))
         # When each check outside the lane of the failing began; bounded by the workers, the longest first.
         self._begun: dict[trio.CancelScope, float] = {}
         self._waiting = 0  # outside the lane of the failing, as well
+
+    def resize(self, max_workers: int) -> None:
+        """Have another number of workers from now on; with fewer, checks in flight go on, and new ones wait."""
+        self.workers.total_tokens = max_workers
+        self._failing.total_tokens = _failing_workers(max_workers)
 
     async def run(self, check: Callable[[], Awaitable[T]], *, failing: bool) -> T:
         """Run a check as soon as there is a worker for it.
@@ -74,3 +79,7 @@ class Lanes:
                 slow = [scope for scope, begun in self._begun.items() if begun <= patience_ends]
                 for scope in slow[: self._waiting]:
                     scope.cancel()
+
+
+def _failing_workers(max_workers: int) -> int:
+    return max(max_workers // 2, 1)

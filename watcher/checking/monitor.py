@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import trio
 
+from watcher.checking.alarm import Sleeper
 from watcher.checking.check import check
-from watcher.checking.schedule import Schedule
+from watcher.checking.schedule import MIN_START_SPREAD_SECONDS, Schedule
 from watcher.model.conclusion import conclude
 from watcher.model.outcome import Reason
-from watcher.model.state import NEVER_CHECKED, Standing
+from watcher.model.state import NEVER_CHECKED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,45 +22,87 @@ if TYPE_CHECKING:
     from watcher.checking.schedule import Slot
     from watcher.model.conclusion import Conclusion
     from watcher.model.outcome import Outcome
+    from watcher.model.state import Standing
     from watcher.model.target import Target
 
 # For what is concluded while the daemon stops and the channel is full; the recorder empties it many times a second.
 HAND_OVER_SECONDS = 0.5
 
 
+@dataclass(slots=True)
+class Watch:
+    """A loop as others see it.
+
+    Attributes:
+        standing: where its target stands now; the loop alone changes it.
+        sleeper: the loop, when it sleeps.
+        check: the scope of a check that is under way; a scope around each of a hundred thousand loops would take a
+            seventh of all memory.
+        ended: of a loop that is to end, set when it has.
+    """
+
+    standing: Standing = NEVER_CHECKED
+    sleeper: Sleeper = field(default_factory=Sleeper)
+    check: trio.CancelScope | None = None
+    ended: trio.Event | None = None
+
+    def goes_on(self) -> bool:
+        """Tell whether nobody has ended the loop."""
+        return self.ended is None
+
+    def end(self) -> trio.Event:
+        """Have the loop end, and a check that is under way be cut off.
+
+        Returns:
+            what is set when the loop has ended, and all that it found out is handed on.
+        """
+        self.ended = trio.Event()
+        self.sleeper.wake()
+        if self.check is not None:
+            self.check.cancel()
+        return self.ended
+
+
 async def monitor_url(
     target: Target,
     checker: Checker,
     conclusions: trio.MemorySendChannel[Conclusion],
-    standing: Standing = NEVER_CHECKED,
-) -> NoReturn:
+    watch: Watch | None = None,
+    spread_seconds: float = MIN_START_SPREAD_SECONDS,
+) -> None:
     """Check one target in each of its slots, never two checks of it at once, and sooner while a change is unconfirmed.
 
     Args:
         target: what to check.
         checker: what checks need.
         conclusions: where what each check came to goes; when it is full, the loop waits.
-        standing: where the target stands at the start.
+        watch: where the target stands at the start, and from then on.
+        spread_seconds: the time in which the first checks of all that start now begin.
 
     Returns:
-        never, unless cancelled; a check that is cut off by the cancellation has no outcome.
+        when `watch` is to end, else never; a check that is cut off by that, or by a cancellation, has no outcome.
     """
     schedule = Schedule.of(target.name, target.interval_seconds)
-    slot = schedule.first(checker.clock.now(), checker.start_spread_seconds)
+    slot = schedule.first(checker.clock.now(), spread_seconds)
+    watch = watch or Watch()
     probe: AnyProbe | None = None  # made when it is needed: a hundred thousand at the start would take seconds
     failing, last_at = False, None
     try:
-        while True:
-            await checker.alarm.wait_until(slot.due)
+        while watch.goes_on():
+            await checker.alarm.wait_until(slot.due, watch.sleeper)
+            if not watch.goes_on():
+                break
             probe = probe or checker.probe(target)
-            standing, last_at, failing = await _check_slot(
-                probe, slot, checker, conclusions, standing, last_at, failing=failing
-            )
-            recheck_seconds = None if standing.is_confirmed else target.recheck_interval_seconds
+            with trio.CancelScope() as watch.check:
+                last_at, failing = await _check_slot(probe, slot, checker, conclusions, watch, last_at, failing=failing)
+            watch.check = None
+            recheck_seconds = None if watch.standing.is_confirmed else target.recheck_interval_seconds
             slot = schedule.next(slot, checker.clock.now(), recheck_seconds)
     finally:
         if probe is not None:
             probe.close()
+        if watch.ended is not None:
+            watch.ended.set()
 
 
 async def _check_slot(
@@ -66,12 +110,12 @@ async def _check_slot(
     slot: Slot,
     checker: Checker,
     conclusions: trio.MemorySendChannel[Conclusion],
-    standing: Standing,
+    watch: Watch,
     last_at: datetime | None,
     *,
     failing: bool,
-) -> tuple[Standing, datetime, bool]:
-    """Check once and hand on what it came to; return where the target stands, when it was checked, and if it fails now.
+) -> tuple[datetime, bool]:
+    """Check once, note where the target stands, and hand on what it came to; return when it was, and if it fails now.
 
     A function of its own, so that nothing of a check stays in memory until the next.
     """
@@ -79,7 +123,7 @@ async def _check_slot(
     # back before the outcome is handed on, or a slow store would hold up the checks.
     report = await checker.lanes.run(partial(check, probe, slot, checker), failing=failing)
     outcome = report.outcome
-    conclusion = conclude(probe.target, outcome, standing, last_at)
+    conclusion = conclude(probe.target, outcome, watch.standing, last_at)
     try:
         conclusions.send_nowait(conclusion)  # no checkpoint: a check that is done is not lost to a cancellation
     except trio.WouldBlock:
@@ -87,7 +131,8 @@ async def _check_slot(
             await conclusions.send(conclusion)
         if in_time.cancelled_caught:
             await conclusions.send(conclusion)
-    return conclusion.standing, outcome.started_at, _is_failing(outcome, failing=failing)
+    watch.standing = conclusion.standing  # not before: of a conclusion that is lost, nothing may be built on
+    return outcome.started_at, _is_failing(outcome, failing=failing)
 
 
 def _is_failing(outcome: Outcome, *, failing: bool) -> bool:

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import httpx
 
+from watcher.model.headers import HARMLESS_HEADERS, HEADERS_OF_A_BODY
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 MAX_LOCATION_CHARS = 16_000
-
-# Headers in which nobody keeps a secret; all others stay behind where the origin changes.
-HARMLESS_HEADERS = frozenset(
-    {"accept", "accept-encoding", "accept-language", "cache-control", "connection", "user-agent"}
-)
-HEADERS_OF_A_BODY = frozenset(
-    {"content-encoding", "content-language", "content-length", "content-type", "transfer-encoding"}
-)
 
 
 class RedirectError(Exception):
@@ -89,6 +83,7 @@ def next_request(
     if keeps_body and not stays:
         # A login is checked by sending one: what stands in the body may be a secret like any other.
         raise RedirectError("redirected to another origin, where the body of the request must not go")
+    # Where the origin changes, all but the harmless ones stay behind.
     headers = [
         (name, value)
         for name, value in first.headers.multi_items()

@@ -15,6 +15,8 @@ from cryptography import x509
 from watcher.checking.exchange import Certificate, Chain
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from watcher.model.target import HttpVersion, TlsOptions
 
 # The bound of chains that are remembered: a few KB each.
@@ -56,6 +58,10 @@ class TlsContexts:
             context.set_alpn_protocols(_ALPN[http_version])
             self._made[key] = context
         return context
+
+    def keep_only(self, options: Collection[tuple[TlsOptions, HttpVersion]]) -> None:
+        """Forget the contexts that nothing needs any more."""
+        self._made = {key: context for key, context in self._made.items() if key in options}
 
 
 def make_tls_context(options: TlsOptions) -> ssl.SSLContext:

@@ -10,18 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import trio
 
-from watcher.app import UnusablePathError
 from watcher.config.mistakes import ConfigurationError, shown
 from watcher.model.text import one_line
-from watcher.storage.account import AccountError
-from watcher.storage.binaries import EmbeddedError
-from watcher.storage.errors import StorageError
-from watcher.storage.folder_lock import FolderLockedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import trio
 
 DEFAULT_ENV_FILE = ".env"
 MAX_ERROR_CHARS = 2000
@@ -29,9 +25,6 @@ EXIT_ERROR = 1
 EXIT_BAD_CONFIGURATION = 2
 EXIT_NO_DATABASE = 3  # of a command whose 1 says something else
 EXIT_INTERRUPTED = 130
-
-_BAD_CONFIGURATION = (ConfigurationError, UnusablePathError)
-_FOR_USERS = (*_BAD_CONFIGURATION, StorageError, EmbeddedError, AccountError, FolderLockedError, OSError)
 
 env_file_option = click.option(
     "--env-file",
@@ -53,15 +46,18 @@ def errors_on_one_line(error_status: int = EXIT_ERROR) -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(EXIT_ERROR)
     except Exception as error:
+        from watcher.log import redacted  # structlog, and rich with it: a completion has no time for them
+
+        bad_configuration, for_users = _kinds_of_errors()
         # Nurseries and trio-asyncio's loop wrap what goes wrong in groups, one in the other.
         errors = list(_leaves(error))
-        if not all(isinstance(leaf, _FOR_USERS) for leaf in errors):
+        if not all(isinstance(leaf, for_users) for leaf in errors):
             raise
         for leaf in errors:
-            for line in leaf.mistakes if isinstance(leaf, ConfigurationError) else [f"watcher: {leaf}"]:
+            for line in leaf.mistakes if isinstance(leaf, ConfigurationError) else [f"watcher: {redacted(str(leaf))}"]:
                 click.echo(one_line(str(line), limit_chars=MAX_ERROR_CHARS), err=True)
-        bad_configuration = all(isinstance(leaf, _BAD_CONFIGURATION) for leaf in errors)
-        sys.exit(EXIT_BAD_CONFIGURATION if bad_configuration else error_status)
+        is_bad_configuration = all(isinstance(leaf, bad_configuration) for leaf in errors)
+        sys.exit(EXIT_BAD_CONFIGURATION if is_bad_configuration else error_status)
 
 
 def env_path(env_file: str | None) -> Path:
@@ -83,14 +79,34 @@ def env_path(env_file: str | None) -> Path:
     return Path(given)
 
 
-async def cancel_on_signal(
-    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
+async def cancel_on_signal(scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]) -> None:
     """Cancel a scope at SIGINT or SIGTERM, where a KeyboardInterrupt would cut off what must be closed."""
+    import trio
+
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
         task_status.started()
         async for _ in received:
             scope.cancel()
+
+
+def _kinds_of_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
+    """Return the errors of a bad configuration, and all that a user can mend."""
+    # Here, since they bring in all else: completion in a shell must not wait for that.
+    from watcher.app import UnusablePathError
+    from watcher.storage.account import AccountError
+    from watcher.storage.binaries import EmbeddedError
+    from watcher.storage.errors import StorageError
+    from watcher.storage.folder_lock import FolderLockedError
+
+    bad_configuration = (ConfigurationError, UnusablePathError)
+    return bad_configuration, (
+        *bad_configuration,
+        StorageError,
+        EmbeddedError,
+        AccountError,
+        FolderLockedError,
+        OSError,
+    )
 
 
 def _leaves(error: Exception) -> Iterator[Exception]:

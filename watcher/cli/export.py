@@ -35,6 +35,8 @@ def export(since: timedelta, until: timedelta | None, env_file: str | None) -> N
 
     The daemon may be running or not. Each object has its "kind", which is "flip" or "failure".
 
+    Exit status: 0 good, 1 no database or nobody who reads, 2 bad configuration or usage.
+
     Example: watcher export --since 30d > history.ndjson
     """
     path = env_path(env_file)

@@ -11,6 +11,7 @@ from rich.table import Table
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
 from watcher.cli.options import Duration, json_option, moments, read_or_exit, until_option
 from watcher.cli.screen import console_for_stdout, print_to
+from watcher.cli.target_names import complete_target
 from watcher.cli.wording import plain
 from watcher.config.settings import load_settings
 from watcher.model.outcome import Reason
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--since", type=Duration(), help="Only those of the last 30m, 24h, 7d ...")
 @until_option
-@click.option("--target", help="Only those of the target with this name.")
+@click.option("--target", shell_complete=complete_target, help="Only those of the target with this name.")
 @click.option("--reason", type=click.Choice([str(reason) for reason in Reason]), help="Only those with this reason.")
 @click.option("--location", help="Only those that were seen from this location.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="How many at most.")
@@ -40,6 +41,8 @@ def failures(
     **equal: str | None,
 ) -> None:
     """Show the failures that were stored, newest first; the daemon may be running or not.
+
+    Exit status: 0 good (there may be none), 1 no database, 2 bad configuration or usage.
 
     Example: watcher failures --since 24h --target Checkout
     """

@@ -8,10 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import trio
 
 from watcher.cli.common import EXIT_INTERRUPTED, cancel_on_signal
-from watcher.storage.reading import read_from
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,6 +68,8 @@ def read_or_exit(settings: Settings, read: Callable[[Database], Awaitable[Result
         settings: they name the database.
         read: see `read_from`.
     """
+    import trio  # here, since a shell that completes must not wait for it
+
     results = trio.run(_read, settings, read)
     if not results:
         # A thread may still be held up by who reads our output, and hold what an orderly exit flushes.
@@ -79,6 +79,10 @@ def read_or_exit(settings: Settings, read: Callable[[Database], Awaitable[Result
 
 async def _read(settings: Settings, read: Callable[[Database], Awaitable[Result]]) -> list[Result]:
     """Return the result, or nothing when interrupted: a KeyboardInterrupt could cut off the stop of the server."""
+    import trio
+
+    from watcher.storage.reading import read_from
+
     results: list[Result] = []
     async with trio.open_nursery() as nursery:
         await nursery.start(cancel_on_signal, nursery.cancel_scope)

@@ -6,20 +6,23 @@ import click
 
 from watcher.cli.common import MAX_ERROR_CHARS, env_file_option, env_path, errors_on_one_line
 from watcher.cli.options import read_or_exit
+from watcher.cli.target_names import complete_target
 from watcher.config.settings import load_settings
 from watcher.model.text import one_line
 from watcher.storage.renaming import Renamed, rename_target
 
 
 @click.command()
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", shell_complete=complete_target)
+@click.argument("new", shell_complete=complete_target)
 @env_file_option
 def rename(old: str, new: str, env_file: str | None) -> None:
     """Join the history of the target OLD to that of NEW; the daemon may be running or not.
 
     Rename it in the config file first: the history of a target that is still watched stays with it. Of two histories
     of the same time only one can be told: from the first flip of NEW on, the flips of OLD are deleted.
+
+    Exit status: 0 good, 1 no database or OLD is still watched, 2 bad configuration or usage.
 
     Example: watcher rename Checkout "Checkout EU"
     """

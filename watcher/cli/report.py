@@ -13,6 +13,7 @@ from watcher.cli.options import Duration, json_option, read_or_exit, until_optio
 from watcher.cli.report_forms import TargetReport, as_csv, as_json_document
 from watcher.cli.report_page import SPARK_COLUMNS, page
 from watcher.cli.screen import console_for_stdout, print_to
+from watcher.cli.target_names import complete_target
 from watcher.config.mistakes import shown
 from watcher.config.settings import load_settings
 from watcher.model.incidents import entries
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--since", type=Duration(), default="7d", show_default=True, help="The last 30m, 24h, 7d ...")
 @until_option
-@click.option("--target", help="Only the target with this name.")
+@click.option("--target", shell_complete=complete_target, help="Only the target with this name.")
 @json_option
 @click.option("--csv", "as_table", is_flag=True, help="CSV instead of text, a line a target.")
 @env_file_option
@@ -46,6 +47,8 @@ def report(
     Uptime is time, not counts: the time in which a target was up or degraded, of that in which it is known to have
     been up, degraded or down; rounded down. Targets that were taken out of the config file are told where they have a
     history in that time.
+
+    Exit status: 0 good, 1 no database or no such target, 2 bad configuration or usage.
 
     Example: watcher report --since 30d --target Checkout
     """

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.config.mistakes import ConfigurationError
-from watcher.config.settings import read_settings
-from watcher.config.targets import load_targets
+from watcher.config.settings import read_environment, settings_of
+from watcher.config.targets import load_sources
+from watcher.config.warnings import find_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from watcher.config.environment import Environment
     from watcher.config.mistakes import Mistake
     from watcher.config.settings import Settings
+    from watcher.config.sources import Source
     from watcher.model.target import Target
 
 
@@ -35,23 +38,44 @@ class Configuration:
     files: tuple[Path, ...] = ()
 
 
-def load_configuration(env_file: Path, variables: Mapping[str, str] | None = None) -> Configuration:
-    """Read `.env`, the environment and the config file that they name.
+def load_configuration(
+    env_file: Path, variables: Mapping[str, str] | None = None, *, with_warnings: bool = True
+) -> Configuration:
+    """Read `.env`, the environment and the config file, or the folder of them, that they name.
 
     Args:
         env_file: path of `.env`; it need not be there.
         variables: the environment, the process's own by default; it wins over the file.
+        with_warnings: whether to look for what may surprise.
 
     Raises:
         ConfigurationError: with every mistake in all of them.
     """
-    settings, mistakes = read_settings(env_file, variables)
+    environment = read_environment(env_file, variables)
+    settings, mistakes = settings_of(environment)
+    sources: tuple[Source, ...] = ()
     targets: tuple[Target, ...] = ()
     if settings is not None:
         try:
-            targets = load_targets(settings)
+            sources, targets = load_sources(settings, environment.variables)
         except ConfigurationError as error:
             mistakes = [*mistakes, *error.mistakes]
     if mistakes or settings is None:
         raise ConfigurationError(mistakes)
-    return Configuration(settings, targets, files=(env_file, settings.config_file))
+    return Configuration(
+        settings,
+        targets,
+        find_warnings(settings, sources, targets, environment.named_files) if with_warnings else (),
+        tuple(dict.fromkeys(_files_of(env_file, settings, environment, sources))),
+    )
+
+
+def _files_of(
+    env_file: Path, settings: Settings, environment: Environment, sources: Iterable[Source]
+) -> Iterator[Path]:
+    yield env_file
+    yield from (file.path for file in environment.named_files)
+    yield settings.config_file
+    for source in sources:
+        yield source.path
+        yield from (file.path for file in source.named_files())

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import idna
 
 from watcher.config.address import complaint_about
-from watcher.config.entries import TlsConfig
+from watcher.config.bounds import PROXY_SCHEMES
+from watcher.config.entry_connecting import ConnectingOptions, TlsConfig
 from watcher.config.files import complaint_about_tls_files
 from watcher.config.mistakes import shown
 from watcher.model.target import Connecting, TlsOptions
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from watcher.config.complaints import Complain
     from watcher.config.entries import Options
 
-CONNECTING_KEYS = (
-    "tls_config",
-    "preferred_ip_protocol",
-    "resolve_to",
-    "proxy_url",
-    "http_version",
-    "keep_alive",
-    "allow_private",
-)
-PROXY_SCHEMES = ("http", "socks5", "socks5h")
+CONNECTING_KEYS = tuple(ConnectingOptions.__annotations__)
 _TLS_VERSIONS = ("TLS10", "TLS11", "TLS12", "TLS13")
 
 
@@ -110,7 +104,7 @@ def _read_tls(values: TlsConfig, complain: Complain, folder: Path) -> TlsOptions
     if options.server_name is not None and not _is_name(options.server_name):
         text = f"{shown(options.server_name)} is no name; write one, as in shop.example"
         complain(("tls_config", "server_name"), text)
-    return options
+    return replace(options, files_digest=_digest_of(options))
 
 
 def _is_name(name: str) -> bool:
@@ -118,6 +112,15 @@ def _is_name(name: str) -> bool:
         return complaint_about(f"https://{name}/") is None and urlsplit(f"https://{name}").hostname == name.lower()
     except (ValueError, idna.IDNAError):
         return False
+
+
+def _digest_of(options: TlsOptions) -> str | None:
+    names = [name for name in (options.ca_file, options.cert_file, options.key_file) if name is not None]
+    digest = hashlib.sha256()
+    for name in names:
+        with suppress(OSError, ValueError):  # it has been complained about
+            digest.update(hashlib.sha256(Path(name).read_bytes()).digest())
+    return digest.hexdigest() if names else None
 
 
 def _path(name: str | None, folder: Path) -> str | None:

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from watcher.config.mistakes import shown
 
 _PIECE = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)"
-_DURATION = re.compile(f"(?:{_PIECE})+")
+DURATION = re.compile(f"(?:{_PIECE})+")
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -56,6 +56,6 @@ def seconds_in(text: str) -> float:
 
 
 def _in_units(text: str) -> float | None:
-    if not _DURATION.fullmatch(text):
+    if not DURATION.fullmatch(text):
         return None
     return round(sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PIECE, text)), 9)

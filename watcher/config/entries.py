@@ -1,182 +1,184 @@
-"""The shape of `config.yaml`: which keys there are, and what kind of value each takes."""
+"""The shape of `config.yaml`: which keys there are, what kind of value each takes, and what is said of it to users.
+
+It is the one source: `docs/configuration.md` and `config/schema.json` are made from it.
+"""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Required
+from typing import Annotated, Required
 
-from pydantic import BeforeValidator, ConfigDict, with_config
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
 
-from watcher.config.durations import duration_seconds
-from watcher.config.mistakes import shown
-from watcher.model.target import HttpVersion, IpProtocol, TlsVersion  # noqa: TC001  # pydantic reads them
+from watcher.config.bounds import MAX_NAME_CHARS, MAX_RETRIES, MAX_THRESHOLD
+from watcher.config.entry_connecting import ConnectingOptions, TlsConfig
+from watcher.config.entry_expected import ExpectedOptions, HeaderMatch, JsonMatch
+from watcher.config.entry_sending import Authorization, BasicAuth, SendingOptions
+from watcher.config.entry_types import ABOVE_ZERO, SOME, STRICT, VARIABLE_PATTERN, Duration
+from watcher.config.keys import STATE, Key, keys_of
+from watcher.config.settings_values import SHORTEST_INTERVAL_SECONDS
+from watcher.model.target import (
+    DEFAULT_INTERVAL_SECONDS,
+    DEFAULT_RETRY_INTERVAL_SECONDS,
+    DEFAULT_THRESHOLDS,
+    DEFAULT_TIMEOUT_SECONDS,
+)
 
-# The bound of what may be compared with a value of a body: aliases can make a short file into an endless tree.
-MAX_JSON_NODES = 10_000
-
-_HTTP_VERSIONS = {"1.1": "1.1", "2": "2", "2.0": "2", "auto": "auto"}  # 1.1 and 2 are numbers without quotes
-
-
-def _complaint(text: str) -> PydanticCustomError:
-    return PydanticCustomError("complaint", "{text}", {"text": text})
-
-
-def _status_range(value: object) -> tuple[int, int]:
-    text = str(value) if isinstance(value, int) and 0 <= value <= 999 and not isinstance(value, bool) else value
-    match = re.fullmatch(r"([0-9]{3})(?:-([0-9]{3}))?", text) if isinstance(text, str) else None
-    if match is not None:
-        low, high = int(match[1]), int(match[2] or match[1])
-        if 100 <= low <= high:
-            return low, high
-    raise _complaint(f'{shown(value)} is no status; write one from 100 to 999 or a range, as in [200, "300-399"]')
+_NAME = {"pattern": r"\S", "maxLength": MAX_NAME_CHARS}
+_THRESHOLD = {"minimum": 1, "maximum": MAX_THRESHOLD}
+_ONE_AUTHORIZATION = ConfigDict(**STRICT, json_schema_extra={"not": {"required": ["basic_auth", "authorization"]}})
 
 
-def _http_version(value: object) -> object:
-    plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-    version = _HTTP_VERSIONS.get(str(value)) if plain else None
-    if version is None and value is not None:
-        raise _complaint(f'{shown(value)} is no version of HTTP that is spoken; write "1.1", "2" or auto')
-    return version
+@with_config(STRICT)
+class BasicOptions(TypedDict, total=False):
+    """What nearly all entries say."""
+
+    group: Annotated[str | None, Key("what the target belongs to, as a shop or a team", bounds=_NAME, example="shop")]
+    interval: Annotated[
+        Duration,
+        Key(
+            "time between two checks",
+            default=int(DEFAULT_INTERVAL_SECONDS),
+            default_text=f"{DEFAULT_INTERVAL_SECONDS:g}, within the bounds of `.env`",
+            bounds=ABOVE_ZERO,
+            example="60s",
+        ),
+    ]
+    timeout: Annotated[
+        Duration,
+        Key(
+            "the deadline of one attempt, from DNS to the last byte, redirects included; not above the interval",
+            default=int(DEFAULT_TIMEOUT_SECONDS),
+            default_text=f"{DEFAULT_TIMEOUT_SECONDS:g}, or the interval if that is less",
+            bounds=ABOVE_ZERO,
+            example="5s",
+        ),
+    ]
 
 
-def _plain_json(value: object) -> object:
-    waiting, count = [value], 0
-    while waiting:
-        item = waiting.pop()
-        count += 1
-        if count > MAX_JSON_NODES:
-            raise _complaint(f"has more than {MAX_JSON_NODES} values; compare with less of the body")
-        if isinstance(item, dict):
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-        elif not isinstance(item, (str, int, float, bool, type(None))):
-            raise _complaint(f"{shown(item)} is no value of JSON; write text, a number, true, false or null")
-    return value
-
-
-Duration = Annotated[float | None, BeforeValidator(duration_seconds)]
-StatusRange = Annotated[tuple[int, int], BeforeValidator(_status_range)]
-_STRICT = ConfigDict(extra="forbid", strict=True)
-
-
-@with_config(_STRICT)
-class BasicAuth(TypedDict, total=False):
-    """`basic_auth`."""
-
-    username: Required[str]
-    password: str | None
-    password_file: str | None
-
-
-@with_config(_STRICT)
-class Authorization(TypedDict, total=False):
-    """`authorization`."""
-
-    type: str | None
-    credentials: str | None
-    credentials_file: str | None
-
-
-@with_config(_STRICT)
-class TlsConfig(TypedDict, total=False):
-    """`tls_config`."""
-
-    insecure_skip_verify: bool | None
-    ca_file: str | None
-    cert_file: str | None
-    key_file: str | None
-    server_name: str | None
-    min_version: TlsVersion | None
-    max_version: TlsVersion | None
-
-
-@with_config(_STRICT)
-class HeaderMatch(TypedDict, total=False):
-    """One of `fail_if_header_matches` and `fail_if_header_not_matches`."""
-
-    header: Required[str]
-    regexp: Required[str]
-    allow_missing: bool | None
-
-
-@with_config(_STRICT)
-class JsonMatch(TypedDict, total=False):
-    """One of `json`."""
-
-    path: Required[str]
-    equals: Required[Annotated[Any, BeforeValidator(_plain_json)]]
-
-
-@with_config(_STRICT)
-class Options(TypedDict, total=False):
+@with_config(_ONE_AUTHORIZATION)
+class Options(BasicOptions, SendingOptions, ExpectedOptions, ConnectingOptions, total=False):
     """What may stand in `defaults` and in each entry of `urls`."""
 
-    group: str | None
-    interval: Duration
-    timeout: Duration
-    method: str | None
-    headers: dict[str, str] | None
-    body: str | None
-    basic_auth: BasicAuth | None
-    authorization: Authorization | None
-    follow_redirects: bool | None
-    max_redirects: int | None
-    valid_status_codes: list[StatusRange] | None
-    regex: str | None
-    fail_if_body_matches_regexp: list[str] | None
-    fail_if_body_not_matches_regexp: list[str] | None
-    fail_if_header_matches: list[HeaderMatch] | None
-    fail_if_header_not_matches: list[HeaderMatch] | None
-    json: list[JsonMatch] | None
-    body_size_limit: int | None
-    degraded_after: Duration
-    cert_expiry_days: float | None
-    tls_config: TlsConfig | None
-    preferred_ip_protocol: IpProtocol | None
-    resolve_to: str | None
-    proxy_url: str | None
-    http_version: Annotated[HttpVersion | None, BeforeValidator(_http_version)]
-    keep_alive: bool | None
-    allow_private: bool | None
-    retries: int | None
-    retry_interval: Duration
-    recheck_interval: Duration
-    failure_threshold: int | None
-    success_threshold: int | None
-    enabled: bool | None
+    retries: Annotated[
+        int | None,
+        Key(
+            "so many more attempts for a check that fails, inside its slot; the last one counts; from 0 to"
+            f" {MAX_RETRIES}",
+            default=0,
+            bounds={"minimum": 0, "maximum": MAX_RETRIES},
+        ),
+    ]
+    retry_interval: Annotated[
+        Duration,
+        Key("time between two attempts", default=f"{DEFAULT_RETRY_INTERVAL_SECONDS:g}s", bounds={"minimum": 0}),
+    ]
+    recheck_interval: Annotated[
+        Duration,
+        Key(
+            "time between two checks while a change is not confirmed; from"
+            f" {SHORTEST_INTERVAL_SECONDS:g} s to the interval, also below `MIN_INTERVAL_VAL`; in `defaults`, one above"
+            " a target's interval does not hold for it",
+            STATE,
+            default_text="the interval",
+            bounds={"minimum": SHORTEST_INTERVAL_SECONDS},
+            example="5s",
+        ),
+    ]
+    failure_threshold: Annotated[
+        int | None,
+        Key(
+            f"so many failing checks in a row make a target down; from 1 to {MAX_THRESHOLD}",
+            STATE,
+            default=DEFAULT_THRESHOLDS.failure,
+            bounds=_THRESHOLD,
+        ),
+    ]
+    success_threshold: Annotated[
+        int | None,
+        Key(
+            f"so many good ones make it up again; from 1 to {MAX_THRESHOLD}",
+            STATE,
+            default=DEFAULT_THRESHOLDS.success,
+            bounds=_THRESHOLD,
+        ),
+    ]
+    enabled: Annotated[
+        bool | None, Key("false: the target is not checked, and its state is `paused`", STATE, default=True)
+    ]
 
 
-@with_config(_STRICT)
+@with_config(_ONE_AUTHORIZATION)
 class UrlEntry(Options, total=False):
     """One entry of `urls`.
 
     Of a hundred thousand mappings with only the keys that are written, each is a fifth of an object with all.
     """
 
-    address: Required[str]
-    name: str | None
+    address: Required[
+        Annotated[
+            str,
+            Key(
+                "an http or https URL; `user:password@` in it becomes basic authorization",
+                bounds={"pattern": f"^[Hh][Tt][Tt][Pp][Ss]?://|{VARIABLE_PATTERN}"},
+                example="https://example.com/",
+            ),
+        ]
+    ]
+    name: Annotated[
+        str | None,
+        Key(
+            "the history of a target hangs on it",
+            default_text="the address without its secrets",
+            bounds=_NAME,
+            example="Checkout",
+        ),
+    ]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class ConfigFile(TypedDict, total=False):
     """The whole of `config.yaml`."""
 
-    urls: Required[list[UrlEntry]]
-    defaults: Options | None
+    urls: Required[
+        Annotated[
+            list[UrlEntry],
+            Key(
+                "what to watch",
+                bounds=SOME,
+                example="[{address: https://example.com/}]",
+            ),
+        ]
+    ]
+    defaults: Annotated[
+        Options | None,
+        Key(
+            "what holds for every entry that does not say otherwise: any key but `address` and `name`",
+            example="{interval: 10}",
+        ),
+    ]
 
 
-# What the keys of a mapping may be, by the key that holds the mapping (None: the file).
-KNOWN_KEYS: dict[str | None, tuple[str, ...]] = {
-    None: ("urls", "defaults"),
-    "urls": ("address", "name", *Options.__annotations__),
-    "defaults": tuple(Options.__annotations__),
-    "basic_auth": tuple(BasicAuth.__annotations__),
-    "authorization": tuple(Authorization.__annotations__),
-    "tls_config": tuple(TlsConfig.__annotations__),
-    "fail_if_header_matches": tuple(HeaderMatch.__annotations__),
-    "fail_if_header_not_matches": tuple(HeaderMatch.__annotations__),
-    "json": tuple(JsonMatch.__annotations__),
+# The mappings that there are, by the key that holds one (None: the file).
+SHAPES: dict[str | None, type] = {
+    None: ConfigFile,
+    "urls": UrlEntry,
+    "defaults": Options,
+    "basic_auth": BasicAuth,
+    "authorization": Authorization,
+    "tls_config": TlsConfig,
+    "fail_if_header_matches": HeaderMatch,
+    "fail_if_header_not_matches": HeaderMatch,
+    "json": JsonMatch,
 }
+_FIRST_KEYS = ("address", "name")
+# What the keys of a mapping may be, by the key that holds the mapping.
+KNOWN_KEYS: dict[str | None, tuple[str, ...]] = {
+    holder: tuple(sorted(shape.__annotations__, key=lambda name: name not in _FIRST_KEYS))
+    for holder, shape in SHAPES.items()
+}
+
+
+def all_keys() -> dict[str, Key]:
+    """Return every key that may stand anywhere in the file; no name has two meanings that matter."""
+    return {name: key for shape in SHAPES.values() for name, key in keys_of(shape).items()}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dotenv.parser import parse_stream
 
-from watcher.config.mistakes import Mistake, Place, did_you_mean
+from watcher.config.files import secret_of
+from watcher.config.interpolation import UNUSABLE
+from watcher.config.mistakes import Mistake, Place, did_you_mean, shown
+from watcher.config.sources import NamedFile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from pathlib import Path
 
     from dotenv.parser import Binding
 
@@ -29,16 +31,28 @@ _KEYS_OF_OTHERS = (
     "LC_",
 )
 
-# A NUL, or what Python makes of a byte that is not UTF-8.
-_UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
+# Every key may also come with this at its end; its value is then in the file that is named.
+FILE_SUFFIX = "_FILE"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A value and the place it was written at."""
+    """A value and the place it was written at.
+
+    Attributes:
+        key: as written, which for a value in a file ends in `_FILE`.
+        file: the path of that file.
+    """
 
     value: str
     place: Place
+    key: str
+    file: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The value for an error line; what is in a file is shown nowhere."""
+        return shown(self.value) if self.file is None else f"what is in {shown(self.file)}"
 
 
 class Environment:
@@ -48,29 +62,62 @@ class Environment:
         mistakes: syntax, doubled and unknown keys, and values that nothing can take.
         place: of the file, for mistakes about a key that is missing.
         found: whether the file is there.
+        variables: every value by its key, for `${NAME}` in config files, those of no known key included.
+        named_files: the files that hold the value of a key.
     """
 
     def __init__(self, file: Path, variables: Mapping[str, str], known_keys: Collection[str]) -> None:
-        """Read the file.
+        """Read the file, and those that hold the value of a key.
 
         Args:
             file: path of `.env`; a file that is not there counts as empty.
             variables: the real environment.
-            known_keys: the keys that mean something; any other in the file is a mistake.
+            known_keys: the keys that mean something; for any other see `refuse_unread`.
         """
         self.place = Place(str(file))
         self.found = True
         self.mistakes: list[Mistake] = []
-        entries = dict(self._read(file, known_keys))
+        self.named_files: list[NamedFile] = []
+        self._known_keys = {*known_keys, *(key + FILE_SUFFIX for key in known_keys)}
+        self._unread: dict[str, Place] = {}
+        written = {entry.key: entry for entry in self._read(file)}
         # An empty variable counts as unset, as with docker-compose's `${VAR:-default}`.
-        real = {key: Entry(variables[key], Place("environment")) for key in known_keys if variables.get(key)}
-        self._entries = {key: entry for key, entry in {**entries, **real}.items() if self._usable(key, entry)}
+        named = {key: variables[key] for key in self._known_keys if variables.get(key)}
+        real = {key: Entry(value, Place("environment"), key) for key, value in named.items()}
+        self._entries: dict[str, Entry] = {}
+        for key in known_keys:
+            entry = self._chosen(key, written, known_keys)
+            entry = self._chosen(key, real, known_keys) or entry
+            if entry is not None and (entry := self._readable(key, entry)) is not None:
+                self._entries[key] = entry
+        texts = {key: entry.value for key, entry in written.items()}
+        self.variables: dict[str, str] = {
+            **texts,
+            **{key: value for key, value in variables.items() if value or not texts.get(key)},
+            **{key: entry.value for key, entry in self._entries.items()},
+        }
+
+    def refuse_unread(self, names: Collection[str]) -> None:
+        """Add a mistake for each key of the file that nothing reads.
+
+        Args:
+            names: of the variables in the config files.
+        """
+        for key, place in self._unread.items():
+            if key not in names:
+                text = f"unknown key, nothing reads it{did_you_mean(key, {*self._known_keys, *names})}"
+                self.mistakes.append(Mistake(place, key, text))
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether the file has keys that only a config file could read."""
+        return bool(self._unread)
 
     def get(self, key: str) -> Entry | None:
         """Return what was written for a key, or None where nothing was."""
         return self._entries.get(key)
 
-    def _read(self, file: Path, known_keys: Collection[str]) -> Iterator[tuple[str, Entry]]:
+    def _read(self, file: Path) -> Iterator[Entry]:
         try:
             text = file.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
@@ -91,18 +138,35 @@ class Environment:
                 self.mistakes.append(Mistake(place, binding.key, text))
             else:
                 first_lines[binding.key] = place.line or 0
-                if binding.key not in known_keys and not binding.key.startswith(_KEYS_OF_OTHERS):
-                    text = f"unknown key, nothing reads it{did_you_mean(binding.key, known_keys)}"
-                    self.mistakes.append(Mistake(place, binding.key, text))
-                elif binding.value:
-                    yield binding.key, Entry(binding.value, place)
+                if binding.key not in self._known_keys and not binding.key.startswith(_KEYS_OF_OTHERS):
+                    self._unread[binding.key] = place
+                yield Entry(binding.value or "", place, binding.key)
 
-    def _usable(self, key: str, entry: Entry) -> bool:
-        usable = _UNUSABLE.search(entry.value) is None
-        if not usable:
+    def _chosen(self, key: str, entries: Mapping[str, Entry], known_keys: Collection[str]) -> Entry | None:
+        """Return what one source says of a key, directly or by a file."""
+        direct, file_key = entries.get(key), key + FILE_SUFFIX
+        by_file = entries.get(file_key) if file_key not in known_keys else None
+        if by_file is None or not by_file.value:
+            return direct if direct is not None and direct.value else None
+        if direct is not None and direct.value:
+            self.mistakes.append(Mistake(by_file.place, file_key, f"is written besides {key}; remove one"))
+            return direct
+        return by_file
+
+    def _readable(self, key: str, entry: Entry) -> Entry | None:
+        """Return an entry whose value can be used, read from its file where it is in one."""
+        if UNUSABLE.search(entry.value):
             text = "has a NUL, or a byte that is not UTF-8; write plain text"  # not the value: it may be the password
-            self.mistakes.append(Mistake(entry.place, key, text))
-        return usable
+            self.mistakes.append(Mistake(entry.place, entry.key, text))
+            return None
+        if entry.key == key:
+            return entry
+        self.named_files.append(NamedFile(Path(entry.value), entry.key, True, lambda: entry.place))
+        try:
+            return Entry(secret_of(Path(entry.value)), entry.place, entry.key, entry.value)
+        except ValueError as error:
+            self.mistakes.append(Mistake(entry.place, entry.key, str(error)))
+            return None
 
     def _place_of(self, binding: Binding) -> Place:
         original = binding.original.string

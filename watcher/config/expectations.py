@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import jmespath
 from jmespath.exceptions import JMESPathError
 
+from watcher.config.bounds import MAX_BODY_LIMIT_BYTES, MAX_JSON_PATH_CHARS
+from watcher.config.entry_expected import ExpectedOptions
 from watcher.config.mistakes import shown
 from watcher.model.target import DEFAULT_BODY_LIMIT_BYTES, Expectations, HeaderPattern, JsonExpectation
 
@@ -14,24 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from watcher.config.complaints import Complain
-    from watcher.config.entries import HeaderMatch, Options
+    from watcher.config.entries import Options
+    from watcher.config.entry_expected import HeaderMatch
     from watcher.config.patterns import Patterns
 
-EXPECTED_KEYS = (
-    "valid_status_codes",
-    "regex",
-    "fail_if_body_matches_regexp",
-    "fail_if_body_not_matches_regexp",
-    "fail_if_header_matches",
-    "fail_if_header_not_matches",
-    "json",
-    "body_size_limit",
-    "degraded_after",
-    "cert_expiry_days",
-)
-# The bound of one body in memory; MAX_WORKERS of them may be there at once.
-MAX_BODY_LIMIT_BYTES = 100 * 1024 * 1024
-MAX_JSON_PATH_CHARS = 1000
+EXPECTED_KEYS = tuple(ExpectedOptions.__annotations__)
 
 
 def read_expectations(values: Options, complain: Complain, patterns: Patterns) -> Expectations:

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from watcher.model.redaction import MASK, without_secrets
 from watcher.model.text import one_line
 
 if TYPE_CHECKING:
@@ -61,6 +62,19 @@ def by_place(mistakes: Iterable[Mistake]) -> list[Mistake]:
     return sorted(mistakes, key=lambda mistake: (mistake.place.line or 0, mistake.place.column or 0))
 
 
+def dotted(path: Iterable[str | int]) -> str:
+    """Write a path of keys and indexes as users read it, as in `urls[3].interval`.
+
+    Of a key with a colon, what follows is masked: of `{password:it}`, where a space was forgotten, YAML makes a key.
+    """
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{_key(step)}" for step in path).removeprefix(".")
+
+
+def _key(text: str) -> str:
+    before, colon, after = text.partition(":")
+    return f"{before}{colon}{MASK}" if after else text
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean X?` for the known word that is closest, or nothing where none is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
@@ -70,8 +84,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def shown(value: object) -> str:
     """Show a value that a user wrote, short enough for an error line.
 
-    Lists and mappings are only named: they may be nested without end, and their text longer than all memory.
+    Lists and mappings are only named: they may be nested without end, and their text longer than all memory. Of an
+    address, wherever it was written, the secrets are masked.
     """
+    if isinstance(value, str) and "://" in value:
+        value = without_secrets(value)
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, (list, tuple, set)):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from watcher.config.bounds import MAX_REDIRECTS
+from watcher.config.entry_sending import SendingOptions
 from watcher.config.files import secret_of
-from watcher.config.mistakes import shown
+from watcher.config.mistakes import dotted, shown
 from watcher.model.target import DEFAULT_MAX_REDIRECTS, Sending, basic_authorization
 
 if TYPE_CHECKING:
@@ -15,10 +17,7 @@ if TYPE_CHECKING:
     from watcher.config.complaints import Complain
     from watcher.config.entries import Options
 
-SENDING_KEYS = ("method", "headers", "body", "basic_auth", "authorization", "follow_redirects", "max_redirects")
-
-# The bound of redirects that may be followed in one check.
-MAX_REDIRECTS = 100
+SENDING_KEYS = tuple(SendingOptions.__annotations__)
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -68,7 +67,7 @@ def _headers(values: Options, complain: Complain) -> tuple[tuple[str, str], ...]
         first = first_names.setdefault(name.lower(), name)
         # A value may be a secret: it is quoted nowhere.
         if not _TOKEN.fullmatch(name):
-            complain(path, f"{shown(name)} is no name of a header; write one as in Accept")
+            complain(path, f"{shown(dotted([name]))} is no name of a header; write one as in Accept")
         elif name.lower() in _HEADERS_OF_THE_CONNECTION:
             complain(path, "is written by the connection itself; remove it")
         elif first != name:

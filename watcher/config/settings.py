@@ -5,38 +5,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from watcher.config import settings_values as values
 from watcher.config.environment import Environment
-from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, shown
+from watcher.config.folders import variables_in
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place
+from watcher.config.settings_table import DEFAULTS, KEY_OF_FIELD, RESTART_KEYS, SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-Value = TypeVar("Value")
+    from watcher.config.settings_table import Setting
 
-# Each key with its default; None means unset. The page that explains them to users is docs/configuration.md.
-DEFAULTS: dict[str, str | None] = {
-    "CONFIG_FILE_PATH": None,
-    "POSTGRES_USER": "postgres",
-    "POSTGRES_PASSWORD": "postgres",
-    "POSTGRES_DB": "monitordb",
-    "POSTGRES_HOST": None,
-    "POSTGRES_PORT": "5432",
-    "POSTGRES_SSLMODE": "prefer",
-    "MAX_WORKERS": "10",
-    "MIN_INTERVAL_VAL": "2",
-    "MAX_INTERVAL_VAL": "10",
-    "WATCHER_DATA_DIR": "data",
-    "WATCHER_LOG_FILE": "monitor.log",
-    "WATCHER_LOG_FORMAT": "text",
-    "WATCHER_LOCATION": "default",
-    "WATCHER_KEEP_FAILURES": "400d",
-    "WATCHER_OUTBOX_MAX_BYTES": "1073741824",
-    "WATCHER_OUTBOX_MAX_AGE": "7d",
-    "WATCHER_RELOAD": "on",
-}
+__all__ = ["DEFAULTS", "KEY_OF_FIELD", "RESTART_KEYS", "SETTINGS", "Settings", "load_settings", "read_settings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +36,7 @@ class Settings:
         keep_failures_seconds: how long a failure stays in the database.
         outbox_max_bytes, outbox_max_age_seconds: what the outbox may hold while the database is away.
         reload_on_change: whether a change of the files is enough for the daemon to take it over.
+        max_workers_place: where that number was written, or `.env`, where it could be.
     """
 
     config_file: Path
@@ -76,6 +58,7 @@ class Settings:
     outbox_max_bytes: int
     outbox_max_age_seconds: float
     reload_on_change: bool
+    max_workers_place: Place = field(default=Place(".env"), compare=False)
 
 
 def read_settings(env_file: Path, variables: Mapping[str, str] | None = None) -> tuple[Settings | None, list[Mistake]]:
@@ -89,42 +72,35 @@ def read_settings(env_file: Path, variables: Mapping[str, str] | None = None) ->
         the settings, with defaults in the place of what is wrong, and the mistakes. The settings are None where no
         config file is named.
     """
-    environment = Environment(env_file, os.environ if variables is None else variables, DEFAULTS)
+    return settings_of(read_environment(env_file, variables))
+
+
+def read_environment(env_file: Path, variables: Mapping[str, str] | None = None) -> Environment:
+    """Read `.env` under the environment, as `read_settings`."""
+    return Environment(env_file, os.environ if variables is None else variables, DEFAULTS)
+
+
+def settings_of(environment: Environment) -> tuple[Settings | None, list[Mistake]]:
+    """Make settings of the values of `.env` and the environment; see `read_settings`."""
     reader = _Reader(environment)
-    minimum = reader.value("MIN_INTERVAL_VAL", values.seconds)
-    maximum = reader.value("MAX_INTERVAL_VAL", values.seconds)
+    values = {setting.field: reader.value(setting) for setting in SETTINGS}
+    minimum, maximum = values["min_interval_seconds"], values["max_interval_seconds"]
     if minimum > maximum:
         reader.complain(
             "MIN_INTERVAL_VAL", f"{minimum:g} is above MAX_INTERVAL_VAL={maximum:g}; lower it, or raise that one"
         )
     config_file = environment.get("CONFIG_FILE_PATH")
+    if environment.has_unread:
+        environment.refuse_unread(set() if config_file is None else variables_in(Path(config_file.value)))
     if config_file is None:
-        if not any(mistake.where == "CONFIG_FILE_PATH" for mistake in reader.mistakes):
+        if not any(mistake.where.startswith("CONFIG_FILE_PATH") for mistake in reader.mistakes):
             text = "is mandatory; set it to the path of the config file, as in CONFIG_FILE_PATH=config/config.yaml"
             missing = "" if environment.found else " (there is no such file; `--env-file` names another)"
             reader.complain("CONFIG_FILE_PATH", text + missing)
         return None, by_place(reader.mistakes)
-    settings = Settings(
-        config_file=Path(config_file.value),
-        config_file_place=config_file.place,
-        postgres_user=reader.value("POSTGRES_USER", str),
-        postgres_password=reader.value("POSTGRES_PASSWORD", str),
-        postgres_db=reader.value("POSTGRES_DB", str),
-        postgres_host=reader.value("POSTGRES_HOST", values.host),
-        postgres_port=reader.value("POSTGRES_PORT", values.port),
-        postgres_sslmode=reader.value("POSTGRES_SSLMODE", values.ssl_mode),
-        max_workers=reader.value("MAX_WORKERS", values.count),
-        min_interval_seconds=minimum,
-        max_interval_seconds=maximum,
-        data_dir=reader.value("WATCHER_DATA_DIR", values.path),
-        log_file=reader.value("WATCHER_LOG_FILE", values.path),
-        log_format=reader.value("WATCHER_LOG_FORMAT", values.log_format),
-        location=reader.value("WATCHER_LOCATION", values.location),
-        keep_failures_seconds=reader.value("WATCHER_KEEP_FAILURES", values.keep_seconds),
-        outbox_max_bytes=reader.value("WATCHER_OUTBOX_MAX_BYTES", values.outbox_bytes),
-        outbox_max_age_seconds=reader.value("WATCHER_OUTBOX_MAX_AGE", values.outbox_seconds),
-        reload_on_change=reader.value("WATCHER_RELOAD", values.on_or_off),
-    )
+    workers = environment.get("MAX_WORKERS")
+    workers_place = environment.place if workers is None else workers.place
+    settings = Settings(config_file_place=config_file.place, max_workers_place=workers_place, **values)
     return settings, by_place(reader.mistakes)
 
 
@@ -147,17 +123,18 @@ class _Reader:
         self._environment = environment
         self.mistakes = environment.mistakes
 
-    def value(self, key: str, parse: Callable[[str], Value]) -> Value:
-        entry = self._environment.get(key)
-        default = DEFAULTS[key] or ""
+    def value(self, setting: Setting) -> Any:
+        entry = self._environment.get(setting.key)
+        default = setting.default or ""
         if entry is None:
-            return parse(default)
+            return setting.parse(default)
         try:
-            return parse(entry.value)
+            return setting.parse(entry.value)
         except ValueError as error:
-            self.complain(key, f"{shown(entry.value)} {error}")
-            return parse(default)
+            self.complain(setting.key, f"{'this' if setting.secret else entry.shown} {error}")
+            return setting.parse(default)
 
     def complain(self, key: str, text: str) -> None:
         entry = self._environment.get(key)
-        self.mistakes.append(Mistake(entry.place if entry else self._environment.place, key, text))
+        place, where = (entry.place, entry.key) if entry else (self._environment.place, key)
+        self.mistakes.append(Mistake(place, where, text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher.config.entries import KNOWN_KEYS
+from watcher.config.entries import KNOWN_KEYS, all_keys
 from watcher.config.mistakes import did_you_mean, shown
 from watcher.model.redaction import without_secrets
 
@@ -13,22 +13,11 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
+_KEYS = all_keys()
 # How the value of a key looks, where it is a list or a mapping.
-_EXAMPLES = {
-    "headers": "headers: {Accept: application/json}",
-    "basic_auth": "basic_auth: {username: u, password_file: p}",
-    "authorization": "authorization: {type: Bearer, credentials_file: t}",
-    "tls_config": "tls_config: {ca_file: ca.pem}",
-    "valid_status_codes": 'valid_status_codes: [200, "300-399"]',
-    "fail_if_body_matches_regexp": 'fail_if_body_matches_regexp: ["maintenance"]',
-    "fail_if_body_not_matches_regexp": 'fail_if_body_not_matches_regexp: ["ok"]',
-    "fail_if_header_matches": "fail_if_header_matches: [{header: X-Cache, regexp: STALE}]",
-    "fail_if_header_not_matches": "fail_if_header_not_matches: [{header: Content-Type, regexp: json}]",
-    "json": 'json: [{path: status.db, equals: "ok"}]',
-    "defaults": "defaults: {interval: 10}",
-}
+_EXAMPLES = {name: f"{name}: {key.example}" for name, key in _KEYS.items() if key.example is not None}
 # What may hold a secret is not shown at all.
-_SECRET_KEYS = frozenset({"headers", "body", "password", "credentials", "proxy_url", "basic_auth", "authorization"})
+_SECRET_KEYS = frozenset(name for name, key in _KEYS.items() if key.secret)
 
 
 def shape_text(path: Sequence[str | int], detail: ErrorDetails) -> str:

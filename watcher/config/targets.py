@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pydantic import TypeAdapter, ValidationError
-
 from watcher.config.address import complaint_about
+from watcher.config.bounds import MAX_NAME_CHARS
+from watcher.config.collecting import Mistakes
 from watcher.config.connecting import CONNECTING_KEYS, read_connecting
-from watcher.config.entries import ConfigFile, Options, UrlEntry
 from watcher.config.expectations import EXPECTED_KEYS, read_expectations
-from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, shown
+from watcher.config.folders import config_files, read_config_file
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, shown
 from watcher.config.patterns import Patterns
 from watcher.config.sending import SENDING_KEYS, read_sending
-from watcher.config.shape import shape_text
+from watcher.config.shaping import ShapedFile, joined_defaults, shaped
+from watcher.config.sources import Source
 from watcher.config.times import THRESHOLD_KEYS, read_thresholds, read_times
 from watcher.config.yaml_tree import Document, parse_yaml
 from watcher.model.redaction import without_secrets
@@ -21,103 +23,110 @@ from watcher.model.target import Target
 from watcher.model.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from watcher.config.complaints import Complain
+    from watcher.config.entries import Options, UrlEntry
     from watcher.config.settings import Settings
-
-MAX_NAME_CHARS = 200  # an index of PostgreSQL holds no more than some 2,700 bytes
 
 Part = TypeVar("Part")
 
-_FILE: TypeAdapter[ConfigFile] = TypeAdapter(ConfigFile)
-_ENTRY: TypeAdapter[UrlEntry] = TypeAdapter(UrlEntry)
-_OPTIONS: TypeAdapter[Options] = TypeAdapter(Options)
 
+def load_targets(settings: Settings, variables: Mapping[str, str] | None = None) -> tuple[Target, ...]:
+    """Read the config file that the settings name, or all of the folder.
 
-def load_targets(settings: Settings) -> tuple[Target, ...]:
-    """Read the config file that the settings name.
+    Args:
+        settings: name it, and have the bounds of an interval.
+        variables: what `${NAME}` in it becomes; none is set by default.
 
     Returns:
-        the targets, in the order of the file.
+        the targets, in the order of the files.
 
     Raises:
-        ConfigurationError: with every mistake in the file.
+        ConfigurationError: with every mistake in the files.
     """
-    try:
-        content = settings.config_file.read_bytes()
-    except OSError as error:
-        text = f"{str(settings.config_file)!r} cannot be read: {error.strerror}; correct the path, or make the file"
-        raise ConfigurationError([Mistake(settings.config_file_place, "CONFIG_FILE_PATH", text)]) from error
-    return parse_targets(str(settings.config_file), content, settings)
+    return load_sources(settings, variables or {})[1]
 
 
-def parse_targets(source: str, content: bytes, settings: Settings) -> tuple[Target, ...]:
+def load_sources(settings: Settings, variables: Mapping[str, str]) -> tuple[tuple[Source, ...], tuple[Target, ...]]:
+    """Read the same as `load_targets`, and keep what the targets were read from."""
+    files = config_files(settings.config_file, settings.config_file_place)
+    named_at = None if settings.config_file.is_dir() else settings.config_file_place
+    mistakes = Mistakes(map(str, files))
+    documents: list[tuple[Path, Document]] = []
+    for file in files:
+        try:
+            documents.append((file, parse_yaml(str(file), read_config_file(file, named_at), variables)))
+        except ConfigurationError as error:
+            mistakes.add(error.mistakes)
+    return _built(documents, settings, mistakes, in_folder=named_at is None)
+
+
+def parse_targets(
+    source: str, content: bytes, settings: Settings, variables: Mapping[str, str] | None = None
+) -> tuple[Target, ...]:
     """Turn the content of a config file into targets; see `load_targets`."""
-    document = parse_yaml(source, content)
-    if document.data is None:
-        text = "is missing; list what to watch, as in `urls: [{address: https://example.com/}]`"
-        raise ConfigurationError([Mistake(Place(source, 1, 1), "urls", text)])
-    return _Builder(document, settings).targets()
+    documents = [(settings.config_file, parse_yaml(source, content, variables))]
+    return _built(documents, settings, Mistakes([source]), in_folder=False)[1]
+
+
+def _built(
+    documents: Sequence[tuple[Path, Document]], settings: Settings, mistakes: Mistakes, *, in_folder: bool
+) -> tuple[tuple[Source, ...], tuple[Target, ...]]:
+    is_whole = not len(mistakes)  # a file that cannot be read may have what seems to be missing
+    has_urls = any(isinstance(document.data, dict) and "urls" in document.data for _, document in documents)
+    shapes = []
+    for path, document in documents:
+        mistakes.add(document.mistakes)
+        if document.data is not None:
+            shapes.append(shaped(document, path, mistakes, urls_elsewhere=in_folder))
+        elif not in_folder:
+            text = "is missing; list what to watch, as in `urls: [{address: https://example.com/}]`"
+            mistakes.add([Mistake(Place(document.source, 1, 1), "urls", text)])
+    if in_folder and is_whole and not has_urls:
+        text = "is missing in every file; list what to watch, as in `urls: [{address: https://example.com/}]`"
+        mistakes.add([Mistake(Place(str(settings.config_file)), "urls", text)])
+    targets = _Builder(shapes, settings, mistakes).targets()
+    mistakes.raise_if_any()
+    firsts = accumulate((len(shape.entries) for shape in shapes), initial=0)
+    sources = [Source(shape.document, shape.path, first) for shape, first in zip(shapes, firsts, strict=False)]
+    return tuple(sources), targets
 
 
 class _Builder:
-    """Checks a document and makes its targets, collecting every mistake on the way."""
+    """Makes the targets of all files, collecting every mistake on the way."""
 
-    def __init__(self, document: Document, settings: Settings) -> None:
-        self._document = document
+    def __init__(self, files: Sequence[ShapedFile], settings: Settings, mistakes: Mistakes) -> None:
+        self._files = files
         self._settings = settings
-        self._folder = settings.config_file.parent
-        self._mistakes: dict[Mistake, None] = dict.fromkeys(document.mistakes)  # what is wrong with a default, once
-        self._defaults = Options()
+        self._mistakes = mistakes  # what is wrong with a default, once
+        self._defaults = joined_defaults(files, mistakes)
         self._patterns = Patterns()
-        self._parts: dict[str, Any] = {}
+        self._parts: dict[Any, Any] = {}
+        self._named: dict[str, tuple[ShapedFile, int]] = {}
 
     def targets(self) -> tuple[Target, ...]:
-        entries = self._valid_entries()
-        self._parts_of(self._defaults, None)  # a mistake in a default is one even where nothing uses it
-        targets = [self._target(index, entry) for index, entry in entries]
-        self._refuse_doubled_names([(index, target) for (index, _), target in zip(entries, targets, strict=True)])
-        if self._mistakes:
-            raise ConfigurationError(by_place(self._mistakes))
-        return tuple(targets)
+        if self._files:
+            self._parts_of(self._defaults.options, None, self._files[0])  # a mistake even where nothing uses it
+        return tuple(self._target(index, entry, file) for file in self._files for index, entry in file.entries)
 
-    def _valid_entries(self) -> list[tuple[int, UrlEntry]]:
-        """Return the entries that have the right shape, so that one bad entry hides no mistake in the others."""
-        data = self._document.data if isinstance(self._document.data, dict) else {}
-        raw = data.get("urls")
-        if raw == []:
-            self._complain(("urls",), "is empty; list what to watch, as in `- address: https://example.com/`")
-        if data.get("defaults", data) is None:
-            self._complain(("defaults",), "is empty; write a value, or remove the key")
-        try:
-            file = _FILE.validate_python(self._document.data)
-        except ValidationError as error:
-            details = error.errors(include_url=False, include_context=False)
-            for detail in details:
-                self._complain(
-                    detail["loc"], shape_text(detail["loc"], detail), key=detail["type"] == "extra_forbidden"
-                )
-            bad = {detail["loc"][1] for detail in details if len(detail["loc"]) > 1 and detail["loc"][0] == "urls"}
-            if data.get("defaults") and not any(detail["loc"][0] == "defaults" for detail in details):
-                self._defaults = _OPTIONS.validate_python(data["defaults"])
-            good = [pair for pair in enumerate(raw) if pair[0] not in bad] if isinstance(raw, list) else []
-            return [(index, _ENTRY.validate_python(entry)) for index, entry in good]
-        self._defaults = file.get("defaults") or Options()
-        return list(enumerate(file["urls"]))
-
-    def _target(self, index: int, entry: UrlEntry) -> Target:
+    def _target(self, index: int, entry: UrlEntry, file: ShapedFile) -> Target:
         address = entry["address"]
-        complain = self._complainer(index, entry)
-        if complaint := complaint_about(address):
+        complain = self._complainer(index, entry, file)
+        complaint = complaint_about(address)
+        if complaint is not None:
             complain(("address",), f"{shown(without_secrets(address))} {complaint}")
         shown_address = one_line(without_secrets(address), limit_chars=2000)
         name = entry.get("name")
         self._refuse_empty(entry, complain)
         self._refuse_bad_name("name", name, complain)
-        sending, connecting, expected, thresholds, times, group = self._parts_of(entry, index)
+        sending, connecting, expected, thresholds, times, group = self._parts_of(entry, index, file)
+        called = one_line(shown_address, limit_chars=MAX_NAME_CHARS) if name is None else name
+        if name is not None or complaint is None:
+            self._refuse_doubled_name(called, index, file)
         return Target(
-            name=one_line(shown_address, limit_chars=MAX_NAME_CHARS) if name is None else name,
+            name=called,
             address=address,
             shown_address=shown_address,
             group=group,
@@ -133,32 +142,33 @@ class _Builder:
             expected=expected,
         )
 
-    def _parts_of(self, entry: Options, index: int | None) -> Any:
+    def _parts_of(self, entry: Options, index: int | None, file: ShapedFile) -> Any:
         """Read all parts of an entry: each that is written in the same way becomes the same object.
 
         Args:
             entry: what is written.
             index: of the entry, None for the defaults.
+            file: in which it is written. All files are in one folder, so that a path means the same in each.
         """
         own = {key: value for key, value in entry.items() if key not in {"address", "name"}}
-        key = repr(own)  # True and 1 are one key of a dict, but not one JSON
+        key = frozen(own)
         parts = self._parts.get(key)
         if parts is None:
             before = len(self._mistakes)
-            parts = self._read_parts(cast("Options", own), index)
+            parts = self._read_parts(cast("Options", own), index, file)
             if len(self._mistakes) == before:
                 self._parts[key] = parts
         return parts
 
-    def _read_parts(self, entry: Options, index: int | None) -> Any:
-        complain = self._complainer(index, entry)
+    def _read_parts(self, entry: Options, index: int | None, file: ShapedFile) -> Any:
+        complain, folder = self._complainer(index, entry, file), file.path.parent
         values = self._merged(entry)
         if index is None:
             self._refuse_empty(entry, complain)
         self._refuse_bad_name("group", values.get("group"), complain)
         return (
-            self._part(values, SENDING_KEYS, lambda: read_sending(values, complain, self._folder)),
-            self._part(values, CONNECTING_KEYS, lambda: read_connecting(values, complain, self._folder)),
+            self._part(values, SENDING_KEYS, lambda: read_sending(values, complain, folder)),
+            self._part(values, CONNECTING_KEYS, lambda: read_connecting(values, complain, folder)),
             self._part(values, EXPECTED_KEYS, lambda: read_expectations(values, complain, self._patterns)),
             self._part(values, THRESHOLD_KEYS, lambda: read_thresholds(values, complain)),
             read_times(entry, values, complain, self._settings),
@@ -166,18 +176,17 @@ class _Builder:
         )
 
     def _part(self, values: Options, keys: Sequence[str], read: Callable[[], Part]) -> Part:
-        # The values as text, since what is equal in Python need not be the same: 1 and True.
-        key = repr([(key, value) for key, value in values.items() if key in keys])
-        part: Part | None = self._parts.get(f"{keys[0]} {key}")
+        key = keys[0], frozen({key: value for key, value in values.items() if key in keys})
+        part: Part | None = self._parts.get(key)
         if part is None:
             before = len(self._mistakes)
             part = read()
             if len(self._mistakes) == before:
-                self._parts[f"{keys[0]} {key}"] = part
+                self._parts[key] = part
         return part
 
     def _merged(self, entry: Options) -> Options:
-        defaults: Any = self._defaults
+        defaults: Any = self._defaults.options
         # Of two ways to authorise, the entry's own counts.
         if "basic_auth" in entry or "authorization" in entry:
             defaults = {key: value for key, value in defaults.items() if key not in {"basic_auth", "authorization"}}
@@ -195,24 +204,32 @@ class _Builder:
             text = f"{shown(name)} is no name; write one line of 1 to {MAX_NAME_CHARS} printable characters"
             complain((key,), text)
 
-    def _refuse_doubled_names(self, targets: Sequence[tuple[int, Target]]) -> None:
-        first_indexes: dict[str, int] = {}
-        for index, target in targets:
-            first = first_indexes.setdefault(target.name, index)
-            if first != index:
-                text = f"{shown(target.name)} is the name of urls[{first}] too; give one of them another `name`"
-                self._complain(("urls", index, "name"), text)
+    def _refuse_doubled_name(self, name: str, index: int, file: ShapedFile) -> None:
+        other, first = self._named.setdefault(name, (file, index))
+        if other is not file or first != index:
+            where = "" if other is file else f" in {other.document.place_of(('urls', first, 'name'))}"
+            text = f"{shown(name)} is the name of urls[{first}]{where} too; give one of them another `name`"
+            text = file.document.without_values(("urls", index, "address"), text)  # which may be the name
+            self._mistakes.complain(file.document, ("urls", index, "name"), text)
 
-    def _complainer(self, index: int | None, entry: Options) -> Complain:
+    def _complainer(self, index: int | None, entry: Options, file: ShapedFile) -> Complain:
         def complain(path: tuple[str | int, ...], text: str) -> None:
-            mine = index is not None and (path[0] in entry or path[0] not in self._defaults)
-            self._complain((*(("urls", index) if mine and index is not None else ("defaults",)), *path), text)
+            if index is not None and (path[0] in entry or path[0] not in self._defaults.options):
+                self._mistakes.complain(file.document, ("urls", index, *path), text)
+            else:
+                self._mistakes.complain(self._defaults.home_of(path[0]), ("defaults", *path), text)
 
         return complain
 
-    def _complain(self, path: tuple[str | int, ...], text: str, *, key: bool = False) -> None:
-        self._mistakes[Mistake(self._document.place_of(path, key=key), _dotted(path), text)] = None
 
+def frozen(value: Any) -> Any:
+    """Return what stands for a value as a key of a dict: unlike `True` and `1`, two that are equal are the same.
 
-def _dotted(path: Sequence[str | int]) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+    The text in it is not copied, however long, and hashed once for all targets that share it.
+    """
+    kind = value.__class__
+    if kind is dict:
+        return dict, tuple([(key, frozen(part)) for key, part in value.items()])
+    if kind is list or kind is tuple:
+        return kind, tuple(map(frozen, value))
+    return value if kind is str else (kind, value)

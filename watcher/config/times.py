@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from watcher.config.bounds import MAX_RETRIES, MAX_THRESHOLD
 from watcher.config.mistakes import shown
 from watcher.config.settings_values import SHORTEST_INTERVAL_SECONDS
 from watcher.model.state import Thresholds
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from watcher.config.settings import Settings
 
 THRESHOLD_KEYS = ("failure_threshold", "success_threshold")
-
-MAX_RETRIES = 100
-MAX_THRESHOLD = 1000
 
 
 @dataclass(frozen=True, slots=True)

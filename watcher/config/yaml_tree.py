@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place
-from watcher.config.yaml_values import TOO_DEEP, Loader, ValueReader, place_at
+from watcher.config.interpolation import references_in, without_values
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, shown
+from watcher.config.yaml_loader import TOO_DEEP, Loader, place_at
+from watcher.config.yaml_scalars import TOO_LARGE
+from watcher.config.yaml_values import ValueReader
+from watcher.model.redaction import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from yaml.nodes import Node
 
@@ -25,16 +30,30 @@ class Document:
     Attributes:
         source: the file's path as the user wrote it.
         data: its plain value: mappings, lists, text, numbers, booleans, None.
-        mistakes: keys that are written twice, where the last one counts, and keys that are no text, which are left
-            out.
+        mistakes: keys that are written twice, where the last one counts, keys that are no text, which are left out, and
+            variables that cannot be put in, where the text stays as it is.
     """
 
-    def __init__(self, source: str, text: str, data: Any, mistakes: Sequence[Mistake]) -> None:
-        """Keep the text, for the places."""
+    def __init__(self, source: str, text: str, variables: Mapping[str, str]) -> None:
+        """Read a text, and keep it for the places.
+
+        Args:
+            source: the file's path as the user wrote it.
+            text: what stands in it.
+            variables: what `${NAME}` in a value becomes.
+
+        Raises:
+            yaml.YAMLError: it is no YAML.
+        """
+        reader = ValueReader(source, text, variables)
         self.source = source
-        self.data = data
-        self.mistakes = mistakes
+        self.data: Any = reader.document()
+        self.mistakes: Sequence[Mistake] = by_place(reader.mistakes)
         self._text = text
+        self._variables = variables
+        self._substituted_ids = reader.substituted_ids
+        self._refused_places = reader.refused_places
+        self._pairs: dict[int, dict[Any, tuple[Node, Node]]] = {}  # of the mappings in which a place was looked for
 
     @cached_property
     def _root(self) -> Node | None:
@@ -51,32 +70,81 @@ class Document:
         """
         node = self._root
         mark = node.start_mark if node else None
-        for step in path:
-            pair = _child(node, step)
+        for depth, step in enumerate(path, start=1):
+            pair = self._child(node, step)
             if pair is None:
                 break
             node = pair[1]
-            mark = pair[0].start_mark if key and step == path[-1] else node.start_mark
+            mark = pair[0].start_mark if key and depth == len(path) else node.start_mark
         return place_at(self.source, mark)
 
+    def is_substituted(self, path: Sequence[str | int]) -> bool:
+        """Say whether the value at a path is text with the value of a variable in it; this takes no time."""
+        value = self._value_at(path)
+        return isinstance(value, str) and id(value) in self._substituted_ids
 
-def parse_yaml(source: str, content: bytes) -> Document:
+    def is_refused(self, place: Place) -> bool:
+        """Say whether a variable at a place could not be put in: what else is wrong there follows from it."""
+        return place in self._refused_places
+
+    def without_values(self, path: Sequence[str | int], text: str) -> str:
+        """Take the values of variables out of what is said of a value; slow the first time.
+
+        Args:
+            path: of the value.
+            text: what is said.
+        """
+        node = self._root
+        for step in path:
+            pair = self._child(node, step)
+            node = pair[1] if pair else None
+        names = references_in(node.value) if isinstance(node, yaml.ScalarNode) and "$" in node.value else set()
+        if not names or node is None:
+            return text
+        value = self._value_at(path)
+        if isinstance(value, str):
+            text = text.replace(shown(value), shown(node.value))
+            text = text.replace(shown(without_secrets(value)), shown(without_secrets(node.value)))
+        return without_values(text, names, self._variables)
+
+    def _child(self, node: Node | None, step: str | int) -> tuple[Node, Node] | None:
+        if isinstance(node, yaml.MappingNode):
+            # Of a key that is written twice, the last one counts.
+            pairs = self._pairs.get(id(node))
+            if pairs is None:
+                scalars = (pair for pair in node.value if isinstance(pair[0], yaml.ScalarNode))
+                pairs = self._pairs[id(node)] = {key.value: (key, value) for key, value in scalars}
+            return pairs.get(step)
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            return node.value[step], node.value[step]
+        return None
+
+    def _value_at(self, path: Sequence[str | int]) -> Any:
+        value = self.data
+        for step in path:
+            if isinstance(value, dict):
+                value = value.get(step)
+            else:
+                value = value[step] if isinstance(value, list) and isinstance(step, int) and step < len(value) else None
+        return value
+
+
+def parse_yaml(source: str, content: bytes, variables: Mapping[str, str] | None = None) -> Document:
     """Parse one YAML document.
 
     Args:
         source: the file's path as the user wrote it, for error lines.
         content: the bytes of the file, UTF-8.
+        variables: what `${NAME}` in a value becomes; none is set by default.
 
     Raises:
         ConfigurationError: it is no YAML.
     """
     text = _decoded(source, content)
     try:
-        reader = ValueReader(source, text)
-        data = reader.document()
+        return Document(source, text, variables or {})
     except yaml.YAMLError as error:
-        raise ConfigurationError([_syntax_mistake(source, error)]) from error
-    return Document(source, text, data, by_place(reader.mistakes))
+        raise ConfigurationError([_syntax_mistake(source, text, error)]) from error
 
 
 def _decoded(source: str, content: bytes) -> str:
@@ -92,20 +160,18 @@ def _decoded(source: str, content: bytes) -> str:
     return text
 
 
-def _child(node: Node | None, step: str | int) -> tuple[Node, Node] | None:
-    if isinstance(node, yaml.MappingNode):
-        return next(((key, value) for key, value in reversed(node.value) if key.value == step), None)
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step], node.value[step]
-    return None
-
-
-def _syntax_mistake(source: str, error: yaml.YAMLError) -> Mistake:
+def _syntax_mistake(source: str, text: str, error: yaml.YAMLError) -> Mistake:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be parsed"
+    if problem == TOO_LARGE:
+        return Mistake(place_at(source, mark), "", TOO_LARGE)
     if problem == DEPTH_OF_LIBYAML:
         problem = TOO_DEEP
-    return Mistake(place_at(source, mark), "", f"is no valid YAML: {problem}; look at this line and the one before")
+    place = place_at(source, mark)
+    line = next(islice(text.splitlines(), (place.line or 1) - 1, None), "")
+    # YAML takes the braces of `{retries: ${RETRIES}}` for its own.
+    hint = ", and put ${NAME} in quotes where it stands in {} or []" if "${" in line else ""
+    return Mistake(place, "", f"is no valid YAML: {problem}; look at this line and the one before{hint}")
 
 
 def _place_after(source: str, before: str) -> Place:

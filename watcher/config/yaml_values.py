@@ -2,81 +2,79 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from watcher.config.mistakes import Mistake, Place
+from watcher.config.yaml_loader import MAX_NESTING, TOO_DEEP, Loader, error_at, place_at, text_of_tag
+from watcher.config.yaml_scalars import TOO_LARGE, ScalarReader, size_of_scalar
 
 if TYPE_CHECKING:
-    from yaml.error import Mark
-    from yaml.nodes import Node
+    from collections.abc import Mapping
 
-# libyaml is some ten times faster, which 100,000 targets notice; the pure parser is for platforms without it.
-_BaseLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_OMITTED_TAGS = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge", "tag:yaml.org,2002:value")
-_TEXT_TAG = "tag:yaml.org,2002:str"
+    from yaml.error import Mark
+
 _COLLECTION_TAGS = (None, "!", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map")
 
-_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
-# The bound of the recursion here, and of the one in C when the tree of a file with mistakes is made.
-MAX_NESTING = 100
-TOO_DEEP = f"is nested more than {MAX_NESTING} deep"
-# The bound of scalars that are remembered: keys and values that come again and again are one object.
-MAX_REMEMBERED = 10_000
+# The bound of the values that aliases repeat: many for each character of the file, but not so many that a short file
+# takes long.
+FREE_NODES = 20_000
+NODES_PER_CHAR = 4
 
 
-class Loader(_BaseLoader):  # type: ignore[misc]  # chosen at run time
-    """Reads scalars as JSON would: no dates (`2026-13-45` raises in PyYAML) and no merge keys (they can explode)."""
+class Extent(NamedTuple):
+    """What one more of a value comes to: values, characters, and how deep they are nested."""
 
-    def construct_object(self, node: Node, deep: bool = False) -> Any:  # as in PyYAML
-        """Make a value; what PyYAML's constructors let through, as for `!!int x`, becomes an error with a place."""
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-            problem = f"this is no {node.tag.rpartition(':')[2]}"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
-
-
-Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _OMITTED_TAGS]
-    for first, resolvers in _BaseLoader.yaml_implicit_resolvers.items()
-}
-
-
-def place_at(source: str, mark: Mark | None) -> Place:
-    """Return the place of a mark, or the beginning of the file where there is none."""
-    return Place(source, 1, 1) if mark is None else Place(source, mark.line + 1, mark.column + 1)
+    nodes: int
+    chars: int
+    depth: int
 
 
 class ValueReader:
-    """Reads the one document of a file.
+    """Reads the one document of a file."""
 
-    Attributes:
-        mistakes: keys that are written twice, where the last one counts, and keys that are no text, which are left
-            out.
-    """
-
-    def __init__(self, source: str, text: str) -> None:
+    def __init__(self, source: str, text: str, variables: Mapping[str, str]) -> None:
         """Begin to read.
 
         Args:
             source: the file's path as the user wrote it, for error lines.
             text: what stands in it.
+            variables: what `${NAME}` in a value becomes.
         """
-        self.mistakes: list[Mistake] = []
         self._source = source
         self._loader = Loader(text)
+        self._scalars = ScalarReader(source, self._loader, variables)
+        self._mistakes: list[Mistake] = []
+        self._left_nodes = FREE_NODES + NODES_PER_CHAR * len(text)
         self._anchors: dict[str, Any] = {}
-        self._remembered: dict[str, Any] = {}
+        self._unfinished: set[int] = set()
+        self._extents: dict[int, Extent] = {}
+        self._steps: list[Any] = []  # where in the document the reader is
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """Keys that are written twice, where the last one counts, keys that are no text, which are left out, and
+        variables that cannot be put in, where the text stays as it is.
+        """
+        return [*self._mistakes, *self._scalars.mistakes]
+
+    @property
+    def substituted_ids(self) -> set[int]:
+        """The ids of the objects in the document that are text with variables put in."""
+        return self._scalars.substituted_ids
+
+    @property
+    def refused_places(self) -> set[Place]:
+        """Where there is a variable that cannot be put in: what follows from it is no mistake of its own."""
+        return self._scalars.refused_places
 
     def document(self) -> Any:
         """Return the document's value, None for a file without one.
 
         Raises:
-            yaml.YAMLError: it is no YAML, or it is more than one document.
+            yaml.YAMLError: it is no YAML, it is more than one document, or it comes to more than can be read.
         """
         loader = self._loader
         loader.get_event()  # the start of the stream
@@ -86,44 +84,76 @@ class ValueReader:
         data = self._value(loader.get_event(), 0)
         loader.get_event()
         if not loader.check_event(yaml.StreamEndEvent):
-            raise _error("there is a second document", loader.get_event())
+            raise error_at(loader.get_event(), "there is a second document")
         return data
 
     def _value(self, event: Any, depth: int) -> Any:
         if isinstance(event, yaml.ScalarEvent):
-            value = self._scalar(event)
+            scalars = self._scalars
+            value = scalars.filled(event, self._steps) if "$" in event.value else scalars.written(event)
             if event.anchor is not None:
                 self._anchors[event.anchor] = value
             return value
         if depth >= MAX_NESTING:
-            raise _error(TOO_DEEP, event)
+            raise error_at(event, TOO_DEEP)
         if isinstance(event, yaml.AliasEvent):
-            if event.anchor not in self._anchors:
-                raise _error(f"found undefined alias '{event.anchor}'", event)
-            return self._anchors[event.anchor]
+            return self._repeated(event, depth)
         assert isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent))
         if event.tag not in _COLLECTION_TAGS:
-            raise _error(f"could not determine a constructor for the tag '{event.tag}'", event)
+            raise error_at(event, text_of_tag(event.tag))
         collection: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
         if event.anchor is not None:
             self._anchors[event.anchor] = collection
+            self._unfinished.add(id(collection))
+        self._steps.append("")
         if isinstance(collection, dict):
             self._fill_mapping(collection, depth + 1)
         else:
             self._fill_list(collection, depth + 1)
+        self._steps.pop()
+        self._unfinished.discard(id(collection))
         return collection
 
+    def _repeated(self, event: Any, depth: int) -> Any:
+        if event.anchor not in self._anchors:
+            raise error_at(event, "found undefined alias; put text that begins with * in quotes")
+        value = self._anchors[event.anchor]
+        if id(value) in self._unfinished:
+            raise error_at(event, f"the alias '{event.anchor}' stands inside of what it repeats")
+        extent = self._extent_of(value)
+        self._left_nodes -= extent.nodes
+        if self._left_nodes < 0:
+            raise error_at(event, TOO_LARGE)
+        self._scalars.charge(extent.chars, event)
+        if depth + extent.depth > MAX_NESTING:
+            raise error_at(event, TOO_DEEP)
+        return value
+
+    def _extent_of(self, value: Any) -> Extent:
+        if not isinstance(value, (dict, list)):
+            return Extent(1, size_of_scalar(value), 0)
+        extent = self._extents.get(id(value))
+        if extent is None:
+            parts = [self._extent_of(part) for part in (value.values() if isinstance(value, dict) else value)]
+            nodes, chars = 1 + sum(part.nodes for part in parts), sum(part.chars for part in parts)
+            extent = Extent(nodes, chars, 1 + max((part.depth for part in parts), default=0))
+            self._extents[id(value)] = extent
+        return extent
+
     def _fill_list(self, collection: list[Any], depth: int) -> None:
+        steps = self._steps
         event = self._loader.get_event()
         while not isinstance(event, yaml.SequenceEndEvent):
+            steps[-1] = len(collection)
             collection.append(self._value(event, depth))
             event = self._loader.get_event()
 
     def _fill_mapping(self, collection: dict[str, Any], depth: int) -> None:
         lines: dict[str, int] = {}
+        steps = self._steps
         event = self._loader.get_event()
         while not isinstance(event, yaml.MappingEndEvent):
-            key = self._value(event, depth)
+            steps[-1] = key = self._key(event, depth)
             value = self._value(self._loader.get_event(), depth)
             if not isinstance(key, str):
                 self._complain(event.start_mark, "", "a key must be plain text; put it in quotes")
@@ -135,27 +165,15 @@ class ValueReader:
                 collection[key] = value
             event = self._loader.get_event()
 
-    def _scalar(self, event: Any) -> Any:
-        value = event.value
-        is_plain, is_quoted = event.implicit
-        if is_quoted and not is_plain:
-            if _HALF_A_CHARACTER.search(value):  # libyaml refuses it as well
-                raise _error("found half a character", event)
-            return value
-        if is_plain and value in self._remembered:
-            return self._remembered[value]
-        tag = event.tag
-        if tag in {None, "!"}:
-            tag = self._loader.resolve(yaml.ScalarNode, value, event.implicit)
-        if tag != _TEXT_TAG:
-            value = self._loader.construct_object(yaml.ScalarNode(tag, value, event.start_mark))
-        if is_plain and len(self._remembered) < MAX_REMEMBERED:
-            self._remembered[event.value] = value
-        return value
+    def _key(self, event: Any, depth: int) -> Any:
+        if isinstance(event, yaml.ScalarEvent):
+            key = self._scalars.written(event)
+            if event.anchor is not None:
+                self._anchors[event.anchor] = key
+            return key
+        key = self._value(event, depth)
+        # Keys stand in error lines, where the value of a variable has no business.
+        return None if id(key) in self.substituted_ids else key
 
     def _complain(self, mark: Mark, where: str, text: str) -> None:
-        self.mistakes.append(Mistake(place_at(self._source, mark), where, text))
-
-
-def _error(problem: str, event: Any) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        self._mistakes.append(Mistake(place_at(self._source, mark), where, text))

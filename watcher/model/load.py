@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,17 @@ def worst_case_workers(targets: Iterable[Target]) -> float:
         the mean number of checks in flight.
     """
     return sum(min(_worst_seconds(target) / target.interval_seconds, 1.0) for target in targets if target.enabled)
+
+
+def complaint_about_workers(targets: Iterable[Target], max_workers: int) -> str | None:
+    """Say with the numbers when sites that all hang would make each other late, or return None."""
+    needed = math.ceil(worst_case_workers(targets))
+    if needed <= max_workers:
+        return None
+    return (
+        f"if every site hung, checks would need {needed} workers, and MAX_WORKERS is {max_workers}: they would "
+        "begin late; raise it, or lower timeouts or retries"
+    )
 
 
 def _worst_seconds(target: Target) -> float:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 MASK = "***"
+
+# Whatever the scheme: a pattern that looks for its begin as well would take the square of the time.
+_INSIDE = re.compile(r"://\S+")
 
 
 def without_secrets(address: str) -> str:
@@ -27,6 +31,27 @@ def without_secrets(address: str) -> str:
     # Only `&` stands between two parameters: a `;` may be part of a value.
     query = "&".join(map(_masked, parts.query.split("&")))
     return urlunsplit((parts.scheme, host, parts.path, query, ""))
+
+
+def without_secrets_inside(text: str) -> str:
+    """Take the secrets out of every address that stands in a text.
+
+    Args:
+        text: any text; an address ends at white space.
+
+    Returns:
+        the text with each address as `without_secrets` has it; what stands directly behind a value of a query, such as
+        a quote, goes with it.
+    """
+    return _INSIDE.sub(_without_secrets, text) if "://" in text else text
+
+
+def _without_secrets(found: re.Match[str]) -> str:
+    address = found[0]
+    if not any(mark in address for mark in "@?#"):
+        return address
+    safe = without_secrets("http" + address)
+    return "://" + MASK if safe == MASK else safe.removeprefix("http")
 
 
 def _has_sure_host(parts: SplitResult) -> bool:

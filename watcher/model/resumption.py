@@ -23,7 +23,7 @@ NOT_WATCHED = Fault(Reason.INTERNAL, "the monitor was not running")
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """What the start makes of the past.
+    """What a start, or another configuration, makes of the past.
 
     Attributes:
         standings: of each target that was checked before, or is not to be.
@@ -56,27 +56,65 @@ def resume(
         now: a moment with a time zone.
     """
     ended = now if alive_at is None else min(alive_at, now)
-    standings: dict[str, Standing] = {}
-    news: set[str] = set()
-    flips: list[Flip] = []
-
-    def change(name: str, before: Standing, after: Standing, cause: Fault | None) -> None:
-        standings[name] = after
-        if after is not before:
-            news.add(name)
-            flips.extend(flips_between(name, location, before, after, now, cause))
-
+    changes = _Changes(location, past, now)
     names = set()
     for target in targets:
         names.add(target.name)
-        before = past.get(target.name, NEVER_CHECKED)
+        if not changes.obey_operator(target, ended) and target.name in past:
+            changes.make(target.name, past[target.name].interrupted(ended), NOT_WATCHED)
+    return changes.without(past.keys() - names, ended)
+
+
+def reassign(
+    targets: Iterable[Target], taken_out: Iterable[str], past: Mapping[str, Standing], location: str, now: datetime
+) -> Resumption:
+    """Take over another configuration, with no gap: what was known of a target still is.
+
+    Args:
+        targets: those that come, or are others than they were.
+        taken_out: the names of those that go.
+        past: where each target stands that is watched, by name.
+        location: where this replica stands.
+        now: a moment with a time zone.
+    """
+    changes = _Changes(location, past, now)
+    for target in targets:
+        if not changes.obey_operator(target, now) and target.name in past:
+            changes.make(target.name, past[target.name], None)
+    return changes.without(taken_out, now)
+
+
+class _Changes:
+    """Collects standings, and the flips that lead to them."""
+
+    def __init__(self, location: str, past: Mapping[str, Standing], now: datetime) -> None:
+        self._location = location
+        self._past = past
+        self._now = now
+        self._standings: dict[str, Standing] = {}
+        self._news: set[str] = set()
+        self._flips: list[Flip] = []
+
+    def make(self, name: str, after: Standing, cause: Fault | None) -> None:
+        self._standings[name] = after
+        before = self._past.get(name, NEVER_CHECKED)
+        if after is not before:
+            self._news.add(name)
+            self._flips.extend(flips_between(name, self._location, before, after, self._now, cause))
+
+    def obey_operator(self, target: Target, ended: datetime) -> bool:
+        """Pause what is not enabled, take up what is again; return whether it was either."""
+        before = self._past.get(target.name, NEVER_CHECKED)
         if not target.enabled:
-            change(target.name, before, before.held(State.PAUSED, ended), NOT_ENABLED)
+            self.make(target.name, before.held(State.PAUSED, ended), NOT_ENABLED)
         elif before.state is State.PAUSED:
-            change(target.name, before, before.released(now), None)
-        elif target.name in past:
-            change(target.name, before, before.interrupted(ended), NOT_WATCHED)
-    taken_out = frozenset(past.keys() - names)
-    for name in sorted(taken_out):
-        change(name, past[name], past[name].held(State.PAUSED, ended), TAKEN_OUT)
-    return Resumption(standings, frozenset(news), tuple(flips), taken_out)
+            self.make(target.name, before.released(self._now), None)
+        else:
+            return False
+        return True
+
+    def without(self, taken_out: Iterable[str], ended: datetime) -> Resumption:
+        names = frozenset(taken_out)
+        for name in sorted(names):
+            self.make(name, self._past.get(name, NEVER_CHECKED).held(State.PAUSED, ended), TAKEN_OUT)
+        return Resumption(self._standings, frozenset(self._news), tuple(self._flips), names)

@@ -51,6 +51,7 @@ class TlsOptions:
         cert_file, key_file: of this client, for a server that asks for one.
         server_name: the name asked for (SNI) and looked for in the certificate, instead of the address's host.
         min_version, max_version: the versions that are spoken; by default 1.2 and later.
+        files_digest: of what stood in the files when the configuration was read; another content is another option.
     """
 
     insecure_skip_verify: bool = False
@@ -60,6 +61,7 @@ class TlsOptions:
     server_name: str | None = None
     min_version: TlsVersion | None = None
     max_version: TlsVersion | None = None
+    files_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

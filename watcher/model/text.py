@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,6 +45,27 @@ def key_values(fields: Mapping[str, object]) -> str:
         plain characters.
     """
     return " ".join(f"{key}={_value(str(value))}" for key, value in fields.items() if value is not None)
+
+
+def json_string(text: str) -> str:
+    """Write a text as a string of JSON that is safe on every terminal and for every parser.
+
+    Returns:
+        plain ASCII in double quotes; what a terminal or a line could not bear is escaped, and so is what is no
+        character (a lone surrogate, which strict parsers refuse): that one with a backslash of its own, as in text.
+    """
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return encode_basestring_ascii(text).replace("\x7f", "\\u007f")
+
+
+def json_line(value: object) -> str:
+    """Write a value of plain lists, dictionaries, texts, numbers and so on as JSON in one line, see `json_string`.
+
+    Raises:
+        ValueError: it has a number that is none, or a lone surrogate: see `watcher.model.plain`.
+    """
+    return json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f")
 
 
 def quoted(text: str) -> str:

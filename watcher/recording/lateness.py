@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 import trio
 
-from watcher.model.load import worst_case_workers
+from watcher.model.load import complaint_about_workers
 from watcher.recording.recorder import LATE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from watcher.model.target import Target
     from watcher.recording.recorder import Tally
@@ -24,27 +23,23 @@ REPORT_SECONDS = 60.0
 
 def warn_of_too_few_workers(targets: Iterable[Target], max_workers: int) -> None:
     """Say with the numbers when sites that all hang would make each other late."""
-    needed = math.ceil(worst_case_workers(targets))
-    if needed > max_workers:
-        text = (
-            f"if every site hung, checks would need {needed} workers, and MAX_WORKERS is {max_workers}: they would "
-            "begin late; raise it, or lower timeouts or retries"
-        )
+    text = complaint_about_workers(targets, max_workers)
+    if text is not None:
         log.warning(text)
 
 
-async def report_lateness(tally: Tally, max_workers: int) -> NoReturn:
+async def report_lateness(tally: Tally, max_workers: Callable[[], int]) -> NoReturn:
     """Write a line a minute while checks begin late, until cancelled.
 
     Args:
         tally: what has been recorded.
-        max_workers: named in the line, since it is what to raise.
+        max_workers: returns how many there are now; named in the line, since it is what to raise.
     """
     late_before, skipped_before = tally.late_checks, tally.skipped_slots
     while True:
         await trio.sleep(REPORT_SECONDS)
         late, skipped = tally.late_checks - late_before, tally.skipped_slots - skipped_before
         if late or skipped:
-            text = f"checks begin more than {LATE_SECONDS:g} s late or are skipped; raise MAX_WORKERS={max_workers}"
+            text = f"checks begin more than {LATE_SECONDS:g} s late or are skipped; raise MAX_WORKERS={max_workers()}"
             log.warning(text, late=late, skipped=skipped, seconds=int(REPORT_SECONDS))
         late_before, skipped_before = tally.late_checks, tally.skipped_slots

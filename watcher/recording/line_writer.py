@@ -31,7 +31,11 @@ class Sink(Protocol):
 
 
 class FileSink:
-    """Appends to a file, and opens it anew when it was moved away, as logrotate does."""
+    """Appends to a file, and opens it anew when it was moved away, as logrotate does.
+
+    Attributes:
+        path: of the file; when it is set to another, the next write goes there.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the file.
@@ -39,7 +43,7 @@ class FileSink:
         Raises:
             OSError: it cannot be opened for writing.
         """
-        self._path = path
+        self.path = path
         self._file = self._open()
 
     def write(self, text: str) -> None:
@@ -63,12 +67,12 @@ class FileSink:
             content = content[self._file.write(content) :]
 
     def _open(self) -> IO[bytes]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        return self._path.open("ab", buffering=0)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self.path.open("ab", buffering=0)
 
     def _was_moved(self) -> bool:
         try:
-            at_path = self._path.stat()
+            at_path = self.path.stat()
         except FileNotFoundError:
             return True
         opened = os.fstat(self._file.fileno())

@@ -1,22 +1,28 @@
-"""The line of a check: of a success in monitor.log, of a failure on stderr."""
+"""The line of a check: of a success in monitor.log, of a failure on stderr; as text for people or JSON for machines."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher.model.text import key_values, quoted
+from watcher.model.text import MAX_VALUE_CHARS, json_string, key_values, one_line, quoted
 from watcher.model.timestamps import timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from watcher.model.outcome import Outcome
 
 
 def success_line(outcome: Outcome) -> str:
     """Write a success as one line, as users, scripts and dashboards know it."""
-    phases = {f"{name}_ms": value for name, value in outcome.phases.as_milliseconds().items()}
-    numbers = {"status": outcome.status_code, "duration_ms": outcome.duration_seconds * 1000, **phases}
-    fields = {name: f"{value:.1f}" if isinstance(value, float) else value for name, value in numbers.items()}
-    return f"{_head(outcome, 'success')} {key_values({**fields, 'bytes': outcome.body_bytes})}"
+    numbers = " ".join([f"{name}={number}" for name, number in _numbers(outcome)])
+    return f"{_head(outcome, 'success')} {numbers}"
+
+
+def success_json(outcome: Outcome) -> str:
+    """Write a success as one object of JSON, with the names and numbers of `success_line`, and in its order."""
+    numbers = ", ".join([f'"{name}": {number}' for name, number in _numbers(outcome)])
+    return f"{_json_head(outcome, 'success')}, {numbers}}}"
 
 
 def failure_line(outcome: Outcome, *, stored: bool) -> str:
@@ -31,6 +37,61 @@ def failure_line(outcome: Outcome, *, stored: bool) -> str:
     return f"{_head(outcome, 'failure')} {detail} check_id={outcome.check_id}{'' if stored else ' stored=no'}"
 
 
+def failure_json(outcome: Outcome, *, stored: bool) -> str:
+    """Write a failure as one object of JSON, with the names of `failure_line`, and in its order; see there."""
+    assert outcome.fault is not None
+    fault = f'"reason": "{outcome.fault.reason}", "detail": {json_string(outcome.fault.detail)}'
+    end = "" if stored else ', "stored": false'
+    return f'{_json_head(outcome, "failure")}, {fault}, "check_id": "{outcome.check_id}"{end}}}'
+
+
+class Lines:
+    """Writes the lines of checks in a format that may change while the daemon runs.
+
+    Attributes:
+        success: `success_line` or `success_json`.
+        failure: `failure_line` or `failure_json`.
+    """
+
+    def __init__(self, log_format: str = "text") -> None:
+        """Begin with a format."""
+        self.use(log_format)
+
+    def use(self, log_format: str) -> None:
+        """Write lines in this format from now on.
+
+        Args:
+            log_format: `text` or `json`.
+        """
+        is_json = log_format == "json"
+        self.success = success_json if is_json else success_line
+        self.failure = failure_json if is_json else failure_line
+
+
+def _numbers(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """Yield what is there of the numbers of a success, as both formats write them."""
+    phases = outcome.phases
+    if outcome.status_code is not None:
+        yield "status", str(outcome.status_code)
+    yield "duration_ms", f"{outcome.duration_seconds * 1000:.1f}"
+    for name, seconds in (
+        ("resolve_ms", phases.resolve),
+        ("connect_ms", phases.connect),
+        ("tls_ms", phases.tls),
+        ("processing_ms", phases.processing),
+        ("transfer_ms", phases.transfer),
+    ):
+        if seconds is not None:
+            yield name, f"{seconds * 1000:.1f}"
+    if outcome.body_bytes is not None:
+        yield "bytes", str(outcome.body_bytes)
+
+
 def _head(outcome: Outcome, kind: str) -> str:
-    name = quoted(outcome.target)
+    name = quoted(one_line(outcome.target, limit_chars=MAX_VALUE_CHARS))
     return f"{timestamp(outcome.started_at)} {kind} target={name} {key_values({'url': outcome.address})}"
+
+
+def _json_head(outcome: Outcome, kind: str) -> str:
+    name, address = json_string(outcome.target), json_string(outcome.address)
+    return f'{{"time": "{timestamp(outcome.started_at)}", "event": "{kind}", "target": {name}, "url": {address}'

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from watcher.recording.lines import success_line
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from watcher.model.conclusion import Conclusion
     from watcher.model.outcome import Outcome
+    from watcher.recording.lines import Lines
 
 # Conclusions gather for so long, and are recorded together: to wake a task, and then a thread that writes, costs
 # more than to write a line. The bound of the channel must hold what comes meanwhile.
@@ -42,14 +41,15 @@ class Tally:
         self.max_lateness_seconds = max(self.max_lateness_seconds, outcome.lateness_seconds)
 
 
-def log_success(outcome: Outcome, put_line: Callable[[str], None]) -> None:
+def log_success(outcome: Outcome, put_line: Callable[[str], None], lines: Lines) -> None:
     """Write a success as a line of monitor.log.
 
     Args:
         outcome: of a check that succeeded.
         put_line: takes the line, without blocking.
+        lines: writes it.
     """
-    put_line(success_line(outcome))
+    put_line(lines.success(outcome))
 
 
 async def record(
@@ -57,6 +57,7 @@ async def record(
     put_line: Callable[[str], None],
     keep: Callable[[Conclusion], None],
     tally: Tally,
+    lines: Lines,
 ) -> None:
     """Record what checks came to until the channel is closed and empty.
 
@@ -67,19 +68,24 @@ async def record(
         put_line: takes a line of monitor.log.
         keep: takes everything, for the outbox.
         tally: counted up.
+        lines: writes the lines of successes.
     """
     async for conclusion in conclusions:
-        _record(conclusion, put_line, keep, tally)
+        _record(conclusion, put_line, keep, tally, lines)
         with suppress(trio.WouldBlock, trio.EndOfChannel):
             while True:
-                _record(conclusions.receive_nowait(), put_line, keep, tally)
+                _record(conclusions.receive_nowait(), put_line, keep, tally, lines)
         await trio.sleep(GATHER_SECONDS)
 
 
 def _record(
-    conclusion: Conclusion, put_line: Callable[[str], None], keep: Callable[[Conclusion], None], tally: Tally
+    conclusion: Conclusion,
+    put_line: Callable[[str], None],
+    keep: Callable[[Conclusion], None],
+    tally: Tally,
+    lines: Lines,
 ) -> None:
     tally.count(conclusion.outcome)
     if conclusion.outcome.ok:
-        log_success(conclusion.outcome, put_line)
+        log_success(conclusion.outcome, put_line, lines)
     keep(conclusion)

@@ -70,6 +70,7 @@ class Drain:
         self._closing = trio.Event()
         # Unknown until the first try: a database that is there from the start is worth one line too.
         self._up: bool | None = None
+        self._is_open = False
         self._tries = 0
         self.first_up = trio.Event()
         self._batch_rows = MAX_BATCH_ROWS
@@ -81,6 +82,11 @@ class Drain:
 
     def wake(self) -> None:
         """Say that something new is in the outbox."""
+        self._wake.set()
+
+    def open_again(self) -> None:
+        """Have the store opened once more as soon as it can be: there is something new to tell it."""
+        self._is_open = False
         self._wake.set()
 
     def close(self) -> None:
@@ -118,7 +124,8 @@ class Drain:
 
     async def _drain(self) -> None:
         """Store all that waits."""
-        if not self._up:
+        if not (self._up and self._is_open):
+            self._is_open = True  # before, so that what changes meanwhile is told next time
             await self._store.open()
         is_all = False
         while not is_all:

@@ -35,6 +35,7 @@ log = structlog.get_logger()
 
 ROLE = "watcher"
 DATABASE = "postgres"
+NOT_HANDED_DOWN = ("PG", "POSTGRES_", "NOTIFY_", "WATCHDOG_")  # variables for clients, and for the daemon alone
 MAX_LOG_BYTES = 10 * 1024 * 1024
 MAX_SAID_CHARS = 300
 
@@ -46,8 +47,7 @@ STOP_FAST_SECONDS = 1.2
 STOP_IMMEDIATE_SECONDS = 0.5
 STOP_SECONDS = STOP_FAST_SECONDS + STOP_IMMEDIATE_SECONDS + PID_FILE_SECONDS
 WATCH_SECONDS = 1.0
-HOLD_SECONDS = 0.2
-RETRY_SECONDS = 1.0
+HOLD_SECONDS, RETRY_SECONDS = 0.2, 1.0
 TRIES_BEFORE_COMPLAINT = 3  # after a crash of the server alone, its children hold its memory for a moment
 
 SERVER_SETTINGS = {
@@ -218,7 +218,7 @@ class EmbeddedPostgres:
     async def _call(self, program: str, *arguments: str, limit_seconds: float) -> None:
         """Run one of PostgreSQL's programs in the server's folder, as its user."""
         command = [*self._account.prefix, str(self._binaries / program), *arguments]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "POSTGRES_"))}
+        environment = {key: os.environ[key] for key in os.environ if not key.startswith(NOT_HANDED_DOWN)}
         with trio.move_on_after(limit_seconds):
             done = await trio.run_process(
                 command,

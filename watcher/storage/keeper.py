@@ -83,6 +83,11 @@ class Keeper:
         self._tick_at = self._tidy_at = self._complaint_at = 0.0
         self._dropped = 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that came is on disk, or has been given up."""
+        return not self._waiting
+
     def put(self, conclusion: Conclusion) -> None:
         """Take what a check came to."""
         if len(self._waiting) >= MAX_WAITING:

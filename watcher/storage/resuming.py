@@ -11,6 +11,7 @@ from watcher.storage.entries import decode_standing, encode_flip, encode_standin
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from watcher.model.resumption import Resumption
     from watcher.model.state import Standing
     from watcher.model.target import Target
     from watcher.storage.outbox import Outbox
@@ -46,8 +47,20 @@ def _take_up(outbox: Outbox, targets: Iterable[Target], location: str, now: floa
         alive_at=None if alive_at is None else datetime.fromtimestamp(alive_at, UTC),
         now=datetime.fromtimestamp(now, UTC),
     )
+    note(outbox, resumption, location, now)
+    return resumption.standings
+
+
+def note(outbox: Outbox, resumption: Resumption, location: str, now: float) -> None:
+    """Write down what has changed; blocks.
+
+    Args:
+        outbox: to write.
+        resumption: what has.
+        location: where this replica stands.
+        now: seconds since 1970.
+    """
     standings = [(location, name, encode_standing(resumption.standings[name])) for name in sorted(resumption.news)]
     # Those that were taken out are paused first: when a crash comes between, the next start only forgets them.
     outbox.append(map(encode_flip, resumption.flips), now=now, minute=0, standings=standings)
     outbox.forget_standings(location, resumption.taken_out)
-    return resumption.standings

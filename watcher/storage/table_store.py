@@ -27,7 +27,11 @@ log = structlog.get_logger()
 
 
 class TableStore:
-    """A database that takes what the outbox has; all methods are trio-flavoured, but for those that say otherwise."""
+    """A database that takes what the outbox has; all methods are trio-flavoured, but for those that say otherwise.
+
+    Attributes:
+        registration: what to tell it of this daemon; another one is told when the store is opened again.
+    """
 
     def __init__(self, database: Database, registration: Registration) -> None:
         """Take a database; it need not be there yet.
@@ -37,13 +41,13 @@ class TableStore:
             registration: what to tell it of this daemon.
         """
         self._database = database
-        self._registration = registration
+        self.registration = registration
 
     async def open(self) -> None:
         """Make or upgrade the tables, and tell them what is watched."""
         await self._database.init_db()
         try:
-            await self._database.operate(self._registration.register, REGISTRATION_SECONDS)
+            await self._database.operate(self.registration.register, REGISTRATION_SECONDS)
         except DatabaseRefusedError as error:
             # As for an address that no index takes; what happens is stored all the same.
             log.error("the database refuses to be told what is watched", error=error)
@@ -78,7 +82,7 @@ class TableStore:
 
     async def mark_alive(self, moment: datetime) -> None:
         """Note until when the history is complete."""
-        await self._database.fetch(MARK_ALIVE, self._registration.location, moment)
+        await self._database.fetch(MARK_ALIVE, self.registration.location, moment)
 
 
 def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:

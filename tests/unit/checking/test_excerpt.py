@@ -23,7 +23,7 @@ from watcher.checking.excerpt import (
     masked_fault,
 )
 from watcher.checking.exchange import Exchange
-from watcher.checking.masking import MIN_SECRET_CHARS, masked, secrets_of
+from watcher.model.masking import MIN_SECRET_CHARS, masked, secrets_of
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.model.target import Connecting, Sending, Target, basic_authorization
 from watcher.model.text import MAX_DETAIL_CHARS, one_line

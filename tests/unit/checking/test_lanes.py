@@ -80,3 +80,22 @@ async def test_a_cancelled_check_gives_its_worker_back(autojump_clock: trio.test
 
 async def _run(lanes: Lanes, checks: Checks, name: str, seconds: float, failing: bool) -> None:
     await lanes.run(lambda: checks.last(name, seconds), failing=failing)
+
+
+async def test_more_workers_take_up_what_waits_and_fewer_let_it_end(autojump_clock: trio.testing.MockClock) -> None:
+    lanes, checks = Lanes(1), Checks()
+    async with trio.open_nursery() as nursery:
+        for number in range(10):
+            nursery.start_soon(_run, lanes, checks, str(number), 10.0, number % 2 == 0)
+        await trio.sleep(1)
+        assert checks.in_flight == 1
+        lanes.resize(6)
+        await trio.sleep(1)
+        assert checks.in_flight == 6
+        lanes.resize(2)
+        await trio.sleep(1)
+        assert checks.in_flight == 6, "what is in flight goes on"
+        await trio.sleep(10)
+        assert checks.in_flight == 2
+    assert len(checks.done) == 10
+    assert lanes.workers.borrowed_tokens == 0

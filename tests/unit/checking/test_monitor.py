@@ -11,7 +11,7 @@ import trio.testing
 from tests.doubles import MOMENT, a_checker, a_target, an_outcome
 from watcher.checking.alarm import TICK_SECONDS
 from watcher.checking.exchange import Exchange
-from watcher.checking.monitor import HAND_OVER_SECONDS, monitor_url
+from watcher.checking.monitor import HAND_OVER_SECONDS, Watch, monitor_url
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.state import NEVER_CHECKED, Standing, State, Thresholds
@@ -91,7 +91,7 @@ async def conclude(
             if patrol:
                 nursery.start_soon(checker.lanes.patrol)
             for target in targets:
-                nursery.start_soon(monitor_url, target, checker, send, standing)
+                nursery.start_soon(monitor_url, target, checker, send, Watch(standing))
     send.close()
     return [conclusion async for conclusion in receive]
 

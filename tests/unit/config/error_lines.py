@@ -1,5 +1,7 @@
 """What a user sees of a bad config file."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from watcher.config.mistakes import ConfigurationError
@@ -7,10 +9,10 @@ from watcher.config.settings import Settings
 from watcher.config.targets import parse_targets
 
 
-def lines_of(source: str, content: bytes, settings: Settings) -> list[str]:
+def lines_of(source: str, content: bytes, settings: Settings, variables: Mapping[str, str] | None = None) -> list[str]:
     """Parse a config file that has mistakes, and give the error lines without the file's name."""
     with pytest.raises(ConfigurationError) as caught:
-        parse_targets(source, content, settings)
+        parse_targets(source, content, settings, variables)
     lines = str(caught.value).splitlines()
     assert len(lines) == len(caught.value.mistakes)
     assert all(line.startswith(f"{source}:") for line in lines)

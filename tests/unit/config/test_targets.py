@@ -11,10 +11,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from watcher.config.address import complaint_about
+from watcher.config.bounds import MAX_NAME_CHARS
 from watcher.config.entries import KNOWN_KEYS
 from watcher.config.mistakes import ConfigurationError, Mistake
 from watcher.config.settings import Settings
-from watcher.config.targets import MAX_NAME_CHARS, load_targets, parse_targets
+from watcher.config.targets import load_targets, parse_targets
 from watcher.model.target import Expectations, Target
 
 GOOD = """\
@@ -172,11 +173,6 @@ def test_a_missing_file_is_a_mistake_in_the_place_that_names_it(tmp_path: Path, 
         f"environment: CONFIG_FILE_PATH: '{tmp_path}/nope.yaml' cannot be read: No such file or directory;"
         " correct the path, or make the file"
     )
-
-
-def test_a_folder_is_no_config_file(tmp_path: Path, settings: Settings) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
-        load_targets(replace(settings, config_file=tmp_path))
 
 
 def read(content: bytes, settings: Settings) -> tuple[tuple[Target, ...], tuple[Mistake, ...]]:

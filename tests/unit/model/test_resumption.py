@@ -9,8 +9,8 @@ import pytest
 
 from tests.doubles import MOMENT, a_failure, a_target, an_outcome
 from watcher.model.conclusion import conclude
-from watcher.model.resumption import NOT_ENABLED, NOT_WATCHED, TAKEN_OUT, Resumption, resume
-from watcher.model.state import NEVER_CHECKED, OF_THE_OPERATOR, Flip, Standing, State
+from watcher.model.resumption import NOT_ENABLED, NOT_WATCHED, TAKEN_OUT, Resumption, reassign, resume
+from watcher.model.state import NEVER_CHECKED, OF_THE_OPERATOR, Flip, Sighting, Standing, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -169,3 +169,26 @@ def test_a_clock_that_was_set_back_leaves_the_history_in_order() -> None:
     [flip] = found.flips
     assert flip.at > since
     assert flip.confirmed_at >= flip.at
+
+
+def test_another_configuration_of_a_target_that_runs_leaves_it_where_it_stands() -> None:
+    past = {"Checkout": Standing(State.DOWN, MOMENT - HOUR, State.DOWN, (Sighting(State.UP, MOMENT),))}
+    found = reassign([TARGET, a_target("New")], [], past, "default", NOW)
+    assert found == Resumption(past, frozenset(), (), frozenset())
+
+
+def test_what_another_configuration_takes_out_is_paused_from_now_on() -> None:
+    found = reassign([], ["Old"], {"Old": standing(State.DOWN)}, "default", NOW)
+    assert found.flips == (Flip("Old", "default", NOW, NOW, State.PAUSED, State.DOWN, TAKEN_OUT),)
+    assert found.taken_out == {"Old"}
+    assert found.news == {"Old"}
+
+
+def test_another_configuration_pauses_and_takes_up_again() -> None:
+    paused = reassign([a_target(enabled=False)], [], {"Checkout": standing(State.UP)}, "default", NOW)
+    assert paused.flips == (Flip("Checkout", "default", NOW, NOW, State.PAUSED, State.UP, NOT_ENABLED),)
+    again = reassign([TARGET], [], paused.standings, "default", NOW + HOUR)
+    assert [(flip.before, flip.state, flip.at) for flip in again.flips] == [(State.PAUSED, State.UNKNOWN, NOW + HOUR)]
+    assert again.standings["Checkout"].before is State.UP
+    [back] = seen(again.standings["Checkout"], an_outcome(at=NOW + HOUR + STEP))
+    assert (back.before, back.state) == (State.UNKNOWN, State.UP)

@@ -13,7 +13,7 @@ async def test_a_line_a_minute_while_checks_are_late(autojump_clock: trio.testin
     tally = Tally()
     with capture_logs() as logs:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(report_lateness, tally, 10)
+            nursery.start_soon(report_lateness, tally, lambda: 10)
             await trio.sleep(REPORT_SECONDS * 1.5)
             assert logs == []
             tally.count(an_outcome(lateness_seconds=LATE_SECONDS))

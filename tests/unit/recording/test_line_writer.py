@@ -176,3 +176,13 @@ def test_a_pipe_that_is_full_and_does_not_block_gets_every_line_once() -> None:
     thread.join()
     os.close(reader)
     assert received.decode() == text
+
+
+def test_another_path_is_taken_at_the_next_write(tmp_path: Path) -> None:
+    sink = FileSink(tmp_path / "monitor.log")
+    sink.write("first\n")
+    sink.path = tmp_path / "folder" / "other.log"
+    sink.write("second\n")
+    sink.close()
+    assert (tmp_path / "monitor.log").read_text() == "first\n"
+    assert (tmp_path / "folder" / "other.log").read_text() == "second\n"

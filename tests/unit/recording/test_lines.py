@@ -1,8 +1,10 @@
 """The lines that users, scripts and dashboards know."""
 
+import json
+
 from tests.doubles import a_failure, an_outcome
 from watcher.model.outcome import Fault, Phases, Reason
-from watcher.recording.lines import failure_line, success_line
+from watcher.recording.lines import Lines, failure_json, failure_line, success_json, success_line
 
 
 def test_a_success_is_the_line_of_the_contract() -> None:
@@ -35,3 +37,49 @@ def test_nothing_from_a_site_breaks_the_line() -> None:
     assert len(line.splitlines()) == 1
     assert "\x1b" not in line
     assert r'detail="x\"\\r\\nfailure target=\"forged\"\\x1b[2J\\u2028"' in line
+
+
+def test_a_success_in_json_has_the_names_and_numbers_of_the_text() -> None:
+    assert success_json(an_outcome()) == (
+        '{"time": "2026-11-23T15:20:55.857Z", "event": "success", "target": "Checkout", '
+        '"url": "https://shop.example/health", "status": 200, "duration_ms": 143.2, "resolve_ms": 3.1, '
+        '"connect_ms": 12.0, "tls_ms": 40.2, "processing_ms": 80.1, "transfer_ms": 7.8, "bytes": 1256}'
+    )
+    assert list(json.loads(success_json(an_outcome(phases=Phases(connect=0.001))))) == [
+        "time", "event", "target", "url", "status", "duration_ms", "connect_ms", "bytes",
+    ]  # fmt: skip
+
+
+def test_a_failure_in_json() -> None:
+    failure = a_failure()
+    stored = (
+        '{"time": "2026-11-23T15:20:55.857Z", "event": "failure", "target": "Checkout", '
+        '"url": "https://shop.example/health", "reason": "status", "detail": "503 Service Unavailable", '
+        f'"check_id": "{failure.check_id}"'
+    )
+    assert failure_json(failure, stored=True) == stored + "}"
+    assert failure_json(failure, stored=False) == stored + ', "stored": false}'
+
+
+def test_json_is_plain_ascii_and_has_no_half_characters() -> None:
+    line = success_json(an_outcome('Grüße 😀\x7f\x9b\u2028\u202e\ud800"\n'))
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line)["target"] == 'Grüße 😀\x7f\x9b\u2028\u202e\\ud800"\n'
+
+
+def test_nothing_from_a_configuration_breaks_the_line() -> None:
+    assert success_line(an_outcome('a"\n\x1b')).split(" url=")[0].endswith(r'target="a\"\\n\\x1b"')
+
+
+def test_the_format_can_change() -> None:
+    lines, failure = Lines(), a_failure()
+    assert (lines.success(an_outcome()), lines.failure(failure, stored=True)) == (
+        success_line(an_outcome()),
+        failure_line(failure, stored=True),
+    )
+    lines.use("json")
+    assert (lines.success(an_outcome()), lines.failure(failure, stored=False)) == (
+        success_json(an_outcome()),
+        failure_json(failure, stored=False),
+    )

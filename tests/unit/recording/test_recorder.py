@@ -5,7 +5,7 @@ import trio.testing
 
 from tests.doubles import a_failure, an_outcome
 from watcher.model.conclusion import Conclusion
-from watcher.recording.lines import success_line
+from watcher.recording.lines import Lines, success_line
 from watcher.recording.recorder import GATHER_SECONDS, Tally, record
 
 
@@ -16,7 +16,7 @@ async def test_all_is_kept_and_counted_and_successes_become_lines() -> None:
     for conclusion in (success, failure, success):
         send.send_nowait(conclusion)
     send.close()
-    await record(receive, lines.append, kept.append, tally)
+    await record(receive, lines.append, kept.append, tally, Lines())
     assert lines == [success_line(success.outcome)] * 2
     assert kept == [success, failure, success]
     assert tally == Tally(successes=2, failures=1, skipped_slots=5)
@@ -28,7 +28,9 @@ async def test_what_comes_in_a_moment_is_recorded_together(
     kept_at = list[float]()
     send, receive = trio.open_memory_channel[Conclusion](100)
     lines = list[str]()
-    nursery.start_soon(record, receive, lines.append, lambda _one: kept_at.append(trio.current_time()), Tally())
+    nursery.start_soon(
+        record, receive, lines.append, lambda _one: kept_at.append(trio.current_time()), Tally(), Lines()
+    )
     for _ in range(20):
         send.send_nowait(Conclusion(an_outcome()))
         await trio.sleep(GATHER_SECONDS / 10)

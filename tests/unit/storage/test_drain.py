@@ -456,3 +456,34 @@ async def test_whenever_it_is_cancelled_nothing_is_lost(disk: Disk, ready: trio.
         await again.run(ready)
     assert sorted(store.rows.values()) == sorted(set(names) - {"3"})
     assert left(disk) == []
+
+
+async def test_what_is_new_of_the_daemon_is_told_once(
+    drain: Drain, store: Store, ready: trio.Event, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drain.run, ready)
+        await trio.sleep(60)
+        assert len(store.opened_at) == 1
+        drain.open_again()
+        await trio.sleep(PING_SECONDS)
+        assert len(store.opened_at) == 2
+        await trio.sleep(60)
+        assert len(store.opened_at) == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_new_of_the_daemon_is_told_when_the_store_comes_back(
+    drain: Drain, store: Store, ready: trio.Event, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drain.run, ready)
+        await trio.sleep(60)
+        store.error = AWAY
+        drain.open_again()
+        await trio.sleep(60)
+        tries = len(store.opened_at)
+        store.error = None
+        await trio.sleep(60)
+        assert len(store.opened_at) == tries + 1
+        nursery.cancel_scope.cancel()

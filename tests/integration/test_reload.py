@@ -1,0 +1,199 @@
+"""A daemon that takes over what has changed, and leaves alone what has not."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from datetime import datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from tests.integration.daemon import Folder, settings_for
+from tests.integration.proxy import Proxy, open_proxy
+from tests.integration.sites import answering, response, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.integration.daemon import Daemon
+    from watcher.storage.db import Database
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+@pytest.fixture
+async def proxy(test_db: Database, db_config: str) -> AsyncIterator[Proxy]:
+    async with open_proxy(db_config) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[int]:
+    async with serving(answering(response(b"hello"))) as port:
+        yield port
+
+
+def a_url(name: str, port: int, **options: Any) -> dict[str, Any]:
+    return {"name": name, "address": f"http://127.0.0.1:{port}/", "interval": 0.5, **options}
+
+
+def moments(folder: Folder, name: str) -> list[float]:
+    """When a target was checked, in seconds since 1970."""
+    lines = [line for line in folder.successes() if f'target="{name}"' in line]
+    return [datetime.fromisoformat(line.split()[0]).timestamp() for line in lines]
+
+
+async def reload(daemon: Daemon, word: str = "reloaded") -> str:
+    """Have the configuration read again, and return what the daemon says of it."""
+    before = len(daemon.lines(word))
+    daemon.process.send_signal(signal.SIGHUP)
+    await daemon.until(lambda: len(daemon.lines(word)) > before)
+    return daemon.lines(word)[-1]
+
+
+async def test_a_hangup_takes_the_difference_over(folder: Folder, proxy: Proxy, test_db: Database, site: int) -> None:
+    settings = {**settings_for(proxy), "WATCHER_RELOAD": "off"}
+    folder.configure([a_url("stays", site), a_url("goes", site), a_url("changes", site)], **settings)
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: all(len(moments(folder, name)) > 2 for name in ("stays", "goes", "changes")))
+        urls = [a_url("comes", site), a_url("changes", site, regex="bye"), a_url("stays", site)]
+        folder.configure(urls, **settings)
+        line = await reload(daemon)
+        assert re.search(r"info reloaded added=comes removed=goes changed=changes unchanged=1$", line), line
+        gone = len(moments(folder, "goes"))
+        await daemon.until(lambda: len(moments(folder, "comes")) > 2 and daemon.lines('target="changes"'))
+        kept = len(moments(folder, "stays"))
+        await daemon.until(lambda: len(moments(folder, "stays")) > kept + 3)
+        assert len(moments(folder, "goes")) <= gone + 1  # the line of a check that was done may still be on its way
+        await daemon.until(lambda: daemon.process.returncode is None)
+        status, _ = await daemon.stop()
+        assert status == 0
+    # The slots of the one that stays are what they were, all of them.
+    steps = [later - earlier for earlier, later in pairwise(moments(folder, "stays")[1:])]
+    assert steps == pytest.approx([0.5] * len(steps), abs=0.2)
+    flips = await test_db.fetch("SELECT target, state, before FROM flips ORDER BY target, at")
+    assert [(row["target"], row["before"], row["state"]) for row in flips if row["target"] != "changes"] == [
+        ("comes", "pending", "up"),
+        ("goes", "pending", "up"),
+        ("goes", "up", "paused"),
+        ("stays", "pending", "up"),
+    ]
+    # It was up, and then failed: never pending again.
+    [first, *_] = [row for row in flips if row["target"] == "changes"]
+    assert (first["before"], first["state"]) == ("pending", "up")
+    assert sum(row["before"] == "pending" for row in flips if row["target"] == "changes") == 1
+    watched = await test_db.fetch("SELECT target FROM states WHERE watched ORDER BY target")
+    assert [row["target"] for row in watched] == ["changes", "comes", "stays"]
+
+
+async def test_a_target_is_paused_and_taken_up_again(
+    folder: Folder, proxy: Proxy, test_db: Database, site: int
+) -> None:
+    settings = settings_for(proxy)
+    folder.configure([a_url("a", site), a_url("b", site)], **settings)
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: len(moments(folder, "a")) > 1 and daemon.lines("connected"))
+        folder.configure([a_url("a", site, enabled=False), a_url("b", site)], **settings)
+        await daemon.until(lambda: daemon.lines("changed=a"))
+        paused = len(moments(folder, "a"))
+        seen = len(moments(folder, "b"))
+        await daemon.until(lambda: len(moments(folder, "b")) > seen + 3)
+        assert len(moments(folder, "a")) <= paused + 1
+        folder.configure([a_url("a", site), a_url("b", site)], **settings)
+        await daemon.until(lambda: len(daemon.lines("changed=a")) == 2)
+        await daemon.until(lambda: len(moments(folder, "a")) > paused + 2)
+        await daemon.stop()
+    flips = await test_db.fetch("SELECT state FROM flips WHERE target = 'a' ORDER BY at")
+    assert [row["state"] for row in flips] == ["up", "paused", "unknown", "up"]
+
+
+async def test_a_broken_file_changes_nothing_and_is_told_with_its_place(folder: Folder, site: int) -> None:
+    folder.configure([a_url("a", site)])
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: moments(folder, "a"))
+        (folder.path / "config.yaml").write_text("urls:\n  - address: https://example.com/\n    regx: x\n")
+        await daemon.until(lambda: daemon.lines("regx"))
+        assert " error config.yaml:3:5: urls[0].regx: unknown key; did you mean regex?" in daemon.lines("regx")[0]
+        assert daemon.lines("nothing is changed")
+        seen = len(moments(folder, "a"))
+        await daemon.until(lambda: len(moments(folder, "a")) > seen + 3)
+        folder.configure([a_url("a", site), a_url("b", site)])
+        await daemon.until(lambda: moments(folder, "b"))
+        assert (await daemon.stop())[0] == 0
+
+
+async def test_a_change_of_a_file_is_enough_unless_that_is_switched_off(folder: Folder, site: int) -> None:
+    folder.configure([a_url("a", site)])
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: moments(folder, "a"))
+        with (folder.path / ".env").open("a") as file:
+            file.write("MAX_WORKERS=20\nWATCHER_LOG_FILE=other.log\nWATCHER_LOG_FORMAT=json\n")
+        await daemon.until(lambda: daemon.lines("reloaded"))
+        taken_over = json.loads(daemon.lines("reloaded")[0])["settings"]
+        assert taken_over == ["MAX_WORKERS", "WATCHER_LOG_FILE", "WATCHER_LOG_FORMAT"]
+        other = folder.path / "other.log"
+        await daemon.until(lambda: other.exists() and len(other.read_text().splitlines()) > 2)
+        assert {json.loads(line)["target"] for line in other.read_text().splitlines()} == {"a"}
+        with (folder.path / ".env").open("a") as file:
+            file.write("WATCHER_RELOAD=off\nWATCHER_LOCATION=Oslo\n")
+        await daemon.until(lambda: daemon.lines("restart"))
+        assert json.loads(daemon.lines("restart")[0])["keys"] == ["WATCHER_LOCATION"]
+        folder.configure([a_url("b", site)], WATCHER_RELOAD="off", WATCHER_LOG_FILE="other.log")
+        count = len(other.read_text().splitlines())
+        await daemon.until(lambda: len(other.read_text().splitlines()) > count + 10)  # five seconds
+        assert '"b"' not in other.read_text()
+        daemon.process.send_signal(signal.SIGHUP)
+        await daemon.until(lambda: 'target="b"' in other.read_text())
+        assert (await daemon.stop())[0] == 0
+
+
+async def test_of_ten_thousand_targets_none_is_late_while_one_is_changed(
+    folder: Folder, proxy: Proxy, site: int
+) -> None:
+    urls = [a_url(f"t{number}", site, interval=60) for number in range(10_000)]
+    folder.configure(urls[:1], MAX_WORKERS=100, WATCHER_RELOAD="off", **settings_for(proxy))
+    config = folder.path / "config.yaml"
+    config.write_text(json.dumps({"urls": urls}))  # is YAML, and quickly written: the site lives in this process
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: len(folder.successes()) > 1000, seconds=60)
+        urls[5000]["timeout"] = 5
+        config.write_text(json.dumps({"urls": urls}))
+        assert "changed=t5000 unchanged=9999" in await reload(daemon)
+        seen = len(folder.successes())
+        await daemon.until(lambda: len(folder.successes()) > seen + 500, seconds=60)
+        assert (await daemon.stop())[0] == 0
+    assert "skipped_slots=0 late_checks=0" in daemon.lines("stopped")[0]
+
+
+async def test_hangups_in_a_row_while_it_starts_and_while_it_stops_do_no_harm(folder: Folder, site: int) -> None:
+    folder.configure([a_url("a", site)])
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: _ignores_or_catches_hangups(daemon.process.pid))
+        for _ in range(20):
+            daemon.process.send_signal(signal.SIGHUP)
+            await trio.sleep(0.02)
+        await daemon.until(lambda: len(moments(folder, "a")) > 2)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.process.send_signal(signal.SIGHUP)
+        with trio.fail_after(10):
+            assert await daemon.process.wait() == 0
+
+
+def _ignores_or_catches_hangups(pid: int) -> bool:
+    masks = dict(re.findall(r"^(Sig\w+):\s+([0-9a-f]+)$", (_proc(pid)).decode(), re.MULTILINE))
+    bit = 1 << (signal.SIGHUP - 1)
+    return any(int(masks[name], 16) & bit for name in ("SigBlk", "SigIgn", "SigCgt"))
+
+
+def _proc(pid: int) -> bytes:
+    with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123
+        return file.read()

@@ -1,0 +1,105 @@
+"""The daemon as systemd runs it: what it tells at its start and end, at a reload, and all the time between."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import psutil
+import trio
+
+from tests.integration.daemon import START_SECONDS, Daemon, Folder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+WATCHDOG_SECONDS = 0.4
+NO_DATABASE = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": 1}
+
+
+class Supervisor:
+    """Listens as systemd does, and keeps what it heard."""
+
+    def __init__(self, listening: trio.socket.SocketType) -> None:
+        self.heard: list[str] = []
+        self._listening = listening
+
+    async def listen(self) -> None:
+        """Take messages until cancelled."""
+        while True:
+            self.heard.extend((await self._listening.recv(4096)).decode().split("\n"))
+
+    def words(self) -> list[str]:
+        """Return what was heard, but for the watchdog and the text of the moment."""
+        return [line for line in self.heard if line.endswith("=1") and line != "WATCHDOG=1"]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait for something to come true."""
+        with trio.move_on_after(START_SECONDS):
+            while not condition():  # noqa: ASYNC110
+                await trio.sleep(0.01)
+            return
+        raise AssertionError(f"waited in vain; heard was {self.heard}")
+
+
+@asynccontextmanager
+async def supervised(tmp_path: Path, **settings: object) -> AsyncIterator[tuple[Folder, Daemon, Supervisor]]:
+    """Run the daemon under a supervisor."""
+    folder = Folder(tmp_path / "daemon")
+    folder.path.mkdir()
+    folder.configure([{"name": "dead", "address": "http://127.0.0.1:1/", "interval": 1}], **settings)
+    with trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_DGRAM) as listening:
+        # Its path may be longer than that of a socket can be.
+        name = f"@watcher-test-{os.getpid()}-{tmp_path.name}"
+        await listening.bind("\0" + name[1:])
+        folder.environment = {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1e6))}
+        supervisor = Supervisor(listening)
+        async with trio.open_nursery() as nursery, folder.daemon() as daemon:
+            nursery.start_soon(supervisor.listen)
+            yield folder, daemon, supervisor
+            nursery.cancel_scope.cancel()
+
+
+async def test_the_supervisor_hears_of_start_reload_and_end(tmp_path: Path) -> None:
+    async with supervised(tmp_path, **NO_DATABASE) as (folder, daemon, supervisor):
+        await supervisor.until(lambda: "READY=1" in supervisor.heard)
+        assert daemon.lines("started")
+        assert "STATUS=watching 1 target" in supervisor.heard
+        await supervisor.until(lambda: supervisor.heard.count("WATCHDOG=1") > 3)
+        daemon.process.send_signal(signal.SIGHUP)
+        await supervisor.until(lambda: supervisor.words().count("READY=1") == 2)
+        assert supervisor.words() == ["READY=1", "RELOADING=1", "READY=1"]
+        config = folder.path / "config.yaml"
+        config.write_text(config.read_text() + "urlss: 3\n")
+        await supervisor.until(lambda: supervisor.words().count("READY=1") == 3)
+        await daemon.until(lambda: daemon.lines("did you mean urls"))
+        status, _seconds = await daemon.stop()
+        await supervisor.until(lambda: "STOPPING=1" in supervisor.heard)
+    assert status == 0
+    assert supervisor.words() == ["READY=1", *(["RELOADING=1", "READY=1"] * 2), "STOPPING=1"]
+
+
+async def test_a_loop_that_stands_still_feeds_no_watchdog(tmp_path: Path) -> None:
+    async with supervised(tmp_path, **NO_DATABASE) as (_folder, daemon, supervisor):
+        await supervisor.until(lambda: "WATCHDOG=1" in supervisor.heard)
+        daemon.process.send_signal(signal.SIGSTOP)
+        await trio.sleep(WATCHDOG_SECONDS)  # what was on its way
+        before = len(supervisor.heard)
+        await trio.sleep(3 * WATCHDOG_SECONDS)
+        assert len(supervisor.heard) == before
+        daemon.process.send_signal(signal.SIGCONT)
+        await supervisor.until(lambda: len(supervisor.heard) > before)
+
+
+async def test_the_embedded_server_tells_the_supervisor_nothing(tmp_path: Path) -> None:
+    async with supervised(tmp_path) as (folder, daemon, _supervisor):
+        await daemon.until(lambda: daemon.lines("database connected"))
+        assert "NOTIFY_SOCKET" in psutil.Process(daemon.process.pid).environ()
+        pid = (folder.path / "data" / "postgres" / "pgdata" / "postmaster.pid").read_text().split()[0]
+        handed_down = psutil.Process(int(pid)).environ()
+        await daemon.stop()
+    assert handed_down["LC_ALL"] == "C"
+    assert [key for key in handed_down if key.startswith(("NOTIFY_", "WATCHDOG_"))] == []

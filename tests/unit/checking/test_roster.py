@@ -1,0 +1,148 @@
+"""Loops that begin and end while others go on, on a mock clock."""
+
+from __future__ import annotations
+
+import math
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import trio
+import trio.testing
+
+from tests.doubles import MOMENT, a_checker, a_target
+from watcher.checking.exchange import Exchange
+from watcher.checking.roster import LOOPS_A_TURN, Roster
+from watcher.model.conclusion import Conclusion
+from watcher.model.outcome import Phases
+from watcher.model.state import NEVER_CHECKED, Standing, State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from watcher.model.target import Target
+
+A, B = a_target("a", interval_seconds=60.0), a_target("b", interval_seconds=60.0)
+
+
+@dataclass
+class Sites:
+    """Answer after a time, and note when who was asked, and which probes were closed."""
+
+    seconds: float = 0.0
+    asked: dict[str, list[float]] = field(default_factory=dict)
+    closed: list[str] = field(default_factory=list)
+
+    def probe(self, target: Target) -> Probe:
+        return Probe(self, target)
+
+
+@dataclass
+class Probe:
+    sites: Sites
+    target: Target
+
+    async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
+        self.sites.asked.setdefault(self.target.name, []).append(trio.current_time())
+        await trio.sleep(self.sites.seconds)
+        return Exchange(phases=Phases(), status_code=200)
+
+    def close(self) -> None:
+        self.sites.closed.append(self.target.name)
+
+
+@asynccontextmanager
+async def open_roster(sites: Sites) -> AsyncIterator[tuple[Roster, trio.MemoryReceiveChannel[Conclusion]]]:
+    send, receive = trio.open_memory_channel[Conclusion](math.inf)
+    checker = a_checker(sites.probe)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(checker.alarm.run)
+        async with trio.open_nursery() as loops:
+            yield Roster(checker, send, loops), receive
+            loops.cancel_scope.cancel()
+        assert checker.lanes.workers.borrowed_tokens == 0
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_loop_that_ends_leaves_the_others_alone(autojump_clock: trio.testing.MockClock) -> None:
+    alone, together = Sites(), Sites()
+    async with open_roster(alone) as (roster, _):
+        await roster.begin([A], {})
+        await trio.sleep(600)
+    started = trio.current_time()
+    async with open_roster(together) as (roster, _):
+        await roster.begin([A, B], {})
+        await trio.sleep(200)
+        assert set(await roster.end(["b"])) == {"b"}
+        assert roster.running == {"a"}
+        asked = list(together.asked["b"])
+        await trio.sleep(400)
+        assert together.asked["b"] == asked
+        assert together.closed == ["b"]
+    offsets = [round(moment - started, 3) for moment in together.asked["a"]]
+    assert len(offsets) >= 10
+    assert offsets == [round(moment, 3) for moment in alone.asked["a"]]
+    assert together.closed == ["b", "a"]
+
+
+async def test_what_is_begun_again_stands_where_it_stood(autojump_clock: trio.testing.MockClock) -> None:
+    up = Standing(State.UP, MOMENT, State.UP)
+    async with open_roster(Sites()) as (roster, conclusions):
+        await roster.begin([A], {"a": up})
+        await trio.sleep(100)
+        standings = await roster.end(["a"])
+        assert standings == {"a": up}
+        await roster.begin([replace(A, interval_seconds=30.0)], standings)
+        await trio.sleep(100)
+        assert roster.running == {"a"}
+        assert await roster.end(["a"]) == {"a": up}
+    found = []
+    while conclusions.statistics().current_buffer_used:
+        found.append(conclusions.receive_nowait())
+    assert len(found) >= 5
+    assert all(conclusion.standing is up and not conclusion.flips for conclusion in found)
+
+
+async def test_a_check_in_flight_is_cut_off_and_comes_to_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    sites = Sites(seconds=5.0)
+    async with open_roster(sites) as (roster, conclusions):
+        await roster.begin([A], {})
+        while not sites.asked:  # noqa: ASYNC110  # a mock clock
+            await trio.sleep(0.1)
+        began = trio.current_time()
+        assert await roster.end(["a"]) == {"a": NEVER_CHECKED}
+        assert trio.current_time() == began
+        assert sites.closed == ["a"]
+        assert conclusions.statistics().current_buffer_used == 0
+        assert roster.running == frozenset()
+
+
+async def test_a_target_that_is_not_enabled_has_no_loop_and_a_standing(autojump_clock: trio.testing.MockClock) -> None:
+    paused, sites = Standing(State.PAUSED, MOMENT, State.UP), Sites()
+    async with open_roster(sites) as (roster, _):
+        await roster.begin([replace(A, enabled=False), B], {"a": paused})
+        await trio.sleep(100)
+        assert roster.running == {"b"}
+        assert await roster.end(["a"]) == {"a": paused}
+    assert set(sites.asked) == {"b"}
+
+
+async def test_many_begin_and_end_in_turns(autojump_clock: trio.testing.MockClock) -> None:
+    targets = [a_target(str(number), interval_seconds=600.0) for number in range(10 * LOOPS_A_TURN)]
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with open_roster(Sites()) as (roster, _), trio.open_nursery() as nursery:
+        nursery.start_soon(count_turns)
+        await roster.begin(targets, {})
+        assert turns >= 5
+        turns = 0
+        await roster.end([target.name for target in targets])
+        assert turns >= 5
+        assert roster.running == frozenset()
+        nursery.cancel_scope.cancel()

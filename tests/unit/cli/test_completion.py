@@ -1,0 +1,135 @@
+"""Completion in shells: through click's protocol, and in a real bash."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.typed import typed, write
+from watcher.cli import main
+from watcher.cli.completion import SHELLS
+from watcher.config.settings import DEFAULTS
+
+ROOT = Path(__file__).resolve().parents[3]
+HANG_SECONDS = 30
+CONFIG = """\
+urls:
+  - {name: Checkout EU, address: https://a.example/}
+  - {name: "It's $5: a*b", address: https://b.example/}
+  - address: https://u:secret@c.example/x?token=secret
+  - {name: Checkbox, address: https://d.example/}
+"""
+# Calls the function as bash would, and prints what it would offer.
+BASH = """\
+watcher() { "$PYTHON" -m watcher "$@"; }
+eval "$(watcher completion bash)"
+COMP_LINE="$1" COMP_POINT=${#1} COMP_WORDS=(watcher) COMP_CWORD=1
+_watcher_completion watcher
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A working folder with targets."""
+    write(tmp_path, CONFIG)
+    return tmp_path
+
+
+def completed(folder: Path, line: str) -> list[str]:
+    """Return what click's protocol completes for the last word of a line."""
+    words = line.split(" ")
+    result = typed(folder, _WATCHER_COMPLETE="fish_complete", COMP_WORDS=" ".join(words[:-1]), COMP_CWORD=words[-1])
+    assert (result.exit_code, result.stderr) == (0, "")
+    return [text.partition(",")[2].partition("\t")[0] for text in result.stdout.splitlines() if text]
+
+
+def in_bash(folder: Path, line: str) -> list[str]:
+    """Return what bash offers for a line."""
+    environment = {key: value for key, value in os.environ.items() if key not in DEFAULTS}
+    result = subprocess.run(
+        ["bash", "-c", BASH, "bash", line],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(ROOT), "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=True,
+    )
+    assert result.stderr == ""
+    return [offered for offered in result.stdout.splitlines() if offered]
+
+
+def test_commands_come_in_the_order_of_the_help(folder: Path) -> None:
+    assert completed(folder, "watcher ") == list(main.summaries)
+    assert completed(folder, "watcher re") == ["report", "rename"]
+
+
+@pytest.mark.parametrize("command", ["check", "failures --target", "report --target", "rename"])
+def test_the_names_of_targets_are_completed(folder: Path, command: str) -> None:
+    assert completed(folder, f"watcher {command} Check") == ["Checkout EU", "Checkbox"]
+    assert completed(folder, f"watcher {command} https") == ["https://c.example/x?token=***"]
+
+
+def test_what_is_on_the_line_already_is_not_offered_again(folder: Path) -> None:
+    assert completed(folder, "watcher check Checkbox Check") == ["Checkout EU"]
+
+
+def test_the_settings_that_are_named_count(folder: Path) -> None:
+    (folder / "other.env").write_text("CONFIG_FILE_PATH=other.yaml\n", encoding="utf-8")
+    (folder / "other.yaml").write_text("urls: [{name: Another, address: https://h/}]\n", encoding="utf-8")
+    for line in ("watcher --env-file other.env check ", "watcher check --env-file other.env "):
+        assert completed(folder, line) == ["Another"]
+
+
+@pytest.mark.parametrize("config", ["urls: [", "urls: []", "urls: [{name: a, address: nohost}]"])
+def test_of_a_broken_configuration_nothing_is_completed(folder: Path, config: str) -> None:
+    (folder / "config.yaml").write_text(config, encoding="utf-8")
+    assert completed(folder, "watcher check ") == []
+    (folder / ".env").unlink()
+    assert completed(folder, "watcher check ") == []
+
+
+def test_to_complete_writes_nothing(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    completed(folder, "watcher check Check")
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("watcher val", ["validate"]),
+        ("watcher check Checko", [r"Checkout\ EU"]),
+        (r"watcher check Checkout\ ", [r"Checkout\ EU"]),
+        ('watcher check "Checkout E', [r"Checkout\ EU"]),
+        ("watcher check It", [r"It\'s\ \$5:\ a\*b"]),
+        ("watcher check https://c", [r"//c.example/x\?token=\*\*\*"]),  # bash keeps what is before the colon
+        ("watcher failures --target=Checkb", ["Checkbox"]),
+        ("watcher completion ", list(SHELLS)),
+        ("watcher check Nothing", []),
+    ],
+)
+def test_a_real_bash_gets_what_can_stand_on_its_line(folder: Path, line: str, offered: list[str]) -> None:
+    assert in_bash(folder, line) == offered
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_script_is_printed_for_each_shell(tmp_path: Path, shell: str) -> None:
+    result = typed(tmp_path, "completion", shell)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"_WATCHER_COMPLETE={shell}_complete" in result.stdout
+
+
+def test_completion_reads_no_more_than_it_needs() -> None:
+    """What a shell waits for: the commands without the modules of any, a target without the database and the checks."""
+    program = "import sys, importlib; importlib.import_module(sys.argv[1]); print(*sys.modules)"
+    for module, unwanted in (
+        ("watcher.cli", {"trio", "pydantic", "asyncpg", "structlog", "httpx", "rich"}),
+        ("watcher.cli.check", {"asyncpg", "httpx", "rich", "cryptography"}),
+    ):
+        command = [sys.executable, "-c", program, module]
+        loaded = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=HANG_SECONDS, check=True)
+        assert unwanted.isdisjoint(loaded.stdout.split())

@@ -1,0 +1,117 @@
+"""What of a line of a config file, or of `.env`, may be shown."""
+
+import pytest
+
+from watcher.cli.masked_env import masked_line
+from watcher.cli.masked_line import MaskedLine, Part
+from watcher.cli.masked_yaml import masked_lines
+
+CONFIG = """\
+urls:
+  - regx: "Python"   # a comment
+    passwd: secret
+    apikey: secret
+    proxyurl: secret
+    headers: {X: secret}
+    authorization: [secret]
+  - &secret {body: "
+        secret
+      ", interval: 5}
+  - json: [{path: a, equals: {x: secret}}]
+    ? {a: secret}
+    : secret
+    address: https://u:secret@h/?x=secret
+    basic_auth: *secret
+    name: |
+       two
+       lines
+  - u:secret@h
+"""
+SHOWN = [
+    "urls:",
+    '  - regx: "Python"',
+    "    passwd: ***",
+    "    apikey: ***",
+    "    proxyurl: ***",
+    "    headers: {X: ***}",
+    "    authorization: [***]",
+    "  - *** {body: ***",
+    "***",
+    "***, interval: 5}",
+    "  - json: [{path: a, equals: {x: ***}}]",
+    "    ? {a: ***}",
+    "    : ***",
+    "    address: https://h/?x=***",
+    "    basic_auth: ***",
+    "    name: |",
+    "       two",
+    "       lines",
+    "  - ***",
+    "",
+]
+
+
+def text_of(line: MaskedLine) -> str:
+    """Return the line without its caret."""
+    return line.with_caret(0, 1000)[0]
+
+
+def test_only_what_surely_is_no_secret_is_shown() -> None:
+    lines = masked_lines(CONFIG, range(1, len(SHOWN) + 1))
+    assert [text_of(lines[number]) for number in sorted(lines)] == SHOWN
+
+
+def test_a_line_that_is_not_there_is_left_out() -> None:
+    assert masked_lines("urls: []\n", [7]) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("\t- interval: 5", "    - interval: 5"),
+        ("  - address: https://secret", "  - address: ***"),
+        ("    password: 5", "    ***"),
+        ("  secret", "  ***"),
+        ("    valid_status_codes: [200, 300-399", "    valid_status_codes: [200, 300-399"),
+        ("- - regex: secret", "- - regex: ***"),
+        ("", ""),
+    ],
+)
+def test_of_what_is_no_yaml_the_beginning_is_shown(line: str, shown: str) -> None:
+    assert text_of(masked_lines(f"a: [\n{line}\n", [2])[2]) == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("MAX_WORKERS=ten # secret", "MAX_WORKERS=ten"),
+        ("export MAX_WORKRES = '5'", "export MAX_WORKRES = '5'"),
+        ("POSTGRES_PASSWORD=secret", "POSTGRES_PASSWORD=***"),
+        ("POSTGRES_PASSWORD_FILE=/run/p", "POSTGRES_PASSWORD_FILE=/run/p"),
+        ("POSTGRES_HOST=postgres://u:secret@h", "POSTGRES_HOST=***"),
+        ("MAX_WORKERS='secret", "MAX_WORKERS=***"),
+        ("MY_TOKEN=secret", "MY_TOKEN=***"),
+        ("POSTGRES PASSWORD=secret", "***"),
+        ("MAX_WORKERS", "MAX_WORKERS"),
+        ("secret", "***"),
+        ("MAX_WORKERS=", "MAX_WORKERS="),
+    ],
+)
+def test_a_line_of_the_settings_is_shown_where_its_key_is_harmless(line: str, shown: str) -> None:
+    assert text_of(masked_line(line)) == shown
+
+
+@pytest.mark.parametrize("column", [0, 1, 5, 7, 30, 500])
+@pytest.mark.parametrize("width", [10, 40, 120])
+def test_a_line_keeps_to_its_width(column: int, width: int) -> None:
+    line = MaskedLine((Part(0, "a" * 5), Part(5, "***", is_raw=False), Part(20, "世" * 100), Part(120, "\x1b[2J" * 50)))
+    text, caret = line.with_caret(column, width)
+    assert len(text.encode("utf-32-le")) // 4 <= width
+    assert "\x1b" not in text
+    assert caret == " " * (len(caret) - 1) + "^"
+    assert len(caret) <= width + 1
+
+
+def test_what_says_nothing_is_known() -> None:
+    assert not MaskedLine((Part(0, "  - "), Part(4, "***", is_raw=False))).says_something
+    assert MaskedLine((Part(0, "a: "), Part(3, "***", is_raw=False))).says_something

@@ -1,0 +1,157 @@
+"""Whatever a configuration is and whatever is wrong with it: no secret of it comes out of `watcher validate`."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.cli.typed import typed, write
+from watcher.config.entries import KNOWN_KEYS
+
+# A beginning that nothing else has, and no character that is escaped where it is shown.
+SECRETS = st.text(string.ascii_letters + string.digits + "-_~!$()=+,:;/?.", min_size=3, max_size=12).map("Q7z{}".format)
+KEYS = sorted({key for keys in KNOWN_KEYS.values() for key in keys} - {"body", "headers", "password", "credentials"})
+TYPOS = ["passwrod", "pasword", "passwd", "credential", "creds", "bodyy", "header", "proxy-url", "api_key", "MyToken"]
+MARK = "SECRET"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A secret, and files that have it where secrets stand."""
+
+    secret: str
+    config: str
+    env: str
+
+
+def holders() -> st.SearchStrategy[dict[str, Any]]:
+    """Return what holds a secret, spelt well or not."""
+    spelt = st.sampled_from(["password", "credentials", "body", "proxy_url", *TYPOS])
+    return st.one_of(
+        st.builds(lambda key: {key: MARK}, spelt),
+        st.builds(lambda key: {key: [MARK, {"x": MARK}]}, spelt),
+        st.builds(lambda name: {"headers": {name: MARK}}, st.sampled_from(["X", "Authorization", "bad name", "Te"])),
+        st.builds(lambda key: {"basic_auth": {"username": "u", key: MARK}}, spelt),
+        st.builds(lambda key: {"authorization": {key: MARK}}, spelt),
+        st.sampled_from([{"basic_auth": MARK}, {"authorization": [MARK]}, {"headers": MARK}]),
+        st.builds(
+            lambda scheme, rest: {"address": f"{scheme}://u:Q7zpw@h{rest}/?token=Q7zpw"},
+            st.sampled_from(["https", "http", "ftp", "hppts"]),
+            st.sampled_from(["", ".", ":99999", ":8080", " ", "[", "/a b"]),
+        ),
+        st.builds(lambda scheme: {"proxy_url": f"{scheme}://u:Q7zpw@h:1"}, st.sampled_from(["http", "ftp", "socks5"])),
+    )
+
+
+LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.floats(0, 9), st.sampled_from(["a", "1s", "200"]))
+TREES = st.recursive(
+    st.one_of(LEAVES, holders()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from([*KEYS, "regx", "x"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+ENTRIES = st.builds(
+    lambda good, odd, held: {"address": "https://h/", **good, **odd, **held},
+    st.dictionaries(st.sampled_from(KEYS), TREES, max_size=3),
+    st.dictionaries(st.sampled_from(["intervall", "regx", "x"]), LEAVES, max_size=1),
+    holders(),
+)
+FILES = st.one_of(
+    st.builds(
+        lambda urls, defaults: {"urls": urls, "defaults": defaults}, st.lists(ENTRIES, max_size=3), holders() | TREES
+    ),
+    st.builds(lambda urls: {"urls": urls}, TREES),
+    TREES,
+)
+ENV_LINES = st.sampled_from(
+    [
+        "POSTGRES_PASSWORD=",
+        "POSTGRES_PASSWRD=",
+        "MY_TOKEN=",
+        "POSTGRES PASSWORD=",
+        "export POSTGRES_PASSWORD =",
+        "PGPASS=",
+    ]
+)
+
+
+def replaced(value: Any, secret: str) -> Any:
+    """Put the secret in the place of each mark."""
+    if isinstance(value, dict):
+        return {key: replaced(inner, secret) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [replaced(inner, secret) for inner in value]
+    return secret if value == MARK else value
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Draw a case; some of the files are no YAML any more."""
+    secret = draw(SECRETS)
+    flow, width = draw(st.sampled_from([None, True, False])), draw(st.sampled_from([20, 80, 10_000]))
+    text = yaml.safe_dump(replaced(draw(FILES), secret), default_flow_style=flow, width=width, allow_unicode=True)
+    if draw(st.booleans()):
+        # What is put in stands between lines, so that no secret becomes a key: keys are told.
+        lines = text.splitlines(keepends=True)
+        at = draw(st.integers(0, len(lines)))
+        lines.insert(at, draw(st.sampled_from(["\t- x\n", "  ]\n", "- [\n", '  "\n', "? a\n", "%\n", "a: b: c\n"])))
+        text = "".join(lines)
+    return Case(secret, text, "".join(f"{line}{secret}\n" for line in draw(st.lists(ENV_LINES, max_size=3))))
+
+
+@settings(max_examples=300)
+@given(cases())
+def test_no_secret_comes_out(case: Case) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "config.yaml").write_text(case.config, encoding="utf-8")
+        (folder / ".env").write_text(f"CONFIG_FILE_PATH=config.yaml\n{case.env}", encoding="utf-8")
+        for arguments in (
+            ["validate"],
+            ["validate", "--json"],
+            ["validate", "--show"],
+            ["validate", "--json", "--show"],
+        ):
+            result = typed(folder, *arguments)
+            assert result.exit_code in {0, 2}
+            assert case.secret not in result.output
+            assert "Q7zpw" not in result.output
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "basic_auth: {password:hunter2, username: u}",  # a space was forgotten
+        'headers: {"Authorization: hunter2": x}',
+        "basic_auth: {password: *hunter2, username: u}",
+        "basic_auth: {password: !hunter2, username: u}",
+        "basic_auth: {password: !hunter2 x, username: u}",
+        "basic_auth: {password: !hunter2 [], username: u}",
+        "basic_auth: {password: &hunter2 , username: u}",
+        "basic_auth: {password: %hunter2, username: u}",
+        "basic_auth: {password: @hunter2, username: u}",
+        'basic_auth: {password: "\\qhunter2", username: u}',
+        "basic_auth: {password: hunter2: x, username: u}",
+        "resolve_to: https://u:hunter2@h/",
+        "group: https://u:hunter2@h/\x07",
+        "basic_auth: u:hunter2",
+        "proxyurl: http://u:hunter2@h:1",
+        "# password: hunter2\n    intervall: 5",
+        "intervall: 5 # hunter2",
+    ],
+)
+def test_nor_does_one_that_yaml_takes_for_something_else(tmp_path: Path, written: str) -> None:
+    write(tmp_path, f"urls:\n  - address: https://h/\n    {written}\n")
+    for arguments in (["validate"], ["validate", "--json"], ["run"]):
+        result = typed(tmp_path, *arguments)
+        assert result.exit_code == 2
+        assert "hunter2" not in result.output

@@ -1,0 +1,125 @@
+"""What is told to users of every key: it is made from the types, it is not stale, and what it says is read."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from docs.generate import COMMAND, PAGE, TEMPLATE, files, page
+from watcher.config import load_configuration
+from watcher.config.entries import KNOWN_KEYS, SHAPES, Options, all_keys
+from watcher.config.keys import keys_of
+from watcher.config.settings import DEFAULTS, KEY_OF_FIELD, RESTART_KEYS, SETTINGS, Settings, load_settings
+
+NO_FILE = Path("no such file")
+# Another value than the default.
+VALUES = {
+    "CONFIG_FILE_PATH": "other.yaml",
+    "POSTGRES_HOST": "db",
+    "POSTGRES_PORT": "6432",
+    "POSTGRES_USER": "u",
+    "POSTGRES_PASSWORD": "p",
+    "POSTGRES_DB": "d",
+    "POSTGRES_SSLMODE": "require",
+    "MAX_WORKERS": "11",
+    "MIN_INTERVAL_VAL": "3",
+    "MAX_INTERVAL_VAL": "11",
+    "WATCHER_DATA_DIR": "elsewhere",
+    "WATCHER_LOG_FILE": "other.log",
+    "WATCHER_LOG_FORMAT": "json",
+    "WATCHER_LOCATION": "here",
+    "WATCHER_KEEP_FAILURES": "1d",
+    "WATCHER_OUTBOX_MAX_BYTES": "16777216",
+    "WATCHER_OUTBOX_MAX_AGE": "1h",
+    "WATCHER_RELOAD": "off",
+}
+# Where the example needs a file, or there is none.
+OTHER_VALUES = {
+    "basic_auth": {"username": "u", "password": "p"},
+    "authorization": {"credentials": "t"},
+    "tls_config": {"server_name": "shop.example"},
+    "follow_redirects": False,
+    "max_redirects": 3,
+    "body_size_limit": 100,
+    "preferred_ip_protocol": "ip6",
+    "http_version": "2",
+    "keep_alive": True,
+    "allow_private": False,
+    "retries": 1,
+    "retry_interval": "2s",
+    "failure_threshold": 5,
+    "success_threshold": 5,
+    "enabled": False,
+}
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.name)
+def test_what_is_made_is_not_stale(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == files()[path], f"{path.name} is stale; run `{COMMAND}`"
+
+
+def test_every_table_has_a_place_in_the_page() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    missing = [name for name in (*DEFAULTS, *all_keys()) if f"\n| `{name}` |" not in text]
+    assert missing == []
+    assert "<!-- table" not in text
+
+
+def test_a_table_that_is_not_there_is_no_gap() -> None:
+    with pytest.raises(KeyError, match="nothing"):
+        page("<!-- table: nothing -->")
+
+
+def test_a_link_within_the_page_leads_somewhere() -> None:
+    text = TEMPLATE.read_text(encoding="utf-8") + page(TEMPLATE.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]*)\)", text)) <= anchors
+
+
+def test_every_setting_is_a_key_of_env() -> None:
+    others = {"config_file_place", "max_workers_place"}  # where something was written
+    assert set(KEY_OF_FIELD) == {field.name for field in fields(Settings)} - others
+    assert len(DEFAULTS) == len(KEY_OF_FIELD) == len(SETTINGS)
+    assert set(DEFAULTS) > RESTART_KEYS > {"POSTGRES_HOST", "WATCHER_DATA_DIR", "WATCHER_LOCATION"}
+    assert "WATCHER_RELOAD" not in RESTART_KEYS
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
+def test_every_setting_is_read(setting: Any) -> None:
+    before = load_settings(NO_FILE, {"CONFIG_FILE_PATH": "config.yaml"})
+    after = load_settings(NO_FILE, {"CONFIG_FILE_PATH": "config.yaml", setting.key: VALUES[setting.key]})
+    differing = {field.name for field in fields(Settings) if getattr(before, field.name) != getattr(after, field.name)}
+    assert setting.field in differing
+    assert differing <= {setting.field, "max_workers_place"}
+
+
+@pytest.mark.parametrize("name", keys_of(Options))
+def test_every_option_is_read(name: str, tmp_path: Path) -> None:
+    example = keys_of(Options)[name].example
+    value = OTHER_VALUES[name] if name in OTHER_VALUES else yaml.safe_load(str(example))
+    before, after = (_target_with(tmp_path, options) for options in ({}, {name: value}))
+    assert before != after
+
+
+def test_every_mapping_says_all_of_its_keys() -> None:
+    for holder, shape in SHAPES.items():
+        assert set(keys_of(shape)) == set(KNOWN_KEYS[holder])
+
+
+def test_no_key_is_secret_in_one_place_and_open_in_another() -> None:
+    secret = {name: set[bool]() for name in all_keys()}
+    for shape in SHAPES.values():
+        for name, key in keys_of(shape).items():
+            secret[name].add(key.secret)
+    assert [name for name, answers in secret.items() if len(answers) > 1] == []
+
+
+def _target_with(folder: Path, options: dict[str, Any]) -> Any:
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump({"urls": [{"address": "https://example.com/", **options}]}), encoding="utf-8")
+    [target] = load_configuration(NO_FILE, {"CONFIG_FILE_PATH": str(file), "MAX_INTERVAL_VAL": "3600"}).targets
+    return target

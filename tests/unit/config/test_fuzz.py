@@ -1,0 +1,249 @@
+"""Whatever stands in config files: targets or mistakes within a second, each mistake a line, and never a traceback."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from watcher.config.entries import KNOWN_KEYS
+from watcher.config.mistakes import ConfigurationError
+from watcher.config.settings import Settings
+from watcher.config.targets import load_targets, parse_targets
+from watcher.model.target import Target
+
+MAX_SECONDS = 1.0
+within_a_second = hypothesis_settings(deadline=MAX_SECONDS * 1000)
+SECRET = "hunter2-5eb63bbbe01eeed093cb"
+VARIABLES = {
+    "SECRET": SECRET,
+    "N": "7",
+    "ON": "true",
+    "EMPTY": "",
+    "YAML": "{a: [b, *c]}\n- &d !!int # '\"",
+    "NUL": "x\0",
+    "SURROGATE": "x\udc80",
+    "LONG": "x" * 100_000,
+    "RATIO": "1" + ":00" * 1000,
+}
+GOOD = b"urls: [{address: 'http://x/', regex: ok, headers: {A: b}, json: [{path: a, equals: 1}]}]"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded(settings: Settings) -> None:
+    """Have all loaded that is loaded late, for which the first example would pay."""
+    parse_targets("config.yaml", GOOD, settings)
+
+
+def lines_of(read: Callable[[], tuple[Target, ...]]) -> list[str]:
+    """Read what may be anything, and see that it is good or has lines that can be printed."""
+    try:
+        assert read()
+    except ConfigurationError as error:
+        lines = [str(mistake) for mistake in error.mistakes]
+    else:
+        return []
+    assert lines
+    for line in lines:
+        assert len(line.splitlines()) == 1
+        assert not set(line) & {"\x1b", "\x07", "\x7f", "\u202e"}
+        line.encode("utf-8")
+        assert SECRET[:12] not in line
+    return lines
+
+
+def lines_in(text: str, settings: Settings) -> list[str]:
+    """Read one config file."""
+    return lines_of(lambda: parse_targets("config.yaml", text.encode(), settings, VARIABLES))
+
+
+references = st.one_of(
+    st.sampled_from([f"${{{name}}}" for name in VARIABLES]),
+    st.sampled_from(["${NONE}", "${NONE:-x}", "${NONE:-10}", "${N:-x}", "$$", "$", "${", "${}", "$${N}", "${A:-${B}}"]),
+)
+texts = st.lists(st.one_of(references, st.text(max_size=5)), max_size=4).map("".join)
+addresses = st.one_of(
+    st.sampled_from(
+        ["https://a.example/", "https://${SECRET}/", "https://a.example/${SECRET}?k=${SECRET}", "${SECRET}"]
+    ),
+    texts,
+)
+scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), texts, references)
+trees = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=4)),
+    max_leaves=8,
+)
+inner_keys = sorted({key for keys in KNOWN_KEYS.values() for key in keys})
+values = st.one_of(trees, st.dictionaries(st.sampled_from(inner_keys), trees, max_size=4))
+options = st.dictionaries(st.one_of(st.sampled_from(KNOWN_KEYS["defaults"]), texts), values, max_size=5)
+entries = st.builds(lambda address, more: {"address": address, **more}, addresses, options)
+files = st.one_of(
+    st.fixed_dictionaries({"urls": st.lists(entries, max_size=3)}, optional={"defaults": options, "more": trees}),
+    st.fixed_dictionaries({"defaults": options}),
+    trees,
+)
+
+
+def plain(tree: Any) -> str:
+    """Write a tree as YAML in which references stand without quotes, wherever they can."""
+    text: str = yaml.safe_dump(tree, allow_unicode=True, width=10**6)
+    return text.replace("'${", "${").replace("}'", "}")
+
+
+@within_a_second
+@given(tree=files)
+def test_any_tree_with_variables(tree: Any, settings: Settings) -> None:
+    lines_in(yaml.safe_dump(tree, allow_unicode=True), settings)
+    lines_in(plain(tree), settings)
+
+
+@within_a_second
+@given(
+    key=st.sampled_from(KNOWN_KEYS["urls"]),
+    value=values,
+    inner=st.sampled_from(["${SECRET}", "a${SECRET}b", "(${SECRET}"]),
+)
+@example(key="json", value=[{"path": "a", "equals": {"b": "${SECRET}"}}], inner="${SECRET}")
+def test_no_line_has_the_value_of_a_variable(key: str, value: Any, inner: str, settings: Settings) -> None:
+    for there in (
+        inner,
+        [inner],
+        {"header": "X", "regexp": inner},
+        {inner: inner},
+        [{"path": inner, "equals": 1}],
+        value,
+    ):
+        entry = {"address": "https://a.example/", key: there}
+        lines_in(plain({"urls": [entry, {**entry, "interval": 5}]}), settings)
+        lines_in(plain({"defaults": {key: there}, "urls": [entry]}), settings)
+
+
+SYNTAX = (
+    """ urls address interval name defaults headers json - ? : { } [ ] , &a *a << ' " | > % @ ` # --- ... ~ !!x \\x """
+)
+pieces = st.sampled_from(
+    [*SYNTAX.split(), "${", "${N}", "${SECRET}", "${NONE:-", "}", "$", "$$", " ", "\n", ": ", "\n  ", "\n- ", "\t"]
+)
+soup = st.lists(st.one_of(pieces, st.text(max_size=4)), max_size=60).map("".join)
+
+
+@within_a_second
+@given(text=soup)
+def test_any_text_with_variables(text: str, settings: Settings) -> None:
+    lines_in(text, settings)
+    lines_in(f"urls:\n  - address: https://a.example/\n    {text}", settings)
+
+
+@within_a_second
+@given(content=st.binary())
+def test_any_bytes(content: bytes, settings: Settings) -> None:
+    lines_of(lambda: parse_targets("config.yaml", content, settings, VARIABLES))
+
+
+contents = st.one_of(files.map(plain), soup, st.just("urls: [{address: 'https://good.example/'}]\n")).map(str.encode)
+
+
+@hypothesis_settings(deadline=MAX_SECONDS * 1000)
+@given(contents=st.lists(st.one_of(contents, st.binary()), max_size=4))
+def test_any_folder(contents: list[bytes], settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("folder")
+    for index, content in enumerate(contents):
+        (folder / f"{index}.yaml").write_bytes(content)
+    lines_of(lambda: load_targets(replace(settings, config_file=folder), VARIABLES))
+
+
+def bomb(kind: str, width: int, height: int) -> str:
+    """Write nested aliases: the leaves of the last, `*bomb`, are `width ** height`."""
+    leaf, lines = "x", []
+    for level in range(height):
+        name = "bomb" if level == height - 1 else f"b{level}"
+        inner = ", ".join([leaf] * width if kind == "list" else [f"k{index}: {leaf}" for index in range(width)])
+        lines.append(f"b{level}: &{name} {f'[{inner}]' if kind == 'list' else '{' + inner + '}'}\n")
+        leaf = f"*{name}"
+    return "".join(lines)
+
+
+SHAPES = [
+    "{key}: *bomb",
+    "{key}: [*bomb, *bomb]",
+    "{key}: {{a: *bomb}}",
+    "{key}: [{{path: a, equals: *bomb}}]",
+    "{key}: {{password: *bomb, credentials: *bomb, ca_file: *bomb}}",
+]
+
+
+@pytest.mark.parametrize("kind", ["list", "mapping"])
+@pytest.mark.parametrize("key", KNOWN_KEYS["urls"])
+def test_no_bomb_of_aliases_takes_long(key: str, kind: str, settings: Settings) -> None:
+    for (width, height), shape in itertools.product([(10, 4), (10, 9), (2, 14), (2, 95), (120, 2)], SHAPES):
+        option = shape.format(key=key)
+        text = f"{bomb(kind, width, height)}defaults: {{{option}}}\nurls:\n"
+        text += f"  - {{address: 'http://x/', {option}}}\n" * 3
+        begin = perf_counter()
+        assert lines_in(text, settings)
+        assert perf_counter() - begin < MAX_SECONDS
+
+
+LONG = 1_000_000
+LONG_TEXTS = {
+    "letters": "x" * LONG,
+    "dots": "a." * (LONG // 2),
+    "digits": "9" * LONG,
+    "base_60": "1" + ":00" * (LONG // 3),
+    "base_60_float": "1" + ":00" * (LONG // 3) + ".5",
+    "hex": "0x" + "f" * LONG,
+    "octal": "0" + "7" * LONG,
+    "binary": "0b" + "1" * LONG,
+    "underscores": "1" + "_" * LONG,
+    "fraction": "1." + "0" * LONG,
+    "brackets": '"' + "(" * LONG + '"',
+    "url": "http://" + "a" * LONG + ".example/",
+    "path": "http://a.example/" + "a/" * (LONG // 2),
+    "query": "http://a.example/?" + "a=b&" * (LONG // 4),
+    "users": "http://" + "u@" * (LONG // 2) + "a.example/",
+    "colons": "http://" + "[:" * (LONG // 2) + "]/",
+    "durations": "1s" * (LONG // 2),
+    "spaces": '"' + " " * LONG + 'x"',
+    "escapes": '"' + "\\x07" * (LONG // 4) + '"',
+    "emoji": "🙂" * (LONG // 4),
+    "dollars": "$$" * (LONG // 20),
+    "opened": '"' + "${" * (LONG // 20) + '"',
+    "variables": '"' + "${N}" * (LONG // 40) + '"',
+    "long_variables": '"' + "${LONG}" * 100 + '"',
+    "ratio": "${RATIO}${RATIO}",
+}
+
+
+@pytest.mark.parametrize("kind", LONG_TEXTS)
+@pytest.mark.parametrize("key", [*KNOWN_KEYS["urls"], "unknown"])
+def test_no_long_scalar_takes_long(key: str, kind: str, settings: Settings) -> None:
+    address = "" if key == "address" else "address: http://x/\n    "
+    begin = perf_counter()
+    lines = lines_in(f"urls:\n  - {address}{key}: {LONG_TEXTS[kind]}\n", settings)
+    assert perf_counter() - begin < MAX_SECONDS
+    assert all(len(line) < 2000 for line in lines)
+
+
+@pytest.mark.parametrize("shape", ["{key}: {value}", "{key}: [{value}]", "{key}: {{a: {value}}}"])
+@pytest.mark.parametrize("key", KNOWN_KEYS["urls"])
+def test_deep_nesting_is_refused_under_every_key(key: str, shape: str, settings: Settings) -> None:
+    for value in ("[" * 90 + "]" * 90, "{a: " * 90 + "b" + "}" * 90, "[" * 50_000, "{a: " * 50_000):
+        begin = perf_counter()
+        assert lines_in(f"urls: [{{address: 'http://x/', {shape.format(key=key, value=value)}}}]", settings)
+        assert perf_counter() - begin < MAX_SECONDS
+
+
+def test_many_mistakes_do_not_take_long_either(settings: Settings) -> None:
+    text = "urls:\n  - address: http://x/\n    headers:\n" + "".join(f"      k{index}: 1\n" for index in range(12_000))
+    begin = perf_counter()
+    lines = lines_in(text, settings)
+    assert perf_counter() - begin < 3 * MAX_SECONDS  # of a file of 200 kB, all of which is wrong
+    assert len(lines) == 10_001
+    assert lines[0] == "config.yaml: has more mistakes than are told here; mend these first"

@@ -1,0 +1,90 @@
+"""Other targets while the daemon runs: loops, outbox and database are told, in the order in which nothing is lost."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from watcher.model.resumption import reassign
+from watcher.recording.recorder import GATHER_SECONDS
+from watcher.storage.outbox_errors import OutboxUnavailableError
+from watcher.storage.resuming import note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from watcher.checking.roster import Roster
+    from watcher.model.conclusion import Conclusion
+    from watcher.model.difference import Difference
+    from watcher.model.resumption import Resumption
+    from watcher.model.target import Target
+    from watcher.storage.drain import Drain
+    from watcher.storage.keeper import Keeper
+    from watcher.storage.outbox_thread import OutboxThread
+    from watcher.storage.table_store import TableStore
+
+log = structlog.get_logger()
+
+# How long the last conclusions of a target have to be on disk before its pause is: a full disk must not hold up more.
+SETTLE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Books:
+    """Where it is written down which targets are watched.
+
+    Attributes:
+        location: where this replica stands.
+        conclusions: the channel to the recorder.
+        keeper: takes what the recorder has.
+        disk: the outbox.
+        drain, store: to the database.
+        clock: seconds since 1970.
+    """
+
+    location: str
+    conclusions: trio.MemorySendChannel[Conclusion]
+    keeper: Keeper
+    disk: OutboxThread
+    drain: Drain
+    store: TableStore
+    clock: Callable[[], float] = time.time
+
+    async def take_over(self, roster: Roster, found: Difference, targets: Sequence[Target]) -> None:
+        """Begin, end and begin anew what has changed; what has not is not touched.
+
+        Args:
+            roster: the loops.
+            found: the difference.
+            targets: all that are to be watched from now on.
+        """
+        ended = await roster.end([target.name for target in (*found.removed, *found.changed)])
+        beginning = (*found.added, *found.changed)
+        now = datetime.fromtimestamp(self.clock(), UTC)
+        resumption = reassign(beginning, (target.name for target in found.removed), ended, self.location, now)
+        standings = {**ended, **resumption.standings}
+        await roster.begin([target for target in beginning if target.name not in resumption.news], standings)
+        if resumption.news:
+            await self._note(resumption, now)
+            await roster.begin([target for target in beginning if target.name in resumption.news], standings)
+        self.store.registration = replace(self.store.registration, targets=targets)
+        self.drain.open_again()
+
+    async def _note(self, resumption: Resumption, now: datetime) -> None:
+        """Write down who is paused and who no more, after what the last checks came to: flips form a chain."""
+        with trio.move_on_after(SETTLE_SECONDS):
+            while not self._is_settled():  # noqa: ASYNC110  # what settles has its own tasks, each with its own time
+                await trio.sleep(GATHER_SECONDS)
+        try:
+            await self.disk.run(lambda outbox: note(outbox, resumption, self.location, now.timestamp()))
+        except OutboxUnavailableError as error:
+            log.error("the outbox cannot be told what is no longer watched, the next start will", error=error)
+
+    def _is_settled(self) -> bool:
+        # The recorder hands on what it takes out of the channel in the same step.
+        return self.conclusions.statistics().current_buffer_used == 0 and self.keeper.is_idle

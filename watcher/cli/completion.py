@@ -1,0 +1,120 @@
+"""`watcher completion`: completes commands, options and the names of targets in a shell."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import click
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    ShellComplete,
+    add_completion_class,
+    get_completion_class,
+    split_arg_string,
+)
+
+PROGRAM = "watcher"
+VARIABLE = "_WATCHER_COMPLETE"
+LINE_VARIABLE = "WATCHER_COMPLETE_LINE"
+SHELLS = ("bash", "zsh", "fish")
+
+# Unlike click's own, it hands over the line: bash has cut it at every colon and equals sign, which names may have.
+_BASH_SCRIPT = """\
+%(complete_func)s() {
+    local IFS=$'\\n' response completion type value
+    local line="${COMP_LINE:0:$COMP_POINT}"
+    response=$(WATCHER_COMPLETE_LINE="$line" %(complete_var)s=bash_complete "$1" 2>/dev/null)
+    COMPREPLY=()
+    while IFS= read -r completion; do
+        type="${completion%%%%,*}"
+        value="${completion#*,}"
+        case "$type" in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain) COMPREPLY+=("$value") ;;
+        esac
+    done <<< "$response"
+    return 0
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+_WORD_AT_THE_END = re.compile(r"""(?:\\.|"(?:\\.|[^"\\])*"|'[^']*'|[^\s'"\\])*(?:"[^"]*|'[^']*|\\)?$""")
+_SPECIAL = re.compile(r"[^A-Za-z0-9_@%+=:,./\u0080-\U0010ffff-]")
+
+
+class _Bash(BashComplete):
+    """Completes names with spaces and colons, which are many: a target without a name is called by its address."""
+
+    source_template = _BASH_SCRIPT
+
+    def source(self) -> str:
+        return ShellComplete.source(self)  # without the look for a bash on this machine
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        line = os.environ.get(LINE_VARIABLE)
+        if line is None:  # as click's own script asks
+            return super().get_completion_args()
+        words = split_arg_string(line)[1:]
+        return (words[:-1], words[-1]) if _word_at_the_end(line) and words else (words, "")
+
+    def format_completion(self, item: CompletionItem[str]) -> str:
+        line = os.environ.get(LINE_VARIABLE)
+        if line is None:
+            return super().format_completion(item)
+        return f"{item.type},{_quoted(item.value[_chars_that_stay(_word_at_the_end(line)) :])}"
+
+
+def _word_at_the_end(line: str) -> str:
+    """Return the word at the cursor as it is typed, quotes included; nothing behind a space."""
+    match = _WORD_AT_THE_END.search(line)
+    return match[0] if match else ""
+
+
+def _chars_that_stay(word: str) -> int:
+    """Say how much of a value stays on the line: bash puts the rest in the place of what is behind a colon or `=`."""
+    if word.startswith("--") and "=" in word:
+        word = word.partition("=")[2]
+    if word.startswith(("'", '"')):
+        return 0
+    stays = word[: max(word.rfind(":"), word.rfind("=")) + 1]
+    return len(re.sub(r"\\(.)", r"\1", stays))
+
+
+def _quoted(value: str) -> str:
+    return _SPECIAL.sub(lambda match: f"\\{match[0]}", value)
+
+
+@click.command(
+    epilog="""\b
+To install it:
+  bash   eval "$(watcher completion bash)"     in ~/.bashrc (bash 4.4 or later)
+  zsh    eval "$(watcher completion zsh)"      in ~/.zshrc, after compinit
+  fish   watcher completion fish > ~/.config/fish/completions/watcher.fish
+Then open a new shell."""
+)
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False),
+    expose_value=False,
+    help="Taken as by every command; nothing is read.",
+)
+def completion(shell: str) -> None:
+    """Print the script by which a shell completes commands, options and the names of targets.
+
+    SHELL is bash, zsh or fish.
+
+    Example: watcher completion bash
+    """
+    install_bash()
+    kind = get_completion_class(shell)
+    assert kind is not None  # click knows all three
+    group = click.get_current_context().find_root().command
+    click.echo(kind(group, {}, PROGRAM, VARIABLE).source())
+
+
+def install_bash() -> None:
+    """Let click complete for bash as it is done here."""
+    add_completion_class(_Bash)

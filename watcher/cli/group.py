@@ -1,0 +1,73 @@
+"""A group of commands whose modules are read when they are needed: a shell that completes must not wait for all."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class LazyGroup(click.Group):
+    """Takes the command NAME from `watcher.cli.NAME`, the object of the same name."""
+
+    def __init__(self, *arguments: Any, summaries: Mapping[str, str], **options: Any) -> None:
+        """Name the commands.
+
+        Args:
+            arguments: see `click.Group`.
+            summaries: the names in the order of the help, each with its line there.
+            options: see `click.Group`.
+        """
+        super().__init__(*arguments, **options)
+        self.summaries = summaries
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of the help."""
+        del ctx
+        return list(self.summaries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or None where there is none of that name."""
+        if cmd_name not in self.summaries:
+            return super().get_command(ctx, cmd_name)
+        if cmd_name not in self.commands:
+            command: click.Command = getattr(importlib.import_module(f"watcher.cli.{cmd_name}"), cmd_name)
+            command.short_help = self.summaries[cmd_name]
+            self.add_command(command, cmd_name)
+        return self.commands[cmd_name]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called for.
+
+        Raises:
+            click.UsageError: there is none; the message names the one that is closest.
+        """
+        name = args[0]
+        if name not in self.summaries and not name.startswith("-") and not ctx.resilient_parsing:
+            from watcher.config.mistakes import did_you_mean, shown
+
+            hint = did_you_mean(name, self.summaries) or f"; there are {', '.join(self.summaries)}"
+            raise click.UsageError(f"No such command {shown(name)}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of the commands."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.summaries.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the commands and options that begin so."""
+        commands = [
+            CompletionItem(name, help=summary)
+            for name, summary in self.summaries.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]

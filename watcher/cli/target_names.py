@@ -1,0 +1,56 @@
+"""Completes the names of targets in a shell."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    import click
+
+DEFAULT_ENV_FILE = ".env"
+# Who waits for a shell waits no longer than a moment: some thousands of targets.
+MAX_CONFIG_BYTES = 512 * 1024
+
+
+def complete_target(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Return the names of targets in the config file that begin so; none where the configuration has a mistake.
+
+    Args:
+        context: of the command line as far as it is written.
+        parameter: what is completed.
+        incomplete: what is written of the name.
+    """
+    taken = context.params.get(parameter.name or "")
+    known = set(taken) if isinstance(taken, tuple) else set()
+    names = (name for name in _names(_env_file(context)) if name.startswith(incomplete) and name not in known)
+    return [CompletionItem(name) for name in names]
+
+
+def _env_file(context: click.Context) -> Path:
+    above = context.parent.params.get("env_file") if context.parent else None
+    return Path(context.params.get("env_file") or above or DEFAULT_ENV_FILE)
+
+
+def _names(env_file: Path) -> list[str]:
+    # Not above, since these take more time than all else here, and the names of commands need none of them.
+    from watcher.config import load_configuration
+    from watcher.config.mistakes import ConfigurationError
+    from watcher.config.settings import load_settings
+
+    try:
+        settings = load_settings(env_file)
+        if _bytes_of(settings.config_file) > MAX_CONFIG_BYTES:
+            return []
+        return [target.name for target in load_configuration(env_file, with_warnings=False).targets]
+    except (ConfigurationError, OSError, ValueError):
+        return []
+
+
+def _bytes_of(path: Path) -> int:
+    if not path.is_dir():
+        return path.stat().st_size
+    return sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file())

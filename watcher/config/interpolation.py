@@ -1,0 +1,128 @@
+"""`${VAR}` in the values of config files: put in before YAML says what kind of value it is, and never read again."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from watcher.config.mistakes import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# The bound of what the variables of one file come to, and the aliases: a short file can ask for more than all memory.
+MAX_EXPANDED_CHARS = 64 * 2**20
+
+# A dollar sign with neither `{` nor `$` after it is one: patterns end in it. The last two match what is no reference.
+_REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}|\{[^}]*\}?)")
+_NAME_IN_BYTES = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)")
+# A NUL, or what Python makes of a byte that is not UTF-8.
+UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+# From how many characters on a piece of a value is taken out of an error line: fewer could stand there by chance.
+MIN_PIECE_CHARS = 8
+
+
+def names_in(content: bytes) -> set[str]:
+    """Return the names of the variables that the bytes of a config file refer to, be they YAML or not."""
+    return {name.decode("ascii") for name in _NAME_IN_BYTES.findall(content)}
+
+
+def references_in(text: str) -> set[str]:
+    """Return the names of the variables that are put into a value."""
+    return {match["name"] for match in _REFERENCE.finditer(text) if match["name"]}
+
+
+class TooMuchError(Exception):
+    """The variables come to more than a config file may hold."""
+
+
+class Interpolator:
+    """Puts variables into values."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        """Begin with nothing put in.
+
+        Args:
+            variables: their values by name.
+        """
+        self._variables = variables
+        self._left_chars = MAX_EXPANDED_CHARS
+
+    def charge(self, chars: int) -> None:
+        """Count what a file comes to beyond its own length.
+
+        Raises:
+            TooMuchError: it is more than the bound.
+        """
+        self._left_chars -= chars
+        if self._left_chars < 0:
+            raise TooMuchError
+
+    def filled(self, text: str) -> str:
+        """Return a text with its variables put in.
+
+        Raises:
+            ValueError: it cannot be; the message says why, and has no value of a variable in it.
+            TooMuchError: it would be longer than the bound.
+        """
+        return "".join(self._pieces(text))
+
+    def _pieces(self, text: str) -> Iterator[str]:
+        end = 0
+        for match in _REFERENCE.finditer(text):
+            piece = "$" if match["dollar"] else self._value(match)
+            self.charge(len(piece))
+            yield text[end : match.start()]
+            yield piece
+            end = match.end()
+        yield text[end:]
+
+    def _value(self, match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        # What is written is not quoted: it may be part of a password that has a dollar sign in it.
+        if name is None:
+            raise ValueError("has a ${ that names no variable; write ${NAME} or ${NAME:-default}, or $${ for the text")
+        if default is not None and "${" in default:
+            raise ValueError(f"${{{name}}} has a reference in its default; write one variable after the other")
+        value = self._variables.get(name)
+        if default is not None and not value:
+            return default.removeprefix(":-").replace("$$", "$")
+        if value is None:
+            advice = did_you_mean(name, self._variables) or f"; set it, or write a default, as in ${{{name}:-x}}"
+            raise ValueError(f"${{{name}}} is set neither in the environment nor in .env{advice}")
+        if UNUSABLE.search(value):
+            raise ValueError(f"${{{name}}} has a NUL, or a byte that is not UTF-8; set it to plain text")
+        return value
+
+
+def without_values(text: str, names: set[str], variables: Mapping[str, str]) -> str:
+    """Take the values of variables out of an error line, and pieces of them, as the words of a library quote them.
+
+    Args:
+        text: the line.
+        names: the variables of which a value may stand in it.
+        variables: their values by name.
+    """
+    for name in sorted(names):
+        value = variables.get(name, "")
+        instead = f"${{{name}}}"
+        for form in dict.fromkeys((value, repr(value)[1:-1])):
+            text = _without_pieces(text, form, instead) if len(form) >= MIN_PIECE_CHARS else text
+            text = text.replace(f"'{form}'", f"'{instead}'") if form else text
+    return text
+
+
+def _without_pieces(text: str, value: str, instead: str) -> str:
+    kept: list[str] = []
+    size = MIN_PIECE_CHARS
+    end = 0  # of the pieces found so far
+    for index, character in enumerate(text):
+        piece = text[index : index + size]
+        if len(piece) == size and piece in value:
+            if index >= end:
+                kept.append(instead)
+            end = index + size
+        elif index >= end:
+            kept.append(character)
+    return "".join(kept)

@@ -1,0 +1,107 @@
+"""The files that targets were read from: what stands in them, where, and which other files they name.
+
+What `warnings.py` makes warnings of: `find_warnings(settings, sources, targets, environment_files)`, the last being the
+files of secrets that `.env` and the environment name (`POSTGRES_PASSWORD_FILE`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from watcher.config.mistakes import dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from watcher.config.mistakes import Place
+    from watcher.config.yaml_tree import Document
+
+# Which keys of an entry name a file, and whether what is in it is a secret.
+_FILE_KEYS = (
+    ("basic_auth", "password_file", True),
+    ("authorization", "credentials_file", True),
+    ("tls_config", "ca_file", False),
+    ("tls_config", "cert_file", False),
+    ("tls_config", "key_file", True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A file that the configuration names.
+
+    Attributes:
+        path: of the file, relative to the working folder or absolute.
+        where: the key that names it, as in `urls[3].basic_auth.password_file` or `POSTGRES_PASSWORD_FILE`.
+        is_secret: whether what is in it is a secret; a certificate is none.
+        find_place: see `place`.
+    """
+
+    path: Path
+    where: str
+    is_secret: bool
+    find_place: Callable[[], Place]
+
+    @property
+    def place(self) -> Place:
+        """Where it was named; the first time, this parses the whole config file: ask only when there is a need."""
+        return self.find_place()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A config file without a mistake: entry `i` of its `urls` is target `first_index + i`.
+
+    Attributes:
+        document: what stands in it; `document.data` is the plain tree as written, with variables put in.
+        path: of the file; relative paths in it begin at its folder.
+        first_index: of its first target among all.
+    """
+
+    document: Document
+    path: Path
+    first_index: int
+
+    @property
+    def entries(self) -> Sequence[dict[str, Any]]:
+        """The entries of `urls` as written, without the defaults; none where the file has no `urls`."""
+        data = self.document.data
+        urls = data.get("urls") if isinstance(data, dict) else None
+        return urls if isinstance(urls, list) else []
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The `defaults` as written in this file, which hold for the files beside it as well."""
+        data = self.document.data
+        defaults = data.get("defaults") if isinstance(data, dict) else None
+        return defaults if isinstance(defaults, dict) else {}
+
+    def place_of(self, path: Sequence[str | int], *, key: bool = False) -> Place:
+        """Say where a value stands; see `Document.place_of`, which is slow the first time.
+
+        Args:
+            path: from the root of the file, as in `("urls", 3, "interval")`; the index is that in the file.
+            key: the place of the last key instead of its value.
+        """
+        return self.document.place_of(path, key=key)
+
+    def is_substituted(self, path: Sequence[str | int]) -> bool:
+        """Say whether a variable was put into the text at a path; see `Document.is_substituted`, which is fast."""
+        return self.document.is_substituted(path)
+
+    def named_files(self) -> Iterator[NamedFile]:
+        """Yield the secrets and certificates that it names, in its order; one that is named twice comes twice."""
+        yield from self._files_in(("defaults",), self.defaults)
+        for index, entry in enumerate(self.entries):
+            yield from self._files_in(("urls", index), entry)
+
+    def _files_in(self, base: tuple[str | int, ...], options: Any) -> Iterator[NamedFile]:
+        for outer, key, is_secret in _FILE_KEYS if isinstance(options, dict) else ():
+            holder = options.get(outer)
+            name = holder.get(key) if isinstance(holder, dict) else None
+            if isinstance(name, str):
+                steps = (*base, outer, key)
+                yield NamedFile(self.path.parent / name, dotted(steps), is_secret, partial(self.place_of, steps))

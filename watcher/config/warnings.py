@@ -1,0 +1,166 @@
+"""What is no mistake in a configuration, and may surprise all the same; of files only the modes are looked at."""
+
+from __future__ import annotations
+
+import ipaddress
+import stat
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from watcher.config.mistakes import Mistake, dotted, shown
+from watcher.config.secret_keys import is_secret_header, is_secret_parameter
+from watcher.model.load import complaint_about_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from watcher.config.settings import Settings
+    from watcher.config.sources import NamedFile, Source
+    from watcher.model.target import Target
+
+# Of the same kind, more are only counted: each needs its place, and a hundred thousand lines help nobody.
+MAX_TOLD = 20
+
+_PLAIN_HTTP = "http://"
+_HOLDERS = (("basic_auth", "password"), ("authorization", "credentials"))
+
+# The source, the path in it, and the text.
+_Finding = tuple["Source", tuple["str | int", ...], str]
+
+
+def find_warnings(
+    settings: Settings,
+    sources: Sequence[Source],
+    targets: Sequence[Target],
+    environment_files: Iterable[NamedFile] = (),
+) -> tuple[Mistake, ...]:
+    """Find what may surprise.
+
+    Args:
+        settings: without mistakes.
+        sources: the files that the targets were read from.
+        targets: all of them.
+        environment_files: the files of secrets that `.env` and the environment name.
+
+    Returns:
+        warnings, in which no secret is quoted; of the same kind no more than MAX_TOLD, and how many more there are.
+    """
+    return (
+        *_about_workers(settings, targets),
+        *_told(_plain_secrets(sources)),
+        *_told(_in_the_clear(sources, targets)),
+        *_about_files(sources, environment_files),
+    )
+
+
+def _about_workers(settings: Settings, targets: Sequence[Target]) -> Iterator[Mistake]:
+    complaint = complaint_about_workers(targets, settings.max_workers)
+    if complaint is not None:
+        yield Mistake(settings.max_workers_place, "MAX_WORKERS", complaint)
+
+
+def _told(findings: Iterator[_Finding]) -> Iterator[Mistake]:
+    for source, path, text in islice(findings, MAX_TOLD):
+        yield Mistake(source.place_of(path), dotted(path), text)
+    first = next(findings, None)
+    if first is not None:
+        source, path, text = first
+        yield Mistake(source.place_of(path), dotted(path), text + _and_more(sum(1 for _ in findings)))
+
+
+def _plain_secrets(sources: Sequence[Source]) -> Iterator[_Finding]:
+    for source in sources:
+        yield from _plain_secrets_in(source, ("defaults",), source.defaults)
+        for index, entry in enumerate(source.entries):
+            yield from _plain_secrets_in(source, ("urls", index), entry)
+
+
+def _plain_secrets_in(source: Source, base: tuple[str | int, ...], options: dict[str, Any]) -> Iterator[_Finding]:
+    for path, text in _literals(options):
+        if not source.is_substituted((*base, *path)):
+            yield source, (*base, *path), text
+
+
+def _literals(options: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for holder, key in _HOLDERS:
+        if holder in options and options[holder].get(key):
+            text = f"is a secret in plain text; name a file of it in {key}_file, or write ${{VARIABLE}}"
+            yield (holder, key), text
+    address = options.get("address", "")
+    if ("@" in address or "?" in address) and (kind := _secret_in(address)) is not None:
+        yield ("address",), f"has {kind} in plain text; write ${{VARIABLE}} in its place"
+    if "headers" in options:
+        for name, value in options["headers"].items():
+            if value and is_secret_header(name):
+                yield ("headers", name), "is a secret in plain text; write ${VARIABLE} in its place"
+    if "proxy_url" in options and _secret_in(options["proxy_url"]) is not None:
+        yield ("proxy_url",), "has a password in plain text; write ${VARIABLE} in its place"
+
+
+def _secret_in(address: str) -> str | None:
+    parts = urlsplit(address)
+    if parts.password or (parts.username and not parts.query):
+        return "a password" if parts.password else "a user"
+    if any(value and is_secret_parameter(name) for name, value in parse_qsl(parts.query)):
+        return "a token"
+    return "a user" if parts.username else None
+
+
+def _in_the_clear(sources: Sequence[Source], targets: Sequence[Target]) -> Iterator[_Finding]:
+    for source in sources:
+        ends = source.first_index + len(source.entries)
+        for index, target in enumerate(targets[source.first_index : ends]):
+            if target.address[: len(_PLAIN_HTTP)].lower() == _PLAIN_HTTP and _sends_credentials(target):
+                text = "sends credentials over plain http, where all on the way can read them; write https://"
+                yield source, ("urls", index, "address"), text
+
+
+def _sends_credentials(target: Target) -> bool:
+    sending, parts = target.sending, urlsplit(target.address)
+    has_some = (
+        sending.authorization is not None
+        or "@" in parts.netloc
+        or any(name.lower() == "authorization" for name, _ in sending.headers)
+    )
+    return has_some and not _is_loopback(parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _about_files(sources: Sequence[Source], environment_files: Iterable[NamedFile]) -> Iterator[Mistake]:
+    files = {file.path: file for file in environment_files if file.is_secret}
+    for source in sources:
+        for file in source.named_files():
+            if file.is_secret:
+                files.setdefault(file.path, file)
+    readable = (file for file in files.values() if _is_world_readable(file))
+    for file in islice(readable, MAX_TOLD):
+        yield _about_file(file)
+    first = next(readable, None)
+    if first is not None:
+        yield _about_file(first, more=sum(1 for _ in readable))
+
+
+def _about_file(file: NamedFile, more: int = 0) -> Mistake:
+    name = shown(str(file.path))
+    text = f"the secret in {name} can be read by every user of this machine; take that away, as with chmod o-r"
+    return Mistake(file.place, file.where, text + _and_more(more))
+
+
+def _and_more(count: int) -> str:
+    return f" (and {count} more like this)" if count else ""
+
+
+def _is_world_readable(file: NamedFile) -> bool:
+    try:
+        return bool(file.path.stat().st_mode & stat.S_IROTH)
+    except (OSError, ValueError):  # it has gone since
+        return False

@@ -1,0 +1,216 @@
+"""What the daemon says about itself: one line an event, on stderr, as text for people or as JSON for machines.
+
+All of it goes through the processors of structlog that stand here: the events of the daemon, what libraries say through
+`logging` and `warnings`, and exceptions that nobody caught. `_fit` is the one place where secrets are taken out.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from watcher.log.stderr import lines_through, write_line
+from watcher.model.plain import plain, safe_text
+from watcher.model.redactor import Redactor, fit_address
+from watcher.model.text import json_line, key_values, one_line
+from watcher.model.timestamps import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping
+    from types import TracebackType
+
+    from watcher.model.plain import Plain
+    from watcher.model.target import Target
+
+    Event = MutableMapping[str, Any]
+
+__all__ = ["configure", "lines_through", "mask", "redacted", "take_over_stderr"]
+
+MAX_TRACEBACK_CHARS = 4000
+
+# What every line has of its own; a field of such a name gets a `_`.
+_OWN_NAMES = ("time", "level", "event", "traceback")
+# Fields in which somebody else speaks, as in every exception: any known secret could stand there. In the rest, which
+# are words of this program and names that users gave, to mask each word that is also somebody's user name or the value
+# of some query would leave nothing to read, and would tell it; there, only addresses are masked.
+_FOREIGN = frozenset({"error", "errors", "failed", "message", "output"})
+
+_log_format = "text"
+_redactor = Redactor()
+
+
+def configure(log_format: str = "text") -> None:
+    """Send the events of structlog, and the warnings of libraries that use logging, to stderr.
+
+    May be called again, and holds for all lines from then on.
+
+    Args:
+        log_format: `text` or `json`.
+    """
+    global _log_format  # a process has one stderr
+    _log_format = log_format
+    structlog.configure(
+        processors=[_in_order, _fit, _render],
+        wrapper_class=_EventLogger,
+        logger_factory=_LineLogger,
+        cache_logger_on_first_use=False,
+    )
+    # The chatter of libraries has addresses in it: nobody, not even they themselves, can switch it on again.
+    logging.disable(logging.INFO)
+    logging.raiseExceptions = False
+    logging.basicConfig(handlers=[_LoggingHandler(logging.WARNING)], level=logging.WARNING, force=True)
+
+
+def take_over_stderr() -> None:
+    """Make one event of each warning, and of each exception that nobody catches: of those that end the process, too."""
+    logging.captureWarnings(True)
+    sys.excepthook = _tell_uncaught
+    threading.excepthook = lambda failed: _tell_uncaught(failed.exc_type, failed.exc_value, failed.exc_traceback)
+    sys.unraisablehook = lambda failed: _tell(
+        "error", "exception ignored", {"message": failed.err_msg, "exc_info": failed.exc_value}
+    )
+
+
+def mask(secrets: Iterable[str] = (), targets: Iterable[Target] = ()) -> None:
+    """Let secrets appear in no line from now on, and never again; may be called from a thread.
+
+    Args:
+        secrets: such as the password of the database.
+        targets: whose secrets are meant; those that were told before need not be told again.
+    """
+    _redactor.add(secrets, targets)
+
+
+def redacted(text: str) -> str:
+    """Take the secrets that are known, and those of addresses, out of a text that somebody else has written."""
+    return _redactor.fit(text)
+
+
+class _LineLogger:
+    """What structlog calls at the end of its processors."""
+
+    def __init__(self, *_arguments: object) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        write_line(line)
+
+
+class _EventLogger(structlog.BoundLoggerBase):
+    """What callers hold: raises nothing, whatever it is given."""
+
+    def debug(self, event: object, /, *arguments: object, **fields: object) -> None:
+        self._tell("debug", event, fields, arguments)
+
+    def info(self, event: object, /, *arguments: object, **fields: object) -> None:
+        self._tell("info", event, fields, arguments)
+
+    def warning(self, event: object, /, *arguments: object, **fields: object) -> None:
+        self._tell("warning", event, fields, arguments)
+
+    def error(self, event: object, /, *arguments: object, **fields: object) -> None:
+        self._tell("error", event, fields, arguments)
+
+    def critical(self, event: object, /, *arguments: object, **fields: object) -> None:
+        self._tell("critical", event, fields, arguments)
+
+    def exception(self, event: object, /, *arguments: object, **fields: object) -> None:
+        self._tell("error", event, {"exc_info": True, **fields}, arguments)
+
+    def _tell(
+        self, level: str, event: object, fields: Mapping[str, object], arguments: tuple[object, ...] = ()
+    ) -> None:
+        try:
+            named = {**_renamed(fields), "arguments": arguments or None, "event": event}
+            [line], _ = self._process_event(level, None, named)
+            self._logger.msg(line)
+        except structlog.DropEvent:
+            pass
+        except Exception as error:  # noqa: BLE001  # a line that cannot be written must not end what it tells of
+            with suppress(Exception):
+                write_line(_RENDERERS[_log_format](_last_resort(type(error).__name__)))
+
+
+def _tell(level: str, event: str, fields: Mapping[str, object]) -> None:
+    getattr(structlog.get_logger(), level, structlog.get_logger().error)(event, **fields)
+
+
+def _last_resort(error: str) -> dict[str, Plain]:
+    return {"time": timestamp(datetime.now(UTC)), "level": "error", "event": "an event cannot be told", "error": error}
+
+
+def _renamed(fields: Mapping[str, object]) -> dict[str, object]:
+    return {f"{name}_" if name in _OWN_NAMES else name: value for name, value in fields.items()}
+
+
+def _in_order(_logger: object, level: str, event: Event) -> Event:
+    """Put what every line has before the fields, and the traceback behind them."""
+    text, error = event.pop("event"), event.pop("exc_info", None)
+    return {"time": datetime.now(UTC), "level": level, "event": text, **_renamed(event), "traceback": _traceback(error)}
+
+
+def _traceback(error: object) -> str | None:
+    if error is True:
+        error = sys.exception()
+    if isinstance(error, tuple):
+        error = error[1]
+    if not isinstance(error, BaseException):
+        return None
+    return "".join(traceback.format_exception(error))
+
+
+def _fit(_logger: object, _level: str, event: Event) -> dict[str, Plain]:
+    """Make plain values that are safe to show, of those that there are."""
+    of_library = "logger" in event
+    fitting: dict[str, Plain] = {}
+    for name, value in event.items():
+        if name == "traceback":
+            fitting[name] = None if value is None else _redactor.end_of(value, MAX_TRACEBACK_CHARS)
+        else:
+            foreign = name in _FOREIGN or (of_library and name == "event")
+            fitting[one_line(name)] = plain(value, _redactor.fit if foreign else fit_address, _redactor.fit)
+    return {name: value for name, value in fitting.items() if value is not None}
+
+
+def _render(_logger: object, _level: str, event: Mapping[str, Plain]) -> str:
+    return _RENDERERS[_log_format](event)
+
+
+def _as_text(event: Mapping[str, Plain]) -> str:
+    fields = {name: _shown(value) for name, value in event.items() if name not in {"time", "level", "event"}}
+    rest = key_values(fields)
+    return f"{event['time']} {event['level']} {one_line(_shown(event['event']))}{' ' if rest else ''}{rest}"
+
+
+def _shown(value: Plain) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return json_line(value) if isinstance(value, dict) else str(value)
+
+
+_RENDERERS: dict[str, Callable[[Mapping[str, Plain]], str]] = {"text": _as_text, "json": json_line}
+
+
+class _LoggingHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _tell(record.levelname.lower(), _message(record), {"logger": record.name, "exc_info": record.exc_info})
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage().strip()
+    except Exception:  # noqa: BLE001  # the arguments do not fit, or cannot be shown
+        return safe_text(record.msg)
+
+
+def _tell_uncaught(kind: type[BaseException], error: BaseException | None, _at: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    _tell("critical", "an exception that nobody caught", {"exc_info": error})

@@ -1,0 +1,57 @@
+"""Where lines go: to stderr at once, or to a writer that does not block."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_put_line: Callable[[str], None] | None = None
+
+
+@contextmanager
+def lines_through(put_line: Callable[[str], None]) -> Iterator[None]:
+    """Hand lines to a writer that does not block, while the block runs, instead of writing them at once.
+
+    Args:
+        put_line: called in the thread of trio only, if there is one, also for lines of other threads.
+    """
+    global _put_line  # a process has one stderr
+    _put_line = _in_this_thread(put_line)
+    try:
+        yield
+    finally:
+        _put_line = None
+
+
+def write_line(line: str) -> None:
+    """Write a line, without its end."""
+    if _put_line is not None:
+        _put_line(line)
+    elif sys.stderr is not None:  # as it is when it was closed before the start
+        with suppress(OSError, ValueError):  # whoever read it has gone, or it was closed since
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+
+def _in_this_thread(put_line: Callable[[str], None]) -> Callable[[str], None]:
+    import trio  # most commands have no need of it
+
+    try:
+        token = trio.lowlevel.current_trio_token()
+    except RuntimeError:
+        return put_line
+    home = threading.get_ident()
+
+    def put(line: str) -> None:
+        if threading.get_ident() == home:
+            put_line(line)
+        else:
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(put_line, line)
+
+    return put
