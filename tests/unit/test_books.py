@@ -22,7 +22,6 @@ from watcher.model.difference import difference
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.model.state import State, Thresholds
 from watcher.recording.lines import Lines
-from watcher.recording.lines import Lines
 from watcher.recording.recorder import Tally, record
 from watcher.storage.drain import Drain
 from watcher.storage.entries import decode_flip_row, decode_standing

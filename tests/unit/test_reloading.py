@@ -77,7 +77,14 @@ async def test_the_difference_is_handed_on_and_named() -> None:
     assert (found.added, found.removed, found.changed) == ((C,), (A,), (other,))
     assert targets == files.reloader.current.targets == (C, other)
     [line] = logs
-    expected = {"event": "reloaded", "added": ["c"], "removed": ["a"], "changed": ["b"], "unchanged": 0, "settings": None}
+    expected = {
+        "event": "reloaded",
+        "added": ["c"],
+        "removed": ["a"],
+        "changed": ["b"],
+        "unchanged": 0,
+        "settings": None,
+    }
     assert {**line, **expected, "log_level": "info"} == line
 
 

@@ -42,7 +42,7 @@ Loader.yaml_implicit_resolvers = {
 
 
 def text_of_tag(tag: str) -> str:
-    """Say that there is no such tag; only one of YAML's own is named, another may be a password that begins with `!`."""
+    """Say that there is no such tag; only YAML's own are named, another may be a password that begins with `!`."""
     own = f" '{tag}'" if tag.startswith("tag:") else "; put text that begins with ! in quotes"
     return f"could not determine a constructor for the tag{own}"
 
