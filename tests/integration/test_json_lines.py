@@ -87,7 +87,7 @@ async def test_the_format_changes_with_a_reload(tmp_path: Path) -> None:
             daemon.process.send_signal(signal.SIGHUP)
             await daemon.until(lambda: [line for line in folder.successes() if line.startswith("{")])
             await daemon.until(lambda: [line for line in daemon.lines('"failure"') if line.startswith("{")])
-            assert json.loads(daemon.lines("reloaded")[0])["settings"] == "WATCHER_LOG_FORMAT"
+            assert json.loads(daemon.lines("reloaded")[0])["settings"] == ["WATCHER_LOG_FORMAT"]
             folder.configure(urls(port), **NO_DATABASE, WATCHER_RELOAD="off")
             daemon.process.send_signal(signal.SIGHUP)
             await daemon.until(lambda: [line for line in daemon.lines("reloaded") if not line.startswith("{")])

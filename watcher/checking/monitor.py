@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,22 +28,27 @@ if TYPE_CHECKING:
 HAND_OVER_SECONDS = 0.5
 
 
-@dataclass(slots=True)
-class Watch:
-    """A loop as others see it.
+class Watch(Sleeper):
+    """A loop as others see it; one object, since there are a hundred thousand.
 
     Attributes:
         standing: where its target stands now; the loop alone changes it.
-        sleeper: the loop, when it sleeps.
-        check: the scope of a check that is under way; a scope around each of a hundred thousand loops would take a
-            seventh of all memory.
+        check: the scope of a check that is under way; a scope around each loop would take a seventh of all memory.
         ended: of a loop that is to end, set when it has.
     """
 
-    standing: Standing = NEVER_CHECKED
-    sleeper: Sleeper = field(default_factory=Sleeper)
-    check: trio.CancelScope | None = None
-    ended: trio.Event | None = None
+    __slots__ = ("check", "ended", "standing")
+
+    def __init__(self, standing: Standing = NEVER_CHECKED) -> None:
+        """Make what a loop is begun with.
+
+        Args:
+            standing: where its target stands.
+        """
+        super().__init__()
+        self.standing = standing
+        self.check: trio.CancelScope | None = None
+        self.ended: trio.Event | None = None
 
     def goes_on(self) -> bool:
         """Tell whether nobody has ended the loop."""
@@ -57,7 +61,7 @@ class Watch:
             what is set when the loop has ended, and all that it found out is handed on.
         """
         self.ended = trio.Event()
-        self.sleeper.wake()
+        self.wake()
         if self.check is not None:
             self.check.cancel()
         return self.ended
@@ -89,7 +93,7 @@ async def monitor_url(
     failing, last_at = False, None
     try:
         while watch.goes_on():
-            await checker.alarm.wait_until(slot.due, watch.sleeper)
+            await checker.alarm.wait_until(slot.due, watch)
             if not watch.goes_on():
                 break
             probe = probe or checker.probe(target)
