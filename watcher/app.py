@@ -79,7 +79,7 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
         url = external_url(settings) if server is None else server.url()
         with _blaming("WATCHER_LOG_FILE", settings.log_file):
             success_file = FileSink(settings.log_file)
-        reloader.tell(lambda settings: setattr(success_file, "path", settings.log_file))
+        reloader.tell(lambda settings: _redirect(success_file, settings.log_file))
         reloader.tell(lambda settings: configure(settings.log_format))
         with _blaming("WATCHER_DATA_DIR", settings.data_dir):
             outbox = Outbox(settings.data_dir / "outbox.sqlite")
@@ -102,11 +102,23 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
             signals.cancel_scope.cancel()
 
 
+def _redirect(sink: FileSink, path: Path) -> None:
+    """Write to another file, if it can be written."""
+    if path != sink.path:
+        try:
+            FileSink(path).close()
+        except OSError as error:
+            text = f"WATCHER_LOG_FILE: {path} cannot be written: {error.strerror}; {sink.path} is still in use"
+            log.error(text)
+        else:
+            sink.path = path
+
+
 async def _watch_files(reloader: Reloader, read_at: float) -> NoReturn:
     """Reload when a file changes, for as long as the settings say that this is wanted."""
 
     def files() -> Sequence[Path]:
-        return reloader.current.files if reloader.current.settings.reload_on_change else ()
+        return reloader.files if reloader.current.settings.reload_on_change else ()
 
     await watch_files(files, lambda: reloader.ask() if files() else None, read_at=read_at)
 
@@ -188,7 +200,7 @@ async def _watch_signals(
 ) -> None:
     """Reload when asked to; stop the checks at the first signal that says so, and end the process at the second."""
     with trio.open_signal_receiver(*STOP_SIGNALS, RELOAD_SIGNAL) as received:
-        # What came since the start has waited, see watcher/cli/run.py.
+        # What came since the start has waited, see watcher/cli/__init__.py.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELOAD_SIGNAL})
         task_status.started()
         async for number in received:

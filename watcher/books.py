@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import trio
 from watcher.model.resumption import reassign
 from watcher.recording.recorder import GATHER_SECONDS
 from watcher.storage.outbox_errors import OutboxUnavailableError
-from watcher.storage.resuming import note
+from watcher.storage.resuming import note, standings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from watcher.model.conclusion import Conclusion
     from watcher.model.difference import Difference
     from watcher.model.resumption import Resumption
+    from watcher.model.state import Standing
     from watcher.model.target import Target
     from watcher.storage.drain import Drain
     from watcher.storage.keeper import Keeper
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# How long the last conclusions of a target have to be on disk before its pause is: a full disk must not hold up more.
+# How long a disk that is stuck or full may hold up the checks, each time it is asked.
 SETTLE_SECONDS = 3.0
 
 
@@ -66,14 +68,24 @@ class Books:
         ended = await roster.end([target.name for target in (*found.removed, *found.changed)])
         beginning = (*found.added, *found.changed)
         now = datetime.fromtimestamp(self.clock(), UTC)
-        resumption = reassign(beginning, (target.name for target in found.removed), ended, self.location, now)
-        standings = {**ended, **resumption.standings}
+        past = {**await self._past_of(found.added), **ended}
+        resumption = reassign(beginning, (target.name for target in found.removed), past, self.location, now)
+        standings = {**past, **resumption.standings}
         await roster.begin([target for target in beginning if target.name not in resumption.news], standings)
         if resumption.news:
             await self._note(resumption, now)
             await roster.begin([target for target in beginning if target.name in resumption.news], standings)
         self.store.registration = replace(self.store.registration, targets=targets)
         self.drain.open_again()
+
+    async def _past_of(self, added: Sequence[Target]) -> dict[str, Standing]:
+        """Find out where targets stand that come back, paused as they are since they went."""
+        if not added:
+            return {}
+        names = [target.name for target in added]
+        with suppress(OutboxUnavailableError), trio.move_on_after(SETTLE_SECONDS):
+            return await self.disk.run(lambda outbox: standings_of(outbox, names, self.location))
+        return {}
 
     async def _note(self, resumption: Resumption, now: datetime) -> None:
         """Write down who is paused and who no more, after what the last checks came to: flips form a chain."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import sys
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, NoReturn
@@ -16,8 +17,9 @@ from watcher.garbage import not_collecting
 from watcher.model.difference import Difference, difference
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from watcher.config import Configuration
     from watcher.config.mistakes import Mistake
@@ -30,6 +32,11 @@ log = structlog.get_logger()
 
 # After a refusal: what is wrong may be a file that nobody looks at, as a secret that is not there yet.
 RETRY_SECONDS = 60.0
+# The longest that reading may take: 100,000 targets take some seconds.
+READING_SECONDS = 120.0
+# A thread holds the interpreter for 5 ms at a time, and each call of the system that a check makes would have to wait
+# for that: while a thread reads, the turns are shorter.
+TURN_SECONDS = 0.0005
 # The bounds of the names in a line of the log, and of the lines about mistakes and about warnings.
 MAX_NAMES = 20
 MAX_MISTAKES = 100
@@ -64,12 +71,19 @@ class Reloader:
         self._takers: list[Callable[[Settings], None]] = []
         self._asked = trio.Event()
         self._by_hand = False
-        self._refused: tuple[object, ...] = ()
+        self._refused: tuple[Mistake, ...] = ()
+        self._refused_files: tuple[Path, ...] = ()
+        self._waiting: list[str] = []
 
     @property
     def is_refused(self) -> bool:
         """Whether what the files say now has mistakes, and is not in use."""
         return bool(self._refused)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files whose change is worth a reload: those in use, and those of a configuration that was refused."""
+        return (*self.current.files, *self._refused_files)
 
     def ask(self, *, by_hand: bool = False) -> None:
         """Ask for a reload; what is asked while one is under way becomes one more after it.
@@ -95,21 +109,25 @@ class Reloader:
                 await self._asked.wait()
             self._asked = trio.Event()
             by_hand, self._by_hand = self._by_hand, False
-            with not_collecting(), self._announce():
+            with not_collecting(), _in_small_turns(), self._announce():
                 await self._reload(apply, by_hand=by_hand)
 
     async def _reload(self, apply: TakeOver, *, by_hand: bool) -> None:
         try:
-            loaded, found = await trio.to_thread.run_sync(self._load_and_compare, abandon_on_cancel=True)
+            with trio.fail_after(READING_SECONDS):
+                loaded, found = await trio.to_thread.run_sync(self._load_and_compare, abandon_on_cancel=True)
         except ConfigurationError as error:
             if by_hand or error.mistakes != self._refused:
                 _tell_mistakes(error)
-            self._refused = error.mistakes
+            self._refused, self._refused_files = error.mistakes, error.files
+            return
+        except trio.TooSlowError:  # as of a file system that hangs
+            log.error("the configuration cannot be read in time, nothing is changed", seconds=READING_SECONDS)
             return
         except Exception:  # the boundary of a reload: checks go on, whatever a file makes of this program
             log.exception("the configuration cannot be read because of a fault of this program, nothing is changed")
             return
-        was_refused, self._refused = self.is_refused, ()
+        was_refused, self._refused, self._refused_files = self.is_refused, (), ()
         known = frozenset(self.current.warnings)
         tell_warnings([warning for warning in loaded.warnings if warning not in known])
         fixed = {name: getattr(self.current.settings, name) for name in _FIXED}
@@ -120,8 +138,9 @@ class Reloader:
             take(self.current.settings)
         if not found.is_empty:
             await apply(found, self.current.targets)
-        if waiting:
+        if waiting and (by_hand or waiting != self._waiting):
             log.warning("these settings need a restart, the former ones are still in use", keys=waiting)
+        self._waiting = waiting
         if changed or not found.is_empty:
             log.info(
                 "reloaded",
@@ -137,6 +156,16 @@ class Reloader:
     def _load_and_compare(self) -> tuple[Configuration, Difference]:
         loaded = self._load()
         return loaded, difference(self.current.targets, loaded.targets)
+
+
+@contextmanager
+def _in_small_turns() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def tell_warnings(warnings: Sequence[Mistake]) -> None:

@@ -173,6 +173,30 @@ async def test_of_ten_thousand_targets_none_is_late_while_one_is_changed(
     assert "skipped_slots=0 late_checks=0" in daemon.lines("stopped")[0]
 
 
+async def test_a_secret_that_comes_later_is_enough(folder: Folder, site: int) -> None:
+    folder.configure([a_url("a", site)])
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: moments(folder, "a"))
+        folder.configure([a_url("a", site, basic_auth={"username": "u", "password_file": "late.pw"})])
+        await daemon.until(lambda: daemon.lines("late.pw"))
+        (folder.path / "late.pw").write_text("hunter2")
+        await daemon.until(lambda: daemon.lines("changed=a"), seconds=10)
+        assert (await daemon.stop())[0] == 0
+
+
+async def test_a_log_file_that_cannot_be_written_is_not_taken(folder: Folder, site: int) -> None:
+    folder.configure([a_url("a", site)], WATCHER_RELOAD="off")
+    (folder.path / "taken").mkdir()
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: moments(folder, "a"))
+        folder.configure([a_url("a", site)], WATCHER_RELOAD="off", WATCHER_LOG_FILE="taken")
+        await reload(daemon)
+        assert "monitor.log is still in use" in daemon.lines("WATCHER_LOG_FILE: taken")[0]
+        count = len(moments(folder, "a"))
+        await daemon.until(lambda: len(moments(folder, "a")) > count + 2)
+        assert (await daemon.stop())[0] == 0
+
+
 async def test_hangups_in_a_row_while_it_starts_and_while_it_stops_do_no_harm(folder: Folder, site: int) -> None:
     folder.configure([a_url("a", site)])
     async with folder.daemon() as daemon:

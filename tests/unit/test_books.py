@@ -109,8 +109,8 @@ async def test_a_target_that_goes_is_paused_after_what_its_last_check_came_to(
 ) -> None:
     async with open_daemon(tmp_path) as daemon:
         slow = trio.Event()
-        daemon.disk.before = slow.wait
         await daemon.configure(A, B)
+        daemon.disk.before = slow.wait
         await trio.sleep(30)  # what the checks came to waits for the disk
         async with trio.open_nursery() as nursery:
             nursery.start_soon(daemon.configure, B)
@@ -121,7 +121,7 @@ async def test_a_target_that_goes_is_paused_after_what_its_last_check_came_to(
             ("a", "pending", "down"),
             ("a", "down", "paused"),
         ]
-        assert daemon.states() == {"b": State.DOWN}
+        assert daemon.states() == {"a": State.PAUSED, "b": State.DOWN}
         assert daemon.roster.running == {"b"}
         assert [target.name for target in daemon.store.registration.targets] == ["b"]
 
@@ -179,3 +179,23 @@ async def test_a_target_that_changes_stands_where_it_stood(
         assert daemon.flips() == [("a", "pending", "down")]
         assert daemon.states() == {"a": State.DOWN}
         assert daemon.roster.running == {"a"}
+
+
+async def test_a_target_that_comes_back_is_paused_no_more(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_daemon(tmp_path) as daemon:
+        await daemon.configure(A)
+        await trio.sleep(30)
+        await daemon.configure()
+        assert daemon.states() == {"a": State.PAUSED}
+        await trio.sleep(30)
+        await daemon.configure(A)
+        assert daemon.states() == {"a": State.UNKNOWN}
+        await trio.sleep(30)
+        assert [flip[1:] for flip in daemon.flips()] == [
+            ("pending", "down"),
+            ("down", "paused"),
+            ("paused", "unknown"),
+            ("unknown", "down"),
+        ]

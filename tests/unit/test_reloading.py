@@ -190,3 +190,22 @@ async def test_a_fault_of_this_program_changes_nothing_either() -> None:
     assert files.applied == []
     [line] = await files.reload(Configuration(SETTINGS, (A, B)))
     assert line["added"] == ["b"]
+
+
+async def test_the_files_of_what_was_refused_are_watched_until_it_is_mended() -> None:
+    files = Files(A)
+    files.reloader.current = replace(files.reloader.current, files=(Path(".env"),))
+    await files.reload(ConfigurationError(BROKEN.mistakes, [Path("late.pw")]))
+    assert files.reloader.files == (Path(".env"), Path("late.pw"))
+    await files.reload(Configuration(SETTINGS, (A,), files=(Path(".env"), Path("other"))))
+    assert files.reloader.files == (Path(".env"), Path("other"))
+
+
+async def test_what_needs_a_restart_is_said_once_unless_somebody_asks() -> None:
+    files = Files(A)
+    other = Configuration(replace(SETTINGS, location="Oslo"), (A,))
+    assert len(await files.reload(other)) == 1
+    assert await files.reload(other) == []
+    warning, unchanged = await files.reload(other, by_hand=True)
+    assert "restart" in warning["event"]
+    assert "nothing has changed" in unchanged["event"]

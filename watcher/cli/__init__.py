@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Any
 
@@ -25,6 +26,8 @@ class _ShortErrors(LazyGroup):
             from watcher.cli.completion import install_bash
 
             install_bash()
+        # Of the daemon, SIGHUP asks for a reload: from the first moment on it waits until that can be.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
             return super().main(*arguments, **{**options, "standalone_mode": False})
         except click.ClickException as error:
@@ -87,6 +90,8 @@ def main(context: click.Context, env_file: str | None) -> None:
 
     _open_closed_streams()
     log.configure()
+    if context.invoked_subcommand not in {None, "run"}:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     if context.invoked_subcommand is None:
         run = main.get_command(context, "run")
         assert run is not None

@@ -54,7 +54,8 @@ def errors_on_one_line(error_status: int = EXIT_ERROR) -> Iterator[None]:
         if not all(isinstance(leaf, for_users) for leaf in errors):
             raise
         for leaf in errors:
-            for line in leaf.mistakes if isinstance(leaf, ConfigurationError) else [f"watcher: {redacted(str(leaf))}"]:
+            text = f"watcher: {redacted(_text_of(leaf))}"
+            for line in leaf.mistakes if isinstance(leaf, ConfigurationError) else [text]:
                 click.echo(one_line(str(line), limit_chars=MAX_ERROR_CHARS), err=True)
         is_bad_configuration = all(isinstance(leaf, bad_configuration) for leaf in errors)
         sys.exit(EXIT_BAD_CONFIGURATION if is_bad_configuration else error_status)
@@ -107,6 +108,12 @@ def _kinds_of_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exceptio
         FolderLockedError,
         OSError,
     )
+
+
+def _text_of(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:  # its own words begin with a number
+        return error.strerror if error.filename is None else f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)
 
 
 def _leaves(error: Exception) -> Iterator[Exception]:

@@ -8,7 +8,7 @@ from watcher.cli.masked_line import MaskedLine, Part
 from watcher.config.mistakes import did_you_mean
 from watcher.config.secret_keys import looks_secret
 from watcher.config.settings_table import DEFAULTS, SETTINGS
-from watcher.model.redaction import MASK
+from watcher.model.redaction import MASK, quotable_setting
 
 _LINE = re.compile(r"(?P<key>\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]{0,60}))(?P<equals>\s*=\s*)(?P<value>.*)")
 _PLAIN = re.compile(r"'[^'@#]*'|\"[^\"@#]*\"|[^\s'\"@#]+")
@@ -23,11 +23,12 @@ def masked_line(line: str) -> MaskedLine:
     value, begin = match["value"], match.start("value")
     if not value:
         return MaskedLine((Part(0, line),))
-    plain = _PLAIN.match(value)
-    end_of_value = plain.end() if plain else 0
+    match_of_value = _PLAIN.match(value)
+    end_of_value = match_of_value.end() if match_of_value else 0
     rest = value[end_of_value:].strip()
+    plain = value[:end_of_value].strip("'\"")
     is_whole = not rest or rest.startswith("#")
-    is_raw = _is_harmless(match["name"]) and is_whole and end_of_value > 0 and "://" not in value
+    is_raw = _is_harmless(match["name"]) and is_whole and end_of_value > 0 and quotable_setting(plain) == plain
     shown = Part(begin, value[:end_of_value]) if is_raw else Part(begin, MASK, is_raw=False)
     return MaskedLine((Part(0, match["key"] + match["equals"]), shown))
 

@@ -11,7 +11,7 @@ import yaml
 from watcher.cli.masked_line import MaskedLine, Part
 from watcher.config.secret_keys import HARMLESS_KEYS, harmless_key
 from watcher.config.yaml_loader import Loader
-from watcher.model.redaction import MASK, without_secrets
+from watcher.model.redaction import MASK, quotable, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -23,6 +23,7 @@ _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _BETWEEN = re.compile(r"[\s\-?:,{}\[\]]+|#.*|[^\s\-?:,{}\[\]#]+")
 _BEGINNING = re.compile(r"(?P<before>\s*(?:-\s+)*(?P<key>[a-z_]+):(?=\s|$)\s*|\s*(?:-\s+)*)(?P<rest>.*)", re.DOTALL)
+_SCHEME = re.compile(r"[A-Za-z-]{1,20}")
 _NUMBERS = re.compile(r"[0-9\s\[\]{},.-]*")
 
 
@@ -104,12 +105,14 @@ class _Walk:
     def _scalar(self, event: Any, within: _Collection) -> None:
         lines = [line for line in range(event.start_mark.line + 1, event.end_mark.line + 2) if line in self._wanted]
         value = event.value if isinstance(event, yaml.ScalarEvent) else ""
+        # The name of an alias, an anchor or a tag may be a password that was not put in quotes.
+        is_plain = isinstance(event, yaml.ScalarEvent) and event.anchor is None and event.tag is None
         if within.awaits_key:
             within.take_key(within.key_meant_by(value))
-            shown = None if _PLAIN_KEY.fullmatch(value) else MASK
+            shown = None if is_plain and _PLAIN_KEY.fullmatch(value) else MASK
         else:
             key = within.take_value()
-            shown = MASK if key is None or key in _HOLDERS else _shown_value(value, key)
+            shown = MASK if key is None or key in _HOLDERS or not is_plain else _shown_value(value, key)
         for line in lines:
             self._note(line, event, shown)
 
@@ -124,10 +127,10 @@ class _Walk:
 
 
 def _shown_value(value: str, key: str) -> str | None:
-    if key in {"address", "urls", _TOP} or "@" in value or "://" in value:
-        masked = without_secrets(value)
-        return None if masked == value else masked
-    return None
+    if (key == "username" and ":" in value) or (key == "type" and not _SCHEME.fullmatch(value)):
+        return MASK
+    masked = without_secrets(value) if key in {"address", "urls", _TOP} else quotable(value)
+    return None if masked == value else masked
 
 
 def _parts(line: str, scalars: list[tuple[int, int, str | None]]) -> Iterator[Part]:

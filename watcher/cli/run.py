@@ -12,7 +12,7 @@ import click
 import trio
 
 from watcher import log
-from watcher.app import RELOAD_SIGNAL, STOP_SIGNALS, run_daemon
+from watcher.app import STOP_SIGNALS, run_daemon
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
 from watcher.config import load_configuration
 from watcher.garbage import stop_collecting
@@ -35,7 +35,6 @@ def run(env_file: str | None) -> None:
     # Until the daemon has its own handlers there is nothing to stop, and reading 100,000 targets takes seconds.
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: os._exit(0))
-    signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD_SIGNAL})  # it waits until the daemon can take it
     log.take_over_stderr()
     path = env_path(env_file)
     stop_collecting()  # until run_daemon has made all that stays for good

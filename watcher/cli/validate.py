@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", required=False, type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text, for editors and CI.")
-@click.option("--show", is_flag=True, help="Print the whole configuration as it takes effect, secrets masked, as YAML.")
+@click.option("--show", is_flag=True, help="Print all that takes effect as a config file, secrets masked.")
 @env_file_option
 def validate(file: str | None, as_json: bool, show: bool, env_file: str | None) -> None:
     """Read .env and the config file, tell every mistake, start nothing.
@@ -40,6 +40,8 @@ def validate(file: str | None, as_json: bool, show: bool, env_file: str | None) 
 
     Example: watcher validate config/config.yaml
     """
+    if file == "":  # as of a variable of a script that is not set
+        raise click.UsageError("FILE is empty; name one, or leave it out")
     path = env_path(env_file)
     variables = {**os.environ, "CONFIG_FILE_PATH": file} if file else dict(os.environ)
     with errors_on_one_line():

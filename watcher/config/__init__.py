@@ -11,10 +11,9 @@ from watcher.config.targets import load_sources
 from watcher.config.warnings import find_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from watcher.config.environment import Environment
     from watcher.config.mistakes import Mistake
     from watcher.config.settings import Settings
     from watcher.config.sources import Source
@@ -53,29 +52,22 @@ def load_configuration(
     """
     environment = read_environment(env_file, variables)
     settings, mistakes = settings_of(environment)
+    files = [env_file, *(file.path for file in environment.named_files)]
     sources: tuple[Source, ...] = ()
     targets: tuple[Target, ...] = ()
     if settings is not None:
+        files.append(settings.config_file)
         try:
             sources, targets = load_sources(settings, environment.variables)
         except ConfigurationError as error:
             mistakes = [*mistakes, *error.mistakes]
+            files += error.files
+    files += [path for source in sources for path in (source.path, *(file.path for file in source.named_files()))]
     if mistakes or settings is None:
-        raise ConfigurationError(mistakes)
+        raise ConfigurationError(mistakes, dict.fromkeys(files))
     return Configuration(
         settings,
         targets,
         find_warnings(settings, sources, targets, environment.named_files) if with_warnings else (),
-        tuple(dict.fromkeys(_files_of(env_file, settings, environment, sources))),
+        tuple(dict.fromkeys(files)),
     )
-
-
-def _files_of(
-    env_file: Path, settings: Settings, environment: Environment, sources: Iterable[Source]
-) -> Iterator[Path]:
-    yield env_file
-    yield from (file.path for file in environment.named_files)
-    yield settings.config_file
-    for source in sources:
-        yield source.path
-        yield from (file.path for file in source.named_files())

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
-# Takes the path below the entry, as in `("headers", "Host")`, and what is wrong there.
-Complain = Callable[[tuple[str | int, ...], str], None]
+
+class Complain(Protocol):
+    """Takes what is wrong in an entry."""
+
+    def __call__(self, path: tuple[str | int, ...], text: str, *, key: bool = False) -> None:
+        """Take a mistake.
+
+        Args:
+            path: below the entry, as in `("headers", "Host")`.
+            text: what is wrong there and what to do.
+            key: whether it is about the last key, and not about its value.
+        """

@@ -91,9 +91,10 @@ def _read_tls(values: TlsConfig, complain: Complain, folder: Path) -> TlsOptions
         min_version=values.get("min_version"),
         max_version=values.get("max_version"),
     )
+    complaint = complaint_about_tls_files(options)
     if options.key_file is not None and options.cert_file is None:
         complain(("tls_config", "key_file"), "is written without cert_file; add that, or remove this")
-    elif complaint := complaint_about_tls_files(options):
+    elif complaint is not None:
         complain(("tls_config", complaint[0]), complaint[1])
     low, high = options.min_version or "TLS12", options.max_version or "TLS13"
     if _TLS_VERSIONS.index(low) > _TLS_VERSIONS.index(high):
@@ -104,7 +105,8 @@ def _read_tls(values: TlsConfig, complain: Complain, folder: Path) -> TlsOptions
     if options.server_name is not None and not _is_name(options.server_name):
         text = f"{shown(options.server_name)} is no name; write one, as in shop.example"
         complain(("tls_config", "server_name"), text)
-    return replace(options, files_digest=_digest_of(options))
+    # Of a file that was complained of nothing is read: it may be a pipe.
+    return options if complaint else replace(options, files_digest=_digest_of(options))
 
 
 def _is_name(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any
 
@@ -60,6 +61,8 @@ def _plain_json(value: object) -> object:
             waiting.extend(item.values())
         elif isinstance(item, list):
             waiting.extend(item)
+        elif isinstance(item, float) and not math.isfinite(item):
+            raise _complaint(f"{shown(item)} stands in no JSON; write a finite number")
         elif not isinstance(item, (str, int, float, bool, type(None))):
             raise _complaint(f"{shown(item)} is no value of JSON; write text, a number, true, false or null")
     return value

@@ -13,6 +13,7 @@ from watcher.config.files import secret_of
 from watcher.config.interpolation import UNUSABLE
 from watcher.config.mistakes import Mistake, Place, did_you_mean, shown
 from watcher.config.sources import NamedFile
+from watcher.model.redaction import quotable_setting
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -52,7 +53,7 @@ class Entry:
     @property
     def shown(self) -> str:
         """The value for an error line; what is in a file is shown nowhere."""
-        return shown(self.value) if self.file is None else f"what is in {shown(self.file)}"
+        return shown(quotable_setting(self.value)) if self.file is None else f"what is in {shown(self.file)}"
 
 
 class Environment:
@@ -62,6 +63,7 @@ class Environment:
         mistakes: syntax, doubled and unknown keys, and values that nothing can take.
         place: of the file, for mistakes about a key that is missing.
         found: whether the file is there.
+        is_readable: whether it is text, so that what is missing really is.
         variables: every value by its key, for `${NAME}` in config files, those of no known key included.
         named_files: the files that hold the value of a key.
     """
@@ -75,7 +77,7 @@ class Environment:
             known_keys: the keys that mean something; for any other see `refuse_unread`.
         """
         self.place = Place(str(file))
-        self.found = True
+        self.found = self.is_readable = True
         self.mistakes: list[Mistake] = []
         self.named_files: list[NamedFile] = []
         self._known_keys = {*known_keys, *(key + FILE_SUFFIX for key in known_keys)}
@@ -97,16 +99,17 @@ class Environment:
             **{key: entry.value for key, entry in self._entries.items()},
         }
 
-    def refuse_unread(self, names: Collection[str]) -> None:
+    def refuse_unread(self, names: Collection[str] | None) -> None:
         """Add a mistake for each key of the file that nothing reads.
 
         Args:
-            names: of the variables in the config files.
+            names: of the variables in the config files; None where these cannot be read, so that only what looks like a
+                known key is a mistake for sure.
         """
         for key, place in self._unread.items():
-            if key not in names:
-                text = f"unknown key, nothing reads it{did_you_mean(key, {*self._known_keys, *names})}"
-                self.mistakes.append(Mistake(place, key, text))
+            hint = did_you_mean(key, {*self._known_keys, *(names or ())})
+            if key not in (names or ()) and (hint or names is not None):
+                self.mistakes.append(Mistake(place, key, f"unknown key, nothing reads it{hint}"))
 
     @property
     def has_unread(self) -> bool:
@@ -119,15 +122,22 @@ class Environment:
 
     def _read(self, file: Path) -> Iterator[Entry]:
         try:
-            text = file.read_text(encoding="utf-8-sig")
+            content = file.read_bytes()
+            text = content.decode("utf-8-sig")
         except FileNotFoundError:
             self.found = False
             return
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            before = content[: error.start].decode("utf-8-sig", "replace")
+            place = Place(str(file), before.count("\n") + 1, len(before) - before.rfind("\n"))
+            self.mistakes.append(Mistake(place, "", "is not UTF-8; save the file as UTF-8"))
+            self.is_readable = False
+            return
+        except OSError as error:
             self.mistakes.append(Mistake(self.place, "", f"cannot be read: {error}"))
             return
         first_lines: dict[str, int] = {}
-        for binding in parse_stream(StringIO(text)):
+        for binding in parse_stream(StringIO(text, newline=None)):
             place = self._place_of(binding)
             if binding.error or (binding.key is not None and binding.value is None):
                 self.mistakes.append(Mistake(place, "", "this line is not KEY=value; mend or remove it"))

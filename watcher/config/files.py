@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ def secret_of(path: Path) -> str:
         ValueError: it cannot be used; the message says why, and quotes nothing of what is in it.
     """
     try:
+        _refuse_pipe(path)
         with path.open("rb") as file:
             content = file.read(MAX_SECRET_BYTES + 1)
     except (OSError, ValueError) as error:  # a ValueError is about a path that no system takes
@@ -50,6 +52,7 @@ def complaint_about_tls_files(options: TlsOptions) -> tuple[str, str] | None:
         path: str | None = getattr(options, key)
         if path is not None:
             try:
+                _refuse_pipe(Path(path))
                 Path(path).open("rb").close()
             except (OSError, ValueError) as error:
                 return key, _unreadable(Path(path), error)
@@ -69,6 +72,12 @@ def complaint_about_tls_files(options: TlsOptions) -> tuple[str, str] | None:
             text = f"{shown(options.cert_file)} and its key cannot be used ({_reason(error)})"
             return "cert_file", f"{text}; name a certificate in PEM and its key without a password"
     return None
+
+
+def _refuse_pipe(path: Path) -> None:
+    """Raise an OSError for what would be waited for without end."""
+    if path.is_fifo():
+        raise OSError(errno.EINVAL, "it is a pipe")
 
 
 def _unreadable(path: Path, error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from watcher.config.interpolation import names_in
@@ -52,9 +51,9 @@ def read_config_file(path: Path, named_at: Place | None) -> bytes:
         ConfigurationError: it cannot be read.
     """
     try:
-        # A pipe in a folder would be waited for without end; one that is named may well be meant.
-        if named_at is None and path.exists() and not path.is_file():
-            raise ConfigurationError([Mistake(Place(str(path)), "", "is no file; take it out of the folder")])
+        # A pipe would be waited for without end, and a device may have no end.
+        if path.exists() and not path.is_file():
+            raise ConfigurationError([_no_file(path, named_at)])
         with path.open("rb") as file:
             content = file.read(MAX_CONFIG_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -65,13 +64,14 @@ def read_config_file(path: Path, named_at: Place | None) -> bytes:
     return content
 
 
-def variables_in(path: Path) -> set[str]:
-    """Return the names of all variables that the config files refer to; none for those that cannot be read."""
+def variables_in(path: Path) -> set[str] | None:
+    """Return the names of all variables that the config files refer to; None where one of them cannot be read."""
     names: set[str] = set()
-    with suppress(ConfigurationError):
+    try:
         for file in config_files(path, Place(str(path))):
-            with suppress(ConfigurationError):
-                names |= names_in(read_config_file(file, None))
+            names |= names_in(read_config_file(file, None))
+    except ConfigurationError:
+        return None
     return names
 
 
@@ -81,3 +81,9 @@ def _unreadable(path: Path, named_at: Place | None, error: Exception) -> Mistake
         return Mistake(Place(str(path)), "", f"cannot be read: {reason}; make it readable, or take it away")
     text = f"{shown(str(path))} cannot be read: {reason}; correct the path, or make the file"
     return Mistake(named_at, "CONFIG_FILE_PATH", text)
+
+
+def _no_file(path: Path, named_at: Place | None) -> Mistake:
+    if named_at is None:
+        return Mistake(Place(str(path)), "", "is no file; take it out of the folder")
+    return Mistake(named_at, "CONFIG_FILE_PATH", f"{shown(str(path))} is no file; name one, or a folder of them")

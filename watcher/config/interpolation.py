@@ -90,6 +90,8 @@ class Interpolator:
             return default.removeprefix(":-").replace("$$", "$")
         if value is None:
             advice = did_you_mean(name, self._variables) or f"; set it, or write a default, as in ${{{name}:-x}}"
+            if f"{name}_FILE" in self._variables:
+                advice = f"; set {name} itself, as only keys of the settings can be in a file that {name}_FILE names"
             raise ValueError(f"${{{name}}} is set neither in the environment nor in .env{advice}")
         if UNUSABLE.search(value):
             raise ValueError(f"${{{name}}} has a NUL, or a byte that is not UTF-8; set it to plain text")

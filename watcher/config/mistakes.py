@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watcher.model.redaction import MASK, without_secrets
+from watcher.model.redaction import MASK, quotable
 from watcher.model.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 # Python refuses to write a number of more than 4300 digits.
 MAX_SHOWN_BITS = 10_000
 
 # The longest text names all keys that there are.
 MAX_TEXT_CHARS = 1000
+
+_NAME_AND_MORE = re.compile(
+    r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]*)(?P<mark>[^!#$%&'*+.^_`|~0-9A-Za-z-])(?=.*\w).+", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +56,16 @@ class Mistake:
 
 
 class ConfigurationError(Exception):
-    """The configuration cannot be used; `mistakes` has all that is wrong with it, in the order of the files."""
+    """The configuration cannot be used.
 
-    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+    Attributes:
+        mistakes: all that is wrong with it, in the order of the files.
+        files: whose change may mend it; empty where nobody asks.
+    """
+
+    def __init__(self, mistakes: Iterable[Mistake], files: Iterable[Path] = ()) -> None:
         self.mistakes = tuple(mistakes)
+        self.files = tuple(files)
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
@@ -65,14 +77,15 @@ def by_place(mistakes: Iterable[Mistake]) -> list[Mistake]:
 def dotted(path: Iterable[str | int]) -> str:
     """Write a path of keys and indexes as users read it, as in `urls[3].interval`.
 
-    Of a key with a colon, what follows is masked: of `{password:it}`, where a space was forgotten, YAML makes a key.
+    Of a key, what follows the first character that no name of a header may have is masked: of `{password:it}`, where a
+    space was forgotten, YAML makes a key, and of `{Authorization Bearer it}` as well.
     """
     return "".join(f"[{step}]" if isinstance(step, int) else f".{_key(step)}" for step in path).removeprefix(".")
 
 
 def _key(text: str) -> str:
-    before, colon, after = text.partition(":")
-    return f"{before}{colon}{MASK}" if after else text
+    match = _NAME_AND_MORE.fullmatch(text)
+    return f"{match['name']}{match['mark']}{MASK}" if match else text
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -84,11 +97,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def shown(value: object) -> str:
     """Show a value that a user wrote, short enough for an error line.
 
-    Lists and mappings are only named: they may be nested without end, and their text longer than all memory. Of an
-    address, wherever it was written, the secrets are masked.
+    Lists and mappings are only named: they may be nested without end, and their text longer than all memory. What may
+    be a secret in a text is masked.
     """
-    if isinstance(value, str) and "://" in value:
-        value = without_secrets(value)
+    if isinstance(value, str):
+        value = quotable(value)
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, (list, tuple, set)):

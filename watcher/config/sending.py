@@ -67,11 +67,11 @@ def _headers(values: Options, complain: Complain) -> tuple[tuple[str, str], ...]
         first = first_names.setdefault(name.lower(), name)
         # A value may be a secret: it is quoted nowhere.
         if not _TOKEN.fullmatch(name):
-            complain(path, f"{shown(dotted([name]))} is no name of a header; write one as in Accept")
+            complain(path, f"{shown(dotted([name]))} is no name of a header; write one as in Accept", key=True)
         elif name.lower() in _HEADERS_OF_THE_CONNECTION:
-            complain(path, "is written by the connection itself; remove it")
+            complain(path, "is written by the connection itself; remove it", key=True)
         elif first != name:
-            complain(path, f"is the same header as {shown(first)}; remove one")
+            complain(path, f"is the same header as {shown(first)}; remove one", key=True)
         elif value != value.strip() or _CONTROL.search(value):
             complain(path, "has a line break, a control character or space around it; write one line")
     return tuple(headers.items())
@@ -95,7 +95,9 @@ def _authorization(values: Options, complain: Complain, folder: Path) -> str | N
     if bearer is not None:
         scheme = bearer.get("type") or "Bearer"
         if not _TOKEN.fullmatch(scheme):
-            complain(("authorization", "type"), f"{shown(scheme)} is no type; write one word, as in Bearer")
+            # It is quoted nowhere: the token may stand there as well.
+            text = "is no type; write one word, as in Bearer, and what follows it under credentials"
+            complain(("authorization", "type"), text)
         return f"{scheme} {_secret(('authorization', 'credentials'), dict(bearer), complain, folder)}"
     return None
 

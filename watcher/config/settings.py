@@ -93,7 +93,8 @@ def settings_of(environment: Environment) -> tuple[Settings | None, list[Mistake
     if environment.has_unread:
         environment.refuse_unread(set() if config_file is None else variables_in(Path(config_file.value)))
     if config_file is None:
-        if not any(mistake.where.startswith("CONFIG_FILE_PATH") for mistake in reader.mistakes):
+        told = any(mistake.where.startswith("CONFIG_FILE_PATH") for mistake in reader.mistakes)
+        if environment.is_readable and not told:
             text = "is mandatory; set it to the path of the config file, as in CONFIG_FILE_PATH=config/config.yaml"
             missing = "" if environment.found else " (there is no such file; `--env-file` names another)"
             reader.complain("CONFIG_FILE_PATH", text + missing)

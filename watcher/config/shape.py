@@ -31,6 +31,8 @@ def shape_text(path: Sequence[str | int], detail: ErrorDetails) -> str:
         known = KNOWN_KEYS.get(_last_key(path[:-1]), ())
         return f"unknown key{did_you_mean(str(path[-1]), known) or '; known are ' + ', '.join(known)}"
     if kind == "string_type":
+        if detail["input"] is None and path[-2:-1] == ("headers",):
+            return "has no value; write a colon and a space after the name, as in `Accept: application/json`"
         return f"{value} is no text; put it in quotes"
     if kind.startswith("float"):
         return f"{value} is no number; write one, as in 14"
@@ -60,8 +62,9 @@ def _text_of_wrong_kind(path: Sequence[str | int], key: str | None, kind: str, v
 def _shown_at(path: Sequence[str | int], value: object) -> str:
     if _SECRET_KEYS.intersection(step for step in path if isinstance(step, str)):
         return "this"
-    # It may be an address, as in `- https://user:password@example.com/`.
-    return shown(without_secrets(value) if isinstance(value, str) else value)
+    # It may be an address, as in `- https://user:password@example.com/`; words that no query follows are none.
+    is_address = isinstance(value, str) and ("?" in value or not any(map(str.isspace, value)))
+    return shown(without_secrets(str(value)) if is_address else value)
 
 
 def _last_key(path: Sequence[str | int]) -> str | None:

@@ -38,12 +38,14 @@ class NamedFile:
         where: the key that names it, as in `urls[3].basic_auth.password_file` or `POSTGRES_PASSWORD_FILE`.
         is_secret: whether what is in it is a secret; a certificate is none.
         find_place: see `place`.
+        steps: the path to the key in the config file that names it, None where that is `.env` or the environment.
     """
 
     path: Path
     where: str
     is_secret: bool
     find_place: Callable[[], Place]
+    steps: tuple[str | int, ...] | None = None
 
     @property
     def place(self) -> Place:
@@ -104,4 +106,4 @@ class Source:
             name = holder.get(key) if isinstance(holder, dict) else None
             if isinstance(name, str):
                 steps = (*base, outer, key)
-                yield NamedFile(self.path.parent / name, dotted(steps), is_secret, partial(self.place_of, steps))
+                yield NamedFile(self.path.parent / name, dotted(steps), is_secret, partial(self.place_of, steps), steps)

@@ -60,7 +60,11 @@ def load_sources(settings: Settings, variables: Mapping[str, str]) -> tuple[tupl
             documents.append((file, parse_yaml(str(file), read_config_file(file, named_at), variables)))
         except ConfigurationError as error:
             mistakes.add(error.mistakes)
-    return _built(documents, settings, mistakes, in_folder=named_at is None)
+    try:
+        return _built(documents, settings, mistakes, in_folder=named_at is None)
+    except ConfigurationError as error:
+        named = (file.path for path, document in documents for file in Source(document, path, 0).named_files())
+        raise ConfigurationError(error.mistakes, (*files, *named)) from error
 
 
 def parse_targets(
@@ -195,7 +199,7 @@ class _Builder:
     def _refuse_empty(self, entry: Options, complain: Complain) -> None:
         for key, value in entry.items():
             # Of a value that was forgotten, nobody should think that it is checked.
-            empty = value is None or value in ([], {}) or (value == "" and key not in {"address", "name"})
+            empty = value is None or value in ([], {}) or (value == "" and key not in {"address", "name", "group"})
             if empty and not (key == "regex" and value == ""):
                 complain((key,), "is empty; write a value, or remove the key")
 
@@ -206,20 +210,28 @@ class _Builder:
 
     def _refuse_doubled_name(self, name: str, index: int, file: ShapedFile) -> None:
         other, first = self._named.setdefault(name, (file, index))
-        if other is not file or first != index:
+        doubled = other is not file or first != index
+        # What is called after a variable that cannot be put in has another name once that is mended.
+        if doubled and not (_is_called_by_refused(file, index) or _is_called_by_refused(other, first)):
             where = "" if other is file else f" in {other.document.place_of(('urls', first, 'name'))}"
             text = f"{shown(name)} is the name of urls[{first}]{where} too; give one of them another `name`"
             text = file.document.without_values(("urls", index, "address"), text)  # which may be the name
             self._mistakes.complain(file.document, ("urls", index, "name"), text)
 
     def _complainer(self, index: int | None, entry: Options, file: ShapedFile) -> Complain:
-        def complain(path: tuple[str | int, ...], text: str) -> None:
+        def complain(path: tuple[str | int, ...], text: str, *, key: bool = False) -> None:
             if index is not None and (path[0] in entry or path[0] not in self._defaults.options):
-                self._mistakes.complain(file.document, ("urls", index, *path), text)
+                self._mistakes.complain(file.document, ("urls", index, *path), text, key=key)
             else:
-                self._mistakes.complain(self._defaults.home_of(path[0]), ("defaults", *path), text)
+                self._mistakes.complain(self._defaults.home_of(path[0]), ("defaults", *path), text, key=key)
 
         return complain
+
+
+def _is_called_by_refused(file: ShapedFile, index: int) -> bool:
+    document = file.document
+    key = "address" if document.data["urls"][index].get("name") is None else "name"
+    return document.is_refused(document.place_of(("urls", index, key)))
 
 
 def frozen(value: Any) -> Any:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 import stat
+from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from watcher.config.mistakes import Mistake, dotted, shown
 from watcher.config.secret_keys import is_secret_header, is_secret_parameter
+from watcher.config.sources import Source
 from watcher.model.load import complaint_about_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path as FilePath
 
     from watcher.config.settings import Settings
-    from watcher.config.sources import NamedFile, Source
+    from watcher.config.sources import NamedFile
     from watcher.model.target import Target
 
 # Of the same kind, more are only counted: each needs its place, and a hundred thousand lines help nobody.
@@ -25,8 +28,9 @@ MAX_TOLD = 20
 _PLAIN_HTTP = "http://"
 _HOLDERS = (("basic_auth", "password"), ("authorization", "credentials"))
 
-# The source, the path in it, and the text.
-_Finding = tuple["Source", tuple["str | int", ...], str]
+_Path = tuple["str | int", ...]
+# The config file and the path in it, or what is named in `.env`, and the text.
+_Finding = tuple["Source | NamedFile", _Path, str]
 
 
 def find_warnings(
@@ -48,9 +52,13 @@ def find_warnings(
     """
     return (
         *_about_workers(settings, targets),
-        *_told(_plain_secrets(sources)),
-        *_told(_in_the_clear(sources, targets)),
-        *_about_files(sources, environment_files),
+        *_placed(
+            [
+                *_told(_plain_secrets(sources)),
+                *_told(_in_the_clear(sources, targets)),
+                *_told(_readable_files(sources, environment_files)),
+            ]
+        ),
     )
 
 
@@ -60,13 +68,27 @@ def _about_workers(settings: Settings, targets: Sequence[Target]) -> Iterator[Mi
         yield Mistake(settings.max_workers_place, "MAX_WORKERS", complaint)
 
 
-def _told(findings: Iterator[_Finding]) -> Iterator[Mistake]:
-    for source, path, text in islice(findings, MAX_TOLD):
-        yield Mistake(source.place_of(path), dotted(path), text)
+def _told(findings: Iterator[_Finding]) -> Iterator[_Finding]:
+    yield from islice(findings, MAX_TOLD)
     first = next(findings, None)
     if first is not None:
-        source, path, text = first
-        yield Mistake(source.place_of(path), dotted(path), text + _and_more(sum(1 for _ in findings)))
+        home, path, text = first
+        more = sum(1 for _ in findings)
+        yield home, path, f"{text} (and {more} more like this)" if more else text
+
+
+def _placed(findings: Sequence[_Finding]) -> Iterator[Mistake]:
+    """Find the places of all at once: to find one, its file is read again up to it."""
+    paths = defaultdict[int, list[_Path]](list)
+    sources = {id(home): home for home, _, _ in findings if isinstance(home, Source)}
+    for home, path, _ in findings:
+        paths[id(home)].append(path)
+    places = {key: source.document.places_of(paths[key]) for key, source in sources.items()}
+    for home, path, text in findings:
+        if isinstance(home, Source):
+            yield Mistake(places[id(home)][path], dotted(path), text)
+        else:
+            yield Mistake(home.place, home.where, text)
 
 
 def _plain_secrets(sources: Sequence[Source]) -> Iterator[_Finding]:
@@ -135,28 +157,19 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _about_files(sources: Sequence[Source], environment_files: Iterable[NamedFile]) -> Iterator[Mistake]:
-    files = {file.path: file for file in environment_files if file.is_secret}
+def _readable_files(sources: Sequence[Source], environment_files: Iterable[NamedFile]) -> Iterator[_Finding]:
+    files: dict[FilePath, tuple[Source | NamedFile, NamedFile]] = {
+        file.path: (file, file) for file in environment_files if file.is_secret
+    }
     for source in sources:
         for file in source.named_files():
             if file.is_secret:
-                files.setdefault(file.path, file)
-    readable = (file for file in files.values() if _is_world_readable(file))
-    for file in islice(readable, MAX_TOLD):
-        yield _about_file(file)
-    first = next(readable, None)
-    if first is not None:
-        yield _about_file(first, more=sum(1 for _ in readable))
-
-
-def _about_file(file: NamedFile, more: int = 0) -> Mistake:
-    name = shown(str(file.path))
-    text = f"the secret in {name} can be read by every user of this machine; take that away, as with chmod o-r"
-    return Mistake(file.place, file.where, text + _and_more(more))
-
-
-def _and_more(count: int) -> str:
-    return f" (and {count} more like this)" if count else ""
+                files.setdefault(file.path, (source, file))
+    for home, file in files.values():
+        if _is_world_readable(file):
+            name = shown(str(file.path))
+            text = f"the secret in {name} can be read by every user of this machine; take that away, as with chmod o-r"
+            yield home, file.steps or (), text
 
 
 def _is_world_readable(file: NamedFile) -> bool:

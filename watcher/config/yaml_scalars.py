@@ -23,7 +23,7 @@ _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 # The bound of scalars that are remembered: keys and values that come again and again are one object.
 MAX_REMEMBERED = 10_000
-# As many digits as Python reads; in base 60 (`1:00:00`), it would take minutes for a million of them.
+# As many digits as Python reads.
 MAX_NUMBER_CHARS = 4300
 # What comes again is one object, and costs next to nothing unless it is longer than this.
 FREE_CHARS = 4096
@@ -129,9 +129,13 @@ class ScalarReader:
             tag = self._loader.resolve(yaml.ScalarNode, text, event.implicit)
         if tag == _TEXT_TAG:
             return text
-        if tag in _NUMBER_TAGS and len(text) > MAX_NUMBER_CHARS:
+        if tag in _NUMBER_TAGS and (len(text) > MAX_NUMBER_CHARS or not self._is_number(text)):
             raise error_at(event, f"this is no {tag.rpartition(':')[2]}")
         return self._loader.construct_object(yaml.ScalarNode(tag, text, event.start_mark))
+
+    def _is_number(self, text: str) -> bool:
+        # PyYAML makes one of `!!int 0x5` as well.
+        return self._loader.resolve(yaml.ScalarNode, text, (True, False)) in _NUMBER_TAGS
 
 
 def size_of_scalar(value: Any) -> int:

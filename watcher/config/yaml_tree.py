@@ -11,12 +11,13 @@ import yaml
 from watcher.config.interpolation import references_in, without_values
 from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, shown
 from watcher.config.yaml_loader import TOO_DEEP, Loader, place_at
+from watcher.config.yaml_places import places_in
 from watcher.config.yaml_scalars import TOO_LARGE
 from watcher.config.yaml_values import ValueReader
 from watcher.model.redaction import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from yaml.nodes import Node
 
@@ -53,6 +54,7 @@ class Document:
         self._variables = variables
         self._substituted_ids = reader.substituted_ids
         self._refused_places = reader.refused_places
+        self._anchored_places = reader.anchored_places
         self._pairs: dict[int, dict[Any, tuple[Node, Node]]] = {}  # of the mappings in which a place was looked for
 
     @cached_property
@@ -78,6 +80,14 @@ class Document:
             mark = pair[0].start_mark if key and depth == len(path) else node.start_mark
         return place_at(self.source, mark)
 
+    def places_of(self, paths: Iterable[tuple[str | int, ...]]) -> dict[tuple[str | int, ...], Place]:
+        """Say where the values at some paths stand; unlike `place_of`, this reads the file only up to the last of them.
+
+        Args:
+            paths: as for `place_of`, in a document without mistakes.
+        """
+        return places_in(self.source, self._text, paths)
+
     def is_substituted(self, path: Sequence[str | int]) -> bool:
         """Say whether the value at a path is text with the value of a variable in it; this takes no time."""
         value = self._value_at(path)
@@ -98,6 +108,8 @@ class Document:
         for step in path:
             pair = self._child(node, step)
             node = pair[1] if pair else None
+        if isinstance(node, yaml.ScalarNode) and place_at(self.source, node.start_mark) in self._anchored_places:
+            return _without_anchored(text, str(self._value_at(path)))
         names = references_in(node.value) if isinstance(node, yaml.ScalarNode) and "$" in node.value else set()
         if not names or node is None:
             return text
@@ -172,6 +184,14 @@ def _syntax_mistake(source: str, text: str, error: yaml.YAMLError) -> Mistake:
     # YAML takes the braces of `{retries: ${RETRIES}}` for its own.
     hint = ", and put ${NAME} in quotes where it stands in {} or []" if "${" in line else ""
     return Mistake(place, "", f"is no valid YAML: {problem}; look at this line and the one before{hint}")
+
+
+def _without_anchored(text: str, value: str) -> str:
+    """Keep of what is said of a value that aliases repeat only what stands after every quotation of it."""
+    if value not in text and shown(value) not in text and not text[:1].isdigit() and text[:1] not in "-'.":
+        return text
+    _said, semicolon, advice = text.rpartition("; ")
+    return f"this cannot be used{semicolon}{advice}" if semicolon and value not in advice else "this cannot be used"
 
 
 def _place_after(source: str, before: str) -> Place:

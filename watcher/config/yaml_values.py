@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from watcher.config.mistakes import Mistake, Place
+from watcher.config.mistakes import Mistake, Place, dotted
 from watcher.config.yaml_loader import MAX_NESTING, TOO_DEEP, Loader, error_at, place_at, text_of_tag
 from watcher.config.yaml_scalars import TOO_LARGE, ScalarReader, size_of_scalar
 
@@ -49,6 +49,7 @@ class ValueReader:
         self._mistakes: list[Mistake] = []
         self._left_nodes = FREE_NODES + NODES_PER_CHAR * len(text)
         self._anchors: dict[str, Any] = {}
+        self.anchored_places: set[Place] = set()  # of scalars: an alias may repeat a password elsewhere
         self._unfinished: set[int] = set()
         self._extents: dict[int, Extent] = {}
         self._steps: list[Any] = []  # where in the document the reader is
@@ -93,6 +94,8 @@ class ValueReader:
             value = scalars.filled(event, self._steps) if "$" in event.value else scalars.written(event)
             if event.anchor is not None:
                 self._anchors[event.anchor] = value
+                mark: Any = event.start_mark
+                self.anchored_places.add(place_at(self._source, mark))
             return value
         if depth >= MAX_NESTING:
             raise error_at(event, TOO_DEEP)
@@ -160,7 +163,7 @@ class ValueReader:
             else:
                 if key in lines:
                     text = f"written twice, first in line {lines[key]}; remove one"
-                    self._complain(event.start_mark, key, text)
+                    self._complain(event.start_mark, dotted([key]), text)
                 lines.setdefault(key, event.start_mark.line + 1)
                 collection[key] = value
             event = self._loader.get_event()
@@ -172,6 +175,8 @@ class ValueReader:
                 self._anchors[event.anchor] = key
             return key
         key = self._value(event, depth)
+        if isinstance(event, yaml.AliasEvent):
+            return None  # what it repeats may be a password
         # Keys stand in error lines, where the value of a variable has no business.
         return None if id(key) in self.substituted_ids else key
 

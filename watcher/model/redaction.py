@@ -9,6 +9,9 @@ MASK = "***"
 
 # Whatever the scheme: a pattern that looks for its begin as well would take the square of the time.
 _INSIDE = re.compile(r"://\S+")
+# As of a line of settings that ran into the one before.
+_KEY_AND_VALUE = re.compile(r"[\s;,&][A-Za-z_][A-Za-z0-9_]*\s?=")
+_KEY_OF_PEM = "-----BEGIN"
 
 
 def without_secrets(address: str) -> str:
@@ -20,17 +23,44 @@ def without_secrets(address: str) -> str:
     Returns:
         `https://host/path?token=***` for `https://user:pw@host/path?token=abc#x`; a bare word in the query is masked
         whole, since a token may stand there as well, and so is an address in which nobody can tell where userinfo ends.
+        What follows a space, such as a second address, is masked too.
     """
+    first, *rest = address.split(None, 1) or [""]
+    if rest:
+        # A password may have a space in it.
+        return MASK if "@" in rest[0] else f"{without_secrets(first)} {MASK}"
     try:
         parts = urlsplit(address)
     except ValueError:
         return MASK
-    if "@" in address and not _has_sure_host(parts):
+    if "@" in address and (not _has_sure_host(parts) or _has_second(address)):
         return MASK
     host = parts.netloc.rpartition("@")[2]
     # Only `&` stands between two parameters: a `;` may be part of a value.
     query = "&".join(map(_masked, parts.query.split("&")))
     return urlunsplit((parts.scheme, host, parts.path, query, ""))
+
+
+def quotable(text: str) -> str:
+    """Take out of a text that a user wrote, of whatever kind, what may be a secret.
+
+    Args:
+        text: a value that may be an address, a line of two settings, or a private key.
+
+    Returns:
+        the text, where nothing in it looks like one.
+    """
+    if _KEY_OF_PEM in text:
+        return MASK
+    if "://" in text or "@" in text[1:]:
+        return without_secrets(text)
+    match = _KEY_AND_VALUE.search(text)
+    return text if match is None else f"{text[: match.start()]} {MASK}"
+
+
+def quotable_setting(text: str) -> str:
+    """Take the same out of a value of `.env`, where a key may stand at the very beginning as well: `A=PASSWORD=x`."""
+    return quotable(f" {text}").removeprefix(" ")
 
 
 def without_secrets_inside(text: str) -> str:
@@ -62,6 +92,11 @@ def _has_sure_host(parts: SplitResult) -> bool:
         return bool(parts.hostname) and parts.port != 0 and not twice
     except ValueError:
         return False
+
+
+def _has_second(address: str) -> bool:
+    before_query = re.split("[?#]", address, maxsplit=1)[0]
+    return before_query.count("://") > 1 and "@" in before_query
 
 
 def _masked(parameter: str) -> str:

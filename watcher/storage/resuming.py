@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
     from watcher.storage.outbox import Outbox
 
+# The bound of what is kept of targets that are in the configuration no more: where names come and go all day.
+FORGET_SECONDS = 30 * 86_400.0
+
 
 def resume_from(outbox: Outbox, targets: Iterable[Target], location: str, now: float) -> Mapping[str, Standing]:
     """Take up again what the outbox knows, and note in it what has changed since; blocks.
@@ -61,6 +64,17 @@ def note(outbox: Outbox, resumption: Resumption, location: str, now: float) -> N
         now: seconds since 1970.
     """
     standings = [(location, name, encode_standing(resumption.standings[name])) for name in sorted(resumption.news)]
-    # Those that were taken out are paused first: when a crash comes between, the next start only forgets them.
     outbox.append(map(encode_flip, resumption.flips), now=now, minute=0, standings=standings)
-    outbox.forget_standings(location, resumption.taken_out)
+    # What was taken out is known for a while, so that its pause ends when it comes back.
+    forgotten = [
+        name
+        for name in resumption.taken_out
+        if (since := resumption.standings[name].since) is None or now - since.timestamp() > FORGET_SECONDS
+    ]
+    outbox.forget_standings(location, forgotten)
+
+
+def standings_of(outbox: Outbox, names: Iterable[str], location: str) -> dict[str, Standing]:
+    """Return where targets stand of which the outbox knows; blocks."""
+    known = outbox.standings(location)
+    return {name: decode_standing(known[name]) for name in names if name in known}

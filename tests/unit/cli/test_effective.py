@@ -1,6 +1,7 @@
 """`watcher validate --show`: the configuration as it takes effect."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,14 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from trustme import CA
 
 from tests.unit.cli.typed import typed, write
 from watcher.cli.effective_yaml import scalar
+from watcher.config.entries import KNOWN_KEYS
+from watcher.config.settings import load_settings
+from watcher.config.targets import parse_targets
+from watcher.config.yaml_tree import parse_yaml
 
 CONFIG = """\
 defaults:
@@ -63,17 +69,17 @@ def test_all_is_shown_with_its_defaults_and_without_secrets(folder: Path) -> Non
 
 def test_each_setting_says_where_it_is_from(folder: Path) -> None:
     lines = typed(folder, "validate", "--show", "config.yaml", WATCHER_LOCATION="moon: #1").stdout.splitlines()
-    assert '  MAX_WORKERS: "20"  # .env:2:1' in lines
-    assert '  WATCHER_LOCATION: "moon: #1"  # environment' in lines
-    assert "  POSTGRES_HOST: null  # default" in lines
-    assert '  POSTGRES_PASSWORD: "***"  # .env:3:1' in lines
-    assert "  CONFIG_FILE_PATH: config.yaml  # FILE" in lines
+    assert "# MAX_WORKERS=20  (.env:2:1)" in lines
+    assert "# WATCHER_LOCATION=moon: #1  (environment)" in lines
+    assert "# POSTGRES_HOST=  (default)" in lines
+    assert "# POSTGRES_PASSWORD=***  (.env:3:1)" in lines
+    assert "# CONFIG_FILE_PATH=config.yaml  (FILE)" in lines
 
 
 def test_what_is_in_a_file_is_not_shown(folder: Path) -> None:
     (folder / "user").write_text("hunter2", encoding="utf-8")
     output = typed(folder, "validate", "--show", POSTGRES_USER_FILE="user").output
-    assert '  POSTGRES_USER: "***"  # POSTGRES_USER_FILE' in output.splitlines()
+    assert "# POSTGRES_USER=***  (POSTGRES_USER_FILE)" in output.splitlines()
     assert "hunter2" not in output
 
 
@@ -86,9 +92,79 @@ def test_machines_get_the_same(folder: Path) -> None:
     ]
 
 
+# Every key, with values that are easily mistaken; the secrets are what is shown of them.
+EVERY_KEY = r"""
+defaults:
+  group: "$$$${G} $${G} $"
+urls:
+  - address: "https://a.example/$${A}?token=***"
+    name: "010"
+    enabled: false
+    interval: 1m0.25s
+    timeout: 1500ms
+    retries: 3
+    retry_interval: 0
+    recheck_interval: 20ms
+    failure_threshold: 2
+    success_threshold: 4
+    method: post
+    headers: {Accept: "a/$${b}", "X-$A": "***", "1": "***", "No": "***"}
+    body: "***"
+    authorization: {type: Token, credentials: "***"}
+    follow_redirects: false
+    max_redirects: 0
+    valid_status_codes: [200, 300-399]
+    regex: "^a$$$${b}$"
+    fail_if_body_matches_regexp: ["$$", "1:30", "0x5", "yes", "\u2028\ufffe"]
+    fail_if_body_not_matches_regexp: [a, "- b"]
+    fail_if_header_matches: [{header: X-A, regexp: "$${A}"}]
+    fail_if_header_not_matches: [{header: X-A, regexp: ".", allow_missing: true}]
+    json:
+      - {path: a, equals: {"${A}": "$${A}", b: [null, 1e-12, 1.5e+300, 1, true, "1e3", 1.0]}}
+      - {path: b, equals: 1e-12}
+      - {path: c, equals: null}
+    body_size_limit: 1000
+    degraded_after: 0.1ms
+    cert_expiry_days: 0.5
+    tls_config: {ca_file: ca.pem, cert_file: me.pem, key_file: me.key, server_name: b.example, min_version: TLS11,
+      max_version: TLS12, insecure_skip_verify: true}
+    preferred_ip_protocol: ip6
+    resolve_to: 203.0.113.7
+    proxy_url: socks5://proxy:1080
+    http_version: "1.1"
+    keep_alive: true
+  - address: https://b.example/LONG
+    basic_auth: {username: u, password: p}
+    allow_private: false
+    http_version: 2
+"""
+
+
+def test_what_is_shown_can_be_read_again(tmp_path: Path) -> None:
+    config = EVERY_KEY.replace("LONG", "x" * 3000)
+    assert {key for key in KNOWN_KEYS["urls"] if f" {key}: " not in config and f" {key}:\n" not in config} == set()
+    write(tmp_path, config, "MAX_INTERVAL_VAL=3600\n")
+    authority = CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    certificate = authority.issue_cert("me.example")
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "me.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "me.key"))
+    result = typed(tmp_path, "validate", "--show")
+    assert result.exit_code == 0, result.output
+    variables = {"CONFIG_FILE_PATH": str(tmp_path / "config.yaml"), "MAX_INTERVAL_VAL": "3600"}
+    settings = load_settings(tmp_path / "no such file", variables)
+    first, second = parse_targets("c.yaml", config.encode(), settings)
+    again = parse_targets("shown.yaml", result.stdout.encode(), settings)
+    assert again[0] == first
+    assert again[1].sending.authorization == "Basic ***"
+    assert replace(again[1], sending=second.sending) == second
+    (tmp_path / "config.yaml").write_text(result.stdout, encoding="utf-8")
+    assert typed(tmp_path, "validate", "--show").stdout == result.stdout
+
+
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(),
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
         max_leaves=6,
     )
@@ -97,4 +173,4 @@ def test_every_value_is_yaml_of_one_line(value: Any) -> None:
     text = scalar(value)
     assert text.isprintable() or "\xa0" in text or not text.isascii()
     assert len(text.splitlines()) == 1
-    assert yaml.safe_load(f"a: {text}  # b") == {"a": value}
+    assert parse_yaml("c.yaml", f"a: {text}  # b".encode()).data == {"a": value}

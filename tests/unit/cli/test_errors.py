@@ -18,7 +18,9 @@ def bad_configuration(*lines: int) -> ConfigurationError:
         (bad_configuration(1, 2), 2, ["c.yaml:1:1: is bad", "c.yaml:2:1: is bad"]),
         (DatabaseUnavailableError("it is gone"), 1, ["watcher: it is gone"]),
         (DatabaseUnavailableError("two\nlines\x1b[2J"), 1, [r"watcher: two\nlines\x1b[2J"]),
-        (PermissionError(13, "Permission denied", "data"), 1, ["watcher: [Errno 13] Permission denied: 'data'"]),
+        (PermissionError(13, "Permission denied", "data"), 1, ["watcher: data: Permission denied"]),
+        (OSError(28, "No space left on device"), 1, ["watcher: No space left on device"]),
+        (OSError("all of it failed"), 1, ["watcher: all of it failed"]),
         (ExceptionGroup("", [ExceptionGroup("", [DatabaseUnavailableError("gone")])]), 1, ["watcher: gone"]),
         (
             ExceptionGroup("", [bad_configuration(1), bad_configuration(2)]),
@@ -31,7 +33,7 @@ def bad_configuration(*lines: int) -> ConfigurationError:
             ["c.yaml:1:1: is bad", "watcher: gone"],
         ),
     ],
-    ids=["configuration", "storage", "two_lines", "system", "nested", "configurations", "mixed"],
+    ids=["configuration", "storage", "two_lines", "system", "full", "words", "nested", "configurations", "mixed"],
 )
 def test_an_error_that_a_user_can_mend_is_a_line(
     error: Exception, status: int, lines: list[str], capsys: pytest.CaptureFixture[str]

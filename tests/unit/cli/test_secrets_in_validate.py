@@ -142,6 +142,21 @@ def test_no_secret_comes_out(case: Case) -> None:
         'basic_auth: {password: "\\qhunter2", username: u}',
         "basic_auth: {password: hunter2: x, username: u}",
         "resolve_to: https://u:hunter2@h/",
+        "resolve_to: u:hunter2@1.2.3.4",
+        'authorization: {type: "Bearer hunter2"}',
+        "headers: {Authorization Bearer hunter2}",
+        "headers: {X-Api-Key=hunter2}",
+        'headers: {"X hunter2": y}',
+        'basic_auth: {username: "monitor:hunter2", password: x}',
+        'proxy_url: x\n  - address: "https://a.example/ https://u:hunter2@b.example/"',
+        "interval: *hunter2",
+        "basic_auth: {username: u, password: &p hunter2}\n    interval: *p",
+        'basic_auth: {username: u, password: &p "hunter2("}\n    regex: *p',
+        "basic_auth: {username: u, password: &p hunter2}\n    *p : 1",
+        "basic_auth: {username: u, password: !!hunter2 x}",
+        "basic_auth: {username: u, password: !<tag:hunter2> x}",
+        "interval: &hunter2 -1",
+        'tls_config: {key_file: "-----BEGIN PRIVATE KEY-----hunter2"}',
         "group: https://u:hunter2@h/\x07",
         "basic_auth: u:hunter2",
         "proxyurl: http://u:hunter2@h:1",
@@ -155,3 +170,26 @@ def test_nor_does_one_that_yaml_takes_for_something_else(tmp_path: Path, written
         result = typed(tmp_path, *arguments)
         assert result.exit_code == 2
         assert "hunter2" not in result.output
+
+
+def test_a_variable_of_ones_own_has_no_form_with_a_file(tmp_path: Path) -> None:
+    write(tmp_path, "urls:\n  - address: https://h/${SHOP_TOKEN}\n", "SHOP_TOKEN_FILE=s\n")
+    result = typed(tmp_path, "validate")
+    assert "; set SHOP_TOKEN itself" in result.output
+
+
+def test_settings_that_are_not_utf8_are_told_with_their_place(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"MAX_WORKERS=5\nLOCATION=\xe9\n")
+    result = typed(tmp_path, "validate")
+    assert result.stderr.splitlines()[0] == ".env:2:10: is not UTF-8; save the file as UTF-8"
+    assert "mandatory" not in result.output
+
+
+@pytest.mark.parametrize(
+    "line", ["MAX_WORKERS=0 POSTGRES_PASSWORD=hunter2", "MAX_WORKERS=PGPASSWORD=hunter2", "POSTGRES_HOST=u:hunter2@h"]
+)
+def test_nor_does_one_that_ran_into_another_setting(tmp_path: Path, line: str) -> None:
+    write(tmp_path, "urls:\n  - address: https://h/\n", f"{line}\n")
+    result = typed(tmp_path, "validate")
+    assert result.exit_code == 2
+    assert "hunter2" not in result.output

@@ -138,6 +138,13 @@ def test_a_good_document_has_the_warnings(tmp_path: Path) -> None:
     assert "configuration" not in document
 
 
+def test_an_empty_name_of_a_file_is_none(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    result = typed(tmp_path, "validate", "")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "FILE is empty; name one, or leave it out" in result.stderr
+
+
 def test_a_folder_is_read_as_one(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     (tmp_path / "all").mkdir()

@@ -199,7 +199,8 @@ def test_places_in_bytes_are_those_that_an_editor_shows(content: bytes, expected
         ("9" * 5000, "int"),
         ("!!float ''", "float"),
         ("!!float x", "float"),
-        ("1" + ":00" * 300 + ".5", "float"),  # base 60, beyond what a float holds
+        ("!!int 0x5", "int"),
+        ("!!float 1:00.5", "float"),
         ("!!bool x", "bool"),
         ("!!timestamp x", "timestamp"),
         ("!!timestamp 2026-13-45", "timestamp"),

@@ -32,7 +32,9 @@ LINES = {
     "authorization_line_break": [
         "3:34: urls[0].authorization.credentials: has a line break or an unprintable character; write one line"
     ],
-    "authorization_type": ["3:27: urls[0].authorization.type: 'Two words' is no type; write one word, as in Bearer"],
+    "authorization_type": [
+        "3:27: urls[0].authorization.type: is no type; write one word, as in Bearer, and what follows it under credentials"
+    ],
     "authorization_unknown_key": [
         "3:21: urls[0].authorization.token: unknown key; known are type, credentials, credentials_file"
     ],
@@ -93,12 +95,12 @@ LINES = {
         "3:48: urls[0].fail_if_header_matches[0].regex: unknown key; did you mean regexp?",
     ],
     "header_match_without_regexp": ["3:30: urls[0].fail_if_header_matches[0].regexp: is missing; add it"],
-    "header_name": ["3:22: urls[0].headers.X Y: 'X Y' is no name of a header; write one as in Accept"],
+    "header_name": ["3:15: urls[0].headers.X ***: 'X ***' is no name of a header; write one as in Accept"],
     "header_number": ["3:26: urls[0].headers.X-Version: this is no text; put it in quotes"],
     "header_of_the_connection": [
-        "3:34: urls[0].headers.Transfer-Encoding: is written by the connection itself; remove it"
+        "3:15: urls[0].headers.Transfer-Encoding: is written by the connection itself; remove it"
     ],
-    "header_twice": ["3:34: urls[0].headers.accept: is the same header as 'Accept'; remove one"],
+    "header_twice": ["3:26: urls[0].headers.accept: is the same header as 'Accept'; remove one"],
     "header_value_line_break": [
         "3:24: urls[0].headers.X-Token: has a line break, a control character or space around it; write one line"
     ],

@@ -47,7 +47,7 @@ LINES: dict[str, list[str]] = {
         "2:14: urls[0].address: ${A} has a reference in its default; write one variable after the other",
     ],
     "key": [
-        "3:25: urls[0].headers.${KEY}: '${KEY}' is no name of a header; write one as in Accept",
+        "3:15: urls[0].headers.${***: '${***' is no name of a header; write one as in Accept",
     ],
     "no_name": [
         "3:12: urls[0].regex: has a ${ that names no variable; write ${NAME} or ${NAME:-default}, or $${ for the text (so in 3 places)",
@@ -74,7 +74,7 @@ LINES: dict[str, list[str]] = {
     "text_in_secrets": [
         "3:22: urls[0].headers.X-Key: has a line break, a control character or space around it; write one line",
         "3:43: urls[0].headers.Host: has a line break, a control character or space around it; write one line",
-        "4:27: urls[0].authorization.type: 'a ${SHORT}' is no type; write one word, as in Bearer",
+        "4:27: urls[0].authorization.type: is no type; write one word, as in Bearer, and what follows it under credentials",
         "4:54: urls[0].authorization.credentials: has a line break or an unprintable character; write one line",
         "6:28: urls[1].basic_auth.username: has a colon, which ends a user name (RFC 7617); write it without",
         "6:52: urls[1].basic_auth.password: has a line break or an unprintable character; write one line",

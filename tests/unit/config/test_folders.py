@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from watcher.config import load_configuration
 from watcher.config.mistakes import ConfigurationError
 from watcher.config.settings import Settings
 from watcher.config.targets import load_sources, load_targets
@@ -176,3 +177,42 @@ def test_sources_know_their_targets_and_files(tmp_path: Path, settings: Settings
     )
     assert str(file.place) == f"{tmp_path}/c.yaml:3:39"
     assert str(last.place_of(("urls", 0, "name"), key=True)) == f"{tmp_path}/c.yaml:4:5"
+
+
+@pytest.mark.parametrize("key", ["config", "password_file", "ca_file", "POSTGRES_PASSWORD_FILE"])
+def test_a_pipe_is_waited_for_by_nobody(tmp_path: Path, key: str) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    entries = {
+        "config": "",
+        "password_file": f"basic_auth: {{username: u, password_file: {pipe}}}",
+        "ca_file": f"tls_config: {{ca_file: {pipe}}}",
+        "POSTGRES_PASSWORD_FILE": "",
+    }
+    config = tmp_path / "c.yaml"
+    config.write_text(f"urls:\n  - address: https://a.example/\n    {entries[key]}\n")
+    variables = {"CONFIG_FILE_PATH": str(pipe if key == "config" else config)}
+    if key == "POSTGRES_PASSWORD_FILE":
+        variables[key] = str(pipe)
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(tmp_path / ".env", variables)
+    [mistake] = caught.value.mistakes
+    assert "pipe" in mistake.text
+    assert pipe in caught.value.files
+
+
+def test_what_a_refused_configuration_names_is_known(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("urls:\n  - address: https://a.example/\n    basic_auth: {username: u, password_file: late.pw}\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(tmp_path / ".env", {"CONFIG_FILE_PATH": str(config)})
+    assert caught.value.files == (tmp_path / ".env", config, tmp_path / "late.pw")
+
+
+def test_where_the_config_cannot_be_read_nobody_judges_what_it_would_read(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("CONFIG_FILE_PATH=gone.yaml\nTOKEN=x\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(env_file, {})
+    [mistake] = caught.value.mistakes
+    assert mistake.where == "CONFIG_FILE_PATH"

@@ -13,7 +13,7 @@ from tests.doubles import MOMENT, a_target
 from watcher.model.state import Sighting, Standing, State
 from watcher.storage.entries import decode_flip_row, decode_standing, encode_standing
 from watcher.storage.outbox import Outbox
-from watcher.storage.resuming import resume_from
+from watcher.storage.resuming import FORGET_SECONDS, resume_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,9 @@ def test_the_gap_is_noted_and_what_was_seen_before_it_still_counts(outbox: Outbo
     standings = resume_from(outbox, [a_target()], "default", NOW)
     checkout = standings["Checkout"]
     assert (checkout.state, checkout.before, checkout.unconfirmed) == (State.UNKNOWN, State.UP, UP.unconfirmed)
-    assert {name: decode_standing(text) for name, text in outbox.standings("default").items()} == {"Checkout": checkout}
+    known = {name: decode_standing(text) for name, text in outbox.standings("default").items()}
+    assert known["Checkout"] == checkout
+    assert known["Old"].state is State.PAUSED
     assert [(name, state) for name, _, state in flips(outbox)] == [("Checkout", "unknown"), ("Old", "paused")]
     assert outbox.meta("alive_at") == NOW
 
@@ -66,9 +68,22 @@ def test_another_location_has_another_past(outbox: Outbox) -> None:
 def test_who_leaves_a_location_pauses_all_that_was_watched_there(outbox: Outbox) -> None:
     resume_from(outbox, [a_target(), a_target("Old")], "default", NOW)
     resume_from(outbox, [a_target()], "vienna", NOW + 60)
-    assert outbox.standings("default") == {}
     assert [(name, state) for name, _, state in flips(outbox)][-2:] == [("Checkout", "paused"), ("Old", "paused")]
-    assert resume_from(outbox, [a_target()], "default", NOW + 3600) == {}, "nobody knows what was there meanwhile"
+    back = resume_from(outbox, [a_target()], "default", NOW + 3600)
+    assert (back["Checkout"].state, back["Checkout"].before) == (State.UNKNOWN, State.UP)
+
+
+def test_what_was_taken_out_is_known_for_a_while(outbox: Outbox) -> None:
+    resume_from(outbox, [], "default", NOW)
+    resume_from(outbox, [], "default", NOW + FORGET_SECONDS - 3700)
+    assert set(outbox.standings("default")) == {"Checkout", "Old"}
+    resume_from(outbox, [a_target()], "default", NOW + FORGET_SECONDS + 3600)
+    assert set(outbox.standings("default")) == {"Checkout"}
+    assert [(name, state) for name, _, state in flips(outbox)] == [
+        ("Checkout", "paused"),
+        ("Old", "paused"),
+        ("Checkout", "unknown"),
+    ]
 
 
 def test_an_empty_outbox_knows_nothing(path: Path) -> None:

@@ -1,0 +1,78 @@
+"""Where values stand: those of a few, without the tree of the whole file, are the same as with it."""
+
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watcher.config import load_configuration
+from watcher.config.yaml_tree import parse_yaml
+
+TEXT = """\
+x: &shared {a: [1, {b: c}], "d e": &inner [f, g]}
+list:
+  - *shared
+  - {a: *inner, h: [[], {}, x]}
+  - &more
+    a: {i: *shared}
+    "j\\n": |
+      text
+  - *more
+*inner : k
+last: {l: m}
+"""
+PATHS: list[tuple[str | int, ...]] = [
+    (),
+    ("x",),
+    ("x", "a", 1, "b"),
+    ("x", "d e", 1),
+    ("list", 0, "d e", 1),
+    ("list", 1, "a", 0),
+    ("list", 1, "h", 2),
+    ("list", 1, "h", 3),
+    ("list", 2, "a", "i", "a", 1, "b"),
+    ("list", 2, "j\n"),
+    ("list", 3, "a", "i"),
+    ("list", 9, "a"),
+    ("last", "l"),
+    ("last", "nothing"),
+    ("nothing", 3),
+]
+
+
+@given(st.lists(st.sampled_from(PATHS), unique=True))
+def test_a_place_is_that_of_the_tree(paths: list[tuple[str | int, ...]]) -> None:
+    document = parse_yaml("c.yaml", TEXT.replace("*inner : k\n", "").encode())
+    assert document.places_of(paths) == {path: document.place_of(path) for path in paths}
+
+
+def test_an_alias_may_be_a_key() -> None:
+    document = parse_yaml("c.yaml", b"a: &b c\nlist: [{d: e}]\n*b : f\n")
+    [place] = document.places_of([("c",)]).values()
+    assert str(place) == "c.yaml:3:6"
+
+
+def test_the_rest_of_the_file_is_not_read_again() -> None:
+    content = b"urls:\n" + b"  - {address: http://u:p@h/, interval: 10}\n" * 5_000
+    document = parse_yaml("c.yaml", content)
+    begin = perf_counter()
+    places = document.places_of([("urls", index, "address") for index in range(20)])
+    assert perf_counter() - begin < 0.02
+    assert [place.line for place in places.values()] == list(range(2, 22))
+
+
+@pytest.mark.parametrize("head", ["", "defaults: {basic_auth: &a {username: u, password: hunter2}}\n"])
+def test_many_warnings_take_little_longer_than_none(head: str, tmp_path: Path) -> None:
+    option = ", basic_auth: *a" if head else ", basic_auth: {username: u, password: hunter2}"
+    file = tmp_path / "c.yaml"
+    entries = (f"  - {{address: http://h/{index}{option}}}\n" for index in range(5000))
+    file.write_text(f"{head}urls:\n{''.join(entries)}", encoding="utf-8")
+    variables = {"CONFIG_FILE_PATH": str(file)}
+    begin = perf_counter()
+    load_configuration(tmp_path / ".env", variables, with_warnings=False)
+    middle = perf_counter()
+    warnings = load_configuration(tmp_path / ".env", variables).warnings
+    assert len(warnings) > 40
+    assert perf_counter() - middle < 2 * (middle - begin) + 0.1
