@@ -118,9 +118,11 @@ def without_values(text: str, names: set[str], variables: Mapping[str, str]) -> 
 def _without_pieces(text: str, value: str, instead: str) -> str:
     kept: list[str] = []
     size = MIN_PIECE_CHARS
+    value, lowered = value.lower(), text.lower()  # as the hosts of addresses are
+    lowered = lowered if len(lowered) == len(text) else text
     end = 0  # of the pieces found so far
     for index, character in enumerate(text):
-        piece = text[index : index + size]
+        piece = lowered[index : index + size]
         if len(piece) == size and piece in value:
             if index >= end:
                 kept.append(instead)

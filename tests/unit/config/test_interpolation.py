@@ -180,10 +180,12 @@ def test_a_long_value_that_comes_again_and_again_is_refused(settings: Settings) 
         ("'' of many", {"EMPTY"}, "'' of many"),
         (r"'two\nlines!'", {"LINES"}, "'${LINES}'"),
         ("hunter2hunter", set(), "hunter2hunter"),
+        ("in its host 'hunter2hunter..é'", {"CAPITALS"}, "in its host '${CAPITALS}..é'"),
+        ("'HUNTER2Hunter' is bad", {"CAPITALS"}, "'${CAPITALS}' is bad"),
     ],
 )
 def test_values_are_taken_out_of_what_is_said(text: str, names: set[str], shown: str) -> None:
-    variables = {"S": "hunter2hunter", "SHORT": "act", "EMPTY": "", "LINES": "two\nlines!"}
+    variables = {"S": "hunter2hunter", "SHORT": "act", "EMPTY": "", "LINES": "two\nlines!", "CAPITALS": "HUNTER2Hunter"}
     assert without_values(text, names, variables) == shown
 
 
