@@ -93,8 +93,9 @@ class Books:
             while not self._is_settled():  # noqa: ASYNC110  # what settles has its own tasks, each with its own time
                 await trio.sleep(GATHER_SECONDS)
         try:
-            await self.disk.run(lambda outbox: note(outbox, resumption, self.location, now.timestamp()))
-        except OutboxUnavailableError as error:
+            with trio.fail_after(SETTLE_SECONDS):
+                await self.disk.run(lambda outbox: note(outbox, resumption, self.location, now.timestamp()))
+        except (OutboxUnavailableError, trio.TooSlowError) as error:
             log.error("the outbox cannot be told what is no longer watched, the next start will", error=error)
 
     def _is_settled(self) -> bool:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# After a refusal: what is wrong may be a file that nobody looks at, as a secret that is not there yet.
+# After a refusal: what is wrong may be something that nobody looks at, as a folder on the way to a secret.
 RETRY_SECONDS = 60.0
 # The longest that reading may take: 100,000 targets take some seconds.
 READING_SECONDS = 120.0

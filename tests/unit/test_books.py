@@ -199,3 +199,17 @@ async def test_a_target_that_comes_back_is_paused_no_more(
             ("paused", "unknown"),
             ("unknown", "down"),
         ]
+
+
+async def test_a_disk_that_answers_no_more_holds_up_no_check_for_long(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_daemon(tmp_path) as daemon:
+        await daemon.configure(replace(A, enabled=False))
+        daemon.disk.before = trio.sleep_forever
+        began = trio.current_time()
+        with capture_logs() as logs:
+            await daemon.configure(A, B)
+        assert trio.current_time() - began <= 3 * SETTLE_SECONDS + 0.1
+        assert daemon.roster.running == {"a", "b"}
+        assert "next start" in logs[-1]["event"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 from collections import deque
@@ -68,6 +69,8 @@ class FileSink:
 
     def _open(self) -> IO[bytes]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.is_fifo():  # to open it would wait for a reader without end
+            raise OSError(errno.EINVAL, "it is a pipe", str(self.path))
         return self.path.open("ab", buffering=0)
 
     def _was_moved(self) -> bool:

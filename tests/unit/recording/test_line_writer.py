@@ -186,3 +186,9 @@ def test_another_path_is_taken_at_the_next_write(tmp_path: Path) -> None:
     sink.close()
     assert (tmp_path / "monitor.log").read_text() == "first\n"
     assert (tmp_path / "folder" / "other.log").read_text() == "second\n"
+
+
+def test_a_pipe_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="pipe"):
+        FileSink(tmp_path / "pipe")
