@@ -1,7 +1,32 @@
-"""What the tests of the transport share with those of bad servers."""
+"""What the tests of the daemon share with each other, and those of the transport with those of bad servers."""
 
 from __future__ import annotations
 
-from tests.hostile.conftest import certificates, no_garbage_collection
+from typing import TYPE_CHECKING
 
-__all__ = ["certificates", "no_garbage_collection"]
+import pytest
+
+from tests.hostile.conftest import certificates, no_garbage_collection
+from tests.integration.daemon import Folder
+from tests.integration.proxy import Proxy, open_proxy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from watcher.storage.db import Database
+
+__all__ = ["certificates", "folder", "no_garbage_collection", "proxy"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """An empty folder, in which a daemon may run."""
+    return Folder(tmp_path)
+
+
+@pytest.fixture
+async def proxy(test_db: Database, db_config: str) -> AsyncIterator[Proxy]:
+    """What stands between a daemon and the database of the tests, and may fail."""
+    async with open_proxy(db_config) as proxy:
+        yield proxy

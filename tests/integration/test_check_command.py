@@ -16,19 +16,12 @@ import pytest
 import trio
 import trustme
 
-from tests.integration.daemon import Folder
 from tests.integration.sites import answering, response, serving, silent
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.integration.daemon import Folder
 
 HANG_SECONDS = 30
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    """An empty folder."""
-    return Folder(tmp_path)
 
 
 async def checked(folder: Folder, *arguments: str) -> tuple[int, list[dict[str, Any]]]:

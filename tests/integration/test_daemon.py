@@ -14,29 +14,17 @@ import pytest
 import trio
 
 from tests.integration.daemon import Folder, settings_for
-from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import answering, response, serving, silent
 from watcher.storage.folder_lock import FolderLock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.integration.proxy import Proxy
     from watcher.storage.db import Database
 
 STOP_SECONDS = 5.0
 FIRST_RESULTS_SECONDS = 10.0
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
-@pytest.fixture
-async def proxy(test_db: Database, db_config: str) -> AsyncIterator[Proxy]:
-    async with open_proxy(db_config) as proxy:
-        yield proxy
 
 
 def a_dead_url(name: str = "dead", interval: float = 0.5) -> dict[str, object]:

@@ -14,7 +14,6 @@ import trio_asyncio
 from structlog.testing import capture_logs
 
 from tests.doubles import MOMENT, a_failure
-from tests.integration.proxy import Proxy, open_proxy
 from tests.pipeline import open_pipeline
 from watcher.storage.bridge import CLOSE_SECONDS, COMMAND_SECONDS, CONNECT_SECONDS
 from watcher.storage.db import Database, open_database
@@ -24,16 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.integration.proxy import Proxy
+
 pytestmark = pytest.mark.usefixtures("bridge")
 
 RECOVERY_SECONDS = 5.0
 UNAVAILABLE, CONNECTED = "database unavailable, the outbox keeps what comes", "database connected"
-
-
-@pytest.fixture
-async def proxy(test_db: Database, db_config: str) -> AsyncIterator[Proxy]:
-    async with open_proxy(db_config) as proxy:
-        yield proxy
 
 
 @pytest.fixture

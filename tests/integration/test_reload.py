@@ -13,26 +13,14 @@ import pytest
 import trio
 
 from tests.integration.daemon import Folder, settings_for
-from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import answering, response, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from tests.integration.daemon import Daemon
+    from tests.integration.proxy import Proxy
     from watcher.storage.db import Database
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
-@pytest.fixture
-async def proxy(test_db: Database, db_config: str) -> AsyncIterator[Proxy]:
-    async with open_proxy(db_config) as proxy:
-        yield proxy
 
 
 @pytest.fixture
