@@ -10,7 +10,7 @@ from watcher.model.histogram import BUCKETS, bucket_of, percentile
 from watcher.model.outcome import Phases, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from watcher.model.outcome import Outcome
@@ -139,10 +139,23 @@ def roll_up(measurements: Iterable[Sequence[Any]]) -> dict[Key, Rollup]:
     Returns:
         the rollup of each (target, location).
     """
+    return dict(each_rolled_up(measurements))
+
+
+def each_rolled_up(measurements: Iterable[Sequence[Any]]) -> Iterator[tuple[Key, Rollup]]:
+    """Add measurements up as `roll_up` does, one rollup at a time: all of them take several times what they are of.
+
+    Args:
+        measurements: those of one minute, or what JSON has made of them.
+
+    Yields:
+        (target, location) and its rollup.
+    """
     groups = defaultdict[Key, list[tuple[str, "Sequence[int | None]"]]](list)
     for target, location, result, microseconds in measurements:
         groups[target, location].append((result, microseconds))
-    return {key: _rolled_up(checks) for key, checks in groups.items()}
+    for key in list(groups):
+        yield key, _rolled_up(groups.pop(key))
 
 
 def rollup_rows(rollups: Mapping[Key, Rollup], began_at: datetime, part: int) -> list[dict[str, Any]]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from watcher.model.rollup import roll_up, rollup_rows
+from watcher.model.rollup import each_rolled_up, rollup_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +42,11 @@ def close_minutes(outbox: Outbox, now: float, *, before_minute: int) -> None:
     rows = outbox.journal(before_minute)
     if not rows:
         return
-    part, measurements = outbox.meta("part"), dict[int, list[Any]]()
+    part, journal = outbox.meta("part"), dict[int, list[str]]()
     for _, minute, payload in rows:
-        measurements.setdefault(minute, []).extend(_measurements(payload))
-    payloads = [payload for minute, found in sorted(measurements.items()) for payload in _payloads(minute, part, found)]
-    outbox.roll_up((number for number, _, _ in rows), payloads, now=now, closed_minute=max(measurements))
+        journal.setdefault(minute, []).append(payload)
+    rollups = [rollup for minute, payloads in sorted(journal.items()) for rollup in _rollups(minute, part, payloads)]
+    outbox.roll_up((number for number, _, _ in rows), rollups, now=now, closed_minute=max(journal))
 
 
 def _measurements(payload: str) -> list[Any]:
@@ -57,7 +58,9 @@ def _measurements(payload: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _payloads(minute: int, part: int, measurements: list[Any]) -> Iterator[str]:
-    rows = rollup_rows(roll_up(measurements), datetime.fromtimestamp(minute * MINUTE_SECONDS, UTC), part)
-    for first in range(0, len(rows), MAX_ROLLUPS_IN_ENTRY):
-        yield json.dumps(rows[first : first + MAX_ROLLUPS_IN_ENTRY])
+def _rollups(minute: int, part: int, payloads: list[str]) -> Iterator[str]:
+    """Yield the rollups of a minute, encoded; one after the other, so that they are never all in memory as objects."""
+    began_at = datetime.fromtimestamp(minute * MINUTE_SECONDS, UTC)
+    rollups = each_rolled_up(chain.from_iterable(map(_measurements, payloads)))
+    while some := dict(islice(rollups, MAX_ROLLUPS_IN_ENTRY)):
+        yield json.dumps(rollup_rows(some, began_at, part))
