@@ -22,7 +22,7 @@ from benchmarks.showing import say, show, show_machine, write
 from watcher import log
 from watcher.storage.bridge import open_bridge
 from watcher.storage.db import Database
-from watcher.storage.history import alive_at_by_location, flips_between, present_states, read_failures
+from watcher.storage.history import alive_at_by_location, flips_between, present_states
 from watcher.storage.rollups_reading import means_by_bucket, rollups_between
 
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ def questions(extent: Extent) -> list[Query]:
         found.append(Query(f"flips of all targets, {name}", _flips(since, until, None)))
     found += [
         Query("flips of one target, 365 d", _flips(extent.since, until, one)),
-        Query("newest 100 failures of all targets", lambda database: read_failures(database, limit=100)),
-        Query("newest 100 failures of one target", lambda database: read_failures(database, limit=100, target=one[0])),
+        Query("newest 100 failures of all targets", lambda database: database.failures(limit=100)),
+        Query("newest 100 failures of one target", lambda database: database.failures(limit=100, target=one[0])),
         Query(
             "newest 100 failures of one target, 24 h",
-            lambda database: read_failures(database, limit=100, target=one[0], since=until - timedelta(days=1)),
+            lambda database: database.failures(limit=100, target=one[0], since=until - timedelta(days=1)),
         ),
     ]
     for name, window in WINDOWS.items():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("bridge")
 
 CANCELLATIONS = 600
+HANG_SECONDS = 60
 
 
 async def test_log_failure(test_db: Database) -> None:
@@ -100,6 +101,7 @@ async def test_replicas_that_start_at_once_make_the_tables_once(test_db: Databas
         {"version": 1},
         {"version": 2},
         {"version": 3},
+        {"version": 4},
     ]
 
 
@@ -115,7 +117,7 @@ async def test_a_table_that_was_dropped_is_made_anew(test_db: Database) -> None:
     assert await test_db.failures() == []
 
 
-@pytest.mark.parametrize("table", ["flips", "states", "replicas", "rollups", "rollup_work"])
+@pytest.mark.parametrize("table", ["flips", "states", "replicas", "rollups", "rollup_work", "renames"])
 async def test_any_other_table_that_was_dropped_is_made_anew_and_failures_stay(test_db: Database, table: str) -> None:
     await test_db.log_failure(a_failure())
     await test_db.execute_query(f"DROP TABLE {table}")
@@ -141,16 +143,17 @@ async def test_connections_that_the_server_ends_at_bad_moments_are_only_unavaila
                     [row] = await other.execute_query("SELECT pg_backend_pid() AS pid")
                     ended += len(await other.execute_query(query, row["pid"]))
 
-    with capture_logs(), trio.move_on_after(4):
+    at_least_until = trio.current_time() + 4
+    with capture_logs(), trio.fail_after(HANG_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(end_connections)
-            while True:
+            while ended <= 10 or trio.current_time() < at_least_until:
                 with suppress(DatabaseUnavailableError):
                     await test_db.log_failures([a_failure(f"site {n}", at=datetime.now(UTC)) for n in range(50)])
                 with suppress(DatabaseUnavailableError):
                     await test_db.ping()
-    assert ended > 10
-    with trio.fail_after(5):
+            nursery.cancel_scope.cancel()
+    with trio.fail_after(HANG_SECONDS):
         while True:
             with suppress(DatabaseUnavailableError):
                 await test_db.ping()
@@ -188,10 +191,11 @@ async def test_an_older_program_on_a_newer_schema_says_so(test_db: Database) -> 
 async def test_random_cancellations_leave_the_pool_whole(test_db: Database) -> None:
     chance = random.Random(600)
     stored: list[Outcome] = []
+    patience_seconds = 0.2
 
     async def operate(number: int) -> None:
         failure = a_failure(f"site {number}", at=datetime.now(UTC))
-        with trio.move_on_after(chance.random() ** 2 * 0.2):
+        with trio.move_on_after(chance.random() ** 2 * patience_seconds):
             if number % 3 == 0:
                 await test_db.execute_query("SELECT pg_sleep(0.005)")
             elif number % 3 == 1:
@@ -201,18 +205,23 @@ async def test_random_cancellations_leave_the_pool_whole(test_db: Database) -> N
                 stored.append(failure)
 
     for batch in range(0, CANCELLATIONS, 12):
+        stored_before = len(stored)
         async with trio.open_nursery() as nursery:
             for number in range(batch, batch + 12):
                 nursery.start_soon(operate, number)
+        # So that on any machine some are cut off, and some not.
+        patience_seconds *= 1.5 if len(stored) == stored_before else 0.9
 
-    with trio.fail_after(5):  # a release that was cut off goes on by itself
+    with trio.fail_after(HANG_SECONDS):  # a release that was cut off goes on by itself
         while test_db.statistics()["connections"] != test_db.statistics()["idle"]:
             await test_db.ping()
-    with trio.fail_after(5):  # every connection of the pool still works
+    with trio.fail_after(HANG_SECONDS):  # every connection of the pool still works
         async with trio.open_nursery() as nursery:
             for _ in range(8):
                 nursery.start_soon(test_db.ping)
-    assert await _sessions(test_db, "idle in transaction%") == 0
+    with trio.fail_after(HANG_SECONDS):  # the server hears of a connection's end when it hears of it
+        while await _sessions(test_db, "idle in transaction%"):  # noqa: ASYNC110
+            await trio.sleep(0.01)
     # A write that was not cut off is there; one that was may be there, which is why writing again is harmless.
     ids = {row["id"] for row in await test_db.failures(limit=CANCELLATIONS)}
     assert {failure.check_id for failure in stored} <= ids

@@ -73,7 +73,10 @@ class Books:
         standings = {**past, **resumption.standings}
         await roster.begin([target for target in beginning if target.name not in resumption.news], standings)
         if resumption.news:
-            await self._note(resumption, now)
+            if not await self._note(resumption, now):
+                # Who is paused no more still is to its first check, which says so when all can be written again.
+                enabled = (target.name for target in beginning if target.enabled)
+                standings |= {name: past[name] for name in enabled if name in past}
             await roster.begin([target for target in beginning if target.name in resumption.news], standings)
         self.store.registration = replace(self.store.registration, targets=targets)
         self.drain.open_again()
@@ -87,8 +90,12 @@ class Books:
             return await self.disk.run(lambda outbox: standings_of(outbox, names, self.location))
         return {}
 
-    async def _note(self, resumption: Resumption, now: datetime) -> None:
-        """Write down who is paused and who no more, after what the last checks came to: flips form a chain."""
+    async def _note(self, resumption: Resumption, now: datetime) -> bool:
+        """Write down who is paused and who no more, after what the last checks came to: flips form a chain.
+
+        Returns:
+            whether that is known to be written.
+        """
         with trio.move_on_after(SETTLE_SECONDS):
             while not self._is_settled():  # noqa: ASYNC110  # what settles has its own tasks, each with its own time
                 await trio.sleep(GATHER_SECONDS)
@@ -97,6 +104,8 @@ class Books:
                 await self.disk.run(lambda outbox: note(outbox, resumption, self.location, now.timestamp()))
         except (OutboxUnavailableError, trio.TooSlowError) as error:
             log.error("the outbox cannot be told what is no longer watched, the next start will", error=error)
+            return False
+        return True
 
     def _is_settled(self) -> bool:
         # The recorder hands on what it takes out of the channel in the same step.

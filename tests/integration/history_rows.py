@@ -70,7 +70,10 @@ async def put_state(
 
 async def put_alive(database: Database, alive_at: datetime | None = None, *, location: str = "default") -> None:
     """Note until when a location has watched, now by default."""
-    query = "INSERT INTO replicas (location, outbox, started_at, alive_at) VALUES ($1, $2, $3, $3)"
+    query = """
+INSERT INTO replicas (location, outbox, started_at, alive_at) VALUES ($1, $2, $3, $3)
+ON CONFLICT (location) DO UPDATE SET alive_at = excluded.alive_at
+"""
     await database.fetch(query, location, uuid.uuid4(), alive_at or datetime.now(UTC))
 
 
@@ -85,7 +88,7 @@ async def put_failures(
     excerpt_chars: int = 20,
 ) -> None:
     """Put failures, one a second."""
-    await database.fetch(_FAILURES, target, location, reason, begin, count, excerpt_chars, limit_seconds=60)
+    await database.fetch(_FAILURES, target, location, reason, begin, count, excerpt_chars, limit_seconds=600)
 
 
 async def put_rollup(

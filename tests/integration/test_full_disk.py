@@ -16,10 +16,12 @@ import psutil
 import pytest
 import trio
 
-from tests.integration.daemon import Daemon, Folder, settings_for
+from tests.integration.daemon import START_SECONDS, Daemon, Folder, settings_for
 from tests.integration.evidence import failed_in, given_up_ids, left_in, told_ids
 from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import answering, response, serving
+from watcher.storage.keeper import RETRY_SECONDS
+from watcher.watching import DRAIN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
     from watcher.storage.db import Database
 
 DISK_BYTES = 24 * 1024 * 1024
+FILE_BYTES = 512 * 1024
 PIECE = bytes(64 * 1024)
+FINE_PER_SECOND = 10
 FULL_SECONDS = 4.0
+TRIED_SECONDS = 2 * RETRY_SECONDS
 MAX_GROWTH_BYTES = 50_000_000
 CANNOT, CAN = "the outbox cannot be written", "the outbox can be written again"
 
@@ -46,14 +51,15 @@ class SmallDisk:
         ):
             yield daemon
 
-    def fill(self, daemon: Daemon) -> None:
-        """Leave not a byte."""
+    def fill(self, daemon: Daemon) -> bool:
+        """Leave not a byte; return whether there was any."""
+        filled = False
         with (self._data(daemon) / "ballast").open("ab", buffering=0) as ballast:
             try:
                 while True:
-                    ballast.write(PIECE)
+                    filled = bool(ballast.write(PIECE)) or filled
             except OSError:
-                pass
+                return filled
 
     def make_room(self, daemon: Daemon) -> None:
         """Give all back."""
@@ -78,10 +84,10 @@ class SmallFiles:
         async with folder.daemon() as daemon:
             yield daemon
 
-    def fill(self, daemon: Daemon) -> None:
-        """Let no file be longer than the log in front of the outbox is."""
-        log = daemon.log.parent / "data" / "outbox.sqlite-wal"
-        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size + 1, resource.RLIM_INFINITY))
+    def fill(self, daemon: Daemon) -> bool:
+        """Let no file be longer than the logs of the daemon may become meanwhile; return whether one might before."""
+        limits = (FILE_BYTES, resource.RLIM_INFINITY)
+        return resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, limits) != limits
 
     def make_room(self, daemon: Daemon) -> None:
         """Take the limit away."""
@@ -115,26 +121,35 @@ async def test_a_full_disk_holds_up_no_check_and_loses_nothing(
     folder.path.mkdir()
     async with open_proxy(db_config) as proxy, serving(answering(response())) as port:
         dead = [{"name": f"dead {number}", "address": "http://127.0.0.1:1/", "interval": 0.1} for number in range(10)]
-        fine = {"name": "fine", "address": f"http://127.0.0.1:{port}/", "interval": 0.1}
-        folder.configure([*dead, fine], **settings_for(proxy))
+        site = {"address": f"http://127.0.0.1:{port}/", "interval": 1}
+        fine = [{"name": f"fine {number}", **site} for number in range(FINE_PER_SECOND)]
+        folder.configure([*dead, *fine], **settings_for(proxy))
         async with disk.daemon(folder) as daemon:
             await daemon.until(lambda: len(daemon.lines(" failure ")) > 100)
             await _fill_and_make_room(disk, daemon, folder, proxy)
             told = len(daemon.lines(" failure "))
             await daemon.until(lambda: len(daemon.lines(" failure ")) > told + 50)
-            await daemon.until(lambda: len(daemon.lines("database connected")) == 2)
-            disk.save(daemon, tmp_path / "saved")
-            status, _seconds = await daemon.stop()
+            await daemon.until(lambda: len(daemon.lines("database connected")) > 1)
+            with trio.fail_after(START_SECONDS):  # a stop has time for a few rows, not for those of an outage
+                while (await failed_in(test_db)).total() < told:  # noqa: ASYNC110
+                    await trio.sleep(0.1)
+            async with stood_still(daemon):
+                disk.save(daemon, tmp_path / "saved")
+            status, seconds = await daemon.stop()
     assert status == 0
     said = daemon.log.read_text()
     assert given_up_ids(said) == []
     [stopped] = daemon.lines("stopped")
     counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)(?= |$)", stopped)}
-    assert counts["waiting"] == counts["late_checks"] == 0
+    assert counts["waiting"] == 0 or seconds > DRAIN_SECONDS, "it gave up before its time"
+    # Some, on a machine that stands still now and then; most, where each try to write holds them up.
+    assert counts["late_checks"] < (counts["successes"] + counts["failures"]) / 4
     told_after_all = told_ids(said)
     assert len(told_after_all) == len(set(told_after_all)) == counts["failures"]
-    assert (await failed_in(test_db)).total() == counts["failures"]
-    assert {str(row["id"]) for row in await test_db.fetch("SELECT id FROM failures")} == set(told_after_all)
+    stored = [str(row["id"]) for row in await test_db.fetch("SELECT id FROM failures")]
+    assert len(stored) >= counts["failures"] - counts["waiting"]
+    assert len(stored) == len(set(stored))
+    assert set(stored) <= set(told_after_all)
     assert left_in(tmp_path / "saved").damaged == []
     assert left_in(tmp_path / "saved").set_aside == 0
 
@@ -143,26 +158,42 @@ async def _fill_and_make_room(disk: SmallDisk | SmallFiles, daemon: Daemon, fold
     """Fill the disk while the database is away, and bring it back before there is room again."""
     await proxy.shut()
     await daemon.until(lambda: daemon.lines("database unavailable"))
-    disk.fill(daemon)
-    await daemon.until(lambda: daemon.lines(CANNOT))
-    await daemon.until(lambda: _stays_full(disk, daemon))
+    await _fill_for_good(disk, daemon, folder)
     memory_bytes = psutil.Process(daemon.process.pid).memory_info().rss
     told, successes = len(daemon.lines(" failure ")), len(folder.successes())
-    await daemon.until(lambda: len(folder.successes()) > successes + 10 * FULL_SECONDS / 2)
+    await daemon.until(lambda: len(folder.successes()) > successes + FINE_PER_SECOND * FULL_SECONDS / 2)
     assert len(daemon.lines(" failure ")) == told, "told before it was safe"
     await proxy.open()
     said = len(daemon.lines(CANNOT))
-    await daemon.until(lambda: len(folder.successes()) > successes + 10 * FULL_SECONDS)
+    await daemon.until(lambda: len(folder.successes()) > successes + FINE_PER_SECOND * FULL_SECONDS)
     assert len(daemon.lines(CANNOT)) <= said + 1
     assert psutil.Process(daemon.process.pid).memory_info().rss < memory_bytes + MAX_GROWTH_BYTES
     disk.make_room(daemon)
     await daemon.until(lambda: len(daemon.lines(CAN)) == len(daemon.lines(CANNOT)))
 
 
-def _stays_full(disk: SmallDisk | SmallFiles, daemon: Daemon) -> bool:
-    """Take what the outbox had in reserve as well, until nothing can be written for good."""
-    disk.fill(daemon)
-    return len(daemon.lines(CANNOT)) > len(daemon.lines(CAN))
+async def _fill_for_good(disk: SmallDisk | SmallFiles, daemon: Daemon, folder: Folder) -> None:
+    """Take what the outbox has in reserve as well, until it has tried for seconds of its own and found no room."""
+    told = successes = -1
+
+    def stays_full() -> bool:
+        nonlocal told, successes
+        told_before, told = told, len(daemon.lines(" failure "))
+        if disk.fill(daemon) or told != told_before or len(daemon.lines(CANNOT)) <= len(daemon.lines(CAN)):
+            successes = len(folder.successes())
+        return len(folder.successes()) > successes + FINE_PER_SECOND * TRIED_SECONDS
+
+    await daemon.until(stays_full, seconds=2 * START_SECONDS)
+
+
+@asynccontextmanager
+async def stood_still(daemon: Daemon) -> AsyncIterator[None]:
+    """Stop a daemon in its tracks for the time of a block, so that no file changes while it is copied."""
+    process = psutil.Process(daemon.process.pid)
+    process.suspend()
+    await daemon.until(lambda: process.status() == psutil.STATUS_STOPPED)
+    yield
+    process.resume()
 
 
 @asynccontextmanager

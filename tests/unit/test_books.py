@@ -213,3 +213,32 @@ async def test_a_disk_that_answers_no_more_holds_up_no_check_for_long(
         assert trio.current_time() - began <= 3 * SETTLE_SECONDS + 0.1
         assert daemon.roster.running == {"a", "b"}
         assert "next start" in logs[-1]["event"]
+
+
+@pytest.mark.parametrize("how", ["refuses", "is stuck"])
+async def test_a_pause_that_ends_while_the_disk_cannot_be_written_has_its_end_in_the_history(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, how: str
+) -> None:
+    async with open_daemon(tmp_path) as daemon:
+        await daemon.configure(A)
+        await trio.sleep(30)
+        await daemon.configure(replace(A, enabled=False))
+        await trio.sleep(30)
+        well = trio.Event()
+        if how == "refuses":
+            daemon.disk.error = OutboxUnavailableError("the disk is full")
+        else:
+            daemon.disk.before = well.wait
+        with capture_logs():
+            await daemon.configure(A)
+        await trio.sleep(60)
+        daemon.disk.error = None
+        well.set()
+        await trio.sleep(30)
+        assert [flip[1:] for flip in daemon.flips()] == [
+            ("pending", "down"),
+            ("down", "paused"),
+            ("paused", "unknown"),
+            ("unknown", "down"),
+        ]
+        assert daemon.states() == {"a": State.DOWN}

@@ -16,7 +16,6 @@ from watcher.cli.wording import plain
 from watcher.config.settings import load_settings
 from watcher.model.outcome import Reason
 from watcher.model.timestamps import timestamp
-from watcher.storage.history import read_failures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +51,7 @@ def failures(
         settings = load_settings(path)
         rows = read_or_exit(
             settings,
-            lambda database: read_failures(database, since=begin, until=end, limit=limit, **equal),
+            lambda database: database.failures(since=begin, until=end, limit=limit, **equal),
         )
         if as_json:
             click.echo(json.dumps([as_json_object(row) for row in rows], indent=2))

@@ -20,7 +20,8 @@ def rename(old: str, new: str, env_file: str | None) -> None:
     """Join the history of the target OLD to that of NEW; the daemon may be running or not.
 
     Rename it in the config file first: the history of a target that is still watched stays with it. Of two histories
-    of the same time only one can be told: from the first flip of NEW on, the flips of OLD are deleted.
+    of the same time only one can be told: from the first flip of NEW on, the flips of OLD are deleted. What a daemon
+    still has of OLD follows within a minute of its coming.
 
     Exit status: 0 good, 1 no database or OLD is still watched, 2 bad configuration or usage.
 

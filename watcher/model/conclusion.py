@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from watcher.model.state import NEVER_CHECKED, Flip, Standing, sighting_of
+from watcher.model.state import NEVER_CHECKED, Flip, Standing, State, sighting_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,7 +46,10 @@ def conclude(target: Target, outcome: Outcome, before: Standing, last_at: dateti
         before: where the target stood.
         last_at: when its check before began, None for the first one.
     """
-    standing, flips = before, []
+    standing, flips = before, list[Flip]()
+    if before.state is State.PAUSED:  # whoever is checked is so no more; that could not be noted, as on a full disk
+        standing = before.released(outcome.started_at)
+        flips += flips_between(outcome.target, outcome.location, before, standing, outcome.started_at)
     if last_at is not None:
         interval = timedelta(seconds=target.interval_seconds)
         if outcome.started_at - last_at > GAP_INTERVALS * interval + timedelta(seconds=GAP_SECONDS):

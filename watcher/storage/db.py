@@ -14,7 +14,6 @@ from watcher.storage.schema import SCHEMA_SECONDS, apply_schema
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-    from datetime import datetime
 
     from watcher.model.outcome import Outcome
     from watcher.storage.bridge import Connection
@@ -105,20 +104,17 @@ class Database:
         """Store failures, all or none; storing one again is harmless."""
         await self.fetch(INSERT_FAILURES, *failure_columns(outcomes))
 
-    async def failures(
-        self, *, since: datetime | None = None, target: str | None = None, limit: int = 100
-    ) -> list[dict[str, Any]]:
+    async def failures(self, *, limit: int = 100, **filters: Any) -> list[dict[str, Any]]:
         """Read what is in the table `failures`.
 
         Args:
-            since: the earliest slot of a check, with a time zone.
-            target: only of the target with this name.
             limit: the most rows to return.
+            filters: those of `failures_query`.
 
         Returns:
-            the rows, newest first; `phases_ms` is a dictionary.
+            the rows, newest first; `phases_ms` and `headers` are dictionaries.
         """
-        rows = await self.fetch(*failures_query(since=since, target=target, limit=limit))
+        rows = await self.fetch(*failures_query(limit=limit, **filters))
         return [decode_failure(row) for row in rows]
 
     async def ping(self) -> None:

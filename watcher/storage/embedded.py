@@ -11,7 +11,6 @@ import shlex
 import shutil
 import signal
 import stat
-import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -24,6 +23,7 @@ from watcher.storage.binaries import EmbeddedError, find_binaries
 from watcher.storage.folder_lock import FolderLock, FolderLockedError
 from watcher.storage.pid_file import PidFile
 from watcher.storage.secret_file import write_secret
+from watcher.storage.server_programs import ServerPrograms
 from watcher.storage.socket_folder import SOCKET_NAME, socket_folder
 from watcher.storage.url import PINNED
 
@@ -35,9 +35,7 @@ log = structlog.get_logger()
 
 ROLE = "watcher"
 DATABASE = "postgres"
-NOT_HANDED_DOWN = ("PG", "POSTGRES_", "NOTIFY_", "WATCHDOG_")  # variables for clients, and for the daemon alone
 MAX_LOG_BYTES = 10 * 1024 * 1024
-MAX_SAID_CHARS = 300
 
 INIT_SECONDS = 120.0
 START_SECONDS = 60.0
@@ -78,8 +76,9 @@ class EmbeddedPostgres:
         self._cluster = self.folder / "pgdata"
         self._pid_file = PidFile(self._cluster / "postmaster.pid")
         self._password_file = data_dir / "postgres.password"
-        self._binaries = find_binaries()
-        self._account = server_account(self.folder, self._binaries)
+        binaries = find_binaries()
+        self._account = server_account(self.folder, binaries)
+        self._programs = ServerPrograms(self.folder, binaries, self._account)
         self._sockets = socket_folder(self.folder)
         self._starting = False
         self.log_file = self.folder / "postgres.log"
@@ -132,7 +131,7 @@ class EmbeddedPostgres:
         waiting = ["-w", "-t", f"{START_SECONDS:g}"]
         command = ["pg_ctl", "-D", "pgdata", "-l", self.log_file.name, *waiting, "-o", options, "start"]
         self._starting = True
-        await self._call(*command, limit_seconds=START_SECONDS + 5)
+        await self._programs.call(*command, limit_seconds=START_SECONDS + 5)
         self._starting = False
 
     async def stop(self, fast_seconds: float = STOP_FAST_SECONDS) -> None:
@@ -154,7 +153,9 @@ class EmbeddedPostgres:
             return
         for mode, limit_seconds in (("fast", fast_seconds), ("immediate", STOP_IMMEDIATE_SECONDS)):
             with suppress(EmbeddedError), trio.move_on_after(limit_seconds):
-                await self._call("pg_ctl", "-D", "pgdata", "-m", mode, "-w", "stop", limit_seconds=limit_seconds + 1)
+                await self._programs.call(
+                    "pg_ctl", "-D", "pgdata", "-m", mode, "-w", "stop", limit_seconds=limit_seconds + 1
+                )
                 return
         log.warning("embedded PostgreSQL did not stop in time", log=self.log_file)
 
@@ -205,7 +206,9 @@ class EmbeddedPostgres:
         self._account.own(handed_over)
         options = ["-U", ROLE, "--pwfile=password.new", "-A", "scram-sha-256", "-E", "UTF8", "--no-locale"]
         try:
-            await self._call("initdb", "-D", "pgdata.new", *options, "--no-instructions", limit_seconds=INIT_SECONDS)
+            await self._programs.call(
+                "initdb", "-D", "pgdata.new", *options, "--no-instructions", limit_seconds=INIT_SECONDS
+            )
         finally:
             handed_over.unlink()
         unfinished.rename(self._cluster)
@@ -214,27 +217,6 @@ class EmbeddedPostgres:
         if not self._password_file.exists():
             write_secret(self._password_file, secrets.token_urlsafe(32))
         return self._password_file.read_text(encoding="ascii", errors="replace").strip()
-
-    async def _call(self, program: str, *arguments: str, limit_seconds: float) -> None:
-        """Run one of PostgreSQL's programs in the server's folder, as its user."""
-        command = [*self._account.prefix, str(self._binaries / program), *arguments]
-        environment = {key: os.environ[key] for key in os.environ if not key.startswith(NOT_HANDED_DOWN)}
-        with trio.move_on_after(limit_seconds):
-            done = await trio.run_process(
-                command,
-                cwd=self.folder,
-                env={**environment, "LC_ALL": "C"},
-                capture_stdout=True,
-                stderr=subprocess.STDOUT,
-                check=False,
-                start_new_session=True,  # Ctrl-C in the terminal is for the daemon, which stops the server in order
-                **self._account.options,
-            )
-            if done.returncode == 0:
-                return
-            said = " ".join(done.stdout.decode("utf-8", "replace").split())
-            raise EmbeddedError(f"{program} failed: {said[-MAX_SAID_CHARS:]}")
-        raise EmbeddedError(f"{program} took more than {limit_seconds:g} s")
 
     def _make_folder(self, folder: Path) -> None:
         with suppress(FileExistsError):

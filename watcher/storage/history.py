@@ -1,4 +1,4 @@
-"""What the tables say of the past and the present: states, flips and failures as they are read."""
+"""What the tables say of the past and the present: states and flips as they are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from watcher.model.outcome import Fault, Reason
 from watcher.model.present import Present
 from watcher.model.state import Flip, State
-from watcher.storage.failures_table import decode_failure, failures_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,20 +94,6 @@ async def flips_between(
     for of_one in flips.values():
         of_one.sort(key=lambda flip: (flip.at, flip.confirmed_at))
     return dict(flips)
-
-
-async def read_failures(database: Database, *, limit: int, **filters: Any) -> list[dict[str, Any]]:
-    """Read failures, newest first.
-
-    Args:
-        database: where they are read.
-        limit: the most rows to return.
-        filters: those of `failures_query`.
-
-    Returns:
-        the rows; `phases_ms` and `headers` are dictionaries.
-    """
-    return [decode_failure(row) for row in await database.fetch(*failures_query(limit=limit, **filters))]
 
 
 def _flip(row: Mapping[str, Any]) -> Flip:

@@ -7,20 +7,18 @@ than measurements. All methods may raise OutboxUnavailableError and OutboxDamage
 from __future__ import annotations
 
 import secrets
-import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from watcher.storage.outbox_errors import OutboxDamagedError, OutboxUnavailableError, mapped_errors
-from watcher.storage.outbox_schema import id_of, move_aside, prepare
-from watcher.storage.reserve import Reserve
+from watcher.storage.outbox_errors import OutboxDamagedError, OutboxUnavailableError
+from watcher.storage.outbox_file import OutboxFile
+from watcher.storage.outbox_schema import id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    import sqlite3
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-# A file that is larger is not looked through at the start: damage shows when it is met.
-MAX_CHECKED_BYTES = 64 * 1024 * 1024
 # The bound of what was refused and is kept for somebody to look at.
 MAX_SET_ASIDE_ROWS = 10_000
 # More in one transaction would not fit into SQLite's cache of 2 MB, and be written to a disk that may be full.
@@ -50,11 +48,7 @@ class Outbox:
         Raises:
             OutboxUnavailableError: it cannot be opened now.
         """
-        self._path = path
-        self._reserve = Reserve(path.with_suffix(".reserve"))
-        self._notices: list[str] = []
-        self._connection: sqlite3.Connection | None = None
-        self._is_open = False
+        self._file = OutboxFile(path, self._take_up)
         self.rows = self.payload_bytes = 0
         try:
             self.meta("id")
@@ -82,12 +76,13 @@ class Outbox:
             measurements: for the rollup of that minute, encoded.
             standings: location, target and encoded standing of each target whose standing is news.
         """
-        if self._reserve.is_spent:
+        self._file.stay()  # nothing is told to be safe that goes with the process
+        if self._file.reserve.is_spent:
             self.tidy()
-            if self._reserve.is_spent:
+            if self._file.reserve.is_spent:
                 raise OutboxUnavailableError("the disk is full")
         new = [(kind, now, payload) for kind, payload in entries]
-        with self._transaction(durable=bool(new)) as database:
+        with self._file.transaction(durable=bool(new)) as database:
             database.executemany("INSERT INTO entries (kind, created_at, payload) VALUES (?, ?, ?)", new)
             if measurements is not None:
                 database.execute("INSERT INTO journal (minute, payload) VALUES (?, ?)", (minute, measurements))
@@ -100,7 +95,7 @@ class Outbox:
         found: list[Entry] = []
         size = 0
         query = "SELECT id, kind, created_at, payload FROM entries ORDER BY id LIMIT ?"
-        with self._opened() as database, closing(database.execute(query, (limit,))) as rows:
+        with self._file.opened() as database, closing(database.execute(query, (limit,))) as rows:
             for row in rows:
                 found.append(Entry(*row))
                 size += len(found[-1].payload)
@@ -110,18 +105,18 @@ class Outbox:
 
     def remove(self, entries: Sequence[Entry]) -> None:
         """Take off what is stored."""
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             before = database.total_changes
             database.executemany("DELETE FROM entries WHERE id = ?", [(entry.id,) for entry in entries])
             removed = database.total_changes - before
         self._count(-removed, -sum(len(entry.payload) for entry in entries))
         if removed != len(entries):  # some went before, as past the bounds, or with a file that was damaged
-            with self._opened() as database:
+            with self._file.opened() as database:
                 self._recount(database)
 
     def set_aside(self, entry: Entry, error: str, now: float) -> None:
         """Take one off that the database refuses, and keep it with the error for somebody to look at."""
-        with self._transaction(durable=True) as database:
+        with self._file.transaction(durable=True) as database:
             database.execute(
                 "INSERT INTO set_aside (kind, at, error, payload) VALUES (?, ?, ?, ?)",
                 (entry.kind, now, error, entry.payload),
@@ -135,13 +130,13 @@ class Outbox:
     def journal(self, before_minute: int) -> list[tuple[int, int, str]]:
         """Return the id, the minute and the measurements of what was appended for earlier minutes."""
         query = "SELECT id, minute, payload FROM journal WHERE minute < ? ORDER BY id"
-        with self._opened() as database:
+        with self._file.opened() as database:
             return database.execute(query, (before_minute,)).fetchall()
 
     def roll_up(self, journal_ids: Iterable[int], rollups: Iterable[str], *, now: float, closed_minute: int) -> None:
         """Put rollups in the place of the measurements that they are made of."""
         new = [("rollups", now, payload) for payload in rollups]
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             database.executemany("DELETE FROM journal WHERE id = ?", [(number,) for number in journal_ids])
             database.executemany("INSERT INTO entries (kind, created_at, payload) VALUES (?, ?, ?)", new)
             _set(database, "closed_minute", closed_minute)
@@ -149,88 +144,53 @@ class Outbox:
 
     def begin_part(self) -> None:
         """Take another `part`: minutes that were closed come once more, since the clock was set back."""
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             _set(database, "part", secrets.randbits(62))
             _set(database, "closed_minute", -1)
 
     def meta(self, key: str) -> Any:
         """Return `part`, `closed_minute`, `alive_at` or `location`, None where nothing was ever noted."""
-        with self._opened() as database:
+        with self._file.opened() as database:
             return _get(database, key)
 
     def standings(self, location: str) -> dict[str, str]:
         """Return the encoded standing of each target of a location."""
         query = "SELECT target, standing FROM standings WHERE location = ?"
-        with self._opened() as database:
+        with self._file.opened() as database:
             return dict(database.execute(query, (location,)).fetchall())
 
     def forget_standings(self, location: str, targets: Iterable[str]) -> None:
         """Forget where targets stand that are watched no more, and note at which location this was last looked at."""
         query = "DELETE FROM standings WHERE location = ? AND target = ?"
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             database.executemany(query, [(location, target) for target in targets])
             _set(database, "location", location)
 
     def tidy(self) -> None:
         """Give room back to the disk, and hold some of it in reserve again."""
-        with self._opened() as database:
+        with self._file.opened() as database:
             # It frees one page a step, and of a statement that has no rows, `execute` takes but one.
             for _ in range(_FREED_PAGES // _FREED_AT_ONCE_PAGES):
                 database.executescript(f"PRAGMA incremental_vacuum({_FREED_AT_ONCE_PAGES})")
-            if self._reserve.is_spent:  # what was freed is the disk's when it has been taken over
+            if self._file.reserve.is_spent:  # what was freed is the disk's when it has been taken over
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        self._reserve.hold()
+        self._file.reserve.hold()
 
     def start_anew(self, error: OutboxDamagedError) -> None:
         """Move the damaged file aside and begin with an empty one; `take_notices` has the names."""
-        self._is_open = False
-        with mapped_errors(self._reserve):
-            aside = move_aside(self._path)  # before it is closed, when SQLite would remove what lies beside it
-        self._notices.append(f"the outbox was damaged ({error}) and is now {aside}; a new one is begun")
-        self.meta("id")
+        self._file.start_anew(error)
 
     def take_notices(self) -> list[str]:
         """Return what the operator should be told, once; in the thread that calls, nothing could be logged."""
-        notices, self._notices = self._notices, []
-        return notices
+        return self._file.take_notices()
 
     def close(self) -> None:
         """Close the file."""
-        self._is_open = False
-        if self._connection is not None:
-            self._connection.close()
+        self._file.close()
 
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        """Give the open file, and map what goes wrong; where it could not be opened before, that is tried again."""
-        with mapped_errors(self._reserve):
-            yield self._connection if self._connection is not None and self._is_open else self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        self.close()
-        self._connection = database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        # What a damaged disk has made of a text is found out where it is read.
-        database.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        prepare(database, check=self._path.stat().st_size <= MAX_CHECKED_BYTES)
+    def _take_up(self, database: sqlite3.Connection) -> None:
         self.id = id_of(_get(database, "id"))
         self._recount(database)
-        self._reserve.hold()
-        self._is_open = True
-        return database
-
-    @contextmanager
-    def _transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """Do all or nothing; what is `durable` outlives a loss of power as well, which costs a wait for the disk."""
-        with self._opened() as database:
-            database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
 
     def _count(self, rows: int, payload_bytes: int) -> None:
         self.rows += rows

@@ -35,5 +35,7 @@ def mapped_errors(reserve: Reserve) -> Iterator[None]:
             raise OutboxDamagedError(str(error)) from error
         freed = code in _MAY_BE_FULL and reserve.free()
         raise OutboxUnavailableError(f"{error}{'; the reserve was freed' if freed else ''}") from error
+    except UnicodeDecodeError as error:  # SQLite's own words for damage have what is damaged in them
+        raise OutboxDamagedError(f"a text of it is none: {error.reason}") from error
     except OSError as error:
         raise OutboxUnavailableError(str(error)) from error

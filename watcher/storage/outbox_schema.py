@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING
 from watcher.storage.outbox_errors import OutboxDamagedError
 
 if TYPE_CHECKING:
-    import sqlite3
     from pathlib import Path
 
 # The bound of the file beside the database; SQLite takes part of it over at a thousand pages.
 MAX_WAL_BYTES = 16 * 1024 * 1024
+# What SQLite has beside an open file: the end of its name.
+BESIDE = ("-wal", "-shm")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -30,6 +32,14 @@ CREATE TABLE IF NOT EXISTS set_aside (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, at REAL NOT NULL, error TEXT NOT NULL, payload TEXT NOT NULL
 );
 """
+# What is read: the words by which the file knows its own tables may be damaged, too.
+_READ = (
+    "key, value FROM meta",
+    "id, kind, created_at, payload FROM entries",
+    "id, minute, payload FROM journal",
+    "location, target, standing FROM standings",
+    "id, kind, at, error, payload FROM set_aside",
+)
 
 
 def prepare(database: sqlite3.Connection, *, check: bool) -> None:
@@ -40,8 +50,17 @@ def prepare(database: sqlite3.Connection, *, check: bool) -> None:
         check: whether to look through the whole file first.
 
     Raises:
-        OutboxDamagedError: the check found something.
+        OutboxDamagedError: the check found something, or the file has other tables.
     """
+    try:
+        _prepare(database, check=check)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        raise OutboxDamagedError(str(error)) from error  # since nothing is wrong with our statements
+
+
+def _prepare(database: sqlite3.Connection, *, check: bool) -> None:
     database.execute("PRAGMA auto_vacuum = INCREMENTAL")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
@@ -50,6 +69,8 @@ def prepare(database: sqlite3.Connection, *, check: bool) -> None:
         if found != "ok":
             raise OutboxDamagedError(found)
     database.executescript(_SCHEMA)
+    for columns in _READ:
+        database.execute(f"SELECT {columns} LIMIT 0")
     # Ids go on from the time, so that those of a file that was moved aside are none of the next.
     database.execute(
         "INSERT INTO sqlite_sequence (name, seq)"
@@ -72,11 +93,16 @@ def id_of(text: object) -> uuid.UUID:
         raise OutboxDamagedError("its id is none") from error
 
 
-def move_aside(path: Path) -> Path:
-    """Rename a file that is not open, with what SQLite has beside it, and return the new name."""
+def aside_of(path: Path, why: str) -> Path:
+    """Return a name of now that no other file has, for one that is to be moved aside."""
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    aside = path.with_name(f"{path.name}.damaged-{stamp}-{secrets.token_hex(2)}")
-    for suffix in ("", "-wal", "-shm"):
+    return path.with_name(f"{path.name}.{why}-{stamp}-{secrets.token_hex(2)}")
+
+
+def move_aside(path: Path) -> Path:
+    """Rename a damaged file, with what SQLite has beside it, and return the new name."""
+    aside = aside_of(path, "damaged")
+    for suffix in ("", *BESIDE):
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))

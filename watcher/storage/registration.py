@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import socket
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.model.resumption import NOT_WATCHED
@@ -12,12 +14,11 @@ from watcher.storage.bridge import transaction
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
-    from datetime import datetime
 
     from watcher.model.target import Target
     from watcher.storage.bridge import Connection
 
-# A hundred thousand targets take a second.
+# The longest that it may take; a hundred thousand targets take a second.
 REGISTRATION_SECONDS = 60.0
 
 _UPSERT_TARGETS = """
@@ -58,7 +59,15 @@ ON CONFLICT (location) DO UPDATE
 SET outbox = excluded.outbox, started_at = excluded.started_at
 WHERE (present.outbox, present.started_at) IS DISTINCT FROM (excluded.outbox, excluded.started_at)
 """
-MARK_ALIVE = "UPDATE replicas SET alive_at = greatest(alive_at, $2) WHERE location = $1"
+# Whoever takes up a name that others have left has a history of its own from then on.
+_FORGET_RENAMES = "DELETE FROM renames WHERE old = ANY ($1::text[])"
+MARK_ALIVE = """
+WITH past AS (SELECT marked_by FROM replicas WHERE location = $1 FOR UPDATE)
+UPDATE replicas SET alive_at = greatest(alive_at, $2), marked_by = $3
+FROM past
+WHERE location = $1
+RETURNING past.marked_by
+"""
 
 
 @dataclass(frozen=True)
@@ -70,23 +79,31 @@ class Registration:
         outbox: the id of its outbox.
         started_at: when it started.
         targets: what it watches.
+        host: the name of its machine.
     """
 
     location: str
     outbox: uuid.UUID
     started_at: datetime
     targets: Sequence[Target]
+    host: str = field(default_factory=socket.gethostname)
 
-    async def register(self, connection: Connection) -> None:
+    @property
+    def daemon(self) -> str:
+        """Which daemon this is, for the operator, and for others of the same location."""
+        return f"{self.host}, since {self.started_at.astimezone(UTC).isoformat(timespec='milliseconds')}"
+
+    async def register(self, connection: Connection, limit_seconds: float = REGISTRATION_SECONDS) -> None:
         """Tell it, all or nothing; telling it again is harmless. This is an asyncio-flavoured function."""
         names = [one_line(target.name, limit_chars=len(target.name)) for target in self.targets]
         addresses = [target.shown_address for target in self.targets]
         groups = [target.group for target in self.targets]
         async with transaction(connection):
-            run, limit_seconds = connection.execute, REGISTRATION_SECONDS
+            run = connection.execute
             fault = (str(NOT_WATCHED.reason), NOT_WATCHED.detail)
             await run(_END_OF_ANOTHER, self.location, self.outbox, *fault, timeout=limit_seconds)
             await run(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)
             await run(_UPSERT_TARGETS, self.location, names, addresses, groups, timeout=limit_seconds)
             await run(_RELEASE_OTHERS, self.location, names, timeout=limit_seconds)
             await run(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)
+            await run(_FORGET_RENAMES, names)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Held by whoever drops, merges or renames: one at a time.
 UPKEEP_LOCK = 0x77617464  # "watd", the one after that of the schema
-RENAME_SECONDS = 1800.0
+RENAME_SECONDS = 1800.0  # a year of failures is rewritten, row by row
 
 COLUMNS = "results, sums_ms, mins_ms, maxs_ms, keys, counts"
 

@@ -66,40 +66,56 @@ async def stream_history(
         DatabaseUnavailableError: before the first batch: the database cannot be reached.
         StorageError: after it: what was taken already must not be taken again.
     """
-    taken = False
-    failed: Exception | None = None
-
-    def take_and_note(kind: str, rows: Rows) -> None:
-        nonlocal taken
-        taken = True
-        take(kind, rows)
-
-    async def stream(connection: Connection) -> None:
-        """Hand out all rows. This is an asyncio-flavoured function."""
-        nonlocal failed
-        loop = asyncio.get_running_loop()
-        async with transaction(connection, isolation="repeatable_read", readonly=True):
-            if expect is not None:
-                total = await connection.fetchval(_COUNT, since, until, timeout=BATCH_SECONDS)
-                await loop.run_in_executor(None, expect, total)
-            for kind, query in _QUERIES.items():
-                cursor = await connection.cursor(query, since, until, timeout=BATCH_SECONDS)
-                while rows := await cursor.fetch(BATCH_ROWS, timeout=BATCH_SECONDS):
-                    batch = [_plain(kind, dict(row)) for row in rows]
-                    try:
-                        await loop.run_in_executor(None, take_and_note, kind, batch)
-                    except Exception as error:  # noqa: BLE001  # the reader's; not to be taken for the database's
-                        failed = error
-                        return
-
+    reading = _Reading(since, until, take, expect)
     try:
-        await database.operate(stream, WHOLE_SECONDS)
+        await database.operate(reading.run, WHOLE_SECONDS)
     except DatabaseUnavailableError as error:
-        if not taken:
+        if not reading.has_begun:
             raise
         raise StorageError(f"the database went away in the middle: {error}") from error
-    if failed is not None:
-        raise failed
+    if reading.error is not None:
+        raise reading.error
+
+
+class _Reading:
+    """One reading, with what is known of it when it has ended.
+
+    Attributes:
+        has_begun: whether rows have been handed out.
+        error: what the taker of the rows raised; not to be taken for the database's.
+    """
+
+    def __init__(self, since: datetime, until: datetime, take: Take, expect: Callable[[int], None] | None) -> None:
+        self._window = (since, until)
+        self._take = take
+        self._expect = expect
+        self.has_begun = False
+        self.error: Exception | None = None
+
+    async def run(self, connection: Connection) -> None:
+        """Hand out all rows. This is an asyncio-flavoured function."""
+        async with transaction(connection, isolation="repeatable_read", readonly=True):
+            if self._expect is not None:
+                total = await connection.fetchval(_COUNT, *self._window, timeout=BATCH_SECONDS)
+                await asyncio.get_running_loop().run_in_executor(None, self._expect, total)
+            for kind, query in _QUERIES.items():
+                cursor = await connection.cursor(query, *self._window, timeout=BATCH_SECONDS)
+                while rows := await cursor.fetch(BATCH_ROWS, timeout=BATCH_SECONDS):
+                    if not await self._hand_out(kind, [_plain(kind, dict(row)) for row in rows]):
+                        return
+
+    async def _hand_out(self, kind: str, rows: Rows) -> bool:
+        """Hand out a batch, and return whether more is wanted. This is an asyncio-flavoured function."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._take_in_thread, kind, rows)
+        except Exception as error:  # noqa: BLE001  # raised where it is the taker's
+            self.error = error
+            return False
+        return True
+
+    def _take_in_thread(self, kind: str, rows: Rows) -> None:
+        self.has_begun = True
+        self._take(kind, rows)
 
 
 def _plain(kind: str, row: dict[str, Any]) -> dict[str, Any]:

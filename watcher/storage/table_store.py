@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.storage.bridge import transaction
+from watcher.model.text import one_line
+from watcher.storage.bridge import COMMAND_SECONDS, transaction
 from watcher.storage.entries import FAILURE, FLIP, ROLLUPS, decode_failure_row, decode_flip_row
 from watcher.storage.errors import DatabaseRefusedError
 from watcher.storage.failures_table import INSERT_FAILURES
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+MAX_NAME_CHARS = 200
+
 
 class TableStore:
     """A database that takes what the outbox has; all methods are trio-flavoured, but for those that say otherwise.
@@ -42,15 +46,27 @@ class TableStore:
         """
         self._database = database
         self.registration = registration
+        self._limit_seconds = COMMAND_SECONDS
+        self._has_marked = False
+        self._other = ""
 
     async def open(self) -> None:
-        """Make or upgrade the tables, and tell them what is watched."""
+        """Make or upgrade the tables, and tell them what is watched.
+
+        Where packets are lost, nothing but its limit ends it: that is short at first, and doubles while it is not
+        enough, as for many targets on a slow server.
+        """
         await self._database.init_db()
+        limit_seconds = self._limit_seconds
+        self._limit_seconds = min(2 * limit_seconds, REGISTRATION_SECONDS)
         try:
-            await self._database.operate(self.registration.register, REGISTRATION_SECONDS)
+            await self._database.operate(
+                partial(self.registration.register, limit_seconds=limit_seconds), limit_seconds
+            )
         except DatabaseRefusedError as error:
             # As for an address that no index takes; what happens is stored all the same.
             log.error("the database refuses to be told what is watched", error=error)
+        self._limit_seconds = COMMAND_SECONDS
 
     async def store(self, entries: Sequence[Entry]) -> None:
         """Store entries, all or none; storing them again is harmless.
@@ -82,7 +98,18 @@ class TableStore:
 
     async def mark_alive(self, moment: datetime) -> None:
         """Note until when the history is complete."""
-        await self._database.fetch(MARK_ALIVE, self.registration.location, moment)
+        daemon, location = self.registration.daemon, self.registration.location
+        for row in await self._database.fetch(MARK_ALIVE, location, moment, daemon):
+            other = row["marked_by"]
+            # Before the first mark it may be one that has ended.
+            if self._has_marked and other not in {None, daemon, self._other}:
+                self._other = other
+                log.warning(
+                    "another daemon has the same WATCHER_LOCATION, and both write one history: give each its own",
+                    location=location,
+                    other=one_line(other, limit_chars=MAX_NAME_CHARS),
+                )
+            self._has_marked = True
 
 
 def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:

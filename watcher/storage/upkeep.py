@@ -15,7 +15,7 @@ from watcher.storage.errors import DatabaseRefusedError, DatabaseUnavailableErro
 from watcher.storage.partitions import KEEP_FAILURES, needed_partitions, outlived_partitions
 from watcher.storage.rollup_pieces import DAY, HOUR
 from watcher.storage.rollups_table import UPKEEP_LOCK
-from watcher.storage.upkeep_steps import STEP_SECONDS, dropping, forgetting, making, merging_of, survey
+from watcher.storage.upkeep_steps import STEP_SECONDS, dropping, forgetting, making, merging_of, renaming, survey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -141,6 +141,7 @@ class _Round:
         for partition in needed_partitions(self._now, self._keep_failures):
             if partition.name not in there and await self._step(partition.name, making(partition)):
                 self.report.made.append(partition.name)
+        await self._step("late rows of renamed targets", renaming(self._now))
         for period, began_at in marks:
             if began_at + timedelta(seconds=period) + RIPE_AFTER[period] < self._now:
                 name = f"{'hour' if period == HOUR else 'day'} {began_at:%Y-%m-%d %H:%M}"

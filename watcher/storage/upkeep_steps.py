@@ -17,6 +17,7 @@ from watcher.storage.partitions import (
     kept_since,
     partition_of,
 )
+from watcher.storage.renaming import rename_late
 from watcher.storage.rollup_pieces import DAY, HOUR
 from watcher.storage.rollups_table import merge_rollups
 
@@ -108,6 +109,15 @@ def forgetting(now: datetime, keep_failures: timedelta) -> Step:
         return True
 
     return forget
+
+
+def renaming(now: datetime) -> Step:
+    """Give the new name to what came late under an old one."""
+
+    async def rename(connection: Connection) -> bool:
+        return await rename_late(connection, now) > 0
+
+    return rename
 
 
 def dropping(partition: Partition) -> Step:

@@ -125,3 +125,15 @@ def test_flips_follow_one_another_without_a_break(steps: list[tuple[str, float]]
     # Whatever is to be known after a restart is news, or was so before.
     for before, after in zip([NEVER_CHECKED, *(one.standing for one in found)], found, strict=False):
         assert after.is_news or (after.standing is before and not after.flips)
+
+
+def test_whoever_is_checked_while_paused_is_so_no_more() -> None:
+    """What was noted of it may have met a full disk: the check brings the end of the pause along."""
+    paused = UP.held(State.PAUSED, MOMENT)
+    first, second = concluded(*(an_outcome(at=MOMENT + step * INTERVAL) for step in (1, 2)), first=paused)
+    assert [(flip.before, flip.state, flip.at - MOMENT) for flip in first.flips] == [
+        (State.PAUSED, State.UNKNOWN, INTERVAL),
+        (State.UNKNOWN, State.UP, INTERVAL + timedelta(microseconds=1)),
+    ]
+    assert first.is_news
+    assert second.flips == ()

@@ -14,6 +14,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from watcher.storage.outbox import Outbox
 from watcher.storage.outbox_errors import OutboxUnavailableError
 from watcher.storage.reserve import RESERVE_BYTES
@@ -22,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DISK_BYTES = 12 * 1024 * 1024
 # Without a disk of its own: the largest file, beside which there is room for a reserve.
 FILE_BYTES = 6 * 1024 * 1024
-SCENARIO_SECONDS = 60
+SCENARIO_SECONDS = 180
 PAYLOAD = "x" * 3000
 
 
@@ -124,6 +126,31 @@ def is_filled_by_others(folder: Path, *, mounted: bool) -> None:
     print("done")
 
 
+def is_full_when_the_outbox_is_deleted(folder: Path, *, mounted: bool) -> None:
+    """There is no room for another outbox in the place of the one that was deleted, and then there is."""
+    if not mounted:
+        print("done")
+        return
+    outbox = Outbox(folder / "outbox.sqlite")
+    outbox.append([("failure", f"{number} {PAYLOAD}") for number in range(400)], now=1.0, minute=0)
+    for path in folder.glob("outbox.sqlite*"):
+        path.unlink()
+    for _ in range(2):  # the first time frees what is in reserve
+        with (folder / "others").open("ab", buffering=0) as others, suppress(OSError):
+            while True:
+                others.write(bytes(65536))
+        with pytest.raises(OutboxUnavailableError, match="cannot be written anew"):
+            outbox.append([("failure", "-1 in vain")], now=1.0, minute=0)
+        assert {path.name for path in folder.iterdir()} == {"others"}
+        assert _numbers(outbox) == list(range(400))
+    (folder / "others").unlink()
+    outbox.append([("failure", "400 after")], now=2.0, minute=0)
+    assert len(outbox.take_notices()) == 1
+    again = Outbox(folder / "outbox.sqlite")
+    assert _numbers(again) == list(range(401))
+    print("done")
+
+
 def cannot_be_written(folder: Path, *, mounted: bool) -> None:
     """The folder is one that can only be read, at the start and later."""
     if not mounted or not _remounted(folder, "rw"):  # an ordinary user may mount, but not always change it
@@ -166,8 +193,8 @@ def main() -> None:
     mounted = rest == ["mounted"]
     if not mounted:
         _limit_files(FILE_BYTES)
-    scenarios = {scenario.__name__: scenario for scenario in (fills_itself, is_filled_by_others, cannot_be_written)}
-    scenarios[name](Path(folder), mounted=mounted)
+    scenarios = (fills_itself, is_filled_by_others, is_full_when_the_outbox_is_deleted, cannot_be_written)
+    {scenario.__name__: scenario for scenario in scenarios}[name](Path(folder), mounted=mounted)
     sys.stdout.flush()
     os._exit(0)
 

@@ -338,6 +338,35 @@ def test_whatever_is_flipped_in_a_file_the_next_start_works(path: Path, seed: in
         assert payloads(outbox)[-1] == "new"
 
 
+@pytest.mark.parametrize(
+    ("place", "there"),
+    [
+        (b"standing TEXT NOT NULL", b"stanting TEXT NOT NULL"),
+        (b"created_at REAL", b"cre\xccted_at REAL"),
+        (b"CREATE TABLE meta", b"CREATE TABL\xc5 meta"),
+    ],
+)
+def test_a_file_that_knows_its_own_tables_no_more_is_damaged(path: Path, place: bytes, there: bytes) -> None:
+    Outbox(path).close()
+    content = path.read_bytes()
+    assert place in content
+    path.write_bytes(content.replace(place, there))
+    with closing(Outbox(path)) as outbox:
+        fill(outbox, "new")
+        assert payloads(outbox) == ["new"]
+        assert len(outbox.take_notices()) == 1
+    assert len(damaged_files(path.parent)) == 1
+
+
+def test_a_file_of_a_format_that_is_none_is_damaged(path: Path) -> None:
+    Outbox(path).close()
+    content = bytearray(path.read_bytes())
+    content[47] = 77  # the number of the format of the schema
+    path.write_bytes(content)
+    with closing(Outbox(path)) as outbox:
+        assert len(outbox.take_notices()) == 1
+
+
 def test_a_file_whose_id_is_none_is_damaged(path: Path) -> None:
     Outbox(path).close()
     with closing(sqlite3.connect(path)) as database:
