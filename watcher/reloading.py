@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 import trio
 
-from watcher.config.mistakes import ConfigurationError
+from watcher.config.mistakes import A_WARNING, ConfigurationError, told
 from watcher.config.settings_table import KEY_OF_FIELD, SETTINGS
 from watcher.garbage import not_collecting
 from watcher.model.difference import Difference, difference
@@ -171,7 +171,7 @@ def _in_small_turns() -> Iterator[None]:
 def tell_warnings(warnings: Sequence[Mistake]) -> None:
     """Write what is no mistake and may surprise all the same."""
     for warning in warnings[:MAX_MISTAKES]:
-        log.warning(str(warning))
+        log.warning(told(warning, A_WARNING))
 
 
 def _changed_keys(before: Settings, after: Settings) -> list[str]:
@@ -181,7 +181,7 @@ def _changed_keys(before: Settings, after: Settings) -> list[str]:
 def _tell_mistakes(error: ConfigurationError) -> None:
     log.error("the configuration has mistakes, nothing is changed", mistakes=len(error.mistakes))
     for mistake in error.mistakes[:MAX_MISTAKES]:
-        log.error(str(mistake))
+        log.error(told(mistake))
 
 
 def _names_of(targets: Sequence[Target]) -> list[str] | None:

@@ -16,6 +16,9 @@ import trio
 
 from watcher import log
 from watcher.log import lines_through
+from watcher.model.told import OwnWords, Told
+
+HANG_SECONDS = 120
 
 
 class Hostile:
@@ -199,7 +202,7 @@ async def test_a_line_of_another_thread_is_put_in_that_of_trio(lines: list[str])
 
     with lines_through(put_line):
         await trio.to_thread.run_sync(structlog.get_logger().info, "from a thread")
-        with trio.fail_after(5):
+        with trio.fail_after(HANG_SECONDS):
             await put.wait()
     assert threads == [threading.get_ident()]
 
@@ -233,7 +236,7 @@ raise ValueError("https://u:pw@h/?a=hunter2-secret hunter2-secret")
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_what_nobody_catches_is_one_line_too(log_format: str) -> None:
     command = [sys.executable, "-c", UNCAUGHT, log_format]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)
     lines = ended.stderr.splitlines()
     assert ended.returncode == 1
     assert len(lines) == 4, ended.stderr
@@ -248,5 +251,31 @@ def test_what_nobody_catches_is_one_line_too(log_format: str) -> None:
 def test_without_stderr_nothing_fails(redirection: str) -> None:
     program = "from watcher import log; import structlog; log.configure(); structlog.get_logger().info('a'); print(1)"
     command = ["bash", "-c", f'"$0" -c "$1" {redirection}', sys.executable, program]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_SECONDS)
     assert ended.stdout == "1\n"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_people_are_told_in_a_line_machines_are_told_in_parts(lines: list[str], log_format: str) -> None:
+    log.configure(log_format)
+    log.mask(["Zq7x-word"])
+    with lines_through(lines.append):
+        told = Told(
+            "c.yaml:3: is Zq7x-word", "a mistake", file="c.yaml", line=3, column=None, message=OwnWords("Zq7x-word")
+        )
+        structlog.get_logger().error(told, more=1)
+    [line] = lines
+    if log_format == "text":
+        assert line.endswith(" error c.yaml:3: is Zq7x-word more=1")
+    else:
+        event = json.loads(line)
+        del event["time"]
+        expected = {
+            "level": "error",
+            "event": "a mistake",
+            "file": "c.yaml",
+            "line": 3,
+            "message": "Zq7x-word",
+            "more": 1,
+        }
+        assert event == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from watcher.config.settings import load_settings
 from watcher.reloading import MAX_MISTAKES, MAX_NAMES, Reloader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping, Sequence
+    from collections.abc import Iterator, MutableMapping, Sequence
 
     from watcher.config.settings import Settings
     from watcher.model.difference import Difference
@@ -36,18 +37,27 @@ class Files:
         self.now: Configuration | Exception = Configuration(settings, targets)
         self.applied: list[tuple[Difference, Sequence[Target]]] = []
         self.settings: list[Settings] = []
-        self.loads = 0
-        self.reloader = Reloader(self.now, self.load)
+        self.begun = self.ended = 0
+        self._ended = trio.Event()
+        self.reloader = Reloader(self.now, self.load, self.announce)
         self.reloader.tell(self.settings.append)
 
     def load(self) -> Configuration:
-        self.loads += 1
         if isinstance(self.now, Exception):
             raise self.now
         return self.now
 
     async def apply(self, found: Difference, targets: Sequence[Target]) -> None:
         self.applied.append((found, targets))
+
+    @contextmanager
+    def announce(self) -> Iterator[None]:
+        """Count the reloads."""
+        self.begun += 1
+        yield
+        self.ended += 1
+        self._ended.set()
+        self._ended = trio.Event()
 
     async def reload(self, now: Configuration | Exception, *, by_hand: bool = False) -> list[MutableMapping[str, Any]]:
         """Change what is configured, reload, and return what is logged."""
@@ -56,17 +66,15 @@ class Files:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.reloader.run, self.apply)
                 self.reloader.ask(by_hand=by_hand)
-                await self.until(lambda: self.loads)
-                await trio.testing.wait_all_tasks_blocked()
+                await self.until_ended(self.begun + 1)
                 nursery.cancel_scope.cancel()
-        self.loads = 0
         return logs
 
-    async def until(self, condition: Callable[[], object]) -> None:
-        with trio.fail_after(5):
-            while not condition():  # noqa: ASYNC110  # the thread that loads sets no event
-                await trio.sleep(0.01)
-            await trio.sleep(0.05)
+    async def until_ended(self, number: int) -> None:
+        """Wait for the end of the reload with a number, from 1."""
+        with trio.fail_after(60):
+            while self.ended < number:
+                await self._ended.wait()
 
 
 async def test_the_difference_is_handed_on_and_named() -> None:
@@ -178,9 +186,10 @@ async def test_what_is_asked_during_a_reload_becomes_one_more() -> None:
             for _ in range(5):
                 files.reloader.ask()
             proceed.set()
-            await files.until(lambda: files.loads >= 2)
+            await files.until_ended(2)
+            await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
-    assert files.loads == 2
+    assert files.begun == 2
 
 
 async def test_a_fault_of_this_program_changes_nothing_either() -> None:

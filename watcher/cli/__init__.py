@@ -23,9 +23,9 @@ class _ShortErrors(LazyGroup):
         # `python -m watcher` is the same program: it is completed, and named in help, as that.
         options.setdefault("prog_name", "watcher")
         if "_WATCHER_COMPLETE" in os.environ:
-            from watcher.cli.completion import install_bash
+            from watcher.cli.completion import install_shells
 
-            install_bash()
+            install_shells()
         # Of the daemon, SIGHUP asks for a reload: from the first moment on it waits until that can be.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:

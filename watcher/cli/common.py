@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watcher.config.mistakes import ConfigurationError, shown
+from watcher.config.mistakes import ConfigurationError, shown, told
 from watcher.model.text import one_line
+from watcher.model.told import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import trio
 
@@ -33,12 +34,18 @@ env_file_option = click.option(
 )
 
 
+def on_stderr(line: Told) -> None:
+    """Write what people are told to stderr."""
+    click.echo(one_line(line, limit_chars=MAX_ERROR_CHARS), err=True)
+
+
 @contextmanager
-def errors_on_one_line(error_status: int = EXIT_ERROR) -> Iterator[None]:
+def errors_on_one_line(error_status: int = EXIT_ERROR, tell: Callable[[Told], None] = on_stderr) -> Iterator[None]:
     """End the process with the right status, and one line an error, for every error that a user can mend.
 
     Args:
         error_status: that of every error but a bad configuration.
+        tell: writes a line.
     """
     try:
         yield
@@ -54,9 +61,10 @@ def errors_on_one_line(error_status: int = EXIT_ERROR) -> Iterator[None]:
         if not all(isinstance(leaf, for_users) for leaf in errors):
             raise
         for leaf in errors:
-            text = f"watcher: {redacted(_text_of(leaf))}"
-            for line in leaf.mistakes if isinstance(leaf, ConfigurationError) else [text]:
-                click.echo(one_line(str(line), limit_chars=MAX_ERROR_CHARS), err=True)
+            text = redacted(_text_of(leaf))
+            other = Told(f"watcher: {text}", "watcher cannot go on", error=text)
+            for line in map(told, leaf.mistakes) if isinstance(leaf, ConfigurationError) else [other]:
+                tell(line)
         is_bad_configuration = all(isinstance(leaf, bad_configuration) for leaf in errors)
         sys.exit(EXIT_BAD_CONFIGURATION if is_bad_configuration else error_status)
 

@@ -9,7 +9,9 @@ import click
 from click.shell_completion import (
     BashComplete,
     CompletionItem,
+    FishComplete,
     ShellComplete,
+    ZshComplete,
     add_completion_class,
     get_completion_class,
     split_arg_string,
@@ -40,8 +42,29 @@ _BASH_SCRIPT = """\
 }
 complete -o nosort -F %(complete_func)s %(prog_name)s
 """
+# Unlike click's own, it cuts an answer at its first comma only, since names and help have some of their own.
+_FISH_SCRIPT = """\
+function %(complete_func)s
+    set -l line (commandline -cp | string collect)
+    set -l response (env %(complete_var)s=fish_complete COMP_WORDS=$line COMP_CWORD=(commandline -t) %(prog_name)s)
+    for completion in $response
+        set -l answer (string split --max 1 "," -- $completion)
+        switch $answer[1]
+            case dir
+                __fish_complete_directories $answer[2]
+            case file
+                __fish_complete_path $answer[2]
+            case plain
+                echo $answer[2]
+        end
+    end
+end
+complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
+"""
 _WORD_AT_THE_END = re.compile(r"""(?:\\.|"(?:\\.|[^"\\])*"|'[^']*'|[^\s'"\\])*(?:"[^"]*|'[^']*|\\)?$""")
+_IN_OPEN_QUOTES = re.compile(r"""'[^']*|"(?:\\.|[^"\\])*\\?""")
 _SPECIAL = re.compile(r"[^A-Za-z0-9_@%+=:,./\u0080-\U0010ffff-]")
+_SPECIAL_IN_DOUBLE_QUOTES = re.compile(r'[\\"$`]')
 
 
 class _Bash(BashComplete):
@@ -63,7 +86,35 @@ class _Bash(BashComplete):
         line = os.environ.get(LINE_VARIABLE)
         if line is None:
             return super().format_completion(item)
-        return f"{item.type},{_quoted(item.value[_chars_that_stay(_word_at_the_end(line)) :])}"
+        word = _without_option(_word_at_the_end(line))
+        value = item.value[_chars_that_stay(word) :]
+        return f"{item.type},{_quoted(value, word[0] if _IN_OPEN_QUOTES.fullmatch(word) else '')}"
+
+
+class _Zsh(ZshComplete):
+    """Completes `--option=value` as well: zsh puts what it gets in the place of the whole word."""
+
+    def format_completion(self, item: CompletionItem[str]) -> str:
+        return super().format_completion(_with_option(item, self.get_completion_args()[1]))
+
+
+class _Fish(FishComplete):
+    """Completes names with commas, and `--option=value`: fish takes only what begins like the whole word."""
+
+    source_template = _FISH_SCRIPT
+
+    def format_completion(self, item: CompletionItem[str]) -> str:
+        return super().format_completion(_with_option(item, self.get_completion_args()[1]))
+
+
+def _with_option(item: CompletionItem[str], word: str) -> CompletionItem[str]:
+    """Put in front of a value what stands in front of it in the word at the cursor: `--target=`."""
+    option = word.removesuffix(_without_option(word))
+    return CompletionItem(option + item.value, item.type, item.help) if item.type == "plain" else item
+
+
+def _without_option(word: str) -> str:
+    return word.partition("=")[2] if word.startswith("--") and "=" in word else word
 
 
 def _word_at_the_end(line: str) -> str:
@@ -74,15 +125,18 @@ def _word_at_the_end(line: str) -> str:
 
 def _chars_that_stay(word: str) -> int:
     """Say how much of a value stays on the line: bash puts the rest in the place of what is behind a colon or `=`."""
-    if word.startswith("--") and "=" in word:
-        word = word.partition("=")[2]
     if word.startswith(("'", '"')):
         return 0
     stays = word[: max(word.rfind(":"), word.rfind("=")) + 1]
     return len(re.sub(r"\\(.)", r"\1", stays))
 
 
-def _quoted(value: str) -> str:
+def _quoted(value: str, quote: str) -> str:
+    """Write a value as it has to stand on the line, behind a quote that is open there or outside of any."""
+    if quote == "'":
+        return value.replace("'", r"'\''")
+    if quote:
+        return _SPECIAL_IN_DOUBLE_QUOTES.sub(lambda match: f"\\{match[0]}", value)
     return _SPECIAL.sub(lambda match: f"\\{match[0]}", value)
 
 
@@ -108,13 +162,14 @@ def completion(shell: str) -> None:
 
     Example: watcher completion bash
     """
-    install_bash()
+    install_shells()
     kind = get_completion_class(shell)
     assert kind is not None  # click knows all three
     group = click.get_current_context().find_root().command
     click.echo(kind(group, {}, PROGRAM, VARIABLE).source())
 
 
-def install_bash() -> None:
-    """Let click complete for bash as it is done here."""
-    add_completion_class(_Bash)
+def install_shells() -> None:
+    """Let click complete as it is done here."""
+    for kind in (_Bash, _Zsh, _Fish):
+        add_completion_class(kind)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from watcher.config.secret_keys import HARMLESS_HEADERS
 from watcher.config.settings import read_environment
 from watcher.config.settings_table import SETTINGS
+from watcher.model.masking import MIN_SECRET_CHARS, masked, ways_to_write
 from watcher.model.redaction import MASK, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from watcher.model.target import Connecting, Expectations, HeaderPattern, Sending, Target, TlsOptions
@@ -40,12 +41,19 @@ def effective_settings(env_file: Path, variables: Mapping[str, str] | None = Non
 class TargetShower:
     """Turns targets into plain values under the keys of the config file, secrets masked; parts are turned once."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
+        """Begin with no part turned.
+
+        Args:
+            secrets: which are masked wherever they stand; those too short for that, where nothing else stands.
+        """
+        self._secrets = tuple(form for secret in secrets for form in ways_to_write(secret))
+        self._short = frozenset(secret for secret in secrets if len(secret) < MIN_SECRET_CHARS)
         self._parts: dict[int, tuple[object, dict[str, Any]]] = {}
 
     def own(self, target: Target) -> dict[str, Any]:
         """Return what is not shared with other targets."""
-        return {
+        own = {
             "name": target.name,
             "group": target.group,
             "address": target.shown_address,
@@ -58,6 +66,7 @@ class TargetShower:
             "failure_threshold": target.thresholds.failure,
             "success_threshold": target.thresholds.success,
         }
+        return {key: self.masked(value) for key, value in own.items()}
 
     def shared(self, target: Target) -> tuple[dict[str, Any], ...]:
         """Return what targets share; equal parts are one object."""
@@ -78,8 +87,18 @@ class TargetShower:
         # The part is kept as well, or its id could become that of another.
         known = self._parts.get(id(part))
         if known is None:
-            known = self._parts[id(part)] = (part, turn(part))
+            known = self._parts[id(part)] = (part, {key: self.masked(value) for key, value in turn(part).items()})
         return known[1]
+
+    def masked(self, value: Any) -> Any:
+        """Mask the secrets in a plain value."""
+        if not (self._secrets or self._short):
+            return value
+        if isinstance(value, str):
+            return MASK if value in self._short else masked(value, self._secrets)
+        if isinstance(value, dict):
+            return {key: self.masked(inner) for key, inner in value.items()}
+        return list(map(self.masked, value)) if isinstance(value, list) else value
 
 
 def _sending(sending: Sending) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from watcher.model.redaction import without_secrets
 from watcher.model.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from watcher.model.target import Target
 
@@ -30,7 +30,9 @@ _FILES = ("ca_file", "cert_file", "key_file")
 MAX_WHOLE = 1e15
 
 
-def yaml_lines(settings: Mapping[str, Mapping[str, Any]], targets: Iterable[Target]) -> Iterator[str]:
+def yaml_lines(
+    settings: Mapping[str, Mapping[str, Any]], targets: Iterable[Target], secrets: Sequence[str] = ()
+) -> Iterator[str]:
     """Write the settings as comments, each with where it is from, and the targets with all that holds for them.
 
     What is written is a config file: read again, it has the same targets, but for their secrets.
@@ -38,6 +40,7 @@ def yaml_lines(settings: Mapping[str, Mapping[str, Any]], targets: Iterable[Targ
     Args:
         settings: from `effective_settings`.
         targets: any number.
+        secrets: for `TargetShower`.
 
     Yields:
         lines, several in one text; the newline at the end is missing.
@@ -47,9 +50,9 @@ def yaml_lines(settings: Mapping[str, Mapping[str, Any]], targets: Iterable[Targ
         yield f"# {key}={_UNSAFE.sub(_escaped, one_line(setting['value'] or ''))}  ({one_line(setting['from'])})"
     yield "# The targets, with their defaults; durations are in seconds."
     yield "urls:"
-    shower, known = TargetShower(), dict[int, str]()
+    shower, known = TargetShower(secrets), dict[int, str]()
     for target in targets:
-        own = {**shower.own(target), "address": without_secrets(target.address)}  # however long
+        own = {**shower.own(target), "address": shower.masked(without_secrets(target.address))}  # however long
         texts = ["\n".join(_mapping(own, "    "))]
         for part in shower.shared(target):
             if id(part) not in known:

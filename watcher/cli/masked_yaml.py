@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from watcher.cli.masked_line import MaskedLine, Part
+from watcher.config.interpolation import without_secret_defaults
 from watcher.config.secret_keys import HARMLESS_KEYS, harmless_key
 from watcher.config.yaml_loader import Loader
 from watcher.model.redaction import MASK, quotable, without_secrets
@@ -37,7 +39,7 @@ def masked_lines(text: str, wanted: Collection[int]) -> dict[int, MaskedLine]:
     lines = dict(enumerate(_BREAK.split(text), start=1))
     wanted = {number for number in wanted if number in lines}
     try:
-        scalars = _Walk(wanted).scalars(text)
+        scalars = _Walk(wanted, _secret_anchors(text)).scalars(text)
     except yaml.YAMLError:  # nobody can tell what is part of what
         return {number: _beginning(lines[number]) for number in wanted}
     return {number: MaskedLine(tuple(_parts(lines[number], scalars.get(number, [])))) for number in wanted}
@@ -50,12 +52,14 @@ class _Collection:
     Attributes:
         is_mapping: whether it is a mapping.
         key: the known key that it stands at; None where what stands in it may be a secret.
+        anchor: its own, or that of the closest collection around it that has one.
         awaits_value: whether a key of the mapping has come whose value has not.
         key_of_value: the known key that this one is, None where its value may be a secret.
     """
 
     is_mapping: bool
     key: str | None
+    anchor: str
     awaits_value: bool = False
     key_of_value: str | None = None
 
@@ -77,30 +81,41 @@ class _Collection:
 
 
 class _Walk:
-    """Goes through the scalars of a file; aliases are not followed."""
+    """Goes through the scalars of a file; what aliases repeat where secrets stand is known before."""
 
-    def __init__(self, wanted: Collection[int]) -> None:
+    def __init__(self, wanted: Collection[int], secrets: Collection[str] = ()) -> None:
         self._wanted = wanted
+        self._secrets = secrets  # the anchors of what may be a secret
         self._found: dict[int, list[tuple[int, int, str | None]]] = {}
+        self.anchors_in: dict[str | None, set[str]] = defaultdict(
+            set
+        )  # by the anchor around; None: where secrets stand
 
     def scalars(self, text: str) -> dict[int, list[tuple[int, int, str | None]]]:
         """Return by line where scalars begin and end, and what is shown of them (None: what is there)."""
-        open_ones = [_Collection(is_mapping=False, key=_TOP)]
+        open_ones = [_Collection(is_mapping=False, key=_TOP, anchor=_TOP)]
         loader = Loader(text)
         while loader.check_event():
             event, within = loader.get_event(), open_ones[-1]
             if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-                key = None
-                if within.awaits_key:
-                    within.take_key(None)
-                else:
-                    key = within.take_value()
-                open_ones.append(_Collection(isinstance(event, yaml.MappingStartEvent), key))
+                open_ones.append(self._collection(event, within))
             elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
                 open_ones.pop()
             elif isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent)):
                 self._scalar(event, within)
         return self._found
+
+    def _collection(self, event: Any, within: _Collection) -> _Collection:
+        key = None
+        if within.awaits_key:
+            within.take_key(None)
+        else:
+            key = within.take_value()
+        anchor = event.anchor
+        if anchor is not None:
+            self.anchors_in[within.anchor].add(anchor)
+            key = None if anchor in self._secrets else key
+        return _Collection(isinstance(event, yaml.MappingStartEvent), key, anchor or within.anchor)
 
     def _scalar(self, event: Any, within: _Collection) -> None:
         lines = [line for line in range(event.start_mark.line + 1, event.end_mark.line + 2) if line in self._wanted]
@@ -112,6 +127,8 @@ class _Walk:
             shown = None if is_plain and _PLAIN_KEY.fullmatch(value) else MASK
         else:
             key = within.take_value()
+            if isinstance(event, yaml.AliasEvent) and event.anchor is not None:
+                self.anchors_in[None if key is None else within.anchor].add(event.anchor)
             shown = MASK if key is None or key in _HOLDERS or not is_plain else _shown_value(value, key)
         for line in lines:
             self._note(line, event, shown)
@@ -126,11 +143,26 @@ class _Walk:
             self._found.setdefault(line, []).append((column, until, MASK if is_part else shown))
 
 
+def _secret_anchors(text: str) -> set[str]:
+    """Return the anchors of what aliases repeat where secrets stand, and of what stands inside."""
+    if "*" not in text:
+        return set()
+    walk = _Walk(())
+    walk.scalars(text)
+    found: set[str] = set()
+    left = set(walk.anchors_in[None])
+    while left:
+        found |= left
+        left = {inner for anchor in left for inner in walk.anchors_in[anchor]} - found
+    return found
+
+
 def _shown_value(value: str, key: str) -> str | None:
     if (key == "username" and ":" in value) or (key == "type" and not _SCHEME.fullmatch(value)):
         return MASK
+    value = without_secret_defaults(written := value)
     masked = without_secrets(value) if key in {"address", "urls", _TOP} else quotable(value)
-    return None if masked == value else masked
+    return None if masked == written else masked
 
 
 def _parts(line: str, scalars: list[tuple[int, int, str | None]]) -> Iterator[Part]:

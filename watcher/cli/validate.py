@@ -62,7 +62,7 @@ def validate(file: str | None, as_json: bool, show: bool, env_file: str | None) 
             return
         tell(configuration.warnings, path, prefix="warning: ", colour="yellow")
         if show:
-            for lines in yaml_lines(settings, configuration.targets):
+            for lines in yaml_lines(settings, configuration.targets, configuration.secrets):
                 click.echo(lines.encode())  # YAML is UTF-8, whatever the terminal is
         else:
             click.echo(summary(configuration))
@@ -101,7 +101,7 @@ def _json_document(
 
 
 def _plain_targets(configuration: Configuration) -> list[dict[str, Any]]:
-    shower = TargetShower()
+    shower = TargetShower(configuration.secrets)
     return [shower.all_of(target) for target in configuration.targets]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from watcher.config.mistakes import ConfigurationError
 from watcher.config.settings import read_environment, settings_of
+from watcher.config.sources import is_secret_variable
 from watcher.config.targets import load_sources
 from watcher.config.warnings import find_warnings
 
@@ -29,12 +30,14 @@ class Configuration:
         targets: what to watch, in the order of the files.
         warnings: what is no mistake, and may surprise all the same.
         files: the files and folders that it was read from, those of secrets and certificates included.
+        secrets: the values of the variables in the config files that are secrets, wherever they are put in.
     """
 
     settings: Settings
     targets: tuple[Target, ...]
     warnings: tuple[Mistake, ...] = ()
     files: tuple[Path, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def load_configuration(
@@ -65,9 +68,12 @@ def load_configuration(
     files += [path for source in sources for path in (source.path, *(file.path for file in source.named_files()))]
     if mistakes or settings is None:
         raise ConfigurationError(mistakes, dict.fromkeys(files))
+    used = (name for source in sources for name in source.document.variables())
+    names = {name for name in used if is_secret_variable(name, environment.named_files)}
     return Configuration(
         settings,
         targets,
         find_warnings(settings, sources, targets, environment.named_files) if with_warnings else (),
         tuple(dict.fromkeys(files)),
+        tuple(environment.variables[name] for name in sorted(names) if environment.variables.get(name)),
     )

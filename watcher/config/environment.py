@@ -108,6 +108,10 @@ class Environment:
         """
         for key, place in self._unread.items():
             hint = did_you_mean(key, {*self._known_keys, *(names or ())})
+            variable = key.removesuffix(FILE_SUFFIX)
+            if variable != key and variable in (names or ()):
+                hint = f": only keys of the settings can be in a file; set {variable} itself, or name the file in the"
+                hint += " config file, as in password_file or credentials_file"
             if key not in (names or ()) and (hint or names is not None):
                 self.mistakes.append(Mistake(place, key, f"unknown key, nothing reads it{hint}"))
 

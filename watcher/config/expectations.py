@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import jmespath
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import IncompleteExpressionError, JMESPathError, LexerError, ParseError
 
 from watcher.config.bounds import MAX_BODY_LIMIT_BYTES, MAX_JSON_PATH_CHARS
 from watcher.config.entry_expected import ExpectedOptions
 from watcher.config.mistakes import shown
+from watcher.model.redaction import quotable
 from watcher.model.target import DEFAULT_BODY_LIMIT_BYTES, Expectations, HeaderPattern, JsonExpectation
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from watcher.config.entries import Options
     from watcher.config.entry_expected import HeaderMatch
     from watcher.config.patterns import Patterns
+
+_SPECIFICATION = "https://jmespath.org/specification.html"
+# As much of a path is quoted from where it cannot be read on.
+_PIECE_CHARS = 20
 
 EXPECTED_KEYS = tuple(ExpectedOptions.__annotations__)
 
@@ -81,8 +86,7 @@ class _Reader:
             try:
                 expectations.append(JsonExpectation(path, jmespath.compile(path), entry["equals"]))
             except (JMESPathError, RecursionError) as error:
-                reason = str(error).partition("\n")[0].rstrip(":") or "it is empty"
-                text = f"{shown(path)} is no path of JMESPath: {reason}; https://jmespath.org/specification.html"
+                text = f"{shown(path)} is no path of JMESPath: {_reason(error, path)}; {_SPECIFICATION}"
                 self._complain(("json", index, "path"), text)
         return tuple(expectations)
 
@@ -98,3 +102,15 @@ class _Reader:
         except ValueError as error:
             self._complain(path, str(error))
             return ()
+
+
+def _reason(error: Exception, path: str) -> str:
+    """Say what is wrong with a path, without the words of JMESPath where they quote it: it may have a secret in it."""
+    if isinstance(error, LexerError):
+        at = error.lexer_position
+    elif isinstance(error, ParseError) and not isinstance(error, IncompleteExpressionError):
+        at = error.lex_position
+    else:
+        return str(error).partition("\n")[0].rstrip(":") or "it is nested too deep"
+    piece = shown(path[at : at + _PIECE_CHARS]) if quotable(path) == path else "something"
+    return f"{piece} is not expected at column {at + 1}"

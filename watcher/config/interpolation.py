@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from watcher.config.mistakes import did_you_mean
+from watcher.config.secret_keys import looks_secret
+from watcher.model.redaction import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,9 +20,6 @@ _REFERENCE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)
 _NAME_IN_BYTES = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 # A NUL, or what Python makes of a byte that is not UTF-8.
 UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
-
-# From how many characters on a piece of a value is taken out of an error line: fewer could stand there by chance.
-MIN_PIECE_CHARS = 8
 
 
 def names_in(content: bytes) -> set[str]:
@@ -87,7 +86,7 @@ class Interpolator:
             raise ValueError(f"${{{name}}} has a reference in its default; write one variable after the other")
         value = self._variables.get(name)
         if default is not None and not value:
-            return default.removeprefix(":-").replace("$$", "$")
+            return _text_of_default(default)
         if value is None:
             advice = did_you_mean(name, self._variables) or f"; set it, or write a default, as in ${{{name}:-x}}"
             if f"{name}_FILE" in self._variables:
@@ -98,35 +97,42 @@ class Interpolator:
         return value
 
 
-def without_values(text: str, names: set[str], variables: Mapping[str, str]) -> str:
-    """Take the values of variables out of an error line, and pieces of them, as the words of a library quote them.
+def parts_of(template: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
+    """Take a value apart.
 
     Args:
-        text: the line.
-        names: the variables of which a value may stand in it.
+        template: as it is written.
         variables: their values by name.
+
+    Yields:
+        its parts with the variables put in, and the name of the variable where one is from there, or is the default of
+        one that is named as secrets are.
     """
-    for name in sorted(names):
-        value = variables.get(name, "")
-        instead = f"${{{name}}}"
-        for form in dict.fromkeys((value, repr(value)[1:-1])):
-            text = _without_pieces(text, form, instead) if len(form) >= MIN_PIECE_CHARS else text
-            text = text.replace(f"'{form}'", f"'{instead}'") if form else text
-    return text
+    end = 0
+    for match in _REFERENCE.finditer(template):
+        yield template[end : match.start()], None
+        end = match.end()
+        name, default = match["name"], match["default"]
+        value = variables.get(name or "")
+        if match["dollar"]:
+            yield "$", None
+        elif value:
+            yield value, name
+        elif default is not None:
+            yield _text_of_default(default), name if looks_secret(name) else None
+    yield template[end:], None
 
 
-def _without_pieces(text: str, value: str, instead: str) -> str:
-    kept: list[str] = []
-    size = MIN_PIECE_CHARS
-    value, lowered = value.lower(), text.lower()  # as the hosts of addresses are
-    lowered = lowered if len(lowered) == len(text) else text
-    end = 0  # of the pieces found so far
-    for index, character in enumerate(text):
-        piece = lowered[index : index + size]
-        if len(piece) == size and piece in value:
-            if index >= end:
-                kept.append(instead)
-            end = index + size
-        elif index >= end:
-            kept.append(character)
-    return "".join(kept)
+def without_secret_defaults(template: str) -> str:
+    """Mask the defaults of variables that are named as secrets are."""
+    return _REFERENCE.sub(_without_secret_default, template)
+
+
+def _without_secret_default(match: re.Match[str]) -> str:
+    name, default = match["name"], match["default"]
+    is_secret = default is not None and default != ":-" and looks_secret(name)
+    return f"${{{name}:-{MASK}}}" if is_secret else match[0]
+
+
+def _text_of_default(default: str) -> str:
+    return default.removeprefix(":-").replace("$$", "$")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from watcher.model.redaction import MASK, quotable
 from watcher.model.text import one_line
+from watcher.model.told import OwnWords, Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 # Python refuses to write a number of more than 4300 digits.
 MAX_SHOWN_BITS = 10_000
+
+# What the log says of them to machines.
+A_MISTAKE = "the configuration has a mistake"
+A_WARNING = "the configuration may surprise"
 
 # The longest text names all keys that there are.
 MAX_TEXT_CHARS = 1000
@@ -53,6 +58,25 @@ class Mistake:
     def __str__(self) -> str:
         where = f"{one_line(self.where)}: " if self.where else ""
         return f"{one_line(str(self.place))}: {where}{one_line(self.text, limit_chars=MAX_TEXT_CHARS)}"
+
+
+def told(mistake: Mistake, event: str = A_MISTAKE) -> Told:
+    """Return an event for the log.
+
+    Args:
+        mistake: or what is none, and may surprise.
+        event: which of both, `A_MISTAKE` or `A_WARNING`.
+    """
+    place = mistake.place
+    return Told(
+        str(mistake),
+        event,
+        file=one_line(place.source),
+        line=place.line,
+        column=place.column,
+        where=one_line(mistake.where) or None,
+        message=OwnWords(one_line(mistake.text, limit_chars=MAX_TEXT_CHARS)),
+    )
 
 
 class ConfigurationError(Exception):

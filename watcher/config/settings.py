@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from watcher.config.settings_table import Setting
 
-__all__ = ["DEFAULTS", "KEY_OF_FIELD", "RESTART_KEYS", "SETTINGS", "Settings", "load_settings", "read_settings"]
+__all__ = [
+    "DEFAULTS",
+    "KEY_OF_FIELD",
+    "RESTART_KEYS",
+    "SETTINGS",
+    "Settings",
+    "load_settings",
+    "log_format_of",
+    "read_settings",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,13 @@ def load_settings(env_file: Path, variables: Mapping[str, str] | None = None) ->
     if mistakes or settings is None:
         raise ConfigurationError(mistakes)
     return settings
+
+
+def log_format_of(env_file: Path, variables: Mapping[str, str] | None = None) -> str:
+    """Return the format of log lines, also where all else has mistakes; the default where this one has some itself."""
+    reader = _Reader(read_environment(env_file, variables))
+    found: str = reader.value(next(setting for setting in SETTINGS if setting.field == "log_format"))
+    return found
 
 
 class _Reader:

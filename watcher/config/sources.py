@@ -11,9 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from watcher.config.mistakes import dotted
+from watcher.config.secret_keys import looks_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from watcher.config.mistakes import Place
@@ -94,6 +95,10 @@ class Source:
         """Say whether a variable was put into the text at a path; see `Document.is_substituted`, which is fast."""
         return self.document.is_substituted(path)
 
+    def variables_in(self, path: Sequence[str | int]) -> frozenset[str]:
+        """Return the variables that were put into the text at a path; see `Document.variables_in`, which is fast."""
+        return self.document.variables_in(path)
+
     def named_files(self) -> Iterator[NamedFile]:
         """Yield the secrets and certificates that it names, in its order; one that is named twice comes twice."""
         yield from self._files_in(("defaults",), self.defaults)
@@ -107,3 +112,13 @@ class Source:
             if isinstance(name, str):
                 steps = (*base, outer, key)
                 yield NamedFile(self.path.parent / name, dotted(steps), is_secret, partial(self.place_of, steps), steps)
+
+
+def is_secret_variable(name: str, environment_files: Iterable[NamedFile]) -> bool:
+    """Say whether the value of a variable is a secret: it is named as secrets are, or stands in a file of its own.
+
+    Args:
+        name: of the variable.
+        environment_files: the files that `.env` and the environment name.
+    """
+    return looks_secret(name) or any(file.where == f"{name}_FILE" for file in environment_files)

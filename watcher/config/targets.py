@@ -215,7 +215,8 @@ class _Builder:
         if doubled and not (_is_called_by_refused(file, index) or _is_called_by_refused(other, first)):
             where = "" if other is file else f" in {other.document.place_of(('urls', first, 'name'))}"
             text = f"{shown(name)} is the name of urls[{first}]{where} too; give one of them another `name`"
-            text = file.document.without_values(("urls", index, "address"), text)  # which may be the name
+            if file.document.data["urls"][index].get("name") is None:
+                text = file.document.without_values(("urls", index, "address"), text)
             self._mistakes.complain(file.document, ("urls", index, "name"), text)
 
     def _complainer(self, index: int | None, entry: Options, file: ShapedFile) -> Complain:

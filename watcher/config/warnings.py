@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from watcher.config.mistakes import Mistake, dotted, shown
 from watcher.config.secret_keys import is_secret_header, is_secret_parameter
-from watcher.config.sources import Source
+from watcher.config.sources import Source, is_secret_variable
 from watcher.model.load import complaint_about_workers
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MAX_TOLD = 20
 
 _PLAIN_HTTP = "http://"
+_SHOWN_KEYS = ("name", "group")
 _HOLDERS = (("basic_auth", "password"), ("authorization", "credentials"))
 
 _Path = tuple["str | int", ...]
@@ -37,7 +38,7 @@ def find_warnings(
     settings: Settings,
     sources: Sequence[Source],
     targets: Sequence[Target],
-    environment_files: Iterable[NamedFile] = (),
+    environment_files: Sequence[NamedFile] = (),
 ) -> tuple[Mistake, ...]:
     """Find what may surprise.
 
@@ -55,6 +56,7 @@ def find_warnings(
         *_placed(
             [
                 *_told(_plain_secrets(sources)),
+                *_told(_secrets_in_names(sources, environment_files)),
                 *_told(_in_the_clear(sources, targets)),
                 *_told(_readable_files(sources, environment_files)),
             ]
@@ -96,6 +98,17 @@ def _plain_secrets(sources: Sequence[Source]) -> Iterator[_Finding]:
         yield from _plain_secrets_in(source, ("defaults",), source.defaults)
         for index, entry in enumerate(source.entries):
             yield from _plain_secrets_in(source, ("urls", index), entry)
+
+
+def _secrets_in_names(sources: Sequence[Source], environment_files: Sequence[NamedFile]) -> Iterator[_Finding]:
+    for source in sources:
+        places = [(("defaults",), source.defaults), *((("urls", i), entry) for i, entry in enumerate(source.entries))]
+        for base, options in places:
+            for key in _SHOWN_KEYS:
+                names = source.variables_in((*base, key)) if key in options else ()
+                for name in sorted(name for name in names if is_secret_variable(name, environment_files)):
+                    text = f"has the secret ${{{name}}} in it, and is shown everywhere; write it without that"
+                    yield source, (*base, key), text
 
 
 def _plain_secrets_in(source: Source, base: tuple[str | int, ...], options: dict[str, Any]) -> Iterator[_Finding]:

@@ -33,7 +33,7 @@ class ScalarReader:
     """Reads scalars.
 
     Attributes:
-        substituted_ids: of the objects that are text with variables put in.
+        variables_by_id: the variables that were put in, by the ids of the objects that are text with some.
         refused_places: where there is a variable that cannot be put in.
     """
 
@@ -45,7 +45,7 @@ class ScalarReader:
             loader: says which kind of value a text is.
             variables: what `${NAME}` becomes.
         """
-        self.substituted_ids: set[int] = set()
+        self.variables_by_id: dict[int, frozenset[str]] = {}
         self.refused_places: set[Place] = set()
         self._source = source
         self._loader = loader
@@ -95,8 +95,8 @@ class ScalarReader:
                 self._refused[written] = str(error)
             else:
                 # A text of one character is the same object everywhere.
-                if isinstance(value, str) and len(value) > 1 and references_in(event.value):
-                    self.substituted_ids.add(id(value))
+                if isinstance(value, str) and len(value) > 1 and (names := references_in(event.value)):
+                    self.variables_by_id[id(value)] = frozenset(names)
                 return value
         self._refuse(event, steps, self._refused[written])
         return event.value

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from watcher.config.interpolation import references_in, without_values
+from watcher.config.interpolation import references_in
 from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, shown
+from watcher.config.quotations import without_values
+from watcher.config.secret_nodes import secret_ids
 from watcher.config.yaml_loader import TOO_DEEP, Loader, place_at
 from watcher.config.yaml_places import places_in
 from watcher.config.yaml_scalars import TOO_LARGE
 from watcher.config.yaml_values import ValueReader
-from watcher.model.redaction import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,9 +53,9 @@ class Document:
         self.mistakes: Sequence[Mistake] = by_place(reader.mistakes)
         self._text = text
         self._variables = variables
-        self._substituted_ids = reader.substituted_ids
+        self._variables_by_id = reader.variables_by_id
         self._refused_places = reader.refused_places
-        self._anchored_places = reader.anchored_places
+        self._has_aliases = reader.has_aliases
         self._pairs: dict[int, dict[Any, tuple[Node, Node]]] = {}  # of the mappings in which a place was looked for
 
     @cached_property
@@ -62,6 +63,10 @@ class Document:
         # Made only when there is a mistake to tell the place of: it takes more memory than all else together.
         root: Node | None = Loader(self._text).get_single_node()
         return root
+
+    @cached_property
+    def _secret_ids(self) -> set[int]:
+        return secret_ids(self._root) if self._has_aliases else set()
 
     def place_of(self, path: Sequence[str | int], *, key: bool = False) -> Place:
         """Say where the value at a path stands, or the closest thing around it that is there.
@@ -90,8 +95,16 @@ class Document:
 
     def is_substituted(self, path: Sequence[str | int]) -> bool:
         """Say whether the value at a path is text with the value of a variable in it; this takes no time."""
+        return bool(self.variables_in(path))
+
+    def variables_in(self, path: Sequence[str | int]) -> frozenset[str]:
+        """Return the variables that were put into the text at a path; this takes no time."""
         value = self._value_at(path)
-        return isinstance(value, str) and id(value) in self._substituted_ids
+        return self._variables_by_id.get(id(value), frozenset()) if isinstance(value, str) else frozenset()
+
+    def variables(self) -> frozenset[str]:
+        """Return the variables that were put into any text of the document."""
+        return frozenset().union(*self._variables_by_id.values())
 
     def is_refused(self, place: Place) -> bool:
         """Say whether a variable at a place could not be put in: what else is wrong there follows from it."""
@@ -108,16 +121,12 @@ class Document:
         for step in path:
             pair = self._child(node, step)
             node = pair[1] if pair else None
-        if isinstance(node, yaml.ScalarNode) and place_at(self.source, node.start_mark) in self._anchored_places:
-            return _without_anchored(text, str(self._value_at(path)))
-        names = references_in(node.value) if isinstance(node, yaml.ScalarNode) and "$" in node.value else set()
-        if not names or node is None:
+        if not isinstance(node, yaml.ScalarNode):
             return text
         value = self._value_at(path)
-        if isinstance(value, str):
-            text = text.replace(shown(value), shown(node.value))
-            text = text.replace(shown(without_secrets(value)), shown(without_secrets(node.value)))
-        return without_values(text, names, self._variables)
+        if id(node) in self._secret_ids:
+            return _without_anchored(text, str(value))
+        return without_values(text, value, node.value, self._variables) if references_in(node.value) else text
 
     def _child(self, node: Node | None, step: str | int) -> tuple[Node, Node] | None:
         if isinstance(node, yaml.MappingNode):
@@ -187,8 +196,8 @@ def _syntax_mistake(source: str, text: str, error: yaml.YAMLError) -> Mistake:
 
 
 def _without_anchored(text: str, value: str) -> str:
-    """Keep of what is said of a value that aliases repeat only what stands after every quotation of it."""
-    if value not in text and shown(value) not in text and not text[:1].isdigit() and text[:1] not in "-'.":
+    """Keep of what is said of a value that may be a secret elsewhere only what follows all quotations of it."""
+    if value not in text and shown(value) not in text and not text[:1].isdigit() and text[:1] not in "-'\".":
         return text
     _said, semicolon, advice = text.rpartition("; ")
     return f"this cannot be used{semicolon}{advice}" if semicolon and value not in advice else "this cannot be used"

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _COLLECTION_TAGS = (None, "!", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map")
 
+# What stands for a key that is no text in the path to what is wrong below it.
+_NO_STEP = "?"
+_NO_KEY = "a key must be plain text; put it in quotes"
+_ALIAS_AS_KEY = "an alias cannot be a key; write the key itself, or put text that begins with * in quotes"
 
 # The bound of the values that aliases repeat: many for each character of the file, but not so many that a short file
 # takes long.
@@ -49,7 +53,7 @@ class ValueReader:
         self._mistakes: list[Mistake] = []
         self._left_nodes = FREE_NODES + NODES_PER_CHAR * len(text)
         self._anchors: dict[str, Any] = {}
-        self.anchored_places: set[Place] = set()  # of scalars: an alias may repeat a password elsewhere
+        self.has_aliases = False  # which may repeat a password elsewhere
         self._unfinished: set[int] = set()
         self._extents: dict[int, Extent] = {}
         self._steps: list[Any] = []  # where in the document the reader is
@@ -62,9 +66,9 @@ class ValueReader:
         return [*self._mistakes, *self._scalars.mistakes]
 
     @property
-    def substituted_ids(self) -> set[int]:
-        """The ids of the objects in the document that are text with variables put in."""
-        return self._scalars.substituted_ids
+    def variables_by_id(self) -> dict[int, frozenset[str]]:
+        """The variables that were put in, by the ids of the objects in the document that are text with some."""
+        return self._scalars.variables_by_id
 
     @property
     def refused_places(self) -> set[Place]:
@@ -94,8 +98,6 @@ class ValueReader:
             value = scalars.filled(event, self._steps) if "$" in event.value else scalars.written(event)
             if event.anchor is not None:
                 self._anchors[event.anchor] = value
-                mark: Any = event.start_mark
-                self.anchored_places.add(place_at(self._source, mark))
             return value
         if depth >= MAX_NESTING:
             raise error_at(event, TOO_DEEP)
@@ -118,6 +120,7 @@ class ValueReader:
         return collection
 
     def _repeated(self, event: Any, depth: int) -> Any:
+        self.has_aliases = True
         if event.anchor not in self._anchors:
             raise error_at(event, "found undefined alias; put text that begins with * in quotes")
         value = self._anchors[event.anchor]
@@ -156,10 +159,12 @@ class ValueReader:
         steps = self._steps
         event = self._loader.get_event()
         while not isinstance(event, yaml.MappingEndEvent):
-            steps[-1] = key = self._key(event, depth)
+            key = self._key(event, depth)
+            steps[-1] = key if isinstance(key, str) else _NO_STEP
             value = self._value(self._loader.get_event(), depth)
             if not isinstance(key, str):
-                self._complain(event.start_mark, "", "a key must be plain text; put it in quotes")
+                is_alias = isinstance(event, yaml.AliasEvent)
+                self._complain(event.start_mark, "", _ALIAS_AS_KEY if is_alias else _NO_KEY)
             else:
                 if key in lines:
                     text = f"written twice, first in line {lines[key]}; remove one"
@@ -178,7 +183,7 @@ class ValueReader:
         if isinstance(event, yaml.AliasEvent):
             return None  # what it repeats may be a password
         # Keys stand in error lines, where the value of a variable has no business.
-        return None if id(key) in self.substituted_ids else key
+        return None if id(key) in self.variables_by_id else key
 
     def _complain(self, mark: Mark, where: str, text: str) -> None:
         self._mistakes.append(Mistake(place_at(self._source, mark), where, text))

@@ -21,6 +21,7 @@ from watcher.model.plain import plain, safe_text
 from watcher.model.redactor import Redactor, fit_address
 from watcher.model.text import json_line, key_values, one_line
 from watcher.model.timestamps import timestamp
+from watcher.model.told import OwnWords, Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, MutableMapping
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     Event = MutableMapping[str, Any]
 
-__all__ = ["configure", "lines_through", "mask", "redacted", "take_over_stderr"]
+__all__ = ["configure", "is_json", "lines_through", "mask", "redacted", "take_over_stderr"]
 
 MAX_TRACEBACK_CHARS = 4000
 
@@ -66,6 +67,11 @@ def configure(log_format: str = "text") -> None:
     logging.disable(logging.INFO)
     logging.raiseExceptions = False
     logging.basicConfig(handlers=[_LoggingHandler(logging.WARNING)], level=logging.WARNING, force=True)
+
+
+def is_json() -> bool:
+    """Whether lines are JSON."""
+    return _log_format == "json"
 
 
 def take_over_stderr() -> None:
@@ -153,6 +159,9 @@ def _renamed(fields: Mapping[str, object]) -> dict[str, object]:
 def _in_order(_logger: object, level: str, event: Event) -> Event:
     """Put what every line has before the fields, and the traceback behind them."""
     text, error = event.pop("event"), event.pop("exc_info", None)
+    if isinstance(text, Told) and is_json():
+        event = {**text.fields, **event}
+        text = text.event
     return {"time": datetime.now(UTC), "level": level, "event": text, **_renamed(event), "traceback": _traceback(error)}
 
 
@@ -174,7 +183,8 @@ def _fit(_logger: object, _level: str, event: Event) -> dict[str, Plain]:
         if name == "traceback":
             fitting[name] = None if value is None else _redactor.end_of(value, MAX_TRACEBACK_CHARS)
         else:
-            foreign = name in _FOREIGN or (of_library and name == "event")
+            is_own = isinstance(value, OwnWords)
+            foreign = (name in _FOREIGN and not is_own) or (of_library and name == "event")
             fitting[one_line(name)] = plain(value, _redactor.fit if foreign else fit_address, _redactor.fit)
     return {name: value for name, value in fitting.items() if value is not None}
 

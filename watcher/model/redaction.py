@@ -11,6 +11,8 @@ MASK = "***"
 _INSIDE = re.compile(r"://\S+")
 # As of a line of settings that ran into the one before.
 _KEY_AND_VALUE = re.compile(r"[\s;,&][A-Za-z_][A-Za-z0-9_]*\s?=")
+# A second address in the path of the first one, at the begin of a part of it.
+_SECOND = re.compile(r"(?P<first>[a-z]+://[^@?#]*?/)(?P<second>https?://.*)", re.IGNORECASE | re.DOTALL)
 _KEY_OF_PEM = "-----BEGIN"
 
 
@@ -23,18 +25,23 @@ def without_secrets(address: str) -> str:
     Returns:
         `https://host/path?token=***` for `https://user:pw@host/path?token=abc#x`; a bare word in the query is masked
         whole, since a token may stand there as well, and so is an address in which nobody can tell where userinfo ends.
+        Of two addresses, of which one stands in the path of the other, each is shown so.
         What follows a space, such as a second address, is masked too.
     """
     first, *rest = address.split(None, 1) or [""]
     if rest:
         # A password may have a space in it.
-        return MASK if "@" in rest[0] else f"{without_secrets(first)} {MASK}"
+        # Of control characters at its begin, urllib leaves nothing.
+        return MASK if "@" in rest[0] else f"{without_secrets(first)} {MASK}".lstrip()
     try:
         parts = urlsplit(address)
     except ValueError:
         return MASK
-    if "@" in address and (not _has_sure_host(parts) or _has_second(address)):
-        return MASK
+    if "@" in address:
+        if not _has_sure_host(parts):
+            return MASK
+        if _has_second(address):
+            return MASK if "@" in parts.netloc or parts.netloc.endswith(":") else _without_secrets_of_both(address)
     host = parts.netloc.rpartition("@")[2]
     # Only `&` stands between two parameters: a `;` may be part of a value.
     query = "&".join(map(_masked, parts.query.split("&")))
@@ -97,6 +104,15 @@ def _has_sure_host(parts: SplitResult) -> bool:
 def _has_second(address: str) -> bool:
     before_query = re.split("[?#]", address, maxsplit=1)[0]
     return before_query.count("://") > 1 and "@" in before_query
+
+
+def _without_secrets_of_both(address: str) -> str:
+    """Take the secrets out of an address in whose path another stands, as of an archive or a proxy."""
+    match = _SECOND.fullmatch(address)
+    if match is None:
+        return MASK
+    second = match["second"]
+    return match["first"] + (MASK if _has_second(second) else without_secrets(second))
 
 
 def _masked(parameter: str) -> str:

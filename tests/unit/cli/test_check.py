@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
-from contextlib import chdir, closing
+from contextlib import chdir, closing, redirect_stdout
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -185,14 +186,15 @@ def test_off_a_terminal_nothing_is_coloured_wrapped_or_filled(capsys: pytest.Cap
     assert capsys.readouterr() == (f"{'x' * 5000} end\n", "")
 
 
-async def test_a_screen_shows_what_comes_when_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
-    screen = Screen(2, with_bar=False)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(screen.run)
-        screen.put(Text("one"))
-        with trio.fail_after(5):
-            while "one" not in capsys.readouterr().out:  # noqa: ASYNC110
-                await trio.sleep(0.01)
-        assert nursery.child_tasks
-        screen.put(Text("two"))
-    assert capsys.readouterr().out == "two\n"
+async def test_a_screen_shows_what_comes_when_it_comes() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as stdout, redirect_stdout(stdout):
+        screen = Screen(2, with_bar=False)
+        with trio.fail_after(60):
+            async with trio.lowlevel.FdStream(reader) as shown, trio.open_nursery() as nursery:
+                nursery.start_soon(screen.run)
+                screen.put(Text("one"))
+                assert await shown.receive_some() == b"one\n"
+                assert nursery.child_tasks
+                screen.put(Text("two"))
+                assert await shown.receive_some() == b"two\n"

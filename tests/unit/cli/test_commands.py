@@ -1,5 +1,6 @@
 """The commands as a user types them: what they print, on which stream, and with which status they end."""
 
+import json
 import os
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from watcher.cli import main
 from watcher.config.settings import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[3]
-HANG_SECONDS = 30
+HANG_SECONDS = 120
 COMMANDS = list(main.summaries)
 READERS = [command for command in COMMANDS if command not in {"init", "completion"}]
 
@@ -58,9 +59,10 @@ def watcher(folder: Path, *arguments: str, **variables: str) -> Result:
         return CliRunner().invoke(main, arguments, env=environment, catch_exceptions=False)
 
 
-def process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def process(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, as a user does."""
-    environment = {key: value for key, value in os.environ.items() if key not in DEFAULTS} | {"PYTHONPATH": str(ROOT)}
+    environment = {key: value for key, value in os.environ.items() if key not in DEFAULTS}
+    environment |= {"PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, "-m", "watcher", *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
@@ -93,6 +95,35 @@ def test_a_bad_configuration_ends_every_command_and_starts_nothing(bad_folder: P
     assert [line for line in result.stderr.splitlines() if " | " not in line] == BAD_LINES
     assert (" | " in result.stderr) == ("validate" in arguments)
     assert sorted(bad_folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("place", ["env", "environment"])
+def test_the_daemon_tells_machines_of_a_bad_configuration_as_events(bad_folder: Path, place: str) -> None:
+    env = bad_folder / ".env"
+    if place == "env":
+        env.write_text(f"{env.read_text(encoding='utf-8')}WATCHER_LOG_FORMAT=json\n", encoding="utf-8")
+    result = process(bad_folder, **({} if place == "env" else {"WATCHER_LOG_FORMAT": "json"}))
+    assert (result.returncode, result.stdout) == (2, "")
+    events = [json.loads(line) for line in result.stderr.splitlines()]
+    assert {(event["level"], event["event"]) for event in events} == {("error", "the configuration has a mistake")}
+    lines = [
+        f"{event['file']}:{event['line']}:{event['column']}: {event['where']}: {event['message']}" for event in events
+    ]
+    assert lines == BAD_LINES
+    # The others are for people; `validate` has `--json`.
+    assert [line for line in process(bad_folder, "validate").stderr.splitlines() if " | " not in line] == BAD_LINES
+
+
+def test_so_it_does_of_all_else_that_ends_it(folder: Path) -> None:
+    result = process(folder, WATCHER_LOG_FORMAT="json", WATCHER_LOG_FILE="config.yaml/x", POSTGRES_HOST="127.0.0.1")
+    event = json.loads(result.stderr.splitlines()[-1])
+    assert (result.returncode, event["level"], event["event"]) == (2, "error", "watcher cannot go on")
+    assert event["error"].startswith("WATCHER_LOG_FILE: config.yaml/x cannot be written: ")
+
+
+def test_a_format_that_is_none_is_told_as_text(folder: Path) -> None:
+    result = process(folder, WATCHER_LOG_FORMAT="yaml")
+    assert result.stderr == ("environment: WATCHER_LOG_FORMAT: 'yaml' is not one of text, json; write one of these\n")
 
 
 def test_validate_starts_nothing_for_a_good_configuration_either(folder: Path) -> None:

@@ -1,6 +1,7 @@
-"""Completion in shells: through click's protocol, and in a real bash."""
+"""Completion in shells: through click's protocol, and in a real bash and fish."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,14 @@ from watcher.cli.completion import SHELLS
 from watcher.config.settings import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[3]
-HANG_SECONDS = 30
+HANG_SECONDS = 120
 CONFIG = """\
 urls:
   - {name: Checkout EU, address: https://a.example/}
   - {name: "It's $5: a*b", address: https://b.example/}
   - address: https://u:secret@c.example/x?token=secret
   - {name: Checkbox, address: https://d.example/}
+  - {name: "Shop, EU", address: https://e.example/}
 """
 # Calls the function as bash would, and prints what it would offer.
 BASH = """\
@@ -104,7 +106,11 @@ def test_to_complete_writes_nothing(folder: Path) -> None:
         ("watcher val", ["validate"]),
         ("watcher check Checko", [r"Checkout\ EU"]),
         (r"watcher check Checkout\ ", [r"Checkout\ EU"]),
-        ('watcher check "Checkout E', [r"Checkout\ EU"]),
+        ('watcher check "Checkout E', ["Checkout EU"]),  # within quotes, a backslash would be part of the name
+        ("watcher check 'Checkout E", ["Checkout EU"]),
+        ("watcher check 'It", [r"It'\''s $5: a*b"]),
+        ('watcher check "It', [r"It's \$5: a*b"]),
+        ('watcher failures --target="Checkout E', ["Checkout EU"]),
         ("watcher check It", [r"It\'s\ \$5:\ a\*b"]),
         ("watcher check https://c", [r"//c.example/x\?token=\*\*\*"]),  # bash keeps what is before the colon
         ("watcher failures --target=Checkb", ["Checkbox"]),
@@ -114,6 +120,49 @@ def test_to_complete_writes_nothing(folder: Path) -> None:
 )
 def test_a_real_bash_gets_what_can_stand_on_its_line(folder: Path, line: str, offered: list[str]) -> None:
     assert in_bash(folder, line) == offered
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("watcher failu", ["failures\tShow the failures that were stored, newest first."]),
+        ("watcher check Sh", ["Shop, EU"]),
+        ("watcher check 'Shop, ", ["Shop, EU"]),
+        ("watcher check https://c", ["https://c.example/x?token=***"]),
+        ("watcher failures --target=Sh", ["--target=Shop, EU"]),
+        ("watcher failures --reason ti", ["timeout"]),
+    ],
+)
+@pytest.mark.parametrize("fish", [found] if (found := shutil.which("fish")) else [])
+def test_a_real_fish_gets_whole_names_and_help(folder: Path, fish: str, line: str, offered: list[str]) -> None:
+    environment = {key: value for key, value in os.environ.items() if key not in DEFAULTS}
+    bin_folder = folder / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "watcher").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m watcher "$@"\n', encoding="utf-8")
+    (bin_folder / "watcher").chmod(0o755)
+    done = subprocess.run(
+        [fish, "--no-config", "--command", 'watcher completion fish | source; complete --do-complete "$argv[1]"', line],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(ROOT), "PATH": f"{bin_folder}:{os.environ['PATH']}", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=True,
+    )
+    assert (done.stdout.splitlines(), done.stderr) == (offered, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("watcher failures --target=Sh", "--target=Shop, EU"),
+        ("watcher failures --target Sh", "Shop, EU"),
+        ("watcher check Sh", "Shop, EU"),
+    ],
+)
+def test_zsh_keeps_the_option_in_front_of_its_value(folder: Path, words: str, value: str) -> None:
+    result = typed(folder, _WATCHER_COMPLETE="zsh_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")))
+    assert (result.stdout.splitlines(), result.stderr) == (["plain", value, "_"], "")
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -174,3 +174,24 @@ def test_every_value_is_yaml_of_one_line(value: Any) -> None:
     assert text.isprintable() or "\xa0" in text or not text.isascii()
     assert len(text.splitlines()) == 1
     assert parse_yaml("c.yaml", f"a: {text}  # b".encode()).data == {"a": value}
+
+
+def test_secrets_from_variables_are_shown_nowhere(tmp_path: Path) -> None:
+    config = """\
+urls:
+  - address: https://h.example/${SHOP_TOKEN}/x
+    name: n ${SHOP_TOKEN}
+    group: ${PIN_TOKEN}
+    regex: "(${SHOP_TOKEN}|${WORD})"
+    json: [{path: a, equals: {b: ["${SHOP_TOKEN}"]}}]
+    fail_if_header_matches: [{header: X, regexp: "${SHOP_TOKEN}"}]
+    tls_config: {server_name: "${SHOP_TOKEN}.example"}
+"""
+    write(tmp_path, config, "SHOP_TOKEN=hunter2\nWORD=word\nPIN_TOKEN=1a\n")
+    for arguments in (["--show"], ["--show", "--json"]):
+        result = typed(tmp_path, "validate", *arguments)
+        assert result.exit_code == 0
+        assert "hunter2" not in result.output
+        assert "1a" not in result.output
+        assert "(***|word)" in result.stdout
+        assert "https://h.example/***/x" in result.stdout

@@ -61,6 +61,33 @@ def test_only_what_surely_is_no_secret_is_shown() -> None:
     assert [text_of(lines[number]) for number in sorted(lines)] == SHOWN
 
 
+ALIASES = """\
+urls:
+  - &e {address: 'https://h/', tls_config: &t {server_name: s, ca_file: &f x}}
+  - {headers: *t, address: 'https://g/'}
+  - &i {interval: 120, tls_config: &u {server_name: s}}
+  - *i
+  - &j {tls_config: {server_name: *f}}
+  - {body: *j}
+  - regex: ${MY_TOKEN:-hunter2} ${WORD:-x}
+"""
+SHOWN_OF_ALIASES = [
+    "urls:",
+    "  - *** {address: 'https://h/', tls_config: *** {server_name: ***, ca_file: ***}}",
+    "  - {headers: ***, address: 'https://g/'}",
+    "  - *** {interval: 120, tls_config: *** {server_name: s}}",
+    "  - ***",
+    "  - *** {tls_config: {server_name: ***}}",
+    "  - {body: ***}",
+    "  - regex: ${MY_TOKEN:-***} ${WORD:-x}",
+]
+
+
+def test_what_aliases_repeat_where_secrets_stand_is_shown_nowhere() -> None:
+    lines = masked_lines(ALIASES, range(1, len(SHOWN_OF_ALIASES) + 1))
+    assert [text_of(lines[number]) for number in sorted(lines)] == SHOWN_OF_ALIASES
+
+
 def test_a_line_that_is_not_there_is_left_out() -> None:
     assert masked_lines("urls: []\n", [7]) == {}
 

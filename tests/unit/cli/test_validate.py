@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 
 from tests.unit.cli.typed import typed, write
+from tests.unit.quickly import quickly
 
 GOOD = "urls:\n  - address: https://example.com/\n"
 SECRET = "hunter2"  # of no account
@@ -93,10 +93,8 @@ def test_the_settings_show_their_lines_too(tmp_path: Path) -> None:
 
 def test_a_thousand_mistakes_are_all_told_in_a_moment(tmp_path: Path) -> None:
     write(tmp_path, "urls:\n" + "".join(f"  - {{address: https://h{n}/, intervall: 1}}\n" for n in range(1000)))
-    begin = perf_counter()
-    lines = typed(tmp_path, "validate").stderr.splitlines()
+    lines = quickly(lambda: typed(tmp_path, "validate").stderr.splitlines(), 5)
     assert len(lines) == 3000
-    assert perf_counter() - begin < 5
 
 
 def test_off_a_terminal_there_is_no_colour(tmp_path: Path) -> None:

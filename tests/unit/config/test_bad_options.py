@@ -55,7 +55,7 @@ LINES = {
     "basic_auth_without_username": ["3:17: urls[0].basic_auth.username: is missing; add it"],
     "body_mapping": ["3:11: urls[0].body: this is no text; put it in quotes"],
     "body_regexp_bad": [
-        f"3:45: urls[0].fail_if_body_not_matches_regexp[1]: '(' is no regular expression: missing ): ({SYNTAX}"
+        f"3:45: urls[0].fail_if_body_not_matches_regexp[1]: '(' is no regular expression: missing ){SYNTAX}"
     ],
     "body_regexp_empty": [f"3:35: urls[0].fail_if_body_matches_regexp[0]: {EMPTY}"],
     "body_regexp_text": [
@@ -72,7 +72,7 @@ LINES = {
     "defaults_address": [f"1:12: defaults.address: unknown key; known are group,{KEYS}"],
     "defaults_bad_value": [
         "1:22: defaults.interval: 60 is above MAX_INTERVAL_VAL=10; raise that in .env, or lower this",
-        f"1:33: defaults.regex: '(' is no regular expression: missing ): ({SYNTAX}",
+        f"1:33: defaults.regex: '(' is no regular expression: missing ){SYNTAX}",
         "1:47: defaults.timeout: 0 is no finite number above zero; write seconds, as in 5",
     ],
     "defaults_forgotten": [f"1:10: defaults: {EMPTY}"],
@@ -88,7 +88,7 @@ LINES = {
     "follow_redirects_text": [f"3:23: urls[0].follow_redirects: 'sometimes' {NO_TRUTH}"],
     "group_blank": ["3:12: urls[0].group: ' ' is no name; write one line of 1 to 200 printable characters"],
     "header_match_bad": [
-        f"3:60: urls[0].fail_if_header_not_matches[0].regexp: '[' is no regular expression: missing ]: [{SYNTAX}"
+        f"3:60: urls[0].fail_if_header_not_matches[0].regexp: '[' is no regular expression: missing ]{SYNTAX}"
     ],
     "header_match_unknown_key": [
         "3:30: urls[0].fail_if_header_matches[0].regexp: is missing; add it",

@@ -28,7 +28,7 @@ SYNTAX = "; https://github.com/google/re2/wiki/Syntax"
 # Each line begins with `NAME.yaml:`.
 LINES: dict[str, list[str]] = {
     "as_key": [
-        "5:7: a key must be plain text; put it in quotes",
+        "5:7: an alias cannot be a key; write the key itself, or put text that begins with * in quotes",
     ],
     "close_name": [
         "2:14: urls[0].address: ${SECRETS} is set neither in the environment nor in .env; did you mean SECRET?",
@@ -67,9 +67,9 @@ LINES: dict[str, list[str]] = {
         "13:20: urls[4].tls_config.server_name: '${SECRET}:' is no name; write one, as in shop.example",
     ],
     "text_in_pattern": [
-        f"3:12: urls[0].regex: '(${{SECRET}}' is no regular expression: missing ): (${{SECRET}}{SYNTAX}",
-        f"4:35: urls[0].fail_if_body_matches_regexp[0]: '${{SECRET}}(' is no regular expression: missing ): ${{SECRET}}({SYNTAX}",
-        "5:19: urls[0].json[0].path: '${SECRET}(' is no path of JMESPath: Unexpected token: -5: Parse error at column 7, token \"-5\" (NUMBER), for expression; https://jmespath.org/specification.html",
+        f"3:12: urls[0].regex: '(${{SECRET}}' is no regular expression: missing ){SYNTAX}",
+        f"4:35: urls[0].fail_if_body_matches_regexp[0]: '${{SECRET}}(' is no regular expression: missing ){SYNTAX}",
+        "5:19: urls[0].json[0].path: '${SECRET}(' is no path of JMESPath: '${SECRET}' is not expected at column 8; https://jmespath.org/specification.html",
     ],
     "text_in_secrets": [
         "3:22: urls[0].headers.X-Key: has a line break, a control character or space around it; write one line",

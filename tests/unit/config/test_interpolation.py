@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.config.interpolation import MAX_EXPANDED_CHARS, Interpolator, TooMuchError, names_in, without_values
+from watcher.config.interpolation import MAX_EXPANDED_CHARS, Interpolator, TooMuchError, names_in
 from watcher.config.mistakes import ConfigurationError
 from watcher.config.settings import Settings
 from watcher.config.targets import parse_targets
@@ -167,26 +167,6 @@ def test_a_long_value_that_comes_again_and_again_is_refused(settings: Settings) 
     with pytest.raises(ConfigurationError, match=r"^x:[0-9]+:48: its aliases and variables come to far more than"):
         parse_targets("x", content, settings, {"BIG": "x" * 1_000_000})
     assert len(parse_targets("x", content, settings, {"BIG": "x" * 1000})) == 100
-
-
-@pytest.mark.parametrize(
-    ("text", "names", "shown"),
-    [
-        ("'hunter2hunter' is bad", {"S"}, "'${S}' is bad"),
-        ("missing ): xhunter2hu…", {"S"}, "missing ): x${S}…"),
-        ("hunter2hunterhunter2hunter", {"S"}, "${S}${S}"),
-        ("a character of many", {"SHORT"}, "a character of many"),
-        ("'act' of many", {"SHORT"}, "'${SHORT}' of many"),
-        ("'' of many", {"EMPTY"}, "'' of many"),
-        (r"'two\nlines!'", {"LINES"}, "'${LINES}'"),
-        ("hunter2hunter", set(), "hunter2hunter"),
-        ("in its host 'hunter2hunter..é'", {"CAPITALS"}, "in its host '${CAPITALS}..é'"),
-        ("'HUNTER2Hunter' is bad", {"CAPITALS"}, "'${CAPITALS}' is bad"),
-    ],
-)
-def test_values_are_taken_out_of_what_is_said(text: str, names: set[str], shown: str) -> None:
-    variables = {"S": "hunter2hunter", "SHORT": "act", "EMPTY": "", "LINES": "two\nlines!", "CAPITALS": "HUNTER2Hunter"}
-    assert without_values(text, names, variables) == shown
 
 
 def test_variables_reach_every_part_of_a_target(settings: Settings) -> None:

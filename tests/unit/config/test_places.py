@@ -1,13 +1,15 @@
 """Where values stand: those of a few, without the tree of the whole file, are the same as with it."""
 
 from pathlib import Path
-from time import perf_counter
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.quickly import seconds_of
 from watcher.config import load_configuration
+from watcher.config.yaml_places import places_in
 from watcher.config.yaml_tree import parse_yaml
 
 TEXT = """\
@@ -55,12 +57,14 @@ def test_an_alias_may_be_a_key() -> None:
 
 
 def test_the_rest_of_the_file_is_not_read_again() -> None:
-    content = b"urls:\n" + b"  - {address: http://u:p@h/, interval: 10}\n" * 5_000
-    document = parse_yaml("c.yaml", content)
-    begin = perf_counter()
-    places = document.places_of([("urls", index, "address") for index in range(20)])
-    assert perf_counter() - begin < 0.02
+    content = "urls:\n" + "  - {address: http://u:p@h/, interval: 10}\n" * 25
+    spoilt = content + "  - {{{ what makes whoever comes so far stumble"
+    first = [("urls", index, "address") for index in range(20)]
+    places = places_in("c.yaml", spoilt, first)
     assert [place.line for place in places.values()] == list(range(2, 22))
+    assert places == parse_yaml("c.yaml", content.encode()).places_of(first)
+    with pytest.raises(yaml.YAMLError):
+        places_in("c.yaml", spoilt, [("urls", 30, "address")])
 
 
 @pytest.mark.parametrize("head", ["", "defaults: {basic_auth: &a {username: u, password: hunter2}}\n"])
@@ -70,9 +74,9 @@ def test_many_warnings_take_little_longer_than_none(head: str, tmp_path: Path) -
     entries = (f"  - {{address: http://h/{index}{option}}}\n" for index in range(5000))
     file.write_text(f"{head}urls:\n{''.join(entries)}", encoding="utf-8")
     variables = {"CONFIG_FILE_PATH": str(file)}
-    begin = perf_counter()
-    load_configuration(tmp_path / ".env", variables, with_warnings=False)
-    middle = perf_counter()
-    warnings = load_configuration(tmp_path / ".env", variables).warnings
-    assert len(warnings) > 40
-    assert perf_counter() - middle < 2 * (middle - begin) + 0.1
+    assert len(load_configuration(tmp_path / ".env", variables).warnings) > 40
+    for _ in range(5):  # something else may have made one of the two slow
+        without = seconds_of(lambda: load_configuration(tmp_path / ".env", variables, with_warnings=False))
+        if seconds_of(lambda: load_configuration(tmp_path / ".env", variables)) < 2 * without + 0.1:
+            return
+    pytest.fail("warnings take long")

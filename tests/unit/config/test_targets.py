@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -250,7 +250,16 @@ files = st.one_of(
 )
 
 
+@pytest.mark.parametrize("key", ["~", "1.5", "true", "7", "[a]", "? {a: b}\n   ", "*there "])
+def test_a_variable_below_a_key_that_is_no_text_is_a_mistake_of_its_own(key: str, settings: Settings) -> None:
+    content = f"urls:\n - address: &there https://a.example/\n   {key}: ${{\n"
+    with pytest.raises(ConfigurationError) as caught:
+        parse_targets("config.yaml", content.encode(), settings)
+    assert {mistake.where: mistake.text for mistake in caught.value.mistakes}["urls[0].?"].startswith("has a ${ that")
+
+
 @unhurried
 @given(tree=files)
+@example(tree={"urls": [{"address": "https://a.example/", "name": {None: "${"}}]})
 def test_any_tree_gives_targets_or_mistakes(tree: Any, settings: Settings) -> None:
     assert_good_targets_or_lines(yaml.safe_dump(tree, allow_unicode=True).encode(), settings)

@@ -132,3 +132,20 @@ def test_many_of_a_kind_are_counted(tmp_path: Path) -> None:
     assert len(warnings) == MAX_TOLD + 1
     assert warnings[-1].text.endswith(f"(and {count - MAX_TOLD - 1} more like this)")
     assert "more" not in warnings[-2].text
+
+
+@pytest.mark.parametrize("key", ["name", "group"])
+def test_a_secret_in_what_is_shown_everywhere_is_told(tmp_path: Path, key: str) -> None:
+    [warning] = warnings_about(tmp_path, f"{ENTRY}    {key}: ${{TEAM}} ${{SHOP_TOKEN}}\n", TEAM="a", SHOP_TOKEN=SECRET)
+    assert (warning.where, warning.place.line) == (f"urls[0].{key}", 3)
+    assert warning.text == "has the secret ${SHOP_TOKEN} in it, and is shown everywhere; write it without that"
+    assert warnings_about(tmp_path, f"{ENTRY}    {key}: ${{TEAM}}\n", TEAM="a") == []
+
+
+def test_what_stands_in_a_file_of_its_own_is_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "user").write_text(SECRET, encoding="utf-8")
+    (tmp_path / "user").chmod(0o600)
+    [warning] = warnings_about(
+        tmp_path, f"defaults: {{group: '${{POSTGRES_USER}}'}}\n{ENTRY}", POSTGRES_USER_FILE=str(tmp_path / "user")
+    )
+    assert warning.where == "defaults.group"
