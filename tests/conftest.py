@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 POSTGRES_IMAGE = "postgres:17-bookworm"
 ENGINE_SECONDS = 10
+CLEAN_SECONDS = 60
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("watcher", deadline=None)
@@ -89,8 +90,9 @@ async def bridge() -> AsyncIterator[None]:
 async def test_db(bridge: None, db_config: str) -> AsyncIterator[Database]:
     """A connected database whose tables are empty."""
     async with open_database(db_config) as database:
-        await database.execute_query("DROP SCHEMA public CASCADE")
-        await database.execute_query("CREATE SCHEMA public")
+        # What the test before has left may still be at work there, and hold it up.
+        await database.fetch("DROP SCHEMA public CASCADE", limit_seconds=CLEAN_SECONDS)
+        await database.fetch("CREATE SCHEMA public")
         await database.init_db()
         yield database
 

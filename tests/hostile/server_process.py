@@ -37,7 +37,7 @@ def served_elsewhere(names: Sequence[str], folder: Path) -> Iterator[dict[str, i
             yield json.loads(process.stdout.readline())
         finally:
             process.stdin.close()  # which ends it
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
 
 
 async def _serve(certificates: Certificates, names: Sequence[str]) -> None:

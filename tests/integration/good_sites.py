@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Pairs = tuple[tuple[str, str], ...]
 
 # Nothing here takes as long; what waits for longer has failed.
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 30.0
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, section 3.4
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # What pg_ctl sends for the two ways of stopping: the second one is a crash, and the next start a recovery.
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT
-STOP_SECONDS = 10.0
+STOP_SECONDS = 30.0
 
 
 class OwnServer:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import trio
-import trio.testing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,6 +26,8 @@ class Proxy:
         self._flowing.set()
         self._streams: set[trio.SocketStream] = set()
         self._listening: trio.CancelScope | None = None
+        self._shut = trio.Event()
+        self._place: trio.socket.SocketType | None = None
         self.port = 0
         self.connections = 0
 
@@ -46,9 +47,10 @@ class Proxy:
 
     async def open(self) -> None:
         """Listen, on the same port as before."""
+        if self._place is None:
+            self._place = await self._take_a_place()
         listeners = await trio.open_tcp_listeners(self.port, host="127.0.0.1")
-        self.port = listeners[0].socket.getsockname()[1]
-        self._listening = trio.CancelScope()
+        self._listening, self._shut = trio.CancelScope(), trio.Event()
         self._nursery.start_soon(self._serve, listeners, self._listening)
 
     async def shut(self) -> None:
@@ -57,11 +59,25 @@ class Proxy:
         self._listening.cancel()
         for stream in list(self._streams):
             stream.socket.close()
-        await trio.testing.wait_all_tasks_blocked(0.01)
+        await self._shut.wait()
+
+    def close(self) -> None:
+        """Give up the port."""
+        if self._place is not None:
+            self._place.close()
+
+    async def _take_a_place(self) -> trio.socket.SocketType:
+        """Bind a socket that never listens: while the proxy is shut, nobody else is given its port."""
+        place = trio.socket.socket()
+        place.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, 1)  # for the listeners to come
+        await place.bind(("127.0.0.1", self.port))
+        self.port = place.getsockname()[1]
+        return place
 
     async def _serve(self, listeners: list[trio.SocketListener], scope: trio.CancelScope) -> None:
         with scope:
             await trio.serve_listeners(self._forward, listeners)
+        self._shut.set()
 
     async def _forward(self, client: trio.SocketStream) -> None:
         self.connections += 1
@@ -99,5 +115,8 @@ async def open_proxy(url: str) -> AsyncIterator[Proxy]:
     async with trio.open_nursery() as nursery:
         proxy = Proxy(url, nursery)
         await proxy.open()
-        yield proxy
+        try:
+            yield proxy
+        finally:
+            proxy.close()
         nursery.cancel_scope.cancel()

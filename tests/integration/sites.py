@@ -85,7 +85,7 @@ async def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> As
         try:
             async with stream if tls is None else trio.SSLStream(stream, tls, server_side=True) as served:
                 await behaviour(served)
-        except (trio.BrokenResourceError, ssl.SSLError):
+        except* (trio.BrokenResourceError, ssl.SSLError):
             pass  # the check has left, as it may
 
     async with trio.open_nursery() as nursery:

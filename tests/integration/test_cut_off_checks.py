@@ -122,7 +122,7 @@ async def test_a_check_on_a_kept_connection_can_be_cancelled_at_every_step(
                 if second is not None:
                     assert len(second.body) == 100_000 + len(site.asked)
                     break
-                await trio.testing.wait_all_tasks_blocked()
+                await trio.testing.wait_all_tasks_blocked(0.01)  # the site has counted what it was asked
         await site.until_left()
     assert steps > 1
     assert open_descriptors() == before

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import secrets
 import threading
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import trio
+import trio.testing
 import trio_asyncio
 from structlog.testing import capture_logs
 
 from tests.doubles import MOMENT, a_failure
+from tests.hostile.harness import watching_for_stalls
+from tests.integration.held import HELD_SECONDS, Held
 from tests.pipeline import open_pipeline
 from watcher.storage.bridge import CLOSE_SECONDS, COMMAND_SECONDS, CONNECT_SECONDS
 from watcher.storage.db import Database, open_database
 from watcher.storage.errors import DatabaseUnavailableError
+from watcher.storage.schema import SCHEMA_LOCK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,42 +45,50 @@ async def database(proxy: Proxy) -> AsyncIterator[Database]:
 
 async def test_in_a_black_hole_an_operation_ends_at_its_deadline(proxy: Proxy, database: Database) -> None:
     proxy.freeze()
-    started = trio.current_time()
-    with pytest.raises(DatabaseUnavailableError, match="does not answer in time"):
-        await database.log_failure(a_failure())
-    assert trio.current_time() - started < COMMAND_SECONDS + 1
+    async with _taking_at_most(COMMAND_SECONDS + 1):
+        with pytest.raises(DatabaseUnavailableError, match="does not answer in time"):
+            await database.log_failure(a_failure())
+
+
+async def test_whoever_makes_tables_and_is_stuck_holds_up_nobody_whose_tables_are_there(
+    test_db: Database, nursery: trio.Nursery
+) -> None:
+    """A lock outlives a network that is gone, by hours; a drain looks at the tables whenever it begins anew."""
+    held = Held(test_db, "SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK)
+    await nursery.start(held.run)
+    with trio.fail_after(HELD_SECONDS / 2):
+        await test_db.init_db()
+    held.end()
 
 
 async def test_in_a_black_hole_a_connection_attempt_ends_at_its_deadline(proxy: Proxy) -> None:
     proxy.freeze()
-    started = trio.current_time()
-    async with open_database(proxy.url()) as database:
+    async with _taking_at_most(CONNECT_SECONDS + 1), open_database(proxy.url()) as database:
         with pytest.raises(DatabaseUnavailableError, match="does not answer in time"):
             await database.ping()
-    assert trio.current_time() - started < CONNECT_SECONDS + 1
 
 
 async def test_in_a_black_hole_a_cancellation_is_obeyed_at_once(proxy: Proxy, database: Database) -> None:
     proxy.freeze()
-    started = trio.current_time()
-    with trio.move_on_after(0.2) as scope:
-        await database.execute_query("SELECT 1")
+    async with _taking_at_most(1):
+        with trio.move_on_after(0.2) as scope:
+            await database.execute_query("SELECT 1")
     assert scope.cancelled_caught
-    assert trio.current_time() - started < 1
     statistics = database.statistics()
     assert statistics["connections"] == statistics["idle"]
 
 
 async def test_in_a_black_hole_the_pool_closes_at_its_deadline(proxy: Proxy) -> None:
-    async with trio.open_nursery() as nursery:
+    async with watching_for_stalls() as stalls, trio.open_nursery() as nursery:
         async with open_database(proxy.url()) as database:
             await database.ping()
             proxy.freeze()
             nursery.start_soon(_ping, database)
-            await trio.testing.wait_all_tasks_blocked(0.05)
+            await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
             started = trio.current_time()
-        assert trio.current_time() - started < CLOSE_SECONDS + 2
+        taken = trio.current_time() - started
+    assert taken < CLOSE_SECONDS + 2 + stalls.longest_seconds
 
 
 async def test_a_name_whose_lookup_hangs_holds_up_no_cancellation(bridge: None) -> None:
@@ -87,10 +100,9 @@ async def test_a_name_whose_lookup_hangs_holds_up_no_cancellation(bridge: None) 
         await loop.run_in_executor(None, hung.wait)
 
     try:
-        started = trio.current_time()
-        with trio.move_on_after(0.1):
-            await trio_asyncio.aio_as_trio(look_up)()
-        assert trio.current_time() - started < 1
+        async with _taking_at_most(1):
+            with trio.move_on_after(0.1):
+                await trio_asyncio.aio_as_trio(look_up)()
     finally:
         hung.set()
 
@@ -109,9 +121,8 @@ async def test_failures_of_an_outage_are_stored_within_seconds_of_its_end(
             await _until(lambda: len(logs) == 2)
             assert pipeline.outbox.rows == 1
             await _come_back(proxy, outage)
-            came_back = trio.current_time()
-            await _until(lambda: pipeline.outbox.rows == 0)
-            assert trio.current_time() - came_back < RECOVERY_SECONDS
+            async with _taking_at_most(RECOVERY_SECONDS):
+                await _until(lambda: pipeline.outbox.rows == 0)
             await _until(lambda: len(logs) == 3)
             nursery.cancel_scope.cancel()
     assert [entry["event"] for entry in logs] == [CONNECTED, UNAVAILABLE, CONNECTED]
@@ -157,8 +168,13 @@ async def test_what_an_administrator_does_and_takes_back_costs_nothing_but_time(
             nursery.start_soon(pipeline.drain.run, pipeline.ready)
             await pipeline.put([a_failure("before")])
             await _until(lambda: pipeline.drain.is_up and pipeline.outbox.rows == 0)
-            await test_db.execute_query(f"ALTER ROLE {role} {spoil}")
-            await _end_connections(test_db, role)
+            nursery.cancel_scope.cancel()
+        # With the drain at rest, what it meets is the new order of things, and not the end of a connection.
+        await test_db.execute_query(f"ALTER ROLE {role} {spoil}")
+        await _end_connections(test_db, role)
+        await _until(lambda: database_of_role.statistics()["connections"] == 0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pipeline.drain.run, pipeline.ready)
             await pipeline.put([a_failure("meanwhile")])
             await _until(lambda: len(logs) == 2)
             assert complaint in str(logs[1]["error"])
@@ -179,6 +195,7 @@ async def test_connections_that_are_ended_again_and_again_lose_nothing_and_doubl
     with open_pipeline(tmp_path, database_of_role) as pipeline, capture_logs():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pipeline.drain.run, pipeline.ready)
+            await _until(lambda: pipeline.drain.is_up)  # there is a connection to end
             for first in range(0, rows, 100):
                 await pipeline.put(
                     a_failure(at=MOMENT + timedelta(seconds=number)) for number in range(first, first + 100)
@@ -215,8 +232,18 @@ async def _ping(database: Database) -> None:
     await database.ping()
 
 
+@asynccontextmanager
+async def _taking_at_most(seconds: float) -> AsyncIterator[None]:
+    """Expect a block to be through in time, but for one pause of the machine, in which this process stood still."""
+    async with watching_for_stalls() as stalls:
+        started = trio.current_time()
+        yield
+        taken = trio.current_time() - started
+    assert taken < seconds + stalls.longest_seconds
+
+
 async def _until(condition: object) -> None:
     assert callable(condition)
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while not condition():  # noqa: ASYNC110  # the other side is a real server, which sets no event
             await trio.sleep(0.01)

@@ -236,7 +236,39 @@ async def test_until_when_the_daemon_has_watched_is_told_and_never_taken_back(
         "outbox": pipeline.outbox.id,
         "started_at": MOMENT,
         "alive_at": MOMENT + timedelta(seconds=20),
+        "marked_by": pipeline.store.registration.daemon,
     }
+
+
+async def test_two_daemons_of_one_location_are_told_of_each_other_once(tmp_path: Path, test_db: Database) -> None:
+    outbox = uuid.uuid4()
+    first, second = (TableStore(test_db, replace(a_registration(outbox=outbox), host=host)) for host in ("one", "two"))
+    elsewhere = TableStore(test_db, replace(a_registration(location="vienna"), host="three"))
+
+    async def mark(*stores: TableStore) -> list[tuple[str, object]]:
+        with capture_logs() as logs:
+            for store in stores:
+                await store.mark_alive(MOMENT)
+        return [(line["log_level"], line["other"]) for line in logs]
+
+    for store in (first, elsewhere):
+        await store.open()
+    assert await mark(first, elsewhere, first, elsewhere) == []
+    await second.open()
+    assert await mark(second) == [], "the other may have ended"
+    since = MOMENT.isoformat(timespec="milliseconds")
+    assert await mark(first) == [("warning", f"two, since {since}")]
+    assert await mark(second, first, second, first, elsewhere) == [("warning", f"one, since {since}")]
+
+
+async def test_a_daemon_that_follows_another_is_told_of_none(test_db: Database) -> None:
+    with capture_logs() as logs:
+        for host in ("one", "two", "three"):
+            store = TableStore(test_db, replace(a_registration(), host=host))
+            await store.open()
+            for _ in range(3):
+                await store.mark_alive(MOMENT)
+    assert logs == []
 
 
 async def register(database: Database, *names: str, outbox: uuid.UUID, location: str = "default") -> None:

@@ -125,11 +125,12 @@ async def test_a_full_disk_holds_up_no_check_and_loses_nothing(
         fine = [{"name": f"fine {number}", **site} for number in range(FINE_PER_SECOND)]
         folder.configure([*dead, *fine], **settings_for(proxy))
         async with disk.daemon(folder) as daemon:
-            await daemon.until(lambda: len(daemon.lines(" failure ")) > 100)
+            await daemon.until(lambda: len(daemon.lines(" failure ")) > 100 and daemon.lines("database connected"))
+            connected_before = len(daemon.lines("database connected"))
             await _fill_and_make_room(disk, daemon, folder, proxy)
             told = len(daemon.lines(" failure "))
             await daemon.until(lambda: len(daemon.lines(" failure ")) > told + 50)
-            await daemon.until(lambda: len(daemon.lines("database connected")) > 1)
+            await daemon.until(lambda: len(daemon.lines("database connected")) > connected_before)
             with trio.fail_after(START_SECONDS):  # a stop has time for a few rows, not for those of an outage
                 while (await failed_in(test_db)).total() < told:  # noqa: ASYNC110
                     await trio.sleep(0.1)

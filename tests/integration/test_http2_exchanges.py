@@ -111,7 +111,7 @@ async def test_many_checks_on_one_connection_never_empty_its_window(size: int, c
     checks = 4 * FIRST_WINDOW_BYTES // size + 4
     async with (
         open_site(lambda _: Answer(LARGE[:size]), agreeing(certificates, "h2")) as site,
-        h2_probe(site.https_url, certificates, connecting=Connecting(keep_alive=True), timeout_seconds=2) as probe,
+        h2_probe(site.https_url, certificates, connecting=Connecting(keep_alive=True)) as probe,
     ):
         for number in range(checks):
             exchange = await probe.fetch()
@@ -154,7 +154,7 @@ async def test_settings_are_acknowledged_whenever_they_come(certificates: Certif
         h2_probe(f"https://127.0.0.1:{port}/", certificates, connecting=Connecting(keep_alive=True)) as probe,
     ):
         assert (await probe.fetch()).fault is None
-        assert (await probe.fetch(1.0)).fault is None
+        assert (await probe.fetch()).fault is None
     assert acknowledged.is_set()
 
 

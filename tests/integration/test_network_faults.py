@@ -121,7 +121,10 @@ async def _fill_and_drain(
                             # Before the batch is on its way, for the first; then at some moment of it.
                             await trio.sleep(moments.uniform(0, MAX_DELAY_SECONDS) if number else 0)
                             fuzzing.trigger_connectivity_loss()
-                            await trio.sleep(LOSS_SECONDS)
+                            if number:
+                                await trio.sleep(LOSS_SECONDS)
+                            else:
+                                await _until(lambda: not drain.is_up)
                             fuzzing.restore_connectivity()
                     await _until(lambda: not disk.outbox.rows)
                     nursery.cancel_scope.cancel()

@@ -14,7 +14,8 @@ from tests.integration.sites import read_request, response, serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-PAUSE_SECONDS = 1.5
+# Longer than the deadline of a check; and that is long enough for a site that has to share its machine.
+PAUSE_SECONDS, TIMEOUT_SECONDS, INTERVAL_SECONDS = 2.5, 1.9, 2
 
 
 async def test_a_stopped_process_calls_no_site_slow(tmp_path: Path) -> None:
@@ -34,7 +35,12 @@ async def test_a_stopped_process_calls_no_site_slow(tmp_path: Path) -> None:
     async with serving(answer_slowly) as port:
         folder.configure(
             [
-                {"name": f"site{index}", "address": f"http://127.0.0.1:{port}/", "interval": 1, "timeout": 0.9}
+                {
+                    "name": f"site{index}",
+                    "address": f"http://127.0.0.1:{port}/",
+                    "interval": INTERVAL_SECONDS,
+                    "timeout": TIMEOUT_SECONDS,
+                }
                 for index in range(5)
             ]
         )
@@ -43,7 +49,7 @@ async def test_a_stopped_process_calls_no_site_slow(tmp_path: Path) -> None:
             for _ in range(2):
                 await daemon.until(lambda: asking)
                 daemon.process.send_signal(signal.SIGSTOP)
-                await trio.sleep(PAUSE_SECONDS)  # longer than the deadline of the check that is in flight
+                await trio.sleep(PAUSE_SECONDS)
                 before = len(folder.successes())
                 daemon.process.send_signal(signal.SIGCONT)
                 await daemon.until(lambda before=before: len(folder.successes()) >= before + 5)  # type: ignore[misc]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
 from tests.doubles import a_target
-from tests.hostile.servers import Encryption, Peer, never_accepting, refusing, response, saying, serving
+from tests.hostile.harness import TRIES, waited_for_cpu_seconds
+from tests.hostile.servers import Encryption, Peer, hang, never_accepting, refusing, response, saying, serving
 from tests.hostile.streams import TlsStream
 from tests.integration.good_sites import GOOD, Answer, Asked, fetched, looking_up, open_site, probing, redirect
 from watcher.checking.check import check_now
@@ -20,10 +22,13 @@ from watcher.model.outcome import Phases, Reason
 from watcher.model.target import Connecting, Sending, TlsOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.hostile.certificates import Certificates
     from tests.hostile.servers import Behaviour
+    from watcher.checking.exchange import Exchange
 
-# So long one phase is held up. The others take next to nothing; less than a good part of it, whatever else runs here.
+# So long one phase is held up. The others take next to nothing, unless the machine is busy, for which there are tries.
 DELAY_SECONDS = 0.2
 CLOCKS_SECONDS = 0.01
 ELSEWHERE_SECONDS = 0.1
@@ -32,14 +37,28 @@ DELAYED_ACK_SECONDS = 0.04
 
 
 def held_up(phases: Phases) -> set[str]:
-    """Name the phases that took as long as the delay, and see that the others took far less."""
-    slow = set()
-    for name, seconds in asdict(phases).items():
-        if seconds is not None and seconds >= DELAY_SECONDS - CLOCKS_SECONDS:
-            slow.add(name)
-        else:
-            assert (seconds or 0) < ELSEWHERE_SECONDS, name
-    return slow
+    """Name the phases that took as long as the delay, and tell of those that took neither that nor far less."""
+    slow = {name: seconds for name, seconds in asdict(phases).items() if (seconds or 0) >= ELSEWHERE_SECONDS}
+    enough_seconds = DELAY_SECONDS - CLOCKS_SECONDS
+    return {name if seconds >= enough_seconds else f"{name} for {seconds:.3f} s" for name, seconds in slow.items()}
+
+
+async def asked_until(ask: Callable[[], Awaitable[Exchange]], is_as_expected: Callable[[Exchange], bool]) -> Exchange:
+    """Ask until it is as expected, or a few times; it is for the caller to assert it."""
+    for _ in range(TRIES):
+        exchange = await ask()
+        if is_as_expected(exchange):
+            break
+    return exchange
+
+
+async def assert_held_up(expected: str, address: str, resolver: Resolver | None = None, **changes: Any) -> Exchange:
+    """Ask, see that just this phase was held up, and return the exchange."""
+    exchange = await asked_until(
+        lambda: fetched(address, resolver, **changes), lambda exchange: held_up(exchange.phases) == {expected}
+    )
+    assert held_up(exchange.phases) == {expected}
+    return exchange
 
 
 def happened(phases: Phases) -> set[str]:
@@ -65,8 +84,7 @@ def trusting(certificates: Certificates) -> Connecting:
 
 async def test_a_slow_resolver_shows_in_resolve() -> None:
     async with open_site() as site:
-        exchange = await fetched(f"http://site.test:{site.port}/", Resolver(slow_lookup))
-    assert held_up(exchange.phases) == {"resolve"}
+        exchange = await assert_held_up("resolve", f"http://site.test:{site.port}/", Resolver(slow_lookup))
     assert happened(exchange.phases) == {"resolve", "connect", "processing", "transfer"}
 
 
@@ -77,8 +95,7 @@ async def test_a_slow_connection_shows_in_connect() -> None:
         def lookup(host: str, port: int, **_: Any) -> list[Any]:
             return [(2, 1, 6, "", ("127.0.0.1", other)) for other in (deaf_port, port)]
 
-        exchange = await fetched(f"http://site.test:{site.port}/", Resolver(lookup))
-    assert held_up(exchange.phases) == {"connect"}
+        await assert_held_up("connect", f"http://site.test:{site.port}/", Resolver(lookup))
 
 
 async def test_a_slow_handshake_shows_in_tls(certificates: Certificates) -> None:
@@ -88,8 +105,7 @@ async def test_a_slow_handshake_shows_in_tls(certificates: Certificates) -> None
         await saying(response())(Peer(stream, peer.connection))
 
     async with serving(behave) as port:
-        exchange = await fetched(f"https://127.0.0.1:{port}/", connecting=trusting(certificates))
-    assert held_up(exchange.phases) == {"tls"}
+        exchange = await assert_held_up("tls", f"https://127.0.0.1:{port}/", connecting=trusting(certificates))
     assert happened(exchange.phases) == {"connect", "tls", "processing", "transfer"}
 
 
@@ -112,9 +128,8 @@ async def test_a_slow_response_shows_where_it_is_slow(
 ) -> None:
     scheme, encryption = ("https", Encryption(certificates.good_context())) if encrypted else ("http", None)
     async with serving(behaviour, encryption) as port:
-        exchange = await fetched(f"{scheme}://127.0.0.1:{port}/", connecting=trusting(certificates))
+        exchange = await assert_held_up(phase, f"{scheme}://127.0.0.1:{port}/", connecting=trusting(certificates))
     assert (exchange.fault, exchange.body) == (None, b"hello")
-    assert held_up(exchange.phases) == {phase}
 
 
 async def test_phases_are_summed_over_redirects() -> None:
@@ -125,7 +140,12 @@ async def test_phases_are_summed_over_redirects() -> None:
         serving(saying(pause, HEAD, pause, REST)) as last_port,
         open_site(lambda _: redirect(f"http://site.test:{last_port}/last")) as first,
     ):
-        exchange = await fetched(f"http://site.test:{first.port}/first", Resolver(lookup))
+        exchange = await asked_until(
+            lambda: fetched(f"http://site.test:{first.port}/first", Resolver(lookup)),
+            lambda exchange: (
+                held_up(exchange.hops[0].phases) == {"resolve"} and "connect" not in held_up(exchange.phases)
+            ),
+        )
     assert held_up(exchange.phases) == {"resolve", "processing", "transfer"}
     [hop] = exchange.hops
     assert held_up(hop.phases) == {"resolve"}
@@ -164,11 +184,10 @@ async def test_what_did_not_happen_has_no_time(certificates: Certificates) -> No
 
 
 async def test_a_phase_that_the_deadline_cuts_off_has_the_time_until_then() -> None:
-    async with serving(saying(HEAD, pause, pause, REST)) as port:
-        exchange = await fetched(f"http://127.0.0.1:{port}/", timeout_seconds=DELAY_SECONDS)
+    async with serving(saying(HEAD, hang)) as port:
+        exchange = await assert_held_up("transfer", f"http://127.0.0.1:{port}/", timeout_seconds=2 * DELAY_SECONDS)
     assert exchange.fault is not None
     assert (exchange.fault.reason, exchange.phases.tls) == (Reason.TIMEOUT, None)
-    assert held_up(exchange.phases) == {"transfer"}
 
 
 @pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
@@ -179,12 +198,16 @@ async def test_a_request_waits_for_no_acknowledgement(protocol: str, body: bytes
     context = certificates.good_context(protocol)
     context.num_tickets = 0
     sending = Sending("POST" if body else "GET", body=body)
-    seconds = []
+    idle_seconds = []
     async with open_site(encryption=Encryption(context)) as site:
-        for _ in range(5):
+        for _ in range(9):
+            began, worked = time.perf_counter(), time.thread_time() + waited_for_cpu_seconds()
             exchange = await fetched(site.https_url, connecting=trusting(certificates), sending=sending)
-            seconds.append(exchange.phases.processing or 9)
-    assert min(seconds) < DELAYED_ACK_SECONDS / 2
+            # The site works in this thread as well: where the thread does nothing, both wait for the system.
+            worked_seconds = time.thread_time() + waited_for_cpu_seconds() - worked
+            idle_seconds.append(time.perf_counter() - began - worked_seconds)
+            assert exchange.fault is None
+    assert median(idle_seconds) < DELAYED_ACK_SECONDS / 2
 
 
 async def test_hops_are_told_one_by_one(certificates: Certificates) -> None:

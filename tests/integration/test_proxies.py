@@ -9,6 +9,7 @@ import pytest
 
 from tests.doubles import a_target
 from tests.hostile.certificates import Certificates
+from tests.hostile.servers import refusing
 from tests.integration.sites import serving
 from tests.integration.transport_servers import HttpProxy, Site, SocksProxy, asked
 from watcher.model.outcome import Reason
@@ -105,9 +106,8 @@ async def test_a_login_that_the_proxy_refuses() -> None:
 
 
 async def test_a_proxy_that_is_down() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    exchange = await asked(through(f"http://127.0.0.1:{port}", "http://site.example/"))
+    async with refusing() as port:
+        exchange = await asked(through(f"http://127.0.0.1:{port}", "http://site.example/"))
     assert exchange.fault is not None
     assert exchange.fault.reason == Reason.CONNECT
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import trio
+import trio.testing
 
 from tests.integration.daemon import START_SECONDS, Daemon, Folder
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WATCHDOG_SECONDS = 0.4
+# A new server is made, which takes seconds on a quiet machine.
+EMBEDDED_START_SECONDS = 150
 NO_DATABASE = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": 1}
 
 
@@ -66,14 +69,14 @@ async def supervised(tmp_path: Path, **settings: object) -> AsyncIterator[tuple[
 async def test_the_supervisor_hears_of_start_reload_and_end(tmp_path: Path) -> None:
     async with supervised(tmp_path, **NO_DATABASE) as (folder, daemon, supervisor):
         await supervisor.until(lambda: "READY=1" in supervisor.heard)
-        assert daemon.lines("started")
+        await daemon.until(lambda: daemon.lines("started"))  # which a thread of the daemon writes
         assert "STATUS=watching 1 target" in supervisor.heard
         await supervisor.until(lambda: supervisor.heard.count("WATCHDOG=1") > 3)
         daemon.process.send_signal(signal.SIGHUP)
         await supervisor.until(lambda: supervisor.words().count("READY=1") == 2)
         assert supervisor.words() == ["READY=1", "RELOADING=1", "READY=1"]
-        config = folder.path / "config.yaml"
-        config.write_text(config.read_text() + "urlss: 3\n")
+        with (folder.path / "config.yaml").open("a") as config:  # in one go: a file cut short would be read as well
+            config.write("urlss: 3\n")
         await supervisor.until(lambda: supervisor.words().count("READY=1") == 3)
         await daemon.until(lambda: daemon.lines("did you mean urls"))
         status, _seconds = await daemon.stop()
@@ -86,7 +89,8 @@ async def test_a_loop_that_stands_still_feeds_no_watchdog(tmp_path: Path) -> Non
     async with supervised(tmp_path, **NO_DATABASE) as (_folder, daemon, supervisor):
         await supervisor.until(lambda: "WATCHDOG=1" in supervisor.heard)
         daemon.process.send_signal(signal.SIGSTOP)
-        await trio.sleep(WATCHDOG_SECONDS)  # what was on its way
+        await supervisor.until(lambda: psutil.Process(daemon.process.pid).status() == psutil.STATUS_STOPPED)
+        await trio.testing.wait_all_tasks_blocked(0.05)  # until what was on its way is here
         before = len(supervisor.heard)
         await trio.sleep(3 * WATCHDOG_SECONDS)
         assert len(supervisor.heard) == before
@@ -96,7 +100,7 @@ async def test_a_loop_that_stands_still_feeds_no_watchdog(tmp_path: Path) -> Non
 
 async def test_the_embedded_server_tells_the_supervisor_nothing(tmp_path: Path) -> None:
     async with supervised(tmp_path) as (folder, daemon, _supervisor):
-        await daemon.until(lambda: daemon.lines("database connected"))
+        await daemon.until(lambda: daemon.lines("database connected"), seconds=EMBEDDED_START_SECONDS)
         assert "NOTIFY_SOCKET" in psutil.Process(daemon.process.pid).environ()
         pid = (folder.path / "data" / "postgres" / "pgdata" / "postmaster.pid").read_text().split()[0]
         handed_down = psutil.Process(int(pid)).environ()

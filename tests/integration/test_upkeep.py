@@ -12,7 +12,7 @@ import trio
 from structlog.testing import capture_logs
 
 from tests.doubles import a_failure
-from tests.integration.held import Held
+from tests.integration.held import HELD_SECONDS, Held
 from watcher.model.rollup import Measurement, roll_up, rollup_rows
 from watcher.storage import schema
 from watcher.storage.db import open_database
@@ -222,7 +222,7 @@ async def test_a_table_that_is_in_use_is_waited_for_only_shortly(test_db: Databa
     async with trio.open_nursery() as nursery:
         reading = Held(test_db, "SELECT FROM rollups_minutes_2026_11_04")
         await nursery.start(reading.run)
-        with trio.fail_after(5):
+        with trio.fail_after(HELD_SECONDS / 2):
             report = await keep_up(test_db, KEEP_FAILURES, NOW)
         reading.end()
     assert report.dropped == [f"rollups_minutes_2026_11_{day:02}" for day in (3, 5, 6)]
@@ -283,7 +283,7 @@ async def test_the_loop_names_what_it_drops(test_db: Database) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: upkeep(test_db, KEEP_FAILURES, up=up, clock=clock))
             up.set()
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 while not logs:
                     await test_db.ping()
             nursery.cancel_scope.cancel()

@@ -58,6 +58,8 @@ class HttpProxy:
     async def behave(self, stream: trio.abc.Stream) -> None:
         """Serve one request."""
         head = await read_request(stream)
+        if not head:
+            return  # the client has left
         self.requests.append(head)
         method, address, _ = head.split(b" ", 2)
         if self._refusal or method != b"CONNECT":
