@@ -14,7 +14,7 @@ import trio
 from watcher.changes import watch_files
 from watcher.garbage import collect_in_small_steps, stop_collecting
 from watcher.heartbeat import beat
-from watcher.log import configure, lines_through
+from watcher.log import configure, lines_through, to_stderr
 from watcher.notify import Supervisor
 from watcher.recording.line_writer import FileSink, LineWriter, StreamSink
 from watcher.reloading import Reloader, tell_warnings
@@ -97,7 +97,14 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
                     open_bridge(),
                     open_database(url) as database,
                 ):
-                    sinks = Sinks(successes.put, stderr.put, OutboxThread(outbox), database, server_ready)
+                    # A site that fails is no error of this program.
+                    sinks = Sinks(
+                        successes.put,
+                        lambda line: stderr.put(to_stderr("warning", line)),
+                        OutboxThread(outbox),
+                        database,
+                        server_ready,
+                    )
                     await watch(reloader, stopping, sinks, lambda: supervisor.ready(_status(reloader)))
             signals.cancel_scope.cancel()
 

@@ -112,7 +112,7 @@ async def watch(reloader: Reloader, stopping: trio.CancelScope, sinks: Sinks, be
             writing.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
     finally:
         not_stored = keeper.give_up()
-        log.info("stopped", **vars(tally), failures_not_stored=not_stored, waiting=disk.outbox.rows)
+        log.info("stopped", **tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
         with trio.move_on_after(FLUSH_SECONDS, shield=True):
             await disk.run(Outbox.close)
 

@@ -34,7 +34,7 @@ env_file_option = click.option(
 )
 
 
-def on_stderr(line: Told) -> None:
+def on_stderr(line: str) -> None:
     """Write what people are told to stderr."""
     click.echo(one_line(line, limit_chars=MAX_ERROR_CHARS), err=True)
 

@@ -59,7 +59,10 @@ def run(env_file: str | None) -> None:
 
 def _tell(line: Told) -> None:
     """Tell an error as an event to machines, and to people as every command does."""
-    structlog.get_logger().error(line) if log.is_json() else on_stderr(line)
+    if log.is_json():
+        structlog.get_logger().error(line)
+    else:
+        on_stderr(log.to_stderr("error", line))
 
 
 def _loaded(path: Path) -> Configuration:

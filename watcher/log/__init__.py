@@ -7,6 +7,7 @@ All of it goes through the processors of structlog that stand here: the events o
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from watcher.log.journal import is_the_journal, with_priority
 from watcher.log.stderr import lines_through, write_line
 from watcher.model.plain import plain, safe_text
 from watcher.model.redactor import Redactor, fit_address
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     Event = MutableMapping[str, Any]
 
-__all__ = ["configure", "is_json", "lines_through", "mask", "redacted", "take_over_stderr"]
+__all__ = ["configure", "is_json", "lines_through", "mask", "redacted", "take_over_stderr", "to_stderr"]
 
 MAX_TRACEBACK_CHARS = 4000
 
@@ -45,6 +47,7 @@ _FOREIGN = frozenset({"error", "errors", "failed", "message", "output"})
 
 _log_format = "text"
 _redactor = Redactor()
+_is_journal = is_the_journal(os.environ)
 
 
 def configure(log_format: str = "text") -> None:
@@ -72,6 +75,16 @@ def configure(log_format: str = "text") -> None:
 def is_json() -> bool:
     """Whether lines are JSON."""
     return _log_format == "json"
+
+
+def to_stderr(level: str, line: str) -> str:
+    """Return a line as it is to be written to stderr: the journal of systemd is told how grave it is.
+
+    Args:
+        level: `info`, `warning` or `error`.
+        line: without its end.
+    """
+    return with_priority(level, line) if _is_journal else line
 
 
 def take_over_stderr() -> None:
@@ -136,7 +149,7 @@ class _EventLogger(structlog.BoundLoggerBase):
         try:
             named = {**_renamed(fields), "arguments": arguments or None, "event": event}
             [line], _ = self._process_event(level, None, named)
-            self._logger.msg(line)
+            self._logger.msg(to_stderr(level, line))
         except structlog.DropEvent:
             pass
         except Exception as error:  # noqa: BLE001  # a line that cannot be written must not end what it tells of

@@ -40,6 +40,10 @@ class Tally:
         self.late_checks += outcome.lateness_seconds > LATE_SECONDS
         self.max_lateness_seconds = max(self.max_lateness_seconds, outcome.lateness_seconds)
 
+    def as_fields(self) -> dict[str, int | float]:
+        """Return all of it, for a line of the log."""
+        return {**vars(self), "max_lateness_seconds": round(self.max_lateness_seconds, 3)}
+
 
 def log_success(outcome: Outcome, put_line: Callable[[str], None], lines: Lines) -> None:
     """Write a success as a line of monitor.log.
