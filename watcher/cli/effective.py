@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from watcher.config.quotations import MIN_PIECE_CHARS
 from watcher.config.secret_keys import HARMLESS_HEADERS
 from watcher.config.settings import read_environment
 from watcher.config.settings_table import SETTINGS
@@ -12,12 +14,15 @@ from watcher.model.masking import MIN_SECRET_CHARS, masked, ways_to_write
 from watcher.model.redaction import MASK, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from watcher.model.target import Connecting, Expectations, HeaderPattern, Sending, Target, TlsOptions
 
 FROM_NOWHERE = "default"
+
+# At these, userinfo and query are taken out of an address.
+_MARK_OF_ADDRESS = re.compile(r"[?#&=@\s]")
 
 
 def effective_settings(env_file: Path, variables: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:
@@ -47,7 +52,7 @@ class TargetShower:
         Args:
             secrets: which are masked wherever they stand; those too short for that, where nothing else stands.
         """
-        self._secrets = tuple(form for secret in secrets for form in ways_to_write(secret))
+        self._secrets = tuple(form for secret in secrets for part in _shown_of(secret) for form in ways_to_write(part))
         self._short = frozenset(secret for secret in secrets if len(secret) < MIN_SECRET_CHARS)
         self._parts: dict[int, tuple[object, dict[str, Any]]] = {}
 
@@ -99,6 +104,15 @@ class TargetShower:
         if isinstance(value, dict):
             return {key: self.masked(inner) for key, inner in value.items()}
         return list(map(self.masked, value)) if isinstance(value, list) else value
+
+
+def _shown_of(secret: str) -> Iterator[str]:
+    """Yield a secret, and what is left to see of it where it has been made a part of something that is shown."""
+    yield secret
+    if secret.upper() != secret:
+        yield secret.upper()  # as a method is
+    if _MARK_OF_ADDRESS.search(secret):
+        yield from (part for part in _MARK_OF_ADDRESS.split(secret) if len(part) >= MIN_PIECE_CHARS)
 
 
 def _sending(sending: Sending) -> dict[str, Any]:

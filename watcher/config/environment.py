@@ -138,7 +138,7 @@ class Environment:
             self.is_readable = False
             return
         except OSError as error:
-            self.mistakes.append(Mistake(self.place, "", f"cannot be read: {error}"))
+            self.mistakes.append(Mistake(self.place, "", f"cannot be read: {error.strerror}; make it a readable file"))
             return
         first_lines: dict[str, int] = {}
         for binding in parse_stream(StringIO(text, newline=None)):

@@ -54,6 +54,21 @@ def without_values(text: str, value: object, template: str, variables: Mapping[s
     return begin + said + text[end:]
 
 
+def without_anchored(text: str, value: str) -> str:
+    """Keep of what is said of a value that may be a secret elsewhere only what follows all quotations of it.
+
+    Args:
+        text: as for `without_values`.
+        value: the value as text.
+    """
+    end = _end_of_quotations(text)
+    is_long = len(value) >= MIN_PIECE_CHARS and value in text  # a short one may stand in our own words
+    if not (is_long or _QUOTATION.search(text[:end]) or _NO_TEXT.match(text)):
+        return text
+    rest = "" if len(value) >= MIN_WHOLE_CHARS and value in text[end:] else text[end:]
+    return f"this{rest}" if rest.startswith(" is not one of ") else f"this cannot be used{rest}"
+
+
 def _end_of_quotations(text: str) -> int:
     end = len(text)
     for match in _QUOTATION_OR_MARK.finditer(text):
@@ -112,13 +127,14 @@ class _Quoted:
 
     def _of_changed(self, quote: str, content: str, end: str) -> str:
         """Name the variables in what a library has made of a value, as a path that begins at another folder."""
-        for text, name in self._parts:
-            for form in _forms_of(text) if name is not None else ():
-                if len(form) >= MIN_WHOLE_CHARS:
-                    content = re.sub(re.escape(form), f"${{{name}}}", content, flags=re.IGNORECASE)
-                elif form.lower() in content.lower():
-                    return shown(self._template)
-                content = _without_pieces(content, form, f"${{{name}}}")
+        forms = [(form, f"${{{name}}}") for text, name in self._parts if name is not None for form in _forms_of(text)]
+        for form, instead in forms:
+            if len(form) >= MIN_WHOLE_CHARS:
+                content = re.sub(re.escape(form), instead, content, flags=re.IGNORECASE)
+            elif form.lower() in content.lower():
+                return shown(self._template)
+        for form, instead in forms:  # when none is there as a whole any more: of a piece, the rest would be left
+            content = _without_pieces(content, form, instead)
         return f"{quote}{content}{end}"
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from watcher.config.interpolation import references_in
-from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, shown
-from watcher.config.quotations import without_values
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place
+from watcher.config.quotations import without_anchored, without_values
 from watcher.config.secret_nodes import secret_ids
 from watcher.config.yaml_loader import TOO_DEEP, Loader, place_at
 from watcher.config.yaml_places import places_in
@@ -125,7 +125,7 @@ class Document:
             return text
         value = self._value_at(path)
         if id(node) in self._secret_ids:
-            return _without_anchored(text, str(value))
+            return without_anchored(text, str(value))
         return without_values(text, value, node.value, self._variables) if references_in(node.value) else text
 
     def _child(self, node: Node | None, step: str | int) -> tuple[Node, Node] | None:
@@ -193,14 +193,6 @@ def _syntax_mistake(source: str, text: str, error: yaml.YAMLError) -> Mistake:
     # YAML takes the braces of `{retries: ${RETRIES}}` for its own.
     hint = ", and put ${NAME} in quotes where it stands in {} or []" if "${" in line else ""
     return Mistake(place, "", f"is no valid YAML: {problem}; look at this line and the one before{hint}")
-
-
-def _without_anchored(text: str, value: str) -> str:
-    """Keep of what is said of a value that may be a secret elsewhere only what follows all quotations of it."""
-    if value not in text and shown(value) not in text and not text[:1].isdigit() and text[:1] not in "-'\".":
-        return text
-    _said, semicolon, advice = text.rpartition("; ")
-    return f"this cannot be used{semicolon}{advice}" if semicolon and value not in advice else "this cannot be used"
 
 
 def _place_after(source: str, before: str) -> Place:

@@ -125,7 +125,7 @@ class ValueReader:
             raise error_at(event, "found undefined alias; put text that begins with * in quotes")
         value = self._anchors[event.anchor]
         if id(value) in self._unfinished:
-            raise error_at(event, f"the alias '{event.anchor}' stands inside of what it repeats")
+            raise error_at(event, "the alias stands inside of what it repeats")
         extent = self._extent_of(value)
         self._left_nodes -= extent.nodes
         if self._left_nodes < 0:

@@ -195,3 +195,17 @@ urls:
         assert "1a" not in result.output
         assert "(***|word)" in result.stdout
         assert "https://h.example/***/x" in result.stdout
+
+
+def test_of_a_secret_that_is_changed_where_it_is_put_in_nothing_is_shown(tmp_path: Path) -> None:
+    config = """\
+urls:
+  - {address: "${HOOK_TOKEN}", method: "${WORD_TOKEN}"}
+  - {address: "https://h.example/${PATH_TOKEN}"}
+"""
+    hook = "https://u:pw@hooks.example/T0/hunter2?x=1"
+    write(tmp_path, config, f"HOOK_TOKEN={hook}\nPATH_TOKEN=T0/hunter2?y=1\nWORD_TOKEN=hunter2\n")
+    for arguments in (["--show"], ["--show", "--json"]):
+        result = typed(tmp_path, "validate", *arguments)
+        assert result.exit_code == 0
+        assert "hunter2" not in result.output.lower()

@@ -21,6 +21,7 @@ VARIABLES = {
     "CAPITALS": "HUNTER2Hunter",
     "WORDS": "regular expression",
     "PORT": "8443",
+    "DOTS": "../hunter2/./it3",
 }
 
 
@@ -57,6 +58,7 @@ def value_of(template: str) -> str:
         # A value that a library has changed.
         ("${S}", "it was '<<Hunter2hunt>>'", "it was '<<${S}>>'"),
         ("${SHORT}//x", "'config/act/x' cannot be read", "'config/${SHORT}/x' cannot be read"),
+        ("a${DOTS}b", "'config/a../hunter2/it3b' cannot be read", "'config/a${DOTS}b' cannot be read"),
         ("${ONE}//x", "'config/r/x' cannot be read", "'${ONE}//x' cannot be read"),
         # Our own words.
         ("${WORDS}(", "'regular expression(' is no regular expression", "'${WORDS}(' is no regular expression"),
@@ -147,6 +149,25 @@ def test_what_aliases_repeat_is_a_secret_where_one_of_its_places_is_one(content:
     [line] = lines_of("x", content.encode(), settings)
     assert "hunter2" not in line
     assert "this cannot be used" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("basic_auth: &a {pasword: p, username: u}, authorization: *a", "unknown key; did you mean password?"),
+        ("headers: &a {min_version: hunter2}, tls_config: *a", "this is not one of 'TLS10', 'TLS11', 'TLS12' or"),
+    ],
+    ids=["unknown_key", "choice"],
+)
+def test_our_own_words_stay_where_aliases_repeat_a_secret(options: str, told: str, settings: Settings) -> None:
+    lines = lines_of("x", f"urls:\n  - {{address: 'https://h/', {options}}}\n".encode(), settings)
+    assert any(told in line for line in lines), lines
+    assert "hunter2" not in "".join(lines)
+
+
+def test_the_name_of_an_alias_may_be_a_secret(settings: Settings) -> None:
+    [line] = lines_of("x", b"urls:\n  - {address: 'https://h/', body: &hunter2 [*hunter2]}\n", settings)
+    assert "hunter2" not in line
 
 
 def test_what_aliases_repeat_at_harmless_places_is_shown(settings: Settings) -> None:
