@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 import structlog
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.doubles import a_failure, a_target, an_outcome
@@ -196,6 +196,8 @@ def test_an_event_of_anything_is_one_line(log_format: str, event: Any, fields: d
 
 @given(event=hostile, value=hostile, number=st.integers(-(2**62), 2**62))
 def test_json_holds_the_very_values(event: str, value: str, number: int) -> None:
+    assume("://" not in event)  # what could be an address is masked
+    assume("://" not in value)
     with told("json") as lines:
         structlog.get_logger().info(event, name=value, number=number, flag=True, nothing=None)
     found = json.loads(lines[0])
@@ -207,5 +209,4 @@ def test_json_holds_the_very_values(event: str, value: str, number: int) -> None
 def _shown(value: object) -> object:
     if not isinstance(value, str):
         return value
-    assert "://" not in value
     return encodable(value)
