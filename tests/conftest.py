@@ -30,8 +30,8 @@ POSTGRES_IMAGE = "postgres:17-bookworm"
 ENGINE_SECONDS = 10
 CLEAN_SECONDS = 60
 
-# How long an example takes says more of the machine than of the code.
-# A run fails for what was changed, not by luck: to look for new examples, pass `--hypothesis-profile explore`.
+# How long an example takes says more of the machine than of the code: there is no deadline. Each run tries the same
+# examples, so that it fails for what was changed, not by luck; `--hypothesis-profile explore` looks for new ones.
 hypothesis.settings.register_profile("watcher", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.load_profile("watcher")

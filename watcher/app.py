@@ -97,16 +97,14 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
                     open_bridge(),
                     open_database(url) as database,
                 ):
-                    # A site that fails is no error of this program.
-                    sinks = Sinks(
-                        successes.put,
-                        lambda line: stderr.put(to_stderr("warning", line)),
-                        OutboxThread(outbox),
-                        database,
-                        server_ready,
-                    )
+                    sinks = Sinks(successes.put, _failures_to(stderr), OutboxThread(outbox), database, server_ready)
                     await watch(reloader, stopping, sinks, lambda: supervisor.ready(_status(reloader)))
             signals.cancel_scope.cancel()
+
+
+def _failures_to(stderr: LineWriter) -> Callable[[str], None]:
+    """Return what takes the lines of failures: a site that fails is no error of this program."""
+    return lambda line: stderr.put(to_stderr("warning", line))
 
 
 def _redirect(sink: FileSink, path: Path) -> None:

@@ -90,9 +90,8 @@ class _Walk:
         self._wanted = wanted
         self._secrets = secrets  # the anchors of what may be a secret
         self._found: dict[int, list[tuple[int, int, str | None]]] = {}
-        self.anchors_in: dict[str | None, set[str]] = defaultdict(
-            set
-        )  # by the anchor around; None: where secrets stand
+        # By the anchor around; None: where secrets stand.
+        self.anchors_in: dict[str | None, set[str]] = defaultdict(set)
 
     def scalars(self, text: str) -> dict[int, list[tuple[int, int, str | None]]]:
         """Return by line where scalars begin and end, and what is shown of them (None: what is there)."""

@@ -65,6 +65,15 @@ def _fill(outbox: Outbox) -> int:
         appended += 20
 
 
+def _fill_by_others(folder: Path) -> None:
+    """Let another file take all that is left of the disk, to the last block."""
+    with (folder / "others").open("ab", buffering=0) as others:
+        for size in (65536, 512):
+            with suppress(OSError):
+                while True:
+                    others.write(bytes(size))
+
+
 def _numbers(outbox: Outbox) -> list[int]:
     return [int(entry.payload.split()[0]) for entry in outbox.peek(10**6, 10**12)]
 
@@ -105,18 +114,11 @@ def is_filled_by_others(folder: Path, *, mounted: bool) -> None:
         return
     outbox = Outbox(folder / "outbox.sqlite")
     outbox.append([("failure", f"{number} {PAYLOAD}") for number in range(400)], now=1.0, minute=0)
-    others = (folder / "others").open("wb", buffering=0)
-    with suppress(OSError):
-        while True:
-            others.write(bytes(65536))
-    with suppress(OSError):
-        while True:
-            others.write(bytes(512))
+    _fill_by_others(folder)
     assert _fill(outbox) < 2000
     rows = outbox.rows
     outbox.remove(outbox.peek(100, 10**12))
     assert outbox.rows == rows - 100
-    others.close()
     (folder / "others").unlink()
     outbox.append([("failure", "1000000 after")], now=2.0, minute=0)
     assert _numbers(outbox)[-1] == 1_000_000
@@ -136,9 +138,7 @@ def is_full_when_the_outbox_is_deleted(folder: Path, *, mounted: bool) -> None:
     for path in folder.glob("outbox.sqlite*"):
         path.unlink()
     for _ in range(2):  # the first time frees what is in reserve
-        with (folder / "others").open("ab", buffering=0) as others, suppress(OSError):
-            while True:
-                others.write(bytes(65536))
+        _fill_by_others(folder)
         with pytest.raises(OutboxUnavailableError, match="cannot be written anew"):
             outbox.append([("failure", "-1 in vain")], now=1.0, minute=0)
         assert {path.name for path in folder.iterdir()} == {"others"}
