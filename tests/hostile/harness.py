@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import re2
 import trio
 
@@ -121,12 +122,12 @@ def complaint_about(case: Case, outcome: Outcome, waited_seconds: float = 0.0) -
         return "nobody is told why"
     if fault is not None and not re.search(case.detail, detail):
         return f"{detail!r} does not say {case.detail!r}"
-    if fault is None and outcome.status_code != case.status_code:
-        return f"status {outcome.status_code}"
+    if outcome.status_code != case.final_status_code:
+        return f"status {outcome.status_code} instead of {case.final_status_code}"
     if fault is None and case.http_version is not None and outcome.http_version != case.http_version:
         return f"HTTP/{outcome.http_version}"
     # What the check must find out by itself, it must not leave to the deadline.
-    limit = case.timeout_seconds + (GRACE_SECONDS if "timeout" in case.reasons else 0)
+    limit = case.timeout_seconds + (GRACE_SECONDS if case.waits else 0)
     if outcome.duration_seconds > limit + waited_seconds:
         return f"took {outcome.duration_seconds:.3f} s of {case.timeout_seconds:g}"
     return None
@@ -139,6 +140,12 @@ def open_descriptors() -> dict[str, str]:
         with suppress(FileNotFoundError):  # the descriptor of the listing itself
             held[name] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
     return held
+
+
+def connected_descriptors(port: int) -> set[int]:
+    """Return the descriptors of this process that are connections to a port of this machine."""
+    connections = psutil.Process().net_connections("tcp4")
+    return {connection.fd for connection in connections if connection.raddr and connection.raddr.port == port}
 
 
 def begin_of_peak() -> int:
