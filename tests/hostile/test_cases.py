@@ -11,7 +11,7 @@ import trio
 from tests.hostile.all_cases import BY_NAME, CASES, HEAVY
 from tests.hostile.harness import (
     complaint_about_check,
-    connected_descriptors,
+    open_connections,
     open_descriptors,
     opened_checker,
     serving_case,
@@ -49,21 +49,21 @@ async def test_a_bad_server_has_its_reason(case: Case, certificates: Certificate
 async def test_servers_that_let_wait_have_their_reason_by_the_deadline(certificates: Certificates) -> None:
     """They are checked at the same time, since each takes all of its deadline and next to no work."""
     waiting = [case for case in LIGHT if case.waits]
-    complaints, left_open = {}, {}
+    complaints = {}
     async with opened_checker() as checker:
         before = open_descriptors()
 
         async def check(case: Case, port: int) -> None:
-            connected = connected_descriptors(port)
             target = target_of(case, port, certificates.ca_file)
             complaints[case.name] = await complaint_about_check(case, target, checker)
-            left_open[case.name] = connected_descriptors(port) - connected
 
         async with AsyncExitStack() as servers:
-            ports = [await servers.enter_async_context(serving_case(case, certificates)) for case in waiting]
+            ports = {await servers.enter_async_context(serving_case(case, certificates)): case for case in waiting}
+            connected_before = open_connections()
             async with trio.open_nursery() as nursery:
-                for case, port in zip(waiting, ports, strict=True):
+                for port, case in ports.items():
                     nursery.start_soon(check, case, port)
+            connected = open_connections() - connected_before
         assert {name: complaint for name, complaint in complaints.items() if complaint is not None} == {}
-        assert {name: descriptors for name, descriptors in left_open.items() if descriptors} == {}
+        assert [ports[port].name for _, port in connected if port in ports] == [], "left open"
         assert open_descriptors() == before
