@@ -64,6 +64,7 @@ async def test_servers_that_let_wait_have_their_reason_by_the_deadline(certifica
                 for port, case in ports.items():
                     nursery.start_soon(check, case, port)
             connected = open_connections() - connected_before
-        assert {name: complaint for name, complaint in complaints.items() if complaint is not None} == {}
+        wrong = [f"{name}: {complaint}" for name, complaint in complaints.items() if complaint is not None]
+        assert not wrong, "\n".join(wrong)
         assert [ports[port].name for _, port in connected if port in ports] == [], "left open"
         assert open_descriptors() == before
