@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 from watcher.app import RELOAD_SIGNAL
@@ -95,12 +91,3 @@ def test_a_password_can_be_handed_over(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(installed("config.yaml"), encoding="utf-8")
     variables = {"CONFIG_FILE_PATH": str(tmp_path / "config.yaml"), key: str(secret)}
     assert load_configuration(tmp_path / ".env", variables).settings.postgres_password == "a long secret"
-
-
-@pytest.mark.parametrize("program", [found] if (found := shutil.which("systemd-analyze")) else [])
-def test_systemd_understands_the_unit(tmp_path: Path, program: str) -> None:
-    """As long as it is there to be asked; what is above needs no systemd."""
-    unit = tmp_path / "watcher.service"
-    unit.write_text(UNIT.read_text(encoding="utf-8").replace(value("ExecStart").split()[0], sys.executable))
-    done = subprocess.run([program, "verify", str(unit)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
