@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
+from watcher.history.rollup import measurement_of
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
-from watcher.model.rollup import measurement_of
-from watcher.storage.drain import Drain
-from watcher.storage.entries import encode_failure
-from watcher.storage.failures_table import INSERT_FAILURES, failure_columns
-from watcher.storage.keeper import Bounds, Keeper
-from watcher.storage.minutes import ALL_MINUTES, close_minutes
-from watcher.storage.outbox import Outbox
-from watcher.storage.outbox_thread import OutboxThread
-from watcher.storage.registration import Registration
-from watcher.storage.table_store import TableStore
+from watcher.outbox.encoding import encode_failure
+from watcher.outbox.minutes import ALL_MINUTES, close_minutes
+from watcher.outbox.outbox import Outbox
+from watcher.outbox.thread import OutboxThread
+from watcher.outbox.writer import Bounds, Keeper
+from watcher.postgres.drain import Drain
+from watcher.postgres.registration import Registration
+from watcher.postgres.store import TableStore
+from watcher.postgres.tables.failures import INSERT_FAILURES, failure_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from watcher.storage.bridge import Connection
-    from watcher.storage.db import Database
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
 
 Result = TypeVar("Result")
 

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
-from watcher.checking.alarm import Alarm
-from watcher.checking.checker import AnyProbe, Checker
-from watcher.checking.lanes import Lanes
-from watcher.checking.pauses import Pauses
-from watcher.checking.schedule import SlotClock
-from watcher.checking.tls import TlsContexts
+from watcher.checking.check_context import AnyProbe, Checker
+from watcher.checking.http.tls import TlsContexts
+from watcher.checking.scheduling.pauses import Pauses
+from watcher.checking.scheduling.schedule import SlotClock
+from watcher.checking.scheduling.shared_timer import Alarm
+from watcher.checking.scheduling.worker_lanes import Lanes
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.target import Target
-from watcher.storage.errors import DatabaseRefusedError
-from watcher.storage.outbox_thread import OutboxThread
+from watcher.outbox.thread import OutboxThread
+from watcher.postgres.errors import DatabaseRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from watcher.storage.outbox import Entry, Outbox
+    from watcher.outbox.outbox import Entry, Outbox
 
 Result = TypeVar("Result")
 

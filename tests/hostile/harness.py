@@ -17,8 +17,8 @@ import trio
 from tests.hostile.case import SUCCESS, Case
 from tests.hostile.servers import Encryption, never_accepting, refusing, serving
 from watcher.checking.check import check_now
-from watcher.checking.checker import Checker, open_checker
-from watcher.checking.resolver import Resolver
+from watcher.checking.check_context import Checker, open_checker
+from watcher.checking.http.resolver import Resolver
 from watcher.model.target import Expectations, Target
 
 if TYPE_CHECKING:

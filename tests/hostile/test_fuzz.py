@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.doubles import a_target
 from tests.hostile.harness import checked, local_lookup
 from tests.hostile.servers import Request, by_path, response, serving
-from watcher.checking.checker import open_checker
-from watcher.checking.resolver import Resolver
-from watcher.config.address import complaint_about
+from watcher.checking.check_context import open_checker
+from watcher.checking.http.resolver import Resolver
+from watcher.config.targets.address import complaint_about
 from watcher.model.outcome import Reason
 from watcher.model.target import Expectations, HeaderPattern
 

@@ -11,8 +11,8 @@ import trio
 from tests.doubles import a_target
 from tests.hostile.harness import GRACE_SECONDS, MAX_WORKERS, TRIES, checked, waited_for_cpu_seconds
 from tests.hostile.servers import response, saying, serving
-from watcher.checking.checker import open_checker
-from watcher.checking.resolver import Resolver
+from watcher.checking.check_context import open_checker
+from watcher.checking.http.resolver import Resolver
 from watcher.model.outcome import Reason
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ import pytest
 import trio
 
 from tests.doubles import a_failure
-from watcher.storage.account import server_account
-from watcher.storage.binaries import EmbeddedError, find_binaries
-from watcher.storage.bridge import open_bridge
-from watcher.storage.db import Database, open_database
-from watcher.storage.embedded import EmbeddedPostgres
+from watcher.embedded_postgres.binaries import EmbeddedError, find_binaries
+from watcher.embedded_postgres.os_user import server_account
+from watcher.embedded_postgres.server import EmbeddedPostgres
+from watcher.postgres.bridge import open_bridge
+from watcher.postgres.db import Database, open_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -252,7 +252,7 @@ def test_root_hands_the_server_down_where_only_root_may_enter(tmp_path: Path) ->
 import sys, trio
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from watcher.storage.embedded import EmbeddedPostgres
+from watcher.embedded_postgres.server import EmbeddedPostgres
 async def main():
     server = EmbeddedPostgres(Path(sys.argv[2]))
     assert server.try_hold()

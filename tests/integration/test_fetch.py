@@ -14,7 +14,7 @@ from tests.doubles import a_target
 from tests.hostile.harness import watching_for_stalls
 from tests.integration.sites import answering, read_request, response, serving
 from watcher.checking.check import Report, check_now
-from watcher.checking.checker import open_checker
+from watcher.checking.check_context import open_checker
 from watcher.model.outcome import Reason
 from watcher.model.target import Expectations, Target
 

@@ -11,13 +11,13 @@ import trio
 
 from tests.doubles import MOMENT, a_failure, an_outcome
 from watcher.model.conclusion import Conclusion
-from watcher.storage.drain import Drain
-from watcher.storage.keeper import Bounds, Keeper
-from watcher.storage.minutes import ALL_MINUTES, close_minutes
-from watcher.storage.outbox import Outbox
-from watcher.storage.outbox_thread import OutboxThread
-from watcher.storage.registration import Registration
-from watcher.storage.table_store import TableStore
+from watcher.outbox.minutes import ALL_MINUTES, close_minutes
+from watcher.outbox.outbox import Outbox
+from watcher.outbox.thread import OutboxThread
+from watcher.outbox.writer import Bounds, Keeper
+from watcher.postgres.drain import Drain
+from watcher.postgres.registration import Registration
+from watcher.postgres.store import TableStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.model.outcome import Outcome
-    from watcher.storage.db import Database
-    from watcher.storage.outbox import Entry
+    from watcher.outbox.outbox import Entry
+    from watcher.postgres.db import Database
 
 SECONDS = 3600
 FAILURES_A_SECOND = 10

@@ -16,8 +16,8 @@ from tests.hostile.servers import Encryption, Peer, hang, never_accepting, refus
 from tests.hostile.streams import TlsStream
 from tests.integration.good_sites import GOOD, Answer, Asked, fetched, looking_up, open_site, probing, redirect
 from watcher.checking.check import check_now
-from watcher.checking.checker import open_checker
-from watcher.checking.resolver import Resolver
+from watcher.checking.check_context import open_checker
+from watcher.checking.http.resolver import Resolver
 from watcher.model.outcome import Phases, Reason
 from watcher.model.target import Connecting, Sending, TlsOptions
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.hostile.certificates import Certificates
     from tests.hostile.servers import Behaviour
-    from watcher.checking.exchange import Exchange
+    from watcher.checking.http.exchange import Exchange
 
 # So long one phase is held up. The others take next to nothing, unless the machine is busy, for which there are tries.
 DELAY_SECONDS = 0.2

@@ -13,17 +13,17 @@ import pytest
 import trio
 
 from tests.integration.held import Held
-from watcher.model.rollup import Key, Measurement, Rollup, roll_up, rollup_rows
-from watcher.storage.partitions import KEEP_FAILURES
-from watcher.storage.rollups_reading import means_by_bucket, rollups_between
-from watcher.storage.rollups_table import INSERT_ROLLUPS, rename_rollups
-from watcher.storage.upkeep import keep_up
+from watcher.history.rollup import Key, Measurement, Rollup, roll_up, rollup_rows
+from watcher.postgres.queries.rollups import means_by_bucket, rollups_between
+from watcher.postgres.tables.partitions import KEEP_FAILURES
+from watcher.postgres.tables.rollups import INSERT_ROLLUPS, rename_rollups
+from watcher.postgres.upkeep.upkeep import keep_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watcher.storage.bridge import Connection
-    from watcher.storage.db import Database
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
 
 pytestmark = pytest.mark.usefixtures("bridge")
 

@@ -13,8 +13,8 @@ from tests.integration import sites
 from tests.integration.good_sites import Answer, fetched, looking_up, open_site, probing, redirect
 from tests.integration.transport_servers import HttpProxy, SocksProxy
 from watcher.checking.check import check_now
-from watcher.checking.checker import open_checker
-from watcher.checking.resolver import Resolver
+from watcher.checking.check_context import open_checker
+from watcher.checking.http.resolver import Resolver
 from watcher.model.outcome import Reason
 from watcher.model.target import Connecting, Sending, TlsOptions
 

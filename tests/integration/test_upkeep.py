@@ -13,18 +13,18 @@ from structlog.testing import capture_logs
 
 from tests.doubles import a_failure
 from tests.integration.held import HELD_SECONDS, Held
-from watcher.model.rollup import Measurement, roll_up, rollup_rows
-from watcher.storage import schema
-from watcher.storage.db import open_database
-from watcher.storage.errors import DatabaseUnavailableError
-from watcher.storage.partitions import KEEP_FAILURES, needed_partitions
-from watcher.storage.rollups_reading import rollups_between
-from watcher.storage.rollups_table import INSERT_ROLLUPS, UPKEEP_LOCK
-from watcher.storage.upkeep import Report, keep_up, upkeep
+from watcher.history.rollup import Measurement, roll_up, rollup_rows
+from watcher.postgres import schema
+from watcher.postgres.db import open_database
+from watcher.postgres.errors import DatabaseUnavailableError
+from watcher.postgres.queries.rollups import rollups_between
+from watcher.postgres.tables.partitions import KEEP_FAILURES, needed_partitions
+from watcher.postgres.tables.rollups import INSERT_ROLLUPS, UPKEEP_LOCK
+from watcher.postgres.upkeep.upkeep import Report, keep_up, upkeep
 
 if TYPE_CHECKING:
-    from watcher.storage.bridge import Connection
-    from watcher.storage.db import Database
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
 
 pytestmark = pytest.mark.usefixtures("bridge")
 

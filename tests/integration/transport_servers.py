@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import trio
 
 from tests.integration.sites import read_request
-from watcher.checking.checker import open_checker
-from watcher.checking.resolver import Resolver
+from watcher.checking.check_context import open_checker
+from watcher.checking.http.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from typing import Any
 
-    from watcher.checking.checker import AnyProbe
-    from watcher.checking.exchange import Exchange
+    from watcher.checking.check_context import AnyProbe
+    from watcher.checking.http.exchange import Exchange
     from watcher.model.target import Target
 
 

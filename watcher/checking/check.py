@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.checking.excerpt import excerpt_of, headers_of, masked_fault
-from watcher.checking.exchange import Exchange
-from watcher.checking.schedule import Slot
-from watcher.checking.verdict import Verdict, judge, matching_steps
+from watcher.checking.http.exchange import Exchange
+from watcher.checking.scheduling.schedule import Slot
+from watcher.checking.verdict.excerpt import excerpt_of, headers_of, masked_fault
+from watcher.checking.verdict.judge import Verdict, judge, matching_steps
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 
 if TYPE_CHECKING:
-    from watcher.checking.checker import AnyProbe, Checker
+    from watcher.checking.check_context import AnyProbe, Checker
     from watcher.model.target import Target
 
 log = structlog.get_logger()

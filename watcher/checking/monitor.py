@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from watcher.checking.alarm import Sleeper
 from watcher.checking.check import check
-from watcher.checking.schedule import MIN_START_SPREAD_SECONDS, Schedule
+from watcher.checking.scheduling.schedule import MIN_START_SPREAD_SECONDS, Schedule
+from watcher.checking.scheduling.shared_timer import Sleeper
 from watcher.model.conclusion import conclude
 from watcher.model.outcome import Reason
 from watcher.model.state import NEVER_CHECKED
@@ -17,8 +17,8 @@ from watcher.model.state import NEVER_CHECKED
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from watcher.checking.checker import AnyProbe, Checker
-    from watcher.checking.schedule import Slot
+    from watcher.checking.check_context import AnyProbe, Checker
+    from watcher.checking.scheduling.schedule import Slot
     from watcher.model.conclusion import Conclusion
     from watcher.model.outcome import Outcome
     from watcher.model.state import Standing

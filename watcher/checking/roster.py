@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import trio
 
 from watcher.checking.monitor import Watch, monitor_url
-from watcher.checking.schedule import start_spread_seconds
+from watcher.checking.scheduling.schedule import start_spread_seconds
 from watcher.model.state import NEVER_CHECKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from watcher.checking.checker import Checker
+    from watcher.checking.check_context import Checker
     from watcher.model.conclusion import Conclusion
     from watcher.model.state import Standing
     from watcher.model.target import Target

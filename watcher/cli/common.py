@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.config.mistakes import ConfigurationError, shown, told
-from watcher.model.text import one_line
-from watcher.model.told import Told
+from watcher.text.escaping import one_line
+from watcher.text.log_events import Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,11 +101,11 @@ async def cancel_on_signal(scope: trio.CancelScope, *, task_status: trio.TaskSta
 def _kinds_of_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     """Return the errors of a bad configuration, and all that a user can mend."""
     # Here, since they bring in all else: completion in a shell must not wait for that.
-    from watcher.app import UnusablePathError
-    from watcher.storage.account import AccountError
-    from watcher.storage.binaries import EmbeddedError
-    from watcher.storage.errors import StorageError
-    from watcher.storage.folder_lock import FolderLockedError
+    from watcher.daemon.run import UnusablePathError
+    from watcher.embedded_postgres.binaries import EmbeddedError
+    from watcher.embedded_postgres.folder_lock import FolderLockedError
+    from watcher.embedded_postgres.os_user import AccountError
+    from watcher.postgres.errors import StorageError
 
     bad_configuration = (ConfigurationError, UnusablePathError)
     return bad_configuration, (

@@ -19,18 +19,18 @@ import structlog
 
 from watcher.log.journal import is_the_journal, with_priority
 from watcher.log.stderr import lines_through, write_line
-from watcher.model.plain import plain, safe_text
-from watcher.model.redactor import Redactor, fit_address
-from watcher.model.text import json_line, key_values, one_line
-from watcher.model.timestamps import timestamp
-from watcher.model.told import OwnWords, Told
+from watcher.secrets.in_logs import Redactor, fit_address
+from watcher.text.escaping import json_line, key_values, one_line
+from watcher.text.log_events import OwnWords, Told
+from watcher.text.loggable import plain, safe_text
+from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, MutableMapping
     from types import TracebackType
 
-    from watcher.model.plain import Plain
     from watcher.model.target import Target
+    from watcher.text.loggable import Plain
 
     Event = MutableMapping[str, Any]
 

@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from tests.doubles import EPOCH, a_checker, a_target
 from watcher.checking.check import LOCAL_RETRY_SECONDS, check
-from watcher.checking.exchange import Exchange
-from watcher.checking.pauses import BEAT_SECONDS, PAUSE_SECONDS, Pauses
-from watcher.checking.schedule import Slot
+from watcher.checking.http.exchange import Exchange
+from watcher.checking.scheduling.pauses import BEAT_SECONDS, PAUSE_SECONDS, Pauses
+from watcher.checking.scheduling.schedule import Slot
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.target import Expectations, Target
 

@@ -9,9 +9,9 @@ import trio
 import trio.testing
 
 from tests.doubles import MOMENT, a_checker, a_target, an_outcome
-from watcher.checking.alarm import TICK_SECONDS
-from watcher.checking.exchange import Exchange
+from watcher.checking.http.exchange import Exchange
 from watcher.checking.monitor import HAND_OVER_SECONDS, Watch, monitor_url
+from watcher.checking.scheduling.shared_timer import TICK_SECONDS
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.state import NEVER_CHECKED, Standing, State, Thresholds

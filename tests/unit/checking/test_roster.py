@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from tests.doubles import MOMENT, a_checker, a_target
-from watcher.checking.exchange import Exchange
+from watcher.checking.http.exchange import Exchange
 from watcher.checking.roster import LOOPS_A_TURN, Roster
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Phases

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.unit.quickly import seconds_of
-from watcher.cli.masked_env import masked_line
-from watcher.cli.masked_line import MaskedLine, Part
-from watcher.cli.masked_yaml import masked_lines
+from watcher.cli.config_view.masked_env import masked_line
+from watcher.cli.config_view.masked_line import MaskedLine, Part
+from watcher.cli.config_view.masked_yaml import masked_lines
 
 CONFIG = """\
 urls:

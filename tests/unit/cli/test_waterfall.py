@@ -14,8 +14,8 @@ from rich.console import Console
 
 from tests.doubles import MOMENT, a_failure, an_outcome
 from watcher.checking.check import Report
-from watcher.checking.exchange import Certificate, Chain, Exchange, Hop
-from watcher.cli.waterfall import line, totals, waterfall
+from watcher.checking.http.exchange import Certificate, Chain, Exchange, Hop
+from watcher.cli.views.waterfall import line, totals, waterfall
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 
 if TYPE_CHECKING:
