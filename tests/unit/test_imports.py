@@ -98,7 +98,7 @@ CONCURRENCY = {"trio", "asyncio", "trio_asyncio"}
 
 
 def imports_in(source: str) -> Iterator[tuple[str, bool]]:
-    """Yield every name that is imported, wherever it stands, with whether that is for the type checker only."""
+    """Yield every name that is imported, wherever it stands, with whether that is for the type context only."""
     tree = ast.parse(source)
     for_types = {
         id(node)
@@ -162,7 +162,7 @@ def test_every_room_is_there_and_every_folder_is_a_room() -> None:
 
 
 def test_no_two_modules_import_each_other() -> None:
-    """Also within a room, and also for the type checker only."""
+    """Also within a room, and also for the type context only."""
     importable = {module.removesuffix(".py").removesuffix("/__init__").replace("/", "."): module for module in MODULES}
     imports: dict[str, set[str]] = {module: set() for module in MODULES}
     for module in MODULES:

@@ -15,7 +15,7 @@ from watcher.checking.http.tls import TlsContexts
 from watcher.checking.http.transport import Tools
 from watcher.checking.scheduling.pauses import Pauses
 from watcher.checking.scheduling.schedule import SlotClock
-from watcher.checking.scheduling.shared_timer import Alarm
+from watcher.checking.scheduling.shared_timer import SharedTimer
 from watcher.checking.scheduling.worker_lanes import Lanes
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ class AnyProbe(Protocol):
 
 
 @dataclass(frozen=True)
-class Checker:
+class CheckContext:
     """What every check needs.
 
     Attributes:
         clock: the time that schedules run on.
-        alarm: wakes the loops; somebody must run it.
+        timer: wakes the loops; somebody must run it.
         lanes: who may check; somebody must run its patrol.
         location: where this replica stands.
         probe: makes what asks a target.
@@ -57,7 +57,7 @@ class Checker:
     """
 
     clock: SlotClock
-    alarm: Alarm
+    timer: SharedTimer
     lanes: Lanes
     location: str
     probe: Callable[[Target], AnyProbe]
@@ -72,9 +72,9 @@ class Checker:
 
 
 @asynccontextmanager
-async def open_checker(
+async def open_check_context(
     max_workers: int, location: str = "default", resolver: Resolver | None = None
-) -> AsyncIterator[Checker]:
+) -> AsyncIterator[CheckContext]:
     """Make what checks need, and run what must run meanwhile.
 
     Args:
@@ -84,9 +84,9 @@ async def open_checker(
     """
     clock = SlotClock(time.time, trio.current_time)
     tools = Tools(resolver or Resolver(), TlsContexts())
-    checker = Checker(
+    context = CheckContext(
         clock=clock,
-        alarm=Alarm(clock),
+        timer=SharedTimer(clock),
         lanes=Lanes(max_workers),
         location=location,
         probe=lambda target: Probe(target, tools),
@@ -95,8 +95,8 @@ async def open_checker(
         tls_contexts=tools.tls_contexts,
     )
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(checker.alarm.run)
-        nursery.start_soon(checker.pauses.run)
-        nursery.start_soon(checker.lanes.patrol)
-        yield checker
+        nursery.start_soon(context.timer.run)
+        nursery.start_soon(context.pauses.run)
+        nursery.start_soon(context.lanes.patrol)
+        yield context
         nursery.cancel_scope.cancel()

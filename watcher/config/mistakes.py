@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from watcher.text.escaping import one_line
-from watcher.text.log_events import OwnWords, Told
+from watcher.text.log_events import LogEvent, OwnWords
 from watcher.text.redaction import MASK, quotable
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Mistake:
         return f"{one_line(str(self.place))}: {where}{one_line(self.text, limit_chars=MAX_TEXT_CHARS)}"
 
 
-def told(mistake: Mistake, event: str = A_MISTAKE) -> Told:
+def log_event_of(mistake: Mistake, event: str = A_MISTAKE) -> LogEvent:
     """Return an event for the log.
 
     Args:
@@ -68,7 +68,7 @@ def told(mistake: Mistake, event: str = A_MISTAKE) -> Told:
         event: which of both, `A_MISTAKE` or `A_WARNING`.
     """
     place = mistake.place
-    return Told(
+    return LogEvent(
         str(mistake),
         event,
         file=one_line(place.source),

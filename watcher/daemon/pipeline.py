@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.checking.check_context import open_checker
+from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.daemon.retarget import Books
 from watcher.model.conclusion import Conclusion
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.startup import resume_from
-from watcher.outbox.writer import Bounds, Keeper
+from watcher.outbox.writer import Bounds, OutboxWriter
 from watcher.postgres.drain import Drain
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
@@ -89,7 +89,7 @@ async def watch(reloader: Reloader, stopping: trio.CancelScope, sinks: Sinks, be
     registration = Registration(settings.location, disk.outbox.id, datetime.fromtimestamp(started_at, UTC), targets)
     store = TableStore(sinks.database, registration)
     drain = Drain(disk, store)
-    keeper = Keeper(
+    outbox_writer = OutboxWriter(
         disk,
         Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
         lambda outcome, stored: sinks.put_failure(sinks.lines.failure(outcome, stored=stored)),
@@ -98,32 +98,36 @@ async def watch(reloader: Reloader, stopping: trio.CancelScope, sinks: Sinks, be
     try:
         async with trio.open_nursery() as writing:
             send, receive = trio.open_memory_channel[Conclusion](MAX_CONCLUSIONS_IN_CHANNEL)
-            writing.start_soon(_keep_all, receive, sinks, keeper, drain, tally)
+            writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain, tally)
             writing.start_soon(drain.run, sinks.database_ready)
             async with send, trio.open_nursery() as meanwhile:
                 keep_failures = timedelta(seconds=settings.keep_failures_seconds)
                 meanwhile.start_soon(report_lateness, tally, lambda: reloader.current.settings.max_workers)
                 meanwhile.start_soon(partial(upkeep, sinks.database, keep_failures, up=drain.first_up))
-                books = Books(settings.location, send, keeper, disk, drain, store)
+                books = Books(settings.location, send, outbox_writer, disk, drain, store)
                 await _check_all(reloader, books, standings, stopping, send, begun)
                 meanwhile.cancel_scope.cancel()
-            # The channel is closed: the recorder ends when it is empty, the keeper when all is on disk, and the drain
-            # when all is stored or the database is away.
+            # The channel is closed: the recorder ends when it is empty, the outbox writer when all is on
+            # disk, and the drain when all is stored or the database is away.
             writing.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
     finally:
-        not_stored = keeper.give_up()
+        not_stored = outbox_writer.give_up()
         log.info("stopped", **tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
         with trio.move_on_after(FLUSH_SECONDS, shield=True):
             await disk.run(Outbox.close)
 
 
 async def _keep_all(
-    conclusions: trio.MemoryReceiveChannel[Conclusion], sinks: Sinks, keeper: Keeper, drain: Drain, tally: Tally
+    conclusions: trio.MemoryReceiveChannel[Conclusion],
+    sinks: Sinks,
+    outbox_writer: OutboxWriter,
+    drain: Drain,
+    tally: Tally,
 ) -> None:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(keeper.run)
-        await record(conclusions, sinks.put_success, keeper.put, tally, sinks.lines)
-        keeper.close()
+        nursery.start_soon(outbox_writer.run)
+        await record(conclusions, sinks.put_success, outbox_writer.put, tally, sinks.lines)
+        outbox_writer.close()
     drain.close()
 
 
@@ -138,14 +142,17 @@ async def _check_all(
     """Run one loop a target until `stopping` is cancelled, and take over what is reloaded meanwhile."""
     settings = reloader.current.settings
     with stopping:
-        async with open_checker(settings.max_workers, settings.location) as checker, trio.open_nursery() as checks:
-            reloader.tell(lambda settings: checker.lanes.resize(settings.max_workers))
-            roster = Roster(checker, conclusions, checks)
+        async with (
+            open_check_context(settings.max_workers, settings.location) as context,
+            trio.open_nursery() as checks,
+        ):
+            reloader.tell(lambda settings: context.lanes.resize(settings.max_workers))
+            roster = Roster(context, conclusions, checks)
             await roster.begin(reloader.current.targets, standings)
             begun()
 
             async def take_over(found: Difference, targets: Sequence[Target]) -> None:
                 await books.take_over(roster, found, targets)
-                checker.forget_all_but(targets)
+                context.forget_all_but(targets)
 
             await reloader.run(take_over)

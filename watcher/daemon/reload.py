@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from watcher.config.env.settings_table import KEY_OF_FIELD, SETTINGS
-from watcher.config.mistakes import A_WARNING, ConfigurationError, told
+from watcher.config.mistakes import A_WARNING, ConfigurationError, log_event_of
 from watcher.daemon.garbage import not_collecting
 from watcher.model.difference import Difference, difference
 
@@ -171,7 +171,7 @@ def _in_small_turns() -> Iterator[None]:
 def tell_warnings(warnings: Sequence[Mistake]) -> None:
     """Write what is no mistake and may surprise all the same."""
     for warning in warnings[:MAX_MISTAKES]:
-        log.warning(told(warning, A_WARNING))
+        log.warning(log_event_of(warning, A_WARNING))
 
 
 def _changed_keys(before: Settings, after: Settings) -> list[str]:
@@ -181,7 +181,7 @@ def _changed_keys(before: Settings, after: Settings) -> list[str]:
 def _tell_mistakes(error: ConfigurationError) -> None:
     log.error("the configuration has mistakes, nothing is changed", mistakes=len(error.mistakes))
     for mistake in error.mistakes[:MAX_MISTAKES]:
-        log.error(told(mistake))
+        log.error(log_event_of(mistake))
 
 
 def _names_of(targets: Sequence[Target]) -> list[str] | None:

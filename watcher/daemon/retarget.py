@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from watcher.model.state import Standing
     from watcher.model.target import Target
     from watcher.outbox.thread import OutboxThread
-    from watcher.outbox.writer import Keeper
+    from watcher.outbox.writer import OutboxWriter
     from watcher.postgres.drain import Drain
     from watcher.postgres.store import TableStore
 
@@ -43,7 +43,7 @@ class Books:
     Attributes:
         location: where this replica stands.
         conclusions: the channel to the recorder.
-        keeper: takes what the recorder has.
+        outbox_writer: takes what the recorder has.
         disk: the outbox.
         drain, store: to the database.
         clock: seconds since 1970.
@@ -51,7 +51,7 @@ class Books:
 
     location: str
     conclusions: trio.MemorySendChannel[Conclusion]
-    keeper: Keeper
+    outbox_writer: OutboxWriter
     disk: OutboxThread
     drain: Drain
     store: TableStore
@@ -109,4 +109,4 @@ class Books:
 
     def _is_settled(self) -> bool:
         # The recorder hands on what it takes out of the channel in the same step.
-        return self.conclusions.statistics().current_buffer_used == 0 and self.keeper.is_idle
+        return self.conclusions.statistics().current_buffer_used == 0 and self.outbox_writer.is_idle

@@ -60,7 +60,7 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
 
     Raises:
         FolderLockedError: another daemon works in the data folder.
-        AccountError, EmbeddedError: the embedded database can never run here.
+        OsUserError, EmbeddedError: the embedded database can never run here.
         SchemaTooNewError: a newer version of watcher has upgraded the database.
         UnusablePathError: the data folder or the success log cannot be written.
     """

@@ -32,12 +32,12 @@ _SETPRIV_OPTIONS = (
 )
 
 
-class AccountError(Exception):
+class OsUserError(Exception):
     """No user can run the server here; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class OsUser:
     """How to run a command as the server's user.
 
     Attributes:
@@ -57,7 +57,7 @@ class Account:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
-def server_account(folder: Path, binaries: Path) -> Account:
+def server_os_user(folder: Path, binaries: Path) -> OsUser:
     """Find the user for a server.
 
     Args:
@@ -65,20 +65,20 @@ def server_account(folder: Path, binaries: Path) -> Account:
         binaries: the folder of initdb and postgres, absolute.
 
     Raises:
-        AccountError: root cannot hand the server down here.
+        OsUserError: root cannot hand the server down here.
     """
     if os.geteuid() != 0:
-        return Account()
+        return OsUser()
     uid, gid, name = _unprivileged_user(folder)
     options = {"user": uid, "group": gid, "extra_groups": []}
     if _can_work(folder, binaries, (), options):
-        return Account(uid, gid, options=options)
+        return OsUser(uid, gid, options=options)
     setpriv = shutil.which("setpriv")
     if setpriv is not None:
         prefix = (setpriv, f"--reuid={uid}", f"--regid={gid}", *_SETPRIV_OPTIONS)
         if _can_work(folder, binaries, prefix, {}):
-            return Account(uid, gid, prefix=prefix)
-    raise AccountError(
+            return OsUser(uid, gid, prefix=prefix)
+    raise OsUserError(
         f"run by root, the embedded PostgreSQL works as the user {name!r}, who cannot get into {folder} or {binaries};"
         " keep the project, its virtual environment and WATCHER_DATA_DIR where all may enter (as below /srv or /opt),"
         " run watcher as an ordinary user, or set POSTGRES_HOST"
@@ -94,7 +94,7 @@ def _unprivileged_user(folder: Path) -> tuple[int, int, str]:
         except KeyError:
             continue
         return user.pw_uid, user.pw_gid, name
-    raise AccountError(
+    raise OsUserError(
         "run by root, the embedded PostgreSQL needs the user 'postgres' or 'nobody', and there is neither;"
         " run watcher as an ordinary user, or set POSTGRES_HOST"
     )

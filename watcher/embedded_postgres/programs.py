@@ -14,7 +14,7 @@ from watcher.embedded_postgres.binaries import EmbeddedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from watcher.embedded_postgres.os_user import Account
+    from watcher.embedded_postgres.os_user import OsUser
 
 NOT_HANDED_DOWN = ("PG", "POSTGRES_", "NOTIFY_", "WATCHDOG_")  # variables for clients, and for the daemon alone
 MAX_SAID_CHARS = 300
@@ -27,12 +27,12 @@ class ServerPrograms:
     Attributes:
         folder: the server's own, in which they run.
         binaries: the folder that they are in.
-        account: who runs them.
+        os_user: who runs them.
     """
 
     folder: Path
     binaries: Path
-    account: Account
+    os_user: OsUser
 
     async def call(self, program: str, *arguments: str, limit_seconds: float) -> None:
         """Run one to its end.
@@ -45,7 +45,7 @@ class ServerPrograms:
         Raises:
             EmbeddedError: it failed, or took too long; the message has the end of what it said.
         """
-        command = [*self.account.prefix, str(self.binaries / program), *arguments]
+        command = [*self.os_user.prefix, str(self.binaries / program), *arguments]
         environment = {key: os.environ[key] for key in os.environ if not key.startswith(NOT_HANDED_DOWN)}
         with trio.move_on_after(limit_seconds):
             done = await trio.run_process(
@@ -56,7 +56,7 @@ class ServerPrograms:
                 stderr=subprocess.STDOUT,
                 check=False,
                 start_new_session=True,  # Ctrl-C in the terminal is for the daemon, which stops the server in order
-                **self.account.options,
+                **self.os_user.options,
             )
             if done.returncode == 0:
                 return

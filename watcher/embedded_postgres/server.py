@@ -20,7 +20,7 @@ import trio
 
 from watcher.embedded_postgres.binaries import EmbeddedError, find_binaries
 from watcher.embedded_postgres.folder_lock import FolderLock, FolderLockedError
-from watcher.embedded_postgres.os_user import server_account
+from watcher.embedded_postgres.os_user import server_os_user
 from watcher.embedded_postgres.pid_file import PidFile
 from watcher.embedded_postgres.programs import ServerPrograms
 from watcher.embedded_postgres.secret_file import write_secret
@@ -67,7 +67,7 @@ class EmbeddedPostgres:
             data_dir: WATCHER_DATA_DIR, absolute; it must be there.
 
         Raises:
-            AccountError: root cannot hand the server down there.
+            OsUserError: root cannot hand the server down there.
             EmbeddedError: there are no binaries for this system.
         """
         self.folder = data_dir / "postgres"
@@ -76,8 +76,8 @@ class EmbeddedPostgres:
         self._pid_file = PidFile(self._cluster / "postmaster.pid")
         self._password_file = data_dir / "postgres.password"
         binaries = find_binaries()
-        self._account = server_account(self.folder, binaries)
-        self._programs = ServerPrograms(self.folder, binaries, self._account)
+        self._os_user = server_os_user(self.folder, binaries)
+        self._programs = ServerPrograms(self.folder, binaries, self._os_user)
         self._sockets = socket_folder(self.folder)
         self._starting = False
         self.log_file = self.folder / "postgres.log"
@@ -202,7 +202,7 @@ class EmbeddedPostgres:
         # initdb runs as the server's user, who may not read ours.
         handed_over = self.folder / "password.new"
         write_secret(handed_over, self._password())
-        self._account.own(handed_over)
+        self._os_user.own(handed_over)
         options = ["-U", ROLE, "--pwfile=password.new", "-A", "scram-sha-256", "-E", "UTF8", "--no-locale"]
         try:
             await self._programs.call(
@@ -220,9 +220,9 @@ class EmbeddedPostgres:
     def _make_folder(self, folder: Path) -> None:
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-            self._account.own(folder)
+            self._os_user.own(folder)
         status = folder.lstat()
-        owner = os.geteuid() if self._account.uid is None else self._account.uid
+        owner = os.geteuid() if self._os_user.uid is None else self._os_user.uid
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner:
             raise EmbeddedError(f"{folder} is not a folder of the user with the number {owner}; move it away")
 

@@ -127,10 +127,10 @@ class Rollup:
         return {key - first: count for key, count in self.histogram.items() if first <= key < first + BUCKETS}
 
 
-Key = tuple[str, str]
+TargetPlace = tuple[str, str]
 
 
-def roll_up(measurements: Iterable[Sequence[Any]]) -> dict[Key, Rollup]:
+def roll_up(measurements: Iterable[Sequence[Any]]) -> dict[TargetPlace, Rollup]:
     """Add measurements up.
 
     Args:
@@ -142,7 +142,7 @@ def roll_up(measurements: Iterable[Sequence[Any]]) -> dict[Key, Rollup]:
     return dict(each_rolled_up(measurements))
 
 
-def each_rolled_up(measurements: Iterable[Sequence[Any]]) -> Iterator[tuple[Key, Rollup]]:
+def each_rolled_up(measurements: Iterable[Sequence[Any]]) -> Iterator[tuple[TargetPlace, Rollup]]:
     """Add measurements up as `roll_up` does, one rollup at a time: all of them take several times what they are of.
 
     Args:
@@ -151,14 +151,14 @@ def each_rolled_up(measurements: Iterable[Sequence[Any]]) -> Iterator[tuple[Key,
     Yields:
         (target, location) and its rollup.
     """
-    groups = defaultdict[Key, list[tuple[str, "Sequence[int | None]"]]](list)
+    groups = defaultdict[TargetPlace, list[tuple[str, "Sequence[int | None]"]]](list)
     for target, location, result, microseconds in measurements:
         groups[target, location].append((result, microseconds))
     for key in list(groups):
         yield key, _rolled_up(groups.pop(key))
 
 
-def rollup_rows(rollups: Mapping[Key, Rollup], began_at: datetime, part: int) -> list[dict[str, Any]]:
+def rollup_rows(rollups: Mapping[TargetPlace, Rollup], began_at: datetime, part: int) -> list[dict[str, Any]]:
     """Turn the rollups of a minute into rows that can be JSON.
 
     Args:

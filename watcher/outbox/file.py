@@ -66,7 +66,7 @@ class OutboxFile:
                     database.execute("ROLLBACK")
                 raise
 
-    def stay(self) -> None:
+    def restore_if_deleted(self) -> None:
         """Write the file anew where somebody has deleted or replaced it, or what lies beside it, while it was in use.
 
         What was deleted can be read, and written, for as long as it is open, and is gone with the process. To look
@@ -102,7 +102,7 @@ class OutboxFile:
     def close(self) -> None:
         """Close the file; one that was deleted is written anew before."""
         try:
-            self.stay()
+            self.restore_if_deleted()
         except (OutboxUnavailableError, OutboxDamagedError) as error:
             self._notices.append(f"the outbox is lost: {error}")
         self._close()

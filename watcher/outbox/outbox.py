@@ -76,7 +76,7 @@ class Outbox:
             measurements: for the rollup of that minute, encoded.
             standings: location, target and encoded standing of each target whose standing is news.
         """
-        self._file.stay()  # nothing is told to be safe that goes with the process
+        self._file.restore_if_deleted()  # nothing is told to be safe that goes with the process
         if self._file.reserve.is_spent:
             self.tidy()
             if self._file.reserve.is_spent:

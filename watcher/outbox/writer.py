@@ -46,7 +46,7 @@ class Bounds:
     max_age_seconds: float
 
 
-class Keeper:
+class OutboxWriter:
     """Writes conclusions to the outbox, and tells of each failure once it is safe there.
 
     `put` never blocks. While the disk cannot be written, conclusions wait; past the bound the oldest are given up.
@@ -60,7 +60,7 @@ class Keeper:
         kept: Callable[[], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Make a keeper.
+        """Make a writer.
 
         Args:
             disk: the outbox.

@@ -112,7 +112,7 @@ class Drain:
                 # Refused as well, where no entry is to blame: somebody may mend it.
                 await self._back_off(error)
                 is_last = self._closing.is_set()
-            except OutboxUnavailableError:  # the keeper tells of it
+            except OutboxUnavailableError:  # the outbox writer tells of it
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
             if is_last:
                 return

@@ -11,7 +11,7 @@ class OwnWords(str):
     __slots__ = ()
 
 
-class Told(str):
+class LogEvent(str):
     """A line for people, with the parts of it for machines.
 
     Attributes:

@@ -19,10 +19,10 @@ MAX_DEPTH = 4
 # What every reader of JSON takes for a whole number.
 _MAX_WHOLE = 2**63
 
-Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+Loggable = None | bool | int | float | str | list["Loggable"] | dict[str, "Loggable"]
 
 
-def plain(value: object, own: Callable[[str], str], foreign: Callable[[str], str]) -> Plain:
+def loggable(value: object, own: Callable[[str], str], foreign: Callable[[str], str]) -> Loggable:
     """Make a plain value of any other; raises nothing, whatever the value does when it is looked at.
 
     Args:
@@ -35,7 +35,7 @@ def plain(value: object, own: Callable[[str], str], foreign: Callable[[str], str
         collection; what is deeper than `MAX_DEPTH` as text.
     """
     try:
-        return _plain(value, own, foreign, MAX_DEPTH)
+        return _fitted(value, own, foreign, MAX_DEPTH)
     except Exception:  # noqa: BLE001  # it may be of any class, and a line of the log must not end the daemon
         return f"<{type(value).__name__} that cannot be shown>"
 
@@ -50,11 +50,11 @@ def safe_text(value: object) -> str:
         return f"<{type(value).__name__} that cannot be shown>"
 
 
-def _plain(value: object, own: Callable[[str], str], foreign: Callable[[str], str], depth: int) -> Plain:
+def _fitted(value: object, own: Callable[[str], str], foreign: Callable[[str], str], depth: int) -> Loggable:
     if value is None or value is True or value is False:
         return value
     if isinstance(value, Enum):
-        return _plain(value.value, own, foreign, depth)
+        return _fitted(value.value, own, foreign, depth)
     if isinstance(value, str):
         return own(_encodable(str.__str__(value)))
     if isinstance(value, int):
@@ -72,9 +72,9 @@ def _plain(value: object, own: Callable[[str], str], foreign: Callable[[str], st
     return foreign(_encodable(safe_text(value)))
 
 
-def _inside(value: object, own: Callable[[str], str], foreign: Callable[[str], str], depth: int) -> Plain:
+def _inside(value: object, own: Callable[[str], str], foreign: Callable[[str], str], depth: int) -> Loggable:
     try:
-        return _plain(value, own, foreign, depth - 1)
+        return _fitted(value, own, foreign, depth - 1)
     except Exception:  # noqa: BLE001  # as above
         return f"<{type(value).__name__} that cannot be shown>"
 

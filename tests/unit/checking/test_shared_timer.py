@@ -5,7 +5,7 @@ import trio
 import trio.testing
 
 from watcher.checking.scheduling.schedule import SlotClock
-from watcher.checking.scheduling.shared_timer import MAX_NAP_SECONDS, TICK_SECONDS, Alarm
+from watcher.checking.scheduling.shared_timer import MAX_NAP_SECONDS, TICK_SECONDS, SharedTimer
 
 EPOCH = 1_795_447_255.0
 
@@ -22,16 +22,16 @@ class Wall:
 
 async def test_each_sleeper_wakes_at_its_own_time(autojump_clock: trio.testing.MockClock) -> None:
     clock = SlotClock(Wall(), trio.current_time)
-    alarm = Alarm(clock)
+    timer = SharedTimer(clock)
     began = clock.now()
     woken: dict[float, float] = {}
 
     async def sleeper(seconds: float) -> None:
-        await alarm.wait_until(began + seconds)
+        await timer.wait_until(began + seconds)
         woken[seconds] = clock.now() - began
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(alarm.run)
+        nursery.start_soon(timer.run)
         await trio.sleep(0.5)  # it naps already when they come
         async with trio.open_nursery() as sleepers:
             for seconds in (70.0, 0.6, 5.5, 5.5001, 0.0, 3.25):
@@ -45,13 +45,13 @@ async def test_each_sleeper_wakes_at_its_own_time(autojump_clock: trio.testing.M
 
 async def test_a_cancelled_sleeper_is_gone(autojump_clock: trio.testing.MockClock) -> None:
     clock = SlotClock(Wall(), trio.current_time)
-    alarm = Alarm(clock)
+    timer = SharedTimer(clock)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(alarm.run)
+        nursery.start_soon(timer.run)
         with trio.move_on_after(1) as scope:
-            await alarm.wait_until(clock.now() + 5)
+            await timer.wait_until(clock.now() + 5)
         assert scope.cancelled_caught
-        await alarm.wait_until(clock.now() + 10)  # what was left of the first one is passed over
+        await timer.wait_until(clock.now() + 10)  # what was left of the first one is passed over
         nursery.cancel_scope.cancel()
 
 
@@ -59,12 +59,12 @@ async def test_after_a_suspend_nobody_sleeps_on(autojump_clock: trio.testing.Moc
     # The monotonic clock stands still in a suspend, and the wall clock leaps when it ends.
     wall = Wall()
     clock = SlotClock(wall, trio.current_time)
-    alarm = Alarm(clock)
+    timer = SharedTimer(clock)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(alarm.run)
+        nursery.start_soon(timer.run)
         nursery.start_soon(_leap, wall, 3600.0)
         began = trio.current_time()
-        await alarm.wait_until(clock.now() + 3600)
+        await timer.wait_until(clock.now() + 3600)
         assert trio.current_time() - began == pytest.approx(2, abs=MAX_NAP_SECONDS + TICK_SECONDS)
         nursery.cancel_scope.cancel()
 

@@ -24,7 +24,7 @@ from watcher.model.state import State, Thresholds
 from watcher.outbox.encoding import decode_flip_row, decode_standing
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
-from watcher.outbox.writer import Bounds, Keeper
+from watcher.outbox.writer import Bounds, OutboxWriter
 from watcher.postgres.drain import Drain
 from watcher.postgres.registration import Registration
 from watcher.recording.lines import Lines
@@ -91,15 +91,15 @@ async def open_daemon(folder: Path) -> AsyncIterator[Daemon]:
     with closing(Outbox(folder / "outbox.sqlite")) as outbox:
         disk, store = Disk(outbox), RegisteredStore(outbox)
         drain = Drain(disk, store, clock)
-        keeper = Keeper(disk, Bounds(10**9, 7 * 86_400), lambda _outcome, _stored: None, drain.wake, clock)
+        outbox_writer = OutboxWriter(disk, Bounds(10**9, 7 * 86_400), lambda _outcome, _stored: None, drain.wake, clock)
         send, receive = trio.open_memory_channel[Conclusion](math.inf)
-        checker = a_checker(Failing)
+        context = a_checker(Failing)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(checker.alarm.run)
-            nursery.start_soon(record, receive, lambda _line: None, keeper.put, Tally(), Lines())
-            nursery.start_soon(keeper.run)
-            roster = Roster(checker, send, nursery)
-            books = Books("default", send, keeper, disk, drain, store, clock)  # type: ignore[arg-type]  # the double
+            nursery.start_soon(context.timer.run)
+            nursery.start_soon(record, receive, lambda _line: None, outbox_writer.put, Tally(), Lines())
+            nursery.start_soon(outbox_writer.run)
+            roster = Roster(context, send, nursery)
+            books = Books("default", send, outbox_writer, disk, drain, store, clock)  # type: ignore[arg-type]  # the double
             yield Daemon(roster, books, disk, store)
             nursery.cancel_scope.cancel()
 

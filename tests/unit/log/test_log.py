@@ -16,7 +16,7 @@ import trio
 
 from watcher import log
 from watcher.log import lines_through
-from watcher.text.log_events import OwnWords, Told
+from watcher.text.log_events import LogEvent, OwnWords
 
 HANG_SECONDS = 120
 
@@ -260,7 +260,7 @@ def test_what_people_are_told_in_a_line_machines_are_told_in_parts(lines: list[s
     log.configure(log_format)
     log.mask(["Zq7x-word"])
     with lines_through(lines.append):
-        told = Told(
+        told = LogEvent(
             "c.yaml:3: is Zq7x-word", "a mistake", file="c.yaml", line=3, column=None, message=OwnWords("Zq7x-word")
         )
         structlog.get_logger().error(told, more=1)

@@ -40,13 +40,13 @@ def outbox(path: Path) -> Iterator[Outbox]:
 
 
 def measure(outbox: Outbox, now: float, *outcomes: Outcome) -> None:
-    """Keep what checks came to, as the keeper does."""
+    """Keep what checks came to, as the outbox writer does."""
     measurements = json.dumps([measurement_of(outcome) for outcome in outcomes])
     outbox.append([], now=now, minute=open_minute(outbox, now), measurements=measurements)
 
 
 def close(outbox: Outbox, now: float) -> None:
-    """Close what is over, as the keeper does now and then."""
+    """Close what is over, as the outbox writer does now and then."""
     close_minutes(outbox, now, before_minute=int(now // MINUTE_SECONDS))
 
 

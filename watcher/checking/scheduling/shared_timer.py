@@ -38,14 +38,14 @@ class Sleeper:
         return trio.lowlevel.Abort.SUCCEEDED
 
 
-class Alarm:
+class SharedTimer:
     """Lets each of a hundred thousand tasks sleep until a moment of its own.
 
     A task in `trio.sleep` holds 2 KB more than one that waits here, and trio would wake up for each alone.
     """
 
     def __init__(self, clock: SlotClock) -> None:
-        """Make an alarm that goes by this clock; nobody is woken before `run` runs."""
+        """Make an timer that goes by this clock; nobody is woken before `run` runs."""
         self._clock = clock
         self._sleepers: list[tuple[float, int, Sleeper]] = []  # a heap; those of ended loops until their time
         self._count = 0

@@ -11,7 +11,7 @@ import trio
 from rich.text import Text
 
 from watcher.checking.check import check_now
-from watcher.checking.check_context import open_checker
+from watcher.checking.check_context import open_check_context
 from watcher.cli.common import EXIT_ERROR, EXIT_INTERRUPTED, cancel_on_signal
 from watcher.cli.views.screen import Screen
 from watcher.cli.views.waterfall import line, totals, waterfall
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from watcher.checking.check import Report
-    from watcher.checking.check_context import Checker
+    from watcher.checking.check import CheckReport
+    from watcher.checking.check_context import CheckContext
     from watcher.model.outcome import Outcome
     from watcher.model.target import Target
 
@@ -68,7 +68,7 @@ async def _check_all(
     waiting = iter(enumerate(targets))
     next_shown = 0
 
-    def show(index: int, report: Report) -> None:
+    def show(index: int, report: CheckReport) -> None:
         nonlocal next_shown
         if as_json or as_lines:
             screen.put(None if as_json else line(report.outcome))
@@ -79,9 +79,9 @@ async def _check_all(
             next_shown += 1
 
     # As many tasks as workers: one for each target would need memory for all of them at once.
-    async def work(checker: Checker) -> None:
+    async def work(context: CheckContext) -> None:
         for index, target in waiting:
-            report = await check_now(target, checker)
+            report = await check_now(target, context)
             outcomes[index] = report.outcome
             show(index, report)
 
@@ -92,9 +92,9 @@ async def _check_all(
         try:
             async with trio.open_nursery() as inner:
                 inner.start_soon(screen.run)
-                async with open_checker(max_workers) as checker, trio.open_nursery() as workers:
+                async with open_check_context(max_workers) as context, trio.open_nursery() as workers:
                     for _ in range(min(max_workers, len(targets))):
-                        workers.start_soon(work, checker)
+                        workers.start_soon(work, context)
             done = True
         except* OSError as group:
             unwritable = _first_leaf(group)

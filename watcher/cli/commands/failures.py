@@ -12,7 +12,7 @@ from watcher.cli.common import env_file_option, env_path, errors_on_one_line
 from watcher.cli.options import Duration, json_option, moments, read_or_exit, until_option
 from watcher.cli.target_names import complete_target
 from watcher.cli.views.screen import console_for_stdout, print_to
-from watcher.cli.views.wording import plain
+from watcher.cli.views.wording import styled
 from watcher.config.env.settings import load_settings
 from watcher.model.outcome import Reason
 from watcher.text.timestamps import timestamp
@@ -72,5 +72,5 @@ def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     table = Table("time", "target", "reason", "detail", box=None, pad_edge=False)
     for row in rows:
         cells = (timestamp(row["started_at"]), row["target"], row["reason"], row["detail"])
-        table.add_row(*map(plain, cells))
+        table.add_row(*map(styled, cells))
     print_to(console_for_stdout(), table)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.config import Configuration
-    from watcher.text.log_events import Told
+    from watcher.text.log_events import LogEvent
 
 
 @click.command()
@@ -57,7 +57,7 @@ def run(env_file: str | None) -> None:
     os._exit(0)
 
 
-def _tell(line: Told) -> None:
+def _tell(line: LogEvent) -> None:
     """Tell an error as an event to machines, and to people as every command does."""
     if log.is_json():
         structlog.get_logger().error(line)

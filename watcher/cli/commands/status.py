@@ -15,7 +15,7 @@ from rich.text import Text
 from watcher.cli.common import EXIT_ERROR, EXIT_NO_DATABASE, env_file_option, env_path, errors_on_one_line
 from watcher.cli.options import json_option, read_or_exit
 from watcher.cli.views.screen import console_for_stdout, print_to
-from watcher.cli.views.wording import STATE_COLOURS, STATE_COLUMNS, plain, why
+from watcher.cli.views.wording import STATE_COLOURS, STATE_COLUMNS, styled, why
 from watcher.config.env.settings import load_settings
 from watcher.history.present_state import FINE, Present
 from watcher.model.state import State
@@ -82,7 +82,7 @@ async def _read(database: Database) -> list[Present]:
 
 
 def _name(present: Present, *, with_location: bool) -> str:
-    return plain(f"{present.target} ({present.location})" if with_location else present.target).plain
+    return styled(f"{present.target} ({present.location})" if with_location else present.target).plain
 
 
 def _line(present: Present, name: str, columns: int) -> Text:
@@ -90,7 +90,7 @@ def _line(present: Present, name: str, columns: int) -> Text:
     line.append(f"  {name}{' ' * (columns - cell_len(name))}", "")
     line.append(f"  since {timestamp(present.since)}" if present.since else "  not confirmed yet", "")
     text = why(present.reason, present.detail)
-    return line.append("  ").append(plain(text)) if text else line
+    return line.append("  ").append(styled(text)) if text else line
 
 
 def _totals(presents: Sequence[Present]) -> Text:

@@ -15,7 +15,7 @@ _PLAIN = re.compile(r"'[^'@#]*'|\"[^\"@#]*\"|[^\s'\"@#]+")
 _HARMLESS = frozenset(setting.key for setting in SETTINGS if not setting.secret)
 
 
-def masked_line(line: str) -> MaskedLine:
+def masked_env_line(line: str) -> MaskedLine:
     """Return the line with a mask for its value, but where the key surely holds no secret."""
     match = _LINE.fullmatch(line)
     if match is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.cli.common import MAX_ERROR_CHARS
-from watcher.cli.config_view.masked_env import masked_line
+from watcher.cli.config_view.masked_env import masked_env_line
 from watcher.cli.config_view.masked_yaml import masked_lines
 from watcher.text.escaping import one_line
 
@@ -89,4 +89,4 @@ def _lines_of(source: str, numbers: Collection[int], *, is_env: bool) -> dict[in
     if not is_env:
         return masked_lines(text, numbers)
     lines = dict(enumerate(text.replace("\r\n", "\n").split("\n"), start=1))
-    return {number: masked_line(lines[number]) for number in numbers if number in lines}
+    return {number: masked_env_line(lines[number]) for number in numbers if number in lines}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from watcher.cli.views.wording import STATE_COLOURS, duration, milliseconds, plain, sparkline, why
+from watcher.cli.views.wording import STATE_COLOURS, duration, milliseconds, sparkline, styled, why
 from watcher.history.incidents import Flapping, Incident
 from watcher.history.present_state import STALE_AFTER
 from watcher.model.state import State
@@ -38,9 +38,9 @@ def page(reports: Sequence[TargetReport], since: datetime, until: datetime) -> T
 
 def _block(report: TargetReport, *, with_location: bool) -> Iterator[Text]:
     present = report.present
-    title = plain(present.target, "bold")
+    title = styled(present.target, "bold")
     if with_location:
-        title.append(" (").append(plain(present.location)).append(")")
+        title.append(" (").append(styled(present.location)).append(")")
     if not present.watched:
         title.append(" no longer watched")
     yield title
@@ -98,7 +98,7 @@ def _incident(incident: Incident) -> Text:
     if notes:
         text.append(f" ({', '.join(notes)})", "")
     if incident.cause is not None:
-        text.append("  ", "").append(plain(why(incident.cause.reason, incident.cause.detail)))
+        text.append("  ", "").append(styled(why(incident.cause.reason, incident.cause.detail)))
     return text
 
 

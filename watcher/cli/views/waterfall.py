@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType
 
-    from watcher.checking.check import Report
+    from watcher.checking.check import CheckReport
     from watcher.checking.http.exchange import Certificate, Chain
     from watcher.model.outcome import Outcome
 
@@ -38,7 +38,7 @@ _COLOURS = {"resolve": "cyan", "connect": "blue", "tls": "magenta", "processing"
 _NOTHING_SECONDS = 1e-9
 
 
-def waterfall(report: Report) -> RenderableType:
+def waterfall(report: CheckReport) -> RenderableType:
     """Show all of a check: each response with its phases, the certificates, and the verdict."""
     outcome, exchange = report.outcome, report.exchange
     title = _text(outcome.target, "bold")
@@ -89,7 +89,7 @@ class _Step:
         return sum(seconds for _, seconds in _those_that_happened(self.phases))
 
 
-def _steps(report: Report) -> Iterator[_Step]:
+def _steps(report: CheckReport) -> Iterator[_Step]:
     outcome, exchange = report.outcome, report.exchange
     rest, address = exchange.phases, outcome.address
     for hop in exchange.hops:

@@ -31,7 +31,7 @@ _GAP = " "
 _UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
-def plain(shown: str, style: str = "") -> Text:
+def styled(shown: str, style: str = "") -> Text:
     """Make text that came from a site or a config safe to print; rich looks for no markup in a `Text`."""
     return Text(one_line(shown, limit_chars=MAX_SHOWN_CHARS), style)
 

@@ -15,7 +15,7 @@ from watcher.config.targets.read_connection import CONNECTING_KEYS, read_connect
 from watcher.config.targets.read_expectations import EXPECTED_KEYS, read_expectations
 from watcher.config.targets.read_request import SENDING_KEYS, read_sending
 from watcher.config.targets.read_times import THRESHOLD_KEYS, read_thresholds, read_times
-from watcher.config.targets.validation import ShapedFile, joined_defaults, shaped
+from watcher.config.targets.validation import ValidFile, joined_defaults, validated
 from watcher.config.yaml.config_files import config_files, read_config_file
 from watcher.config.yaml.document import Document, parse_yaml
 from watcher.model.target import Target
@@ -84,7 +84,7 @@ def _built(
     for path, document in documents:
         mistakes.add(document.mistakes)
         if document.data is not None:
-            shapes.append(shaped(document, path, mistakes, urls_elsewhere=in_folder))
+            shapes.append(validated(document, path, mistakes, urls_elsewhere=in_folder))
         elif not in_folder:
             text = "is missing; list what to watch, as in `urls: [{address: https://example.com/}]`"
             mistakes.add([Mistake(Place(document.source, 1, 1), "urls", text)])
@@ -101,21 +101,21 @@ def _built(
 class _Builder:
     """Makes the targets of all files, collecting every mistake on the way."""
 
-    def __init__(self, files: Sequence[ShapedFile], settings: Settings, mistakes: Mistakes) -> None:
+    def __init__(self, files: Sequence[ValidFile], settings: Settings, mistakes: Mistakes) -> None:
         self._files = files
         self._settings = settings
         self._mistakes = mistakes  # what is wrong with a default, once
         self._defaults = joined_defaults(files, mistakes)
         self._patterns = Patterns()
         self._parts: dict[Any, Any] = {}
-        self._named: dict[str, tuple[ShapedFile, int]] = {}
+        self._named: dict[str, tuple[ValidFile, int]] = {}
 
     def targets(self) -> tuple[Target, ...]:
         if self._files:
             self._parts_of(self._defaults.options, None, self._files[0])  # a mistake even where nothing uses it
         return tuple(self._target(index, entry, file) for file in self._files for index, entry in file.entries)
 
-    def _target(self, index: int, entry: UrlEntry, file: ShapedFile) -> Target:
+    def _target(self, index: int, entry: UrlEntry, file: ValidFile) -> Target:
         address = entry["address"]
         complain = self._complainer(index, entry, file)
         complaint = complaint_about(address)
@@ -146,7 +146,7 @@ class _Builder:
             expected=expected,
         )
 
-    def _parts_of(self, entry: Options, index: int | None, file: ShapedFile) -> Any:
+    def _parts_of(self, entry: Options, index: int | None, file: ValidFile) -> Any:
         """Read all parts of an entry: each that is written in the same way becomes the same object.
 
         Args:
@@ -164,7 +164,7 @@ class _Builder:
                 self._parts[key] = parts
         return parts
 
-    def _read_parts(self, entry: Options, index: int | None, file: ShapedFile) -> Any:
+    def _read_parts(self, entry: Options, index: int | None, file: ValidFile) -> Any:
         complain, folder = self._complainer(index, entry, file), file.path.parent
         values = self._merged(entry)
         if index is None:
@@ -208,7 +208,7 @@ class _Builder:
             text = f"{shown(name)} is no name; write one line of 1 to {MAX_NAME_CHARS} printable characters"
             complain((key,), text)
 
-    def _refuse_doubled_name(self, name: str, index: int, file: ShapedFile) -> None:
+    def _refuse_doubled_name(self, name: str, index: int, file: ValidFile) -> None:
         other, first = self._named.setdefault(name, (file, index))
         doubled = other is not file or first != index
         # What is called after a variable that cannot be put in has another name once that is mended.
@@ -219,7 +219,7 @@ class _Builder:
                 text = file.document.without_values(("urls", index, "address"), text)
             self._mistakes.complain(file.document, ("urls", index, "name"), text)
 
-    def _complainer(self, index: int | None, entry: Options, file: ShapedFile) -> Complain:
+    def _complainer(self, index: int | None, entry: Options, file: ValidFile) -> Complain:
         def complain(path: tuple[str | int, ...], text: str, *, key: bool = False) -> None:
             if index is not None and (path[0] in entry or path[0] not in self._defaults.options):
                 self._mistakes.complain(file.document, ("urls", index, *path), text, key=key)
@@ -229,7 +229,7 @@ class _Builder:
         return complain
 
 
-def _is_called_by_refused(file: ShapedFile, index: int) -> bool:
+def _is_called_by_refused(file: ValidFile, index: int) -> bool:
     document = file.document
     key = "address" if document.data["urls"][index].get("name") is None else "name"
     return document.is_refused(document.place_of(("urls", index, key)))

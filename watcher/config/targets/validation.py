@@ -23,7 +23,7 @@ _OPTIONS: TypeAdapter[Options] = TypeAdapter(Options)
 
 
 @dataclass(frozen=True, slots=True)
-class ShapedFile:
+class ValidFile:
     """A config file.
 
     Attributes:
@@ -61,7 +61,7 @@ class Defaults:
         return home
 
 
-def shaped(document: Document, path: Path, mistakes: Mistakes, *, urls_elsewhere: bool) -> ShapedFile:
+def validated(document: Document, path: Path, mistakes: Mistakes, *, urls_elsewhere: bool) -> ValidFile:
     """Check the shape of a file.
 
     Args:
@@ -82,7 +82,7 @@ def shaped(document: Document, path: Path, mistakes: Mistakes, *, urls_elsewhere
     except ValidationError as error:
         details: list[Any] = error.errors(include_url=False, include_context=False)
     else:
-        return ShapedFile(document, path, list(enumerate(file["urls"])), file.get("defaults") or Options())
+        return ValidFile(document, path, list(enumerate(file["urls"])), file.get("defaults") or Options())
     for detail in details:
         loc, kind = detail["loc"], detail["type"]
         if not (urls_elsewhere and kind == "missing" and loc == ("urls",)):
@@ -92,10 +92,10 @@ def shaped(document: Document, path: Path, mistakes: Mistakes, *, urls_elsewhere
     defaults = Options()
     if data.get("defaults") and not any(detail["loc"][:1] == ("defaults",) for detail in details):
         defaults = _OPTIONS.validate_python(data["defaults"])
-    return ShapedFile(document, path, [(index, _ENTRY.validate_python(entry)) for index, entry in good], defaults)
+    return ValidFile(document, path, [(index, _ENTRY.validate_python(entry)) for index, entry in good], defaults)
 
 
-def joined_defaults(files: Iterable[ShapedFile], mistakes: Mistakes) -> Defaults:
+def joined_defaults(files: Iterable[ValidFile], mistakes: Mistakes) -> Defaults:
     """Join the defaults of all files.
 
     Args:

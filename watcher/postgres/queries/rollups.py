@@ -7,7 +7,7 @@ from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from watcher.history.rollup import Key, Rollup
+from watcher.history.rollup import Rollup, TargetPlace
 from watcher.model.outcome import EPOCH
 from watcher.postgres.bridge import transaction
 from watcher.postgres.tables.partitions import HOURS, MINUTES, partition_of
@@ -54,7 +54,7 @@ async def rollups_between(
     targets: Sequence[str] | None = None,
     *,
     limit_seconds: float = READ_SECONDS,
-) -> dict[Key, Rollup]:
+) -> dict[TargetPlace, Rollup]:
     """Add up the rollups of a window.
 
     This is a trio-flavoured function.
@@ -91,7 +91,7 @@ async def means_by_bucket(
     targets: Sequence[str] | None = None,
     *,
     limit_seconds: float = READ_SECONDS,
-) -> dict[Key, list[float | None]]:
+) -> dict[TargetPlace, list[float | None]]:
     """Follow how long checks take over a window, for a line of a few points.
 
     This is a trio-flavoured function.
@@ -121,7 +121,7 @@ async def means_by_bucket(
             arguments = (targets, *_bounds(pieces), since, width_seconds, buckets)
             return await connection.fetch(query, *arguments, timeout=limit_seconds)
 
-    means: defaultdict[Key, list[float | None]] = defaultdict(lambda: [None] * buckets)
+    means: defaultdict[TargetPlace, list[float | None]] = defaultdict(lambda: [None] * buckets)
     for row in await database.operate(read, limit_seconds):
         means[row["target"], row["location"]][row["place"]] = row["mean_ms"]
     return dict(means)

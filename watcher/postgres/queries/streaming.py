@@ -101,7 +101,7 @@ class _Reading:
             for kind, query in _QUERIES.items():
                 cursor = await connection.cursor(query, *self._window, timeout=BATCH_SECONDS)
                 while rows := await cursor.fetch(BATCH_ROWS, timeout=BATCH_SECONDS):
-                    if not await self._hand_out(kind, [_plain(kind, dict(row)) for row in rows]):
+                    if not await self._hand_out(kind, [_exported(kind, dict(row)) for row in rows]):
                         return
 
     async def _hand_out(self, kind: str, rows: Rows) -> bool:
@@ -118,5 +118,5 @@ class _Reading:
         self._take(kind, rows)
 
 
-def _plain(kind: str, row: dict[str, Any]) -> dict[str, Any]:
+def _exported(kind: str, row: dict[str, Any]) -> dict[str, Any]:
     return decode_failure(row) if kind == FAILURE else row

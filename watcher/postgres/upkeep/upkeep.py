@@ -43,7 +43,7 @@ class Operated(Protocol):
 
 
 @dataclass(slots=True)
-class Report:
+class UpkeepReport:
     """What one round of the upkeep did.
 
     Attributes:
@@ -98,7 +98,7 @@ async def upkeep(
         await trio.sleep(ROUND_SECONDS)
 
 
-async def keep_up(database: Operated, keep_failures: timedelta, now: datetime) -> Report:
+async def keep_up(database: Operated, keep_failures: timedelta, now: datetime) -> UpkeepReport:
     """Do one round: make partitions, merge what has ended, and drop what is no longer kept.
 
     This is a trio-flavoured function. Each step is a transaction of its own under a lock; where another replica has it,
@@ -121,7 +121,7 @@ async def keep_up(database: Operated, keep_failures: timedelta, now: datetime) -
     return round_.report
 
 
-def _tell(report: Report) -> None:
+def _tell(report: UpkeepReport) -> None:
     if report.dropped:
         log.info("partitions dropped, whose time is over", partitions=", ".join(report.dropped))
     if report.failed:
@@ -133,7 +133,7 @@ class _Round:
         self._database = database
         self._keep_failures = keep_failures
         self._now = now
-        self.report = Report()
+        self.report = UpkeepReport()
 
     async def run(self) -> None:
         """Do all there is to do."""
