@@ -36,11 +36,11 @@ def test_names_are_unique_and_there_are_many() -> None:
     "case", [case for case in LIGHT if not case.waits], ids=lambda case: case.name.replace(" ", "-")
 )
 async def test_a_bad_server_has_its_reason(case: Case, certificates: Certificates) -> None:
-    async with opened_checker() as checker:
+    async with opened_checker() as context:
         before = open_descriptors()
         async with serving_case(case, certificates) as port:
             target = target_of(case, port, certificates.ca_file)
-            complaint = await complaint_about_check(case, target, checker)
+            complaint = await complaint_about_check(case, target, context)
         assert open_descriptors() == before
     assert complaint is None
 
@@ -50,12 +50,12 @@ async def test_servers_that_let_wait_have_their_reason_by_the_deadline(certifica
     """They are checked at the same time, since each takes all of its deadline and next to no work."""
     waiting = [case for case in LIGHT if case.waits]
     complaints = {}
-    async with opened_checker() as checker:
+    async with opened_checker() as context:
         before = open_descriptors()
 
         async def check(case: Case, port: int) -> None:
             target = target_of(case, port, certificates.ca_file)
-            complaints[case.name] = await complaint_about_check(case, target, checker)
+            complaints[case.name] = await complaint_about_check(case, target, context)
 
         async with AsyncExitStack() as servers:
             ports = {await servers.enter_async_context(serving_case(case, certificates)): case for case in waiting}

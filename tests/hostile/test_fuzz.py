@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.doubles import a_target
 from tests.hostile.harness import checked, local_lookup
 from tests.hostile.servers import Request, by_path, response, serving
-from watcher.checking.checker import open_checker
-from watcher.checking.resolver import Resolver
-from watcher.config.address import complaint_about
+from watcher.checking.check_context import open_check_context
+from watcher.checking.http.resolver import Resolver
+from watcher.config.targets.address import complaint_about
 from watcher.model.outcome import Reason
 from watcher.model.target import Expectations, HeaderPattern
 
@@ -120,9 +120,12 @@ async def _outcomes_of(addresses: Sequence[str], **changes: Any) -> list[Outcome
 
     async def check(address: str) -> None:
         target = a_target(address=address, timeout_seconds=TIMEOUT_SECONDS, **changes)
-        outcomes.append(await checked(target, checker))
+        outcomes.append(await checked(target, context))
 
-    async with open_checker(BATCH, resolver=Resolver(lookup=local_lookup)) as checker, trio.open_nursery() as nursery:
+    async with (
+        open_check_context(BATCH, resolver=Resolver(lookup=local_lookup)) as context,
+        trio.open_nursery() as nursery,
+    ):
         for address in addresses:
             nursery.start_soon(check, address)
     return outcomes

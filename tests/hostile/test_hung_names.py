@@ -12,14 +12,14 @@ import trio
 from tests.doubles import a_target
 from tests.hostile.harness import MAX_WORKERS, TRIES, checked
 from tests.hostile.servers import response, saying, serving
-from watcher.checking.checker import open_checker
-from watcher.checking.resolver import Resolver
+from watcher.checking.check_context import open_check_context
+from watcher.checking.http.resolver import Resolver
 from watcher.model.outcome import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from watcher.checking.checker import Checker
+    from watcher.checking.check_context import CheckContext
     from watcher.model.outcome import Outcome
 
 HANGING = 60
@@ -56,15 +56,15 @@ async def test_sixty_names_that_hang_do_not_hold_up_a_healthy_one(names: Names) 
     ended: list[Outcome] = []
     async with (
         serving(saying(response())) as port,
-        open_checker(MAX_WORKERS, resolver=Resolver(lookup=names.lookup)) as checker,
+        open_check_context(MAX_WORKERS, resolver=Resolver(lookup=names.lookup)) as context,
         trio.open_nursery() as nursery,
     ):
         for number in range(HANGING):
-            nursery.start_soon(_check_hanging, number, NEVER_SECONDS, checker, ended)
+            nursery.start_soon(_check_hanging, number, NEVER_SECONDS, context, ended)
         for _ in range(HANGING):
             await trio.to_thread.run_sync(names.asked.acquire)
         healthy = a_target(address=f"http://healthy.test:{port}/", timeout_seconds=NEVER_SECONDS / 2)
-        assert (await checked(healthy, checker)).ok
+        assert (await checked(healthy, context)).ok
         assert ended == []
         nursery.cancel_scope.cancel()
 
@@ -73,17 +73,17 @@ async def test_a_check_does_not_wait_for_a_name_beyond_its_deadline(names: Names
     for _ in range(TRIES):
         ended: list[Outcome] = []
         async with (
-            open_checker(MAX_WORKERS, resolver=Resolver(lookup=names.lookup)) as checker,
+            open_check_context(MAX_WORKERS, resolver=Resolver(lookup=names.lookup)) as context,
             trio.open_nursery() as nursery,
         ):
             for number in range(HANGING):
-                nursery.start_soon(_check_hanging, number, SHORT_SECONDS, checker, ended)
+                nursery.start_soon(_check_hanging, number, SHORT_SECONDS, context, ended)
         reasons = [outcome.fault.reason for outcome in ended if outcome.fault is not None]
         if Reason.LOCAL not in reasons:  # which a machine that stood still is to blame for
             break
     assert reasons == [Reason.TIMEOUT] * HANGING
 
 
-async def _check_hanging(number: int, timeout_seconds: float, checker: Checker, ended: list[Outcome]) -> None:
+async def _check_hanging(number: int, timeout_seconds: float, context: CheckContext, ended: list[Outcome]) -> None:
     target = a_target(f"hanging {number}", address=f"http://hanging{number}.test/", timeout_seconds=timeout_seconds)
-    ended.append(await checked(target, checker))
+    ended.append(await checked(target, context))

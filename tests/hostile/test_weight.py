@@ -46,10 +46,10 @@ async def test_what_is_heavy_has_its_reason_and_weighs_little(
 ) -> None:
     case = BY_NAME[name]
     target = target_of(case, ports[name], str(certificate_folder / CA_FILE))
-    async with opened_checker() as checker:
+    async with opened_checker() as context:
         before, begin = open_descriptors(), begin_of_peak()
         async with watching_for_stalls() as stalls:
-            complaint = await complaint_about_check(case, target, checker)
+            complaint = await complaint_about_check(case, target, context)
         assert peak_since(begin) < MAX_MEMORY_BYTES
         assert open_descriptors() == before
     assert complaint is None

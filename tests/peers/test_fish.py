@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers.programs import path_of
-from watcher.config.settings import DEFAULTS
+from watcher.config.env.settings import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 HANG_SECONDS = 120
