@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-# Fixtures that the hostile servers have, too.
+# Fixtures that other suites have, too.
 from tests.hostile.conftest import certificates
+from tests.integration.conftest import folder
 
-__all__ = ["certificates"]
+__all__ = ["certificates", "folder"]
