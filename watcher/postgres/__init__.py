@@ -1,0 +1,1 @@
+"""PostgreSQL: the bridge, the database, its tables, queries and upkeep."""
