@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from watcher.model.rollup import Measurement, Rollup, roll_up
-from watcher.storage.partitions import FAILURES, HOURS, MINUTES, Table, partition_of
+from watcher.history.rollup import Measurement, Rollup, roll_up
+from watcher.postgres.tables.partitions import FAILURES, HOURS, MINUTES, Table, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from watcher.storage.bridge import Connection
-    from watcher.storage.db import Database
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
 
 FILL_SECONDS = 3600.0
 LOCATION = "default"

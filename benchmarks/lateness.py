@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from watcher.checking.schedule import Schedule
+from watcher.checking.scheduling.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
+from watcher.history.rollup import measurement_of
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
-from watcher.model.rollup import measurement_of
-from watcher.storage.drain import Drain
-from watcher.storage.entries import encode_failure
-from watcher.storage.failures_table import INSERT_FAILURES, failure_columns
-from watcher.storage.keeper import Bounds, Keeper
-from watcher.storage.minutes import ALL_MINUTES, close_minutes
-from watcher.storage.outbox import Outbox
-from watcher.storage.outbox_thread import OutboxThread
-from watcher.storage.registration import Registration
-from watcher.storage.table_store import TableStore
+from watcher.outbox.encoding import encode_failure
+from watcher.outbox.minutes import ALL_MINUTES, close_minutes
+from watcher.outbox.outbox import Outbox
+from watcher.outbox.thread import OutboxThread
+from watcher.outbox.writer import Bounds, OutboxWriter
+from watcher.postgres.drain import Drain
+from watcher.postgres.registration import Registration
+from watcher.postgres.store import TableStore
+from watcher.postgres.tables.failures import INSERT_FAILURES, failure_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from watcher.storage.bridge import Connection
-    from watcher.storage.db import Database
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
 
 Result = TypeVar("Result")
 
@@ -136,18 +136,18 @@ async def burst(folder: Path, rate: int, seconds: float, *, kept: bool) -> Burst
         nonlocal told
         told += 1
 
-    keeper = Keeper(disk, BOUNDS, tell, lambda: None)
+    outbox_writer = OutboxWriter(disk, BOUNDS, tell, lambda: None)
     begun, cpu = time.perf_counter(), time.process_time()
     async with trio.open_nursery() as nursery:
         scope = nursery.cancel_scope
-        nursery.start_soon(keeper.run)
+        nursery.start_soon(outbox_writer.run)
         nursery.start_soon(_tick, late)
         made, began = 0, trio.current_time()
         while made < rate * seconds:
             await trio.sleep_until(began + made / rate)
             for conclusion in conclusions(int(rate * GATHER_SECONDS), failing=True, first=made):
                 if kept:
-                    keeper.put(conclusion)
+                    outbox_writer.put(conclusion)
                 made += 1
             most_waiting = max(most_waiting, made - told)
         while kept and told < made:  # noqa: ASYNC110  # no event tells
@@ -182,16 +182,16 @@ async def cost_of_keeping(folder: Path, count: int, at_once: int, *, failing: bo
         pass
     making = time.process_time() - making
     disk = NotingThread(Outbox(folder / "outbox.sqlite"))
-    keeper = Keeper(disk, BOUNDS, lambda _outcome, _stored: None, lambda: None)
+    outbox_writer = OutboxWriter(disk, BOUNDS, lambda _outcome, _stored: None, lambda: None)
     cpu = time.process_time()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(keeper.run)
+        nursery.start_soon(outbox_writer.run)
         for first in range(0, count, at_once):
             done = disk.done
             for conclusion in conclusions(at_once, failing=failing, first=first):
-                keeper.put(conclusion)
+                outbox_writer.put(conclusion)
             await done.wait()
-        keeper.close()
+        outbox_writer.close()
     cost = (time.process_time() - cpu - making) / count
     await disk.run(Outbox.close)
     return cost

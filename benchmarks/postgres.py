@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import trio
 
-from watcher.storage.embedded import EmbeddedPostgres
+from watcher.embedded_postgres.server import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,15 +20,15 @@ from benchmarks.machine import Cores, describe
 from benchmarks.postgres import database as postgres
 from benchmarks.showing import say, show, show_machine, write
 from watcher import log
-from watcher.storage.bridge import open_bridge
-from watcher.storage.db import Database
-from watcher.storage.history import alive_at_by_location, flips_between, present_states
-from watcher.storage.rollups_reading import means_by_bucket, rollups_between
+from watcher.postgres.bridge import open_bridge
+from watcher.postgres.db import Database
+from watcher.postgres.queries.rollups import means_by_bucket, rollups_between
+from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between, present_states
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from watcher.storage.bridge import Connection
+    from watcher.postgres.bridge import Connection
 
     Ask = Callable[[Database], Awaitable[Any]]
 

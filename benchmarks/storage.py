@@ -28,10 +28,10 @@ from benchmarks.outbox import (
 from benchmarks.postgres import database as postgres
 from benchmarks.showing import say, show, show_machine, write
 from watcher import log
-from watcher.storage.bridge import open_bridge
-from watcher.storage.db import Database, open_database
-from watcher.storage.outbox import Outbox
-from watcher.storage.outbox_thread import OutboxThread
+from watcher.outbox.outbox import Outbox
+from watcher.outbox.thread import OutboxThread
+from watcher.postgres.bridge import open_bridge
+from watcher.postgres.db import Database, open_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

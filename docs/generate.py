@@ -11,16 +11,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watcher.config.editor_schema import editor_schema_text
-from watcher.config.entries import SHAPES
-from watcher.config.keys import CONNECTED, EXPECTED, SENT, STATE, keys_of, mandatory_keys
-from watcher.config.settings_table import SETTINGS
+from watcher.config.env.settings_table import SETTINGS
+from watcher.config.schema.config_file import SHAPES
+from watcher.config.schema.editor_schema import editor_schema_text
+from watcher.config.schema.keys import CONNECTED, EXPECTED, SENT, STATE, keys_of, mandatory_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.config.keys import Key
-    from watcher.config.settings_table import Setting
+    from watcher.config.env.settings_table import Setting
+    from watcher.config.schema.keys import Key
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "docs" / "configuration.md.in"

@@ -18,9 +18,9 @@ from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.config import testcontainers_config
 
 from watcher import log
-from watcher.storage.bridge import open_bridge
-from watcher.storage.db import Database, open_database
-from watcher.storage.embedded import EmbeddedPostgres
+from watcher.embedded_postgres.server import EmbeddedPostgres
+from watcher.postgres.bridge import open_bridge
+from watcher.postgres.db import Database, open_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

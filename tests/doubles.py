@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
-from watcher.checking.alarm import Alarm
-from watcher.checking.checker import AnyProbe, Checker
-from watcher.checking.lanes import Lanes
-from watcher.checking.pauses import Pauses
-from watcher.checking.schedule import SlotClock
-from watcher.checking.tls import TlsContexts
+from watcher.checking.check_context import AnyProbe, CheckContext
+from watcher.checking.http.tls import TlsContexts
+from watcher.checking.scheduling.pauses import Pauses
+from watcher.checking.scheduling.schedule import SlotClock
+from watcher.checking.scheduling.shared_timer import SharedTimer
+from watcher.checking.scheduling.worker_lanes import Lanes
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.target import Target
-from watcher.storage.errors import DatabaseRefusedError
-from watcher.storage.outbox_thread import OutboxThread
+from watcher.outbox.thread import OutboxThread
+from watcher.postgres.errors import DatabaseRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from watcher.storage.outbox import Entry, Outbox
+    from watcher.outbox.outbox import Entry, Outbox
 
 Result = TypeVar("Result")
 
@@ -60,12 +60,12 @@ def a_failure(target: str = "Checkout", *, at: datetime = MOMENT, **changes: Any
 EPOCH = 1_795_447_255.0
 
 
-def a_checker(probe: Callable[[Target], AnyProbe], workers: int = 10, pauses: Pauses | None = None) -> Checker:
+def a_checker(probe: Callable[[Target], AnyProbe], workers: int = 10, pauses: Pauses | None = None) -> CheckContext:
     """Make what checks need, on trio's clock, be it a mock one; whoever needs the alarm runs it."""
     clock = SlotClock(lambda: EPOCH + trio.current_time(), trio.current_time)
-    return Checker(
+    return CheckContext(
         clock=clock,
-        alarm=Alarm(clock),
+        timer=SharedTimer(clock),
         lanes=Lanes(workers),
         location="default",
         probe=probe,

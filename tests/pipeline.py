@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import trio
 
 from tests.doubles import MOMENT
-from watcher.storage.drain import Drain
-from watcher.storage.entries import encode_failure, encode_flip
-from watcher.storage.outbox import Outbox
-from watcher.storage.outbox_thread import OutboxThread
-from watcher.storage.registration import Registration
-from watcher.storage.table_store import TableStore
+from watcher.outbox.encoding import encode_failure, encode_flip
+from watcher.outbox.outbox import Outbox
+from watcher.outbox.thread import OutboxThread
+from watcher.postgres.drain import Drain
+from watcher.postgres.registration import Registration
+from watcher.postgres.store import TableStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from watcher.model.outcome import Outcome
     from watcher.model.state import Flip
     from watcher.model.target import Target
-    from watcher.storage.db import Database
+    from watcher.postgres.db import Database
 
 NOW = MOMENT.timestamp()
 

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from tests.doubles import MOMENT, a_failure
 from tests.integration.sites import serving
 from watcher.model.outcome import Fault, Phases, Reason
-from watcher.storage.db import Database, open_database
-from watcher.storage.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaTooNewError
+from watcher.postgres.db import Database, open_database
+from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaTooNewError
 
 if TYPE_CHECKING:
     from watcher.model.outcome import Outcome

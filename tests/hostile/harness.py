@@ -17,8 +17,8 @@ import trio
 from tests.hostile.case import SUCCESS, Case
 from tests.hostile.servers import Encryption, never_accepting, refusing, serving
 from watcher.checking.check import check_now
-from watcher.checking.checker import Checker, open_checker
-from watcher.checking.resolver import Resolver
+from watcher.checking.check_context import CheckContext, open_check_context
+from watcher.checking.http.resolver import Resolver
 from watcher.model.target import Expectations, Target
 
 if TYPE_CHECKING:
@@ -44,23 +44,23 @@ def local_lookup(host: str, port: int, **_: Any) -> list[Any]:
     return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))]
 
 
-def opened_checker() -> AbstractAsyncContextManager[Checker]:
+def opened_checker() -> AbstractAsyncContextManager[CheckContext]:
     """Open what checks need."""
-    return open_checker(MAX_WORKERS, resolver=Resolver(lookup=local_lookup))
+    return open_check_context(MAX_WORKERS, resolver=Resolver(lookup=local_lookup))
 
 
-async def checked(target: Target, checker: Checker) -> Outcome:
+async def checked(target: Target, context: CheckContext) -> Outcome:
     """Check once."""
-    return (await check_now(target, checker)).outcome
+    return (await check_now(target, context)).outcome
 
 
-async def complaint_about_check(case: Case, target: Target, checker: Checker) -> str | None:
+async def complaint_about_check(case: Case, target: Target, context: CheckContext) -> str | None:
     """Check, and say in what that differs from what a case expects, if it is not the machine's doing; else None."""
     complaint: str | None = None
     for _ in range(TRIES):
         started, waited_before = time.perf_counter(), waited_for_cpu_seconds()
         async with watching_for_stalls() as stalls:
-            outcome = await checked(target, checker)
+            outcome = await checked(target, context)
             waited_seconds = waited_for_cpu_seconds() - waited_before
             took_seconds = time.perf_counter() - started
         complaint = complaint_about(case, outcome, waited_seconds)

@@ -21,10 +21,10 @@ def test_names_are_unique_and_there_are_many() -> None:
 @pytest.mark.usefixtures("no_garbage_collection")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
 async def test_a_bad_server_has_its_reason(case: Case, certificates: Certificates) -> None:
-    async with opened_checker() as checker:
+    async with opened_checker() as context:
         before = open_descriptors()
         async with serving_case(case, certificates) as port:
             target = target_of(case, port, certificates.ca_file)
-            complaint = await complaint_about_check(case, target, checker)
+            complaint = await complaint_about_check(case, target, context)
         assert open_descriptors() == before
     assert complaint is None

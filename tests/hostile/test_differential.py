@@ -55,13 +55,13 @@ DIFFERENCES = {
 async def _verdicts(blackbox: Blackbox, certificates: Certificates) -> dict[str, tuple[Verdict, Verdict]]:
     verdicts = {}
     slots = trio.CapacityLimiter(PROBES)
-    async with opened_checker() as checker, trio.open_nursery() as nursery:
+    async with opened_checker() as context, trio.open_nursery() as nursery:
 
         async def compare(case: Case) -> None:
             async with slots, serving_case(case, certificates) as port:
                 target = target_of(case, port, certificates.ca_file)
                 for _ in range(TRIES):  # of what is slow, either may see the end when the machine is busy
-                    outcome = await checked(target, checker)
+                    outcome = await checked(target, context)
                     ours = Verdict(outcome.ok, outcome.status_code)
                     verdicts[case.name] = ours, await blackbox.probe(case, target.address)
                     if _differ(*verdicts[case.name]) == (case.name in DIFFERENCES):

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.doubles import a_target
 from tests.hostile.harness import checked, local_lookup
 from tests.hostile.servers import Request, by_path, response, serving
-from watcher.checking.checker import open_checker
-from watcher.checking.resolver import Resolver
-from watcher.config.address import complaint_about
+from watcher.checking.check_context import open_check_context
+from watcher.checking.http.resolver import Resolver
+from watcher.config.targets.address import complaint_about
 from watcher.model.outcome import Reason
 from watcher.model.target import Expectations, HeaderPattern
 
@@ -113,11 +113,11 @@ async def _outcomes(answers: Sequence[bytes], **changes: Any) -> list[Outcome]:
     outcomes = []
     async with (
         serving(by_path(answer)) as port,
-        open_checker(1, resolver=Resolver(lookup=local_lookup)) as checker,
+        open_check_context(1, resolver=Resolver(lookup=local_lookup)) as context,
     ):
         for number in range(len(left)):
             target = a_target(address=f"http://127.0.0.1:{port}/{number}", timeout_seconds=TIMEOUT_SECONDS, **changes)
-            outcomes.append(await checked(target, checker))
+            outcomes.append(await checked(target, context))
     return outcomes
 
 
@@ -169,8 +169,8 @@ def test_no_address_of_a_target_is_the_monitors_fault(addresses: list[str]) -> N
     assume(good)
 
     async def outcomes() -> list[Outcome]:
-        async with open_checker(1, resolver=Resolver(lookup=local_lookup)) as checker:
+        async with open_check_context(1, resolver=Resolver(lookup=local_lookup)) as context:
             targets = [a_target(address=address, timeout_seconds=TIMEOUT_SECONDS) for address in good]
-            return [await checked(target, checker) for target in targets]
+            return [await checked(target, context) for target in targets]
 
     _expect_blame_of_sites(trio.run(outcomes), good)

@@ -11,8 +11,8 @@ import trio
 from tests.doubles import a_target
 from tests.hostile.harness import GRACE_SECONDS, MAX_WORKERS, TRIES, checked, waited_for_cpu_seconds
 from tests.hostile.servers import response, saying, serving
-from watcher.checking.checker import open_checker
-from watcher.checking.resolver import Resolver
+from watcher.checking.check_context import open_check_context
+from watcher.checking.http.resolver import Resolver
 from watcher.model.outcome import Reason
 
 if TYPE_CHECKING:
@@ -53,15 +53,15 @@ async def _outcomes() -> tuple[Outcome, Outcome, list[Outcome], float]:
     try:
         async with (
             serving(saying(response())) as port,
-            open_checker(MAX_WORKERS, resolver=Resolver(lookup=lookup)) as checker,
+            open_check_context(MAX_WORKERS, resolver=Resolver(lookup=lookup)) as context,
         ):
             healthy = a_target("healthy", address=f"http://healthy.test:{port}/", timeout_seconds=20.0)
-            alone = await checked(healthy, checker)
+            alone = await checked(healthy, context)
 
             async def check_hanging(n: int) -> None:
                 address = f"http://hanging{n}.test/"
                 target = a_target(f"hanging {n}", address=address, timeout_seconds=TIMEOUT_SECONDS)
-                outcomes.append(await checked(target, checker))
+                outcomes.append(await checked(target, context))
 
             waited_before = waited_for_cpu_seconds()
             async with trio.open_nursery() as nursery:
@@ -69,7 +69,7 @@ async def _outcomes() -> tuple[Outcome, Outcome, list[Outcome], float]:
                     nursery.start_soon(check_hanging, n)
                 for _ in range(HANGING):
                     await trio.to_thread.run_sync(asked.acquire)
-                among_them = await checked(healthy, checker)
+                among_them = await checked(healthy, context)
             return alone, among_them, outcomes, waited_for_cpu_seconds() - waited_before
     finally:
         released.set()

@@ -81,11 +81,11 @@ def ports(certificate_folder: Path) -> Iterator[dict[str, int]]:
 async def test_what_is_heavy_weighs_little(name: str, ports: dict[str, int], certificate_folder: Path) -> None:
     case = BY_NAME[name]
     target = target_of(case, ports[name], str(certificate_folder / CA_FILE))
-    async with opened_checker() as checker:
+    async with opened_checker() as context:
         for _ in range(TRIES):
             begin, waited_before = begin_of_peak(), waited_for_cpu_seconds()
             async with watching_for_stalls() as stalls:
-                outcome = await checked(target, checker)
+                outcome = await checked(target, context)
             complaint = complaint_about(case, outcome, waited_for_cpu_seconds() - waited_before)
             assert peak_since(begin) < MAX_MEMORY_BYTES
             if complaint is None and stalls.longest_seconds < MAX_STALL_SECONDS:

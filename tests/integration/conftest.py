@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from watcher.storage.db import Database
+    from watcher.postgres.db import Database
 
 __all__ = ["certificates", "folder", "no_garbage_collection", "proxy"]
 

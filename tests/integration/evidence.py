@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from watcher.storage.db import Database
+    from watcher.postgres.db import Database
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _FAILURE = re.compile(rf" failure target=.* check_id=({_UUID})(?P<lost> stored=no)?$", re.MULTILINE)

@@ -15,16 +15,16 @@ import trio
 from tests.doubles import a_target
 from tests.hostile.harness import local_lookup
 from tests.hostile.servers import serving
-from watcher.checking.fetch import Probe
-from watcher.checking.resolver import Resolver
-from watcher.checking.tls import TlsContexts
-from watcher.checking.transport import Tools
+from watcher.checking.http.fetch import Probe
+from watcher.checking.http.resolver import Resolver
+from watcher.checking.http.tls import TlsContexts
+from watcher.checking.http.transport import Tools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from tests.hostile.servers import Encryption, Peer
-    from watcher.checking.exchange import Exchange
+    from watcher.checking.http.exchange import Exchange
 
     Pairs = tuple[tuple[str, str], ...]
 

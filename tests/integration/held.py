@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import trio
 
 if TYPE_CHECKING:
-    from watcher.storage.bridge import Connection
-    from watcher.storage.db import Database
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
 
 HELD_SECONDS = 60
 

@@ -9,12 +9,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.unit.model.histories import STATES
-from watcher.model.rollup import Rollup, rollup_rows
-from watcher.storage.rollups_table import INSERT_ROLLUPS
+from tests.unit.history.histories import STATES
+from watcher.history.rollup import Rollup, rollup_rows
+from watcher.postgres.tables.rollups import INSERT_ROLLUPS
 
 if TYPE_CHECKING:
-    from watcher.storage.db import Database
+    from watcher.postgres.db import Database
 
 HOUR = timedelta(hours=1)
 

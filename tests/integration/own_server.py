@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from watcher.storage.embedded import EmbeddedPostgres
-from watcher.storage.pid_file import PidFile
+from watcher.embedded_postgres.pid_file import PidFile
+from watcher.embedded_postgres.server import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

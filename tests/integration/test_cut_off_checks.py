@@ -32,8 +32,8 @@ from watcher.model.target import Connecting, Sending, TlsOptions
 
 if TYPE_CHECKING:
     from tests.hostile.certificates import Certificates
-    from watcher.checking.exchange import Exchange
-    from watcher.checking.fetch import Probe
+    from watcher.checking.http.exchange import Exchange
+    from watcher.checking.http.fetch import Probe
 
 MEGABYTE = 1024 * 1024
 # More than the system's buffers of both ends hold.

@@ -19,13 +19,13 @@ import trio
 from tests.integration.daemon import START_SECONDS, Daemon, Folder, settings_for
 from tests.integration.evidence import left_in, told_ids
 from tests.integration.sites import answering, response, serving, silent
-from watcher.heartbeat import BEAT_SECONDS
-from watcher.storage.folder_lock import FolderLock
-from watcher.watching import DRAIN_SECONDS
+from watcher.daemon.heartbeat import BEAT_SECONDS
+from watcher.daemon.pipeline import DRAIN_SECONDS
+from watcher.embedded_postgres.folder_lock import FolderLock
 
 if TYPE_CHECKING:
     from tests.integration.proxy import Proxy
-    from watcher.storage.db import Database
+    from watcher.postgres.db import Database
 
 STOP_SECONDS = 5.0
 

@@ -19,10 +19,10 @@ from tests.doubles import MOMENT, a_failure
 from tests.hostile.harness import watching_for_stalls
 from tests.integration.held import HELD_SECONDS, Held
 from tests.pipeline import open_pipeline
-from watcher.storage.bridge import CLOSE_SECONDS, COMMAND_SECONDS, CONNECT_SECONDS
-from watcher.storage.db import Database, open_database
-from watcher.storage.errors import DatabaseUnavailableError
-from watcher.storage.schema import SCHEMA_LOCK
+from watcher.postgres.bridge import CLOSE_SECONDS, COMMAND_SECONDS, CONNECT_SECONDS
+from watcher.postgres.db import Database, open_database
+from watcher.postgres.errors import DatabaseUnavailableError
+from watcher.postgres.schema import SCHEMA_LOCK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

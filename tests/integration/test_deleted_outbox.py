@@ -11,7 +11,7 @@ from tests.integration.evidence import told_ids
 
 if TYPE_CHECKING:
     from tests.integration.proxy import Proxy
-    from watcher.storage.db import Database
+    from watcher.postgres.db import Database
 
 DELETED = "was deleted or replaced"
 TARGETS = 5

@@ -14,20 +14,20 @@ from structlog.testing import capture_logs
 
 from tests.doubles import MOMENT, a_failure, a_target, an_outcome
 from tests.pipeline import NOW, Pipeline, a_registration, open_pipeline
+from watcher.history.rollup import measurement_of, roll_up, rollup_rows
 from watcher.model.outcome import Fault, Reason
 from watcher.model.resumption import NOT_WATCHED, TAKEN_OUT
-from watcher.model.rollup import measurement_of, roll_up, rollup_rows
 from watcher.model.state import Flip, State
-from watcher.storage.entries import encode_failure, encode_flip
-from watcher.storage.errors import DatabaseRefusedError
-from watcher.storage.outbox import Entry
-from watcher.storage.table_store import TableStore
+from watcher.outbox.encoding import encode_failure, encode_flip
+from watcher.outbox.outbox import Entry
+from watcher.postgres.errors import DatabaseRefusedError
+from watcher.postgres.store import TableStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from watcher.storage.db import Database
+    from watcher.postgres.db import Database
 
 pytestmark = pytest.mark.usefixtures("bridge")
 

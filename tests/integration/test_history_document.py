@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.doubles import an_outcome
-from watcher.model.rollup import measurement_of, roll_up
+from watcher.history.rollup import measurement_of, roll_up
 
 if TYPE_CHECKING:
-    from watcher.storage.db import Database
+    from watcher.postgres.db import Database
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "history.md"
 QUERIES = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)

@@ -12,7 +12,7 @@ from tests.hostile.h2_frames import ACK, END_HEADERS, END_STREAM, GET_OK, STREAM
 from tests.hostile.servers import Encryption, Peer, serving
 from tests.integration.good_sites import GOOD, Answer, Asked, open_site, probing, redirect
 from watcher.checking.check import check_now
-from watcher.checking.checker import open_checker
+from watcher.checking.check_context import open_check_context
 from watcher.model.outcome import Reason
 from watcher.model.target import Connecting, Expectations, Sending, TlsOptions
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from tests.hostile.certificates import Certificates
-    from watcher.checking.fetch import Probe
+    from watcher.checking.http.fetch import Probe
     from watcher.model.target import HttpVersion
 
 # RFC 9113, section 6.9.2.
@@ -228,8 +228,8 @@ async def test_a_body_above_the_limit_does_not_spoil_the_next_check(certificates
 async def test_an_outcome_tells_the_version(certificates: Certificates) -> None:
     async with (
         open_site(encryption=agreeing(certificates, "h2")) as site,
-        open_checker(1) as checker,
+        open_check_context(1) as context,
         h2_probe(site.https_url, certificates) as probe,
     ):
-        report = await check_now(probe.target, checker)
+        report = await check_now(probe.target, context)
     assert (report.outcome.ok, report.outcome.http_version) == (True, "2")

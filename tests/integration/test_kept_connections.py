@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from tests.hostile.certificates import Certificates
-    from watcher.checking.fetch import Probe
+    from watcher.checking.http.fetch import Probe
 
 WAYS = ["plain", "TLS", "HTTP/2"]
 

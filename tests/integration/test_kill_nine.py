@@ -18,7 +18,7 @@ from tests.integration.evidence import failed_in, given_up_ids, left_in, measure
 from tests.integration.own_server import FAST, IMMEDIATE, OwnServer, running_server
 from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import read_request, response, serving
-from watcher.storage.db import Database, open_database
+from watcher.postgres.db import Database, open_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

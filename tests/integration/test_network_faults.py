@@ -18,15 +18,15 @@ from structlog.testing import capture_logs
 
 from tests.doubles import MOMENT, a_failure
 from tests.integration.proxy import open_proxy
-from watcher.model.rollup import measurement_of, roll_up, rollup_rows
+from watcher.history.rollup import measurement_of, roll_up, rollup_rows
 from watcher.model.state import Flip, State
-from watcher.storage.db import Database, open_database
-from watcher.storage.drain import Drain
-from watcher.storage.entries import ROLLUPS, encode_failure, encode_flip
-from watcher.storage.outbox import Outbox
-from watcher.storage.outbox_thread import OutboxThread
-from watcher.storage.registration import Registration
-from watcher.storage.table_store import TableStore
+from watcher.outbox.encoding import ROLLUPS, encode_failure, encode_flip
+from watcher.outbox.outbox import Outbox
+from watcher.outbox.thread import OutboxThread
+from watcher.postgres.db import Database, open_database
+from watcher.postgres.drain import Drain
+from watcher.postgres.registration import Registration
+from watcher.postgres.store import TableStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,13 +11,13 @@ import trio
 
 from tests.doubles import MOMENT, a_failure, an_outcome
 from watcher.model.conclusion import Conclusion
-from watcher.storage.drain import Drain
-from watcher.storage.keeper import Bounds, Keeper
-from watcher.storage.minutes import ALL_MINUTES, close_minutes
-from watcher.storage.outbox import Outbox
-from watcher.storage.outbox_thread import OutboxThread
-from watcher.storage.registration import Registration
-from watcher.storage.table_store import TableStore
+from watcher.outbox.minutes import ALL_MINUTES, close_minutes
+from watcher.outbox.outbox import Outbox
+from watcher.outbox.thread import OutboxThread
+from watcher.outbox.writer import Bounds, OutboxWriter
+from watcher.postgres.drain import Drain
+from watcher.postgres.registration import Registration
+from watcher.postgres.store import TableStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.model.outcome import Outcome
-    from watcher.storage.db import Database
-    from watcher.storage.outbox import Entry
+    from watcher.outbox.outbox import Entry
+    from watcher.postgres.db import Database
 
 SECONDS = 3600
 FAILURES_A_SECOND = 10
@@ -63,20 +63,20 @@ async def test_an_hour_is_kept_and_drained_in_order_and_in_little_memory(test_db
         nonlocal told
         told += stored
 
-    keeper = Keeper(disk, Bounds(2**30, 1e9), tell, lambda: None, clock=lambda: now.timestamp())
+    outbox_writer = OutboxWriter(disk, Bounds(2**30, 1e9), tell, lambda: None, clock=lambda: now.timestamp())
     gc.collect()
     before_bytes = most_bytes = resident_bytes()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(keeper.run)
+        nursery.start_soon(outbox_writer.run)
         for second in range(SECONDS):
             now = MOMENT + timedelta(seconds=second)
             for place in range(FAILURES_A_SECOND):
-                keeper.put(Conclusion(a_failure(f"target {place}", at=now)))
-            keeper.put(Conclusion(an_outcome(f"target {second % TARGETS}", at=now)))
+                outbox_writer.put(Conclusion(a_failure(f"target {place}", at=now)))
+            outbox_writer.put(Conclusion(an_outcome(f"target {second % TARGETS}", at=now)))
             while told < (second + 1) * FAILURES_A_SECOND:  # the disk sets no event that a test could see
                 await trio.lowlevel.checkpoint()
             most_bytes = max(most_bytes, resident_bytes()) if second % 60 == 0 else most_bytes
-        keeper.close()
+        outbox_writer.close()
     await disk.run(lambda outbox: close_minutes(outbox, now.timestamp(), before_minute=ALL_MINUTES))
     waiting = disk.outbox.rows
     assert waiting > SECONDS * FAILURES_A_SECOND, "failures, and rollups"

@@ -16,7 +16,7 @@ from tests.integration.evidence import failed_in, left_in, measured_in, told_ids
 from tests.integration.own_server import FAST, IMMEDIATE, OwnServer, running_server
 from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import answering, response, serving
-from watcher.storage.db import Database, open_database
+from watcher.postgres.db import Database, open_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ from tests.hostile.servers import Encryption, Peer, hang, never_accepting, refus
 from tests.hostile.streams import TlsStream
 from tests.integration.good_sites import GOOD, Answer, Asked, fetched, looking_up, open_site, probing, redirect
 from watcher.checking.check import check_now
-from watcher.checking.checker import open_checker
-from watcher.checking.resolver import Resolver
+from watcher.checking.check_context import open_check_context
+from watcher.checking.http.resolver import Resolver
 from watcher.model.outcome import Phases, Reason
 from watcher.model.target import Connecting, Sending, TlsOptions
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.hostile.certificates import Certificates
     from tests.hostile.servers import Behaviour
-    from watcher.checking.exchange import Exchange
+    from watcher.checking.http.exchange import Exchange
 
 # So long one phase is held up. The others take next to nothing, unless the machine is busy, for which there are tries.
 DELAY_SECONDS = 0.2
@@ -235,8 +235,8 @@ async def test_hops_up_to_a_failure_are_told() -> None:
     async with refusing() as port, open_site(lambda _: redirect(f"http://127.0.0.1:{port}/")) as site:
         async with probing(site.url) as probe:
             exchange = await probe.fetch()
-        async with open_checker(1) as checker:
-            outcome = (await check_now(a_target(address=site.url), checker)).outcome
+        async with open_check_context(1) as context:
+            outcome = (await check_now(a_target(address=site.url), context)).outcome
     assert exchange.fault is not None
     assert exchange.fault.reason == Reason.CONNECT
     assert [hop.status_code for hop in exchange.hops] == [302]

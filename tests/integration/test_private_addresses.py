@@ -10,14 +10,14 @@ import pytest
 import trio
 
 from tests.integration.good_sites import PATIENCE_SECONDS, fetched, looking_up, open_site, redirect
-from watcher.checking.resolver import Address, Resolver
+from watcher.checking.http.resolver import Address, Resolver
 from watcher.model.outcome import Reason
 from watcher.model.target import Connecting, TlsOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from watcher.checking.exchange import Exchange
+    from watcher.checking.http.exchange import Exchange
 
 PUBLIC_ONLY = Connecting(allow_private=False)
 PUBLIC_IP = "1.1.1.1"

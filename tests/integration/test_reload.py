@@ -14,7 +14,7 @@ import trio
 from tests.hostile.harness import TRIES
 from tests.integration.daemon import START_SECONDS, Folder, settings_for
 from tests.integration.sites import answering, response, serving
-from watcher.checking.schedule import Schedule
+from watcher.checking.scheduling.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.integration.daemon import Daemon
     from tests.integration.proxy import Proxy
-    from watcher.storage.db import Database
+    from watcher.postgres.db import Database
 
 
 ON_TIME = "skipped_slots=0 late_checks=0"

@@ -13,17 +13,17 @@ import pytest
 import trio
 
 from tests.integration.held import Held
-from watcher.model.rollup import Key, Measurement, Rollup, roll_up, rollup_rows
-from watcher.storage.partitions import KEEP_FAILURES
-from watcher.storage.rollups_reading import means_by_bucket, rollups_between
-from watcher.storage.rollups_table import INSERT_ROLLUPS, rename_rollups
-from watcher.storage.upkeep import keep_up
+from watcher.history.rollup import Measurement, Rollup, TargetPlace, roll_up, rollup_rows
+from watcher.postgres.queries.rollups import means_by_bucket, rollups_between
+from watcher.postgres.tables.partitions import KEEP_FAILURES
+from watcher.postgres.tables.rollups import INSERT_ROLLUPS, rename_rollups
+from watcher.postgres.upkeep.upkeep import keep_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from watcher.storage.bridge import Connection
-    from watcher.storage.db import Database
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
 
 pytestmark = pytest.mark.usefixtures("bridge")
 
@@ -73,8 +73,8 @@ def minute_of(moment: datetime, *, up: bool = False) -> datetime:
     return minute + MINUTE if up and minute != moment else minute
 
 
-def within(checks: Checks, since: datetime, until: datetime) -> dict[Key, list[Measurement]]:
-    found: dict[Key, list[Measurement]] = {}
+def within(checks: Checks, since: datetime, until: datetime) -> dict[TargetPlace, list[Measurement]]:
+    found: dict[TargetPlace, list[Measurement]] = {}
     for began_at, measurements in checks.items():
         if minute_of(since) <= began_at < minute_of(until, up=True):
             for measurement in measurements:
@@ -297,7 +297,7 @@ async def test_means_follow_a_window(test_db: Database, window: timedelta, bucke
     since = BEGIN + 2 * HOUR if window <= DAY else BEGIN
     means = await means_by_bucket(test_db, since, since + window, buckets)
     assert means.keys() == {("a", "here"), ("b", "here")}
-    exact: dict[Key, list[list[int]]] = {key: [[] for _ in range(buckets)] for key in means}
+    exact: dict[TargetPlace, list[list[int]]] = {key: [[] for _ in range(buckets)] for key in means}
     for began_at in checks:
         if since <= began_at < since + window:
             place = int((began_at - since) * buckets / window)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from tests.hostile.certificates import issue
 from tests.hostile.servers import Encryption
 from tests.integration.good_sites import GOOD, Answer, Asked, Site, fetched, looking_up, open_site, redirect
-from watcher.checking.resolver import Resolver
+from watcher.checking.http.resolver import Resolver
 from watcher.model.outcome import Reason
 from watcher.model.target import Connecting, Sending, TlsOptions
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.hostile.certificates import Certificates
-    from watcher.checking.exchange import Exchange
+    from watcher.checking.http.exchange import Exchange
 
 SECRET = "s3cret"
 SENDING = Sending(

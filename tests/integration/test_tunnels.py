@@ -13,8 +13,8 @@ from tests.integration import sites
 from tests.integration.good_sites import Answer, fetched, looking_up, open_site, probing, redirect
 from tests.integration.transport_servers import HttpProxy, SocksProxy
 from watcher.checking.check import check_now
-from watcher.checking.checker import open_checker
-from watcher.checking.resolver import Resolver
+from watcher.checking.check_context import open_check_context
+from watcher.checking.http.resolver import Resolver
 from watcher.model.outcome import Reason
 from watcher.model.target import Connecting, Sending, TlsOptions
 
@@ -82,10 +82,10 @@ async def test_the_login_of_the_proxy_is_for_the_proxy_alone(certificates: Certi
 
 async def test_what_a_proxy_says_in_the_place_of_a_plain_site_is_judged_as_a_site() -> None:
     proxy = HttpProxy(response(status="407 Proxy Authentication Required"))
-    async with sites.serving(proxy.behave) as port, open_checker(1) as checker:
+    async with sites.serving(proxy.behave) as port, open_check_context(1) as context:
         connecting = Connecting(proxy_url=f"http://127.0.0.1:{port}")
         async with probing("http://site.test/", connecting=connecting) as probe:
-            outcome = (await check_now(probe.target, checker)).outcome
+            outcome = (await check_now(probe.target, context)).outcome
     assert outcome.fault is not None
     assert (outcome.fault.reason, outcome.status_code) == (Reason.STATUS, 407)
 

@@ -13,18 +13,18 @@ from structlog.testing import capture_logs
 
 from tests.doubles import a_failure
 from tests.integration.held import HELD_SECONDS, Held
-from watcher.model.rollup import Measurement, roll_up, rollup_rows
-from watcher.storage import schema
-from watcher.storage.db import open_database
-from watcher.storage.errors import DatabaseUnavailableError
-from watcher.storage.partitions import KEEP_FAILURES, needed_partitions
-from watcher.storage.rollups_reading import rollups_between
-from watcher.storage.rollups_table import INSERT_ROLLUPS, UPKEEP_LOCK
-from watcher.storage.upkeep import Report, keep_up, upkeep
+from watcher.history.rollup import Measurement, roll_up, rollup_rows
+from watcher.postgres import schema
+from watcher.postgres.db import open_database
+from watcher.postgres.errors import DatabaseUnavailableError
+from watcher.postgres.queries.rollups import rollups_between
+from watcher.postgres.tables.partitions import KEEP_FAILURES, needed_partitions
+from watcher.postgres.tables.rollups import INSERT_ROLLUPS, UPKEEP_LOCK
+from watcher.postgres.upkeep.upkeep import UpkeepReport, keep_up, upkeep
 
 if TYPE_CHECKING:
-    from watcher.storage.bridge import Connection
-    from watcher.storage.db import Database
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
 
 pytestmark = pytest.mark.usefixtures("bridge")
 
@@ -33,7 +33,7 @@ MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
-async def kept(database: Database, now: datetime = NOW, keep_failures: timedelta = KEEP_FAILURES) -> Report:
+async def kept(database: Database, now: datetime = NOW, keep_failures: timedelta = KEEP_FAILURES) -> UpkeepReport:
     report = await keep_up(database, keep_failures, now)
     assert report.failed == []
     return report
@@ -67,7 +67,7 @@ async def test_partitions_are_made_ahead_and_once(test_db: Database) -> None:
     report = await kept(test_db)
     assert report.made == [partition.name for partition in needed_partitions(NOW, KEEP_FAILURES)]
     assert await partitions(test_db) == set(report.made)
-    assert await kept(test_db) == Report()
+    assert await kept(test_db) == UpkeepReport()
 
 
 async def test_what_came_before_its_partition_is_moved_there(test_db: Database) -> None:
@@ -109,7 +109,7 @@ async def test_retention_drops_just_the_right_ones(test_db: Database) -> None:
     assert [name for name in report.dropped if name.startswith("failures")][-1] == "failures_2026_07"
     kept_days = sorted(name for name in await partitions(test_db) if name.startswith("rollups_minutes"))
     assert kept_days[0] == "rollups_minutes_2026_11_16"
-    assert await kept(test_db, NOW, timedelta(days=100)) == Report()
+    assert await kept(test_db, NOW, timedelta(days=100)) == UpkeepReport()
 
 
 async def test_a_row_that_is_kept_is_in_no_partition_that_is_dropped(test_db: Database) -> None:
@@ -189,7 +189,7 @@ async def test_two_at_once_do_it_once(test_db: Database, db_config: str) -> None
     await kept(test_db, MIDNIGHT - 30 * DAY)
     for hour in range(15):
         await put_minute(test_db, MIDNIGHT + hour * HOUR)
-    reports: list[Report] = []
+    reports: list[UpkeepReport] = []
 
     async def keep() -> None:
         async with open_database(db_config) as database:
@@ -204,14 +204,14 @@ async def test_two_at_once_do_it_once(test_db: Database, db_config: str) -> None
     assert {"rollups_minutes_2026_11_23", "failures_2027_01"} <= set(made) <= await partitions(test_db)
     assert sorted(dropped) == [f"rollups_minutes_2026_10_{day}" for day in (24, 25, 26, 27)]
     assert sum(report.merged for report in reports) == 15
-    assert await kept(test_db) == Report()
+    assert await kept(test_db) == UpkeepReport()
 
 
 async def test_while_another_replica_has_the_lock_nothing_is_done(test_db: Database) -> None:
     async with trio.open_nursery() as nursery:
         other = Held(test_db, "SELECT pg_advisory_xact_lock($1)", UPKEEP_LOCK)
         await nursery.start(other.run)
-        assert await kept(test_db) == Report()
+        assert await kept(test_db) == UpkeepReport()
         other.end()
     assert await partitions(test_db) == set()
     assert (await kept(test_db)).made != []

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import trio
 
 from tests.integration.sites import read_request
-from watcher.checking.checker import open_checker
-from watcher.checking.resolver import Resolver
+from watcher.checking.check_context import open_check_context
+from watcher.checking.http.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from typing import Any
 
-    from watcher.checking.checker import AnyProbe
-    from watcher.checking.exchange import Exchange
+    from watcher.checking.check_context import AnyProbe
+    from watcher.checking.http.exchange import Exchange
     from watcher.model.target import Target
 
 
@@ -139,8 +139,8 @@ async def _tunnel(client: trio.abc.Stream, host: str, port: int) -> None:
 @asynccontextmanager
 async def probing(target: Target, lookup: Callable[..., list[Any]] | None = None) -> AsyncIterator[AnyProbe]:
     """Open what asks a target; names are looked up by `lookup`."""
-    async with open_checker(10, resolver=None if lookup is None else Resolver(lookup)) as checker:
-        probe = checker.probe(target)
+    async with open_check_context(10, resolver=None if lookup is None else Resolver(lookup)) as context:
+        probe = context.probe(target)
         try:
             yield probe
         finally:

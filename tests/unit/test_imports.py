@@ -7,63 +7,99 @@ from pathlib import Path
 import pytest
 
 WATCHER = Path(__file__).resolve().parents[2] / "watcher"
-MODULES = sorted(str(path.relative_to(WATCHER)) for path in WATCHER.rglob("*.py"))
-MAX_LINES = 250
+MODULES = sorted(path.relative_to(WATCHER).as_posix() for path in WATCHER.rglob("*.py"))
+MAX_LINES = 400
+MAX_FILES = 15
 
-# Each room with those that it may import; a new room must be given its place here.
-ROOMS_BELOW: dict[str, frozenset[str]] = {
-    "model": frozenset(),
-    "config": frozenset({"model"}),
-    "checking": frozenset({"model"}),
-    "recording": frozenset({"model"}),
-    "storage": frozenset({"model"}),
-    "log": frozenset({"model"}),
-    "garbage": frozenset(),
-    "heartbeat": frozenset(),
-    "changes": frozenset(),
-    "notify": frozenset(),
-    "books": frozenset({"model", "checking", "recording", "storage"}),
-    "watching": frozenset({"model", "checking", "recording", "storage", "books"}),
-    "reloading": frozenset({"model", "config", "garbage"}),
-    "app": frozenset(
-        {
-            "model",
-            "config",
-            "checking",
-            "recording",
-            "storage",
-            "log",
-            "garbage",
-            "heartbeat",
-            "watching",
-            "reloading",
-            "changes",
-            "notify",
-        }
-    ),
-    "cli": frozenset({"model", "config", "checking", "recording", "storage", "log", "garbage", "app"}),
-    "__main__": frozenset({"cli"}),
-    "__init__": frozenset(),
+CONFIG = {
+    "config/mistakes",
+    "config/schema",
+    "config/secret_files",
+    "config/yaml",
+    "config/env",
+    "config/sources",
+    "config/targets",
+    "config",
+}
+CHECKING = {"checking/http", "checking/verdict", "checking/scheduling", "checking"}
+POSTGRES = {"postgres/errors", "postgres/bridge", "postgres/schema", "postgres/tables", "postgres"}
+
+# The floors of the house, the ground first: each room with those that it may import, all of which stand above it here,
+# so that there can be no circle. A room is a folder with its own files, or one file of a folder.
+MAY_IMPORT: dict[str, set[str]] = {
+    "text": set(),
+    "model": {"text"},
+    "secrets": {"text", "model"},
+    "history": {"text", "model"},
+    "log": {"text", "model", "secrets"},
+    "config/mistakes": {"text"},
+    "config/schema": {"text", "model", "config/mistakes"},
+    "config/secret_files": {"model", "config/mistakes", "config/schema"},
+    "config/yaml": {"text", "config/mistakes", "config/schema"},
+    "config/env": {"text", "config/mistakes", "config/schema", "config/secret_files", "config/yaml"},
+    "config/sources": {"config/mistakes", "config/secret_files", "config/yaml"},
+    "config/targets": {"text", "model", *CONFIG} - {"config"},
+    "config": {"text", "model", *CONFIG},
+    "checking/http": {"text", "model"},
+    "checking/verdict": {"text", "model", "secrets", "checking/http"},
+    "checking/scheduling": {"model"},
+    "checking": {"model", *CHECKING},
+    "recording": {"text", "model"},
+    "outbox": {"text", "model", "history"},
+    "embedded_postgres": set(),
+    "postgres/errors": set(),
+    "postgres/python314": set(),
+    "postgres/bridge": {"postgres/errors", "postgres/python314"},
+    "postgres/schema": {"postgres/errors", "postgres/bridge"},
+    "postgres/tables": {"model", "outbox", "postgres/bridge"},
+    "postgres": {"text", "model", "outbox", "embedded_postgres", *POSTGRES},
+    "postgres/queries": {"model", "history", *POSTGRES},
+    "postgres/upkeep": {*POSTGRES, "postgres/queries"},
+    "reporting": {"text", "model", "history"},
+    "daemon": {
+        "model",
+        "log",
+        "recording",
+        "outbox",
+        "embedded_postgres",
+        "postgres/upkeep",
+        *CONFIG,
+        *CHECKING,
+        *POSTGRES,
+    },
+    "cli/common": {"text", "log", "config/mistakes", "daemon", "embedded_postgres", "postgres/errors"},
+    "cli/options": {"cli/common", "postgres"},
+    "cli/target_names": {"config", "config/env", "config/mistakes"},
+    "cli/views": {"text", "model", "history", "checking", "checking/http", "checking/verdict", "reporting"},
+    "cli/config_view": {"text", "model", "secrets", "cli/common", *CONFIG},
+    "cli/commands": {
+        *("text", "model", "history", "log", "reporting", "daemon", *CONFIG, *CHECKING, *POSTGRES, "postgres/queries"),
+        *("cli/common", "cli/options", "cli/target_names", "cli/views", "cli/config_view"),
+    },
+    "cli": {"text", "log", "config/mistakes", "cli/commands"},
+    "__init__": set(),
+    "__main__": {"cli"},
 }
 # Only the name of a type, which nothing is asked of at run time.
-TYPES_FROM_ABOVE = {
-    "storage": ("watcher.config.settings.Settings",),
-    "watching": ("watcher.reloading.Reloader",),
+TYPES_FROM_ASIDE = {
+    "postgres": ("watcher.config.env.settings.Settings",),
+    "cli/options": ("watcher.config.env.settings.Settings",),
 }
 ONLY_IMPORTERS = {
-    "asyncpg": {"storage/bridge.py"},
-    "trio_asyncio": {"storage/bridge.py"},
-    "httpx": {"checking/fetch.py", "checking/redirects.py", "checking/transport.py"},
-    "httptools": {"checking/http1.py"},
-    "h2": {"checking/http2.py"},
-    "socksio": {"checking/proxies.py"},
-    "jmespath": {"checking/json_values.py", "config/expectations.py"},
+    "asyncpg": {"postgres/bridge.py"},
+    "trio_asyncio": {"postgres/bridge.py"},
+    "httpx": {"checking/http/fetch.py", "checking/http/redirects.py", "checking/http/transport.py"},
+    "httptools": {"checking/http/http1.py"},
+    "h2": {"checking/http/http2.py"},
+    "socksio": {"checking/http/proxies.py"},
+    "jmespath": {"checking/verdict/json_values.py", "config/targets/read_expectations.py"},
 }
+PURE = {"text", "model", "history"}
 CONCURRENCY = {"trio", "asyncio", "trio_asyncio"}
 
 
 def imports_in(source: str) -> Iterator[tuple[str, bool]]:
-    """Yield every name that is imported, wherever it stands, with whether that is for the type checker only."""
+    """Yield every name that is imported, wherever it stands, with whether that is for the type context only."""
     tree = ast.parse(source)
     for_types = {
         id(node)
@@ -80,9 +116,10 @@ def imports_in(source: str) -> Iterator[tuple[str, bool]]:
             yield from ((f"{origin}.{alias.name}", id(node) in for_types) for alias in node.names)
 
 
-def room_of(module: str) -> str:
-    """Name the room of a file, by its path under watcher/."""
-    return module.split("/")[0].removesuffix(".py")
+def room_of(path: str) -> str:
+    """Name the room of a file, or of a name in it, by its path under watcher/: the longest that MAY_IMPORT knows."""
+    steps = path.removesuffix(".py").removesuffix("/__init__").split("/")
+    return next((room for end in range(len(steps), 0, -1) if (room := "/".join(steps[:end])) in MAY_IMPORT), path)
 
 
 def complaints_about(module: str, source: str) -> list[str]:
@@ -92,90 +129,113 @@ def complaints_about(module: str, source: str) -> list[str]:
     for name, for_types in imports_in(source):
         top, _, rest = name.partition(".")
         if name.startswith("."):
-            complaints.append(f"{name}: write the whole path")
+            complaints.append(f"{module} imports {name}: write the whole path")
         elif top == "watcher":
-            target = rest.partition(".")[0]
-            free = target == room or target in ROOMS_BELOW[room] or (target == "__version__" and room != "model")
-            if not free and not (for_types and name in TYPES_FROM_ABOVE.get(room, ())):
-                complaints.append(f"{room} imports {name}")
-        elif not for_types and module not in ONLY_IMPORTERS.get(top, {module}):
-            complaints.append(f"{module} imports {name}")
-        elif room == "model" and top in CONCURRENCY:
-            complaints.append(f"model imports {name}")
+            target = room_of(rest.replace(".", "/"))
+            free = target in MAY_IMPORT[room] or target == room or (rest == "__version__" and room not in PURE)
+            if not free and not (for_types and name in TYPES_FROM_ASIDE.get(room, ())):
+                complaints.append(f"{module} imports {name}")
+        else:
+            is_in_place = for_types or module in ONLY_IMPORTERS.get(top, {module})
+            if not is_in_place or (room in PURE and top in CONCURRENCY):
+                complaints.append(f"{module} imports {name}")
     return complaints
 
 
-def test_every_room_has_its_place() -> None:
-    assert {room_of(module) for module in MODULES} == set(ROOMS_BELOW)
+def source_of(module: str) -> str:
+    return (WATCHER / module).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_no_import_runs_up(module: str) -> None:
-    assert complaints_about(module, (WATCHER / module).read_text(encoding="utf-8")) == []
+def test_no_import_runs_up() -> None:
+    assert [complaint for module in MODULES for complaint in complaints_about(module, source_of(module))] == []
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_can_be_read_at_once(module: str) -> None:
-    assert len((WATCHER / module).read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+def test_the_floors_are_in_their_order() -> None:
+    floors = list(MAY_IMPORT)
+    upward = [(room, below) for room, all_below in MAY_IMPORT.items() for below in all_below - {room}]
+    assert [(room, below) for room, below in upward if floors.index(below) > floors.index(room)] == []
 
 
-@pytest.mark.parametrize("library", ONLY_IMPORTERS)
-def test_the_importers_named_here_are_those_that_there_are(library: str) -> None:
-    importers = {
-        module
-        for module in MODULES
-        for name, for_types in imports_in((WATCHER / module).read_text(encoding="utf-8"))
-        if name.partition(".")[0] == library and not for_types
-    }
-    assert importers == ONLY_IMPORTERS[library]
+def test_every_room_is_there_and_every_folder_is_a_room() -> None:
+    folders = {str(Path(module).parent) for module in MODULES} - {"."}
+    assert folders <= set(MAY_IMPORT)
+    assert {room_of(module) for module in MODULES} == set(MAY_IMPORT)
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """Also within a room, and also for the type context only."""
+    importable = {module.removesuffix(".py").removesuffix("/__init__").replace("/", "."): module for module in MODULES}
+    imports: dict[str, set[str]] = {module: set() for module in MODULES}
+    for module in MODULES:
+        for name, _ in imports_in(source_of(module)):
+            _, _, path = name.partition("watcher.")
+            origin = importable.get(path) or importable.get(path.rpartition(".")[0])
+            if origin not in {None, module}:
+                imports[module].add(str(origin))
+    # Whatever imports nothing that is left goes; what stays in the end is in a circle, or imports one.
+    while free := {module for module, others in imports.items() if not others}:
+        imports = {module: others - free for module, others in imports.items() if module not in free}
+    assert imports == {}
+
+
+def test_modules_and_folders_can_be_read_at_once() -> None:
+    folders = [str(Path(module).parent) for module in MODULES if Path(module).name != "__init__.py"]
+    assert [module for module in MODULES if len(source_of(module).splitlines()) > MAX_LINES] == []
+    assert {folder for folder in folders if folders.count(folder) > MAX_FILES} == set()
+
+
+def test_the_importers_named_here_are_those_that_there_are() -> None:
+    importers: dict[str, set[str]] = {library: set() for library in ONLY_IMPORTERS}
+    for module in MODULES:
+        for name, for_types in imports_in(source_of(module)):
+            library = name.partition(".")[0]
+            if library in importers and not for_types:
+                importers[library].add(module)
+    assert importers == ONLY_IMPORTERS
 
 
 GUARDED = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
 
 
 @pytest.mark.parametrize(
-    ("module", "source", "complaint"),
+    ("module", "source", "imported"),
     [
-        ("model/target.py", "from watcher.config.settings import Settings", "model imports watcher.config"),
-        ("model/target.py", "from watcher import __version__", "model imports watcher.__version__"),
-        ("model/target.py", GUARDED + "from watcher.log import configure", "model imports watcher.log"),
-        ("model/target.py", "def late():\n    import trio", "model imports trio"),
-        ("model/target.py", GUARDED + "import trio.abc", "model imports trio.abc"),
-        ("model/target.py", "import asyncio", "model imports asyncio"),
-        ("config/targets.py", "import watcher.checking.fetch", "config imports watcher.checking"),
-        ("checking/fetch.py", "from watcher import storage", "checking imports watcher.storage"),
-        ("checking/fetch.py", GUARDED + "from watcher.config.settings import Settings", "checking imports"),
-        ("recording/lines.py", "from watcher.checking.fetch import Exchange", "recording imports watcher.checking"),
-        ("storage/url.py", "from watcher.config.settings import Settings", "storage imports watcher.config"),
-        ("storage/url.py", GUARDED + "from watcher.config.targets import load_targets", "storage imports watcher"),
-        ("storage/url.py", "import asyncpg", "storage/url.py imports asyncpg"),
+        ("model/target.py", "from watcher.config.env.settings import Settings", "watcher.config.env.settings.Settings"),
+        ("model/target.py", "from watcher import __version__", "watcher.__version__"),
+        ("model/target.py", GUARDED + "from watcher.log import configure", "watcher.log.configure"),
+        ("model/target.py", "def late():\n    import trio", "trio"),
+        ("history/uptime.py", GUARDED + "import trio.abc", "trio.abc"),
+        ("config/yaml/loader.py", "from watcher.config.targets import build", "watcher.config.targets.build"),
+        ("config/targets/build.py", "from watcher.config import Configuration", "watcher.config.Configuration"),
+        ("checking/http/fetch.py", "from watcher import outbox", "watcher.outbox"),
+        ("checking/http/fetch.py", "import watcher.checking.verdict.judge", "watcher.checking.verdict.judge"),
+        ("outbox/writer.py", "import watcher.postgres.tables.failures", "watcher.postgres.tables.failures"),
+        ("postgres/url.py", "from watcher.config.env.settings import Settings", "watcher.config.env.settings.Settings"),
+        ("postgres/url.py", GUARDED + "from watcher.config import Configuration", "watcher.config.Configuration"),
         (
-            "storage/url.py",
+            "postgres/url.py",
             "try:\n    from trio_asyncio import open_loop\nfinally:\n    pass",
-            "storage/url.py imports",
+            "trio_asyncio.open_loop",
         ),
-        ("app.py", "from httpx import AsyncClient", "app.py imports httpx"),
-        ("app.py", "from watcher.cli import main", "app imports watcher.cli"),
-        ("log.py", "from watcher.app import run_daemon", "log imports watcher.app"),
-        ("cli/run.py", "from . import common", "..common: write the whole path"),
-        ("cli/run.py", "from watcher.cli.common import env_path\nimport httpx", "cli/run.py imports httpx"),
+        ("daemon/run.py", "from watcher.cli import main", "watcher.cli.main"),
+        ("cli/commands/run.py", "from . import common", "..common: write the whole path"),
+        ("cli/commands/run.py", "import httpx", "httpx"),
     ],
 )
-def test_the_reader_of_imports_sees_what_runs_up(module: str, source: str, complaint: str) -> None:
-    [found] = complaints_about(module, source)
-    assert found.startswith(complaint)
+def test_the_reader_of_imports_sees_what_runs_up(module: str, source: str, imported: str) -> None:
+    assert complaints_about(module, source) == [f"{module} imports {imported}"]
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("model/outcome.py", "import enum\nfrom watcher.model.text import one_line"),
-        ("storage/url.py", GUARDED + "from watcher.config.settings import Settings"),
-        ("storage/schema/__init__.py", GUARDED + "import asyncpg"),
-        ("storage/bridge.py", "import asyncpg, trio, trio_asyncio"),
-        ("checking/fetch.py", "import httpx\nfrom watcher.model.outcome import Fault"),
-        ("checking/fetch.py", "from watcher import __version__"),
-        ("cli/run.py", "from watcher.app import run_daemon"),
+        ("model/outcome.py", "import enum\nfrom watcher.text.escaping import one_line"),
+        ("postgres/url.py", GUARDED + "from watcher.config.env.settings import Settings"),
+        ("postgres/schema/__init__.py", GUARDED + "import asyncpg"),
+        ("postgres/bridge.py", "import asyncpg, trio, trio_asyncio"),
+        ("checking/http/fetch.py", "import httpx\nfrom watcher.model.outcome import Fault"),
+        ("checking/http/fetch.py", "from watcher import __version__"),
+        ("cli/commands/run.py", "from watcher.daemon.run import run_daemon"),
     ],
 )
 def test_the_reader_of_imports_lets_pass_what_runs_down(module: str, source: str) -> None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.checking.excerpt import excerpt_of, headers_of, masked_fault
-from watcher.checking.exchange import Exchange
-from watcher.checking.schedule import Slot
-from watcher.checking.verdict import Verdict, judge, matching_steps
+from watcher.checking.http.exchange import Exchange
+from watcher.checking.scheduling.schedule import Slot
+from watcher.checking.verdict.excerpt import excerpt_of, headers_of, masked_fault
+from watcher.checking.verdict.judge import Verdict, judge, matching_steps
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 
 if TYPE_CHECKING:
-    from watcher.checking.checker import AnyProbe, Checker
+    from watcher.checking.check_context import AnyProbe, CheckContext
     from watcher.model.target import Target
 
 log = structlog.get_logger()
@@ -31,23 +31,23 @@ _OF_THE_MONITOR = frozenset({Reason.INTERNAL, Reason.LOCAL})
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """The outcome of a check, and the exchange that it rests on."""
 
     outcome: Outcome
     exchange: Exchange
 
 
-async def check_now(target: Target, checker: Checker) -> Report:
+async def check_now(target: Target, context: CheckContext) -> CheckReport:
     """Check a target once, outside of its slots; waits for a worker."""
-    probe, slot = checker.probe(target), Slot(checker.clock.now())
+    probe, slot = context.probe(target), Slot(context.clock.now())
     try:
-        return await checker.lanes.run(lambda: check(probe, slot, checker), failing=False)
+        return await context.lanes.run(lambda: check(probe, slot, context), failing=False)
     finally:
         probe.close()
 
 
-async def check(probe: AnyProbe, slot: Slot, checker: Checker) -> Report:
+async def check(probe: AnyProbe, slot: Slot, context: CheckContext) -> CheckReport:
     """Check a target once, with the retries that it has.
 
     A fault of this machine is tried again once, whatever the retries; each attempt more must begin before the
@@ -56,14 +56,14 @@ async def check(probe: AnyProbe, slot: Slot, checker: Checker) -> Report:
     Args:
         probe: of the target.
         slot: in which the check is due.
-        checker: what checks need.
+        context: what checks need.
 
     Returns:
         the outcome; `duration_seconds` and all that the exchange brought are of the last attempt.
     """
     target = probe.target
-    started_at, lateness_seconds = checker.clock.wall(), max(checker.clock.now() - slot.due, 0.0)
-    attempt = await _attempt(probe, checker, target.timeout_seconds)
+    started_at, lateness_seconds = context.clock.wall(), max(context.clock.now() - slot.due, 0.0)
+    attempt = await _attempt(probe, context, target.timeout_seconds)
     attempts, retries_left, local_retries_left = 1, target.retries, 1
     while (fault := attempt.verdict.fault) is not None:
         if fault.reason is Reason.LOCAL and local_retries_left:
@@ -72,17 +72,19 @@ async def check(probe: AnyProbe, slot: Slot, checker: Checker) -> Report:
             retries_left, wait_seconds = retries_left - 1, target.retry_interval_seconds
         else:
             break
-        timeout_seconds = slot.anchor + target.interval_seconds - checker.clock.now() - wait_seconds
+        timeout_seconds = slot.anchor + target.interval_seconds - context.clock.now() - wait_seconds
         if timeout_seconds <= 0:
             break
         await trio.sleep(wait_seconds)
-        another = await _attempt(probe, checker, min(timeout_seconds, target.timeout_seconds))
+        another = await _attempt(probe, context, min(timeout_seconds, target.timeout_seconds))
         attempts += 1
         cut_short = timeout_seconds < target.timeout_seconds
         if cut_short and another.verdict.fault is not None and another.verdict.fault.reason is Reason.TIMEOUT:
             break  # it had less time than is the site's due, so what was found before stands
         attempt = another
-    return Report(_outcome(target, slot, checker, started_at, lateness_seconds, attempts, attempt), attempt.exchange)
+    return CheckReport(
+        _outcome(target, slot, context, started_at, lateness_seconds, attempts, attempt), attempt.exchange
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class _Attempt:
     duration_seconds: float
 
 
-async def _attempt(probe: AnyProbe, checker: Checker, timeout_seconds: float) -> _Attempt:
+async def _attempt(probe: AnyProbe, context: CheckContext, timeout_seconds: float) -> _Attempt:
     """Ask once and judge.
 
     This is the one boundary at which an unknown exception ends: it becomes an outcome with the reason `internal`, so
@@ -104,11 +106,11 @@ async def _attempt(probe: AnyProbe, checker: Checker, timeout_seconds: float) ->
     try:
         exchange = await probe.fetch(timeout_seconds)
         duration_seconds = trio.current_time() - started
-        verdict = await _judge(target, exchange, checker, duration_seconds, timeout_seconds)
+        verdict = await _judge(target, exchange, context, duration_seconds, timeout_seconds)
     except Exception as error:
         log.error("check failed inside watcher", target=target.name, url=target.shown_address, exc_info=error)
         verdict = Verdict(Fault(Reason.INTERNAL, f"{type(error).__name__} inside watcher; its log has more"), None)
-    if (verdict.fault is not None or verdict.degraded is not None) and checker.pauses.any_since(started):
+    if (verdict.fault is not None or verdict.degraded is not None) and context.pauses.any_since(started):
         verdict = _without_pause(verdict)
     return _Attempt(exchange, verdict, trio.current_time() - started)
 
@@ -122,10 +124,10 @@ def _without_pause(verdict: Verdict) -> Verdict:
 
 
 async def _judge(
-    target: Target, exchange: Exchange, checker: Checker, duration_seconds: float, timeout_seconds: float
+    target: Target, exchange: Exchange, context: CheckContext, duration_seconds: float, timeout_seconds: float
 ) -> Verdict:
     """Judge in the loop, or in a thread (RE2 releases the GIL) where matching could stall the loop."""
-    now = datetime.fromtimestamp(checker.clock.wall(), UTC)
+    now = datetime.fromtimestamp(context.clock.wall(), UTC)
     if matching_steps(target.expected, exchange) <= INLINE_MATCHING_STEPS:
         return judge(target.expected, exchange, duration_seconds, now)
     begun = False
@@ -136,7 +138,7 @@ async def _judge(
         return judge(target.expected, exchange, duration_seconds, now)
 
     with trio.move_on_after(max(timeout_seconds - duration_seconds, 0)):
-        return await trio.to_thread.run_sync(judge_in_thread, abandon_on_cancel=True, limiter=checker.matching_threads)
+        return await trio.to_thread.run_sync(judge_in_thread, abandon_on_cancel=True, limiter=context.matching_threads)
     if not begun:
         text = "other bodies took so long to match that this one had to wait past its deadline"
         return Verdict(Fault(Reason.LOCAL, text), None)
@@ -147,7 +149,7 @@ async def _judge(
 def _outcome(
     target: Target,
     slot: Slot,
-    checker: Checker,
+    context: CheckContext,
     started_at: float,
     lateness_seconds: float,
     attempts: int,
@@ -158,7 +160,7 @@ def _outcome(
     return Outcome(
         target=target.name,
         address=target.shown_address,
-        location=checker.location,
+        location=context.location,
         scheduled_at=datetime.fromtimestamp(slot.due, UTC),
         started_at=datetime.fromtimestamp(started_at, UTC),
         duration_seconds=attempt.duration_seconds,

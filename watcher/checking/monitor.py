@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from watcher.checking.alarm import Sleeper
 from watcher.checking.check import check
-from watcher.checking.schedule import MIN_START_SPREAD_SECONDS, Schedule
+from watcher.checking.scheduling.schedule import MIN_START_SPREAD_SECONDS, Schedule
+from watcher.checking.scheduling.shared_timer import Sleeper
 from watcher.model.conclusion import conclude
 from watcher.model.outcome import Reason
 from watcher.model.state import NEVER_CHECKED
@@ -17,8 +17,8 @@ from watcher.model.state import NEVER_CHECKED
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from watcher.checking.checker import AnyProbe, Checker
-    from watcher.checking.schedule import Slot
+    from watcher.checking.check_context import AnyProbe, CheckContext
+    from watcher.checking.scheduling.schedule import Slot
     from watcher.model.conclusion import Conclusion
     from watcher.model.outcome import Outcome
     from watcher.model.state import Standing
@@ -69,7 +69,7 @@ class Watch(Sleeper):
 
 async def monitor_url(
     target: Target,
-    checker: Checker,
+    context: CheckContext,
     conclusions: trio.MemorySendChannel[Conclusion],
     watch: Watch | None = None,
     spread_seconds: float = MIN_START_SPREAD_SECONDS,
@@ -78,7 +78,7 @@ async def monitor_url(
 
     Args:
         target: what to check.
-        checker: what checks need.
+        context: what checks need.
         conclusions: where what each check came to goes; when it is full, the loop waits.
         watch: where the target stands at the start, and from then on.
         spread_seconds: the time in which the first checks of all that start now begin.
@@ -87,21 +87,21 @@ async def monitor_url(
         when `watch` is to end, else never; a check that is cut off by that, or by a cancellation, has no outcome.
     """
     schedule = Schedule.of(target.name, target.interval_seconds)
-    slot = schedule.first(checker.clock.now(), spread_seconds)
+    slot = schedule.first(context.clock.now(), spread_seconds)
     watch = watch or Watch()
     probe: AnyProbe | None = None  # made when it is needed: a hundred thousand at the start would take seconds
     failing, last_at = False, None
     try:
         while watch.goes_on():
-            await checker.alarm.wait_until(slot.due, watch)
+            await context.timer.wait_until(slot.due, watch)
             if not watch.goes_on():
                 break
-            probe = probe or checker.probe(target)
+            probe = probe or context.probe(target)
             with trio.CancelScope() as watch.check:
-                last_at, failing = await _check_slot(probe, slot, checker, conclusions, watch, last_at, failing=failing)
+                last_at, failing = await _check_slot(probe, slot, context, conclusions, watch, last_at, failing=failing)
             watch.check = None
             recheck_seconds = None if watch.standing.is_confirmed else target.recheck_interval_seconds
-            slot = schedule.next(slot, checker.clock.now(), recheck_seconds)
+            slot = schedule.next(slot, context.clock.now(), recheck_seconds)
     finally:
         if probe is not None:
             probe.close()
@@ -112,7 +112,7 @@ async def monitor_url(
 async def _check_slot(
     probe: AnyProbe,
     slot: Slot,
-    checker: Checker,
+    context: CheckContext,
     conclusions: trio.MemorySendChannel[Conclusion],
     watch: Watch,
     last_at: datetime | None,
@@ -125,7 +125,7 @@ async def _check_slot(
     """
     # The worker is taken outside the check's deadline, or waiting for it would count as the site's slowness, and given
     # back before the outcome is handed on, or a slow store would hold up the checks.
-    report = await checker.lanes.run(partial(check, probe, slot, checker), failing=failing)
+    report = await context.lanes.run(partial(check, probe, slot, context), failing=failing)
     outcome = report.outcome
     conclusion = conclude(probe.target, outcome, watch.standing, last_at)
     try:

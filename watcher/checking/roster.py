@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import trio
 
 from watcher.checking.monitor import Watch, monitor_url
-from watcher.checking.schedule import start_spread_seconds
+from watcher.checking.scheduling.schedule import start_spread_seconds
 from watcher.model.state import NEVER_CHECKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from watcher.checking.checker import Checker
+    from watcher.checking.check_context import CheckContext
     from watcher.model.conclusion import Conclusion
     from watcher.model.state import Standing
     from watcher.model.target import Target
@@ -26,16 +26,16 @@ class Roster:
     """The loops of all targets; those that are not enabled have none, and are known all the same."""
 
     def __init__(
-        self, checker: Checker, conclusions: trio.MemorySendChannel[Conclusion], nursery: trio.Nursery
+        self, context: CheckContext, conclusions: trio.MemorySendChannel[Conclusion], nursery: trio.Nursery
     ) -> None:
         """Begin with none.
 
         Args:
-            checker: what checks need.
+            context: what checks need.
             conclusions: where what each check came to goes.
             nursery: in which the loops run.
         """
-        self._checker = checker
+        self._context = context
         self._conclusions = conclusions
         self._nursery = nursery
         self._watches: dict[str, Watch] = {}
@@ -60,7 +60,7 @@ class Roster:
                 watch = self._watches[target.name] = Watch(standing)
                 # The name is one that is there already: trio would make a text of 170 bytes for each.
                 self._nursery.start_soon(
-                    monitor_url, target, self._checker, self._conclusions, watch, spread_seconds, name=target.name
+                    monitor_url, target, self._context, self._conclusions, watch, spread_seconds, name=target.name
                 )
             else:
                 self._paused[target.name] = standing

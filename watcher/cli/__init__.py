@@ -11,7 +11,7 @@ import click
 
 from watcher import __version__
 from watcher.cli.group import LazyGroup
-from watcher.model.text import one_line
+from watcher.text.escaping import one_line
 
 MAX_ERROR_CHARS = 2000
 
@@ -23,7 +23,7 @@ class _ShortErrors(LazyGroup):
         # `python -m watcher` is the same program: it is completed, and named in help, as that.
         options.setdefault("prog_name", "watcher")
         if "_WATCHER_COMPLETE" in os.environ:
-            from watcher.cli.completion import install_shells
+            from watcher.cli.commands.completion import install_shells
 
             install_shells()
         # Of the daemon, SIGHUP asks for a reload: from the first moment on it waits until that can be.

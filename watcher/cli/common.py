@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from watcher.config.mistakes import ConfigurationError, shown, told
-from watcher.model.text import one_line
-from watcher.model.told import Told
+from watcher.config.mistakes import ConfigurationError, log_event_of, shown
+from watcher.text.escaping import one_line
+from watcher.text.log_events import LogEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ def on_stderr(line: str) -> None:
 
 
 @contextmanager
-def errors_on_one_line(error_status: int = EXIT_ERROR, tell: Callable[[Told], None] = on_stderr) -> Iterator[None]:
+def errors_on_one_line(error_status: int = EXIT_ERROR, tell: Callable[[LogEvent], None] = on_stderr) -> Iterator[None]:
     """End the process with the right status, and one line an error, for every error that a user can mend.
 
     Args:
@@ -62,8 +62,8 @@ def errors_on_one_line(error_status: int = EXIT_ERROR, tell: Callable[[Told], No
             raise
         for leaf in errors:
             text = redacted(_text_of(leaf))
-            other = Told(f"watcher: {text}", "watcher cannot go on", error=text)
-            for line in map(told, leaf.mistakes) if isinstance(leaf, ConfigurationError) else [other]:
+            other = LogEvent(f"watcher: {text}", "watcher cannot go on", error=text)
+            for line in map(log_event_of, leaf.mistakes) if isinstance(leaf, ConfigurationError) else [other]:
                 tell(line)
         is_bad_configuration = all(isinstance(leaf, bad_configuration) for leaf in errors)
         sys.exit(EXIT_BAD_CONFIGURATION if is_bad_configuration else error_status)
@@ -101,18 +101,18 @@ async def cancel_on_signal(scope: trio.CancelScope, *, task_status: trio.TaskSta
 def _kinds_of_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     """Return the errors of a bad configuration, and all that a user can mend."""
     # Here, since they bring in all else: completion in a shell must not wait for that.
-    from watcher.app import UnusablePathError
-    from watcher.storage.account import AccountError
-    from watcher.storage.binaries import EmbeddedError
-    from watcher.storage.errors import StorageError
-    from watcher.storage.folder_lock import FolderLockedError
+    from watcher.daemon.run import UnusablePathError
+    from watcher.embedded_postgres.binaries import EmbeddedError
+    from watcher.embedded_postgres.folder_lock import FolderLockedError
+    from watcher.embedded_postgres.os_user import OsUserError
+    from watcher.postgres.errors import StorageError
 
     bad_configuration = (ConfigurationError, UnusablePathError)
     return bad_configuration, (
         *bad_configuration,
         StorageError,
         EmbeddedError,
-        AccountError,
+        OsUserError,
         FolderLockedError,
         OSError,
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LazyGroup(click.Group):
-    """Takes the command NAME from `watcher.cli.NAME`, the object of the same name."""
+    """Takes the command NAME from `watcher.cli.commands.NAME`, the object of the same name."""
 
     def __init__(self, *arguments: Any, summaries: Mapping[str, str], **options: Any) -> None:
         """Name the commands.
@@ -36,7 +36,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self.summaries:
             return super().get_command(ctx, cmd_name)
         if cmd_name not in self.commands:
-            command: click.Command = getattr(importlib.import_module(f"watcher.cli.{cmd_name}"), cmd_name)
+            command: click.Command = getattr(importlib.import_module(f"watcher.cli.commands.{cmd_name}"), cmd_name)
             command.short_help = self.summaries[cmd_name]
             self.add_command(command, cmd_name)
         return self.commands[cmd_name]

@@ -14,8 +14,8 @@ from watcher.cli.common import EXIT_INTERRUPTED, cancel_on_signal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from watcher.config.settings import Settings
-    from watcher.storage.db import Database
+    from watcher.config.env.settings import Settings
+    from watcher.postgres.db import Database
 
 Result = TypeVar("Result")
 
@@ -81,7 +81,7 @@ async def _read(settings: Settings, read: Callable[[Database], Awaitable[Result]
     """Return the result, or nothing when interrupted: a KeyboardInterrupt could cut off the stop of the server."""
     import trio
 
-    from watcher.storage.reading import read_from
+    from watcher.postgres.reader import read_from
 
     results: list[Result] = []
     async with trio.open_nursery() as nursery:

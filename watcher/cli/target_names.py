@@ -38,8 +38,8 @@ def _env_file(context: click.Context) -> Path:
 def _names(env_file: Path) -> list[str]:
     # Not above, since these take more time than all else here, and the names of commands need none of them.
     from watcher.config import load_configuration
+    from watcher.config.env.settings import load_settings
     from watcher.config.mistakes import ConfigurationError
-    from watcher.config.settings import load_settings
 
     try:
         settings = load_settings(env_file)

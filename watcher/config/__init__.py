@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from watcher.config.env.settings import read_environment, settings_of
 from watcher.config.mistakes import ConfigurationError
-from watcher.config.settings import read_environment, settings_of
-from watcher.config.sources import is_secret_variable
-from watcher.config.targets import load_sources
+from watcher.config.secret_files import is_secret_variable
+from watcher.config.targets.build import load_sources
 from watcher.config.warnings import find_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from watcher.config.env.settings import Settings
     from watcher.config.mistakes import Mistake
-    from watcher.config.settings import Settings
     from watcher.config.sources import Source
     from watcher.model.target import Target
 

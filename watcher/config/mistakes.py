@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from watcher.model.redaction import MASK, quotable
-from watcher.model.text import one_line
-from watcher.model.told import OwnWords, Told
+from watcher.text.escaping import one_line
+from watcher.text.log_events import LogEvent, OwnWords
+from watcher.text.redaction import MASK, quotable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,7 +60,7 @@ class Mistake:
         return f"{one_line(str(self.place))}: {where}{one_line(self.text, limit_chars=MAX_TEXT_CHARS)}"
 
 
-def told(mistake: Mistake, event: str = A_MISTAKE) -> Told:
+def log_event_of(mistake: Mistake, event: str = A_MISTAKE) -> LogEvent:
     """Return an event for the log.
 
     Args:
@@ -68,7 +68,7 @@ def told(mistake: Mistake, event: str = A_MISTAKE) -> Told:
         event: which of both, `A_MISTAKE` or `A_WARNING`.
     """
     place = mistake.place
-    return Told(
+    return LogEvent(
         str(mistake),
         event,
         file=one_line(place.source),
@@ -91,6 +91,19 @@ class ConfigurationError(Exception):
         self.mistakes = tuple(mistakes)
         self.files = tuple(files)
         super().__init__("\n".join(map(str, self.mistakes)))
+
+
+class Complain(Protocol):
+    """Takes what is wrong in an entry."""
+
+    def __call__(self, path: tuple[str | int, ...], text: str, *, key: bool = False) -> None:
+        """Take a mistake.
+
+        Args:
+            path: below the entry, as in `("headers", "Host")`.
+            text: what is wrong there and what to do.
+            key: whether it is about the last key, and not about its value.
+        """
 
 
 def by_place(mistakes: Iterable[Mistake]) -> list[Mistake]:

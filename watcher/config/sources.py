@@ -11,14 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from watcher.config.mistakes import dotted
-from watcher.config.secret_keys import looks_secret
+from watcher.config.secret_files import NamedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from watcher.config.mistakes import Place
-    from watcher.config.yaml_tree import Document
+    from watcher.config.yaml.document import Document
 
 # Which keys of an entry name a file, and whether what is in it is a secret.
 _FILE_KEYS = (
@@ -28,30 +28,6 @@ _FILE_KEYS = (
     ("tls_config", "cert_file", False),
     ("tls_config", "key_file", True),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class NamedFile:
-    """A file that the configuration names.
-
-    Attributes:
-        path: of the file, relative to the working folder or absolute.
-        where: the key that names it, as in `urls[3].basic_auth.password_file` or `POSTGRES_PASSWORD_FILE`.
-        is_secret: whether what is in it is a secret; a certificate is none.
-        find_place: see `place`.
-        steps: the path to the key in the config file that names it, None where that is `.env` or the environment.
-    """
-
-    path: Path
-    where: str
-    is_secret: bool
-    find_place: Callable[[], Place]
-    steps: tuple[str | int, ...] | None = None
-
-    @property
-    def place(self) -> Place:
-        """Where it was named; the first time, this parses the whole config file: ask only when there is a need."""
-        return self.find_place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +88,3 @@ class Source:
             if isinstance(name, str):
                 steps = (*base, outer, key)
                 yield NamedFile(self.path.parent / name, dotted(steps), is_secret, partial(self.place_of, steps), steps)
-
-
-def is_secret_variable(name: str, environment_files: Iterable[NamedFile]) -> bool:
-    """Say whether the value of a variable is a secret: it is named as secrets are, or stands in a file of its own.
-
-    Args:
-        name: of the variable.
-        environment_files: the files that `.env` and the environment name.
-    """
-    return looks_secret(name) or any(file.where == f"{name}_FILE" for file in environment_files)

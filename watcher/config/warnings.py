@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from watcher.config.mistakes import Mistake, dotted, shown
-from watcher.config.secret_keys import is_secret_header, is_secret_parameter
-from watcher.config.sources import Source, is_secret_variable
+from watcher.config.schema.secret_keys import is_secret_header, is_secret_parameter
+from watcher.config.secret_files import is_secret_variable
+from watcher.config.sources import Source
 from watcher.model.load import complaint_about_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path as FilePath
 
-    from watcher.config.settings import Settings
-    from watcher.config.sources import NamedFile
+    from watcher.config.env.settings import Settings
+    from watcher.config.secret_files import NamedFile
     from watcher.model.target import Target
 
 # Of the same kind, more are only counted: each needs its place, and a hundred thousand lines help nobody.

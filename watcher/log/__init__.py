@@ -19,18 +19,18 @@ import structlog
 
 from watcher.log.journal import is_the_journal, with_priority
 from watcher.log.stderr import lines_through, write_line
-from watcher.model.plain import plain, safe_text
-from watcher.model.redactor import Redactor, fit_address
-from watcher.model.text import json_line, key_values, one_line
-from watcher.model.timestamps import timestamp
-from watcher.model.told import OwnWords, Told
+from watcher.secrets.in_logs import Redactor, fit_address
+from watcher.text.escaping import json_line, key_values, one_line
+from watcher.text.log_events import LogEvent, OwnWords
+from watcher.text.loggable import loggable, safe_text
+from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, MutableMapping
     from types import TracebackType
 
-    from watcher.model.plain import Plain
     from watcher.model.target import Target
+    from watcher.text.loggable import Loggable
 
     Event = MutableMapping[str, Any]
 
@@ -161,7 +161,7 @@ def _tell(level: str, event: str, fields: Mapping[str, object]) -> None:
     getattr(structlog.get_logger(), level, structlog.get_logger().error)(event, **fields)
 
 
-def _last_resort(error: str) -> dict[str, Plain]:
+def _last_resort(error: str) -> dict[str, Loggable]:
     return {"time": timestamp(datetime.now(UTC)), "level": "error", "event": "an event cannot be told", "error": error}
 
 
@@ -172,7 +172,7 @@ def _renamed(fields: Mapping[str, object]) -> dict[str, object]:
 def _in_order(_logger: object, level: str, event: Event) -> Event:
     """Put what every line has before the fields, and the traceback behind them."""
     text, error = event.pop("event"), event.pop("exc_info", None)
-    if isinstance(text, Told) and is_json():
+    if isinstance(text, LogEvent) and is_json():
         event = {**text.fields, **event}
         text = text.event
     return {"time": datetime.now(UTC), "level": level, "event": text, **_renamed(event), "traceback": _traceback(error)}
@@ -188,37 +188,37 @@ def _traceback(error: object) -> str | None:
     return "".join(traceback.format_exception(error))
 
 
-def _fit(_logger: object, _level: str, event: Event) -> dict[str, Plain]:
+def _fit(_logger: object, _level: str, event: Event) -> dict[str, Loggable]:
     """Make plain values that are safe to show, of those that there are."""
     of_library = "logger" in event
-    fitting: dict[str, Plain] = {}
+    fitting: dict[str, Loggable] = {}
     for name, value in event.items():
         if name == "traceback":
             fitting[name] = None if value is None else _redactor.end_of(value, MAX_TRACEBACK_CHARS)
         else:
             is_own = isinstance(value, OwnWords)
             foreign = (name in _FOREIGN and not is_own) or (of_library and name == "event")
-            fitting[one_line(name)] = plain(value, _redactor.fit if foreign else fit_address, _redactor.fit)
+            fitting[one_line(name)] = loggable(value, _redactor.fit if foreign else fit_address, _redactor.fit)
     return {name: value for name, value in fitting.items() if value is not None}
 
 
-def _render(_logger: object, _level: str, event: Mapping[str, Plain]) -> str:
+def _render(_logger: object, _level: str, event: Mapping[str, Loggable]) -> str:
     return _RENDERERS[_log_format](event)
 
 
-def _as_text(event: Mapping[str, Plain]) -> str:
+def _as_text(event: Mapping[str, Loggable]) -> str:
     fields = {name: _shown(value) for name, value in event.items() if name not in {"time", "level", "event"}}
     rest = key_values(fields)
     return f"{event['time']} {event['level']} {one_line(_shown(event['event']))}{' ' if rest else ''}{rest}"
 
 
-def _shown(value: Plain) -> str:
+def _shown(value: Loggable) -> str:
     if isinstance(value, list):
         return ", ".join(map(_shown, value))
     return json_line(value) if isinstance(value, dict) else str(value)
 
 
-_RENDERERS: dict[str, Callable[[Mapping[str, Plain]], str]] = {"text": _as_text, "json": json_line}
+_RENDERERS: dict[str, Callable[[Mapping[str, Loggable]], str]] = {"text": _as_text, "json": json_line}
 
 
 class _LoggingHandler(logging.Handler):

@@ -78,14 +78,14 @@ class _Identities:
     def _expected(self, expected: Expectations) -> tuple[Any, ...]:
         known = self._of_expectations.get(id(expected))
         if known is None:
-            identity = tuple(_plain(getattr(expected, name)) for name in _EXPECTED_FIELDS)
+            identity = tuple(_comparable(getattr(expected, name)) for name in _EXPECTED_FIELDS)
             known = self._of_expectations[id(expected)] = (expected, identity)
         return known[1]
 
 
-def _plain(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
     if isinstance(value, tuple):
-        return tuple(map(_plain, value))
+        return tuple(map(_comparable, value))
     if isinstance(value, HeaderPattern):
         return value.header, value.pattern.pattern, value.allow_missing
     if isinstance(value, JsonExpectation):

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from watcher.model.text import one_line
+from watcher.text.escaping import one_line
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

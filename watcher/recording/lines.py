@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher.model.text import MAX_VALUE_CHARS, json_string, key_values, one_line, quoted
-from watcher.model.timestamps import timestamp
+from watcher.text.escaping import MAX_VALUE_CHARS, json_string, key_values, one_line, quoted
+from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

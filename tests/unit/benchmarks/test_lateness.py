@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from benchmarks.lateness import Lateness, lateness_of, seconds_after_slot, slots_between
-from watcher.checking.schedule import Schedule
-from watcher.model.timestamps import timestamp
+from watcher.checking.scheduling.schedule import Schedule
+from watcher.text.timestamps import timestamp
 
 NAME = "http://127.0.0.1:8080/t/7"
 INTERVAL_SECONDS = 2.0

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from benchmarks.history import SHAPES, Extent, a_rollup, floor, partitions_between, shapes
 from benchmarks.queries import Times, questions, rows, shortened
-from watcher.storage.partitions import HOURS, MINUTES
+from watcher.postgres.tables.partitions import HOURS, MINUTES
 
 UNTIL = datetime(2026, 11, 24, 20, 5, 42, tzinfo=UTC)
 PLAN = """\

@@ -11,7 +11,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.checking.body import STEP_BYTES, BodyEncodingError, BodyTooLargeError, read_body
+from watcher.checking.http.body import STEP_BYTES, BodyEncodingError, BodyTooLargeError, read_body
 
 MEGABYTE = 1024 * 1024
 

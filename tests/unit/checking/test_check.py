@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from tests.doubles import EPOCH, a_checker, a_target
 from watcher.checking.check import LOCAL_RETRY_SECONDS, check
-from watcher.checking.exchange import Exchange
-from watcher.checking.pauses import BEAT_SECONDS, PAUSE_SECONDS, Pauses
-from watcher.checking.schedule import Slot
+from watcher.checking.http.exchange import Exchange
+from watcher.checking.scheduling.pauses import BEAT_SECONDS, PAUSE_SECONDS, Pauses
+from watcher.checking.scheduling.schedule import Slot
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.target import Expectations, Target
 
@@ -48,8 +48,8 @@ class Script:
 
 
 async def checked(script: Script, pauses: Pauses | None = None) -> Outcome:
-    checker = a_checker(lambda _target: script, pauses=pauses)
-    return (await check(script, Slot(checker.clock.now()), checker)).outcome
+    context = a_checker(lambda _target: script, pauses=pauses)
+    return (await check(script, Slot(context.clock.now()), context)).outcome
 
 
 async def test_a_success_is_asked_for_once() -> None:
@@ -168,9 +168,9 @@ async def test_a_pause_does_not_make_a_site_slow(autojump_clock: trio.testing.Mo
 
 async def test_retries_of_a_recheck_end_at_the_next_regular_slot(autojump_clock: trio.testing.MockClock) -> None:
     script = Script(a_target(interval_seconds=10, timeout_seconds=4, retries=9), REFUSED, seconds=[0.5])
-    checker = a_checker(lambda _target: script)
-    now = checker.clock.now()
-    await check(script, Slot(now, regular=now - 7), checker)
+    context = a_checker(lambda _target: script)
+    now = context.clock.now()
+    await check(script, Slot(now, regular=now - 7), context)
     assert script.timeouts == [4, pytest.approx(1.5)]
 
 
@@ -196,9 +196,9 @@ async def test_of_a_success_and_of_no_response_nothing_is_kept() -> None:
 
 async def test_lateness_and_slot_are_told(autojump_clock: trio.testing.MockClock) -> None:
     script = Script(a_target(), 200)
-    checker = a_checker(lambda _target: script)
-    due = checker.clock.now() - 3
-    outcome = (await check(script, Slot(due, skipped=2), checker)).outcome
+    context = a_checker(lambda _target: script)
+    due = context.clock.now() - 3
+    outcome = (await check(script, Slot(due, skipped=2), context)).outcome
     assert outcome.lateness_seconds == pytest.approx(3)
     assert outcome.skipped_slots == 2
     assert outcome.scheduled_at.timestamp() == pytest.approx(due)

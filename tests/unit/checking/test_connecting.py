@@ -11,8 +11,8 @@ import pytest
 import trio
 import trio.testing
 
-from watcher.checking.connecting import BlockedAddressError, chosen, connect
-from watcher.checking.resolver import Address
+from watcher.checking.http.dial import BlockedAddressError, chosen, connect
+from watcher.checking.http.resolver import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tests.doubles import a_target
 from tests.unit.checking.test_text_of_body import EVERY_CHARSET
-from watcher.checking.excerpt import (
+from watcher.checking.http.exchange import Exchange
+from watcher.checking.verdict.excerpt import (
     KEPT_HEADERS,
     MAX_EXCERPT_CHARS,
     MAX_HEADER_CHARS,
@@ -22,11 +23,10 @@ from watcher.checking.excerpt import (
     headers_of,
     masked_fault,
 )
-from watcher.checking.exchange import Exchange
-from watcher.model.masking import MIN_SECRET_CHARS, masked, secrets_of
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.model.target import Connecting, Sending, Target, basic_authorization
-from watcher.model.text import MAX_DETAIL_CHARS, one_line
+from watcher.secrets.of_targets import MIN_SECRET_CHARS, masked, secrets_of
+from watcher.text.escaping import MAX_DETAIL_CHARS, one_line
 
 PLAIN = a_target()
 TOKEN = "hunter2-Zq7x"

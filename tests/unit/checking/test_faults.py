@@ -6,12 +6,12 @@ import ssl
 
 import pytest
 
-from watcher.checking.body import BodyEncodingError, BodyTooLargeError
-from watcher.checking.connecting import BlockedAddressError, LocalConnectError
-from watcher.checking.faults import LOCAL_ERRNOS, fault_of
-from watcher.checking.http1 import ProtocolError
-from watcher.checking.proxies import ProxyError
-from watcher.checking.redirects import RedirectError
+from watcher.checking.http.body import BodyEncodingError, BodyTooLargeError
+from watcher.checking.http.dial import BlockedAddressError, LocalConnectError
+from watcher.checking.http.faults import LOCAL_ERRNOS, fault_of
+from watcher.checking.http.http1 import ProtocolError
+from watcher.checking.http.proxies import ProxyError
+from watcher.checking.http.redirects import RedirectError
 from watcher.model.outcome import Fault, Reason
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.checking.json_values import MAX_SHOWN_CHARS, JsonError, complaint_about, decoded, same, shown
+from watcher.checking.verdict.json_values import MAX_SHOWN_CHARS, JsonError, complaint_about, decoded, same, shown
 from watcher.model.target import JsonExpectation
-from watcher.model.text import MAX_DETAIL_CHARS
+from watcher.text.escaping import MAX_DETAIL_CHARS
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -9,9 +9,9 @@ import trio
 import trio.testing
 
 from tests.doubles import MOMENT, a_checker, a_target, an_outcome
-from watcher.checking.alarm import TICK_SECONDS
-from watcher.checking.exchange import Exchange
+from watcher.checking.http.exchange import Exchange
 from watcher.checking.monitor import HAND_OVER_SECONDS, Watch, monitor_url
+from watcher.checking.scheduling.shared_timer import TICK_SECONDS
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.state import NEVER_CHECKED, Standing, State, Thresholds
@@ -84,14 +84,14 @@ async def conclude(
 ) -> list[Conclusion]:
     """Let the loops of targets run, and return what they concluded."""
     send, receive = trio.open_memory_channel[Conclusion](math.inf)
-    checker = a_checker(site.probe, workers)
+    context = a_checker(site.probe, workers)
     with trio.move_on_after(for_seconds):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(checker.alarm.run)
+            nursery.start_soon(context.timer.run)
             if patrol:
-                nursery.start_soon(checker.lanes.patrol)
+                nursery.start_soon(context.lanes.patrol)
             for target in targets:
-                nursery.start_soon(monitor_url, target, checker, send, Watch(standing))
+                nursery.start_soon(monitor_url, target, context, send, Watch(standing))
     send.close()
     return [conclusion async for conclusion in receive]
 
@@ -140,14 +140,14 @@ async def test_a_check_that_is_cut_off_has_no_outcome_and_gives_its_worker_back(
 ) -> None:
     site = Site(lambda _name, _count: 100)
     send, receive = trio.open_memory_channel[Conclusion](10)
-    checker = a_checker(site.probe)
+    context = a_checker(site.probe)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(checker.alarm.run)
-        nursery.start_soon(monitor_url, a_target(), checker, send)
+        nursery.start_soon(context.timer.run)
+        nursery.start_soon(monitor_url, a_target(), context, send)
         await trio.sleep(5)
-        assert checker.lanes.workers.borrowed_tokens == 1
+        assert context.lanes.workers.borrowed_tokens == 1
         nursery.cancel_scope.cancel()
-    assert checker.lanes.workers.borrowed_tokens == 0
+    assert context.lanes.workers.borrowed_tokens == 0
     assert not site.in_flight
     with pytest.raises(trio.WouldBlock):
         receive.receive_nowait()
@@ -168,11 +168,11 @@ class LastProbe(SiteProbe):
 async def test_a_check_that_is_done_is_not_lost_to_a_cancellation() -> None:
     scope = trio.CancelScope()
     send, receive = trio.open_memory_channel[Conclusion](10)
-    checker = a_checker(lambda target: LastProbe(target, scope))
+    context = a_checker(lambda target: LastProbe(target, scope))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(checker.alarm.run)
+        nursery.start_soon(context.timer.run)
         with scope:
-            await monitor_url(a_target(interval_seconds=0.001), checker, send)
+            await monitor_url(a_target(interval_seconds=0.001), context, send)
         nursery.cancel_scope.cancel()
     assert receive.receive_nowait().outcome.fault == Fault(Reason.STATUS, "500")
 
@@ -183,7 +183,7 @@ async def test_a_conclusion_is_not_lost_to_a_cancellation_while_the_channel_is_f
     scope = trio.CancelScope()
     send, receive = trio.open_memory_channel[Conclusion](1)
     send.send_nowait(Conclusion(an_outcome("before")))
-    checker = a_checker(lambda target: LastProbe(target, scope))
+    context = a_checker(lambda target: LastProbe(target, scope))
     received = list[str]()
 
     async def receive_late() -> None:
@@ -193,9 +193,9 @@ async def test_a_conclusion_is_not_lost_to_a_cancellation_while_the_channel_is_f
     async with trio.open_nursery() as nursery:
         nursery.start_soon(receive_late)
         async with send, trio.open_nursery() as checks:
-            checks.start_soon(checker.alarm.run)
+            checks.start_soon(context.timer.run)
             with scope:
-                await monitor_url(a_target(interval_seconds=0.001), checker, send)
+                await monitor_url(a_target(interval_seconds=0.001), context, send)
             checks.cancel_scope.cancel()
     assert received == ["before", "Checkout"]
 
@@ -205,11 +205,11 @@ async def test_a_channel_that_nobody_empties_holds_up_no_stop_for_long(
 ) -> None:
     scope = trio.CancelScope()
     send, _receive = trio.open_memory_channel[Conclusion](0)
-    checker = a_checker(lambda target: LastProbe(target, scope))
+    context = a_checker(lambda target: LastProbe(target, scope))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(checker.alarm.run)
+        nursery.start_soon(context.timer.run)
         with scope:
-            await monitor_url(a_target(interval_seconds=0.001), checker, send)
+            await monitor_url(a_target(interval_seconds=0.001), context, send)
         nursery.cancel_scope.cancel()
     assert HAND_OVER_SECONDS <= trio.current_time() <= HAND_OVER_SECONDS + 0.1
 
@@ -279,13 +279,13 @@ async def test_a_time_in_which_nobody_could_look_becomes_unknown(autojump_clock:
 
 async def test_the_worker_is_given_back_before_the_outcome_is_taken(autojump_clock: trio.testing.MockClock) -> None:
     send, _receive = trio.open_memory_channel[Conclusion](0)  # nobody takes what was concluded
-    checker = a_checker(Site().probe)
+    context = a_checker(Site().probe)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(checker.alarm.run)
-        nursery.start_soon(monitor_url, a_target(), checker, send)
+        nursery.start_soon(context.timer.run)
+        nursery.start_soon(monitor_url, a_target(), context, send)
         await trio.sleep(5)
         assert send.statistics().tasks_waiting_send == 1
-        assert checker.lanes.workers.borrowed_tokens == 0
+        assert context.lanes.workers.borrowed_tokens == 0
         nursery.cancel_scope.cancel()
 
 

@@ -3,7 +3,7 @@
 import trio
 import trio.testing
 
-from watcher.checking.pauses import BEAT_SECONDS, PAUSE_SECONDS, Pauses
+from watcher.checking.scheduling.pauses import BEAT_SECONDS, PAUSE_SECONDS, Pauses
 
 
 class Suspends:

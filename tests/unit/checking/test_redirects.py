@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from watcher.checking.redirects import RedirectError, leads_on, next_request, next_url, same_origin
+from watcher.checking.http.redirects import RedirectError, leads_on, next_request, next_url, same_origin
 
 HERE = httpx.URL("https://shop.example/a/b?c=d")
 

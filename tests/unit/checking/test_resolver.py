@@ -14,7 +14,7 @@ import pytest
 import trio
 import trio.testing
 
-from watcher.checking.resolver import Address, Resolver, literal_address
+from watcher.checking.http.resolver import Address, Resolver, literal_address
 
 HUNG_NAMES = 60
 # How long a name hangs, unless it is let go; what waits for none of them takes far less, on any machine.

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from tests.doubles import MOMENT, a_checker, a_target
-from watcher.checking.exchange import Exchange
+from watcher.checking.http.exchange import Exchange
 from watcher.checking.roster import LOOPS_A_TURN, Roster
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Phases
@@ -54,13 +54,13 @@ class Probe:
 @asynccontextmanager
 async def open_roster(sites: Sites) -> AsyncIterator[tuple[Roster, trio.MemoryReceiveChannel[Conclusion]]]:
     send, receive = trio.open_memory_channel[Conclusion](math.inf)
-    checker = a_checker(sites.probe)
+    context = a_checker(sites.probe)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(checker.alarm.run)
+        nursery.start_soon(context.timer.run)
         async with trio.open_nursery() as loops:
-            yield Roster(checker, send, loops), receive
+            yield Roster(context, send, loops), receive
             loops.cancel_scope.cancel()
-        assert checker.lanes.workers.borrowed_tokens == 0
+        assert context.lanes.workers.borrowed_tokens == 0
         nursery.cancel_scope.cancel()
 
 

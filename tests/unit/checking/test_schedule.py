@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.checking.schedule import (
+from watcher.checking.scheduling.schedule import (
     MIN_START_SPREAD_SECONDS,
     Schedule,
     Slot,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from watcher.checking.stopwatch import Stopwatch
+from watcher.checking.http.stopwatch import Stopwatch
 from watcher.model.outcome import Phases
 
 

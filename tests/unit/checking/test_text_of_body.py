@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.checking.text_of_body import MAX_GROWTH, as_utf8, codec_for
+from watcher.checking.verdict.charset import MAX_GROWTH, as_utf8, codec_for
 
 OF_NO_PAGE = ["hex", "base64", "rot13", "no-such", "a\x00b", "x" * 1000, "idna", "punycode", "utf-7", "unicode_escape"]
 OF_NO_PAGE += ["raw_unicode_escape", "undefined", "mbcs", "oem", "", "\ud800", "../aliases", "aliases"]

@@ -11,8 +11,8 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.checking.exchange import Certificate, Chain, Exchange
-from watcher.checking.verdict import Verdict, judge, matching_steps
+from watcher.checking.http.exchange import Certificate, Chain, Exchange
+from watcher.checking.verdict.judge import Verdict, judge, matching_steps
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.model.target import Expectations, HeaderPattern, JsonExpectation
 

@@ -17,10 +17,10 @@ from rich.text import Text
 
 from tests.doubles import MOMENT, a_failure, an_outcome
 from watcher.cli import main
-from watcher.cli.check import as_json_object
-from watcher.cli.screen import Screen
-from watcher.config.settings import DEFAULTS
+from watcher.cli.views.screen import Screen
+from watcher.config.env.settings import DEFAULTS
 from watcher.model.outcome import Phases
+from watcher.reporting.outcomes import as_json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

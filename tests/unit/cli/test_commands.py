@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from watcher import __version__
 from watcher.cli import main
-from watcher.config.settings import DEFAULTS
+from watcher.config.env.settings import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[3]
 HANG_SECONDS = 120

@@ -10,8 +10,8 @@ import pytest
 
 from tests.unit.cli.typed import typed, write
 from watcher.cli import main
-from watcher.cli.completion import SHELLS
-from watcher.config.settings import DEFAULTS
+from watcher.cli.commands.completion import SHELLS
+from watcher.config.env.settings import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[3]
 HANG_SECONDS = 120
@@ -187,7 +187,7 @@ def test_completion_reads_no_more_than_it_needs() -> None:
     program = "import sys, importlib; importlib.import_module(sys.argv[1]); print(*sys.modules)"
     for module, unwanted in (
         ("watcher.cli", {"trio", "pydantic", "asyncpg", "structlog", "httpx", "rich"}),
-        ("watcher.cli.check", {"asyncpg", "httpx", "rich", "cryptography"}),
+        ("watcher.cli.commands.check", {"asyncpg", "httpx", "rich", "cryptography"}),
     ):
         command = [sys.executable, "-c", program, module]
         loaded = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=HANG_SECONDS, check=True)

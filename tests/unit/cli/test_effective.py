@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from trustme import CA
 
 from tests.unit.cli.typed import typed, write
-from watcher.cli.effective_yaml import scalar
-from watcher.config.entries import KNOWN_KEYS
-from watcher.config.settings import load_settings
-from watcher.config.targets import parse_targets
-from watcher.config.yaml_tree import parse_yaml
+from watcher.cli.config_view.effective_yaml import scalar
+from watcher.config.env.settings import load_settings
+from watcher.config.schema.config_file import KNOWN_KEYS
+from watcher.config.targets.build import parse_targets
+from watcher.config.yaml.document import parse_yaml
 
 CONFIG = """\
 defaults:

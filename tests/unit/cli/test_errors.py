@@ -4,7 +4,7 @@ import pytest
 
 from watcher.cli.common import errors_on_one_line
 from watcher.config.mistakes import ConfigurationError, Mistake, Place
-from watcher.storage.errors import DatabaseUnavailableError
+from watcher.postgres.errors import DatabaseUnavailableError
 
 
 def bad_configuration(*lines: int) -> ConfigurationError:

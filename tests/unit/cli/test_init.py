@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.typed import typed
-from watcher.cli.init import CONFIG_TEMPLATES, ENV_TEMPLATE, content_of, create
+from watcher.cli.commands.init import CONFIG_TEMPLATES, ENV_TEMPLATE, content_of, create
 
 ROOT = Path(__file__).resolve().parents[3]
 MADE = [".env", "config/config.yaml", "config/schema.json"]

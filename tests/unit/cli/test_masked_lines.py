@@ -3,9 +3,9 @@
 import pytest
 
 from tests.unit.quickly import seconds_of
-from watcher.cli.masked_env import masked_line
-from watcher.cli.masked_line import MaskedLine, Part
-from watcher.cli.masked_yaml import masked_lines
+from watcher.cli.config_view.masked_env import masked_env_line
+from watcher.cli.config_view.masked_line import MaskedLine, Part
+from watcher.cli.config_view.masked_yaml import masked_lines
 
 CONFIG = """\
 urls:
@@ -126,7 +126,7 @@ def test_of_what_is_no_yaml_the_beginning_is_shown(line: str, shown: str) -> Non
     ],
 )
 def test_a_line_of_the_settings_is_shown_where_its_key_is_harmless(line: str, shown: str) -> None:
-    assert text_of(masked_line(line)) == shown
+    assert text_of(masked_env_line(line)) == shown
 
 
 @pytest.mark.parametrize("column", [0, 1, 5, 7, 30, 500])

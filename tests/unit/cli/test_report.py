@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.doubles import MOMENT
-from tests.unit.model.histories import timeline_of
-from watcher.cli.report_forms import TargetReport, as_csv, as_json_document
-from watcher.cli.report_page import MAX_SHOWN_ENTRIES, page
-from watcher.cli.status import status_lines
-from watcher.cli.wording import duration, sparkline
-from watcher.model.incidents import entries
-from watcher.model.present import FINE, STALE_AFTER, Present
-from watcher.model.rollup import Rollup
+from tests.unit.history.histories import timeline_of
+from watcher.cli.commands.status import status_lines
+from watcher.cli.views.report_page import MAX_SHOWN_ENTRIES, page
+from watcher.cli.views.wording import duration, sparkline
+from watcher.history.incidents import entries
+from watcher.history.present_state import FINE, STALE_AFTER, Present
+from watcher.history.rollup import Rollup
+from watcher.history.uptime import Uptime
 from watcher.model.state import State
-from watcher.model.uptime import Uptime
+from watcher.reporting.report_forms import TargetReport, as_csv, as_json_document
 
 NO_PHASES = (None,) * 5
 TARGET_KEYS = ["target", "location", "address", "group", "watched", "uptime_percent", "known_ms"]

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.cli.typed import typed, write
-from watcher.config.entries import KNOWN_KEYS
+from watcher.config.schema.config_file import KNOWN_KEYS
 
 # A beginning that nothing else has, and no character that is escaped where it is shown.
 SECRETS = st.text(string.ascii_letters + string.digits + "-_~!$()=+,:;/?.", min_size=3, max_size=12).map("Q7z{}".format)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tests.doubles import MOMENT, a_failure, an_outcome
-from watcher.checking.check import Report
-from watcher.checking.exchange import Certificate, Chain, Exchange, Hop
-from watcher.cli.waterfall import line, totals, waterfall
+from watcher.checking.check import CheckReport
+from watcher.checking.http.exchange import Certificate, Chain, Exchange, Hop
+from watcher.cli.views.waterfall import line, totals, waterfall
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def printed(part: RenderableType, width: int = 100, *, colours: bool = False, en
     return raw.getvalue().decode(encoding)
 
 
-def lines_of(report: Report, width: int = 100) -> list[str]:
+def lines_of(report: CheckReport, width: int = 100) -> list[str]:
     return [text.rstrip() for text in printed(waterfall(report), width).splitlines()]
 
 
-def a_report(outcome: Outcome | None = None, **changes: Any) -> Report:
+def a_report(outcome: Outcome | None = None, **changes: Any) -> CheckReport:
     exchange = {
         "phases": PHASES,
         "status_code": 200,
@@ -51,7 +51,7 @@ def a_report(outcome: Outcome | None = None, **changes: Any) -> Report:
         "ip": "203.0.113.7",
         **changes,
     }
-    return Report(outcome or an_outcome(), Exchange(**exchange))
+    return CheckReport(outcome or an_outcome(), Exchange(**exchange))
 
 
 def a_chain(*days: float) -> Chain:
@@ -111,7 +111,7 @@ def test_each_redirect_has_its_own_phases_and_the_last_response_has_the_rest() -
 def test_a_failure_before_any_response_is_shown_with_what_happened() -> None:
     fault = Fault(Reason.CONNECT, "cannot connect: Connection refused")
     outcome = a_failure(fault=fault, status_code=None, body_bytes=None)
-    report = Report(outcome, Exchange(phases=Phases(resolve=0.003, connect=0.001), fault=fault))
+    report = CheckReport(outcome, Exchange(phases=Phases(resolve=0.003, connect=0.001), fault=fault))
     _, response, resolve, connect, verdict, _ = lines_of(report)
     assert response == "  no response https://shop.example/health"
     assert resolve.strip().startswith("resolve")
@@ -121,7 +121,7 @@ def test_a_failure_before_any_response_is_shown_with_what_happened() -> None:
 
 def test_nothing_at_all_can_be_shown_too() -> None:
     fault = Fault(Reason.INTERNAL, "KeyError inside watcher; its log has more")
-    lines = lines_of(Report(a_failure(fault=fault, body_bytes=None), Exchange(phases=Phases(), fault=fault)))
+    lines = lines_of(CheckReport(a_failure(fault=fault, body_bytes=None), Exchange(phases=Phases(), fault=fault)))
     assert "internal: KeyError inside watcher" in lines[-2]
 
 
@@ -164,7 +164,7 @@ def test_a_degraded_success_and_a_success_at_the_second_attempt_say_so() -> None
     assert verdict == "  succeeds in 143.2 ms, at attempt 2, degraded: took 1734 ms, more than 1500 ms"
 
 
-def a_hostile_report() -> Report:
+def a_hostile_report() -> CheckReport:
     chain = Chain((Certificate(HOSTILE, HOSTILE, (HOSTILE,), MOMENT, MOMENT),), MOMENT)
     hop = Hop(HOSTILE, HOSTILE, 301, HOSTILE, HOSTILE, Phases(connect=0.1))
     outcome = an_outcome(HOSTILE, address=HOSTILE, fault=Fault(Reason.STATUS, HOSTILE), degraded=HOSTILE)

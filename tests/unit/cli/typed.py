@@ -6,7 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from watcher.cli import main
-from watcher.config.settings import DEFAULTS
+from watcher.config.env.settings import DEFAULTS
 
 
 def typed(folder: Path, *arguments: str, **variables: str) -> Result:

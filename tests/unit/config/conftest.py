@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.config.settings import Settings, load_settings
+from watcher.config.env.settings import Settings, load_settings
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from watcher.config.env.settings import Settings
 from watcher.config.mistakes import ConfigurationError
-from watcher.config.settings import Settings
-from watcher.config.targets import parse_targets
+from watcher.config.targets.build import parse_targets
 
 
 def lines_of(source: str, content: bytes, settings: Settings, variables: Mapping[str, str] | None = None) -> list[str]:

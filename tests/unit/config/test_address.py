@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.quickly import quickly
-from watcher.config.address import MAX_ADDRESS_CHARS, complaint_about
+from watcher.config.targets.address import MAX_ADDRESS_CHARS, complaint_about
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.config.error_lines import lines_of
-from watcher.config.settings import Settings
+from watcher.config.env.settings import Settings
 
 BAD = Path(__file__).parent / "bad_options"
 FILES = sorted(path.stem for path in BAD.glob("*.yaml"))

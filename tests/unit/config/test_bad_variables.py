@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.config.error_lines import lines_of
-from watcher.config.interpolation import MAX_EXPANDED_CHARS
-from watcher.config.settings import Settings
+from watcher.config.env.settings import Settings
+from watcher.config.yaml.interpolation import MAX_EXPANDED_CHARS
 
 BAD = Path(__file__).parent / "bad_variables"
 FILES = sorted(path.stem for path in BAD.glob("*.yaml"))

@@ -10,9 +10,9 @@ import yaml
 
 from docs.generate import COMMAND, PAGE, TEMPLATE, files, page
 from watcher.config import load_configuration
-from watcher.config.entries import KNOWN_KEYS, SHAPES, Options, all_keys
-from watcher.config.keys import keys_of
-from watcher.config.settings import DEFAULTS, KEY_OF_FIELD, RESTART_KEYS, SETTINGS, Settings, load_settings
+from watcher.config.env.settings import DEFAULTS, KEY_OF_FIELD, RESTART_KEYS, SETTINGS, Settings, load_settings
+from watcher.config.schema.config_file import KNOWN_KEYS, SHAPES, Options, all_keys
+from watcher.config.schema.keys import keys_of
 
 NO_FILE = Path("no such file")
 # Another value than the default.

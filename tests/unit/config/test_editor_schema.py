@@ -10,10 +10,10 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
-from watcher.config.editor_schema import editor_schema
-from watcher.config.entries import SHAPES
-from watcher.config.keys import keys_of
-from watcher.config.yaml_loader import Loader
+from watcher.config.schema.config_file import SHAPES
+from watcher.config.schema.editor_schema import editor_schema
+from watcher.config.schema.keys import keys_of
+from watcher.config.yaml.loader import Loader
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from watcher.config import load_configuration
+from watcher.config.env.settings import Settings
 from watcher.config.mistakes import ConfigurationError
-from watcher.config.settings import Settings
-from watcher.config.targets import load_sources, load_targets
+from watcher.config.targets.build import load_sources, load_targets
 from watcher.model.target import Target
 
 A = "urls:\n  - address: https://a.example/\n"

@@ -11,10 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.quickly import quickly
-from watcher.config.entries import KNOWN_KEYS
+from watcher.config.env.settings import Settings
 from watcher.config.mistakes import ConfigurationError
-from watcher.config.settings import Settings
-from watcher.config.targets import load_targets, parse_targets
+from watcher.config.schema.config_file import KNOWN_KEYS
+from watcher.config.targets.build import load_targets, parse_targets
 from watcher.model.target import Target
 
 MAX_SECONDS = 1.0

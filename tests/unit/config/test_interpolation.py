@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.config.interpolation import MAX_EXPANDED_CHARS, Interpolator, TooMuchError, names_in
+from watcher.config.env.settings import Settings
 from watcher.config.mistakes import ConfigurationError
-from watcher.config.settings import Settings
-from watcher.config.targets import parse_targets
-from watcher.config.yaml_tree import Document, parse_yaml
+from watcher.config.targets.build import parse_targets
+from watcher.config.yaml.document import Document, parse_yaml
+from watcher.config.yaml.interpolation import MAX_EXPANDED_CHARS, Interpolator, TooMuchError, names_in
 
 VARIABLES = {"A": "one", "N": "7", "ON": "true", "EMPTY": "", "NESTED": "${A}", "DOLLARS": "$$"}
 

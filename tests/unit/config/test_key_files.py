@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from watcher.config import load_configuration
+from watcher.config.env.settings import DEFAULTS, Settings, load_settings, read_settings
 from watcher.config.mistakes import ConfigurationError
-from watcher.config.settings import DEFAULTS, Settings, load_settings, read_settings
 
 CONFIG = {"CONFIG_FILE_PATH": "config.yaml"}
 

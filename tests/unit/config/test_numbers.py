@@ -3,9 +3,9 @@
 import pytest
 
 from tests.unit.config.error_lines import lines_of
-from watcher.config.settings import Settings
-from watcher.config.targets import parse_targets
-from watcher.config.yaml_tree import parse_yaml
+from watcher.config.env.settings import Settings
+from watcher.config.targets.build import parse_targets
+from watcher.config.yaml.document import parse_yaml
 
 ENTRY = "urls:\n  - address: https://a.example/\n    "
 

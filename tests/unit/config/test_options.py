@@ -7,9 +7,9 @@ import pytest
 import trustme
 import yaml
 
+from watcher.config.env.settings import Settings
 from watcher.config.mistakes import ConfigurationError
-from watcher.config.settings import Settings
-from watcher.config.targets import parse_targets
+from watcher.config.targets.build import parse_targets
 from watcher.model.state import Thresholds
 from watcher.model.target import Connecting, Expectations, JsonExpectation, Sending, Target, TlsOptions
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.unit.quickly import seconds_of
 from watcher.config import load_configuration
-from watcher.config.yaml_places import places_in
-from watcher.config.yaml_tree import parse_yaml
+from watcher.config.yaml.document import parse_yaml
+from watcher.config.yaml.places import places_in
 
 TEXT = """\
 x: &shared {a: [1, {b: c}], "d e": &inner [f, g]}

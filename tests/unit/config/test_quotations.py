@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.config.error_lines import lines_of
+from watcher.config.env.settings import Settings
 from watcher.config.mistakes import shown
-from watcher.config.quotations import without_values
-from watcher.config.settings import Settings
+from watcher.config.yaml.quotations import without_values
 
 VARIABLES = {
     "S": "hunter2hunter",

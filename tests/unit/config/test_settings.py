@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from watcher.config.env.settings import DEFAULTS, Settings, load_settings, read_settings
 from watcher.config.mistakes import ConfigurationError, Place
-from watcher.config.settings import DEFAULTS, Settings, load_settings, read_settings
 
 BAD = Path(__file__).parent / "bad"
 NO_FILE = Path("no such file")

@@ -10,12 +10,12 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from watcher.config.address import complaint_about
-from watcher.config.bounds import MAX_NAME_CHARS
-from watcher.config.entries import KNOWN_KEYS
+from watcher.config.env.settings import Settings
 from watcher.config.mistakes import ConfigurationError, Mistake
-from watcher.config.settings import Settings
-from watcher.config.targets import load_targets, parse_targets
+from watcher.config.schema.bounds import MAX_NAME_CHARS
+from watcher.config.schema.config_file import KNOWN_KEYS
+from watcher.config.targets.address import complaint_about
+from watcher.config.targets.build import load_targets, parse_targets
 from watcher.model.target import Expectations, Target
 
 GOOD = """\

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.doubles import MOMENT, a_failure, an_outcome
 from watcher.model.outcome import Fault, Outcome, Phases, Reason, check_id
-from watcher.model.text import MAX_DETAIL_CHARS
+from watcher.text.escaping import MAX_DETAIL_CHARS
 
 MILLISECOND = timedelta(milliseconds=1)
 

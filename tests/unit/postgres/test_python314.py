@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio_asyncio
 
-from watcher.storage.bridge import open_bridge
+from watcher.postgres.bridge import open_bridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ IMPORTED_IN_A_FRESH_PROCESS = """
 import asyncio, sys
 names = set(dir(asyncio)), set(dir(asyncio.events))
 run = asyncio.Handle._run, asyncio.TimerHandle._run
-import watcher.storage.bridge
+import watcher.postgres.bridge
 assert "trio_asyncio" in sys.modules
 added = set(dir(asyncio)) - names[0], set(dir(asyncio.events)) - names[1]
 assert added == (set(), set()), added

@@ -1,0 +1,106 @@
+"""The unit of systemd says what the daemon does: its statuses, signals, folders and seconds."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from watcher.cli import main
+from watcher.config import load_configuration
+from watcher.daemon.pipeline import DRAIN_SECONDS, FLUSH_SECONDS
+from watcher.daemon.run import RELOAD_SIGNAL
+from watcher.embedded_postgres.server import STOP_SECONDS
+
+DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
+UNIT = DEPLOY / "watcher.service"
+README = (DEPLOY / "README.md").read_text(encoding="utf-8")
+# How long the daemon may take to stop, whatever sites or database do.
+STOP_WITHIN_SECONDS = 5.0
+# pool, monitor.log and stderr
+OTHER_RUNGS_SECONDS = 0.5 + 2 * FLUSH_SECONDS
+
+
+def lines_of_unit() -> list[str]:
+    """Return the unit without its comments."""
+    return [line for line in UNIT.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+
+
+def value(key: str) -> str:
+    """Return what the unit says of a key that it has once."""
+    [found] = [line.partition("=")[2] for line in lines_of_unit() if line.partition("=")[0] == key]
+    return found
+
+
+def installed(name: str) -> str:
+    """Return what the installation writes to a file of /etc/watcher."""
+    match = re.search(rf"^cat >/etc/watcher/{re.escape(name)} <<'END'\n(.*?)^END$", README, re.MULTILINE | re.DOTALL)
+    assert match is not None
+    return match[1]
+
+
+def test_a_bad_configuration_is_not_tried_again(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        main, ["run", "--env-file", str(tmp_path / "missing.env")], env={"CONFIG_FILE_PATH": None}
+    )
+    assert str(done.exit_code) == value("RestartPreventExitStatus")
+    assert value("Restart") == "on-failure"
+
+
+def test_a_reload_sends_the_signal_of_a_reload() -> None:
+    assert value("ExecReload") == f"/bin/kill -{RELOAD_SIGNAL.name.removeprefix('SIG')} $MAINPID"
+
+
+def test_the_daemon_has_the_time_to_stop_its_server_in_order() -> None:
+    assert DRAIN_SECONDS + STOP_SECONDS + OTHER_RUNGS_SECONDS <= STOP_WITHIN_SECONDS
+    assert float(value("TimeoutStopSec")) > 2 * STOP_WITHIN_SECONDS
+    assert value("KillMode") == "mixed", "a server that gets the signal too is gone while it is written to"
+
+
+def test_the_daemon_itself_tells_that_it_is_ready_and_runs() -> None:
+    assert value("Type") == "notify"
+    assert value("NotifyAccess") == "main"
+    # Above what a collection of garbage or a slow disk may take.
+    assert float(value("WatchdogSec")) >= 10
+
+
+def test_what_is_installed_is_a_configuration_and_writes_where_it_may(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(installed("config.yaml"), encoding="utf-8")
+    (tmp_path / ".env").write_text(installed(".env").replace("/etc/watcher", str(tmp_path)), encoding="utf-8")
+    settings = load_configuration(tmp_path / ".env", {}).settings
+    assert settings.data_dir == Path("/var/lib") / value("StateDirectory")
+    assert settings.log_file.parent == Path("/var/log") / value("LogsDirectory")
+    assert value("WorkingDirectory") == "/etc/watcher"
+
+
+def test_the_program_and_the_user_are_those_that_are_installed() -> None:
+    program, command = value("ExecStart").split()
+    assert command == "run"
+    assert f"python3 -m venv {Path(program).parent.parent}" in README
+    assert f" {value('User')}\n" in re.findall(r"^useradd .*\n", README, re.MULTILINE)[0]
+
+
+def test_a_password_can_be_handed_over(tmp_path: Path) -> None:
+    commented = UNIT.read_text(encoding="utf-8")
+    [key, name] = re.findall(r"^#Environment=(\w+)=%d/(\w+)$", commented, re.MULTILINE)[0]
+    assert f"#LoadCredential={name}:/etc/watcher/secrets/{name}\n" in commented
+    assert f"Environment={key}=%d/{name}\n" in README
+    secret = tmp_path / name
+    secret.write_text("a long secret\n")
+    (tmp_path / "config.yaml").write_text(installed("config.yaml"), encoding="utf-8")
+    variables = {"CONFIG_FILE_PATH": str(tmp_path / "config.yaml"), key: str(secret)}
+    assert load_configuration(tmp_path / ".env", variables).settings.postgres_password == "a long secret"
+
+
+@pytest.mark.parametrize("program", [found] if (found := shutil.which("systemd-analyze")) else [])
+def test_systemd_understands_the_unit(tmp_path: Path, program: str) -> None:
+    """As long as it is there to be asked; what is above needs no systemd."""
+    unit = tmp_path / "watcher.service"
+    unit.write_text(UNIT.read_text(encoding="utf-8").replace(value("ExecStart").split()[0], sys.executable))
+    done = subprocess.run([program, "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,75 @@
+"""Of which rollups a window is put together."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from watcher.postgres.tables.rollup_pieces import DAY, FINER, HOUR, MINUTE, Piece, Unit, pieces_of, split_units
+
+D = 20_000 * DAY
+
+
+def test_a_window_is_days_with_hours_and_minutes_at_its_edges() -> None:
+    begin, end = D + 22 * HOUR + 58 * MINUTE, D + 3 * DAY + 2 * HOUR + MINUTE
+    assert pieces_of(begin, end) == [
+        Piece(MINUTE, begin, D + 23 * HOUR),
+        Piece(HOUR, D + 23 * HOUR, D + DAY),
+        Piece(DAY, D + DAY, D + 3 * DAY),
+        Piece(HOUR, D + 3 * DAY, D + 3 * DAY + 2 * HOUR),
+        Piece(MINUTE, D + 3 * DAY + 2 * HOUR, end),
+    ]
+
+
+def test_what_is_marked_is_read_from_what_is_finer() -> None:
+    marked = {(DAY, D + DAY), (HOUR, D + DAY + 5 * HOUR), (HOUR, D + DAY + 6 * HOUR)}
+    assert pieces_of(D, D + 2 * DAY, marked=marked) == [
+        Piece(DAY, D, D + DAY),
+        Piece(HOUR, D + DAY, D + DAY + 5 * HOUR),
+        Piece(MINUTE, D + DAY + 5 * HOUR, D + DAY + 7 * HOUR),
+        Piece(HOUR, D + DAY + 7 * HOUR, D + 2 * DAY),
+    ]
+
+
+def test_an_edge_whose_minutes_are_gone_is_rounded_outward() -> None:
+    begin, end = D + 20 * MINUTE, D + 5 * HOUR + MINUTE
+    gone = {(HOUR, D), (HOUR, D + 5 * HOUR)}
+    assert pieces_of(begin, end, gone=gone) == [Piece(HOUR, D, D + 6 * HOUR)]
+    assert pieces_of(begin, end, gone={(HOUR, D)}) == [
+        Piece(HOUR, D, D + 5 * HOUR),
+        Piece(MINUTE, D + 5 * HOUR, end),
+    ]
+    assert pieces_of(begin, begin + MINUTE, gone=gone) == [Piece(HOUR, D, D + HOUR)]
+    assert pieces_of(begin, end, gone={(DAY, D)}) == [Piece(DAY, D, D + DAY)]
+
+
+def test_a_line_of_minutes_has_hours_only_where_the_minutes_are_gone() -> None:
+    assert pieces_of(D, D + DAY, coarsest=MINUTE) == [Piece(MINUTE, D, D + DAY)]
+    assert pieces_of(D, D + DAY, coarsest=HOUR) == [Piece(HOUR, D, D + DAY)]
+    gone = {(HOUR, D), (HOUR, D + HOUR)}
+    assert gone <= set(split_units(D, D + DAY, MINUTE))
+    assert pieces_of(D, D + DAY, coarsest=MINUTE, gone=gone) == [
+        Piece(HOUR, D, D + 2 * HOUR),
+        Piece(MINUTE, D + 2 * HOUR, D + DAY),
+    ]
+
+
+def test_only_the_edges_are_split() -> None:
+    assert split_units(D, D + 30 * DAY) == []
+    begin, end = D + 30 * MINUTE, D + 30 * DAY + HOUR
+    assert set(split_units(begin, end)) == {(HOUR, D), (DAY, D), (DAY, D + 30 * DAY)}
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_every_minute_is_covered_once(seed: int) -> None:
+    chance = random.Random(seed)
+    begin = D + chance.randrange(2 * DAY) // MINUTE * MINUTE
+    end = begin + chance.choice([HOUR, DAY, 5 * DAY]) * chance.randrange(1, 100) // 100 // MINUTE * MINUTE
+    units: list[Unit] = [(period, unit) for period in FINER for unit in range(D, D + 8 * DAY, period)]
+    marked = set(chance.sample(units, 20))
+    pieces = pieces_of(begin, end, marked=marked)
+    covered = [minute for piece in pieces for minute in range(piece.begin, piece.end, MINUTE)]
+    assert covered == list(range(begin, end, MINUTE))
+    read = {(piece.period, unit) for piece in pieces for unit in range(piece.begin, piece.end, piece.period)}
+    assert not read & marked

@@ -1,0 +1,45 @@
+"""The tables as the drain sees them, with a database of which nothing is there but its answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.pipeline import a_registration
+from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
+from watcher.postgres.store import TableStore
+
+if TYPE_CHECKING:
+    from watcher.postgres.errors import StorageError
+
+
+class Answers:
+    """A database that notes how long it was given, and fails while it is told to."""
+
+    def __init__(self) -> None:
+        self.error: StorageError | None = None
+        self.limits: list[float] = []
+
+    async def init_db(self) -> None:
+        pass
+
+    async def operate(self, _operation: object, limit_seconds: float) -> None:
+        self.limits.append(limit_seconds)
+        if self.error is not None:
+            raise self.error
+
+
+async def test_to_tell_what_is_watched_is_given_little_time_and_more_where_that_is_not_enough() -> None:
+    database = Answers()
+    store = TableStore(database, a_registration())  # type: ignore[arg-type]  # the double
+    database.error = DatabaseUnavailableError("the database does not answer in time")
+    for _ in range(7):
+        with pytest.raises(DatabaseUnavailableError):
+            await store.open()
+    database.error = None
+    await store.open()
+    database.error = DatabaseRefusedError("a name that no index takes")
+    for _ in range(2):
+        await store.open()
+    assert database.limits == [3, 6, 12, 24, 48, 60, 60, 60, 3, 3]

@@ -1,0 +1,1 @@
+"""One exchange over HTTP, in five phases."""

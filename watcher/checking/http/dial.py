@@ -1,0 +1,138 @@
+"""A TCP connection to the first of several addresses that takes one: happy eyeballs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+import trio
+
+from watcher.checking.http.private_addresses import is_private
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.checking.http.resolver import Address
+    from watcher.model.target import IpProtocol
+
+# RFC 8305, section 5: the "Connection Attempt Delay".
+STAGGER_SECONDS = 0.25
+
+_FAMILIES = {"ip4": socket.AF_INET, "ip6": socket.AF_INET6}
+
+
+class BlockedAddressError(Exception):
+    """Every address of the name is one that may not be connected to."""
+
+    def __init__(self, ip: str) -> None:
+        self.ip = ip
+        super().__init__(ip)
+
+
+class LocalConnectError(OSError):
+    """The system refused to send anything at all: no port, no route, a firewall of its own."""
+
+
+def chosen(addresses: Sequence[Address], protocol: IpProtocol, *, allow_private: bool) -> list[Address]:
+    """Choose the addresses to try, in their order.
+
+    Args:
+        addresses: of a name; at least one.
+        protocol: where the name has addresses of this kind, others are not tried, as with blackbox_exporter; with
+            `any`, the two kinds take turns (RFC 8305, section 4).
+        allow_private: whether private ones are among them.
+
+    Raises:
+        BlockedAddressError: none is left.
+    """
+    allowed = [address for address in addresses if allow_private or not is_private(address.ip)]
+    if not allowed:
+        raise BlockedAddressError(addresses[0].ip)
+    if protocol != "any":
+        return [address for address in allowed if address.family == _FAMILIES[protocol]] or allowed
+    if len(allowed) == 1:
+        return allowed
+    first = [address for address in allowed if address.family == allowed[0].family]
+    others = [address for address in allowed if address.family != allowed[0].family]
+    return [address for pair in zip_longest(first, others) for address in pair if address is not None]
+
+
+async def connect(addresses: Sequence[Address]) -> socket.socket:
+    """Connect to the first address that answers.
+
+    Args:
+        addresses: in the order of preference; at least one.
+
+    Returns:
+        a connected, non-blocking socket that is the caller's to close.
+
+    Raises:
+        LocalConnectError: the only address cannot even be tried from here.
+        OSError: the only address failed.
+        ExceptionGroup: of one of these for each address, where there were several.
+    """
+    if len(addresses) == 1:
+        return await _connect_one(addresses[0])
+    return await _race(addresses)
+
+
+async def _connect_one(address: Address) -> socket.socket:
+    sock = socket.socket(address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK, socket.IPPROTO_TCP)
+    try:
+        # What follows the end of a handshake must not wait until the server has acknowledged that.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            sock.connect(address.sockaddr)
+        except BlockingIOError:
+            await trio.lowlevel.wait_writable(sock)
+            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise OSError(number, os.strerror(number)) from None
+        except ConnectionError:
+            raise  # over loopback, a refusal comes at once
+        except OSError as error:
+            raise LocalConnectError(error.errno, error.strerror) from error
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _race(addresses: Sequence[Address]) -> socket.socket:
+    """Try each address a moment after the one before it, or as soon as that has failed."""
+    errors: list[OSError] = []
+    winners: list[socket.socket] = []
+    failed = [trio.Event() for _ in addresses]
+
+    async def attempt(index: int) -> None:
+        try:
+            sock = await _connect_one(addresses[index])
+        except OSError as error:
+            errors.append(error)
+            failed[index].set()
+            return
+        winners.append(sock)
+        nursery.cancel_scope.cancel()
+
+    try:
+        async with trio.open_nursery() as nursery:
+            for index in range(len(addresses)):
+                nursery.start_soon(attempt, index)
+                with trio.move_on_after(STAGGER_SECONDS):
+                    await failed[index].wait()
+    except BaseException:
+        _close(winners)
+        raise
+    _close(winners[1:])  # two may have answered in the same moment
+    if not winners:
+        raise ExceptionGroup("no address could be connected to", errors)
+    return winners[0]
+
+
+def _close(sockets: Sequence[socket.socket]) -> None:
+    for sock in sockets:
+        with suppress(OSError):
+            sock.close()

@@ -1,0 +1,234 @@
+"""One HTTP exchange of a check, redirects included, under one deadline."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import replace
+from functools import lru_cache
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import httpx
+import trio
+
+from watcher import __version__
+from watcher.checking.http.body import read_body
+from watcher.checking.http.exchange import Exchange, Hop
+from watcher.checking.http.faults import fault_of
+from watcher.checking.http.redirects import RedirectError, leads_on, next_request, next_url, same_origin
+from watcher.checking.http.stopwatch import STEP_NAMES
+from watcher.checking.http.transport import Body, Tools, Transport
+from watcher.model.outcome import Fault, Phases, Reason
+from watcher.model.target import basic_authorization
+from watcher.text.escaping import one_line
+from watcher.text.redaction import without_secrets
+
+if TYPE_CHECKING:
+    from urllib.request import Request
+
+    from watcher.model.target import Connecting, Sending, Target
+
+MAX_SHOWN_CHARS = 2000
+DEFAULT_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": f"watcher/{__version__}"}
+
+
+class Probe:
+    """A target that can be asked, again and again but never twice at once; it owns a connection that is kept alive."""
+
+    # A hundred thousand of them are kept: a whole httpx.Request would take three times as much as its URL.
+    __slots__ = ("_headers", "_kept", "_tools", "_url", "target")
+
+    def __init__(self, target: Target, tools: Tools) -> None:
+        """Prepare what is the same for every exchange.
+
+        Args:
+            target: what to ask.
+            tools: shared by all probes.
+        """
+        self.target = target
+        self._tools = tools
+        sending, self._url = target.sending, httpx.URL(target.address)
+        if self._url.userinfo and sending.authorization is None:
+            basic = basic_authorization(unquote(self._url.username), unquote(self._url.password))
+            sending = replace(sending, authorization=basic)
+        self._headers = _common_headers(sending, target.connecting.keep_alive)
+        self._kept: Transport | None = None
+
+    async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
+        """Ask the target.
+
+        Args:
+            timeout_seconds: the deadline of the whole exchange, the target's own by default.
+
+        Returns:
+            the exchange; a site that fails in any way is a `fault` in it, never an exception.
+        """
+        if timeout_seconds is None:
+            timeout_seconds = self.target.timeout_seconds
+        transport, self._kept = self._kept or Transport(self._tools, self.target.connecting), None
+        walk = _Walk(self.target, self._tools, transport)
+        try:
+            with trio.move_on_after(timeout_seconds):
+                exchange = await walk.go(self._request())
+                self._kept = transport if transport.release() else None
+                return exchange
+            step = STEP_NAMES[walk.transport.stopwatch.step or "connect"]
+            return walk.failed(Fault(Reason.TIMEOUT, f"no answer within {timeout_seconds:g} s: cut off while {step}"))
+        except Exception as error:
+            fault = fault_of(error, walk.transport.stopwatch.step)
+            if fault is None:
+                raise
+            return walk.failed(fault)
+        finally:
+            if self._kept is None:
+                transport.close()
+            if walk.transport is not transport:
+                walk.transport.close()
+
+    def _request(self) -> httpx.Request:
+        sending = self.target.sending
+        # Given a stream, httpx adds no headers of its own; Host is written by the transport.
+        request = httpx.Request(sending.method, self._url, stream=_stream(sending.body))
+        request.headers = self._headers
+        return request
+
+    def close(self) -> None:
+        """Close a connection that was kept alive."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+
+class _Walk:
+    """One exchange on its way from redirect to redirect: what is known when it ends, however it ends."""
+
+    __slots__ = ("_hops", "_target", "_tools", "transport")
+
+    def __init__(self, target: Target, tools: Tools, transport: Transport) -> None:
+        self._target = target
+        self._tools = tools
+        self._hops: list[Hop] = []
+        self.transport = transport
+
+    async def go(self, request: httpx.Request) -> Exchange:
+        sending = self._target.sending
+        response = await self.transport.handle_async_request(request)
+        if sending.follow_redirects and leads_on(response):
+            response = await self._follow(request, response)
+        return await self._whole(response)
+
+    def failed(self, fault: Fault) -> Exchange:
+        transport = self.transport
+        return Exchange(
+            phases=self._phases(), fault=fault, ip=transport.ip, hops=tuple(self._hops), chain=transport.chain
+        )
+
+    async def _whole(self, response: httpx.Response) -> Exchange:
+        encoding = response.headers.get("content-encoding", "")
+        stream = response.stream
+        assert isinstance(stream, Body)
+        async with aclosing(stream.__aiter__()) as chunks:  # a body that is refused leaves nothing for the collector
+            body = await read_body(chunks, encoding, self._target.expected.body_limit_bytes)
+        phases = self._phases()
+        return Exchange(
+            phases=phases,
+            status_code=response.status_code,
+            reason_phrase=response.reason_phrase,
+            http_version=response.http_version.removeprefix("HTTP/"),
+            headers=tuple(response.headers.raw),
+            charset=_charset(response),
+            body=body,
+            ip=self.transport.ip,
+            hops=tuple(self._hops),
+            chain=self.transport.chain,
+        )
+
+    async def _follow(self, first: httpx.Request, response: httpx.Response) -> httpx.Response:
+        """Follow redirects, each over a connection of its own, and return the first response that is none."""
+        request, stays = first, True
+        cookies = httpx.Cookies(CookieJar(_AsciiCookies()))
+        while leads_on(response):
+            if len(self._hops) == self._target.sending.max_redirects:
+                raise RedirectError(f"more than {self._target.sending.max_redirects} redirects")
+            response.request = request
+            cookies.extract_cookies(response)
+            following = next_url(response, request.url)
+            stays = stays and same_origin(first.url, following)
+            request = next_request(first, request, response.status_code, following, stays=stays)
+            if "cookie" not in request.headers:
+                cookies.set_cookie_header(request)
+            self._leave(response, following, stays=stays)
+            response = await self.transport.handle_async_request(request)
+        return response
+
+    def _leave(self, response: httpx.Response, following: httpx.URL, *, stays: bool) -> None:
+        """Note a redirect, and take a new transport for where it leads."""
+        transport = self.transport
+        self._hops.append(
+            Hop(
+                shown_address=_shown(response.request.url),
+                location=_shown(following),
+                status_code=response.status_code,
+                http_version=response.http_version.removeprefix("HTTP/"),
+                ip=transport.ip,
+                phases=transport.stopwatch.phases(),
+            )
+        )
+        transport.close()
+        connecting = self._target.connecting
+        self.transport = Transport(self._tools, connecting if stays else _elsewhere(connecting))
+
+    def _phases(self) -> Phases:
+        phases = self.transport.stopwatch.phases()
+        for hop in self._hops:
+            phases += hop.phases
+        return phases
+
+
+def _elsewhere(connecting: Connecting) -> Connecting:
+    """Leave behind what is meant for the target's own host: a client's certificate among it is a credential."""
+    tls = replace(connecting.tls, cert_file=None, key_file=None, server_name=None)
+    return replace(connecting, resolve_to=None, tls=tls)
+
+
+@lru_cache(1024)
+def _stream(body: bytes) -> httpx.ByteStream:
+    return httpx.ByteStream(body)
+
+
+@lru_cache(1024)
+def _common_headers(sending: Sending, keep_alive: bool) -> httpx.Headers:
+    headers = httpx.Headers({**DEFAULT_HEADERS, **({} if keep_alive else {"Connection": "close"})})
+    if sending.authorization is not None:
+        headers["Authorization"] = sending.authorization
+    if sending.body or sending.method in {"PATCH", "POST", "PUT"}:
+        headers["Content-Length"] = str(len(sending.body))
+    for name in {name.lower() for name, _ in sending.headers}:
+        headers.pop(name, None)
+    pairs = [(name.encode("ascii"), value.encode("utf-8")) for name, value in sending.headers]
+    return httpx.Headers([*headers.raw, *pairs])
+
+
+def _charset(response: httpx.Response) -> str | None:
+    """Return the charset that the content type names (RFC 9110, section 8.3.2).
+
+    Not httpx's `charset_encoding`: with `charset*=<anything>''x`, Python remembers every name for ever.
+    """
+    for parameter in response.headers.get("content-type", "").split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip("\"'").lower() or None
+    return None
+
+
+def _shown(url: httpx.URL) -> str:
+    return one_line(without_secrets(str(url)), limit_chars=MAX_SHOWN_CHARS)
+
+
+class _AsciiCookies(DefaultCookiePolicy):
+    """Takes the cookies of a redirect along, but for those that httpx could not send."""
+
+    def set_ok(self, cookie: Cookie, request: Request) -> bool:
+        """Tell whether to take a cookie."""
+        return f"{cookie.name}{cookie.value}".isascii() and super().set_ok(cookie, request)

@@ -1,0 +1,272 @@
+"""One exchange of HTTP/1.1 over a wire (RFC 9112), parsed by httptools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import httptools
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from watcher.checking.http.stopwatch import Stopwatch
+    from watcher.checking.http.wire import Wire
+
+# The bound of all that is no body: status line, headers, those of interim responses, trailers, the frames of chunks.
+MAX_OVERHEAD_BYTES = 100 * 1024
+# The frame of a chunk of a single byte, `1\r\nx\r\n`, is five times as long as what it holds.
+MAX_OVERHEAD_PER_BODY_BYTE = 8
+
+_START = b"HTTP/"
+
+
+class ProtocolError(Exception):
+    """What came is not what the protocol allows; the message is for people."""
+
+
+class Head(NamedTuple):
+    """The begin of a response."""
+
+    status_code: int
+    reason_phrase: bytes
+    http_version: str
+    headers: list[tuple[bytes, bytes]]
+
+
+class Reception:
+    """What a parser has told of one response so far; interim ones are passed over.
+
+    Attributes:
+        parser: who tells; the caller parts the two when the response is done with.
+        status_code, phrase, http_version, headers: of the head; names are in small letters.
+        keeps_open: whether the head lets another request follow.
+        head_complete, complete: how far it has come.
+        has_surplus: another response came, which nobody asked for.
+        body_bytes: how long the body is so far.
+        chunks: of the body, until they are taken.
+    """
+
+    __slots__ = (
+        *("body_bytes", "chunks", "complete", "has_surplus", "head_complete", "headers", "http_version", "keeps_open"),
+        *("parser", "phrase", "status_code"),
+    )
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.parser: httptools.HttpResponseParser | None = None
+        self.status_code = 0
+        self.http_version = ""
+        self.keeps_open = False
+        self.has_surplus = False
+        self.phrase = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.head_complete = False
+        self.complete = False
+        self.chunks: list[bytes] = []
+        self.body_bytes = 0
+
+    def on_message_begin(self) -> None:
+        """Begin with a response; called by the parser, like all below."""
+        self.has_surplus = self.complete
+
+    def on_status(self, phrase: bytes) -> None:
+        """Take a piece of the reason phrase."""
+        if not self.complete:
+            self.phrase += phrase
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        if not self.head_complete:  # trailers are of no interest
+            self.headers.append((name.lower(), value.strip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        """End the head."""
+        parser = self.parser
+        assert parser is not None
+        if not self.complete and (status_code := parser.get_status_code()) >= 200:
+            # Now, since the parser forgets all of it with the end of the body.
+            self.head_complete = True
+            self.status_code = status_code
+            self.http_version = parser.get_http_version()
+            self.keeps_open = bool(parser.should_keep_alive())
+
+    def on_body(self, data: bytes) -> None:
+        """Take a piece of the body."""
+        if not self.complete:
+            self.chunks.append(data)
+            self.body_bytes += len(data)
+
+    def on_message_complete(self) -> None:
+        """End the response."""
+        if self.head_complete:
+            self.complete = True
+        else:  # an interim response (RFC 9110, section 15.2)
+            self.phrase = b""
+            self.headers.clear()
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether nothing but the end of the connection tells the end of the body (RFC 9112, section 6.3)."""
+        names = [name for name, _ in self.headers]
+        return b"content-length" not in names and b"transfer-encoding" not in names
+
+    def take_chunks(self) -> list[bytes]:
+        """Return the pieces of the body that nobody has taken yet."""
+        chunks, self.chunks = self.chunks, []
+        return chunks
+
+
+class Http1:
+    """A connection that speaks HTTP/1.1."""
+
+    __slots__ = ("_broken", "_clean", "_fed_bytes", "_parser", "_reception", "_start", "_wire")
+
+    def __init__(self, wire: Wire) -> None:
+        """Speak over a connected wire."""
+        self._wire = wire
+        self._parser: httptools.HttpResponseParser | None = None
+        self._reception = Reception()
+        self._fed_bytes = 0
+        self._start = b""
+        self._clean = True
+        self._broken: ProtocolError | None = None
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the response is whole, and the server keeps the connection open for another."""
+        reception = self._reception
+        return self._clean and reception.complete and reception.keeps_open and not reception.has_surplus
+
+    async def exchange(self, request: bytes, stopwatch: Stopwatch, *, without_body: bool = False) -> Head:
+        """Send a request, and return the head of its response.
+
+        Args:
+            request: all of it, as it goes over the wire.
+            stopwatch: told of the steps.
+            without_body: the response has no body whatever its head says: one to HEAD, or to CONNECT (RFC 9112, 6.3).
+
+        Raises:
+            ProtocolError: what came is no HTTP/1.1.
+            OSError: the connection broke.
+        """
+        self._begin()
+        stopwatch.enter("processing")
+        reception, broken, early = self._reception, None, b""
+        try:
+            early = await self._send(request)
+        except OSError as error:
+            broken = error  # a server may answer before it has read everything, and close
+        data = early or await self._receive(broken)
+        stopwatch.enter("headers")
+        self._feed(data)
+        while not reception.head_complete:
+            self._feed(await self._receive(broken))
+        _refuse_what_is_not_http1(self._start, reception.http_version, reception.headers)
+        if without_body:
+            reception.complete = True
+            if reception.take_chunks():
+                self._clean = False
+        stopwatch.enter("transfer")
+        return Head(reception.status_code, reception.phrase, reception.http_version, reception.headers)
+
+    async def body(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes in; transfer codings are undone, content codings are not.
+
+        Raises:
+            ProtocolError: it ends too soon, or its chunks are broken.
+            OSError: the connection broke.
+        """
+        reception = self._reception
+        while True:
+            chunks = reception.take_chunks()
+            for chunk in chunks:
+                yield chunk
+            if reception.complete:
+                return
+            if self._broken is not None:
+                raise self._broken
+            data = await self._wire.receive()
+            if not data:
+                if reception.ends_with_connection:
+                    return
+                raise ProtocolError("the connection was closed before the response was whole")
+            self._feed(data)
+
+    def forget(self) -> None:
+        """Part the parser and what it calls, which would wait for the garbage collector otherwise."""
+        self._reception.parser = self._parser = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.forget()
+        self._wire.close()
+
+    def has_ended(self) -> bool:
+        """Tell whether an idle connection is of no more use."""
+        return self._wire.has_ended()
+
+    def _begin(self) -> None:
+        self._fed_bytes = 0
+        self._start = b""
+        self._broken = None
+        self._reception = reception = Reception()
+        self._parser = reception.parser = httptools.HttpResponseParser(reception)
+        # A lone LF ends a line as well (RFC 9112, section 2.2), headers may be folded (section 5.2), and what follows
+        # the end is nobody's.
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_data_after_close=True
+        )
+
+    async def _send(self, request: bytes) -> bytes:
+        """Send a request; return what came before all of it was sent, which makes the rest needless (RFC 9112, 9.5)."""
+        sent = await self._wire.send_some(request)
+        while sent < len(request):
+            if early := self._wire.receive_nowait():
+                self._clean = False
+                return early
+            sent += await self._wire.send_some(memoryview(request)[sent:])
+        return b""
+
+    async def _receive(self, broken: OSError | None) -> bytes:
+        try:
+            data = await self._wire.receive()
+        except OSError as error:
+            raise broken or error from None
+        if not data:
+            if self._fed_bytes:
+                raise ProtocolError("the connection was closed before the response was whole")
+            raise ProtocolError("the connection was closed without a response")
+        return data
+
+    def _feed(self, data: bytes) -> None:
+        reception = self._reception
+        assert self._parser is not None
+        self._fed_bytes += len(data)
+        if len(self._start) < len(_START):
+            self._start = (self._start + data[: len(_START)]).lstrip(b"\r\n")[: len(_START)]
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            raise ProtocolError("the server switches protocols, unasked") from error
+        except httptools.HttpParserError as error:
+            if not reception.head_complete:
+                raise ProtocolError(f"the response is not HTTP: {error}") from error
+            if reception.complete:
+                self._clean = False  # something follows the response; nobody reads it
+            else:
+                self._broken = ProtocolError(f"the response is not HTTP: {error}")  # for whoever reads the body
+        body_bytes = reception.body_bytes
+        overhead_bytes = self._fed_bytes - body_bytes
+        if overhead_bytes > MAX_OVERHEAD_BYTES + MAX_OVERHEAD_PER_BODY_BYTE * body_bytes and not reception.complete:
+            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
+
+
+def _refuse_what_is_not_http1(start: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> None:
+    # httptools takes RTSP, ICE and HTTP/2.0 in a status line as well.
+    if start != _START or version not in {"1.0", "1.1"}:
+        raise ProtocolError(f"the response claims to be {start.decode('ascii', 'replace')}{version}")
+    for name, value in headers:
+        if b"\0" in value:
+            raise ProtocolError("the response has a NUL in a header")
+        if name == b"transfer-encoding" and value.lower() not in {b"chunked", b"identity"}:
+            raise ProtocolError("the response has a transfer coding that was not asked for")

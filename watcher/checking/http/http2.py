@@ -1,0 +1,224 @@
+"""One exchange of HTTP/2 over a wire (RFC 9113), with h2 as the state machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+import h2.exceptions
+import trio
+
+from watcher.checking.http.http1 import Head, ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Sequence
+
+    from watcher.checking.http.stopwatch import Stopwatch
+    from watcher.checking.http.wire import Wire
+
+# The bound of all that is no body: frames of headers, settings, pings.
+MAX_OVERHEAD_BYTES = 200 * 1024
+
+# RFC 9113, section 4.1 and 6.5.2: the head of a frame, and the longest frame, since we ask for no longer ones.
+_FRAME_HEAD_BYTES = 9
+_MAX_FRAME_BYTES = 16_384
+_SETTINGS, _GOAWAY = 4, 7
+# A read may bring thousands of small frames, at 10 to 20 us each: so many are taken before others get their turn.
+_FRAMES_WITHOUT_WAIT = 50
+
+_CONFIG = h2.config.H2Configuration(client_side=True, header_encoding=None)
+
+
+class Http2:
+    """A connection that speaks HTTP/2, one stream at a time."""
+
+    __slots__ = (
+        "_body_bytes", "_buffer", "_chunks", "_complete", "_going_away", "_h2", "_head", "_received_bytes", "_settled",
+        "_stream", "_wire",
+    )  # fmt: skip
+
+    def __init__(self, wire: Wire) -> None:
+        """Speak over a connected wire, on which both sides know that HTTP/2 comes."""
+        self._wire = wire
+        self._h2: h2.connection.H2Connection | None = None
+        self._stream = 0
+        self._buffer = bytearray()  # less than a frame and a read
+        self._settled = False
+        self._head: Head | None = None
+        self._complete = False
+        self._going_away = False
+        self._chunks: list[bytes] = []
+        self._received_bytes = self._body_bytes = 0
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the response is whole, and the server keeps the connection open for another."""
+        return self._complete and not self._going_away
+
+    async def exchange(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, stopwatch: Stopwatch) -> Head:
+        """Send a request, and return the head of its response.
+
+        Args:
+            headers: of the request, those with a colon first.
+            body: of the request.
+            stopwatch: told of the steps.
+
+        Raises:
+            ProtocolError: what came is no HTTP/2, or the server refused the stream.
+            OSError: the connection broke.
+        """
+        self._head, self._complete, self._chunks = None, False, []
+        self._received_bytes = self._body_bytes = 0
+        stopwatch.enter("processing")
+        connection = self._h2
+        if connection is None:
+            connection = self._h2 = h2.connection.H2Connection(_CONFIG)
+            connection.initiate_connection()
+        self._stream = connection.get_next_available_stream_id()
+        connection.send_headers(self._stream, headers, end_stream=not body)
+        await self._send(connection, body)
+        return await self._await_head(connection, stopwatch)
+
+    async def body(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes in; content codings are not undone.
+
+        Raises:
+            ProtocolError: the server broke it off.
+            OSError: the connection broke.
+        """
+        assert self._h2 is not None
+        while True:
+            chunks, self._chunks = self._chunks, []
+            for chunk in chunks:
+                yield chunk
+            if self._complete:
+                return
+            await self._receive(self._h2)
+
+    def has_ended(self) -> bool:
+        """Tell whether an idle connection is of no more use; pings and settings that wait count as the end too."""
+        return self._wire.has_ended()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._h2 = None
+        self._wire.close()
+
+    async def _await_head(self, connection: h2.connection.H2Connection, stopwatch: Stopwatch) -> Head:
+        while self._head is None:
+            await self._receive(connection)
+            if stopwatch.step == "processing":
+                stopwatch.enter("headers")
+        stopwatch.enter("transfer")
+        return self._head
+
+    async def _send(self, connection: h2.connection.H2Connection, body: bytes) -> None:
+        """Send what waits and the request's body, as the server's windows allow."""
+        await self._flush(connection)
+        rest = memoryview(body)
+        while rest and self._head is None and not self._complete:
+            size = min(connection.local_flow_control_window(self._stream), connection.max_outbound_frame_size)
+            if size == 0:
+                await self._receive(connection)
+                continue
+            connection.send_data(self._stream, bytes(rest[:size]), end_stream=size >= len(rest))
+            rest = rest[size:]
+            await self._flush(connection)
+            if early := self._wire.receive_nowait():
+                await self._take_data(connection, early)
+
+    async def _flush(self, connection: h2.connection.H2Connection) -> None:
+        """Send what h2 has to say, and listen meanwhile: the response may come before the request is whole."""
+        waiting = connection.data_to_send()
+        sent = 0
+        while sent < len(waiting):
+            try:
+                sent += await self._wire.send_some(memoryview(waiting)[sent:])
+                early = self._wire.receive_nowait() if sent < len(waiting) else b""
+            except OSError:
+                if self._head is None:
+                    raise
+                return  # the server has said what it had to say
+            if early:
+                await self._take_data(connection, early)
+
+    async def _receive(self, connection: h2.connection.H2Connection) -> None:
+        data = await self._wire.receive()
+        if not data:
+            raise ProtocolError("the connection was closed before the response was whole")
+        await self._take_data(connection, data)
+        if not self._complete:  # if it is, the answer goes with the next request: the server may have left
+            await self._flush(connection)
+
+    async def _take_data(self, connection: h2.connection.H2Connection, data: bytes) -> None:
+        self._received_bytes += len(data)
+        self._buffer += data
+        taken = 0
+        while (frame := self._next_frame()) is not None:
+            self._take_frame(connection, frame)
+            taken += 1
+            if taken % _FRAMES_WITHOUT_WAIT == 0:
+                await trio.lowlevel.checkpoint()
+        if self._received_bytes - self._body_bytes > MAX_OVERHEAD_BYTES:
+            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
+
+    def _next_frame(self) -> bytes | None:
+        """Take a whole frame off the buffer; h2 would wait for megabytes before it saw that they are no frame."""
+        if len(self._buffer) < _FRAME_HEAD_BYTES:
+            return None
+        size, kind = int.from_bytes(self._buffer[:3], "big"), self._buffer[3]
+        if size > _MAX_FRAME_BYTES or not (self._settled or kind == _SETTINGS):
+            raise ProtocolError("the response is not HTTP/2")
+        self._settled = True
+        if len(self._buffer) < _FRAME_HEAD_BYTES + size:
+            return None
+        frame = bytes(self._buffer[: _FRAME_HEAD_BYTES + size])
+        del self._buffer[: len(frame)]
+        return frame
+
+    def _take_frame(self, connection: h2.connection.H2Connection, frame: bytes) -> None:
+        if frame[3] == _GOAWAY and len(frame) >= _FRAME_HEAD_BYTES + 8:
+            # Not for h2, which would end the connection: the streams up to the last one named go on (section 6.8).
+            last_stream, code = int.from_bytes(frame[9:13], "big") & 0x7FFF_FFFF, int.from_bytes(frame[13:17], "big")
+            self._going_away = True
+            if code or last_stream < self._stream:
+                raise ProtocolError(f"the server went away: {_error_name(code)}")
+            return
+        try:
+            self._take(connection, connection.receive_data(frame))
+        # h2 lets some of what hyperframe, hpack and its own state machine raise through.
+        except (h2.exceptions.H2Error, KeyError, ValueError, IndexError) as error:
+            raise ProtocolError(f"the response is not HTTP/2: {error or type(error).__name__}") from error
+
+    def _take(self, connection: h2.connection.H2Connection, events: Iterable[h2.events.Event]) -> None:
+        for event in events:
+            if isinstance(event, h2.events.StreamReset) and event.stream_id == self._stream:
+                if not self._complete:
+                    raise ProtocolError(f"the server reset the stream: {_error_name(event.error_code)}")
+            elif isinstance(event, h2.events.ResponseReceived) and event.stream_id == self._stream:
+                self._head = _head(event.headers or [])
+            elif isinstance(event, h2.events.DataReceived) and event.stream_id == self._stream:
+                data = event.data or b""
+                self._chunks.append(data)
+                self._body_bytes += event.flow_controlled_length or 0
+                connection.acknowledge_received_data(event.flow_controlled_length or 0, self._stream)
+            elif isinstance(event, h2.events.StreamEnded) and event.stream_id == self._stream:
+                self._complete = True
+
+
+def _head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
+    pairs = [(bytes(name), bytes(value)) for name, value in headers]
+    status = next((value for name, value in pairs if name == b":status"), b"")
+    if not (status.isdigit() and len(status) == 3):
+        raise ProtocolError("the response has no status")
+    return Head(int(status), b"", "2", [pair for pair in pairs if not pair[0].startswith(b":")])
+
+
+def _error_name(code: int | None) -> str:
+    try:
+        return h2.errors.ErrorCodes(code or 0).name.lower().replace("_", " ")
+    except ValueError:
+        return f"error {code}"

@@ -1,0 +1,162 @@
+"""TLS: the contexts that checks share, and what a server's certificates say."""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import certifi
+from cryptography import x509
+
+from watcher.checking.http.exchange import Certificate, Chain
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from watcher.model.target import HttpVersion, TlsOptions
+
+# The bound of chains that are remembered: a few KB each.
+MAX_CHAINS = 4096
+
+_VERSIONS = {
+    "TLS10": ssl.TLSVersion.TLSv1,
+    "TLS11": ssl.TLSVersion.TLSv1_1,
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+_ALPN: dict[HttpVersion, list[str]] = {"auto": ["h2", "http/1.1"], "1.1": ["http/1.1"], "2": ["h2"]}
+
+
+class TlsFilesError(Exception):
+    """A file of `tls_config` cannot be used, though it could when the daemon started."""
+
+
+class TlsContexts:
+    """One context for each way of speaking TLS: making one costs some 25 ms of CPU and 1 MB."""
+
+    def __init__(self) -> None:
+        """Begin with none; each is made when it is asked for first."""
+        self._made: dict[tuple[TlsOptions, HttpVersion], ssl.SSLContext] = {}
+
+    def get(self, options: TlsOptions, http_version: HttpVersion) -> ssl.SSLContext:
+        """Return the context for these options.
+
+        Raises:
+            TlsFilesError: a file of the options cannot be used.
+        """
+        key = (options, http_version)
+        context = self._made.get(key)
+        if context is None:
+            try:
+                context = make_tls_context(options)
+            except OSError as error:  # ssl.SSLError is one
+                raise TlsFilesError(f"a file of tls_config cannot be used: {error.strerror or error}") from error
+            context.set_alpn_protocols(_ALPN[http_version])
+            self._made[key] = context
+        return context
+
+    def keep_only(self, options: Collection[tuple[TlsOptions, HttpVersion]]) -> None:
+        """Forget the contexts that nothing needs any more."""
+        self._made = {key: context for key, context in self._made.items() if key in options}
+
+
+def make_tls_context(options: TlsOptions) -> ssl.SSLContext:
+    """Make a context for checks.
+
+    Without a file of authorities, the system's are trusted, as they are now; where the system has none, as with
+    python.org's builds for macOS, certifi's are.
+
+    Raises:
+        OSError, ssl.SSLError: a file of the options cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # As curl and Python 3.13 have it: whoever is trusted ends a chain, self-signed or not; but not its
+    # VERIFY_X509_STRICT, which refuses certificates that browsers take.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if options.ca_file is not None:
+        context.load_verify_locations(options.ca_file)
+    else:
+        _trust_system(context)
+    if options.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if options.cert_file is not None:
+        # With a password of nothing, OpenSSL does not ask for one at the terminal.
+        context.load_cert_chain(options.cert_file, options.key_file, password=lambda: b"")
+    # A connection that ends without a word of TLS ends a body that has no length; popular sites do so.
+    context.options |= getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # who asks for TLS 1.0 knows
+        context.minimum_version = _VERSIONS[options.min_version or "TLS12"]
+        if options.max_version is not None:
+            context.maximum_version = _VERSIONS[options.max_version]
+    if options.min_version in {"TLS10", "TLS11"}:
+        context.set_ciphers("DEFAULT@SECLEVEL=0")  # the hashes of these versions are refused at level 1 and above
+    return context
+
+
+def chain_of(encrypted: ssl.SSLSocket) -> Chain | None:
+    """Read the certificates that the server served, whether they were verified or not.
+
+    Args:
+        encrypted: a connection whose handshake is done.
+
+    Returns:
+        None where the server served none, or some that cannot be read.
+    """
+    # Public since Python 3.13; before, the same function stands on the object inside.
+    if hasattr(encrypted, "get_unverified_chain"):
+        served = encrypted.get_unverified_chain()
+    else:
+        inside = encrypted._sslobj  # type: ignore[attr-defined]
+        served = [certificate.public_bytes(_DER) for certificate in inside.get_unverified_chain() or ()]
+    return _parsed(tuple(served)) if served else None
+
+
+_DER = 2  # _ssl.ENCODING_DER
+
+
+@lru_cache(MAX_CHAINS)
+def _parsed(served: tuple[bytes, ...]) -> Chain | None:
+    # Sites serve the same chain for months, and parsing it would cost as much as the exchange.
+    try:
+        certificates = tuple(_certificate(x509.load_der_x509_certificate(der)) for der in served)
+    except ValueError:
+        return None
+    return Chain(certificates, min(certificate.expires_at for certificate in certificates))
+
+
+def _certificate(parsed: x509.Certificate) -> Certificate:
+    try:
+        names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        shown_names = [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        shown_names = []
+    return Certificate(
+        subject=parsed.subject.rfc4514_string(),
+        issuer=parsed.issuer.rfc4514_string(),
+        names=tuple(shown_names),
+        begins_at=parsed.not_valid_before_utc,
+        expires_at=parsed.not_valid_after_utc,
+    )
+
+
+def _trust_system(context: ssl.SSLContext) -> None:
+    """Load the authorities that the system trusts.
+
+    Not `load_default_certs`: with a folder of authorities, OpenSSL would look into it again for every certificate in
+    every handshake whose issuer is none of them, which costs a seventh of a check.
+    """
+    paths = ssl.get_default_verify_paths()
+    files = [] if paths.cafile is None else [paths.cafile]
+    if paths.capath is not None:
+        # The names that OpenSSL itself would look for: c_rehash gives each certificate such a link.
+        files += sorted(str(path) for path in Path(paths.capath).glob("????????.[0-9]") if path.is_file())
+    for file in files:
+        with suppress(ssl.SSLError):  # one that is broken must not cost the others
+            context.load_verify_locations(file)
+    if not context.cert_store_stats()["x509_ca"]:
+        context.load_verify_locations(certifi.where())

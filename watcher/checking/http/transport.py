@@ -1,0 +1,240 @@
+"""HTTP over connections that belong to one check: a transport for httpx, without a pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import httpx
+
+from watcher.checking.http.dial import chosen, connect
+from watcher.checking.http.http1 import Head, Http1, ProtocolError
+from watcher.checking.http.http2 import Http2
+from watcher.checking.http.proxies import Proxy, open_tunnel
+from watcher.checking.http.redirects import origin_of
+from watcher.checking.http.resolver import Resolver, literal_address
+from watcher.checking.http.stopwatch import Stopwatch
+from watcher.checking.http.tls import TlsContexts, chain_of
+from watcher.checking.http.wire import Wire
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncGenerator
+
+    from watcher.checking.http.exchange import Chain
+    from watcher.checking.http.resolver import Address
+    from watcher.model.target import Connecting
+
+# What HTTP/2 has no place for (RFC 9113, section 8.2.2), and what stands in a pseudo-header there.
+_NOT_IN_HTTP2 = frozenset(
+    {b"connection", b"host", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
+)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What all transports share."""
+
+    resolver: Resolver
+    tls_contexts: TlsContexts
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Sends each request over a new connection, or over the one that the last response left open.
+
+    Resolving, connecting, TLS and HTTP happen here and nowhere else, so that each phase is measured where it happens,
+    and whoever is cancelled has one socket to close. Nothing has a deadline of its own: the caller's is for the whole.
+
+    Attributes:
+        stopwatch: times the phases.
+        ip: of the last peer.
+        chain: the certificates that it served.
+    """
+
+    __slots__ = ("_connecting", "_connection", "_origin", "_tools", "chain", "ip", "stopwatch")
+
+    def __init__(self, tools: Tools, connecting: Connecting) -> None:
+        """Make a transport that has no connection yet.
+
+        Args:
+            tools: shared by all transports.
+            connecting: how to connect; `resolve_to`, the server's name and a client's certificate among it are for
+                whatever is asked: for another origin, the caller takes another transport.
+        """
+        self._tools = tools
+        self._connecting = connecting
+        self._connection: Http1 | Http2 | None = None
+        self._origin: tuple[str, str, int] | None = None
+        self.stopwatch = Stopwatch()
+        self.ip: str | None = None
+        self.chain: Chain | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and return its response, the body of which is still to be read.
+
+        Raises:
+            ProtocolError: what came is no HTTP.
+            BlockedAddressError: the address may not be connected to.
+            ProxyError, OSError, ssl.SSLError, ExceptionGroup: there is no connection, or it broke.
+        """
+        if not isinstance(request.stream, httpx.ByteStream):
+            await request.aread()
+        connection = self._kept(origin_of(request.url))
+        if connection is not None:
+            try:
+                return await self._send(connection, request)
+            except (ConnectionError, ProtocolError):
+                # The server closed it in the moment in which it was used again (RFC 9112, section 9.3.1).
+                self.close()
+        return await self._send(await self._open(request.url), request)
+
+    def release(self) -> bool:
+        """Close the connection, unless another request may be sent over it; tell whether it is still open."""
+        connection = self._connection
+        if connection is None or not self._connecting.keep_alive or not connection.reusable:
+            self.close()
+            return False
+        self.stopwatch = Stopwatch()  # the next exchange has times of its own, and the same peer
+        return True
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def aclose(self) -> None:
+        """Close the connection; as `close`, for httpx."""
+        self.close()
+
+    def _kept(self, origin: tuple[str, str, int]) -> Http1 | Http2 | None:
+        connection = self._connection
+        if connection is not None and (origin != self._origin or not connection.reusable or connection.has_ended()):
+            self.close()
+        return self._connection
+
+    async def _open(self, url: httpx.URL) -> Http1 | Http2:
+        self.ip = self.chain = None  # what is known is of the connection before
+        scheme, host, port = self._origin = origin_of(url)
+        connecting = self._connecting
+        proxy = None if connecting.proxy_url is None else _proxy(connecting.proxy_url)
+        wire = await self._connect(host, port) if proxy is None else await self._connect_to(proxy)
+        connection: Http1 | Http2 = Http1(wire)
+        self._connection = connection  # from here on, `close` closes the wire
+        if proxy is not None and (scheme == "https" or proxy.scheme != "http"):
+            await open_tunnel(wire, proxy, await self._name_for(proxy, host, port), port)
+        if scheme == "https":
+            self.stopwatch.enter("tls")
+            context = self._tools.tls_contexts.get(connecting.tls, connecting.http_version)
+            encrypted = await wire.start_tls(context, connecting.tls.server_name or host.rstrip("."))
+            self.chain = chain_of(encrypted)
+            speaks_http2 = _speaks_http2(encrypted, wanted=connecting.http_version == "2")
+        else:
+            speaks_http2 = connecting.http_version == "2"
+        if speaks_http2:
+            self._connection = connection = Http2(wire)
+        return connection
+
+    async def _connect(self, host: str, port: int) -> Wire:
+        connecting = self._connecting
+        addresses = await self._addresses(connecting.resolve_to or host, port)
+        self.stopwatch.enter("connect")
+        addresses = chosen(addresses, connecting.ip_protocol, allow_private=connecting.allow_private)
+        if len(addresses) == 1:
+            self.ip = addresses[0].ip
+        sock = await connect(addresses)
+        if len(addresses) > 1:
+            self.ip = str(sock.getpeername()[0])
+        assert self.ip is not None
+        return Wire(sock, self.ip)
+
+    async def _connect_to(self, proxy: Proxy) -> Wire:
+        addresses = await self._addresses(proxy.host, proxy.port)
+        self.stopwatch.enter("connect")
+        sock = await connect(chosen(addresses, "any", allow_private=True))
+        self.ip = str(sock.getpeername()[0])
+        return Wire(sock, self.ip)
+
+    async def _addresses(self, host: str, port: int) -> list[Address]:
+        literal = literal_address(host, port)
+        if literal is not None:
+            return [literal]
+        self.stopwatch.enter("resolve")
+        return await self._tools.resolver.resolve(host, port)
+
+    async def _name_for(self, proxy: Proxy, host: str, port: int) -> str:
+        """Return what a proxy is asked to connect to."""
+        connecting = self._connecting
+        if connecting.resolve_to is not None or proxy.scheme != "socks5":
+            return connecting.resolve_to or host
+        addresses = chosen(await self._addresses(host, port), connecting.ip_protocol, allow_private=True)
+        self.stopwatch.enter("connect")
+        return addresses[0].ip
+
+    async def _send(self, connection: Http1 | Http2, request: httpx.Request) -> httpx.Response:
+        if isinstance(connection, Http2):
+            head = await connection.exchange(_http2_headers(request), _content(request), self.stopwatch)
+        else:
+            without_body = request.method == "HEAD"
+            head = await connection.exchange(self._http1_bytes(request), self.stopwatch, without_body=without_body)
+        return _response(head, connection)
+
+    def _http1_bytes(self, request: httpx.Request) -> bytes:
+        url = request.url
+        target = url.raw_path
+        pairs = request.headers.raw
+        proxy_url = self._connecting.proxy_url
+        if proxy_url is not None and url.scheme == "http" and (proxy := _proxy(proxy_url)).scheme == "http":
+            target = b"http://" + url.netloc + target  # RFC 9112, section 3.2.2
+            pairs = [*pairs, *proxy.authorization()]
+        lines = [b"%s: %s\r\n" % pair for pair in pairs]
+        if "host" not in request.headers:
+            lines.insert(0, b"Host: %s\r\n" % url.netloc)
+        return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (request.method.encode(), target, b"".join(lines), _content(request))
+
+
+class Body(httpx.AsyncByteStream):
+    """The body of a response, still on the wire."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Http1 | Http2) -> None:
+        self._connection = connection
+
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        return self._connection.body()
+
+
+def _response(head: Head, connection: Http1 | Http2) -> httpx.Response:
+    extensions = {"http_version": f"HTTP/{head.http_version}".encode(), "reason_phrase": head.reason_phrase}
+    return httpx.Response(head.status_code, headers=head.headers, stream=Body(connection), extensions=extensions)
+
+
+def _content(request: httpx.Request) -> bytes:
+    assert isinstance(request.stream, httpx.ByteStream)
+    return b"".join(request.stream)
+
+
+@lru_cache(1024)
+def _proxy(url: str) -> Proxy:
+    return Proxy.of(url)
+
+
+def _speaks_http2(encrypted: ssl.SSLSocket, *, wanted: bool) -> bool:
+    speaks = encrypted.selected_alpn_protocol() == "h2"
+    if wanted and not speaks:
+        raise ProtocolError("the server does not speak HTTP/2")
+    return speaks
+
+
+def _http2_headers(request: httpx.Request) -> list[tuple[bytes, bytes]]:
+    url = request.url
+    host = request.headers.get("host")
+    return [
+        (b":method", request.method.encode()),
+        (b":authority", url.netloc if host is None else host.encode("latin-1")),
+        (b":scheme", url.raw_scheme),
+        (b":path", url.raw_path),
+        *((name.lower(), value) for name, value in request.headers.raw if name.lower() not in _NOT_IN_HTTP2),
+    ]

@@ -1,0 +1,1 @@
+"""When a target is checked, and whether now."""

@@ -1,0 +1,1 @@
+"""From an exchange and what was expected of it to a verdict."""

@@ -1,0 +1,103 @@
+"""What is kept of a failing response, so that a person can see what the site said: pure functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.checking.verdict.charset import codec_for
+from watcher.model.outcome import Fault, Reason
+from watcher.secrets.of_targets import MIN_SECRET_CHARS, masked, masked_line, secrets_of, spans_of, without_spans
+from watcher.text.redaction import without_secrets
+
+if TYPE_CHECKING:
+    from watcher.checking.http.exchange import Exchange
+    from watcher.model.target import Target
+
+EXCERPT_BYTES = 1024
+MAX_EXCERPT_CHARS = 1024
+MAX_HEADERS = 20
+MAX_HEADER_CHARS = 200
+
+# Headers that tell what answered, from where, and for how long; no other is kept, least of all `set-cookie`.
+KEPT_HEADERS = frozenset(
+    {
+        "age",
+        "allow",
+        "cache-control",
+        "cf-cache-status",
+        "cf-ray",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "etag",
+        "last-modified",
+        "location",
+        "retry-after",
+        "server",
+        "strict-transport-security",
+        "traceparent",
+        "via",
+        "www-authenticate",
+        "x-amzn-requestid",
+        "x-cache",
+        "x-correlation-id",
+        "x-request-id",
+        "x-served-by",
+    }
+)
+
+# Faults whose details quote the site, or a proxy; in the others a secret would only hit a common word.
+_QUOTING = frozenset({Reason.CONNECT, Reason.PROTOCOL, Reason.STATUS, Reason.JSON, Reason.LOCAL})
+
+# The most that a charset spends on a character: ISO-2022 escapes before and after each.
+_MAX_BYTES_PER_CHAR = 8
+
+
+def excerpt_of(exchange: Exchange, target: Target) -> str | None:
+    """Return the begin of a body as it may be stored and shown.
+
+    Args:
+        exchange: what came.
+        target: whose secrets are masked.
+
+    Returns:
+        one line of at most `MAX_EXCERPT_CHARS`, from the first `EXCERPT_BYTES` of the body; None where there is none.
+    """
+    if not exchange.body:
+        return None
+    secrets, codec = secrets_of(target), codec_for(exchange.charset) or "utf-8-sig"
+    end = len(exchange.body[:EXCERPT_BYTES].decode(codec, "replace"))
+    # A secret that begins in the excerpt is seen to its end, or half of it would be shown.
+    longest = max(map(len, secrets), default=0) + MIN_SECRET_CHARS
+    text = exchange.body[: EXCERPT_BYTES + longest * _MAX_BYTES_PER_CHAR].decode(codec, "replace")
+    return masked_line(without_spans(text, spans_of(text, secrets), end), secrets, MAX_EXCERPT_CHARS) or None
+
+
+def headers_of(exchange: Exchange, target: Target) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a response that are worth having, as they may be stored and shown.
+
+    Args:
+        exchange: what came.
+        target: whose secrets are masked.
+
+    Returns:
+        at most `MAX_HEADERS` names and values of one line, in the order of the response; values of the same name are
+        joined by commas (RFC 9110, section 5.3).
+    """
+    values: dict[str, list[str]] = {}
+    for raw_name, raw_value in exchange.headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("utf-8", "replace")
+        if name in KEPT_HEADERS:
+            values.setdefault(name, []).append(without_secrets(value) if name == "location" else value)
+    secrets = secrets_of(target) if values else ()
+    kept = list(values.items())[:MAX_HEADERS]
+    return tuple((name, masked_line(", ".join(several), secrets, MAX_HEADER_CHARS)) for name, several in kept)
+
+
+def masked_fault(fault: Fault, target: Target) -> Fault:
+    """Return a fault in whose detail no secret stands that the site sent back, as in its reason phrase."""
+    if fault.reason not in _QUOTING:
+        return fault
+    detail = masked(fault.detail, secrets_of(target))
+    return fault if detail == fault.detail else Fault(fault.reason, detail)

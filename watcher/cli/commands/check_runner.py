@@ -1,0 +1,110 @@
+"""What `watcher check` does: checks a few targets, or all, and shows how it went."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import click
+import trio
+from rich.text import Text
+
+from watcher.checking.check import check_now
+from watcher.checking.check_context import open_check_context
+from watcher.cli.common import EXIT_ERROR, EXIT_INTERRUPTED, cancel_on_signal
+from watcher.cli.views.screen import Screen
+from watcher.cli.views.waterfall import line, totals, waterfall
+from watcher.reporting.outcomes import as_json_object
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from watcher.checking.check import CheckReport
+    from watcher.checking.check_context import CheckContext
+    from watcher.model.outcome import Outcome
+    from watcher.model.target import Target
+
+
+def check_and_show(targets: Sequence[Target], max_workers: int, *, as_lines: bool, as_json: bool) -> int:
+    """Check each target once.
+
+    Args:
+        targets: what to check.
+        max_workers: checks in flight at once.
+        as_lines: a line each instead of a waterfall.
+        as_json: one document when all are done instead of either.
+
+    Returns:
+        the exit status; when interrupted, this ends the process.
+    """
+    screen = Screen(len(targets), with_bar=as_lines)
+    outcomes = trio.run(_check_all, targets, max_workers, screen, as_lines, as_json)
+    if outcomes is None:
+        # A thread may still be held up by who reads our output, and hold what an orderly exit flushes.
+        os._exit(EXIT_INTERRUPTED)
+    if as_json:
+        click.echo(json.dumps([as_json_object(outcome) for outcome in outcomes], indent=2))
+    elif as_lines:
+        failing = sorted((outcome for outcome in outcomes if not outcome.ok), key=lambda outcome: outcome.target)
+        # The lines of those that fail have gone up and out of sight.
+        for part in (Text(), *map(line, failing), totals(outcomes)):
+            screen.print(part)
+    return 0 if all(outcome.ok for outcome in outcomes) else EXIT_ERROR
+
+
+async def _check_all(
+    targets: Sequence[Target],
+    max_workers: int,
+    screen: Screen,
+    as_lines: bool,
+    as_json: bool,
+) -> list[Outcome] | None:
+    """Check the targets and show each check when it is done; return None when interrupted."""
+    outcomes: dict[int, Outcome] = {}  # and no exchanges: a thousand bodies could be a gigabyte
+    parts: dict[int, RenderableType] = {}
+    waiting = iter(enumerate(targets))
+    next_shown = 0
+
+    def show(index: int, report: CheckReport) -> None:
+        nonlocal next_shown
+        if as_json or as_lines:
+            screen.put(None if as_json else line(report.outcome))
+            return
+        parts[index] = waterfall(report)
+        while next_shown in parts:  # what is asked for one by one is shown in the order of asking
+            screen.put(parts.pop(next_shown))
+            next_shown += 1
+
+    # As many tasks as workers: one for each target would need memory for all of them at once.
+    async def work(context: CheckContext) -> None:
+        for index, target in waiting:
+            report = await check_now(target, context)
+            outcomes[index] = report.outcome
+            show(index, report)
+
+    unwritable: OSError | None = None
+    done = False
+    async with trio.open_nursery() as nursery:
+        await nursery.start(cancel_on_signal, nursery.cancel_scope)
+        try:
+            async with trio.open_nursery() as inner:
+                inner.start_soon(screen.run)
+                async with open_check_context(max_workers) as context, trio.open_nursery() as workers:
+                    for _ in range(min(max_workers, len(targets))):
+                        workers.start_soon(work, context)
+            done = True
+        except* OSError as group:
+            unwritable = _first_leaf(group)
+        nursery.cancel_scope.cancel()
+    # Raised inside, it would come out of the nurseries in a group of groups.
+    if unwritable is not None:
+        raise unwritable
+    return [outcomes[index] for index in range(len(targets))] if done else None
+
+
+def _first_leaf(group: ExceptionGroup[OSError]) -> OSError:
+    first = group.exceptions[0]
+    return _first_leaf(first) if isinstance(first, ExceptionGroup) else first

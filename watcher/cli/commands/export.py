@@ -1,0 +1,94 @@
+"""`watcher export`: the history as lines of JSON, in constant memory."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from watcher.cli.commands.failures import as_json_object
+from watcher.cli.common import env_file_option, env_path, errors_on_one_line
+from watcher.cli.options import Duration, read_or_exit, until_option, window
+from watcher.cli.views.screen import progress_bar
+from watcher.config.env.settings import load_settings
+from watcher.postgres.queries.streaming import FAILURE, stream_history
+from watcher.text.timestamps import timestamp
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from watcher.postgres.db import Database
+
+
+@click.command()
+@click.option(
+    "--since", type=Duration(), default="24h", show_default=True, help="What was in the last 30m, 24h, 7d ..."
+)
+@until_option
+@env_file_option
+def export(since: timedelta, until: timedelta | None, env_file: str | None) -> None:
+    """Write the history to stdout, a JSON object a line: first the flips, then the failures, each oldest first.
+
+    The daemon may be running or not. Each object has its "kind", which is "flip" or "failure".
+
+    Exit status: 0 good, 1 no database or nobody who reads, 2 bad configuration or usage.
+
+    Example: watcher export --since 30d > history.ndjson
+    """
+    path = env_path(env_file)
+    begin, end = window(since, until)
+    lines = _Lines()
+
+    async def write(database: Database) -> OSError | None:
+        try:
+            await stream_history(database, begin, end, lines.write, expect=lines.expect if lines.has_bar else None)
+        except OSError as error:  # raised here, it would come out of the nurseries in a group of groups
+            return error
+        return None
+
+    with errors_on_one_line():
+        try:
+            unwritable = read_or_exit(load_settings(path), write)
+        finally:
+            lines.close()
+        if unwritable is not None:
+            raise unwritable
+
+
+def line_of(kind: str, row: dict[str, Any]) -> str:
+    """Return a row as a line of JSON; it is ASCII, so that no terminal and no reader stumbles."""
+    plain = as_json_object(row) if kind == FAILURE else {key: _plain(value) for key, value in row.items()}
+    return json.dumps({"kind": kind, **plain}) + "\n"
+
+
+class _Lines:
+    """Stdout, with a bar on stderr where that is a terminal and stdout is none."""
+
+    def __init__(self) -> None:
+        self.has_bar = sys.stderr is not None and sys.stderr.isatty() and not sys.stdout.isatty()
+        self._bar: Progress | None = None
+
+    def expect(self, total: int) -> None:
+        self._bar = progress_bar(total, "rows")
+
+    def write(self, kind: str, rows: list[dict[str, Any]]) -> None:
+        sys.stdout.buffer.write("".join(line_of(kind, row) for row in rows).encode("ascii"))
+        sys.stdout.buffer.flush()
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0], len(rows))
+            self._bar.start()
+            self._bar.refresh()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return timestamp(value)
+    return str(value) if isinstance(value, uuid.UUID) else value

@@ -1,0 +1,58 @@
+"""`watcher rename`: gives the history of a target another name."""
+
+from __future__ import annotations
+
+import click
+
+from watcher.cli.common import MAX_ERROR_CHARS, env_file_option, env_path, errors_on_one_line
+from watcher.cli.options import read_or_exit
+from watcher.cli.target_names import complete_target
+from watcher.config.env.settings import load_settings
+from watcher.postgres.queries.rename_target import Renamed, rename_target
+from watcher.text.escaping import one_line
+
+
+@click.command()
+@click.argument("old", shell_complete=complete_target)
+@click.argument("new", shell_complete=complete_target)
+@env_file_option
+def rename(old: str, new: str, env_file: str | None) -> None:
+    """Join the history of the target OLD to that of NEW; the daemon may be running or not.
+
+    Rename it in the config file first: the history of a target that is still watched stays with it. Of two histories
+    of the same time only one can be told: from the first flip of NEW on, the flips of OLD are deleted. What a daemon
+    still has of OLD follows within a minute of its coming.
+
+    Exit status: 0 good, 1 no database or OLD is still watched, 2 bad configuration or usage.
+
+    Example: watcher rename Checkout "Checkout EU"
+    """
+    if old == new:
+        raise click.UsageError("OLD and NEW are the same name")
+    if not new.strip():
+        raise click.UsageError("NEW is empty")
+    path = env_path(env_file)
+    with errors_on_one_line():
+        renamed = read_or_exit(load_settings(path), lambda database: rename_target(database, old, new))
+        click.echo(one_line(f"{old} is {new} now: {summary(renamed)}", limit_chars=MAX_ERROR_CHARS))
+
+
+def summary(renamed: Renamed) -> str:
+    """Say how many rows of each table have the new name, as in `12 failures, 3 flips, 1 state, 90 rollups`."""
+    counts = {
+        "failure": renamed.failures,
+        "flip": renamed.flips,
+        "state": renamed.states,
+        "rollup": renamed.rollups,
+    }
+    text = ", ".join(_counted(count, noun) for noun, count in counts.items())
+    given_way = [
+        _counted(count, noun)
+        for count, noun in ((renamed.flips_left_out, "flip"), (renamed.states_left_out, "state"))
+        if count
+    ]
+    return f"{text}; {' and '.join(given_way)} gave way to its own" if given_way else text
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

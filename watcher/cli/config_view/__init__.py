@@ -1,0 +1,1 @@
+"""The configuration as it takes effect, for validate --show."""

@@ -1,0 +1,174 @@
+"""The configuration as it takes effect: `.env`, its defaults and the environment, and each target with its defaults."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from watcher.config.env.settings import read_environment
+from watcher.config.env.settings_table import SETTINGS
+from watcher.config.schema.secret_keys import HARMLESS_HEADERS
+from watcher.config.yaml.quotations import MIN_PIECE_CHARS
+from watcher.secrets.of_targets import MIN_SECRET_CHARS, masked, ways_to_write
+from watcher.text.redaction import MASK, without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from watcher.model.target import Connecting, Expectations, HeaderPattern, Sending, Target, TlsOptions
+
+FROM_NOWHERE = "default"
+
+# At these, userinfo and query are taken out of an address.
+_MARK_OF_ADDRESS = re.compile(r"[?#&=@\s]")
+
+
+def effective_settings(env_file: Path, variables: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:
+    """Return every key of `.env` with its `value`, as a user would write it, and where that is `from`.
+
+    Args:
+        env_file: path of `.env`.
+        variables: the environment, the process's own by default.
+    """
+    environment = read_environment(env_file, variables)
+    found: dict[str, dict[str, Any]] = {}
+    for setting in SETTINGS:
+        entry = environment.get(setting.key)
+        value, place = (setting.default, FROM_NOWHERE) if entry is None else (entry.value, str(entry.place))
+        is_secret = setting.secret or (entry is not None and entry.file is not None)
+        shown = value if value is None else MASK if is_secret else _without_secrets_in(value)
+        found[setting.key] = {"value": shown, "from": place if entry is None or entry.file is None else entry.key}
+    return found
+
+
+class TargetShower:
+    """Turns targets into plain values under the keys of the config file, secrets masked; parts are turned once."""
+
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
+        """Begin with no part turned.
+
+        Args:
+            secrets: which are masked wherever they stand; those too short for that, where nothing else stands.
+        """
+        self._secrets = tuple(form for secret in secrets for part in _shown_of(secret) for form in ways_to_write(part))
+        self._short = frozenset(secret for secret in secrets if len(secret) < MIN_SECRET_CHARS)
+        self._parts: dict[int, tuple[object, dict[str, Any]]] = {}
+
+    def own(self, target: Target) -> dict[str, Any]:
+        """Return what is not shared with other targets."""
+        own = {
+            "name": target.name,
+            "group": target.group,
+            "address": target.shown_address,
+            "enabled": target.enabled,
+            "interval": target.interval_seconds,
+            "timeout": target.timeout_seconds,
+            "retries": target.retries,
+            "retry_interval": target.retry_interval_seconds,
+            "recheck_interval": target.recheck_interval_seconds,
+            "failure_threshold": target.thresholds.failure,
+            "success_threshold": target.thresholds.success,
+        }
+        return {key: self.masked(value) for key, value in own.items()}
+
+    def shared(self, target: Target) -> tuple[dict[str, Any], ...]:
+        """Return what targets share; equal parts are one object."""
+        return (
+            self._part(target.sending, _sending),
+            self._part(target.connecting, _connecting),
+            self._part(target.expected, _expected),
+        )
+
+    def all_of(self, target: Target) -> dict[str, Any]:
+        """Return all of a target."""
+        whole = self.own(target)
+        for part in self.shared(target):
+            whole.update(part)
+        return whole
+
+    def _part(self, part: Any, turn: Any) -> dict[str, Any]:
+        # The part is kept as well, or its id could become that of another.
+        known = self._parts.get(id(part))
+        if known is None:
+            known = self._parts[id(part)] = (part, {key: self.masked(value) for key, value in turn(part).items()})
+        return known[1]
+
+    def masked(self, value: Any) -> Any:
+        """Mask the secrets in a plain value."""
+        if not (self._secrets or self._short):
+            return value
+        if isinstance(value, str):
+            return MASK if value in self._short else masked(value, self._secrets)
+        if isinstance(value, dict):
+            return {key: self.masked(inner) for key, inner in value.items()}
+        return list(map(self.masked, value)) if isinstance(value, list) else value
+
+
+def _shown_of(secret: str) -> Iterator[str]:
+    """Yield a secret, and what is left to see of it where it has been made a part of something that is shown."""
+    yield secret
+    if secret.upper() != secret:
+        yield secret.upper()  # as a method is
+    if _MARK_OF_ADDRESS.search(secret):
+        yield from (part for part in _MARK_OF_ADDRESS.split(secret) if len(part) >= MIN_PIECE_CHARS)
+
+
+def _sending(sending: Sending) -> dict[str, Any]:
+    scheme = None if sending.authorization is None else sending.authorization.partition(" ")[0]
+    headers = {name: value if name.lower() in HARMLESS_HEADERS else MASK for name, value in sending.headers}
+    return {
+        "method": sending.method,
+        "headers": headers or None,
+        "authorization": None if scheme is None else {"type": scheme, "credentials": MASK},
+        "body": MASK if sending.body else None,
+        "follow_redirects": sending.follow_redirects,
+        "max_redirects": sending.max_redirects,
+    }
+
+
+def _without_secrets_in(value: str) -> str:
+    return without_secrets(value) if "://" in value or "@" in value else value
+
+
+def _connecting(connecting: Connecting) -> dict[str, Any]:
+    proxy = connecting.proxy_url
+    return {
+        "tls_config": _tls(connecting.tls) or None,
+        "preferred_ip_protocol": connecting.ip_protocol,
+        "resolve_to": connecting.resolve_to,
+        "proxy_url": None if proxy is None else without_secrets(proxy),
+        "http_version": connecting.http_version,
+        "keep_alive": connecting.keep_alive,
+        "allow_private": connecting.allow_private,
+    }
+
+
+def _tls(options: TlsOptions) -> dict[str, Any]:
+    values = {field.name: getattr(options, field.name) for field in fields(options) if field.name != "files_digest"}
+    return {key: value for key, value in values.items() if value not in {None, False}}
+
+
+def _expected(expected: Expectations) -> dict[str, Any]:
+    return {
+        "valid_status_codes": [str(low) if low == high else f"{low}-{high}" for low, high in expected.status_codes],
+        "fail_if_body_not_matches_regexp": [_pattern(pattern) for pattern in expected.body_matches] or None,
+        "fail_if_body_matches_regexp": [_pattern(pattern) for pattern in expected.body_lacks] or None,
+        "fail_if_header_not_matches": [_header(pattern) for pattern in expected.headers_match] or None,
+        "fail_if_header_matches": [_header(pattern) for pattern in expected.headers_lack] or None,
+        "json": [{"path": one.path, "equals": one.equals} for one in expected.json] or None,
+        "body_size_limit": expected.body_limit_bytes,
+        "degraded_after": expected.degraded_after_seconds,
+        "cert_expiry_days": expected.cert_expiry_days,
+    }
+
+
+def _header(pattern: HeaderPattern) -> dict[str, Any]:
+    text = _pattern(pattern.pattern)
+    return {"header": pattern.header, "regexp": text, "allow_missing": pattern.allow_missing}
+
+
+def _pattern(pattern: Any) -> str:
+    text = pattern.pattern
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)

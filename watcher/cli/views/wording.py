@@ -1,0 +1,71 @@
+"""How states, durations and lines of charts are written for people: pure functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from watcher.model.outcome import Reason
+from watcher.model.state import State
+from watcher.text.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_SHOWN_CHARS = 2000
+STATE_COLUMNS = max(map(len, State))
+
+STATE_COLOURS = {
+    State.PENDING: "cyan",
+    State.UP: "bold green",
+    State.DEGRADED: "bold yellow",
+    State.DOWN: "bold red",
+    State.UNKNOWN: "bold magenta",
+    State.MAINTENANCE: "blue",
+    State.PAUSED: "blue",
+}
+
+_BARS = "▁▂▃▄▅▆▇█"
+_GAP = " "
+_UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def styled(shown: str, style: str = "") -> Text:
+    """Make text that came from a site or a config safe to print; rich looks for no markup in a `Text`."""
+    return Text(one_line(shown, limit_chars=MAX_SHOWN_CHARS), style)
+
+
+def why(reason: str | None, detail: str | None) -> str:
+    """Join a reason and its detail, as in `status: 503 Service Unavailable`; of the monitor's own, the detail alone."""
+    return ": ".join(part for part in (None if detail and reason == Reason.INTERNAL else reason, detail) if part)
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in its two largest units, rounded down, as in `6d 23h`, `1m 12s` or `0.4s`."""
+    if 0 < seconds < 1:
+        return f"{max(int(seconds * 10), 1) / 10}s"
+    left = int(seconds)
+    for index, (unit, length) in enumerate(_UNITS):
+        if left >= length:
+            whole, rest = divmod(left, length)
+            smaller = _UNITS[index + 1 : index + 2]
+            parts = [f"{whole}{unit}", *(f"{rest // size}{name}" for name, size in smaller if rest // size)]
+            return " ".join(parts)
+    return "0s"
+
+
+def milliseconds(value: float | None) -> str:
+    """Write a duration in milliseconds; a dash where there is none."""
+    return "-" if value is None else f"{value:.1f} ms"
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Draw a line of bars, the highest for the largest value, from nothing up; a gap is blank."""
+    highest = max((value for value in values if value is not None), default=0.0)
+    return "".join(_GAP if value is None else _bar(value, highest) for value in values)
+
+
+def _bar(value: float, highest: float) -> str:
+    share = value / highest if highest > 0 else 0.0
+    return _BARS[min(int(share * len(_BARS)), len(_BARS) - 1)]

@@ -1,0 +1,1 @@
+"""Settings, from .env and the environment."""

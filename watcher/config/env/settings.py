@@ -1,0 +1,157 @@
+"""`.env` to `Settings`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from watcher.config.env.environment import Environment
+from watcher.config.env.settings_table import DEFAULTS, KEY_OF_FIELD, RESTART_KEYS, SETTINGS
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place
+from watcher.config.yaml.config_files import variables_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from watcher.config.env.settings_table import Setting
+
+__all__ = [
+    "DEFAULTS",
+    "KEY_OF_FIELD",
+    "RESTART_KEYS",
+    "SETTINGS",
+    "Settings",
+    "load_settings",
+    "log_format_of",
+    "read_settings",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `.env` and the environment say.
+
+    Attributes:
+        config_file, config_file_place: the path of `config.yaml`, and where that path was written.
+        postgres_host: None for the embedded database.
+        max_workers: checks in flight at once.
+        min_interval_seconds, max_interval_seconds: bounds of every interval.
+        data_dir: the folder of the embedded database and all else that is kept.
+        log_file: the success log.
+        log_format: `text` or `json`, for the success log and stderr.
+        location: where this replica stands.
+        keep_failures_seconds: how long a failure stays in the database.
+        outbox_max_bytes, outbox_max_age_seconds: what the outbox may hold while the database is away.
+        reload_on_change: whether a change of the files is enough for the daemon to take it over.
+        max_workers_place: where that number was written, or `.env`, where it could be.
+    """
+
+    config_file: Path
+    config_file_place: Place
+    postgres_user: str
+    postgres_password: str = field(repr=False)
+    postgres_db: str
+    postgres_host: str | None
+    postgres_port: int
+    postgres_sslmode: str
+    max_workers: int
+    min_interval_seconds: float
+    max_interval_seconds: float
+    data_dir: Path
+    log_file: Path
+    log_format: str
+    location: str
+    keep_failures_seconds: float
+    outbox_max_bytes: int
+    outbox_max_age_seconds: float
+    reload_on_change: bool
+    max_workers_place: Place = field(default=Place(".env"), compare=False)
+
+
+def read_settings(env_file: Path, variables: Mapping[str, str] | None = None) -> tuple[Settings | None, list[Mistake]]:
+    """Read `.env` and the environment.
+
+    Args:
+        env_file: path of `.env`; it need not be there.
+        variables: the environment, the process's own by default; it wins over the file.
+
+    Returns:
+        the settings, with defaults in the place of what is wrong, and the mistakes. The settings are None where no
+        config file is named.
+    """
+    return settings_of(read_environment(env_file, variables))
+
+
+def read_environment(env_file: Path, variables: Mapping[str, str] | None = None) -> Environment:
+    """Read `.env` under the environment, as `read_settings`."""
+    return Environment(env_file, os.environ if variables is None else variables, DEFAULTS)
+
+
+def settings_of(environment: Environment) -> tuple[Settings | None, list[Mistake]]:
+    """Make settings of the values of `.env` and the environment; see `read_settings`."""
+    reader = _Reader(environment)
+    values = {setting.field: reader.value(setting) for setting in SETTINGS}
+    minimum, maximum = values["min_interval_seconds"], values["max_interval_seconds"]
+    if minimum > maximum:
+        reader.complain(
+            "MIN_INTERVAL_VAL", f"{minimum:g} is above MAX_INTERVAL_VAL={maximum:g}; lower it, or raise that one"
+        )
+    config_file = environment.get("CONFIG_FILE_PATH")
+    if environment.has_unread:
+        environment.refuse_unread(set() if config_file is None else variables_in(Path(config_file.value)))
+    if config_file is None:
+        told = any(mistake.where.startswith("CONFIG_FILE_PATH") for mistake in reader.mistakes)
+        if environment.is_readable and not told:
+            text = "is mandatory; set it to the path of the config file, as in CONFIG_FILE_PATH=config/config.yaml"
+            missing = "" if environment.found else " (there is no such file; `--env-file` names another)"
+            reader.complain("CONFIG_FILE_PATH", text + missing)
+        return None, by_place(reader.mistakes)
+    workers = environment.get("MAX_WORKERS")
+    workers_place = environment.place if workers is None else workers.place
+    settings = Settings(config_file_place=config_file.place, max_workers_place=workers_place, **values)
+    return settings, by_place(reader.mistakes)
+
+
+def load_settings(env_file: Path, variables: Mapping[str, str] | None = None) -> Settings:
+    """Read `.env` and the environment, as `read_settings`.
+
+    Raises:
+        ConfigurationError: with every mistake in them.
+    """
+    settings, mistakes = read_settings(env_file, variables)
+    if mistakes or settings is None:
+        raise ConfigurationError(mistakes)
+    return settings
+
+
+def log_format_of(env_file: Path, variables: Mapping[str, str] | None = None) -> str:
+    """Return the format of log lines, also where all else has mistakes; the default where this one has some itself."""
+    reader = _Reader(read_environment(env_file, variables))
+    found: str = reader.value(next(setting for setting in SETTINGS if setting.field == "log_format"))
+    return found
+
+
+class _Reader:
+    """Parses one key after the other and collects what does not parse."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self.mistakes = environment.mistakes
+
+    def value(self, setting: Setting) -> Any:
+        entry = self._environment.get(setting.key)
+        default = setting.default or ""
+        if entry is None:
+            return setting.parse(default)
+        try:
+            return setting.parse(entry.value)
+        except ValueError as error:
+            self.complain(setting.key, f"{'this' if setting.secret else entry.shown} {error}")
+            return setting.parse(default)
+
+    def complain(self, key: str, text: str) -> None:
+        entry = self._environment.get(key)
+        place, where = (entry.place, entry.key) if entry else (self._environment.place, key)
+        self.mistakes.append(Mistake(place, where, text))

@@ -1,0 +1,164 @@
+"""Every key of `.env`, in one table: for those who read it, who explain it, and who take over a change of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from watcher.config.env import settings_values as values
+from watcher.config.schema.bounds import SHORTEST_INTERVAL_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A key of `.env`.
+
+    Attributes:
+        key: as users write it.
+        field: its name in `Settings`.
+        default: as users would write it; None for none.
+        meaning: for users, in Markdown.
+        parse: text to what `Settings` holds; a ValueError's message is what follows the value in an error line.
+        reloads: whether a running daemon takes a change over; it must be started anew where not. What throws away
+            what is kept does so at a start only, not when a file is saved while somebody types.
+        mandatory: whether there must be a value.
+        secret: whether the value may be shown to nobody.
+    """
+
+    key: str
+    field: str
+    default: str | None
+    meaning: str
+    parse: Callable[[str], Any]
+    reloads: bool = True
+    mandatory: bool = False
+    secret: bool = False
+
+
+SETTINGS = (
+    Setting(
+        "CONFIG_FILE_PATH",
+        "config_file",
+        None,
+        "path of the file of what to watch, or of a folder of such files",
+        Path,
+        mandatory=True,
+    ),
+    Setting(
+        "POSTGRES_HOST",
+        "postgres_host",
+        None,
+        "unset: the daemon runs its own PostgreSQL. Set: it connects there (a name, an address, or the folder of a"
+        " unix socket)",
+        values.host,
+        reloads=False,
+    ),
+    Setting("POSTGRES_PORT", "postgres_port", "5432", "its port, from 1 to 65535", values.port, reloads=False),
+    Setting(
+        "POSTGRES_USER",
+        "postgres_user",
+        "postgres",
+        "as for the official `postgres` image; the embedded database needs none of these three",
+        str,
+        reloads=False,
+    ),
+    Setting("POSTGRES_PASSWORD", "postgres_password", "postgres", "", str, reloads=False, secret=True),
+    Setting("POSTGRES_DB", "postgres_db", "monitordb", "", str, reloads=False),
+    Setting(
+        "POSTGRES_SSLMODE",
+        "postgres_sslmode",
+        "prefer",
+        f"libpq's meaning: {' '.join(f'`{mode}`' for mode in values.SSL_MODES)}",
+        values.ssl_mode,
+        reloads=False,
+    ),
+    Setting("MAX_WORKERS", "max_workers", "10", "checks in flight at once", values.count),
+    Setting(
+        "MIN_INTERVAL_VAL",
+        "min_interval_seconds",
+        "2",
+        f"the shortest `interval` that may be written, in seconds; {SHORTEST_INTERVAL_SECONDS:g} at least",
+        values.seconds,
+    ),
+    Setting(
+        "MAX_INTERVAL_VAL",
+        "max_interval_seconds",
+        "10",
+        "the longest; the shipped file raises it to 3600",
+        values.seconds,
+    ),
+    Setting(
+        "WATCHER_DATA_DIR",
+        "data_dir",
+        "data",
+        "the embedded database, the outbox, locks, the heartbeat; one daemon a folder",
+        values.path,
+        reloads=False,
+    ),
+    Setting(
+        "WATCHER_LOG_FILE",
+        "log_file",
+        "monitor.log",
+        "the log of successes; when it is moved away, as by logrotate, a new one is begun",
+        values.path,
+    ),
+    Setting(
+        "WATCHER_LOG_FORMAT",
+        "log_format",
+        "text",
+        "of that log and of stderr: `text` for people, `json` for machines, one object a line",
+        values.log_format,
+    ),
+    Setting(
+        "WATCHER_LOCATION",
+        "location",
+        "default",
+        "where this daemon stands; stored with each failure",
+        values.location,
+        reloads=False,
+    ),
+    Setting(
+        "WATCHER_KEEP_FAILURES",
+        "keep_failures_seconds",
+        "400d",
+        f"how long failures are kept in PostgreSQL, from `{values.MIN_KEEP_DAYS}d` to `{values.MAX_KEEP_DAYS}d`",
+        values.keep_seconds,
+        reloads=False,
+    ),
+    Setting(
+        "WATCHER_OUTBOX_MAX_BYTES",
+        "outbox_max_bytes",
+        "1073741824",
+        "the most that the outbox on disk may take while PostgreSQL is away;"
+        f" {values.MIN_OUTBOX_BYTES} (16 MiB) at least",
+        values.outbox_bytes,
+        reloads=False,
+    ),
+    Setting(
+        "WATCHER_OUTBOX_MAX_AGE",
+        "outbox_max_age_seconds",
+        "7d",
+        f"the longest that something may wait in it, from `{values.MIN_OUTBOX_HOURS}h` to `{values.MAX_OUTBOX_DAYS}d`,"
+        " for which the rollups of minutes are kept",
+        values.outbox_seconds,
+        reloads=False,
+    ),
+    Setting(
+        "WATCHER_RELOAD",
+        "reload_on_change",
+        "on",
+        "`on`: a change of the files is taken over by itself; `off`: only on SIGHUP",
+        values.on_or_off,
+    ),
+)
+
+# Each key with its default; None means unset.
+DEFAULTS: dict[str, str | None] = {setting.key: setting.default for setting in SETTINGS}
+# The fields of `Settings`, with the keys that they come from.
+KEY_OF_FIELD: dict[str, str] = {setting.field: setting.key for setting in SETTINGS}
+# A change of these is only taken over by a start.
+RESTART_KEYS: frozenset[str] = frozenset(setting.key for setting in SETTINGS if not setting.reloads)

@@ -1,0 +1,125 @@
+"""The values of `.env`: text to what the settings hold; each complaint is what follows the value in an error line."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from watcher.config.schema.bounds import SHORTEST_INTERVAL_SECONDS
+from watcher.config.schema.durations import seconds_in
+from watcher.text.escaping import one_line
+
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+LOG_FORMATS = ("text", "json")
+
+MAX_LOCATION_CHARS = 100
+
+MIN_KEEP_DAYS, MAX_KEEP_DAYS = 1, 36_500
+MIN_OUTBOX_BYTES, MAX_OUTBOX_BYTES = 16 * 2**20, 2**44
+# No longer than the rollups of minutes are kept: what stands in the outbox must still find its minute.
+MIN_OUTBOX_HOURS, MAX_OUTBOX_DAYS = 1, 7
+
+
+def seconds(text: str) -> float:
+    """Return seconds, of an interval."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise ValueError("is not a number; write seconds, as in 10") from None
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError("is no finite number above zero; write seconds, as in 10")
+    if seconds < SHORTEST_INTERVAL_SECONDS:
+        raise ValueError(f"is below {SHORTEST_INTERVAL_SECONDS:g}, the shortest interval there is; write more seconds")
+    return seconds
+
+
+def host(text: str) -> str | None:
+    """Return the host of PostgreSQL, None for the embedded one."""
+    if "," in text or (":" in text and not text.startswith("/") and text.count(":") == 1):
+        raise ValueError("is not one host; write its name or address alone, and its port in POSTGRES_PORT")
+    return text or None
+
+
+def location(text: str) -> str:
+    """Return the name of a place."""
+    if one_line(text, limit_chars=MAX_LOCATION_CHARS) != text:
+        raise ValueError(f"is no name of a place; write one line of at most {MAX_LOCATION_CHARS} printable characters")
+    return text
+
+
+def path(text: str) -> Path:
+    """Return a path."""
+    if not text.isprintable():
+        raise ValueError("has an unprintable character; write a path without one")
+    return Path(text)
+
+
+def count(text: str) -> int:
+    """Return a number of workers."""
+    count = _whole_number(text)
+    if not 1 <= count <= 1_000_000:
+        raise ValueError("is not a whole number from 1 to 1000000; write how many checks may be in flight, as in 10")
+    return count
+
+
+def port(text: str) -> int:
+    """Return a port."""
+    port = _whole_number(text)
+    if not 1 <= port <= 65535:
+        raise ValueError("is no port; write a whole number from 1 to 65535, as in 5432")
+    return port
+
+
+def keep_seconds(text: str) -> float:
+    """Return for how long to keep, in seconds."""
+    seconds = seconds_in(text)
+    if not MIN_KEEP_DAYS * 86_400 <= seconds <= MAX_KEEP_DAYS * 86_400:
+        raise ValueError(f"is not from {MIN_KEEP_DAYS}d to {MAX_KEEP_DAYS}d; write how long to keep, as in 400d")
+    return seconds
+
+
+def outbox_bytes(text: str) -> int:
+    """Return the bound of the outbox in bytes."""
+    count = _whole_number(text)
+    if not MIN_OUTBOX_BYTES <= count <= MAX_OUTBOX_BYTES:
+        raise ValueError(
+            f"is not a whole number from {MIN_OUTBOX_BYTES} (16 MiB) to {MAX_OUTBOX_BYTES} (16 TiB);"
+            " write how many bytes the outbox may take, as in 1073741824"
+        )
+    return count
+
+
+def outbox_seconds(text: str) -> float:
+    """Return the bound of the age of what waits, in seconds."""
+    seconds = seconds_in(text)
+    if seconds < MIN_OUTBOX_HOURS * 3600:
+        raise ValueError(f"is below {MIN_OUTBOX_HOURS}h; write how long the outbox keeps what waits, as in 7d")
+    if seconds > MAX_OUTBOX_DAYS * 86_400:
+        raise ValueError(f"is above {MAX_OUTBOX_DAYS}d, for which the rollups of minutes are kept; write less")
+    return seconds
+
+
+def _whole_number(text: str) -> int:
+    """Return the number, or -1 for what is none or has too many digits for any key."""
+    return int(text) if len(text) <= 14 and text.isascii() and text.isdigit() else -1
+
+
+def ssl_mode(text: str) -> str:
+    """Return one of libpq's modes."""
+    if text not in SSL_MODES:
+        raise ValueError(f"is not one of {', '.join(SSL_MODES)}; write one of these")
+    return text
+
+
+def log_format(text: str) -> str:
+    """Return one of the formats of log lines."""
+    if text not in LOG_FORMATS:
+        raise ValueError(f"is not one of {', '.join(LOG_FORMATS)}; write one of these")
+    return text
+
+
+def on_or_off(text: str) -> bool:
+    """Return whether something is switched on."""
+    if text not in {"on", "off"}:
+        raise ValueError("is neither on nor off; write one of them")
+    return text == "on"

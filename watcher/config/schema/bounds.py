@@ -1,0 +1,19 @@
+"""The bounds of what may be written: the checks, the schema for editors and the page for users take them from here."""
+
+from __future__ import annotations
+
+MAX_NAME_CHARS = 200  # an index of PostgreSQL holds no more than some 2,700 bytes
+
+SHORTEST_INTERVAL_SECONDS = 0.01
+MAX_RETRIES = 100
+MAX_THRESHOLD = 1000
+# How many redirects may be followed in one check.
+MAX_REDIRECTS = 100
+
+# The bound of one body in memory; MAX_WORKERS of them may be there at once.
+MAX_BODY_LIMIT_BYTES = 100 * 1024 * 1024
+MAX_JSON_PATH_CHARS = 1000
+# The bound of what may be compared with a value of a body: aliases can make a short file into an endless tree.
+MAX_JSON_NODES = 10_000
+
+PROXY_SCHEMES = ("http", "socks5", "socks5h")

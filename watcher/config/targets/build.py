@@ -1,0 +1,248 @@
+"""`config.yaml` to targets."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, shown
+from watcher.config.schema.bounds import MAX_NAME_CHARS
+from watcher.config.sources import Source
+from watcher.config.targets.address import complaint_about
+from watcher.config.targets.mistake_list import Mistakes
+from watcher.config.targets.patterns import Patterns
+from watcher.config.targets.read_connection import CONNECTING_KEYS, read_connecting
+from watcher.config.targets.read_expectations import EXPECTED_KEYS, read_expectations
+from watcher.config.targets.read_request import SENDING_KEYS, read_sending
+from watcher.config.targets.read_times import THRESHOLD_KEYS, read_thresholds, read_times
+from watcher.config.targets.validation import ValidFile, joined_defaults, validated
+from watcher.config.yaml.config_files import config_files, read_config_file
+from watcher.config.yaml.document import Document, parse_yaml
+from watcher.model.target import Target
+from watcher.text.escaping import one_line
+from watcher.text.redaction import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from watcher.config.env.settings import Settings
+    from watcher.config.mistakes import Complain
+    from watcher.config.schema.config_file import Options, UrlEntry
+
+Part = TypeVar("Part")
+
+
+def load_targets(settings: Settings, variables: Mapping[str, str] | None = None) -> tuple[Target, ...]:
+    """Read the config file that the settings name, or all of the folder.
+
+    Args:
+        settings: name it, and have the bounds of an interval.
+        variables: what `${NAME}` in it becomes; none is set by default.
+
+    Returns:
+        the targets, in the order of the files.
+
+    Raises:
+        ConfigurationError: with every mistake in the files.
+    """
+    return load_sources(settings, variables or {})[1]
+
+
+def load_sources(settings: Settings, variables: Mapping[str, str]) -> tuple[tuple[Source, ...], tuple[Target, ...]]:
+    """Read the same as `load_targets`, and keep what the targets were read from."""
+    files = config_files(settings.config_file, settings.config_file_place)
+    named_at = None if settings.config_file.is_dir() else settings.config_file_place
+    mistakes = Mistakes(map(str, files))
+    documents: list[tuple[Path, Document]] = []
+    for file in files:
+        try:
+            documents.append((file, parse_yaml(str(file), read_config_file(file, named_at), variables)))
+        except ConfigurationError as error:
+            mistakes.add(error.mistakes)
+    try:
+        return _built(documents, settings, mistakes, in_folder=named_at is None)
+    except ConfigurationError as error:
+        named = (file.path for path, document in documents for file in Source(document, path, 0).named_files())
+        raise ConfigurationError(error.mistakes, (*files, *named)) from error
+
+
+def parse_targets(
+    source: str, content: bytes, settings: Settings, variables: Mapping[str, str] | None = None
+) -> tuple[Target, ...]:
+    """Turn the content of a config file into targets; see `load_targets`."""
+    documents = [(settings.config_file, parse_yaml(source, content, variables))]
+    return _built(documents, settings, Mistakes([source]), in_folder=False)[1]
+
+
+def _built(
+    documents: Sequence[tuple[Path, Document]], settings: Settings, mistakes: Mistakes, *, in_folder: bool
+) -> tuple[tuple[Source, ...], tuple[Target, ...]]:
+    is_whole = not len(mistakes)  # a file that cannot be read may have what seems to be missing
+    has_urls = any(isinstance(document.data, dict) and "urls" in document.data for _, document in documents)
+    shapes = []
+    for path, document in documents:
+        mistakes.add(document.mistakes)
+        if document.data is not None:
+            shapes.append(validated(document, path, mistakes, urls_elsewhere=in_folder))
+        elif not in_folder:
+            text = "is missing; list what to watch, as in `urls: [{address: https://example.com/}]`"
+            mistakes.add([Mistake(Place(document.source, 1, 1), "urls", text)])
+    if in_folder and is_whole and not has_urls:
+        text = "is missing in every file; list what to watch, as in `urls: [{address: https://example.com/}]`"
+        mistakes.add([Mistake(Place(str(settings.config_file)), "urls", text)])
+    targets = _Builder(shapes, settings, mistakes).targets()
+    mistakes.raise_if_any()
+    firsts = accumulate((len(shape.entries) for shape in shapes), initial=0)
+    sources = [Source(shape.document, shape.path, first) for shape, first in zip(shapes, firsts, strict=False)]
+    return tuple(sources), targets
+
+
+class _Builder:
+    """Makes the targets of all files, collecting every mistake on the way."""
+
+    def __init__(self, files: Sequence[ValidFile], settings: Settings, mistakes: Mistakes) -> None:
+        self._files = files
+        self._settings = settings
+        self._mistakes = mistakes  # what is wrong with a default, once
+        self._defaults = joined_defaults(files, mistakes)
+        self._patterns = Patterns()
+        self._parts: dict[Any, Any] = {}
+        self._named: dict[str, tuple[ValidFile, int]] = {}
+
+    def targets(self) -> tuple[Target, ...]:
+        if self._files:
+            self._parts_of(self._defaults.options, None, self._files[0])  # a mistake even where nothing uses it
+        return tuple(self._target(index, entry, file) for file in self._files for index, entry in file.entries)
+
+    def _target(self, index: int, entry: UrlEntry, file: ValidFile) -> Target:
+        address = entry["address"]
+        complain = self._complainer(index, entry, file)
+        complaint = complaint_about(address)
+        if complaint is not None:
+            complain(("address",), f"{shown(without_secrets(address))} {complaint}")
+        shown_address = one_line(without_secrets(address), limit_chars=2000)
+        name = entry.get("name")
+        self._refuse_empty(entry, complain)
+        self._refuse_bad_name("name", name, complain)
+        sending, connecting, expected, thresholds, times, group = self._parts_of(entry, index, file)
+        called = one_line(shown_address, limit_chars=MAX_NAME_CHARS) if name is None else name
+        if name is not None or complaint is None:
+            self._refuse_doubled_name(called, index, file)
+        return Target(
+            name=called,
+            address=address,
+            shown_address=shown_address,
+            group=group,
+            interval_seconds=times.interval_seconds,
+            timeout_seconds=times.timeout_seconds,
+            retries=times.retries,
+            retry_interval_seconds=times.retry_interval_seconds,
+            recheck_interval_seconds=times.recheck_interval_seconds,
+            enabled=times.enabled,
+            thresholds=thresholds,
+            sending=sending,
+            connecting=connecting,
+            expected=expected,
+        )
+
+    def _parts_of(self, entry: Options, index: int | None, file: ValidFile) -> Any:
+        """Read all parts of an entry: each that is written in the same way becomes the same object.
+
+        Args:
+            entry: what is written.
+            index: of the entry, None for the defaults.
+            file: in which it is written. All files are in one folder, so that a path means the same in each.
+        """
+        own = {key: value for key, value in entry.items() if key not in {"address", "name"}}
+        key = frozen(own)
+        parts = self._parts.get(key)
+        if parts is None:
+            before = len(self._mistakes)
+            parts = self._read_parts(cast("Options", own), index, file)
+            if len(self._mistakes) == before:
+                self._parts[key] = parts
+        return parts
+
+    def _read_parts(self, entry: Options, index: int | None, file: ValidFile) -> Any:
+        complain, folder = self._complainer(index, entry, file), file.path.parent
+        values = self._merged(entry)
+        if index is None:
+            self._refuse_empty(entry, complain)
+        self._refuse_bad_name("group", values.get("group"), complain)
+        return (
+            self._part(values, SENDING_KEYS, lambda: read_sending(values, complain, folder)),
+            self._part(values, CONNECTING_KEYS, lambda: read_connecting(values, complain, folder)),
+            self._part(values, EXPECTED_KEYS, lambda: read_expectations(values, complain, self._patterns)),
+            self._part(values, THRESHOLD_KEYS, lambda: read_thresholds(values, complain)),
+            read_times(entry, values, complain, self._settings),
+            values.get("group"),
+        )
+
+    def _part(self, values: Options, keys: Sequence[str], read: Callable[[], Part]) -> Part:
+        key = keys[0], frozen({key: value for key, value in values.items() if key in keys})
+        part: Part | None = self._parts.get(key)
+        if part is None:
+            before = len(self._mistakes)
+            part = read()
+            if len(self._mistakes) == before:
+                self._parts[key] = part
+        return part
+
+    def _merged(self, entry: Options) -> Options:
+        defaults: Any = self._defaults.options
+        # Of two ways to authorise, the entry's own counts.
+        if "basic_auth" in entry or "authorization" in entry:
+            defaults = {key: value for key, value in defaults.items() if key not in {"basic_auth", "authorization"}}
+        return cast("Options", {**defaults, **entry})
+
+    def _refuse_empty(self, entry: Options, complain: Complain) -> None:
+        for key, value in entry.items():
+            # Of a value that was forgotten, nobody should think that it is checked.
+            empty = value is None or value in ([], {}) or (value == "" and key not in {"address", "name", "group"})
+            if empty and not (key == "regex" and value == ""):
+                complain((key,), "is empty; write a value, or remove the key")
+
+    def _refuse_bad_name(self, key: str, name: str | None, complain: Complain) -> None:
+        if name is not None and (not name.strip() or len(name) > MAX_NAME_CHARS or one_line(name) != name):
+            text = f"{shown(name)} is no name; write one line of 1 to {MAX_NAME_CHARS} printable characters"
+            complain((key,), text)
+
+    def _refuse_doubled_name(self, name: str, index: int, file: ValidFile) -> None:
+        other, first = self._named.setdefault(name, (file, index))
+        doubled = other is not file or first != index
+        # What is called after a variable that cannot be put in has another name once that is mended.
+        if doubled and not (_is_called_by_refused(file, index) or _is_called_by_refused(other, first)):
+            where = "" if other is file else f" in {other.document.place_of(('urls', first, 'name'))}"
+            text = f"{shown(name)} is the name of urls[{first}]{where} too; give one of them another `name`"
+            if file.document.data["urls"][index].get("name") is None:
+                text = file.document.without_values(("urls", index, "address"), text)
+            self._mistakes.complain(file.document, ("urls", index, "name"), text)
+
+    def _complainer(self, index: int | None, entry: Options, file: ValidFile) -> Complain:
+        def complain(path: tuple[str | int, ...], text: str, *, key: bool = False) -> None:
+            if index is not None and (path[0] in entry or path[0] not in self._defaults.options):
+                self._mistakes.complain(file.document, ("urls", index, *path), text, key=key)
+            else:
+                self._mistakes.complain(self._defaults.home_of(path[0]), ("defaults", *path), text, key=key)
+
+        return complain
+
+
+def _is_called_by_refused(file: ValidFile, index: int) -> bool:
+    document = file.document
+    key = "address" if document.data["urls"][index].get("name") is None else "name"
+    return document.is_refused(document.place_of(("urls", index, key)))
+
+
+def frozen(value: Any) -> Any:
+    """Return what stands for a value as a key of a dict: unlike `True` and `1`, two that are equal are the same.
+
+    The text in it is not copied, however long, and hashed once for all targets that share it.
+    """
+    kind = value.__class__
+    if kind is dict:
+        return dict, tuple([(key, frozen(part)) for key, part in value.items()])
+    if kind is list or kind is tuple:
+        return kind, tuple(map(frozen, value))
+    return value if kind is str else (kind, value)

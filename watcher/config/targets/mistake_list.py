@@ -1,0 +1,67 @@
+"""Collects what is wrong with the config files: each with its place, once, and without the values of variables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place, dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from watcher.config.yaml.document import Document
+
+
+# The bound of the mistakes that are told: nobody reads more, and aliases can make a short file into a million of them.
+MAX_MISTAKES = 10_000
+MORE = "has more mistakes than are told here; mend these first"
+
+
+class Mistakes:
+    """The mistakes of all config files."""
+
+    def __init__(self, sources: Iterable[str]) -> None:
+        """Begin with none.
+
+        Args:
+            sources: the files, in the order in which their mistakes are told; what is about none of them comes first.
+        """
+        self._by_source: dict[str, dict[Mistake, None]] = {source: {} for source in sources}
+        self._others: dict[Mistake, None] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Count them."""
+        return self._count
+
+    def add(self, mistakes: Iterable[Mistake]) -> None:
+        """Take over mistakes that are whole."""
+        for mistake in mistakes:
+            self._by_source.get(mistake.place.source, self._others)[mistake] = None
+            self._count += 1
+
+    def complain(self, document: Document, path: Sequence[str | int], text: str, *, key: bool = False) -> None:
+        """Add what is wrong at a path of a file.
+
+        Args:
+            document: what stands in the file.
+            path: keys and indexes from its root.
+            text: what is wrong and what to do.
+            key: whether it is about the last key, and not about its value.
+        """
+        if self._count >= MAX_MISTAKES:
+            self._by_source[document.source].setdefault(Mistake(Place(document.source), "", MORE))
+            return
+        place = document.place_of(path, key=key)
+        if not document.is_refused(place):
+            self.add([Mistake(place, dotted(path), document.without_values(path, text))])
+
+    def raise_if_any(self) -> None:
+        """Tell them, in the order of the files and their lines.
+
+        Raises:
+            ConfigurationError: there are some.
+        """
+        if len(self):
+            files = (self._others, *self._by_source.values())
+            raise ConfigurationError(mistake for file in files for mistake in by_place(file))

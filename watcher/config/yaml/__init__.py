@@ -1,0 +1,1 @@
+"""YAML as text, to nodes that know their places."""

@@ -1,0 +1,89 @@
+"""The config files: one, or all of a folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.config.mistakes import ConfigurationError, Mistake, Place, shown
+from watcher.config.yaml.interpolation import names_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUFFIXES = (".yaml", ".yml")
+# The bound of one config file: more is a device, or was named by mistake. 100,000 targets take some 10 MB.
+MAX_CONFIG_BYTES = 2**30
+
+
+def config_files(path: Path, named_at: Place) -> list[Path]:
+    """Return the config files that a path stands for.
+
+    Args:
+        path: of a file, which is the only one then, or of a folder: all that end in `.yaml` or `.yml`, by name. What
+            is in folders below it does not count, nor does what is hidden: editors and Kubernetes put it there.
+        named_at: where the path was written.
+
+    Raises:
+        ConfigurationError: it is a folder that has none, or cannot be read.
+    """
+    try:
+        if not path.is_dir():
+            return [path]
+        names = sorted(entry.name for entry in path.iterdir())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError([_unreadable(path, named_at, error)]) from error
+    found = [path / name for name in names if name.endswith(SUFFIXES) and not name.startswith(".")]
+    files = [file for file in found if not file.is_dir()]
+    if not files:
+        text = f"{shown(str(path))} is a folder without a config file; write one into it that ends in .yaml or .yml"
+        raise ConfigurationError([Mistake(named_at, "CONFIG_FILE_PATH", text)])
+    return files
+
+
+def read_config_file(path: Path, named_at: Place | None) -> bytes:
+    """Return what is in a config file.
+
+    Args:
+        path: of the file.
+        named_at: where the path was written; None for a file of a folder.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    try:
+        # A pipe would be waited for without end, and a device may have no end.
+        if path.exists() and not path.is_file():
+            raise ConfigurationError([_no_file(path, named_at)])
+        with path.open("rb") as file:
+            content = file.read(MAX_CONFIG_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError([_unreadable(path, named_at, error)]) from error
+    if len(content) > MAX_CONFIG_BYTES:
+        text = f"has more than {MAX_CONFIG_BYTES} bytes; name a config file, or make several of it"
+        raise ConfigurationError([Mistake(Place(str(path)), "", text)])
+    return content
+
+
+def variables_in(path: Path) -> set[str] | None:
+    """Return the names of all variables that the config files refer to; None where one of them cannot be read."""
+    names: set[str] = set()
+    try:
+        for file in config_files(path, Place(str(path))):
+            names |= names_in(read_config_file(file, None))
+    except ConfigurationError:
+        return None
+    return names
+
+
+def _unreadable(path: Path, named_at: Place | None, error: Exception) -> Mistake:
+    reason = error.strerror if isinstance(error, OSError) else error
+    if named_at is None:
+        return Mistake(Place(str(path)), "", f"cannot be read: {reason}; make it readable, or take it away")
+    text = f"{shown(str(path))} cannot be read: {reason}; correct the path, or make the file"
+    return Mistake(named_at, "CONFIG_FILE_PATH", text)
+
+
+def _no_file(path: Path, named_at: Place | None) -> Mistake:
+    if named_at is None:
+        return Mistake(Place(str(path)), "", "is no file; take it out of the folder")
+    return Mistake(named_at, "CONFIG_FILE_PATH", f"{shown(str(path))} is no file; name one, or a folder of them")

@@ -1,0 +1,191 @@
+"""A changed configuration is taken over while checks go on: what is the same stays, what is broken changes nothing."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from math import inf
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+import trio
+
+from watcher.config.env.settings_table import KEY_OF_FIELD, SETTINGS
+from watcher.config.mistakes import A_WARNING, ConfigurationError, log_event_of
+from watcher.daemon.garbage import not_collecting
+from watcher.model.difference import Difference, difference
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from watcher.config import Configuration
+    from watcher.config.env.settings import Settings
+    from watcher.config.mistakes import Mistake
+    from watcher.model.target import Target
+
+    TakeOver = Callable[[Difference, Sequence[Target]], Awaitable[None]]
+
+log = structlog.get_logger()
+
+# After a refusal: what is wrong may be something that nobody looks at, as a folder on the way to a secret.
+RETRY_SECONDS = 60.0
+# The longest that reading may take: 100,000 targets take some seconds.
+READING_SECONDS = 120.0
+# A thread holds the interpreter for 5 ms at a time, and each call of the system that a check makes would have to wait
+# for that: while a thread reads, the turns are shorter.
+TURN_SECONDS = 0.0005
+# The bounds of the names in a line of the log, and of the lines about mistakes and about warnings.
+MAX_NAMES = 20
+MAX_MISTAKES = 100
+
+# Settings that are in use for as long as the daemon runs, by field.
+_FIXED = {setting.field: setting.key for setting in SETTINGS if not setting.reloads}
+
+
+class Reloader:
+    """Reads the configuration again when asked to, and hands on what has changed.
+
+    Attributes:
+        current: what is configured now.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        load: Callable[[], Configuration],
+        announce: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Begin with what the daemon was started with.
+
+        Args:
+            configuration: that.
+            load: reads it again; called in a thread.
+            announce: makes what is entered for the time of each reload.
+        """
+        self.current = configuration
+        self._load = load
+        self._announce = announce
+        self._takers: list[Callable[[Settings], None]] = []
+        self._asked = trio.Event()
+        self._by_hand = False
+        self._refused: tuple[Mistake, ...] = ()
+        self._refused_files: tuple[Path, ...] = ()
+        self._waiting: list[str] = []
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether what the files say now has mistakes, and is not in use."""
+        return bool(self._refused)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files whose change is worth a reload: those in use, and those of a configuration that was refused."""
+        return (*self.current.files, *self._refused_files)
+
+    def ask(self, *, by_hand: bool = False) -> None:
+        """Ask for a reload; what is asked while one is under way becomes one more after it.
+
+        Args:
+            by_hand: somebody waits for a word, also where nothing has changed.
+        """
+        self._by_hand |= by_hand
+        self._asked.set()
+
+    def tell(self, take: Callable[[Settings], None]) -> None:
+        """Have the settings told after each reload."""
+        self._takers.append(take)
+
+    async def run(self, apply: TakeOver) -> NoReturn:
+        """Reload whenever asked to, until cancelled.
+
+        Args:
+            apply: takes the difference over, given also all targets that are to be watched from now on.
+        """
+        while True:
+            with trio.move_on_after(RETRY_SECONDS if self.is_refused else inf):
+                await self._asked.wait()
+            self._asked = trio.Event()
+            by_hand, self._by_hand = self._by_hand, False
+            with not_collecting(), _in_small_turns(), self._announce():
+                await self._reload(apply, by_hand=by_hand)
+
+    async def _reload(self, apply: TakeOver, *, by_hand: bool) -> None:
+        try:
+            with trio.fail_after(READING_SECONDS):
+                loaded, found = await trio.to_thread.run_sync(self._load_and_compare, abandon_on_cancel=True)
+        except ConfigurationError as error:
+            if by_hand or error.mistakes != self._refused:
+                _tell_mistakes(error)
+            self._refused, self._refused_files = error.mistakes, error.files
+            return
+        except trio.TooSlowError:  # as of a file system that hangs
+            log.error("the configuration cannot be read in time, nothing is changed", seconds=READING_SECONDS)
+            return
+        except Exception:  # the boundary of a reload: checks go on, whatever a file makes of this program
+            log.exception("the configuration cannot be read because of a fault of this program, nothing is changed")
+            return
+        was_refused, self._refused, self._refused_files = self.is_refused, (), ()
+        known = frozenset(self.current.warnings)
+        tell_warnings([warning for warning in loaded.warnings if warning not in known])
+        fixed = {name: getattr(self.current.settings, name) for name in _FIXED}
+        waiting = [key for name, key in _FIXED.items() if getattr(loaded.settings, name) != fixed[name]]
+        changed = _changed_keys(self.current.settings, replace(loaded.settings, **fixed))
+        self.current = replace(loaded, settings=replace(loaded.settings, **fixed), targets=found.targets)
+        for take in self._takers:
+            take(self.current.settings)
+        if not found.is_empty:
+            await apply(found, self.current.targets)
+        if waiting and (by_hand or waiting != self._waiting):
+            log.warning("these settings need a restart, the former ones are still in use", keys=waiting)
+        self._waiting = waiting
+        if changed or not found.is_empty:
+            log.info(
+                "reloaded",
+                added=_names_of(found.added),
+                removed=_names_of(found.removed),
+                changed=_names_of(found.changed),
+                unchanged=found.unchanged,
+                settings=changed or None,
+            )
+        elif by_hand or was_refused:
+            log.info("reloaded, nothing has changed", unchanged=found.unchanged)
+
+    def _load_and_compare(self) -> tuple[Configuration, Difference]:
+        loaded = self._load()
+        return loaded, difference(self.current.targets, loaded.targets)
+
+
+@contextmanager
+def _in_small_turns() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def tell_warnings(warnings: Sequence[Mistake]) -> None:
+    """Write what is no mistake and may surprise all the same."""
+    for warning in warnings[:MAX_MISTAKES]:
+        log.warning(log_event_of(warning, A_WARNING))
+
+
+def _changed_keys(before: Settings, after: Settings) -> list[str]:
+    return [key for field, key in KEY_OF_FIELD.items() if getattr(before, field) != getattr(after, field)]
+
+
+def _tell_mistakes(error: ConfigurationError) -> None:
+    log.error("the configuration has mistakes, nothing is changed", mistakes=len(error.mistakes))
+    for mistake in error.mistakes[:MAX_MISTAKES]:
+        log.error(log_event_of(mistake))
+
+
+def _names_of(targets: Sequence[Target]) -> list[str] | None:
+    if not targets:
+        return None
+    more = len(targets) - MAX_NAMES
+    return [*(target.name for target in targets[:MAX_NAMES]), *([f"and {more} more"] if more > 0 else [])]

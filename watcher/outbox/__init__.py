@@ -1,0 +1,1 @@
+"""The outbox: what is meant for PostgreSQL, on disk until it is there."""

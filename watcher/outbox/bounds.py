@@ -1,0 +1,41 @@
+"""The bounds of the outbox: past them, the oldest of what waits is dropped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from watcher.outbox.outbox import Entry, Outbox
+
+DROPPED_AT_ONCE_ROWS = 1000
+DROPPED_AT_ONCE_BYTES = 16 * 1024 * 1024
+
+
+def drop_oldest(outbox: Outbox, *, max_bytes: int, created_before: float) -> int:
+    """Drop what is past the bounds, the oldest first; blocks.
+
+    Args:
+        outbox: where to drop it.
+        max_bytes: the most that may wait.
+        created_before: seconds since 1970; what came earlier is dropped.
+
+    Returns:
+        how many entries were dropped.
+
+    Raises:
+        OutboxUnavailableError, OutboxDamagedError: see there.
+    """
+    dropped, limit = 0, 1  # looked at every second: where nothing is past the bounds, one entry shows it
+    while True:
+        excess, past = outbox.payload_bytes - max_bytes, list["Entry"]()
+        oldest = outbox.peek(limit, DROPPED_AT_ONCE_BYTES)
+        for entry in oldest:
+            if excess <= 0 and entry.created_at >= created_before:
+                break
+            past.append(entry)
+            excess -= len(entry.payload)
+        if past:
+            outbox.remove(past)
+        dropped, limit = dropped + len(past), DROPPED_AT_ONCE_ROWS
+        if not past or len(past) < len(oldest):
+            return dropped

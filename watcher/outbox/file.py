@@ -1,0 +1,169 @@
+"""The file of the outbox: opened when needed, moved aside when damaged, and written anew when somebody deletes it.
+
+One thread at a time may call, and every call blocks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from watcher.outbox.disk_reserve import Reserve
+from watcher.outbox.errors import OutboxDamagedError, OutboxUnavailableError, mapped_errors
+from watcher.outbox.schema import BESIDE, aside_of, move_aside, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Identity = tuple[int, int] | None
+
+# A file that is larger is not looked through at the start: damage shows when it is met.
+MAX_CHECKED_BYTES = 64 * 1024 * 1024
+
+
+class OutboxFile:
+    """A file of SQLite's at a path, with the two that SQLite has beside it.
+
+    Attributes:
+        reserve: room on the same disk.
+    """
+
+    def __init__(self, path: Path, opened: Callable[[sqlite3.Connection], None]) -> None:
+        """Name the file; it is opened, or made, when it is first needed.
+
+        Args:
+            path: where it is to be.
+            opened: called whenever it has been opened, before it is used.
+        """
+        self.reserve = Reserve(path.with_suffix(".reserve"))
+        self._path = path
+        self._parts = [path.with_name(path.name + suffix) for suffix in ("", *BESIDE)]
+        self._opened_by = opened
+        self._notices: list[str] = []
+        self._connection: sqlite3.Connection | None = None
+        self._is_open = False
+        self._identities: list[Identity] = []
+
+    @contextmanager
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        """Give the open file, and map what goes wrong; where it could not be opened before, that is tried again."""
+        with mapped_errors(self.reserve):
+            yield self._connection if self._connection is not None and self._is_open else self._open()
+
+    @contextmanager
+    def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """Do all or nothing; what is `durable` outlives a loss of power as well, which costs a wait for the disk."""
+        with self.opened() as database:
+            database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+
+    def restore_if_deleted(self) -> None:
+        """Write the file anew where somebody has deleted or replaced it, or what lies beside it, while it was in use.
+
+        What was deleted can be read, and written, for as long as it is open, and is gone with the process. To look
+        takes some microseconds.
+
+        Raises:
+            OutboxUnavailableError: it cannot be written anew now; all that it has can still be read and taken off.
+            OutboxDamagedError: it cannot be read.
+        """
+        if not self._is_open or self._connection is None:
+            return
+        try:
+            with mapped_errors(self.reserve):
+                if self._found() != self._identities:
+                    self._write_anew(self._connection)
+        except OutboxUnavailableError as error:
+            raise OutboxUnavailableError(f"{self._path} was deleted, and cannot be written anew: {error}") from error
+
+    def start_anew(self, error: OutboxDamagedError) -> None:
+        """Move the damaged file aside and begin with an empty one; `take_notices` has the names."""
+        self._is_open = False
+        with mapped_errors(self.reserve):
+            aside = move_aside(self._path)  # before it is closed, when SQLite would remove what lies beside it
+        self._notices.append(f"the outbox was damaged ({error}) and is now {aside}; a new one is begun")
+        with self.opened():
+            pass
+
+    def take_notices(self) -> list[str]:
+        """Return what the operator should be told, once; in the thread that calls, nothing could be logged."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    def close(self) -> None:
+        """Close the file; one that was deleted is written anew before."""
+        try:
+            self.restore_if_deleted()
+        except (OutboxUnavailableError, OutboxDamagedError) as error:
+            self._notices.append(f"the outbox is lost: {error}")
+        self._close()
+
+    def _close(self) -> None:
+        self._is_open = False
+        if self._connection is not None:
+            self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        self._close()
+        self._connection = database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        # What a damaged disk has made of a text is found out where it is read.
+        database.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        prepare(database, check=self._path.stat().st_size <= MAX_CHECKED_BYTES)
+        self._opened_by(database)
+        self.reserve.hold()
+        self._identities = self._found()
+        self._is_open = True
+        return database
+
+    def _found(self) -> list[Identity]:
+        """Return what is at the path, and beside it."""
+        return [_identity(part) for part in self._parts]
+
+    def _write_anew(self, database: sqlite3.Connection) -> None:
+        """Copy the file to where it was, as it is; it is opened again when it is next needed."""
+        copy = self._path.with_name(f"{self._path.name}.new")
+        copy.unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(copy)) as target:
+                database.backup(target)
+            (rows,) = database.execute("SELECT count(*) FROM entries").fetchone()
+            stranger = self._clear()
+            copy.replace(self._path)
+        except BaseException:
+            copy.unlink(missing_ok=True)  # half a copy takes room on what may be a full disk
+            raise
+        self._close()  # not before: until then, all could be done once more
+        aside = f"; what was in its place is now {stranger}" if stranger else ""
+        self._notices.append(
+            f"{self._path} was deleted or replaced while it was in use; it is written anew, with the {rows} entries"
+            f" that wait{aside}"
+        )
+
+    def _clear(self) -> Path | None:
+        """Make room for another file: what is a stranger's is moved aside, what lies beside our own is removed."""
+        found = self._found()
+        is_stranger = found[0] not in {None, self._identities[0]}
+        aside = aside_of(self._path, "replaced") if is_stranger else None
+        for part, there, ours in zip(self._parts, found, self._identities, strict=True):
+            if there is not None and there != ours and aside is not None:
+                part.rename(aside.with_name(aside.name + part.name.removeprefix(self._path.name)))
+            elif part != self._path:  # SQLite would take it for a part of the new file
+                part.unlink(missing_ok=True)
+        return aside
+
+
+def _identity(path: Path) -> Identity:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

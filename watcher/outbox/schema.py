@@ -1,0 +1,109 @@
+"""The tables of the outbox, and how SQLite is to keep them."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from watcher.outbox.errors import OutboxDamagedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The bound of the file beside the database; SQLite takes part of it over at a thousand pages.
+MAX_WAL_BYTES = 16 * 1024 * 1024
+# What SQLite has beside an open file: the end of its name.
+BESIDE = ("-wal", "-shm")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again, or one that is new could be taken for one that is stored
+    kind TEXT NOT NULL, created_at REAL NOT NULL, payload TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY, minute INTEGER NOT NULL, payload TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS standings (
+    location TEXT NOT NULL, target TEXT NOT NULL, standing TEXT NOT NULL, PRIMARY KEY (location, target)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS set_aside (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, at REAL NOT NULL, error TEXT NOT NULL, payload TEXT NOT NULL
+);
+"""
+# What is read: the words by which the file knows its own tables may be damaged, too.
+_READ = (
+    "key, value FROM meta",
+    "id, kind, created_at, payload FROM entries",
+    "id, minute, payload FROM journal",
+    "location, target, standing FROM standings",
+    "id, kind, at, error, payload FROM set_aside",
+)
+
+
+def prepare(database: sqlite3.Connection, *, check: bool) -> None:
+    """Make what is not there yet.
+
+    Args:
+        database: the open file.
+        check: whether to look through the whole file first.
+
+    Raises:
+        OutboxDamagedError: the check found something, or the file has other tables.
+    """
+    try:
+        _prepare(database, check=check)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        raise OutboxDamagedError(str(error)) from error  # since nothing is wrong with our statements
+
+
+def _prepare(database: sqlite3.Connection, *, check: bool) -> None:
+    database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
+    if check:
+        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise OutboxDamagedError(found)
+    database.executescript(_SCHEMA)
+    for columns in _READ:
+        database.execute(f"SELECT {columns} LIMIT 0")
+    # Ids go on from the time, so that those of a file that was moved aside are none of the next.
+    database.execute(
+        "INSERT INTO sqlite_sequence (name, seq)"
+        " SELECT 'entries', ? WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'entries')",
+        (time.time_ns() // 1000,),
+    )
+    for key, value in (("id", str(uuid.uuid4())), ("part", secrets.randbits(62)), ("closed_minute", -1)):
+        database.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
+
+
+def id_of(text: object) -> uuid.UUID:
+    """Return the id of a file from what stands in it.
+
+    Raises:
+        OutboxDamagedError: it is none.
+    """
+    try:
+        return uuid.UUID(str(text))
+    except ValueError as error:
+        raise OutboxDamagedError("its id is none") from error
+
+
+def aside_of(path: Path, why: str) -> Path:
+    """Return a name of now that no other file has, for one that is to be moved aside."""
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    return path.with_name(f"{path.name}.{why}-{stamp}-{secrets.token_hex(2)}")
+
+
+def move_aside(path: Path) -> Path:
+    """Rename a damaged file, with what SQLite has beside it, and return the new name."""
+    aside = aside_of(path, "damaged")
+    for suffix in ("", *BESIDE):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside

@@ -1,0 +1,53 @@
+"""The outbox for the loop: its file is worked on in one thread of its own, and a damaged one is replaced on the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+import trio
+
+from watcher.outbox.errors import OutboxDamagedError, OutboxUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from watcher.outbox.outbox import Outbox
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger()
+
+
+class OutboxThread:
+    """Runs calls to an outbox in a thread, one at a time, in the order in which they come."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        """Take an outbox over: from now on nobody else may call it."""
+        self.outbox = outbox
+        self._thread = trio.CapacityLimiter(1)
+
+    async def run(self, job: Callable[[Outbox], Result]) -> Result:
+        """Have a job done.
+
+        Args:
+            job: called in the thread. When the caller is cancelled it goes on, and its result is lost.
+
+        Returns:
+            what the job returns.
+
+        Raises:
+            OutboxUnavailableError: the file cannot be used now, or was damaged, and has been replaced by an empty one.
+        """
+        try:
+            return await trio.to_thread.run_sync(self._do, job, abandon_on_cancel=True, limiter=self._thread)
+        finally:
+            for notice in self.outbox.take_notices():
+                log.error(notice)
+
+    def _do(self, job: Callable[[Outbox], Result]) -> Result:
+        try:
+            return job(self.outbox)
+        except OutboxDamagedError as error:
+            self.outbox.start_anew(error)
+            raise OutboxUnavailableError(f"its file was damaged: {error}") from error

@@ -1,0 +1,199 @@
+"""Keeps what checks came to: in memory for a moment, then on disk, many at once."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from watcher.history.rollup import measurement_of
+from watcher.outbox.bounds import drop_oldest
+from watcher.outbox.encoding import encode_failure, encode_flip, encode_standing
+from watcher.outbox.errors import OutboxUnavailableError
+from watcher.outbox.minutes import MINUTE_SECONDS, close_minutes, open_minute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from watcher.model.conclusion import Conclusion
+    from watcher.model.outcome import Outcome
+    from watcher.outbox.outbox import Outbox
+    from watcher.outbox.thread import OutboxThread
+
+log = structlog.get_logger()
+
+# The bound of what waits in memory while the disk cannot be written: some 50 MB.
+MAX_WAITING = 50_000
+# The bound of one transaction: what comes in a burst is told in pieces.
+MAX_AT_ONCE = 2_000
+TICK_SECONDS = 1.0
+RETRY_SECONDS = 1.0
+TIDY_SECONDS = 10.0
+COMPLAINT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may wait in the outbox: bytes of it all, and seconds since an entry came."""
+
+    max_bytes: int
+    max_age_seconds: float
+
+
+class OutboxWriter:
+    """Writes conclusions to the outbox, and tells of each failure once it is safe there.
+
+    `put` never blocks. While the disk cannot be written, conclusions wait; past the bound the oldest are given up.
+    """
+
+    def __init__(
+        self,
+        disk: OutboxThread,
+        bounds: Bounds,
+        tell: Callable[[Outcome, bool], None],
+        kept: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Make a writer.
+
+        Args:
+            disk: the outbox.
+            bounds: of the outbox; past them its oldest entries go.
+            tell: called once for each failure, when it is on disk (True) or given up (False).
+            kept: called when something new is in the outbox.
+            clock: seconds since 1970.
+        """
+        self._disk = disk
+        self._bounds = bounds
+        self._tell = tell
+        self._kept = kept
+        self._clock = clock
+        self._waiting: deque[Conclusion] = deque()
+        self._wake = trio.Event()
+        self._closed = False
+        self._failing = False
+        self._given_up = 0  # failures
+        self._given_up_of_waiting = 0  # conclusions
+        self._tick_at = self._tidy_at = self._complaint_at = 0.0
+        self._dropped = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that came is on disk, or has been given up."""
+        return not self._waiting
+
+    def put(self, conclusion: Conclusion) -> None:
+        """Take what a check came to."""
+        if len(self._waiting) >= MAX_WAITING:
+            self._give_up(self._waiting.popleft())
+        self._waiting.append(conclusion)
+        self._wake.set()
+
+    def close(self) -> None:
+        """Let `run` end when nothing waits any more."""
+        self._closed = True
+        self._wake.set()
+
+    def give_up(self) -> int:
+        """Give up what still waits, and return how many failures were given up in all."""
+        while self._waiting:
+            self._give_up(self._waiting.popleft())
+        return self._given_up
+
+    async def run(self) -> None:
+        """Keep until closed and nothing waits, or until cancelled; what is not on disk keeps waiting."""
+        while True:
+            with trio.move_on_after(TICK_SECONDS):
+                await self._wake.wait()
+            self._wake = trio.Event()
+            try:
+                while self._waiting:
+                    await self._keep(list(islice(self._waiting, MAX_AT_ONCE)))
+                await self._look_after()
+                self._note_state(None)
+            except OutboxUnavailableError as error:
+                self._note_state(error)
+                await trio.sleep(RETRY_SECONDS)
+                self._wake.set()
+                continue
+            if self._closed and not self._waiting:
+                return
+
+    async def _keep(self, batch: Sequence[Conclusion]) -> None:
+        given_up_before = self._given_up_of_waiting
+        await self._disk.run(lambda outbox: _append(outbox, batch, self._clock()))
+        # Those that were given up meanwhile stood at the front: they are told of, though they have been kept after all.
+        rest = batch[self._given_up_of_waiting - given_up_before :]
+        for _ in rest:
+            self._waiting.popleft()
+        for conclusion in rest:
+            if not conclusion.outcome.ok:
+                self._tell(conclusion.outcome, True)
+        if any(conclusion.flips or not conclusion.outcome.ok for conclusion in batch):
+            self._kept()
+
+    async def _look_after(self) -> None:
+        """Do what is due now and then, and at the end: say that the daemon lives, close minutes, keep the bounds."""
+        now = self._clock()
+        if 0 <= now - self._tick_at < TICK_SECONDS and not self._closed:
+            return
+        tidy = not 0 <= now - self._tidy_at < TIDY_SECONDS
+        before = self._disk.outbox.rows
+        self._dropped += await self._disk.run(lambda outbox: _look_after(outbox, self._bounds, now, tidy=tidy))
+        self._tick_at = now
+        if tidy:
+            self._tidy_at = now
+        if self._disk.outbox.rows > before:
+            self._kept()
+        if self._dropped and not 0 <= now - self._complaint_at < COMPLAINT_SECONDS:
+            log.warning("the outbox is past its bounds: the oldest entries were dropped", dropped=self._dropped)
+            self._dropped, self._complaint_at = 0, now
+
+    def _give_up(self, conclusion: Conclusion) -> None:
+        self._given_up_of_waiting += 1
+        if not conclusion.outcome.ok:
+            self._given_up += 1
+            self._tell(conclusion.outcome, False)
+
+    def _note_state(self, error: Exception | None) -> None:
+        if (error is not None) == self._failing:
+            return
+        self._failing = error is not None
+        if error is None:
+            log.info("the outbox can be written again")
+        else:
+            log.error("the outbox cannot be written, what checks find waits in memory", error=error)
+
+
+def _append(outbox: Outbox, batch: Sequence[Conclusion], now: float) -> None:
+    """Write conclusions to the outbox; called in its thread, since to encode takes longer than to write."""
+    entries: list[tuple[str, str]] = []
+    standings: dict[tuple[str, str], str] = {}
+    for conclusion in batch:
+        outcome = conclusion.outcome
+        entries += map(encode_flip, conclusion.flips)
+        if not outcome.ok:
+            entries.append(encode_failure(outcome))
+        if conclusion.is_news:
+            standings[outcome.location, outcome.target] = encode_standing(conclusion.standing)
+    outbox.append(
+        entries,
+        now=now,
+        minute=open_minute(outbox, now),
+        measurements=json.dumps([measurement_of(conclusion.outcome) for conclusion in batch]),
+        standings=[(*key, text) for key, text in standings.items()],
+    )
+
+
+def _look_after(outbox: Outbox, bounds: Bounds, now: float, *, tidy: bool) -> int:
+    close_minutes(outbox, now, before_minute=int(now // MINUTE_SECONDS))
+    outbox.append((), now=now, minute=0)  # nothing but the time
+    if tidy:
+        outbox.tidy()
+    return drop_oldest(outbox, max_bytes=bounds.max_bytes, created_before=now - bounds.max_age_seconds)

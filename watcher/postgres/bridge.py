@@ -1,0 +1,222 @@
+"""The bridge between trio and asyncio, and a pool of asyncpg over it: the only importer of asyncpg and trio_asyncio.
+
+Every operation crosses the bridge once: one asyncio coroutine does all from acquire to release. Split over several
+crossings (`async with aio_as_trio(pool.acquire())`), a trio cancellation leaks the connection for ever: the asyncio
+task of `__aexit__` is cancelled before its first step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+import structlog
+import trio
+from asyncpg.connect_utils import SessionAttribute
+
+from watcher.postgres import python314
+from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, StorageError, sentence_for
+
+with python314.names_for_the_import():
+    import trio_asyncio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+python314.show_the_running_loop(trio_asyncio.BaseTrioEventLoop)
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger()
+
+# The bound on connections: one for the writer, the rest for readers.
+MAX_CONNECTIONS = 4
+CONNECT_SECONDS = 3.0
+# With packets lost on the way, asyncpg waits for ever without this. Short, so that a server that is back after
+# such a time is used within 5 s; cutting off a slow command is harmless, since every write may be repeated.
+COMMAND_SECONDS = 3.0
+RELEASE_SECONDS = 1.0
+CLOSE_SECONDS = 0.5
+# Lookups of the database's name: some that hang, none that wait.
+RESOLVER_THREADS = 8
+
+_REFUSALS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,  # as of a value that no index takes
+    asyncpg.exceptions._base.DataError,
+)
+
+
+class _AbandoningExecutor(trio_asyncio.TrioExecutor):  # type: ignore[misc]  # trio_asyncio has no types
+    """Runs the loop's blocking calls, above all getaddrinfo, in threads that a cancellation leaves behind.
+
+    trio-asyncio's own waits for the thread, so that a hung lookup of the database's name would hold up the stop.
+    """
+
+    async def submit(self, func: Callable[..., Any], *args: Any) -> Any:
+        """Run a function in a thread. This is a trio-flavoured function."""
+        return await trio.to_thread.run_sync(func, *args, limiter=self._limiter, abandon_on_cancel=True)
+
+
+@asynccontextmanager
+async def open_bridge() -> AsyncIterator[None]:
+    """Open the asyncio loop that a `Database` needs; once, around all that uses one.
+
+    This is a trio-flavoured function.
+    """
+    async with trio_asyncio.open_loop() as loop:
+        loop.set_exception_handler(_log_background_error)
+        loop.set_default_executor(_AbandoningExecutor(limiter=trio.CapacityLimiter(RESOLVER_THREADS)))
+        yield
+
+
+@asynccontextmanager
+async def transaction(connection: Connection, **options: Any) -> AsyncIterator[None]:
+    """Do all of a block or nothing, as asyncpg's own `connection.transaction()`, but never wait for what cannot come.
+
+    When the block is cut off, asyncpg would ask the server to roll back, and wait for the answer, for as long as a
+    command may take when packets are lost: here the connection is cut, and the server rolls back by itself. This is
+    an asyncio-flavoured function; its options are those of asyncpg.
+    """
+    begun = connection.transaction(**options)
+    await begun.start()
+    try:
+        yield
+    except (asyncpg.PostgresError, StorageError):
+        await begun.rollback()
+        raise
+    except BaseException:
+        _cut(connection)
+        raise
+    else:
+        await begun.commit()
+
+
+class Pool:
+    """Connections to a server that are made when first needed, and made anew when lost.
+
+    All methods are trio-flavoured and need `open_bridge` around them; a cancellation leaves the pool whole.
+    """
+
+    def __init__(self, url: str, *, command_seconds: float = COMMAND_SECONDS) -> None:
+        """Describe the server.
+
+        Args:
+            url: `postgresql://user:password@host:port/database?sslmode=...`, as libpq takes it.
+            command_seconds: the longest that one command may take.
+        """
+        self._url = url
+        self._command_seconds = command_seconds
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def connect(self) -> None:
+        """Make the pool; the server need not be there yet."""
+        self._pool = await trio_asyncio.aio_as_trio(self._open_pool)()
+
+    async def operate(
+        self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
+    ) -> Result:
+        """Do one operation on a connection, in one crossing of the bridge.
+
+        Args:
+            operation: an asyncio-flavoured function; its commands take the limit as their `timeout`, where it is longer
+                than that of the pool.
+            limit_seconds: the longest that the whole may take, that of one command by default.
+
+        Returns:
+            what the operation returns.
+
+        Raises:
+            DatabaseUnavailableError, DatabaseRefusedError: see there.
+        """
+        with _mapped_errors():
+            result: Result = await trio_asyncio.aio_as_trio(self._operate)(operation, limit_seconds)
+        return result
+
+    async def close(self) -> None:
+        """Close the pool; after a deadline, or when cancelled, its connections are cut."""
+        if self._pool is not None:
+            # asyncpg terminates the connections itself when close() is cancelled.
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                await trio_asyncio.aio_as_trio(self._pool.close)()
+
+    def statistics(self) -> dict[str, int]:
+        """Count the pool's connections: how many there are, and how many of them nobody uses."""
+        assert self._pool is not None
+        return {"connections": self._pool.get_size(), "idle": self._pool.get_idle_size()}
+
+    async def _open_pool(self) -> asyncpg.Pool[asyncpg.Record]:
+        """Make the pool. This is an asyncio-flavoured function."""
+        return await asyncpg.create_pool(
+            self._url,
+            min_size=0,  # with more, making the pool fails when the server is away
+            max_size=MAX_CONNECTIONS,
+            timeout=CONNECT_SECONDS,
+            command_timeout=self._command_seconds,
+            # asyncpg would take it from the environment, where PG variables for other programs may stand.
+            target_session_attrs=SessionAttribute.any,
+            server_settings={"application_name": "watcher"},
+        )
+
+    async def _operate(
+        self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
+    ) -> Result:
+        """Do one operation on a connection of the pool. This is an asyncio-flavoured function."""
+        if self._pool is None:
+            raise RuntimeError("Database.connect() comes first")
+        async with asyncio.timeout(CONNECT_SECONDS + (limit_seconds or self._command_seconds)):
+            connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
+            try:
+                return await operation(connection)
+            except asyncpg.ReadOnlySQLTransactionError:
+                _cut(connection)  # what has become of the server since, only a new connection finds out
+                raise
+            except asyncpg.PostgresError:
+                raise
+            except BaseException:
+                # Cancelled, too late, or broken in a way of its own. Asking the server to cancel, as asyncpg would,
+                # hangs when packets are lost: cut the connection.
+                _cut(connection)
+                raise
+            finally:
+                await self._pool.release(connection, timeout=RELEASE_SECONDS)
+
+
+def _cut(connection: Connection) -> None:
+    with suppress(asyncpg.InterfaceError):  # it has been cut already
+        connection.terminate()
+
+
+@contextmanager
+def _mapped_errors() -> Iterator[None]:
+    """Turn what asyncpg raises into the errors of this package; the one place where that is done."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except _REFUSALS as error:
+        raise DatabaseRefusedError(sentence_for(error)) from error
+    except asyncpg.UndefinedTableError as error:
+        raise DatabaseUnavailableError(f"its tables are not there yet: {error}") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        raise DatabaseUnavailableError(sentence_for(error)) from error
+    except Exception as error:
+        # A connection that breaks at a bad moment, or a server that is none, brings asyncpg to AttributeErrors and
+        # the like: the connection is cut, and what is behind it can only be unavailable.
+        raise DatabaseUnavailableError(f"the driver failed: {type(error).__name__}: {error}") from error
+
+
+def _log_background_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what fails inside the driver with nobody waiting for it.
+
+    trio-asyncio's own handler raises it in the nursery of the loop, which ends the daemon.
+    """
+    error = context.get("exception")
+    if isinstance(error, OSError):
+        return  # what is left of a connection that was lost or cut; whoever used it has been told
+    log.warning("background error in the database driver", message=context.get("message"), exc_info=error)

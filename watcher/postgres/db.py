@@ -1,0 +1,130 @@
+"""PostgreSQL, as the rest of watcher sees it; how it is reached stands in `bridge.py`."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from watcher.postgres.bridge import COMMAND_SECONDS, Pool
+from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
+from watcher.postgres.schema import SCHEMA_SECONDS, apply_schema
+from watcher.postgres.tables.failures import INSERT_FAILURES, decode_failure, failure_columns, failures_query
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from watcher.model.outcome import Outcome
+    from watcher.postgres.bridge import Connection
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def open_database(url: str, *, command_seconds: float = COMMAND_SECONDS) -> AsyncIterator[Database]:
+    """Open a database for the time of a block; the server need not be there yet.
+
+    This is a trio-flavoured function. Its arguments are those of `Database`.
+    """
+    database = Database(url, command_seconds=command_seconds)
+    await database.connect()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+class Database:
+    """A PostgreSQL server: a pool of connections that are made when first needed, and made anew when lost.
+
+    All methods are trio-flavoured and need `open_bridge` around them. Those that talk to the server raise
+    DatabaseUnavailableError or DatabaseRefusedError; a cancellation leaves the pool whole.
+    """
+
+    def __init__(self, url: str, *, command_seconds: float = COMMAND_SECONDS) -> None:
+        """Describe the server.
+
+        Args:
+            url: `postgresql://user:password@host:port/database?sslmode=...`, as libpq takes it.
+            command_seconds: the longest that one command may take.
+        """
+        self._pool = Pool(url, command_seconds=command_seconds)
+
+    async def connect(self) -> None:
+        """Make the pool; the server need not be there yet."""
+        await self._pool.connect()
+
+    async def init_db(self) -> None:
+        """Create the tables, or upgrade them, under a lock that lets one replica do it.
+
+        Raises:
+            SchemaTooNewError: a newer version of watcher has upgraded them already.
+        """
+        await self._pool.operate(apply_schema, SCHEMA_SECONDS)
+
+    async def operate(
+        self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
+    ) -> Result:
+        """Do one operation on a connection; see `Pool.operate`."""
+        return await self._pool.operate(operation, limit_seconds)
+
+    async def fetch(self, query: str, *arguments: object, limit_seconds: float | None = None) -> list[dict[str, Any]]:
+        """Run one query.
+
+        Args:
+            query: SQL with `$1`, `$2` ... for the arguments.
+            arguments: values of the types that asyncpg takes.
+            limit_seconds: the longest it may take, that of the database's commands by default.
+
+        Returns:
+            the rows.
+        """
+
+        async def run(connection: Connection) -> list[dict[str, Any]]:
+            return [dict(row) for row in await connection.fetch(query, *arguments, timeout=limit_seconds)]
+
+        return await self._pool.operate(run, limit_seconds)
+
+    async def execute_query(self, query: str, *arguments: object) -> list[dict[str, Any]]:
+        """Run one query, and log what goes wrong; see `fetch`."""
+        try:
+            return await self.fetch(query, *arguments)
+        except (DatabaseUnavailableError, DatabaseRefusedError) as error:
+            log.warning("query failed", error=error, query=" ".join(query.split()))
+            raise
+
+    async def log_failure(self, outcome: Outcome) -> None:
+        """Store the failure of one check; storing it again is harmless."""
+        await self.log_failures([outcome])
+
+    async def log_failures(self, outcomes: Sequence[Outcome]) -> None:
+        """Store failures, all or none; storing one again is harmless."""
+        await self.fetch(INSERT_FAILURES, *failure_columns(outcomes))
+
+    async def failures(self, *, limit: int = 100, **filters: Any) -> list[dict[str, Any]]:
+        """Read what is in the table `failures`.
+
+        Args:
+            limit: the most rows to return.
+            filters: those of `failures_query`.
+
+        Returns:
+            the rows, newest first; `phases_ms` and `headers` are dictionaries.
+        """
+        rows = await self.fetch(*failures_query(limit=limit, **filters))
+        return [decode_failure(row) for row in rows]
+
+    async def ping(self) -> None:
+        """Find out whether the server answers."""
+        await self.fetch("SELECT 1")
+
+    async def close(self) -> None:
+        """Close the pool; after a deadline, or when cancelled, its connections are cut."""
+        await self._pool.close()
+
+    def statistics(self) -> dict[str, int]:
+        """Count the pool's connections: how many there are, and how many of them nobody uses."""
+        return self._pool.statistics()

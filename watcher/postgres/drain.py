@@ -1,0 +1,191 @@
+"""From the outbox to PostgreSQL: in batches, in order, and off the outbox once they are stored."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+import trio
+
+from watcher.outbox.errors import OutboxUnavailableError
+from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from watcher.outbox.outbox import Entry, Outbox
+    from watcher.outbox.thread import OutboxThread
+
+log = structlog.get_logger()
+
+# The bounds of one batch. A server that is too slow for one gets smaller ones, until it keeps up.
+MAX_BATCH_ROWS = 1000
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+# Time between two tries, with full jitter: it begins with the first and doubles up to the second.
+MIN_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 30.0
+PING_SECONDS = 3.0
+# What comes meanwhile is stored together.
+GATHER_SECONDS = 0.25
+OUTBOX_RETRY_SECONDS = 1.0
+# A store that takes longer for a batch gets no larger ones: twice as much could be too much.
+QUICK_SECONDS = 1.0
+
+
+class Store(Protocol):
+    """Where entries go; see `watcher.postgres.store.TableStore`."""
+
+    async def open(self) -> None:
+        """Make or upgrade the tables, and tell them what is watched."""
+
+    async def store(self, entries: Sequence[Entry]) -> None:
+        """Store entries, all or none; storing them again is harmless."""
+
+    async def mark_alive(self, moment: datetime) -> None:
+        """Note until when the history is complete."""
+
+
+class Drain:
+    """Empties the outbox into a store as soon as that can be reached.
+
+    Attributes:
+        first_up: set when it was reached for the first time.
+    """
+
+    def __init__(self, disk: OutboxThread, store: Store, clock: Callable[[], float] = time.time) -> None:
+        """Make a drain.
+
+        Args:
+            disk: the outbox.
+            store: where entries go.
+            clock: seconds since 1970.
+        """
+        self._disk = disk
+        self._store = store
+        self._clock = clock
+        self._wake = trio.Event()
+        self._closing = trio.Event()
+        # Unknown until the first try: a database that is there from the start is worth one line too.
+        self._up: bool | None = None
+        self._is_open = False
+        self._tries = 0
+        self.first_up = trio.Event()
+        self._batch_rows = MAX_BATCH_ROWS
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the database could be used when it was last tried."""
+        return self._up is True
+
+    def wake(self) -> None:
+        """Say that something new is in the outbox."""
+        self._wake.set()
+
+    def open_again(self) -> None:
+        """Have the store opened once more as soon as it can be: there is something new to tell it."""
+        self._is_open = False
+        self._wake.set()
+
+    def close(self) -> None:
+        """Let `run` end when the outbox is empty, or when the database is away."""
+        self._closing.set()
+        self._wake.set()
+
+    async def run(self, ready: trio.Event) -> None:
+        """Drain until closed, or until cancelled; what is not stored stays in the outbox.
+
+        Args:
+            ready: set when the store can be tried.
+
+        Raises:
+            SchemaTooNewError: the tables were made by a newer version.
+        """
+        await _wait_for_any(ready, self._closing)
+        while ready.is_set():
+            is_last = self._closing.is_set()  # else something may have come after the last look into the outbox
+            try:
+                await self._drain()
+            except (DatabaseUnavailableError, DatabaseRefusedError) as error:
+                # Refused as well, where no entry is to blame: somebody may mend it.
+                await self._back_off(error)
+                is_last = self._closing.is_set()
+            except OutboxUnavailableError:  # the outbox writer tells of it
+                await trio.sleep(OUTBOX_RETRY_SECONDS)
+            if is_last:
+                return
+            if self._up and not self._closing.is_set():
+                with trio.move_on_after(GATHER_SECONDS):
+                    await self._closing.wait()
+                with trio.move_on_after(PING_SECONDS):
+                    await self._wake.wait()
+
+    async def _drain(self) -> None:
+        """Store all that waits."""
+        if not (self._up and self._is_open):
+            self._is_open = True  # before, so that what changes meanwhile is told next time
+            await self._store.open()
+        is_all = False
+        while not is_all:
+            self._wake, begun = trio.Event(), trio.current_time()
+            entries, is_all, alive_at = await self._disk.run(self._look)
+            if entries:
+                await self._store_all(entries)
+                self._note_up()
+                if trio.current_time() - begun < QUICK_SECONDS:
+                    self._batch_rows = min(2 * self._batch_rows, MAX_BATCH_ROWS)
+            if is_all and alive_at is not None:
+                # All that the outbox had been told until then is stored.
+                await self._store.mark_alive(alive_at)
+            self._note_up()
+
+    def _look(self, outbox: Outbox) -> tuple[list[Entry], bool, datetime | None]:
+        """Return what to store next, whether that is all, and until when the outbox knows; called in its thread."""
+        entries, alive_at = outbox.peek(self._batch_rows, MAX_BATCH_BYTES), outbox.meta("alive_at")
+        is_all = not entries or len(entries) >= outbox.rows
+        return entries, is_all, None if alive_at is None else datetime.fromtimestamp(alive_at, UTC)
+
+    async def _store_all(self, entries: Sequence[Entry]) -> None:
+        """Store entries and take them off the outbox; one that is refused is set aside, and holds up no other."""
+        try:
+            await self._store.store(entries)
+        except DatabaseRefusedError as refusal:
+            if len(entries) > 1:
+                middle = len(entries) // 2
+                await self._store_all(entries[:middle])
+                await self._store_all(entries[middle:])
+                return
+            (entry,), error = entries, str(refusal)
+            await self._disk.run(lambda outbox: outbox.set_aside(entry, error, self._clock()))
+            log.error("refused by the database and set aside in the outbox", kind=entry.kind, error=error)
+        else:
+            await self._disk.run(lambda outbox: outbox.remove(entries))
+
+    async def _back_off(self, error: StorageError) -> None:
+        if self._up is not False:
+            log.warning("database unavailable, the outbox keeps what comes", error=error)
+            self._up, self._tries = False, 0
+        self._batch_rows = max(self._batch_rows // 2, 1)
+        longest = min(MIN_BACKOFF_SECONDS * 2**self._tries, MAX_BACKOFF_SECONDS)
+        self._tries = min(self._tries + 1, 10)
+        with trio.move_on_after(random.uniform(MIN_BACKOFF_SECONDS, max(longest, 2 * MIN_BACKOFF_SECONDS))):  # noqa: S311
+            await self._closing.wait()
+
+    def _note_up(self) -> None:
+        if not self._up:
+            log.info("database connected", waiting=self._disk.outbox.rows)
+            self._up = True
+            self.first_up.set()
+
+
+async def _wait_for_any(*events: trio.Event) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def wait(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        for event in events:
+            nursery.start_soon(wait, event)

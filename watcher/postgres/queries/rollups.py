@@ -1,0 +1,198 @@
+"""Rollups, read for any window of time: what the server adds up, so that little comes over the wire."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from watcher.history.rollup import Rollup, TargetPlace
+from watcher.model.outcome import EPOCH
+from watcher.postgres.bridge import transaction
+from watcher.postgres.tables.partitions import HOURS, MINUTES, partition_of
+from watcher.postgres.tables.rollup_pieces import DAY, HOUR, MINUTE, Piece, pieces_of, split_units
+from watcher.postgres.tables.rollups import COLUMNS, merging
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
+
+READ_SECONDS = 30.0
+# A sparkline of a longer window is made of hours.
+LONGEST_IN_MINUTES = timedelta(days=1)
+SHORTEST_PART_IN_DAYS = timedelta(days=4)
+_SECOND = timedelta(seconds=1)
+
+_MARKED = """
+SELECT period_seconds, began_at
+FROM rollup_work
+WHERE began_at < $2 AND began_at + period_seconds * interval '1 second' > $1
+"""
+
+# Where a partition was dropped, only what came too late can still be in the default one.
+_GONE = """
+SELECT period, begins_at
+FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[], $4::text[]) AS unit (period, begins_at, ends_at, partition)
+WHERE to_regclass(format('%I', partition)) IS NULL
+      AND CASE period
+          WHEN 3600 THEN NOT EXISTS (
+              SELECT FROM rollups_minutes_default WHERE began_at >= begins_at AND began_at < ends_at
+          )
+          ELSE NOT EXISTS (SELECT FROM rollups_hours_default WHERE began_at >= begins_at AND began_at < ends_at)
+          END
+"""
+
+
+async def rollups_between(
+    database: Database,
+    since: datetime,
+    until: datetime,
+    targets: Sequence[str] | None = None,
+    *,
+    limit_seconds: float = READ_SECONDS,
+) -> dict[TargetPlace, Rollup]:
+    """Add up the rollups of a window.
+
+    This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        since, until: any times, with a time zone; rounded outward to whole minutes, or to whole hours where the
+            minutes are no longer kept.
+        targets: their names; all by default.
+        limit_seconds: the longest it may take.
+
+    Returns:
+        the rollup of each (target, location) that was checked in that time.
+    """
+
+    async def read(connection: Connection) -> list[Any]:
+        # One view of the table and of what is marked in it, or a merge in between could hide something.
+        async with transaction(connection, isolation="repeatable_read", readonly=True):
+            pieces = await _pieces(connection, since, until, DAY)
+            if not pieces:
+                return []
+            query = f"WITH {merging(_source(pieces), 'target, location')} SELECT * FROM merged"  # noqa: S608
+            return await connection.fetch(query, targets, *_bounds(pieces), timeout=limit_seconds)
+
+    rows = await database.operate(read, limit_seconds)
+    return {(row["target"], row["location"]): _rollup(row) for row in rows}
+
+
+async def means_by_bucket(
+    database: Database,
+    since: datetime,
+    until: datetime,
+    buckets: int,
+    targets: Sequence[str] | None = None,
+    *,
+    limit_seconds: float = READ_SECONDS,
+) -> dict[TargetPlace, list[float | None]]:
+    """Follow how long checks take over a window, for a line of a few points.
+
+    This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        since, until: any times, with a time zone.
+        buckets: into how many equal parts the window is split; rollups of minutes, or of hours where the window is
+            longer than a day, or of days where a part has several, belong to the part in which they begin.
+        targets: their names; all by default.
+        limit_seconds: the longest it may take.
+
+    Returns:
+        for each (target, location) the mean of whole checks in each part, in milliseconds, None where there were none.
+    """
+    coarsest = MINUTE if until - since <= LONGEST_IN_MINUTES else HOUR
+    if until - since >= buckets * SHORTEST_PART_IN_DAYS:
+        coarsest = DAY
+
+    async def read(connection: Connection) -> list[Any]:
+        async with transaction(connection, isolation="repeatable_read", readonly=True):
+            pieces = await _pieces(connection, since, until, coarsest)
+            if not pieces:
+                return []
+            query = _means_query(_source(pieces), first=2 + 2 * len(pieces))
+            width_seconds = (until - since) / _SECOND / buckets
+            arguments = (targets, *_bounds(pieces), since, width_seconds, buckets)
+            return await connection.fetch(query, *arguments, timeout=limit_seconds)
+
+    means: defaultdict[TargetPlace, list[float | None]] = defaultdict(lambda: [None] * buckets)
+    for row in await database.operate(read, limit_seconds):
+        means[row["target"], row["location"]][row["place"]] = row["mean_ms"]
+    return dict(means)
+
+
+async def _pieces(connection: Connection, since: datetime, until: datetime, coarsest: int) -> list[Piece]:
+    begin = _seconds(since) // MINUTE * MINUTE
+    end = -(-_seconds(until, round_up=True) // MINUTE) * MINUTE
+    if begin >= end:
+        return []
+    marked = await connection.fetch(_MARKED, _moment(begin), _moment(end))
+    units = split_units(begin, end, coarsest)
+    periods = [period for period, _ in units]
+    begins = [_moment(unit) for _, unit in units]
+    ends = [_moment(unit + period) for period, unit in units]
+    names = [partition_of(MINUTES if period == HOUR else HOURS, _moment(unit)).name for period, unit in units]
+    gone = await connection.fetch(_GONE, periods, begins, ends, names)
+    return pieces_of(
+        begin,
+        end,
+        marked={(period, _seconds(began_at)) for period, began_at in marked},
+        gone={(period, _seconds(begins_at)) for period, begins_at in gone},
+        coarsest=coarsest,
+    )
+
+
+def _source(pieces: list[Piece]) -> str:
+    """Write the query for the rollups of the pieces; $1 are the targets, then come the bounds, two a piece."""
+    return " UNION ALL ".join(
+        f"SELECT target, location, began_at, {COLUMNS} FROM rollups WHERE period_seconds = {piece.period}"  # noqa: S608
+        f" AND began_at >= ${2 * number + 2} AND began_at < ${2 * number + 3}"
+        " AND ($1::text[] IS NULL OR target = ANY($1))"
+        for number, piece in enumerate(pieces)
+    )
+
+
+def _bounds(pieces: list[Piece]) -> list[datetime]:
+    return [_moment(bound) for piece in pieces for bound in (piece.begin, piece.end)]
+
+
+def _means_query(source: str, first: int) -> str:
+    """Write the query for means; $first is the begin of the window, then come the seconds of a part and how many."""
+    since, width_seconds, buckets = (f"${number}" for number in range(first, first + 3))
+    return f"""
+SELECT target, location, place, sum(sum_ms) / nullif(sum(timed), 0) AS mean_ms
+FROM (
+    SELECT target, location, sums_ms[1] AS sum_ms,
+           (SELECT sum(count) FROM unnest(keys, counts) AS bucket (key, count) WHERE key < 256) AS timed,
+           least({buckets}::int - 1, greatest(0, floor(
+               extract(epoch FROM began_at - {since}::timestamptz) / {width_seconds}::double precision
+           )))::int AS place
+    FROM ({source}) AS source
+) AS placed
+GROUP BY target, location, place
+"""  # noqa: S608  # nothing of it comes from outside
+
+
+def _rollup(row: Any) -> Rollup:
+    return Rollup(
+        results=json.loads(row["results"]),
+        sums_ms=tuple(row["sums_ms"]),
+        mins_ms=tuple(row["mins_ms"]),
+        maxs_ms=tuple(row["maxs_ms"]),
+        histogram=dict(zip(row["keys"], row["counts"], strict=True)),
+    )
+
+
+def _seconds(moment: datetime, *, round_up: bool = False) -> int:
+    since_1970 = moment - EPOCH
+    return -(-since_1970 // _SECOND) if round_up else since_1970 // _SECOND
+
+
+def _moment(seconds: int) -> datetime:
+    return EPOCH + timedelta(seconds=seconds)

@@ -1,0 +1,114 @@
+"""What the tables say of the past and the present: states and flips as they are read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from watcher.history.present_state import Present
+from watcher.model.outcome import Fault, Reason
+from watcher.model.state import Flip, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.postgres.db import Database
+
+Key = tuple[str, str]  # target and location
+
+_PRESENT = """
+SELECT target, location, address, group_name, state, since, reason, detail, watched
+FROM states
+WHERE (watched OR $1) AND ($2::text[] IS NULL OR target = ANY($2))
+ORDER BY target, location
+"""
+
+# The last flip before the window is looked up in the index, one descent a target: a year of flips is not read for it.
+_FLIPS = """
+SELECT before.*
+FROM states CROSS JOIN LATERAL (
+    SELECT target, location, at, confirmed_at, state, before, reason, detail, check_id
+    FROM flips
+    WHERE flips.target = states.target AND flips.location = states.location AND at <= $1
+    ORDER BY at DESC, confirmed_at DESC
+    LIMIT 1
+) AS before
+WHERE $3::text[] IS NULL OR states.target = ANY($3)
+UNION ALL
+SELECT target, location, at, confirmed_at, state, before, reason, detail, check_id
+FROM flips
+WHERE at > $1 AND at < $2 AND ($3::text[] IS NULL OR target = ANY($3))
+"""
+
+
+async def present_states(
+    database: Database, targets: Sequence[str] | None = None, *, with_unwatched: bool = False
+) -> list[Present]:
+    """Read where the targets stand, in the order of their names.
+
+    Args:
+        database: where they are read.
+        targets: the names of those that are wanted, None for all.
+        with_unwatched: whether those that were taken out of the configuration are wanted as well.
+    """
+    rows = await database.fetch(_PRESENT, with_unwatched, _array(targets))
+    return [
+        Present(
+            row["target"],
+            row["location"],
+            row["address"],
+            row["group_name"],
+            State(row["state"]),
+            row["since"],
+            row["reason"],
+            row["detail"],
+            row["watched"],
+        )
+        for row in rows
+    ]
+
+
+async def alive_at_by_location(database: Database) -> dict[str, datetime]:
+    """Read until when each location is known to have watched."""
+    rows = await database.fetch("SELECT location, alive_at FROM replicas")
+    return {row["location"]: row["alive_at"] for row in rows}
+
+
+async def flips_between(
+    database: Database, since: datetime, until: datetime, targets: Sequence[str] | None = None
+) -> dict[Key, list[Flip]]:
+    """Read the flips of a window, and of each target the last one before it.
+
+    Args:
+        database: where they are read.
+        since, until: the window, from `since` on, until just before `until`.
+        targets: the names of those that are wanted, None for all.
+
+    Returns:
+        the flips of each target and location, oldest first; none for those that never had one.
+    """
+    flips: defaultdict[Key, list[Flip]] = defaultdict(list)
+    for row in await database.fetch(_FLIPS, since, until, _array(targets)):
+        flips[row["target"], row["location"]].append(_flip(row))
+    for of_one in flips.values():
+        of_one.sort(key=lambda flip: (flip.at, flip.confirmed_at))
+    return dict(flips)
+
+
+def _flip(row: Mapping[str, Any]) -> Flip:
+    cause = None if row["reason"] is None else Fault(Reason(row["reason"]), row["detail"] or "")
+    return Flip(
+        row["target"],
+        row["location"],
+        row["at"],
+        row["confirmed_at"],
+        State(row["state"]),
+        State(row["before"]),
+        cause,
+        row["check_id"],
+    )
+
+
+def _array(names: Sequence[str] | None) -> list[str] | None:
+    return None if names is None else list(names)

@@ -1,0 +1,122 @@
+"""The history from its begin to its end, however long: a cursor on the server, and a batch of rows at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from watcher.postgres.bridge import transaction
+from watcher.postgres.errors import DatabaseUnavailableError, StorageError
+from watcher.postgres.tables.failures import FAILURE_COLUMNS, decode_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
+
+    Rows = list[dict[str, Any]]
+    Take = Callable[[str, Rows], None]
+
+FLIP, FAILURE = "flip", "failure"
+BATCH_ROWS = 500
+# The longest that the server may take for a batch; how long the reader takes is the reader's affair, up to a day.
+BATCH_SECONDS = 60.0
+WHOLE_SECONDS = 86_400.0
+
+_QUERIES = {
+    FLIP: """
+SELECT id, target, location, at, confirmed_at, state, before, reason, detail, check_id
+FROM flips
+WHERE at >= $1 AND at < $2
+ORDER BY at, id
+""",
+    FAILURE: f"""
+SELECT {FAILURE_COLUMNS}
+FROM failures
+WHERE scheduled_at >= $1 AND scheduled_at < $2
+ORDER BY scheduled_at, id
+""",  # noqa: S608  # nothing of it comes from outside
+}
+_COUNT = """
+SELECT (SELECT count(*) FROM flips WHERE at >= $1 AND at < $2)
+     + (SELECT count(*) FROM failures WHERE scheduled_at >= $1 AND scheduled_at < $2)
+"""
+
+
+async def stream_history(
+    database: Database,
+    since: datetime,
+    until: datetime,
+    take: Take,
+    *,
+    expect: Callable[[int], None] | None = None,
+) -> None:
+    """Read the flips of a window, then its failures, each oldest first, all as they were at one moment.
+
+    Args:
+        database: where they are read.
+        since, until: the window, from `since` on, until just before `until`.
+        take: called in a thread with "flip" or "failure" and a batch of rows; it may wait, and what it raises ends the
+            reading and is raised here.
+        expect: called in a thread beforehand, with how many rows there are; without it they are not counted.
+
+    Raises:
+        DatabaseUnavailableError: before the first batch: the database cannot be reached.
+        StorageError: after it: what was taken already must not be taken again.
+    """
+    reading = _Reading(since, until, take, expect)
+    try:
+        await database.operate(reading.run, WHOLE_SECONDS)
+    except DatabaseUnavailableError as error:
+        if not reading.has_begun:
+            raise
+        raise StorageError(f"the database went away in the middle: {error}") from error
+    if reading.error is not None:
+        raise reading.error
+
+
+class _Reading:
+    """One reading, with what is known of it when it has ended.
+
+    Attributes:
+        has_begun: whether rows have been handed out.
+        error: what the taker of the rows raised; not to be taken for the database's.
+    """
+
+    def __init__(self, since: datetime, until: datetime, take: Take, expect: Callable[[int], None] | None) -> None:
+        self._window = (since, until)
+        self._take = take
+        self._expect = expect
+        self.has_begun = False
+        self.error: Exception | None = None
+
+    async def run(self, connection: Connection) -> None:
+        """Hand out all rows. This is an asyncio-flavoured function."""
+        async with transaction(connection, isolation="repeatable_read", readonly=True):
+            if self._expect is not None:
+                total = await connection.fetchval(_COUNT, *self._window, timeout=BATCH_SECONDS)
+                await asyncio.get_running_loop().run_in_executor(None, self._expect, total)
+            for kind, query in _QUERIES.items():
+                cursor = await connection.cursor(query, *self._window, timeout=BATCH_SECONDS)
+                while rows := await cursor.fetch(BATCH_ROWS, timeout=BATCH_SECONDS):
+                    if not await self._hand_out(kind, [_exported(kind, dict(row)) for row in rows]):
+                        return
+
+    async def _hand_out(self, kind: str, rows: Rows) -> bool:
+        """Hand out a batch, and return whether more is wanted. This is an asyncio-flavoured function."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._take_in_thread, kind, rows)
+        except Exception as error:  # noqa: BLE001  # raised where it is the taker's
+            self.error = error
+            return False
+        return True
+
+    def _take_in_thread(self, kind: str, rows: Rows) -> None:
+        self.has_begun = True
+        self._take(kind, rows)
+
+
+def _exported(kind: str, row: dict[str, Any]) -> dict[str, Any]:
+    return decode_failure(row) if kind == FAILURE else row

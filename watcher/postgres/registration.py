@@ -1,0 +1,109 @@
+"""What the database is told of a daemon: which targets it watches, and until when it has."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from watcher.model.resumption import NOT_WATCHED
+from watcher.postgres.bridge import transaction
+from watcher.text.escaping import one_line
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+
+    from watcher.model.target import Target
+    from watcher.postgres.bridge import Connection
+
+# The longest that it may take; a hundred thousand targets take a second.
+REGISTRATION_SECONDS = 60.0
+
+_UPSERT_TARGETS = """
+INSERT INTO states AS present (target, location, address, group_name, watched)
+SELECT target, $1, address, group_name, true
+FROM unnest($2::text[], $3::text[], $4::text[]) AS rows (target, address, group_name)
+ON CONFLICT (target, location) DO UPDATE
+SET address = excluded.address, group_name = excluded.group_name, watched = true
+WHERE (present.address, present.group_name, present.watched)
+      IS DISTINCT FROM (excluded.address, excluded.group_name, true)
+"""
+_RELEASE_OTHERS = """
+UPDATE states SET watched = false WHERE location = $1 AND watched AND target <> ALL ($2::text[])
+"""
+# A daemon that has got another location watches no more where it stood.
+_RELEASE_FORMER_LOCATIONS = """
+UPDATE states SET watched = false FROM replicas
+WHERE watched AND states.location = replicas.location AND replicas.outbox = $2 AND replicas.location <> $1
+"""
+# Another outbox than before knows nothing of what was: from when the one before was last heard of, all is unknown.
+_END_OF_ANOTHER = """
+WITH gone AS (SELECT alive_at FROM replicas WHERE location = $1 AND outbox <> $2),
+     ended AS (
+         UPDATE states SET state = 'unknown', since = gone.alive_at, reason = $3, detail = $4
+         FROM gone, (SELECT target, location, state FROM states) AS past
+         WHERE states.location = $1 AND past.target = states.target AND past.location = states.location
+               AND states.state NOT IN ('unknown', 'paused', 'pending') AND states.since < gone.alive_at
+         RETURNING states.target, states.location, states.since, past.state AS before
+     )
+INSERT INTO flips (id, target, location, at, confirmed_at, state, before, reason, detail)
+SELECT md5(concat_ws(chr(31), target, location, since))::uuid, target, location, since, now(), 'unknown', before, $3, $4
+FROM ended
+ON CONFLICT DO NOTHING
+"""
+_UPSERT_REPLICA = """
+INSERT INTO replicas AS present (location, outbox, started_at, alive_at) VALUES ($1, $2, $3, $3)
+ON CONFLICT (location) DO UPDATE
+SET outbox = excluded.outbox, started_at = excluded.started_at
+WHERE (present.outbox, present.started_at) IS DISTINCT FROM (excluded.outbox, excluded.started_at)
+"""
+# Whoever takes up a name that others have left has a history of its own from then on.
+_FORGET_RENAMES = "DELETE FROM renames WHERE old = ANY ($1::text[])"
+MARK_ALIVE = """
+WITH past AS (SELECT marked_by FROM replicas WHERE location = $1 FOR UPDATE)
+UPDATE replicas SET alive_at = greatest(alive_at, $2), marked_by = $3
+FROM past
+WHERE location = $1
+RETURNING past.marked_by
+"""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What a daemon tells the database when it reaches it.
+
+    Attributes:
+        location: where it stands.
+        outbox: the id of its outbox.
+        started_at: when it started.
+        targets: what it watches.
+        host: the name of its machine.
+    """
+
+    location: str
+    outbox: uuid.UUID
+    started_at: datetime
+    targets: Sequence[Target]
+    host: str = field(default_factory=socket.gethostname)
+
+    @property
+    def daemon(self) -> str:
+        """Which daemon this is, for the operator, and for others of the same location."""
+        return f"{self.host}, since {self.started_at.astimezone(UTC).isoformat(timespec='milliseconds')}"
+
+    async def register(self, connection: Connection, limit_seconds: float = REGISTRATION_SECONDS) -> None:
+        """Tell it, all or nothing; telling it again is harmless. This is an asyncio-flavoured function."""
+        names = [one_line(target.name, limit_chars=len(target.name)) for target in self.targets]
+        addresses = [target.shown_address for target in self.targets]
+        groups = [target.group for target in self.targets]
+        async with transaction(connection):
+            run = connection.execute
+            fault = (str(NOT_WATCHED.reason), NOT_WATCHED.detail)
+            await run(_END_OF_ANOTHER, self.location, self.outbox, *fault, timeout=limit_seconds)
+            await run(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)
+            await run(_UPSERT_TARGETS, self.location, names, addresses, groups, timeout=limit_seconds)
+            await run(_RELEASE_OTHERS, self.location, names, timeout=limit_seconds)
+            await run(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)
+            await run(_FORGET_RENAMES, names)

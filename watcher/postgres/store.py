@@ -1,0 +1,116 @@
+"""The tables as the drain sees them: entries of the outbox become rows, a batch in one transaction."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from watcher.outbox.encoding import FAILURE, FLIP, ROLLUPS, decode_failure_row, decode_flip_row
+from watcher.postgres.bridge import COMMAND_SECONDS, transaction
+from watcher.postgres.errors import DatabaseRefusedError
+from watcher.postgres.registration import MARK_ALIVE, REGISTRATION_SECONDS
+from watcher.postgres.tables.failures import INSERT_FAILURES
+from watcher.postgres.tables.flips import INSERT_FLIPS
+from watcher.postgres.tables.rollups import INSERT_ROLLUPS
+from watcher.text.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from watcher.outbox.outbox import Entry
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
+    from watcher.postgres.registration import Registration
+
+log = structlog.get_logger()
+
+MAX_NAME_CHARS = 200
+
+
+class TableStore:
+    """A database that takes what the outbox has; all methods are trio-flavoured, but for those that say otherwise.
+
+    Attributes:
+        registration: what to tell it of this daemon; another one is told when the store is opened again.
+    """
+
+    def __init__(self, database: Database, registration: Registration) -> None:
+        """Take a database; it need not be there yet.
+
+        Args:
+            database: where the rows go.
+            registration: what to tell it of this daemon.
+        """
+        self._database = database
+        self.registration = registration
+        self._limit_seconds = COMMAND_SECONDS
+        self._has_marked = False
+        self._other = ""
+
+    async def open(self) -> None:
+        """Make or upgrade the tables, and tell them what is watched.
+
+        Where packets are lost, nothing but its limit ends it: that is short at first, and doubles while it is not
+        enough, as for many targets on a slow server.
+        """
+        await self._database.init_db()
+        limit_seconds = self._limit_seconds
+        self._limit_seconds = min(2 * limit_seconds, REGISTRATION_SECONDS)
+        try:
+            await self._database.operate(
+                partial(self.registration.register, limit_seconds=limit_seconds), limit_seconds
+            )
+        except DatabaseRefusedError as error:
+            # As for an address that no index takes; what happens is stored all the same.
+            log.error("the database refuses to be told what is watched", error=error)
+        self._limit_seconds = COMMAND_SECONDS
+
+    async def store(self, entries: Sequence[Entry]) -> None:
+        """Store entries, all or none; storing them again is harmless.
+
+        Raises:
+            DatabaseUnavailableError: trying again later may help.
+            DatabaseRefusedError: one of them is nothing that can be stored.
+        """
+        payloads: dict[str, list[str]] = {FAILURE: [], FLIP: [], ROLLUPS: []}
+        try:
+            for entry in entries:
+                payloads[entry.kind].append(entry.payload)
+            failures = _columns(map(decode_failure_row, payloads[FAILURE]))
+            flips = _columns(map(decode_flip_row, payloads[FLIP]))
+        except (KeyError, ValueError, OverflowError) as error:
+            raise DatabaseRefusedError(f"nothing that this version writes: {error}") from error
+
+        async def write(connection: Connection) -> None:
+            async with transaction(connection):
+                if failures:
+                    await connection.execute(INSERT_FAILURES, *failures)
+                if flips:
+                    await connection.execute(INSERT_FLIPS, *flips)
+                if payloads[ROLLUPS]:
+                    # At once, since two replicas could wait for each other between two of them.
+                    await connection.execute(INSERT_ROLLUPS, f"[{','.join(payloads[ROLLUPS])}]")
+
+        await self._database.operate(write)
+
+    async def mark_alive(self, moment: datetime) -> None:
+        """Note until when the history is complete."""
+        daemon, location = self.registration.daemon, self.registration.location
+        for row in await self._database.fetch(MARK_ALIVE, location, moment, daemon):
+            other = row["marked_by"]
+            # Before the first mark it may be one that has ended.
+            if self._has_marked and other not in {None, daemon, self._other}:
+                self._other = other
+                log.warning(
+                    "another daemon has the same WATCHER_LOCATION, and both write one history: give each its own",
+                    location=location,
+                    other=one_line(other, limit_chars=MAX_NAME_CHARS),
+                )
+            self._has_marked = True
+
+
+def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]

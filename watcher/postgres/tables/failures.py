@@ -1,0 +1,80 @@
+"""The table `failures`: how an outcome becomes a row, and how rows are written and read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from watcher.model.outcome import Phases
+from watcher.outbox.encoding import failure_row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.model.outcome import Outcome
+
+INSERT_FAILURES = """
+INSERT INTO failures (id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail,
+                      status_code, phases_ms, excerpt, headers)
+SELECT id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code,
+       phases_ms::jsonb, excerpt, headers::jsonb
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+            $7::double precision[], $8::text[], $9::text[], $10::int[], $11::text[], $12::text[], $13::text[])
+     AS rows (id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code,
+              phases_ms, excerpt, headers)
+ON CONFLICT DO NOTHING
+"""
+
+FAILURE_COLUMNS = """id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code,
+       phases_ms::text, excerpt, headers::text"""
+
+
+def failure_columns(outcomes: Sequence[Outcome]) -> list[list[object]]:
+    """Turn failures into the arrays that INSERT_FAILURES takes, one a column."""
+    return [list(column) for column in zip(*map(failure_row, outcomes), strict=True)]
+
+
+def failures_query(
+    *,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    target: str | None = None,
+    reason: str | None = None,
+    location: str | None = None,
+) -> tuple[Any, ...]:
+    """Return the query for failures, newest first, and its arguments.
+
+    Of all targets the primary key has the order, of one target the index on (target, started_at).
+
+    Args:
+        limit: the most rows.
+        since, until: only those whose slot is at `since` or later, and before `until`.
+        target, reason, location: only those of which this is true.
+    """
+    order = "scheduled_at DESC, id DESC" if target is None else "started_at DESC"
+    filters = {
+        "scheduled_at >= ": since,
+        "scheduled_at < ": until,
+        "target = ": target,
+        "reason = ": reason,
+        "location = ": location,
+    }
+    wanted = {test: value for test, value in filters.items() if value is not None}
+    tests = " AND ".join(f"{test}${number}" for number, test in enumerate(wanted, start=1))
+    query = f"""
+SELECT {FAILURE_COLUMNS}
+FROM failures
+WHERE {tests or "true"}
+ORDER BY {order}
+LIMIT ${len(wanted) + 1}
+"""  # noqa: S608  # nothing of it comes from outside
+    return query, *wanted.values(), limit
+
+
+def decode_failure(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn a row into plain values; `phases_ms` becomes a dictionary, in the order of the phases."""
+    phases = json.loads(row["phases_ms"])  # jsonb keeps no order
+    headers = None if row["headers"] is None else json.loads(row["headers"])
+    return {**row, "phases_ms": {name: phases.get(name) for name in Phases.__slots__}, "headers": headers}

@@ -1,0 +1,192 @@
+"""The table `rollups`: how minutes are written, and how they are merged into hours and days.
+
+A minute that comes marks its hour and its day in `rollup_work`, in the same statement. A mark is a row, and each
+batch of minutes gives it a new version (`xmin`): a merge takes a mark away only where its version is still the one from
+before it began to read. So no minute is missed, and minutes that come meanwhile wait for nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.postgres.tables.rollup_pieces import DAY, FINER, HOUR, MINUTE
+
+if TYPE_CHECKING:
+    from watcher.postgres.bridge import Connection
+
+# Held by whoever drops, merges or renames: one at a time.
+UPKEEP_LOCK = 0x77617464  # "watd", the one after that of the schema
+RENAME_SECONDS = 1800.0  # a year of failures is rewritten, row by row
+
+COLUMNS = "results, sums_ms, mins_ms, maxs_ms, keys, counts"
+
+_IN_PLACE = """
+ON CONFLICT (period_seconds, target, location, began_at, part) DO UPDATE
+SET results = EXCLUDED.results, sums_ms = EXCLUDED.sums_ms, mins_ms = EXCLUDED.mins_ms, maxs_ms = EXCLUDED.maxs_ms,
+    keys = EXCLUDED.keys, counts = EXCLUDED.counts
+"""
+
+# Minutes, as the JSON of `rollup_rows`, or as an array of several such; those that are there already stay as they are.
+# A mark that is there is written anew all the same, for its version. Replicas wait here for each other's marks, which
+# one statement takes in one order: so a transaction does this once, with all its minutes, and last.
+INSERT_ROLLUPS = f"""
+WITH given AS (
+    SELECT *
+    FROM jsonb_to_recordset(jsonb_path_query_array($1::jsonb, '$[*][*]')) AS row (
+        target text, location text, began_at timestamptz, part bigint, results jsonb, sums_ms double precision[],
+        mins_ms double precision[], maxs_ms double precision[], keys smallint[], counts int[]
+    )
+), kept AS (
+    INSERT INTO rollups (period_seconds, began_at, target, location, part, {COLUMNS})
+    SELECT {MINUTE}, began_at, target, location, part, {COLUMNS}
+    FROM given
+    ON CONFLICT DO NOTHING
+    RETURNING began_at
+)
+INSERT INTO rollup_work (period_seconds, began_at)
+SELECT {HOUR}, date_trunc('hour', began_at, 'UTC') FROM kept
+UNION SELECT {DAY}, date_trunc('day', began_at, 'UTC') FROM kept
+ORDER BY 1, 2
+ON CONFLICT (period_seconds, began_at) DO UPDATE SET began_at = EXCLUDED.began_at
+"""  # noqa: S608  # nothing of it comes from outside
+
+# A day waits for its hours.
+_READ_MARK = """
+SELECT xmin::text
+FROM rollup_work
+WHERE period_seconds = $1 AND began_at = $2
+      AND NOT EXISTS (SELECT FROM rollup_work WHERE period_seconds < $1 AND began_at >= $2 AND began_at < $3)
+"""
+
+# A mark that somebody holds is one to which more has come.
+_TAKE_MARK_AWAY = """
+DELETE FROM rollup_work
+WHERE (period_seconds, began_at) IN (
+    SELECT period_seconds, began_at
+    FROM rollup_work
+    WHERE period_seconds = $1 AND began_at = $2 AND xmin::text = $3
+    FOR UPDATE SKIP LOCKED
+)
+"""
+
+
+def merging(source: str, by: str) -> str:
+    """Write the common table expressions that merge rollups; the last of them is `merged`.
+
+    Three aggregations are put together by a fourth, not by joins: of such rows the planner knows no number, and might
+    join them in a time that grows with its square.
+
+    Args:
+        source: a query for rollups, with the columns of `by` and COLUMNS.
+        by: the columns, parted by commas, that are the same for what is merged.
+    """
+    sums, mins, maxs = (
+        f"ARRAY[{', '.join(f'{join}({column}[{place}])' for place in range(1, 7))}] AS {column}"
+        for join, column in (("sum", "sums_ms"), ("min", "mins_ms"), ("max", "maxs_ms"))
+    )
+    return f"""
+source AS ({source}), merged_parts AS (
+    SELECT {by}, NULL::jsonb AS results, {sums}, {mins}, {maxs}, NULL::smallint[] AS keys, NULL::int[] AS counts
+    FROM source
+    GROUP BY {by}
+    UNION ALL
+    SELECT {by}, jsonb_object_agg(word, number), NULL, NULL, NULL, NULL, NULL
+    FROM (SELECT {by}, word, sum(number::bigint) AS number
+          FROM source, jsonb_each_text(results) AS result (word, number) GROUP BY {by}, word) AS words
+    GROUP BY {by}
+    UNION ALL
+    SELECT {by}, NULL, NULL, NULL, NULL, array_agg(key), array_agg(count)
+    FROM (SELECT {by}, key, sum(count)::int AS count
+          FROM source, unnest(keys, counts) AS bucket (key, count) GROUP BY {by}, key) AS histograms
+    GROUP BY {by}
+), merged AS (
+    SELECT {by}, jsonb_agg(results) FILTER (WHERE results IS NOT NULL) -> 0 AS results,
+           max(sums_ms) AS sums_ms, max(mins_ms) AS mins_ms, max(maxs_ms) AS maxs_ms,
+           coalesce(max(keys), '{{}}') AS keys, coalesce(max(counts), '{{}}') AS counts
+    FROM merged_parts
+    GROUP BY {by}
+)"""  # noqa: S608  # nothing of it comes from outside
+
+
+def _merge_text(period: int, *, into_what_is_there: bool) -> str:
+    columns = f"target, location, {COLUMNS}"
+    finer = f"period_seconds = {FINER[period]} AND began_at >= $1 AND began_at < $2"
+    texts = {
+        "taken": f"DELETE FROM rollups WHERE {finer} RETURNING {columns}",  # noqa: S608
+        "finer": f"SELECT {columns} FROM rollups WHERE {finer}",  # noqa: S608
+        "there": f"SELECT {columns} FROM rollups WHERE period_seconds = {period} AND began_at = $1",  # noqa: S608
+    }
+    taken = f"taken AS ({texts['taken']})," if into_what_is_there else ""
+    source = f"TABLE taken UNION ALL {texts['there']}" if into_what_is_there else texts["finer"]
+    return f"""
+WITH {taken} {merging(source, "target, location")}
+INSERT INTO rollups (period_seconds, began_at, target, location, part, {COLUMNS})
+SELECT {period}, $1, target, location, 0, {COLUMNS} FROM merged
+{_IN_PLACE}
+"""  # noqa: S608  # nothing of it comes from outside
+
+
+# What is `taken` from the old name joins what the new one has of the same time.
+_RENAME = f"""
+WITH taken AS (
+    DELETE FROM rollups WHERE target = $1 RETURNING period_seconds, began_at, location, part, {COLUMNS}
+), {
+    merging(
+        f'''
+SELECT * FROM taken
+UNION ALL
+SELECT period_seconds, began_at, location, part, {", ".join(f"rollups.{name}" for name in COLUMNS.split(", "))}
+FROM rollups JOIN (SELECT period_seconds, began_at, location, part FROM taken) AS places
+     USING (period_seconds, began_at, location, part)
+WHERE target = $2
+''',
+        "period_seconds, began_at, location, part",
+    )
+}
+INSERT INTO rollups (period_seconds, began_at, target, location, part, {COLUMNS})
+SELECT period_seconds, began_at, $2, location, part, {COLUMNS} FROM merged
+{_IN_PLACE}
+"""  # noqa: S608  # nothing of it comes from outside
+
+
+async def merge_rollups(
+    connection: Connection, period: int, window: tuple[object, object], *, into_what_is_there: bool, timeout: float
+) -> bool:
+    """Make the hours or days of one time from the minutes or hours, and take the mark away if no more has come.
+
+    This is an asyncio-flavoured function, for a transaction at READ COMMITTED that holds UPKEEP_LOCK.
+
+    Args:
+        connection: in a transaction.
+        period: 3600 or 86400.
+        window: the begin and the end of the hour or the day, with a time zone.
+        into_what_is_there: the finer rollups are not all there any more: those that are get added to the hour or
+            day, and are deleted. Otherwise it is made anew, which can be done again and again.
+        timeout: seconds for the statement that merges.
+
+    Returns:
+        whether there was a mark, of a time that is ripe.
+    """
+    version = await connection.fetchval(_READ_MARK, period, *window)
+    if version is None:
+        return False
+    await connection.execute(_merge_text(period, into_what_is_there=into_what_is_there), *window, timeout=timeout)
+    await connection.execute(_TAKE_MARK_AWAY, period, window[0], version)
+    return True
+
+
+async def rename_rollups(connection: Connection, old: str, new: str, timeout: float = RENAME_SECONDS) -> None:
+    """Give the rollups of one target to another, and merge them where both have some of the same time.
+
+    This is an asyncio-flavoured function, for somebody's transaction at READ COMMITTED. It waits for a merge that is
+    going on, and keeps off others until the transaction ends.
+
+    Args:
+        connection: in a transaction.
+        old, new: names of targets; nothing is left of the first.
+        timeout: seconds for a statement.
+    """
+    if old == new:
+        return
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", UPKEEP_LOCK, timeout=timeout)
+    await connection.execute(_RENAME, old, new, timeout=timeout)

@@ -1,0 +1,1 @@
+"""What the database needs now and then: partitions, retention, merging."""

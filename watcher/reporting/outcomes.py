@@ -1,0 +1,32 @@
+"""What `watcher check --json` says of a check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from watcher.text.timestamps import timestamp
+
+if TYPE_CHECKING:
+    from watcher.model.outcome import Outcome
+
+
+def as_json_object(outcome: Outcome) -> dict[str, Any]:
+    """Return what `--json` says of a check; what did not happen is None."""
+    expires_at, fault = outcome.cert_expires_at, outcome.fault
+    return {
+        "target": outcome.target,
+        "address": outcome.address,
+        "ok": outcome.ok,
+        "reason": None if fault is None else str(fault.reason),
+        "detail": None if fault is None else fault.detail,
+        "degraded": outcome.degraded,
+        "started_at": timestamp(outcome.started_at),
+        "duration_ms": round(outcome.duration_seconds * 1000, 3),
+        "phases_ms": outcome.phases.as_milliseconds(),
+        "status_code": outcome.status_code,
+        "http_version": outcome.http_version,
+        "ip": outcome.ip,
+        "redirects": outcome.redirects,
+        "body_bytes": outcome.body_bytes,
+        "cert_expires_at": None if expires_at is None else timestamp(expires_at),
+    }

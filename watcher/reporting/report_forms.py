@@ -1,0 +1,165 @@
+"""What a report says of a target, and how programs are told it: as JSON and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from watcher.history.incidents import Flapping, Incident
+from watcher.history.rollup import DEGRADED, UP
+from watcher.model.state import State
+from watcher.text.escaping import one_line
+from watcher.text.timestamps import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from watcher.history.present_state import Present
+    from watcher.history.rollup import Rollup
+    from watcher.history.uptime import Uptime
+
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+DIGITS = 5  # after the point of a percentage: five minutes in a year are 0.001 %
+
+# With these a spreadsheet begins a formula, and a formula can do anything.
+_BEGINS_OF_FORMULAS = ("=", "+", "-", "@")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetReport:
+    """What a report says of a target at one location.
+
+    Attributes:
+        present: whose.
+        uptime: of the window.
+        entries: incidents and times of flapping, oldest first.
+        rollup: what its checks came to, None where there were none.
+        means_ms: the mean duration in equal parts of the window, None in those without checks.
+    """
+
+    present: Present
+    uptime: Uptime
+    entries: Sequence[Incident | Flapping] = ()
+    rollup: Rollup | None = None
+    means_ms: Sequence[float | None] = ()
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it belongs in a report: it is watched, or was within the window."""
+        return self.present.watched or bool(self.checks or self.uptime.known)
+
+    @property
+    def checks(self) -> int:
+        """How many checks there were."""
+        return 0 if self.rollup is None else self.rollup.checks
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How many checks failed for which reason, the most frequent first."""
+        results = {} if self.rollup is None else self.rollup.results
+        failed = [(reason, count) for reason, count in results.items() if reason not in (UP, DEGRADED)]
+        return dict(sorted(failed, key=lambda pair: (-pair[1], pair[0])))
+
+    @property
+    def percentiles_ms(self) -> dict[str, float | None]:
+        """How long checks took, in milliseconds."""
+        if self.rollup is None:
+            return dict.fromkeys(QUANTILES)
+        percentiles = {name: self.rollup.percentile_ms(quantile) for name, quantile in QUANTILES.items()}
+        return {name: None if value is None else round(value, 3) for name, value in percentiles.items()}
+
+
+def as_json_document(reports: Sequence[TargetReport], since: datetime, until: datetime) -> dict[str, Any]:
+    """Return what `--json` says."""
+    return {
+        "since": timestamp(since),
+        "until": timestamp(until),
+        "targets": [_as_json_object(report) for report in reports],
+    }
+
+
+def as_csv(reports: Sequence[TargetReport]) -> str:
+    """Return what `--csv` says: a line of headers, and one for each target."""
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, _CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for report in reports:
+        writer.writerow({name: _cell(value) for name, value in _as_csv_row(report).items()})
+    return lines.getvalue()
+
+
+def _as_json_object(report: TargetReport) -> dict[str, Any]:
+    present = report.present
+    return {
+        "target": present.target,
+        "location": present.location,
+        "address": present.address,
+        "group": present.group,
+        "watched": present.watched,
+        **_times(report.uptime),
+        "checks": report.checks,
+        "failures": report.failures,
+        "percentiles_ms": report.percentiles_ms,
+        "incidents": [_entry(entry) for entry in report.entries],
+    }
+
+
+def _times(uptime: Uptime) -> dict[str, float | int | None]:
+    lengths = {f"{state}_ms": _ms(seconds) for state, seconds in uptime.seconds.items()}
+    return {"uptime_percent": uptime.percent(DIGITS), "known_ms": _ms(uptime.known_seconds), **lengths}
+
+
+def _entry(entry: Incident | Flapping) -> dict[str, Any]:
+    """Return an incident or a time of flapping; both have the same keys, what one does not have is None."""
+    incident = entry if isinstance(entry, Incident) else None
+    run = entry if isinstance(entry, Flapping) else None
+    cause = incident and incident.cause
+    return {
+        "kind": "incident" if incident else "flapping",
+        "start": timestamp(entry.start),
+        "end": None if entry.end is None else timestamp(entry.end),
+        "end_is_exact": incident is None or incident.end_is_exact,
+        "length_ms": _ms(entry.length_seconds),
+        "down_ms": _ms(entry.down_seconds),
+        "reason": str(cause.reason) if cause else None,
+        "detail": cause.detail if cause else None,
+        "flips": run and run.flips,
+        "incidents": run and len(run.incidents),
+    }
+
+
+_CSV_COLUMNS = [
+    *("target", "location", "watched", "uptime_percent", "known_ms", *(f"{state}_ms" for state in State)),
+    *("checks", "failures", "failures_by_reason", "incidents", "flapping"),
+    *(f"{name}_ms" for name in QUANTILES),
+]
+
+
+def _as_csv_row(report: TargetReport) -> dict[str, Any]:
+    return {
+        "target": report.present.target,
+        "location": report.present.location,
+        "watched": str(report.present.watched).lower(),
+        **_times(report.uptime),
+        "checks": report.checks,
+        "failures": sum(report.failures.values()),
+        "failures_by_reason": " ".join(f"{reason}={count}" for reason, count in report.failures.items()),
+        "incidents": sum(isinstance(entry, Incident) for entry in report.entries),
+        "flapping": sum(isinstance(entry, Flapping) for entry in report.entries),
+        **{f"{name}_ms": value for name, value in report.percentiles_ms.items()},
+    }
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value  # None becomes an empty cell
+    text = one_line(value)
+    # Spreadsheets look past spaces.
+    return f"'{text}" if text.lstrip().startswith(_BEGINS_OF_FORMULAS) else text
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,1 +1,0 @@
-"""What is kept in PostgreSQL, and the PostgreSQL that the daemon runs itself; knows nothing of HTTP."""

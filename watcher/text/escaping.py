@@ -1,0 +1,78 @@
+"""Text that came from elsewhere, made fit for one line of a log, a row of a table and a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from json.encoder import encode_basestring_ascii
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_DETAIL_CHARS = 500
+MAX_VALUE_CHARS = 8000  # a traceback is the longest
+
+# C0 and C1 controls, the line and paragraph separators, marks that turn the reading direction, and lone
+# surrogates: each could break a line, drive a terminal, disguise a name, or be refused by PostgreSQL.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_BARE_VALUE = re.compile(r"[A-Za-z0-9!#$%&()*+,./:;<>?@\[\]^_`{|}~-]+")
+
+
+def one_line(text: str, limit_chars: int = MAX_DETAIL_CHARS) -> str:
+    """Escape what could break a line, and cut what is too long.
+
+    Args:
+        text: any text, however hostile.
+        limit_chars: the longest result in characters; a longer one ends in an ellipsis.
+
+    Returns:
+        printable text of one line that every store and terminal takes.
+    """
+    # Cut first, so that megabytes are not escaped for nothing; escaping can only make it longer.
+    safe = _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text[: limit_chars + 1])
+    return safe if len(safe) <= limit_chars else safe[: limit_chars - 1] + "…"
+
+
+def key_values(fields: Mapping[str, object]) -> str:
+    """Write fields as `key=value key="two words"`, leaving out those that are None.
+
+    Args:
+        fields: names as they should appear; values are shown with `str`.
+
+    Returns:
+        one line, in the order of the mapping; a value is cut where it is too long, and quoted unless it is made of
+        plain characters.
+    """
+    return " ".join(f"{key}={_value(str(value))}" for key, value in fields.items() if value is not None)
+
+
+def json_string(text: str) -> str:
+    """Write a text as a string of JSON that is safe on every terminal and for every parser.
+
+    Returns:
+        plain ASCII in double quotes; what a terminal or a line could not bear is escaped, and so is what is no
+        character (a lone surrogate, which strict parsers refuse): that one with a backslash of its own, as in text.
+    """
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return encode_basestring_ascii(text).replace("\x7f", "\\u007f")
+
+
+def json_line(value: object) -> str:
+    """Write a value of plain lists, dictionaries, texts, numbers and so on as JSON in one line, see `json_string`.
+
+    Raises:
+        ValueError: it has a number that is none, or a lone surrogate: see `watcher.text.loggable`.
+    """
+    return json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f")
+
+
+def quoted(text: str) -> str:
+    """Put text in double quotes, escaping quotes and backslashes inside it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _value(text: str) -> str:
+    safe = one_line(text, limit_chars=MAX_VALUE_CHARS)
+    return safe if _BARE_VALUE.fullmatch(safe) else quoted(safe)
