@@ -11,13 +11,14 @@ declare -A lane_of=() # by process id, those that run
 # Runs each lane, a function of that name, and prints what it has printed when it ends. One that fails stops the others.
 run_lanes() {
     local name finished watchdog status=0
+    end_of_step
     set -m # each lane is a group of processes, which can be stopped as a whole
     for name in "$@"; do
         (
             # shellcheck disable=SC2034  # of .ci/steps.sh
             lane=$name
             "$name"
-            end_of_lane
+            end_of_step
         ) 3>&1 >"$work/$name.log" 2>&1 </dev/null &
         lane_of[$!]=$name
     done

@@ -10,7 +10,8 @@ step() {
     if [ -n "$lane" ]; then printf '== %s: %s (after %d s)\n' "$lane" "$1" "$SECONDS" >&3; fi
 }
 
-end_of_lane() {
+# Ends the last step, at the end of a lane, or where lanes come.
+end_of_step() {
     printf '%d\t%s\t\n' "$SECONDS" "$lane" >>"$work/steps"
 }
 

@@ -79,7 +79,7 @@ results_of() {
 }
 
 pytest_options() {
-    echo "-o cache_dir=$1/cache -o junit_family=xunit1 --junit-xml=$1/$2 --durations=30"
+    echo "-o cache_dir=$1/cache -o junit_family=xunit1 --junit-xml=$1/$2"
 }
 
 # Runs the tests that failed once more, by themselves; fails when one fails again.
@@ -94,7 +94,7 @@ once_more() {
             status=1
         elif PYTEST_ADDOPTS="$(pytest_options "$results" again.xml)" "$runner" "$clone" \
             ".venv/bin/pytest --last-failed --last-failed-no-failures none $selection"; then
-            { echo "flaky: failed in $name, and passed when run once more:"; .ci/failures.py "$results/first.xml"; } \
+            { echo; echo "flaky: failed in $name, and passed when run once more:"; .ci/failures.py "$results/first.xml"; } \
                 >>"$work/flaky"
         else
             status=1
