@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres": {"text", "model", "outbox", "embedded_postgres", *POSTGRES},
     "postgres/queries": {"model", "history", *POSTGRES},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
-    "reporting": {"text", "model", "history"},
+    "reporting": {"text", "model", "history", "postgres", "postgres/queries"},
     "daemon": {
         "model",
         "log",
