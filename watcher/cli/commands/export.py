@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
-from watcher.cli.options import Duration, read_or_exit, until_option, window
+from watcher.cli.options import DurationType, read_or_exit, until_option, window
 from watcher.cli.views.screen import progress_bar
 from watcher.config.env.settings import load_settings
 from watcher.postgres.queries.streaming import FAILURE, stream_history
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "--since", type=Duration(), default="24h", show_default=True, help="What was in the last 30m, 24h, 7d ..."
+    "--since", type=DurationType(), default="24h", show_default=True, help="What was in the last 30m, 24h, 7d ..."
 )
 @until_option
 @env_file_option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
-from watcher.cli.options import Duration, json_option, moments, read_or_exit, until_option
+from watcher.cli.options import DurationType, json_option, moments, read_or_exit, until_option
 from watcher.cli.target_names import complete_target
 from watcher.cli.views.failures_table import failures_table
 from watcher.cli.views.screen import console_for_stdout, print_to
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--since", type=Duration(), help="Only those of the last 30m, 24h, 7d ...")
+@click.option("--since", type=DurationType(), help="Only those of the last 30m, 24h, 7d ...")
 @until_option
 @click.option("--target", shell_complete=complete_target, help="Only those of the target with this name.")
 @click.option("--reason", type=click.Choice([str(reason) for reason in Reason]), help="Only those with this reason.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
-from watcher.cli.options import Duration, json_option, read_or_exit, until_option, window
+from watcher.cli.options import DurationType, json_option, read_or_exit, until_option, window
 from watcher.cli.target_names import complete_target
 from watcher.cli.views.report_page import page
 from watcher.cli.views.screen import console_for_stdout, print_to
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--since", type=Duration(), default="7d", show_default=True, help="The last 30m, 24h, 7d ...")
+@click.option("--since", type=DurationType(), default="7d", show_default=True, help="The last 30m, 24h, 7d ...")
 @until_option
 @click.option("--target", shell_complete=complete_target, help="Only the target with this name.")
 @json_option

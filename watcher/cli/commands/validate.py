@@ -65,10 +65,10 @@ def validate(file: str | None, as_json: bool, show: bool, env_file: str | None) 
             for lines in yaml_lines(settings, configuration.targets, configuration.secrets):
                 click.echo(lines.encode())  # YAML is UTF-8, whatever the terminal is
         else:
-            click.echo(summary(configuration))
+            click.echo(validation_summary(configuration))
 
 
-def summary(configuration: Configuration) -> str:
+def validation_summary(configuration: Configuration) -> str:
     """Say in one line that all is well, as in `config/config.yaml: 5 targets, no mistakes, 1 warning`."""
     targets, warnings = len(configuration.targets), len(configuration.warnings)
     text = f"{configuration.settings.config_file}: {_counted(targets, 'target')}, no mistakes"
