@@ -14,8 +14,9 @@ import trio
 
 from watcher.history.rollup import measurement_of
 from watcher.outbox.bounds import drop_oldest
-from watcher.outbox.encoding import encode_failure, encode_flip, encode_standing
+from watcher.outbox.encoding import encode_failure, encode_standing
 from watcher.outbox.errors import OutboxUnavailableError
+from watcher.outbox.flip_door import record_flips
 from watcher.outbox.minutes import MINUTE_SECONDS, close_minutes, open_minute
 
 if TYPE_CHECKING:
@@ -173,21 +174,17 @@ class OutboxWriter:
 
 def _append(outbox: Outbox, batch: Sequence[Conclusion], now: float) -> None:
     """Write conclusions to the outbox; called in its thread, since to encode takes longer than to write."""
-    entries: list[tuple[str, str]] = []
-    standings: dict[tuple[str, str], str] = {}
-    for conclusion in batch:
-        outcome = conclusion.outcome
-        entries += map(encode_flip, conclusion.flips)
-        if not outcome.ok:
-            entries.append(encode_failure(outcome))
-        if conclusion.is_news:
-            standings[outcome.location, outcome.target] = encode_standing(conclusion.standing)
-    outbox.append(
-        entries,
+    record_flips(
+        outbox,
+        [flip for conclusion in batch for flip in conclusion.flips],
         now=now,
+        beside=[encode_failure(one.outcome) for one in batch if not one.outcome.ok],
         minute=open_minute(outbox, now),
         measurements=json.dumps([measurement_of(conclusion.outcome) for conclusion in batch]),
-        standings=[(*key, text) for key, text in standings.items()],
+        # Of each target the last one holds.
+        standings=[
+            (one.outcome.location, one.outcome.target, encode_standing(one.standing)) for one in batch if one.is_news
+        ],
     )
 
 

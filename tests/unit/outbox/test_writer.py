@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from tests.doubles import EPOCH, MOMENT, Disk, a_failure, an_outcome
 from watcher.model.conclusion import Conclusion
 from watcher.model.state import Flip, Standing, State
-from watcher.outbox.encoding import decode_failure_row, decode_flip_row, decode_standing
+from watcher.outbox.encoding import decode_standing
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.minutes import ALL_MINUTES, MINUTE_SECONDS
 from watcher.outbox.outbox import Outbox
@@ -88,7 +88,7 @@ def failed(name: str) -> Conclusion:
 
 def failures_in(outbox: Outbox) -> list[str]:
     entries = outbox.peek(10**6, 10**12)
-    return [str(decode_failure_row(entry.payload)[1]) for entry in entries if entry.kind == "failure"]
+    return [json.loads(entry.payload)["target"] for entry in entries if entry.kind == "failure"]
 
 
 def measured_in(outbox: Outbox) -> list[str]:
@@ -138,7 +138,7 @@ async def test_flips_come_before_the_failure_and_standings_are_the_last_ones(
     writer.close()
     await writer.run()
     first, second = outbox.peek(10, 10**6)
-    assert decode_flip_row(first.payload)[0] == flip.flip_id
+    assert json.loads(first.payload)["id"] == str(flip.flip_id)
     assert second.kind == "failure"
     assert {name: decode_standing(text) for name, text in outbox.standings("default").items()} == {"a": down}
     assert told.kept == 1
