@@ -60,6 +60,7 @@ class OutboxWriter:
         tell: Callable[[Outcome, bool], None],
         kept: Callable[[], None],
         clock: Callable[[], float] = time.time,
+        tell_kept: Callable[[Sequence[Conclusion]], None] = lambda _conclusions: None,
     ) -> None:
         """Make a writer.
 
@@ -69,12 +70,14 @@ class OutboxWriter:
             tell: called once for each failure, when it is on disk (True) or given up (False).
             kept: called when something new is in the outbox.
             clock: seconds since 1970.
+            tell_kept: called with the conclusions that are on disk now, and without any about once a second.
         """
         self._disk = disk
         self._bounds = bounds
         self._tell = tell
         self._kept = kept
         self._clock = clock
+        self._tell_kept = tell_kept
         self._waiting: deque[Conclusion] = deque()
         self._wake = trio.Event()
         self._closed = False
@@ -117,6 +120,7 @@ class OutboxWriter:
                 while self._waiting:
                     await self._keep(list(islice(self._waiting, MAX_AT_ONCE)))
                 await self._look_after()
+                self._tell_kept(())
                 self._note_state(None)
             except OutboxUnavailableError as error:
                 self._note_state(error)
@@ -136,6 +140,7 @@ class OutboxWriter:
         for conclusion in rest:
             if not conclusion.outcome.ok:
                 self._tell(conclusion.outcome, True)
+        self._tell_kept(rest)
         if any(conclusion.flips or not conclusion.outcome.ok for conclusion in batch):
             self._kept()
 

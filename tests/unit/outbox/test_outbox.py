@@ -255,7 +255,7 @@ def test_a_random_life_is_that_of_a_list(
             del model[index]
         elif what == "bound":
             drop_oldest(outbox, max_bytes=10 * count, created_before=0.0)
-            while sum(len(text) for _, text in model) > 10 * count:
+            while sum(len(text.encode()) for _, text in model) > 10 * count:
                 del model[0]
         elif what == "age":
             drop_oldest(outbox, max_bytes=10**6, created_before=now - count)

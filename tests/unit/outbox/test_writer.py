@@ -32,7 +32,7 @@ from watcher.outbox.writer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from watcher.model.outcome import Outcome
@@ -165,6 +165,30 @@ async def test_no_failure_is_told_before_it_is_on_disk(writer: OutboxWriter, dis
     await writer.run()
     assert on_disk[:2] == [(0, 0), (1, 0)]
     assert told.stored == ["a"]
+
+
+async def test_of_what_is_on_disk_somebody_is_told_and_now_and_then_of_nothing(
+    disk: Disk, told: Told, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    batches: list[list[str]] = []
+
+    def note(conclusions: Sequence[Conclusion]) -> None:
+        batches.append([conclusion.outcome.target for conclusion in conclusions])
+
+    writer = OutboxWriter(disk, BOUNDS, told.tell, told.keep, lambda: EPOCH + trio.current_time(), note)
+    disk.error = FULL
+    with capture_logs():
+        nursery.start_soon(writer.run)
+        writer.put(failed("a"))
+        writer.put(Conclusion(an_outcome("b")))
+        await trio.sleep(10)
+        assert batches == []
+        disk.error = None
+        await trio.sleep(10)
+    assert batches[0] == ["a", "b"]
+    assert len(batches) >= 8
+    assert set(map(tuple, batches[1:])) == {()}
+    nursery.cancel_scope.cancel()
 
 
 async def test_a_disk_that_fails_costs_nothing_but_time(
