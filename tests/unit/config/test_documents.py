@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from docs.generate import COMMAND, PAGE, TEMPLATE, files, page
+from watcher.cli import main
 from watcher.config import load_configuration
 from watcher.config.env.settings import DEFAULTS, KEY_OF_FIELD, RESTART_KEYS, SETTINGS, Settings, load_settings
 from watcher.config.schema.config_file import KNOWN_KEYS, SHAPES, Options, all_keys
 from watcher.config.schema.keys import keys_of
+from watcher.model.outcome import Reason
 
 NO_FILE = Path("no such file")
 ROOT = PAGE.parents[1]
@@ -105,6 +107,15 @@ def test_every_room_stands_in_the_architecture() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rooms = {file.parent.relative_to(ROOT).as_posix() for file in (ROOT / "watcher").glob("*/**/*.py")}
     assert [room for room in sorted(rooms) if f"\n| `{room}/` |" not in text] == []
+
+
+def test_every_command_and_every_reason_is_explained() -> None:
+    commands = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [
+        name for name in main.summaries if not re.search(rf"^\| .*`watcher {name}[` ]", commands, re.MULTILINE)
+    ] == []
+    reasons = PAGE.read_text(encoding="utf-8")
+    assert [reason for reason in Reason if f"\n| `{reason}` |" not in reasons] == []
 
 
 def test_every_setting_is_a_key_of_env() -> None:
