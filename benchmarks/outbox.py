@@ -15,7 +15,7 @@ import trio
 from watcher.history.rollup import measurement_of
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
-from watcher.outbox.encoding import encode_failure
+from watcher.outbox.encoding import encode_failure, joined
 from watcher.outbox.minutes import ALL_MINUTES, close_minutes
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
@@ -23,7 +23,7 @@ from watcher.outbox.writer import Bounds, OutboxWriter
 from watcher.postgres.drain import Drain
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
-from watcher.postgres.tables.failures import INSERT_FAILURES, failure_columns
+from watcher.postgres.tables.failures import INSERT_FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -241,13 +241,13 @@ async def drain(disk: OutboxThread, database: Database, name: str) -> Drained:
 async def insert_directly(database: Database, count: int, at_once: int, name: str) -> Drained:
     """Write failures to PostgreSQL without an outbox, so many in a statement; each is a transaction."""
     batches = [
-        failure_columns([one.outcome for one in conclusions(at_once, failing=True, first=first)])
+        joined(encode_failure(one.outcome)[1] for one in conclusions(at_once, failing=True, first=first))
         for first in range(0, count, at_once)
     ]
 
     async def write(connection: Connection) -> Any:
         for batch in batches:
-            await connection.execute(INSERT_FAILURES, *batch)
+            await connection.execute(INSERT_FAILURES, batch)
 
     begun, cpu = time.perf_counter(), time.process_time()
     await database.operate(write, 600)

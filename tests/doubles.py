@@ -133,7 +133,7 @@ class Store:
         self.opened_at: list[float] = []
         self.alive_at: list[datetime] = []
 
-    async def open(self) -> None:
+    async def open(self, _record: object) -> None:
         """Note the call."""
         self.opened_at.append(trio.current_time())
         await self._answer()

@@ -13,12 +13,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.doubles import MOMENT, a_failure, a_target, an_outcome
-from tests.pipeline import NOW, Pipeline, a_registration, open_pipeline
+from tests.pipeline import NOW, Pipeline, a_registration, nothing_ended, open_pipeline
 from watcher.history.rollup import measurement_of, roll_up, rollup_rows
 from watcher.model.outcome import Fault, Reason
 from watcher.model.resumption import NOT_WATCHED, TAKEN_OUT
 from watcher.model.state import Flip, State
 from watcher.outbox.encoding import encode_failure, encode_flip
+from watcher.outbox.flip_door import record_ended
 from watcher.outbox.outbox import Entry
 from watcher.postgres.errors import DatabaseRefusedError
 from watcher.postgres.store import TableStore
@@ -169,7 +170,13 @@ async def test_locations_do_not_mix(pipeline: Pipeline, test_db: Database) -> No
         ("failure", encode_failure(a_failure())[1].replace("2026-11-23T15:20:55", "2026-11-23T15:2!:55")),
         ("failure", encode_failure(a_failure())[1].replace(str(a_failure().check_id), "no-id")),
         ("failure", encode_failure(a_failure())[1].replace('"Checkout"', "null")),
-        ("failure", encode_failure(a_failure())[1].replace('"Checkout"', "[]")),
+        ("failure", encode_failure(a_failure())[1].replace('"status_code": 503', '"status_code": 5030000000')),
+        ("failure", encode_failure(a_failure())[1].replace('"duration_ms": 143.2', '"duration_ms": 1e999')),
+        ("failure", encode_failure(a_failure("NUL"))[1].replace("NUL", r"\u0000")),
+        ("failure", encode_failure(a_failure("half"))[1].replace("half", r"\ud800")),
+        ("failure", encode_failure(a_failure())[1][:-1]),
+        ("failure", encode_failure(a_failure())[1] + "x"),
+        ("failure", ""),
         ("flip", "{}"),
         ("flip", encode_flip(DOWN)[1].replace('"down"', "null")),
         ("rollups", "no JSON"),
@@ -217,7 +224,7 @@ async def test_a_target_that_no_index_takes_holds_up_nothing(tmp_path: Path, tes
 
 async def test_a_batch_is_stored_as_a_whole_or_not_at_all(test_db: Database) -> None:
     store = TableStore(test_db, a_registration())
-    await store.open()
+    await store.open(nothing_ended)
     good, bad = encode_failure(a_failure()), ("rollups", "no JSON")
     with pytest.raises(DatabaseRefusedError):
         await store.store([Entry(1, good[0], NOW, good[1]), Entry(2, bad[0], NOW, bad[1])])
@@ -252,9 +259,9 @@ async def test_two_daemons_of_one_location_are_told_of_each_other_once(tmp_path:
         return [(line["log_level"], line["other"]) for line in logs]
 
     for store in (first, elsewhere):
-        await store.open()
+        await store.open(nothing_ended)
     assert await mark(first, elsewhere, first, elsewhere) == []
-    await second.open()
+    await second.open(nothing_ended)
     assert await mark(second) == [], "the other may have ended"
     since = MOMENT.isoformat(timespec="milliseconds")
     assert await mark(first) == [("warning", f"two, since {since}")]
@@ -265,7 +272,7 @@ async def test_a_daemon_that_follows_another_is_told_of_none(test_db: Database) 
     with capture_logs() as logs:
         for host in ("one", "two", "three"):
             store = TableStore(test_db, replace(a_registration(), host=host))
-            await store.open()
+            await store.open(nothing_ended)
             for _ in range(3):
                 await store.mark_alive(MOMENT)
     assert logs == []
@@ -318,25 +325,72 @@ async def test_telling_it_again_changes_nothing(tmp_path: Path, test_db: Databas
         assert await count(test_db, "flips") == 1
 
 
-async def test_another_outbox_ends_the_past_of_the_one_before_as_unknown(pipeline: Pipeline, test_db: Database) -> None:
+async def test_another_outbox_ends_the_past_of_the_one_before_as_unknown(
+    pipeline: Pipeline, test_db: Database, tmp_path: Path
+) -> None:
     await pipeline.put(flips=[UP, replace(UP, target="Old"), replace(UP, target="Off", state=State.PAUSED)])
     await pipeline.put(flips=[replace(UP, location="vienna")])
     await pipeline.drain_all()
-    another = uuid.uuid4()
-    for _ in range(2):
-        await register(test_db, "Checkout", "Off", outbox=another)
-    query = "SELECT * FROM flips WHERE state = 'unknown' ORDER BY target"
-    first, second = await test_db.fetch(query)
-    assert (first["target"], second["target"]) == ("Checkout", "Old")
-    assert (first["at"], first["before"], first["location"]) == (MOMENT, "up", "default")
-    assert (first["reason"], first["detail"]) == (str(NOT_WATCHED.reason), NOT_WATCHED.detail)
-    rows = await test_db.fetch("SELECT * FROM states")
-    present = {(row["target"], row["location"]): (row["state"], row["watched"]) for row in rows}
-    assert present == {
-        ("Checkout", "default"): ("unknown", True),
-        ("Old", "default"): ("unknown", False),
-        ("Off", "default"): ("paused", True),
-        ("Checkout", "vienna"): ("up", False),
-    }
-    [replica] = await test_db.fetch("SELECT outbox FROM replicas")
-    assert replica["outbox"] == another
+    (tmp_path / "another").mkdir()
+    with open_pipeline(tmp_path / "another", test_db, a_target(), a_target("Off")) as another:
+        for _ in range(2):
+            await another.drain_all()
+        query = "SELECT * FROM flips WHERE state = 'unknown' ORDER BY target"
+        first, second = await test_db.fetch(query)
+        assert (first["target"], second["target"]) == ("Checkout", "Old")
+        assert (first["at"], first["before"], first["location"]) == (MOMENT, "up", "default")
+        assert (first["reason"], first["detail"]) == (str(NOT_WATCHED.reason), NOT_WATCHED.detail)
+        rows = await test_db.fetch("SELECT * FROM states")
+        present = {(row["target"], row["location"]): (row["state"], row["watched"]) for row in rows}
+        assert present == {
+            ("Checkout", "default"): ("unknown", True),
+            ("Old", "default"): ("unknown", False),
+            ("Off", "default"): ("paused", True),
+            ("Checkout", "vienna"): ("up", False),
+        }
+        [replica] = await test_db.fetch("SELECT outbox FROM replicas")
+        assert replica["outbox"] == another.outbox.id
+
+
+async def test_the_end_of_another_outbox_is_recorded_once_however_often_it_is_cut_off(
+    pipeline: Pipeline, test_db: Database, tmp_path: Path
+) -> None:
+    """What the checks have found since then stays where the target stands, though it goes to the outbox first."""
+    await pipeline.put(flips=[UP])
+    await pipeline.drain_all()
+    (tmp_path / "another").mkdir()
+    with open_pipeline(tmp_path / "another", test_db, a_target()) as another:
+        again = replace(UP, at=MOMENT + HOUR, confirmed_at=MOMENT + HOUR)
+        await another.put(flips=[again], now=NOW + 3600)
+        registration = replace(another.store.registration, started_at=MOMENT + HOUR)
+        for _ in range(2):
+            ended = await test_db.operate(registration.register)
+            record_ended(another.outbox, ended, NOW + 3600)
+        another.store.registration = registration
+        await another.drain_all()
+        rows = await test_db.fetch("SELECT state, before, at FROM flips ORDER BY at")
+    assert [(row["state"], row["before"]) for row in rows] == [("up", "pending"), ("unknown", "up"), ("up", "pending")]
+    assert [row["at"] for row in rows] == [UP.at, MOMENT, again.at]
+    assert (await states(test_db))["Checkout"]["state"] == "up"
+
+
+async def test_another_outbox_that_lives_on_does_not_end_what_is_watched_here(
+    pipeline: Pipeline, test_db: Database, tmp_path: Path
+) -> None:
+    await pipeline.put(flips=[UP, replace(UP, target="Old")], now=NOW + 7200)
+    await pipeline.drain_all()
+    registration = replace(a_registration(a_target()), started_at=MOMENT)
+    ended = await test_db.operate(registration.register)
+    assert {flip.target: flip.at - MOMENT for flip in ended} == {"Checkout": 0 * HOUR, "Old": 2 * HOUR}
+    await pipeline.put(flips=[replace(UP, at=MOMENT + HOUR)])
+    await pipeline.drain_all()
+    ended = await test_db.operate(a_registration(a_target()).register)
+    assert [flip.target for flip in ended] == ["Old"], "what began after the start goes on"
+
+
+async def test_text_of_any_script_comes_out_as_it_went_in(pipeline: Pipeline, test_db: Database) -> None:
+    told = 'naïve … 東京 \U0001f600 \\u0041 "quoted"'
+    await pipeline.put([a_failure(told, excerpt=told, headers=(("server", told),))])
+    await pipeline.drain_all()
+    [row] = await test_db.failures()
+    assert (row["target"], row["excerpt"], row["headers"]) == (told, told, {"server": told})

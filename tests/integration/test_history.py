@@ -20,7 +20,6 @@ from watcher.postgres.db import Database, open_database
 from watcher.postgres.errors import DatabaseUnavailableError, StorageError
 from watcher.postgres.queries.rename_target import KEEP_RENAMES, Renamed, RenameRefusedError, rename_target
 from watcher.postgres.queries.states_and_flips import (
-    Key,
     alive_at_by_location,
     flips_between,
     present_states,
@@ -33,6 +32,7 @@ from watcher.postgres.upkeep.upkeep import keep_up
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from watcher.history.rollup import TargetPlace
     from watcher.model.state import Flip
 
 HOUR = timedelta(hours=1)
@@ -104,7 +104,7 @@ async def test_a_year_of_a_thousand_targets_is_read_at_once(test_db: Database) -
     assert await _seconds(lambda: present_states(test_db)) < slowness * QUERY_SECONDS
     assert await _seconds(lambda: alive_at_by_location(test_db)) < slowness * QUERY_SECONDS
     assert await _seconds(lambda: flips_between(test_db, MOMENT - HOUR, MOMENT, ["site 7"])) < slowness * QUERY_SECONDS
-    found: dict[Key, list[Flip]] = {}
+    found: dict[TargetPlace, list[Flip]] = {}
 
     async def read() -> None:
         found.update(await flips_between(test_db, MOMENT - DAY, MOMENT))

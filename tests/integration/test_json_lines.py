@@ -71,7 +71,10 @@ async def test_a_site_that_sends_secrets_back(tmp_path: Path, log_format: str) -
     assert [events[0]["event"], events[-1]["event"]] == ["started", "stopped"]
     reasons = {event["reason"] for event in events if event["event"] == "failure"}
     assert {"status", "connect"} <= reasons <= {"status", "connect", "timeout", "local"}, reasons  # as machines may be
-    assert all(list(event)[:2] == ["time", "level"] or event["event"] == "failure" for event in events)
+    of_checks = {"failure", "up", "down", "unknown"}
+    assert all(list(event)[:2] == ["time", "level"] or event["event"] in of_checks for event in events)
+    [up, *_] = [event for event in events if event["event"] == "up"]
+    assert (up["target"], up["url"]) == ('fine "é\\ =x', f"http://127.0.0.1:{port}/fine?token=***")
     for success in map(json.loads, lines):
         assert (success["event"], success["target"], success["status"]) == ("success", 'fine "é\\ =x', 200)
         assert success["url"] == f"http://127.0.0.1:{port}/fine?token=***"

@@ -20,11 +20,12 @@ from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from watcher.model.outcome import Outcome
+    from watcher.model.state import Flip
     from watcher.outbox.outbox import Entry
     from watcher.postgres.db import Database
 
@@ -43,8 +44,8 @@ class Noting:
         self.ids: list[int] = []
         self.most_bytes = 0
 
-    async def open(self) -> None:
-        await self._store.open()
+    async def open(self, record: Callable[[Sequence[Flip]], Awaitable[None]]) -> None:
+        await self._store.open(record)
 
     async def store(self, entries: Sequence[Entry]) -> None:
         await self._store.store(entries)

@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres": {"text", "model", "outbox", "embedded_postgres", *POSTGRES},
     "postgres/queries": {"model", "history", *POSTGRES},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
-    "reporting": {"text", "model", "history"},
+    "reporting": {"text", "model", "history", "postgres", "postgres/queries"},
     "daemon": {
         "model",
         "log",
@@ -69,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli/common": {"text", "log", "config/mistakes", "daemon", "embedded_postgres", "postgres/errors"},
     "cli/options": {"cli/common", "postgres"},
-    "cli/target_names": {"config", "config/env", "config/mistakes"},
+    "cli/target_names": {"cli/common", "config", "config/env", "config/mistakes"},
     "cli/views": {"text", "model", "history", "checking", "checking/http", "checking/verdict", "reporting"},
     "cli/config_view": {"text", "model", "secrets", "cli/common", *CONFIG},
     "cli/commands": {

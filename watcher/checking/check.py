@@ -42,12 +42,12 @@ async def check_now(target: Target, context: CheckContext) -> CheckReport:
     """Check a target once, outside of its slots; waits for a worker."""
     probe, slot = context.probe(target), Slot(context.clock.now())
     try:
-        return await context.lanes.run(lambda: check(probe, slot, context), failing=False)
+        return await context.lanes.run(lambda: check_slot(probe, slot, context), failing=False)
     finally:
         probe.close()
 
 
-async def check(probe: AnyProbe, slot: Slot, context: CheckContext) -> CheckReport:
+async def check_slot(probe: AnyProbe, slot: Slot, context: CheckContext) -> CheckReport:
     """Check a target once, with the retries that it has.
 
     A fault of this machine is tried again once, whatever the retries; each attempt more must begin before the

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from watcher.checking.check import check
+from watcher.checking.check import check_slot
 from watcher.checking.scheduling.schedule import MIN_START_SPREAD_SECONDS, Schedule
 from watcher.checking.scheduling.shared_timer import Sleeper
 from watcher.model.conclusion import conclude
@@ -125,7 +125,7 @@ async def _check_slot(
     """
     # The worker is taken outside the check's deadline, or waiting for it would count as the site's slowness, and given
     # back before the outcome is handed on, or a slow store would hold up the checks.
-    report = await context.lanes.run(partial(check, probe, slot, context), failing=failing)
+    report = await context.lanes.run(partial(check_slot, probe, slot, context), failing=failing)
     outcome = report.outcome
     conclusion = conclude(probe.target, outcome, watch.standing, last_at)
     try:

@@ -25,7 +25,7 @@ LONGEST_DURATION = timedelta(days=36_500)
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class Duration(click.ParamType[timedelta]):
+class DurationType(click.ParamType[timedelta]):
     """A duration with its unit, as in 30m, 24h or 7d."""
 
     name = "duration"
@@ -38,7 +38,7 @@ class Duration(click.ParamType[timedelta]):
         return min(timedelta(**{_UNITS[match[2]]: float(match[1])}), LONGEST_DURATION)
 
 
-until_option = click.option("--until", type=Duration(), help="Only what was before the last 30m, 24h, 7d ...")
+until_option = click.option("--until", type=DurationType(), help="Only what was before the last 30m, 24h, 7d ...")
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 
 

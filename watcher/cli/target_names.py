@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from click.shell_completion import CompletionItem
 
+from watcher.cli.common import DEFAULT_ENV_FILE
+
 if TYPE_CHECKING:
     import click
 
-DEFAULT_ENV_FILE = ".env"
 # Who waits for a shell waits no longer than a moment: some thousands of targets.
 MAX_CONFIG_BYTES = 512 * 1024
 

@@ -23,6 +23,7 @@ from watcher.postgres.drain import Drain
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
 from watcher.postgres.upkeep.upkeep import upkeep
+from watcher.recording.changes import Changes
 from watcher.recording.lateness import report_lateness
 from watcher.recording.lines import Lines
 from watcher.recording.recorder import Tally, record
@@ -53,7 +54,8 @@ class Sinks:
     """Where what checks come to goes.
 
     Attributes:
-        put_success, put_failure: take a line of monitor.log and of stderr, without blocking.
+        put_success: takes a line of monitor.log, without blocking.
+        put_stderr: takes a level of the log and a line of stderr, without blocking.
         disk: the outbox.
         database: what the outbox is drained into.
         database_ready: set when it can be tried.
@@ -61,7 +63,7 @@ class Sinks:
     """
 
     put_success: Callable[[str], None]
-    put_failure: Callable[[str], None]
+    put_stderr: Callable[[str, str], None]
     disk: OutboxThread
     database: Database
     database_ready: trio.Event
@@ -89,11 +91,14 @@ async def watch(reloader: Reloader, stopping: trio.CancelScope, sinks: Sinks, be
     registration = Registration(settings.location, disk.outbox.id, datetime.fromtimestamp(started_at, UTC), targets)
     store = TableStore(sinks.database, registration)
     drain = Drain(disk, store)
+    changes = Changes(sum(target.enabled for target in targets), sinks.put_stderr, sinks.lines)
     outbox_writer = OutboxWriter(
         disk,
         Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
-        lambda outcome, stored: sinks.put_failure(sinks.lines.failure(outcome, stored=stored)),
+        # A site that fails is no error of this program.
+        lambda outcome, stored: sinks.put_stderr("warning", sinks.lines.failure(outcome, stored=stored)),
         drain.wake,
+        tell_kept=changes.take,
     )
     try:
         async with trio.open_nursery() as writing:
@@ -112,6 +117,7 @@ async def watch(reloader: Reloader, stopping: trio.CancelScope, sinks: Sinks, be
             writing.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
     finally:
         not_stored = outbox_writer.give_up()
+        changes.finish()
         log.info("stopped", **tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
         with trio.move_on_after(FLUSH_SECONDS, shield=True):
             await disk.run(Outbox.close)

@@ -97,14 +97,13 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
                     open_bridge(),
                     open_database(url) as database,
                 ):
-                    sinks = Sinks(successes.put, _failures_to(stderr), OutboxThread(outbox), database, server_ready)
+                    sinks = Sinks(successes.put, _lines_to(stderr), OutboxThread(outbox), database, server_ready)
                     await watch(reloader, stopping, sinks, lambda: supervisor.ready(_status(reloader)))
             signals.cancel_scope.cancel()
 
 
-def _failures_to(stderr: LineWriter) -> Callable[[str], None]:
-    """Return what takes the lines of failures: a site that fails is no error of this program."""
-    return lambda line: stderr.put(to_stderr("warning", line))
+def _lines_to(stderr: LineWriter) -> Callable[[str, str], None]:
+    return lambda level, line: stderr.put(to_stderr(level, line))
 
 
 def _redirect(sink: FileSink, path: Path) -> None:

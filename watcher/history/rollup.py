@@ -22,7 +22,7 @@ FAULTS_OF_THE_MONITOR = frozenset({str(Reason.LOCAL), str(Reason.INTERNAL)})
 # What is timed, in the order of the arrays of a rollup.
 SERIES = ("check", *Phases.__slots__)
 
-Times = tuple[float | None, ...]
+PhaseTimes = tuple[float | None, ...]
 
 
 class Measurement(NamedTuple):
@@ -77,9 +77,9 @@ class Rollup:
     """
 
     results: Mapping[str, int]
-    sums_ms: Times
-    mins_ms: Times
-    maxs_ms: Times
+    sums_ms: PhaseTimes
+    mins_ms: PhaseTimes
+    maxs_ms: PhaseTimes
     histogram: Mapping[int, int]
 
     @property
@@ -201,6 +201,6 @@ def _rolled_up(checks: list[tuple[str, Sequence[int | None]]]) -> Rollup:
     return Rollup(results, sums_ms, mins_ms, maxs_ms, histogram)
 
 
-def _merged(some: Times, others: Times, join: Callable[[float, float], float]) -> Times:
+def _merged(some: PhaseTimes, others: PhaseTimes, join: Callable[[float, float], float]) -> PhaseTimes:
     pairs = zip(some, others, strict=True)
     return tuple(b if a is None else a if b is None else join(a, b) for a, b in pairs)

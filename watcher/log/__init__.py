@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from watcher.log.journal import is_the_journal, with_priority
-from watcher.log.stderr import lines_through, write_line
+from watcher.log.stderr import is_the_journal, lines_through, with_priority, write_line
 from watcher.secrets.in_logs import Redactor, fit_address
 from watcher.text.escaping import json_line, key_values, one_line
 from watcher.text.log_events import LogEvent, OwnWords

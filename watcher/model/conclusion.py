@@ -49,25 +49,25 @@ def conclude(target: Target, outcome: Outcome, before: Standing, last_at: dateti
     standing, flips = before, list[Flip]()
     if before.state is State.PAUSED:  # whoever is checked is so no more; that could not be noted, as on a full disk
         standing = before.released(outcome.started_at)
-        flips += flips_between(outcome.target, outcome.location, before, standing, outcome.started_at)
+        flips += flips_of_change(outcome.target, outcome.location, before, standing, outcome.started_at)
     if last_at is not None:
         interval = timedelta(seconds=target.interval_seconds)
         if outcome.started_at - last_at > GAP_INTERVALS * interval + timedelta(seconds=GAP_SECONDS):
             gap = standing.interrupted(last_at + interval)
-            flips += flips_between(outcome.target, outcome.location, standing, gap, outcome.started_at)
+            flips += flips_of_change(outcome.target, outcome.location, standing, gap, outcome.started_at)
             standing = gap
     after = standing.after(sighting_of(outcome), target.thresholds)
     if after is standing is before:
         return Conclusion(outcome, before)
     if after.state is not standing.state:
-        (flip,) = flips_between(
+        (flip,) = flips_of_change(
             outcome.target, outcome.location, standing, after, outcome.started_at, outcome.fault, outcome
         )
         flips.append(flip)
     return Conclusion(outcome, after, is_news=True, flips=tuple(flips))
 
 
-def flips_between(
+def flips_of_change(
     target: str,
     location: str,
     before: Standing,

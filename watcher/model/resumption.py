@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watcher.model.conclusion import flips_between
+from watcher.model.conclusion import flips_of_change
 from watcher.model.outcome import Fault, Reason
 from watcher.model.state import NEVER_CHECKED, State
 
@@ -100,7 +100,7 @@ class _Changes:
         before = self._past.get(name, NEVER_CHECKED)
         if after is not before:
             self._news.add(name)
-            self._flips.extend(flips_between(name, self._location, before, after, self._now, cause))
+            self._flips.extend(flips_of_change(name, self._location, before, after, self._now, cause))
 
     def obey_operator(self, target: Target, ended: datetime) -> bool:
         """Pause what is not enabled, take up what is again; return whether it was either."""

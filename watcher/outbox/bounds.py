@@ -33,7 +33,7 @@ def drop_oldest(outbox: Outbox, *, max_bytes: int, created_before: float) -> int
             if excess <= 0 and entry.created_at >= created_before:
                 break
             past.append(entry)
-            excess -= len(entry.payload)
+            excess -= entry.size_bytes
         if past:
             outbox.remove(past)
         dropped, limit = dropped + len(past), DROPPED_AT_ONCE_ROWS

@@ -1,17 +1,22 @@
-"""What stands in the outbox, as text: how outcomes, flips and standings are written there, and read again."""
+"""What stands in the outbox, as text: how outcomes, flips and standings are written there, and read again.
+
+A failure and a flip are JSON objects with the names of their tables' columns, as `jsonb_to_recordset` takes them: many
+are joined into an array without being read.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.model.state import Sighting, Standing, State
 from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from watcher.model.outcome import Outcome
     from watcher.model.state import Flip
@@ -21,71 +26,78 @@ FAILURE, FLIP, ROLLUPS = "failure", "flip", "rollups"
 # The bound of any text in a row: whatever a site or a config brings, PostgreSQL can hold it.
 MAX_TEXT_CHARS = 32_000
 
-# How many columns there are, and which of them are no plain values of JSON.
-_FAILURE_COLUMNS, _UUIDS_OF_A_FAILURE, _TIMES_OF_A_FAILURE = 13, (0,), (4, 5)
-_FLIP_COLUMNS, _UUIDS_OF_A_FLIP, _TIMES_OF_A_FLIP = 10, (0, 9), (3, 4)
-
-
-def failure_row(outcome: Outcome) -> tuple[object, ...]:
-    """Turn a failure into a row, in the order of INSERT_FAILURES."""
-    assert outcome.fault is not None
-    return (
-        outcome.check_id,
-        outcome.target,
-        outcome.address,
-        outcome.location,
-        outcome.scheduled_at,
-        outcome.started_at,
-        outcome.duration_seconds * 1000,
-        str(outcome.fault.reason),
-        outcome.fault.detail,
-        outcome.status_code,
-        json.dumps(outcome.phases.as_milliseconds()),
-        outcome.excerpt,
-        json.dumps(dict(outcome.headers)) if outcome.headers else None,
-    )
+# What a payload of each kind begins with.
+_BEGINNINGS = {FAILURE: "{", FLIP: "{", ROLLUPS: "["}
+# Rows of earlier versions, which may wait in an outbox: arrays of the values in this order, some of them JSON as text.
+_FORMER_COLUMNS = {
+    FAILURE: (
+        *("id", "target", "address", "location", "scheduled_at", "started_at", "duration_ms", "reason", "detail"),
+        *("status_code", "phases_ms", "excerpt", "headers"),
+    ),
+    FLIP: ("id", "target", "location", "at", "confirmed_at", "state", "before", "reason", "detail", "check_id"),
+}
+_FORMER_JSON = ("phases_ms", "headers")
 
 
 def encode_failure(outcome: Outcome) -> tuple[str, str]:
     """Return the kind and the text of a failure."""
-    return FAILURE, _encoded(failure_row(outcome))
-
-
-def decode_failure_row(payload: str) -> tuple[object, ...]:
-    """Return the row of a failure, in the order of INSERT_FAILURES.
-
-    Raises:
-        ValueError: it is none, as what a damaged disk or another version has written.
-    """
-    return _decoded(payload, _FAILURE_COLUMNS, _UUIDS_OF_A_FAILURE, _TIMES_OF_A_FAILURE)
-
-
-def encode_flip(flip: Flip) -> tuple[str, str]:
-    """Return the kind and the text of a flip."""
-    cause = flip.cause
-    return FLIP, _encoded(
-        (
-            flip.flip_id,
-            flip.target,
-            flip.location,
-            flip.at,
-            flip.confirmed_at,
-            str(flip.state),
-            str(flip.before),
-            None if cause is None else str(cause.reason),
-            None if cause is None else cause.detail,
-            flip.check_id,
-        )
+    assert outcome.fault is not None
+    return FAILURE, _encoded(
+        {
+            "id": outcome.check_id,
+            "target": outcome.target,
+            "address": outcome.address,
+            "location": outcome.location,
+            "scheduled_at": outcome.scheduled_at,
+            "started_at": outcome.started_at,
+            "duration_ms": outcome.duration_seconds * 1000,
+            "reason": outcome.fault.reason,
+            "detail": outcome.fault.detail,
+            "status_code": outcome.status_code,
+            "phases_ms": outcome.phases.as_milliseconds(),
+            "excerpt": outcome.excerpt,
+            "headers": dict(outcome.headers) or None,
+        }
     )
 
 
-def decode_flip_row(payload: str) -> tuple[object, ...]:
-    """Return the row of a flip, in the order of INSERT_FLIPS.
+def encode_flip(flip: Flip) -> tuple[str, str]:
+    """Return the kind and the text of a flip; called by the door of flips, and by nobody else."""
+    cause = flip.cause
+    return FLIP, _encoded(
+        {
+            "id": flip.flip_id,
+            "target": flip.target,
+            "location": flip.location,
+            "at": flip.at,
+            "confirmed_at": flip.confirmed_at,
+            "state": flip.state,
+            "before": flip.before,
+            "reason": None if cause is None else cause.reason,
+            "detail": None if cause is None else cause.detail,
+            "check_id": flip.check_id,
+        }
+    )
+
+
+def present_form(kind: str, payload: str) -> str:
+    """Return a payload as this version writes it, which may be one of an earlier version.
 
     Raises:
-        ValueError: it is none, as what a damaged disk or another version has written.
+        ValueError: it is neither, as what a damaged disk has written; what is wrong inside it, PostgreSQL finds out.
     """
-    return _decoded(payload, _FLIP_COLUMNS, _UUIDS_OF_A_FLIP, _TIMES_OF_A_FLIP)
+    if kind not in _BEGINNINGS:
+        raise ValueError(f"of the kind {kind}")
+    if payload.startswith(_BEGINNINGS[kind]):
+        return payload
+    if kind not in _FORMER_COLUMNS:
+        raise ValueError(f"the text of {kind} begins with something else")
+    return _converted(_FORMER_COLUMNS[kind], payload)
+
+
+def joined(payloads: Iterable[str]) -> str:
+    """Return the one array in which PostgreSQL takes many payloads of a kind."""
+    return f"[{','.join(payloads)}]"
 
 
 def encode_standing(standing: Standing) -> str:
@@ -109,25 +121,30 @@ def decode_standing(text: str) -> Standing:
         return Standing()
 
 
-def _encoded(row: Iterable[object]) -> str:
-    return json.dumps([_plain(value) for value in row])
+def _encoded(row: Mapping[str, object]) -> str:
+    # Other than ASCII as it is: of an escape, a database that is not in UTF-8 makes no character.
+    return json.dumps({name: _plain(value) for name, value in row.items()}, ensure_ascii=False)
 
 
 def _plain(value: object) -> object:
     if isinstance(value, str):
         # A NUL or half a character would be refused by PostgreSQL, megabytes would be a burden.
         return one_line(value, limit_chars=MAX_TEXT_CHARS)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)  # as a text, PostgreSQL takes it, and JSON can hold it
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, dict):
+        return {_plain(name): _plain(one) for name, one in value.items()}
     return str(value) if isinstance(value, uuid.UUID) else value
 
 
-def _decoded(payload: str, columns: int, uuids: Iterable[int], times: Iterable[int]) -> tuple[object, ...]:
-    row: list[Any] = json.loads(payload)
-    if not isinstance(row, list) or len(row) != columns:
-        raise ValueError(f"not a row of {columns} columns")
-    for index in uuids:
-        row[index] = None if row[index] is None else uuid.UUID(str(row[index]))
-    for index in times:
-        row[index] = datetime.fromisoformat(str(row[index])).astimezone(UTC)
-    return tuple(row)
+def _converted(columns: tuple[str, ...], payload: str) -> str:
+    values: Any = json.loads(payload)
+    if not isinstance(values, list) or len(values) != len(columns):
+        raise ValueError(f"not a row of {len(columns)} columns")
+    row = dict(zip(columns, values, strict=True))
+    for name in _FORMER_JSON:
+        if row.get(name) is not None:
+            row[name] = json.loads(str(row[name]))
+    return _encoded(row)

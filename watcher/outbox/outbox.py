@@ -33,6 +33,11 @@ class Entry(NamedTuple):
     created_at: float
     payload: str
 
+    @property
+    def size_bytes(self) -> int:
+        """What it takes of the bound."""
+        return _size_bytes(self.payload)
+
 
 class Outbox:
     """The file of the outbox.
@@ -88,7 +93,7 @@ class Outbox:
                 database.execute("INSERT INTO journal (minute, payload) VALUES (?, ?)", (minute, measurements))
             database.executemany("INSERT OR REPLACE INTO standings VALUES (?, ?, ?)", standings)
             _set(database, "alive_at", now)
-        self._count(len(new), sum(len(payload) for _, _, payload in new))
+        self._count(len(new), sum(_size_bytes(payload) for _, _, payload in new))
 
     def peek(self, limit: int, max_bytes: int) -> list[Entry]:
         """Return the oldest entries: at most `limit`, and no more once they have so many bytes."""
@@ -98,7 +103,7 @@ class Outbox:
         with self._file.opened() as database, closing(database.execute(query, (limit,))) as rows:
             for row in rows:
                 found.append(Entry(*row))
-                size += len(found[-1].payload)
+                size += found[-1].size_bytes
                 if size >= max_bytes:
                     break
         return found
@@ -109,7 +114,7 @@ class Outbox:
             before = database.total_changes
             database.executemany("DELETE FROM entries WHERE id = ?", [(entry.id,) for entry in entries])
             removed = database.total_changes - before
-        self._count(-removed, -sum(len(entry.payload) for entry in entries))
+        self._count(-removed, -sum(entry.size_bytes for entry in entries))
         if removed != len(entries):  # some went before, as past the bounds, or with a file that was damaged
             with self._file.opened() as database:
                 self._recount(database)
@@ -125,7 +130,7 @@ class Outbox:
                 "DELETE FROM set_aside WHERE id <= (SELECT max(id) FROM set_aside) - ?", (MAX_SET_ASIDE_ROWS,)
             )
             removed = database.execute("DELETE FROM entries WHERE id = ?", (entry.id,)).rowcount
-        self._count(-removed, -removed * len(entry.payload))
+        self._count(-removed, -removed * entry.size_bytes)
 
     def journal(self, before_minute: int) -> list[tuple[int, int, str]]:
         """Return the id, the minute and the measurements of what was appended for earlier minutes."""
@@ -140,7 +145,7 @@ class Outbox:
             database.executemany("DELETE FROM journal WHERE id = ?", [(number,) for number in journal_ids])
             database.executemany("INSERT INTO entries (kind, created_at, payload) VALUES (?, ?, ?)", new)
             _set(database, "closed_minute", closed_minute)
-        self._count(len(new), sum(len(payload) for _, _, payload in new))
+        self._count(len(new), sum(_size_bytes(payload) for _, _, payload in new))
 
     def begin_part(self) -> None:
         """Take another `part`: minutes that were closed come once more, since the clock was set back."""
@@ -197,8 +202,12 @@ class Outbox:
         self.payload_bytes += payload_bytes
 
     def _recount(self, database: sqlite3.Connection) -> None:
-        query = "SELECT count(*), coalesce(sum(length(payload)), 0) FROM entries"
+        query = "SELECT count(*), coalesce(sum(length(CAST(payload AS BLOB))), 0) FROM entries"
         self.rows, self.payload_bytes = database.execute(query).fetchone()
+
+
+def _size_bytes(payload: str) -> int:
+    return len(payload) if payload.isascii() else len(payload.encode())
 
 
 def _get(database: sqlite3.Connection, key: str) -> Any:

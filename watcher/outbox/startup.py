@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.model.resumption import resume
-from watcher.outbox.encoding import decode_standing, encode_flip, encode_standing
+from watcher.outbox.encoding import decode_standing, encode_standing
+from watcher.outbox.flip_door import record_flips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,7 +65,7 @@ def note(outbox: Outbox, resumption: Resumption, location: str, now: float) -> N
         now: seconds since 1970.
     """
     standings = [(location, name, encode_standing(resumption.standings[name])) for name in sorted(resumption.news)]
-    outbox.append(map(encode_flip, resumption.flips), now=now, minute=0, standings=standings)
+    record_flips(outbox, resumption.flips, now=now, standings=standings)
     # What was taken out is known for a while, so that its pause ends when it comes back.
     forgotten = [
         name

@@ -14,8 +14,9 @@ import trio
 
 from watcher.history.rollup import measurement_of
 from watcher.outbox.bounds import drop_oldest
-from watcher.outbox.encoding import encode_failure, encode_flip, encode_standing
+from watcher.outbox.encoding import encode_failure, encode_standing
 from watcher.outbox.errors import OutboxUnavailableError
+from watcher.outbox.flip_door import record_flips
 from watcher.outbox.minutes import MINUTE_SECONDS, close_minutes, open_minute
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class OutboxWriter:
         tell: Callable[[Outcome, bool], None],
         kept: Callable[[], None],
         clock: Callable[[], float] = time.time,
+        tell_kept: Callable[[Sequence[Conclusion]], None] = lambda _conclusions: None,
     ) -> None:
         """Make a writer.
 
@@ -68,12 +70,14 @@ class OutboxWriter:
             tell: called once for each failure, when it is on disk (True) or given up (False).
             kept: called when something new is in the outbox.
             clock: seconds since 1970.
+            tell_kept: called with the conclusions that are on disk now, and without any about once a second.
         """
         self._disk = disk
         self._bounds = bounds
         self._tell = tell
         self._kept = kept
         self._clock = clock
+        self._tell_kept = tell_kept
         self._waiting: deque[Conclusion] = deque()
         self._wake = trio.Event()
         self._closed = False
@@ -116,6 +120,7 @@ class OutboxWriter:
                 while self._waiting:
                     await self._keep(list(islice(self._waiting, MAX_AT_ONCE)))
                 await self._look_after()
+                self._tell_kept(())
                 self._note_state(None)
             except OutboxUnavailableError as error:
                 self._note_state(error)
@@ -135,6 +140,7 @@ class OutboxWriter:
         for conclusion in rest:
             if not conclusion.outcome.ok:
                 self._tell(conclusion.outcome, True)
+        self._tell_kept(rest)
         if any(conclusion.flips or not conclusion.outcome.ok for conclusion in batch):
             self._kept()
 
@@ -173,21 +179,17 @@ class OutboxWriter:
 
 def _append(outbox: Outbox, batch: Sequence[Conclusion], now: float) -> None:
     """Write conclusions to the outbox; called in its thread, since to encode takes longer than to write."""
-    entries: list[tuple[str, str]] = []
-    standings: dict[tuple[str, str], str] = {}
-    for conclusion in batch:
-        outcome = conclusion.outcome
-        entries += map(encode_flip, conclusion.flips)
-        if not outcome.ok:
-            entries.append(encode_failure(outcome))
-        if conclusion.is_news:
-            standings[outcome.location, outcome.target] = encode_standing(conclusion.standing)
-    outbox.append(
-        entries,
+    record_flips(
+        outbox,
+        [flip for conclusion in batch for flip in conclusion.flips],
         now=now,
+        beside=[encode_failure(one.outcome) for one in batch if not one.outcome.ok],
         minute=open_minute(outbox, now),
         measurements=json.dumps([measurement_of(conclusion.outcome) for conclusion in batch]),
-        standings=[(*key, text) for key, text in standings.items()],
+        # Of each target the last one holds.
+        standings=[
+            (one.outcome.location, one.outcome.target, encode_standing(one.standing)) for one in batch if one.is_news
+        ],
     )
 
 

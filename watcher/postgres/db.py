@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from watcher.outbox.encoding import encode_failure, joined
 from watcher.postgres.bridge import COMMAND_SECONDS, Pool
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.schema import SCHEMA_SECONDS, apply_schema
-from watcher.postgres.tables.failures import INSERT_FAILURES, decode_failure, failure_columns, failures_query
+from watcher.postgres.tables.failures import INSERT_FAILURES, decode_failure, failures_query
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -102,7 +103,7 @@ class Database:
 
     async def log_failures(self, outcomes: Sequence[Outcome]) -> None:
         """Store failures, all or none; storing one again is harmless."""
-        await self.fetch(INSERT_FAILURES, *failure_columns(outcomes))
+        await self.fetch(INSERT_FAILURES, joined(encode_failure(outcome)[1] for outcome in outcomes))
 
     async def failures(self, *, limit: int = 100, **filters: Any) -> list[dict[str, Any]]:
         """Read what is in the table `failures`.

@@ -11,11 +11,13 @@ import structlog
 import trio
 
 from watcher.outbox.errors import OutboxUnavailableError
+from watcher.outbox.flip_door import record_ended
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from watcher.model.state import Flip
     from watcher.outbox.outbox import Entry, Outbox
     from watcher.outbox.thread import OutboxThread
 
@@ -38,8 +40,8 @@ QUICK_SECONDS = 1.0
 class Store(Protocol):
     """Where entries go; see `watcher.postgres.store.TableStore`."""
 
-    async def open(self) -> None:
-        """Make or upgrade the tables, and tell them what is watched."""
+    async def open(self, record: Callable[[Sequence[Flip]], Awaitable[None]]) -> None:
+        """Make or upgrade the tables, tell them what is watched, and record what follows from that."""
 
     async def store(self, entries: Sequence[Entry]) -> None:
         """Store entries, all or none; storing them again is harmless."""
@@ -126,7 +128,11 @@ class Drain:
         """Store all that waits."""
         if not (self._up and self._is_open):
             self._is_open = True  # before, so that what changes meanwhile is told next time
-            await self._store.open()
+            try:
+                await self._store.open(self._record_ended)
+            except OutboxUnavailableError:
+                self._is_open = False
+                raise
         is_all = False
         while not is_all:
             self._wake, begun = trio.Event(), trio.current_time()
@@ -140,6 +146,9 @@ class Drain:
                 # All that the outbox had been told until then is stored.
                 await self._store.mark_alive(alive_at)
             self._note_up()
+
+    async def _record_ended(self, flips: Sequence[Flip]) -> None:
+        await self._disk.run(lambda outbox: record_ended(outbox, flips, self._clock()))
 
     def _look(self, outbox: Outbox) -> tuple[list[Entry], bool, datetime | None]:
         """Return what to store next, whether that is all, and until when the outbox knows; called in its thread."""

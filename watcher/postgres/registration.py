@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.model.resumption import NOT_WATCHED
+from watcher.model.state import Flip, State
 from watcher.postgres.bridge import transaction
 from watcher.text.escaping import one_line
 
@@ -38,20 +39,17 @@ _RELEASE_FORMER_LOCATIONS = """
 UPDATE states SET watched = false FROM replicas
 WHERE watched AND states.location = replicas.location AND replicas.outbox = $2 AND replicas.location <> $1
 """
-# Another outbox than before knows nothing of what was: from when the one before was last heard of, all is unknown.
-_END_OF_ANOTHER = """
-WITH gone AS (SELECT alive_at FROM replicas WHERE location = $1 AND outbox <> $2),
-     ended AS (
-         UPDATE states SET state = 'unknown', since = gone.alive_at, reason = $3, detail = $4
-         FROM gone, (SELECT target, location, state FROM states) AS past
-         WHERE states.location = $1 AND past.target = states.target AND past.location = states.location
-               AND states.state NOT IN ('unknown', 'paused', 'pending') AND states.since < gone.alive_at
-         RETURNING states.target, states.location, states.since, past.state AS before
-     )
-INSERT INTO flips (id, target, location, at, confirmed_at, state, before, reason, detail)
-SELECT md5(concat_ws(chr(31), target, location, since))::uuid, target, location, since, now(), 'unknown', before, $3, $4
-FROM ended
-ON CONFLICT DO NOTHING
+# Another outbox than before knows nothing of what was: from when the one before was last heard of, all is unknown. Of
+# what is watched now, no more than what was before the start: clocks may differ, and the other may still be alive.
+_ENDED = """
+SELECT target, state, at
+FROM (
+    SELECT target, state, since, CASE WHEN watched THEN least(alive_at, $3) ELSE alive_at END AS at
+    FROM states JOIN replicas USING (location)
+    WHERE location = $1 AND outbox <> $2 AND state NOT IN ('unknown', 'paused', 'pending')
+) AS known
+WHERE since < at
+ORDER BY target
 """
 _UPSERT_REPLICA = """
 INSERT INTO replicas AS present (location, outbox, started_at, alive_at) VALUES ($1, $2, $3, $3)
@@ -93,17 +91,28 @@ class Registration:
         """Which daemon this is, for the operator, and for others of the same location."""
         return f"{self.host}, since {self.started_at.astimezone(UTC).isoformat(timespec='milliseconds')}"
 
-    async def register(self, connection: Connection, limit_seconds: float = REGISTRATION_SECONDS) -> None:
-        """Tell it, all or nothing; telling it again is harmless. This is an asyncio-flavoured function."""
+    async def register(self, connection: Connection, limit_seconds: float = REGISTRATION_SECONDS) -> list[Flip]:
+        """Tell it what is watched, all or nothing; telling it again is harmless. This is an asyncio-flavoured function.
+
+        Returns:
+            the end of what another outbox knew of this location; to be recorded before `follow`, which forgets it.
+        """
         names = [one_line(target.name, limit_chars=len(target.name)) for target in self.targets]
         addresses = [target.shown_address for target in self.targets]
         groups = [target.group for target in self.targets]
         async with transaction(connection):
             run = connection.execute
-            fault = (str(NOT_WATCHED.reason), NOT_WATCHED.detail)
-            await run(_END_OF_ANOTHER, self.location, self.outbox, *fault, timeout=limit_seconds)
             await run(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)
             await run(_UPSERT_TARGETS, self.location, names, addresses, groups, timeout=limit_seconds)
             await run(_RELEASE_OTHERS, self.location, names, timeout=limit_seconds)
-            await run(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)
             await run(_FORGET_RENAMES, names)
+            rows = await connection.fetch(_ENDED, self.location, self.outbox, self.started_at, timeout=limit_seconds)
+        now = datetime.now(UTC)
+        return [
+            Flip(target, self.location, at, max(at, now), State.UNKNOWN, State(state), NOT_WATCHED)
+            for target, state, at in rows
+        ]
+
+    async def follow(self, connection: Connection) -> None:
+        """Tell it that this is the outbox of the location now. This is an asyncio-flavoured function."""
+        await connection.execute(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)

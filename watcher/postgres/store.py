@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from watcher.outbox.encoding import FAILURE, FLIP, ROLLUPS, decode_failure_row, decode_flip_row
+from watcher.outbox.encoding import FAILURE, FLIP, ROLLUPS, joined, present_form
 from watcher.postgres.bridge import COMMAND_SECONDS, transaction
 from watcher.postgres.errors import DatabaseRefusedError
 from watcher.postgres.registration import MARK_ALIVE, REGISTRATION_SECONDS
@@ -17,17 +17,22 @@ from watcher.postgres.tables.rollups import INSERT_ROLLUPS
 from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
+    from watcher.model.state import Flip
     from watcher.outbox.outbox import Entry
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
     from watcher.postgres.registration import Registration
 
+    RecordFlips = Callable[[Sequence[Flip]], Awaitable[None]]
+
 log = structlog.get_logger()
 
 MAX_NAME_CHARS = 200
+# In this order: replicas could wait for each other between two statements for rollups, so that is one, and the last.
+_INSERTS = ((FAILURE, INSERT_FAILURES), (FLIP, INSERT_FLIPS), (ROLLUPS, INSERT_ROLLUPS))
 
 
 class TableStore:
@@ -50,19 +55,29 @@ class TableStore:
         self._has_marked = False
         self._other = ""
 
-    async def open(self) -> None:
+    async def open(self, record: RecordFlips) -> None:
         """Make or upgrade the tables, and tell them what is watched.
+
+        What another outbox knew is ended before the database is told that this one has followed it: were it the other
+        way round, a crash in between would leave those targets up for ever.
 
         Where packets are lost, nothing but its limit ends it: that is short at first, and doubles while it is not
         enough, as for many targets on a slow server.
+
+        Args:
+            record: puts flips on their way to the tables, and returns when they are safe; may raise.
         """
         await self._database.init_db()
         limit_seconds = self._limit_seconds
         self._limit_seconds = min(2 * limit_seconds, REGISTRATION_SECONDS)
+        registration = self.registration
         try:
-            await self._database.operate(
-                partial(self.registration.register, limit_seconds=limit_seconds), limit_seconds
+            ended = await self._database.operate(
+                partial(registration.register, limit_seconds=limit_seconds), limit_seconds
             )
+            if ended:
+                await record(ended)
+            await self._database.operate(registration.follow)
         except DatabaseRefusedError as error:
             # As for an address that no index takes; what happens is stored all the same.
             log.error("the database refuses to be told what is watched", error=error)
@@ -78,21 +93,16 @@ class TableStore:
         payloads: dict[str, list[str]] = {FAILURE: [], FLIP: [], ROLLUPS: []}
         try:
             for entry in entries:
-                payloads[entry.kind].append(entry.payload)
-            failures = _columns(map(decode_failure_row, payloads[FAILURE]))
-            flips = _columns(map(decode_flip_row, payloads[FLIP]))
-        except (KeyError, ValueError, OverflowError) as error:
+                payload = present_form(entry.kind, entry.payload)
+                payloads[entry.kind].append(payload)
+        except (ValueError, RecursionError) as error:
             raise DatabaseRefusedError(f"nothing that this version writes: {error}") from error
 
         async def write(connection: Connection) -> None:
             async with transaction(connection):
-                if failures:
-                    await connection.execute(INSERT_FAILURES, *failures)
-                if flips:
-                    await connection.execute(INSERT_FLIPS, *flips)
-                if payloads[ROLLUPS]:
-                    # At once, since two replicas could wait for each other between two of them.
-                    await connection.execute(INSERT_ROLLUPS, f"[{','.join(payloads[ROLLUPS])}]")
+                for kind, insert in _INSERTS:
+                    if payloads[kind]:
+                        await connection.execute(insert, joined(payloads[kind]))
 
         await self._database.operate(write)
 
@@ -110,7 +120,3 @@ class TableStore:
                     other=one_line(other, limit_chars=MAX_NAME_CHARS),
                 )
             self._has_marked = True
-
-
-def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,4 +1,7 @@
-"""The line of a check: of a success in monitor.log, of a failure on stderr; as text for people or JSON for machines."""
+"""The lines of checks, as text for people or JSON for machines.
+
+A success is one in monitor.log; a failure, and a change of state, are one each on stderr.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from watcher.model.outcome import Outcome
+    from watcher.model.state import State
 
 
 def success_line(outcome: Outcome) -> str:
@@ -45,12 +49,34 @@ def failure_json(outcome: Outcome, *, stored: bool) -> str:
     return f'{_json_head(outcome, "failure")}, {fault}, "check_id": "{outcome.check_id}"{end}}}'
 
 
+def change_line(outcome: Outcome, state: State) -> str:
+    """Write a change of state as one line, with why it is not up, where the check that confirmed it says so.
+
+    Args:
+        outcome: of the check that confirmed it.
+        state: the new one, whose word is the event.
+    """
+    reason, detail = _reason(outcome), _detail(outcome)
+    why = "" if reason is None else f" reason={reason}"
+    details = "" if detail is None else f" detail={quoted(detail)}"
+    return f"{_head(outcome, state)}{why}{details}"
+
+
+def change_json(outcome: Outcome, state: State) -> str:
+    """Write a change of state as one object of JSON, with the names of `change_line`, and in its order; see there."""
+    reason, detail = _reason(outcome), _detail(outcome)
+    why = "" if reason is None else f', "reason": "{reason}"'
+    details = "" if detail is None else f', "detail": {json_string(detail)}'
+    return f"{_json_head(outcome, state)}{why}{details}}}"
+
+
 class Lines:
     """Writes the lines of checks in a format that may change while the daemon runs.
 
     Attributes:
         success: `success_line` or `success_json`.
         failure: `failure_line` or `failure_json`.
+        change: `change_line` or `change_json`.
     """
 
     def __init__(self, log_format: str = "text") -> None:
@@ -66,6 +92,17 @@ class Lines:
         is_json = log_format == "json"
         self.success = success_json if is_json else success_line
         self.failure = failure_json if is_json else failure_line
+        self.change = change_json if is_json else change_line
+
+
+def _reason(outcome: Outcome) -> str | None:
+    return None if outcome.fault is None else str(outcome.fault.reason)
+
+
+def _detail(outcome: Outcome) -> str | None:
+    if outcome.fault is not None:
+        return outcome.fault.detail
+    return None if outcome.degraded is None else one_line(outcome.degraded)
 
 
 def _numbers(outcome: Outcome) -> Iterator[tuple[str, str]]:

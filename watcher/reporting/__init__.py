@@ -1,1 +1,1 @@
-"""What commands show of the present and the past: queries and their JSON forms."""
+"""What commands, and later a page, show of the present and the past: the queries and their JSON forms."""

@@ -1,4 +1,4 @@
-"""What `watcher check --json` says of a check."""
+"""The JSON form of an outcome."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from watcher.model.outcome import Outcome
 
 
-def as_json_object(outcome: Outcome) -> dict[str, Any]:
-    """Return what `--json` says of a check; what did not happen is None."""
+def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
+    """Return the JSON object of an outcome; a phase or response that did not happen is None."""
     expires_at, fault = outcome.cert_expires_at, outcome.fault
     return {
         "target": outcome.target,

@@ -1,4 +1,4 @@
-"""What a report says of a target, and how programs are told it: as JSON and as CSV."""
+"""The report on a target, and its JSON and CSV forms."""
 
 from __future__ import annotations
 
@@ -72,26 +72,31 @@ class TargetReport:
         return {name: None if value is None else round(value, 3) for name, value in percentiles.items()}
 
 
-def as_json_document(reports: Sequence[TargetReport], since: datetime, until: datetime) -> dict[str, Any]:
-    """Return what `--json` says."""
+def reports_as_json(reports: Sequence[TargetReport], since: datetime, until: datetime) -> dict[str, Any]:
+    """Return the JSON object of a whole report.
+
+    Args:
+        reports: of its targets.
+        since, until: the window that they are about.
+    """
     return {
         "since": timestamp(since),
         "until": timestamp(until),
-        "targets": [_as_json_object(report) for report in reports],
+        "targets": [_report_as_json(report) for report in reports],
     }
 
 
-def as_csv(reports: Sequence[TargetReport]) -> str:
-    """Return what `--csv` says: a line of headers, and one for each target."""
+def reports_as_csv(reports: Sequence[TargetReport]) -> str:
+    """Return a CSV document: a line of headers, and one for each target."""
     lines = io.StringIO()
     writer = csv.DictWriter(lines, _CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for report in reports:
-        writer.writerow({name: _cell(value) for name, value in _as_csv_row(report).items()})
+        writer.writerow({name: _cell(value) for name, value in _csv_row(report).items()})
     return lines.getvalue()
 
 
-def _as_json_object(report: TargetReport) -> dict[str, Any]:
+def _report_as_json(report: TargetReport) -> dict[str, Any]:
     present = report.present
     return {
         "target": present.target,
@@ -138,7 +143,7 @@ _CSV_COLUMNS = [
 ]
 
 
-def _as_csv_row(report: TargetReport) -> dict[str, Any]:
+def _csv_row(report: TargetReport) -> dict[str, Any]:
     return {
         "target": report.present.target,
         "location": report.present.location,

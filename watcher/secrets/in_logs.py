@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from watcher.secrets.of_targets import MIN_SECRET_CHARS, fewest_secrets_of, joined, ways_to_write, without_spans
+from watcher.secrets.of_targets import MIN_SECRET_CHARS, fewest_secrets_of, joined_spans, ways_to_write, without_spans
 from watcher.text.escaping import MAX_VALUE_CHARS
 from watcher.text.redaction import without_secrets_inside
 
@@ -60,7 +60,7 @@ class Redactor:
         Args:
             text: any text of a bounded length: it takes some 150 ns a character.
         """
-        while spans := joined(self._places_in(text)) if self._lengths else ():
+        while spans := joined_spans(self._places_in(text)) if self._lengths else ():
             text = without_spans(text, spans, len(text))  # again, since what is left may come together to a secret
         return without_secrets_inside(text)
 

@@ -116,10 +116,10 @@ def spans_of(text: str, secrets: Sequence[str]) -> list[tuple[int, int]]:
     Returns:
         begin and end of each place, in their order; where secrets touch, they are one place.
     """
-    return joined(span for secret in secrets for span in _places_of(text, secret))
+    return joined_spans(span for secret in secrets for span in _places_of(text, secret))
 
 
-def joined(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def joined_spans(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Sort places of a text, and make one of those that touch."""
     spans: list[tuple[int, int]] = []
     for begin, end in sorted(found):

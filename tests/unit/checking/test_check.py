@@ -10,7 +10,7 @@ import trio.testing
 from structlog.testing import capture_logs
 
 from tests.doubles import EPOCH, a_checker, a_target
-from watcher.checking.check import LOCAL_RETRY_SECONDS, check
+from watcher.checking.check import LOCAL_RETRY_SECONDS, check_slot
 from watcher.checking.http.exchange import Exchange
 from watcher.checking.scheduling.pauses import BEAT_SECONDS, PAUSE_SECONDS, Pauses
 from watcher.checking.scheduling.schedule import Slot
@@ -49,7 +49,7 @@ class Script:
 
 async def checked(script: Script, pauses: Pauses | None = None) -> Outcome:
     context = a_checker(lambda _target: script, pauses=pauses)
-    return (await check(script, Slot(context.clock.now()), context)).outcome
+    return (await check_slot(script, Slot(context.clock.now()), context)).outcome
 
 
 async def test_a_success_is_asked_for_once() -> None:
@@ -170,7 +170,7 @@ async def test_retries_of_a_recheck_end_at_the_next_regular_slot(autojump_clock:
     script = Script(a_target(interval_seconds=10, timeout_seconds=4, retries=9), REFUSED, seconds=[0.5])
     context = a_checker(lambda _target: script)
     now = context.clock.now()
-    await check(script, Slot(now, regular=now - 7), context)
+    await check_slot(script, Slot(now, regular=now - 7), context)
     assert script.timeouts == [4, pytest.approx(1.5)]
 
 
@@ -198,7 +198,7 @@ async def test_lateness_and_slot_are_told(autojump_clock: trio.testing.MockClock
     script = Script(a_target(), 200)
     context = a_checker(lambda _target: script)
     due = context.clock.now() - 3
-    outcome = (await check(script, Slot(due, skipped=2), context)).outcome
+    outcome = (await check_slot(script, Slot(due, skipped=2), context)).outcome
     assert outcome.lateness_seconds == pytest.approx(3)
     assert outcome.skipped_slots == 2
     assert outcome.scheduled_at.timestamp() == pytest.approx(due)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.checking.verdict.json_values import MAX_SHOWN_CHARS, JsonError, complaint_about, decoded, same, shown
+from watcher.checking.verdict.json_values import MAX_SHOWN_CHARS, JsonError, decoded, json_complaint, same, shown_json
 from watcher.model.target import JsonExpectation
 from watcher.text.escaping import MAX_DETAIL_CHARS
 
@@ -144,7 +144,7 @@ def test_sameness_is_that_of_the_text_with_numbers_by_value(one: Any, other: Any
     ],
 )
 def test_what_stands_at_a_path_is_compared(path: str, equals: Any, body: Any, complaint: str | None) -> None:
-    said = complaint_about(expecting(path, equals), body)
+    said = json_complaint(expecting(path, equals), body)
     assert said is None if complaint is None else str(said).startswith(complaint)
 
 
@@ -170,21 +170,21 @@ def nested(depth: int) -> Any:
 )
 def test_a_complaint_is_short_and_safe_whatever_stands_there(value: Any) -> None:
     for path in ("@", "[]", "[*][*]", "to_string(@)", "length(@)", "keys(@)", "a.b.c"):
-        said = complaint_about(expecting(path, "ok"), value)
+        said = json_complaint(expecting(path, "ok"), value)
         assert said is not None
         assert said.isprintable()
         assert len(said) < MAX_DETAIL_CHARS
 
 
 def test_a_path_without_end_is_cut() -> None:
-    said = complaint_about(expecting(".".join("a" * 1000), "y" * 1000), {"a": "x" * 1000})
+    said = json_complaint(expecting(".".join("a" * 1000), "y" * 1000), {"a": "x" * 1000})
     assert said is not None
     assert len(said) < MAX_DETAIL_CHARS
 
 
 @given(PLAIN)
 def test_what_is_shown_is_json_on_one_line(value: Any) -> None:
-    text = shown(value)
+    text = shown_json(value)
     assert len(text) <= MAX_SHOWN_CHARS
     assert text.splitlines() == [text]
     if len(text) < MAX_SHOWN_CHARS and text.isascii() and "\\" not in text:

@@ -20,7 +20,7 @@ from watcher.cli import main
 from watcher.cli.views.screen import Screen
 from watcher.config.env.settings import DEFAULTS
 from watcher.model.outcome import Phases
-from watcher.reporting.outcomes import as_json_object
+from watcher.reporting.outcomes import outcome_as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +159,7 @@ def test_json_has_the_keys_that_are_promised() -> None:
         cert_expires_at=MOMENT + timedelta(days=1),
         phases=Phases(connect=0.012, tls=0.0402, processing=0.0801, transfer=0.0078),
     )
-    assert as_json_object(outcome) == {
+    assert outcome_as_json(outcome) == {
         "target": "Checkout",
         "address": "https://shop.example/health",
         "ok": True,
@@ -176,7 +176,7 @@ def test_json_has_the_keys_that_are_promised() -> None:
         "body_bytes": 1256,
         "cert_expires_at": "2026-11-24T15:20:55.857Z",
     }
-    failed = as_json_object(a_failure())
+    failed = outcome_as_json(a_failure())
     assert (failed["ok"], failed["reason"], failed["detail"]) == (False, "status", "503 Service Unavailable")
     assert type(failed["reason"]) is str
 

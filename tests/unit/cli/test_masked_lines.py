@@ -3,9 +3,7 @@
 import pytest
 
 from tests.unit.quickly import seconds_of
-from watcher.cli.config_view.masked_env import masked_env_line
-from watcher.cli.config_view.masked_line import MaskedLine, Part
-from watcher.cli.config_view.masked_yaml import masked_lines
+from watcher.cli.config_view.masked_lines import LinePart, MaskedLine, masked_env_line, masked_lines
 
 CONFIG = """\
 urls:
@@ -132,7 +130,14 @@ def test_a_line_of_the_settings_is_shown_where_its_key_is_harmless(line: str, sh
 @pytest.mark.parametrize("column", [0, 1, 5, 7, 30, 500])
 @pytest.mark.parametrize("width", [10, 40, 120])
 def test_a_line_keeps_to_its_width(column: int, width: int) -> None:
-    line = MaskedLine((Part(0, "a" * 5), Part(5, "***", is_raw=False), Part(20, "世" * 100), Part(120, "\x1b[2J" * 50)))
+    line = MaskedLine(
+        (
+            LinePart(0, "a" * 5),
+            LinePart(5, "***", is_raw=False),
+            LinePart(20, "世" * 100),
+            LinePart(120, "\x1b[2J" * 50),
+        )
+    )
     text, caret = line.with_caret(column, width)
     assert len(text.encode("utf-32-le")) // 4 <= width
     assert "\x1b" not in text
@@ -141,8 +146,8 @@ def test_a_line_keeps_to_its_width(column: int, width: int) -> None:
 
 
 def test_what_says_nothing_is_known() -> None:
-    assert not MaskedLine((Part(0, "  - "), Part(4, "***", is_raw=False))).says_something
-    assert MaskedLine((Part(0, "a: "), Part(3, "***", is_raw=False))).says_something
+    assert not MaskedLine((LinePart(0, "  - "), LinePart(4, "***", is_raw=False))).says_something
+    assert MaskedLine((LinePart(0, "a: "), LinePart(3, "***", is_raw=False))).says_something
 
 
 def test_the_stars_of_patterns_cost_no_second_walk() -> None:

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from tests.doubles import MOMENT
 from tests.unit.history.histories import timeline_of
-from watcher.cli.commands.status import status_lines
 from watcher.cli.views.report_page import MAX_SHOWN_ENTRIES, page
+from watcher.cli.views.status_lines import status_lines
 from watcher.cli.views.wording import duration, sparkline
 from watcher.history.incidents import entries
 from watcher.history.present_state import FINE, STALE_AFTER, Present
 from watcher.history.rollup import Rollup
 from watcher.history.uptime import Uptime
 from watcher.model.state import State
-from watcher.reporting.report_forms import TargetReport, as_csv, as_json_document
+from watcher.reporting.report_forms import TargetReport, reports_as_csv, reports_as_json
 
 NO_PHASES = (None,) * 5
 TARGET_KEYS = ["target", "location", "address", "group", "watched", "uptime_percent", "known_ms"]
@@ -52,12 +52,12 @@ def page_of(*reports: TargetReport) -> str:
 
 def rows_of(*reports: TargetReport) -> list[dict[str, str]]:
     """Return the rows of the CSV."""
-    return list(csv.DictReader(as_csv(reports).splitlines()))
+    return list(csv.DictReader(reports_as_csv(reports).splitlines()))
 
 
 def test_the_keys_of_json_are_always_there() -> None:
     flapping = a_report("UD" * 20 + "U" * 70 + "D??")
-    document = as_json_document([flapping, a_report()], MOMENT, MOMENT + timedelta(hours=1))
+    document = reports_as_json([flapping, a_report()], MOMENT, MOMENT + timedelta(hours=1))
     assert list(document) == ["since", "until", "targets"]
     assert document["since"] == "2026-11-23T15:20:55.857Z"
     assert [list(target) for target in document["targets"]] == [TARGET_KEYS] * 2
@@ -70,7 +70,7 @@ def test_the_keys_of_json_are_always_there() -> None:
 
 
 def test_the_numbers_of_json() -> None:
-    [target] = as_json_document([a_report("UUDU??", results={"up": 7, "timeout": 1, "status": 2})], MOMENT, MOMENT)[
+    [target] = reports_as_json([a_report("UUDU??", results={"up": 7, "timeout": 1, "status": 2})], MOMENT, MOMENT)[
         "targets"
     ]
     assert (target["uptime_percent"], target["known_ms"], target["unknown_ms"]) == (75.0, 240_000, 120_000)
@@ -81,7 +81,7 @@ def test_the_numbers_of_json() -> None:
 def test_where_there_were_no_checks_there_are_no_numbers() -> None:
     timeline = timeline_of("????")
     report = TargetReport(a_present(), Uptime.of(timeline))
-    [target] = as_json_document([report], MOMENT, MOMENT)["targets"]
+    [target] = reports_as_json([report], MOMENT, MOMENT)["targets"]
     assert (target["uptime_percent"], target["checks"], target["percentiles_ms"]["p99"]) == (None, 0, None)
     [row] = rows_of(report)
     assert (row["uptime_percent"], row["p99_ms"], row["failures_by_reason"]) == ("", "", "")
@@ -105,7 +105,7 @@ def test_no_cell_of_csv_is_a_formula(target: str) -> None:
 @given(st.text())
 def test_any_name_is_one_line_everywhere(target: str) -> None:
     report = a_report(target=target)
-    assert len(as_csv([report]).splitlines()) == 2
+    assert len(reports_as_csv([report]).splitlines()) == 2
     assert page_of(report).count("\n") == page_of(a_report()).count("\n")
     assert "\x1b" not in page_of(report)
 

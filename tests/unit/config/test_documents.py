@@ -9,12 +9,21 @@ import pytest
 import yaml
 
 from docs.generate import COMMAND, PAGE, TEMPLATE, files, page
+from watcher.cli import main
 from watcher.config import load_configuration
 from watcher.config.env.settings import DEFAULTS, KEY_OF_FIELD, RESTART_KEYS, SETTINGS, Settings, load_settings
 from watcher.config.schema.config_file import KNOWN_KEYS, SHAPES, Options, all_keys
 from watcher.config.schema.keys import keys_of
+from watcher.model.outcome import Reason
 
 NO_FILE = Path("no such file")
+ROOT = PAGE.parents[1]
+DOCUMENTS = [TEMPLATE, *ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md")]
+# Files and folders of this project, in backquotes; of the installation and of the running daemon are all others.
+PATH = re.compile(
+    r"`((?:watcher|tests|docs|benchmarks|deploy|\.ci)/[\w./-]*|[\w][\w./-]*\.(?:py|sql|sh|md|in|cfg|toml|txt|yml|service))`"
+)
+MODULE = re.compile(r"`(watcher(?:\.[a-z_0-9]+)+)`")
 # Another value than the default.
 VALUES = {
     "CONFIG_FILE_PATH": "other.yaml",
@@ -78,6 +87,35 @@ def test_a_link_within_the_page_leads_somewhere() -> None:
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     assert set(re.findall(r"\]\(#([^)]*)\)", text)) <= anchors
+
+
+def test_every_path_and_every_link_in_the_documents_leads_somewhere() -> None:
+    lost = []
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        here = document.parent
+        modules = [module.replace(".", "/") for module in MODULE.findall(text)]
+        for path in [*PATH.findall(text), *modules]:
+            places = (ROOT / path, ROOT / f"{path}.py", ROOT / "watcher" / path, here / path)
+            lost += [] if any(map(Path.exists, places)) else [f"{document.name}: {path}"]
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+        lost += [f"{document.name}: {link}" for link in links if not (here / link).exists()]
+    assert lost == []
+
+
+def test_every_room_stands_in_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = {file.parent.relative_to(ROOT).as_posix() for file in (ROOT / "watcher").glob("*/**/*.py")}
+    assert [room for room in sorted(rooms) if f"\n| `{room}/` |" not in text] == []
+
+
+def test_every_command_and_every_reason_is_explained() -> None:
+    commands = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [
+        name for name in main.summaries if not re.search(rf"^\| .*`watcher {name}[` ]", commands, re.MULTILINE)
+    ] == []
+    reasons = PAGE.read_text(encoding="utf-8")
+    assert [reason for reason in Reason if f"\n| `{reason}` |" not in reasons] == []
 
 
 def test_every_setting_is_a_key_of_env() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from watcher.config.env.settings import Settings
 from watcher.config.mistakes import ConfigurationError, Mistake
-from watcher.config.schema.bounds import MAX_NAME_CHARS
 from watcher.config.schema.config_file import KNOWN_KEYS
+from watcher.config.schema.limits import MAX_NAME_CHARS
 from watcher.config.targets.address import complaint_about
 from watcher.config.targets.build import load_targets, parse_targets
 from watcher.model.target import Expectations, Target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import uuid
 from contextlib import asynccontextmanager, closing
@@ -21,7 +22,7 @@ from watcher.model.conclusion import Conclusion
 from watcher.model.difference import difference
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.model.state import State, Thresholds
-from watcher.outbox.encoding import decode_flip_row, decode_standing
+from watcher.outbox.encoding import decode_standing
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.writer import Bounds, OutboxWriter
@@ -76,7 +77,9 @@ class Daemon:
     def flips(self) -> list[tuple[Any, ...]]:
         """Of each flip that the outbox has: target, state before, state."""
         entries = [entry for entry in self.disk.outbox.peek(10**4, 10**9) if entry.kind == "flip"]
-        return [(row[1], row[6], row[5]) for row in (decode_flip_row(entry.payload) for entry in entries)]
+        return [
+            (row["target"], row["before"], row["state"]) for row in (json.loads(entry.payload) for entry in entries)
+        ]
 
     def states(self) -> dict[str, State]:
         """Where the outbox says that targets stand."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.log.journal import is_the_journal, with_priority
+from watcher.log.stderr import is_the_journal, with_priority
 
 
 def test_a_descriptor_is_the_journal_when_systemd_says_so(tmp_path: Path) -> None:

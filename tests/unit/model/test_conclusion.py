@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.doubles import MOMENT, a_failure, a_target, an_outcome
-from watcher.model.conclusion import GAP_INTERVALS, GAP_SECONDS, Conclusion, conclude, flips_between
+from watcher.model.conclusion import GAP_INTERVALS, GAP_SECONDS, Conclusion, conclude, flips_of_change
 from watcher.model.outcome import Fault, Outcome, Reason
 from watcher.model.state import NEVER_CHECKED, Flip, Standing, State
 
@@ -98,9 +98,9 @@ def test_what_the_monitor_is_to_blame_for_becomes_unknown() -> None:
 
 def test_no_flip_is_confirmed_before_it_began() -> None:
     after = Standing(State.UNKNOWN, MOMENT + INTERVAL, State.UP)
-    [flip] = flips_between("Checkout", "default", UP, after, MOMENT)
+    [flip] = flips_of_change("Checkout", "default", UP, after, MOMENT)
     assert flip.confirmed_at == flip.at == MOMENT + INTERVAL
-    assert flips_between("Checkout", "default", UP, UP, MOMENT) == []
+    assert flips_of_change("Checkout", "default", UP, UP, MOMENT) == []
 
 
 @given(st.lists(st.tuples(st.sampled_from("udl"), st.sampled_from([-50.0, 1.0, 1.0, 1.0, 2.5, 40.0])), max_size=40))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import pytest
 
 from tests.doubles import MOMENT, a_target
 from watcher.model.state import Sighting, Standing, State
-from watcher.outbox.encoding import decode_flip_row, decode_standing, encode_standing
+from watcher.outbox.encoding import decode_standing, encode_standing
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.startup import FORGET_SECONDS, resume_from
 
@@ -39,8 +40,8 @@ def outbox(path: Path) -> Iterator[Outbox]:
 
 def flips(outbox: Outbox) -> list[tuple[object, ...]]:
     """The target, the time and the state of each flip."""
-    rows = [decode_flip_row(entry.payload) for entry in outbox.peek(100, 10**6)]
-    return [(row[1], row[3], row[5]) for row in rows]
+    rows = [json.loads(entry.payload) for entry in outbox.peek(100, 10**6)]
+    return [(row["target"], datetime.fromisoformat(row["at"]), row["state"]) for row in rows]
 
 
 def test_the_gap_is_noted_and_what_was_seen_before_it_still_counts(outbox: Outbox) -> None:

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from tests.doubles import EPOCH, MOMENT, Disk, a_failure, an_outcome
 from watcher.model.conclusion import Conclusion
 from watcher.model.state import Flip, Standing, State
-from watcher.outbox.encoding import decode_failure_row, decode_flip_row, decode_standing
+from watcher.outbox.encoding import decode_standing
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.minutes import ALL_MINUTES, MINUTE_SECONDS
 from watcher.outbox.outbox import Outbox
@@ -32,7 +32,7 @@ from watcher.outbox.writer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from watcher.model.outcome import Outcome
@@ -88,7 +88,7 @@ def failed(name: str) -> Conclusion:
 
 def failures_in(outbox: Outbox) -> list[str]:
     entries = outbox.peek(10**6, 10**12)
-    return [str(decode_failure_row(entry.payload)[1]) for entry in entries if entry.kind == "failure"]
+    return [json.loads(entry.payload)["target"] for entry in entries if entry.kind == "failure"]
 
 
 def measured_in(outbox: Outbox) -> list[str]:
@@ -138,7 +138,7 @@ async def test_flips_come_before_the_failure_and_standings_are_the_last_ones(
     writer.close()
     await writer.run()
     first, second = outbox.peek(10, 10**6)
-    assert decode_flip_row(first.payload)[0] == flip.flip_id
+    assert json.loads(first.payload)["id"] == str(flip.flip_id)
     assert second.kind == "failure"
     assert {name: decode_standing(text) for name, text in outbox.standings("default").items()} == {"a": down}
     assert told.kept == 1
@@ -165,6 +165,30 @@ async def test_no_failure_is_told_before_it_is_on_disk(writer: OutboxWriter, dis
     await writer.run()
     assert on_disk[:2] == [(0, 0), (1, 0)]
     assert told.stored == ["a"]
+
+
+async def test_of_what_is_on_disk_somebody_is_told_and_now_and_then_of_nothing(
+    disk: Disk, told: Told, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    batches: list[list[str]] = []
+
+    def note(conclusions: Sequence[Conclusion]) -> None:
+        batches.append([conclusion.outcome.target for conclusion in conclusions])
+
+    writer = OutboxWriter(disk, BOUNDS, told.tell, told.keep, lambda: EPOCH + trio.current_time(), note)
+    disk.error = FULL
+    with capture_logs():
+        nursery.start_soon(writer.run)
+        writer.put(failed("a"))
+        writer.put(Conclusion(an_outcome("b")))
+        await trio.sleep(10)
+        assert batches == []
+        disk.error = None
+        await trio.sleep(10)
+    assert batches[0] == ["a", "b"]
+    assert len(batches) >= 8
+    assert set(map(tuple, batches[1:])) == {()}
+    nursery.cancel_scope.cancel()
 
 
 async def test_a_disk_that_fails_costs_nothing_but_time(

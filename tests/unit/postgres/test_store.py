@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pipeline import a_registration
+from tests.pipeline import a_registration, nothing_ended
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.store import TableStore
 
@@ -24,8 +24,9 @@ class Answers:
     async def init_db(self) -> None:
         pass
 
-    async def operate(self, _operation: object, limit_seconds: float) -> None:
-        self.limits.append(limit_seconds)
+    async def operate(self, _operation: object, limit_seconds: float | None = None) -> None:
+        if limit_seconds is not None:
+            self.limits.append(limit_seconds)
         if self.error is not None:
             raise self.error
 
@@ -36,10 +37,10 @@ async def test_to_tell_what_is_watched_is_given_little_time_and_more_where_that_
     database.error = DatabaseUnavailableError("the database does not answer in time")
     for _ in range(7):
         with pytest.raises(DatabaseUnavailableError):
-            await store.open()
+            await store.open(nothing_ended)
     database.error = None
-    await store.open()
+    await store.open(nothing_ended)
     database.error = DatabaseRefusedError("a name that no index takes")
     for _ in range(2):
-        await store.open()
+        await store.open(nothing_ended)
     assert database.limits == [3, 6, 12, 24, 48, 60, 60, 60, 3, 3]

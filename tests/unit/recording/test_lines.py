@@ -2,9 +2,20 @@
 
 import json
 
+import pytest
+
 from tests.doubles import a_failure, an_outcome
-from watcher.model.outcome import Fault, Phases, Reason
-from watcher.recording.lines import Lines, failure_json, failure_line, success_json, success_line
+from watcher.model.outcome import Fault, Outcome, Phases, Reason
+from watcher.model.state import State
+from watcher.recording.lines import (
+    Lines,
+    change_json,
+    change_line,
+    failure_json,
+    failure_line,
+    success_json,
+    success_line,
+)
 
 
 def test_a_success_is_the_line_of_the_contract() -> None:
@@ -59,6 +70,31 @@ def test_a_failure_in_json() -> None:
     )
     assert failure_json(failure, stored=True) == stored + "}"
     assert failure_json(failure, stored=False) == stored + ', "stored": false}'
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome", "text", "parts"),
+    [
+        (State.UP, an_outcome(), "", {}),
+        (
+            State.DOWN,
+            a_failure(),
+            ' reason=status detail="503 Service Unavailable"',
+            {"reason": "status", "detail": "503 Service Unavailable"},
+        ),
+        (State.DEGRADED, an_outcome(degraded='took "2"\ns'), r' detail="took \"2\"\\ns"', {"detail": r'took "2"\ns'}),
+    ],
+)
+def test_a_change_of_state(state: State, outcome: Outcome, text: str, parts: dict[str, str]) -> None:
+    head = f'2026-11-23T15:20:55.857Z {state} target="Checkout" url=https://shop.example/health'
+    assert change_line(outcome, state) == head + text
+    assert json.loads(change_json(outcome, state)) == {
+        "time": "2026-11-23T15:20:55.857Z",
+        "event": str(state),
+        "target": "Checkout",
+        "url": "https://shop.example/health",
+        **parts,
+    }
 
 
 def test_json_is_plain_ascii_and_has_no_half_characters() -> None:

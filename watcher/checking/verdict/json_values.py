@@ -46,7 +46,7 @@ def decoded(body: bytes, charset: str | None) -> Any:
         raise JsonError("it has a number of too many digits") from error
 
 
-def complaint_about(expectation: JsonExpectation, document: Any) -> str | None:
+def json_complaint(expectation: JsonExpectation, document: Any) -> str | None:
     """Say what is wrong with what a document has at a path, or return None where it is what it should be."""
     path = quoted(one_line(expectation.path, limit_chars=MAX_SHOWN_CHARS))
     try:
@@ -54,8 +54,8 @@ def complaint_about(expectation: JsonExpectation, document: Any) -> str | None:
         if same(found, expectation.equals):
             return None
         # JMESPath gives null for what is not there.
-        shown_found = "null or missing" if found is None else shown(found)
-        return f"{path} of the body is {shown_found}, not {shown(expectation.equals)}"
+        shown_found = "null or missing" if found is None else shown_json(found)
+        return f"{path} of the body is {shown_found}, not {shown_json(expectation.equals)}"
     except _ERRORS_OF_A_SEARCH as error:
         return f"{path} cannot be found in the body: {one_line(_text_of(error), limit_chars=2 * MAX_SHOWN_CHARS)}"
 
@@ -73,7 +73,7 @@ def same(one: Any, other: Any) -> bool:
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
 
 
-def shown(value: Any) -> str:
+def shown_json(value: Any) -> str:
     """Write a value as JSON, as much of it as is good to read; what follows is not even looked at."""
     if isinstance(value, str):
         value = value[:MAX_SHOWN_CHARS]

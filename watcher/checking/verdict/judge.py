@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from watcher.checking.verdict.charset import MAX_GROWTH, as_utf8, codec_for
-from watcher.checking.verdict.json_values import JsonError, complaint_about, decoded
+from watcher.checking.verdict.json_values import JsonError, decoded, json_complaint
 from watcher.model.outcome import Fault, Reason
 from watcher.text.escaping import quoted
 
@@ -165,7 +165,7 @@ def _complaint_about_json(expected: Expectations, exchange: Exchange) -> str | N
     except JsonError as error:
         return f"the body is no JSON: {error}"
     for expectation in expected.json:
-        complaint = complaint_about(expectation, document)
+        complaint = json_complaint(expectation, document)
         if complaint is not None:
             return complaint
     return None

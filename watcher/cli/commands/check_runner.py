@@ -15,7 +15,7 @@ from watcher.checking.check_context import open_check_context
 from watcher.cli.common import EXIT_ERROR, EXIT_INTERRUPTED, cancel_on_signal
 from watcher.cli.views.screen import Screen
 from watcher.cli.views.waterfall import line, totals, waterfall
-from watcher.reporting.outcomes import as_json_object
+from watcher.reporting.outcomes import outcome_as_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def check_and_show(targets: Sequence[Target], max_workers: int, *, as_lines: boo
         # A thread may still be held up by who reads our output, and hold what an orderly exit flushes.
         os._exit(EXIT_INTERRUPTED)
     if as_json:
-        click.echo(json.dumps([as_json_object(outcome) for outcome in outcomes], indent=2))
+        click.echo(json.dumps([outcome_as_json(outcome) for outcome in outcomes], indent=2))
     elif as_lines:
         failing = sorted((outcome for outcome in outcomes if not outcome.ok), key=lambda outcome: outcome.target)
         # The lines of those that fail have gone up and out of sight.

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-import uuid
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from watcher.cli.commands.failures import as_json_object
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
-from watcher.cli.options import Duration, read_or_exit, until_option, window
+from watcher.cli.options import DurationType, read_or_exit, until_option, window
 from watcher.cli.views.screen import progress_bar
 from watcher.config.env.settings import load_settings
 from watcher.postgres.queries.streaming import FAILURE, stream_history
-from watcher.text.timestamps import timestamp
+from watcher.reporting.failures import failure_as_json
+from watcher.reporting.flips import flip_as_json
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from rich.progress import Progress
 
     from watcher.postgres.db import Database
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "--since", type=Duration(), default="24h", show_default=True, help="What was in the last 30m, 24h, 7d ..."
+    "--since", type=DurationType(), default="24h", show_default=True, help="What was in the last 30m, 24h, 7d ..."
 )
 @until_option
 @env_file_option
@@ -61,8 +61,8 @@ def export(since: timedelta, until: timedelta | None, env_file: str | None) -> N
 
 def line_of(kind: str, row: dict[str, Any]) -> str:
     """Return a row as a line of JSON; it is ASCII, so that no terminal and no reader stumbles."""
-    plain = as_json_object(row) if kind == FAILURE else {key: _plain(value) for key, value in row.items()}
-    return json.dumps({"kind": kind, **plain}) + "\n"
+    as_json = failure_as_json if kind == FAILURE else flip_as_json
+    return json.dumps({"kind": kind, **as_json(row)}) + "\n"
 
 
 class _Lines:
@@ -86,9 +86,3 @@ class _Lines:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return timestamp(value)
-    return str(value) if isinstance(value, uuid.UUID) else value

@@ -34,10 +34,10 @@ def rename(old: str, new: str, env_file: str | None) -> None:
     path = env_path(env_file)
     with errors_on_one_line():
         renamed = read_or_exit(load_settings(path), lambda database: rename_target(database, old, new))
-        click.echo(one_line(f"{old} is {new} now: {summary(renamed)}", limit_chars=MAX_ERROR_CHARS))
+        click.echo(one_line(f"{old} is {new} now: {rename_summary(renamed)}", limit_chars=MAX_ERROR_CHARS))
 
 
-def summary(renamed: Renamed) -> str:
+def rename_summary(renamed: Renamed) -> str:
     """Say how many rows of each table have the new name, as in `12 failures, 3 flips, 1 state, 90 rollups`."""
     counts = {
         "failure": renamed.failures,

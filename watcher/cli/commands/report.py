@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
-from watcher.cli.options import Duration, json_option, read_or_exit, until_option, window
+from watcher.cli.options import DurationType, json_option, read_or_exit, until_option, window
 from watcher.cli.target_names import complete_target
-from watcher.cli.views.report_page import SPARK_COLUMNS, page
+from watcher.cli.views.report_page import page
 from watcher.cli.views.screen import console_for_stdout, print_to
 from watcher.config.env.settings import load_settings
 from watcher.config.mistakes import shown
-from watcher.history.incidents import entries
-from watcher.history.uptime import Timeline, Uptime
-from watcher.postgres.queries.rollups import means_by_bucket, rollups_between
-from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between, present_states
-from watcher.reporting.report_forms import TargetReport, as_csv, as_json_document
+from watcher.reporting.report_forms import reports_as_csv, reports_as_json
+from watcher.reporting.reports import read_reports
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
-
-    from watcher.history.present_state import Present
-    from watcher.history.rollup import Rollup
-    from watcher.model.state import Flip
-    from watcher.postgres.db import Database
-    from watcher.postgres.queries.states_and_flips import Key
+    from datetime import timedelta
 
 
 @click.command()
-@click.option("--since", type=Duration(), default="7d", show_default=True, help="The last 30m, 24h, 7d ...")
+@click.option("--since", type=DurationType(), default="7d", show_default=True, help="The last 30m, 24h, 7d ...")
 @until_option
 @click.option("--target", shell_complete=complete_target, help="Only the target with this name.")
 @json_option
@@ -58,45 +47,13 @@ def report(
     begin, end = window(since, until)
     with errors_on_one_line():
         names = None if target is None else [target]
-        past = read_or_exit(load_settings(path), lambda database: _read(database, begin, end, names))
-        if target is not None and not past.presents:
+        reports = read_or_exit(load_settings(path), lambda database: read_reports(database, begin, end, names))
+        if target is not None and not reports:
             raise click.ClickException(f"{shown(target)} is the name of no target that was ever watched")
-        reports = [one for one in past.reports(begin, end) if one.is_told or target is not None]
+        reports = [one for one in reports if one.is_told or target is not None]
         if as_json:
-            click.echo(json.dumps(as_json_document(reports, begin, end), indent=2))
+            click.echo(json.dumps(reports_as_json(reports, begin, end), indent=2))
         elif as_table:
-            click.echo(as_csv(reports), nl=False)
+            click.echo(reports_as_csv(reports), nl=False)
         else:
             print_to(console_for_stdout(), page(reports, begin, end))
-
-
-@dataclass(frozen=True, slots=True)
-class _Past:
-    """What the tables say of a window."""
-
-    presents: Sequence[Present]
-    alive_at: Mapping[str, datetime]
-    flips: Mapping[Key, Sequence[Flip]]
-    rollups: Mapping[Key, Rollup]
-    means_ms: Mapping[Key, Sequence[float | None]]
-
-    def reports(self, since: datetime, until: datetime) -> list[TargetReport]:
-        return [self._report(present, since, until) for present in self.presents]
-
-    def _report(self, present: Present, since: datetime, until: datetime) -> TargetReport:
-        key = present.target, present.location
-        alive_at = self.alive_at.get(present.location)
-        timeline = Timeline.of(self.flips.get(key, ()), since=since, until=until, alive_at=alive_at)
-        return TargetReport(
-            present, Uptime.of(timeline), entries(timeline), self.rollups.get(key), self.means_ms.get(key, ())
-        )
-
-
-async def _read(database: Database, since: datetime, until: datetime, targets: Sequence[str] | None) -> _Past:
-    return _Past(
-        presents=await present_states(database, targets, with_unwatched=True),
-        alive_at=await alive_at_by_location(database),
-        flips=await flips_between(database, since, until, targets),
-        rollups=await rollups_between(database, since, until, targets),
-        means_ms=await means_by_bucket(database, since, until, SPARK_COLUMNS, targets),
-    )

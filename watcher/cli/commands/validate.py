@@ -65,18 +65,18 @@ def validate(file: str | None, as_json: bool, show: bool, env_file: str | None) 
             for lines in yaml_lines(settings, configuration.targets, configuration.secrets):
                 click.echo(lines.encode())  # YAML is UTF-8, whatever the terminal is
         else:
-            click.echo(summary(configuration))
+            click.echo(validation_summary(configuration))
 
 
-def summary(configuration: Configuration) -> str:
+def validation_summary(configuration: Configuration) -> str:
     """Say in one line that all is well, as in `config/config.yaml: 5 targets, no mistakes, 1 warning`."""
     targets, warnings = len(configuration.targets), len(configuration.warnings)
     text = f"{configuration.settings.config_file}: {_counted(targets, 'target')}, no mistakes"
     return one_line(f"{text}, {_counted(warnings, 'warning')}" if warnings else text)
 
 
-def as_json_object(mistake: Mistake) -> dict[str, Any]:
-    """Return what `--json` says of a mistake or a warning."""
+def mistake_as_json(mistake: Mistake) -> dict[str, Any]:
+    """Return the JSON object of a mistake or a warning."""
     return {
         "file": one_line(mistake.place.source),
         "line": mistake.place.line,
@@ -92,8 +92,8 @@ def _json_document(
     document: dict[str, Any] = {
         "ok": not mistakes,
         "targets": None if configuration is None else len(configuration.targets),
-        "mistakes": [as_json_object(mistake) for mistake in mistakes],
-        "warnings": [] if configuration is None else [as_json_object(one) for one in configuration.warnings],
+        "mistakes": [mistake_as_json(mistake) for mistake in mistakes],
+        "warnings": [] if configuration is None else [mistake_as_json(one) for one in configuration.warnings],
     }
     if shown is not None:
         document["configuration"] = shown

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.config.env.settings import read_environment
 from watcher.config.env.settings_table import SETTINGS
-from watcher.config.schema.secret_keys import HARMLESS_HEADERS
+from watcher.config.schema.secret_keys import SHOWN_HEADERS
 from watcher.config.yaml.quotations import MIN_PIECE_CHARS
 from watcher.secrets.of_targets import MIN_SECRET_CHARS, masked, ways_to_write
 from watcher.text.redaction import MASK, without_secrets
@@ -117,7 +117,7 @@ def _shown_of(secret: str) -> Iterator[str]:
 
 def _sending(sending: Sending) -> dict[str, Any]:
     scheme = None if sending.authorization is None else sending.authorization.partition(" ")[0]
-    headers = {name: value if name.lower() in HARMLESS_HEADERS else MASK for name, value in sending.headers}
+    headers = {name: value if name.lower() in SHOWN_HEADERS else MASK for name, value in sending.headers}
     return {
         "method": sending.method,
         "headers": headers or None,

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.cli.common import MAX_ERROR_CHARS
-from watcher.cli.config_view.masked_env import masked_env_line
-from watcher.cli.config_view.masked_yaml import masked_lines
+from watcher.cli.config_view.masked_lines import masked_env_line, masked_lines
 from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from watcher.cli.config_view.masked_line import MaskedLine
+    from watcher.cli.config_view.masked_lines import MaskedLine
     from watcher.config.mistakes import Mistake
 
 MAX_COLUMNS = 120

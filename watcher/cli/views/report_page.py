@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from watcher.history.uptime import Uptime
     from watcher.reporting.report_forms import TargetReport
 
-SPARK_COLUMNS = 40
 MAX_SHOWN_ENTRIES = 20
 
 _HEADING_COLUMNS = 10

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from watcher.checking.verdict.judge import expiry
+from watcher.cli.views.wording import MAX_SHOWN_CHARS
 from watcher.model.outcome import Phases
 from watcher.text.escaping import one_line
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from watcher.checking.http.exchange import Certificate, Chain
     from watcher.model.outcome import Outcome
 
-MAX_SHOWN_CHARS = 2000  # an address is the longest
 MAX_SHOWN_NAMES = 8
 MIN_BAR_COLUMNS, MAX_BAR_COLUMNS = 6, 50
 REASON_COLUMNS = 9  # of `too_large`, the longest

@@ -13,7 +13,7 @@ from watcher.text.escaping import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_SHOWN_CHARS = 2000
+MAX_SHOWN_CHARS = 2000  # an address is the longest
 STATE_COLUMNS = max(map(len, State))
 
 STATE_COLOURS = {

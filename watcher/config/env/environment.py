@@ -36,7 +36,7 @@ FILE_SUFFIX = "_FILE"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class EnvEntry:
     """A value and the place it was written at.
 
     Attributes:
@@ -84,8 +84,8 @@ class Environment:
         written = {entry.key: entry for entry in self._read(file)}
         # An empty variable counts as unset, as with docker-compose's `${VAR:-default}`.
         named = {key: variables[key] for key in self._known_keys if variables.get(key)}
-        real = {key: Entry(value, Place("environment"), key) for key, value in named.items()}
-        self._entries: dict[str, Entry] = {}
+        real = {key: EnvEntry(value, Place("environment"), key) for key, value in named.items()}
+        self._entries: dict[str, EnvEntry] = {}
         for key in known_keys:
             entry = self._chosen(key, written, known_keys)
             entry = self._chosen(key, real, known_keys) or entry
@@ -119,11 +119,11 @@ class Environment:
         """Whether the file has keys that only a config file could read."""
         return bool(self._unread)
 
-    def get(self, key: str) -> Entry | None:
+    def get(self, key: str) -> EnvEntry | None:
         """Return what was written for a key, or None where nothing was."""
         return self._entries.get(key)
 
-    def _read(self, file: Path) -> Iterator[Entry]:
+    def _read(self, file: Path) -> Iterator[EnvEntry]:
         try:
             content = file.read_bytes()
             text = content.decode("utf-8-sig")
@@ -153,9 +153,9 @@ class Environment:
                 first_lines[binding.key] = place.line or 0
                 if binding.key not in self._known_keys and not binding.key.startswith(_KEYS_OF_OTHERS):
                     self._unread[binding.key] = place
-                yield Entry(binding.value or "", place, binding.key)
+                yield EnvEntry(binding.value or "", place, binding.key)
 
-    def _chosen(self, key: str, entries: Mapping[str, Entry], known_keys: Collection[str]) -> Entry | None:
+    def _chosen(self, key: str, entries: Mapping[str, EnvEntry], known_keys: Collection[str]) -> EnvEntry | None:
         """Return what one source says of a key, directly or by a file."""
         direct, file_key = entries.get(key), key + FILE_SUFFIX
         by_file = entries.get(file_key) if file_key not in known_keys else None
@@ -166,7 +166,7 @@ class Environment:
             return direct
         return by_file
 
-    def _readable(self, key: str, entry: Entry) -> Entry | None:
+    def _readable(self, key: str, entry: EnvEntry) -> EnvEntry | None:
         """Return an entry whose value can be used, read from its file where it is in one."""
         if UNUSABLE.search(entry.value):
             text = "has a NUL, or a byte that is not UTF-8; write plain text"  # not the value: it may be the password
@@ -176,7 +176,7 @@ class Environment:
             return entry
         self.named_files.append(NamedFile(Path(entry.value), entry.key, True, lambda: entry.place))
         try:
-            return Entry(secret_of(Path(entry.value)), entry.place, entry.key, entry.value)
+            return EnvEntry(secret_of(Path(entry.value)), entry.place, entry.key, entry.value)
         except ValueError as error:
             self.mistakes.append(Mistake(entry.place, entry.key, str(error)))
             return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from watcher.config.env import settings_values as values
-from watcher.config.schema.bounds import SHORTEST_INTERVAL_SECONDS
+from watcher.config.schema.limits import SHORTEST_INTERVAL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from watcher.config.schema.bounds import SHORTEST_INTERVAL_SECONDS
 from watcher.config.schema.durations import seconds_in
+from watcher.config.schema.limits import SHORTEST_INTERVAL_SECONDS
 from watcher.text.escaping import one_line
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")

@@ -10,10 +10,10 @@ from typing import Annotated, Required
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
 
-from watcher.config.schema.bounds import MAX_NAME_CHARS, MAX_RETRIES, MAX_THRESHOLD, SHORTEST_INTERVAL_SECONDS
 from watcher.config.schema.connection_keys import ConnectingOptions, TlsConfig
 from watcher.config.schema.expectation_keys import ExpectedOptions, HeaderMatch, JsonMatch
 from watcher.config.schema.keys import STATE, Key, keys_of
+from watcher.config.schema.limits import MAX_NAME_CHARS, MAX_RETRIES, MAX_THRESHOLD, SHORTEST_INTERVAL_SECONDS
 from watcher.config.schema.request_keys import Authorization, BasicAuth, SendingOptions
 from watcher.config.schema.value_types import ABOVE_ZERO, SOME, STRICT, VARIABLE_PATTERN, Duration
 from watcher.model.target import (

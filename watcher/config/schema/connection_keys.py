@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
 
-from watcher.config.schema.bounds import PROXY_SCHEMES
 from watcher.config.schema.keys import CONNECTED, Key
+from watcher.config.schema.limits import PROXY_SCHEMES
 from watcher.config.schema.value_types import FILLED, SOME_KEYS, STRICT, VARIABLE_PATTERN, SpokenVersion
 from watcher.model.target import IpProtocol, TlsVersion  # noqa: TC001  # pydantic reads them
 

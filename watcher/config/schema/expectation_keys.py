@@ -7,8 +7,8 @@ from typing import Annotated, Required
 from pydantic import with_config
 from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
 
-from watcher.config.schema.bounds import MAX_BODY_LIMIT_BYTES, MAX_JSON_PATH_CHARS
 from watcher.config.schema.keys import EXPECTED, Key
+from watcher.config.schema.limits import MAX_BODY_LIMIT_BYTES, MAX_JSON_PATH_CHARS
 from watcher.config.schema.value_types import ABOVE_ZERO, FILLED, SOME, STRICT, Duration, PlainJson, StatusRange
 from watcher.model.target import DEFAULT_BODY_LIMIT_BYTES
 

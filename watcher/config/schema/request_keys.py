@@ -7,8 +7,8 @@ from typing import Annotated, Required
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
 
-from watcher.config.schema.bounds import MAX_REDIRECTS
 from watcher.config.schema.keys import SENT, Key
+from watcher.config.schema.limits import MAX_REDIRECTS
 from watcher.config.schema.value_types import FILLED, SOME_KEYS, STRICT, VARIABLE_PATTERN
 from watcher.model.target import DEFAULT_MAX_REDIRECTS
 

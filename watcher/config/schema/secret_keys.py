@@ -13,7 +13,7 @@ SECRET_KEYS = frozenset({"headers", "body", "password", "credentials", "proxy_ur
 HARMLESS_KEYS = frozenset(key for keys in KNOWN_KEYS.values() for key in keys) - SECRET_KEYS
 
 # What a header of these names says may be shown.
-HARMLESS_HEADERS = frozenset(
+SHOWN_HEADERS = frozenset(
     {
         "accept",
         "accept-charset",

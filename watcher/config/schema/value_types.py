@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from watcher.config.mistakes import shown
-from watcher.config.schema.bounds import MAX_JSON_NODES
 from watcher.config.schema.durations import DURATION, duration_seconds
+from watcher.config.schema.limits import MAX_JSON_NODES
 from watcher.model.target import HttpVersion
 
 STRICT = ConfigDict(extra="forbid", strict=True)

@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from watcher.config.mistakes import ConfigurationError, Mistake, Place, shown
-from watcher.config.schema.bounds import MAX_NAME_CHARS
+from watcher.config.schema.limits import MAX_NAME_CHARS
 from watcher.config.sources import Source
 from watcher.config.targets.address import complaint_about
 from watcher.config.targets.mistake_list import Mistakes

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import idna
 
 from watcher.config.mistakes import shown
-from watcher.config.schema.bounds import PROXY_SCHEMES
 from watcher.config.schema.connection_keys import ConnectingOptions, TlsConfig
+from watcher.config.schema.limits import PROXY_SCHEMES
 from watcher.config.secret_files import complaint_about_tls_files
 from watcher.config.targets.address import complaint_about
 from watcher.model.target import Connecting, TlsOptions

@@ -8,8 +8,8 @@ import jmespath
 from jmespath.exceptions import IncompleteExpressionError, JMESPathError, LexerError, ParseError
 
 from watcher.config.mistakes import shown
-from watcher.config.schema.bounds import MAX_BODY_LIMIT_BYTES, MAX_JSON_PATH_CHARS
 from watcher.config.schema.expectation_keys import ExpectedOptions
+from watcher.config.schema.limits import MAX_BODY_LIMIT_BYTES, MAX_JSON_PATH_CHARS
 from watcher.model.target import DEFAULT_BODY_LIMIT_BYTES, Expectations, HeaderPattern, JsonExpectation
 from watcher.text.redaction import quotable
 

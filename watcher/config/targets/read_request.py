@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from watcher.config.mistakes import dotted, shown
-from watcher.config.schema.bounds import MAX_REDIRECTS
+from watcher.config.schema.limits import MAX_REDIRECTS
 from watcher.config.schema.request_keys import SendingOptions
 from watcher.config.secret_files import secret_of
 from watcher.model.target import DEFAULT_MAX_REDIRECTS, Sending, basic_authorization

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.config.mistakes import shown
-from watcher.config.schema.bounds import MAX_RETRIES, MAX_THRESHOLD, SHORTEST_INTERVAL_SECONDS
+from watcher.config.schema.limits import MAX_RETRIES, MAX_THRESHOLD, SHORTEST_INTERVAL_SECONDS
 from watcher.model.state import Thresholds
 from watcher.model.target import (
     DEFAULT_INTERVAL_SECONDS,
@@ -24,7 +24,7 @@ THRESHOLD_KEYS = ("failure_threshold", "success_threshold")
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class TargetTimes:
     """See `Target`, which has the same names."""
 
     interval_seconds: float
@@ -35,7 +35,7 @@ class Times:
     enabled: bool
 
 
-def read_times(entry: Options, values: Options, complain: Complain, settings: Settings) -> Times:
+def read_times(entry: Options, values: Options, complain: Complain, settings: Settings) -> TargetTimes:
     """Read when to check.
 
     Args:
@@ -53,7 +53,7 @@ def read_times(entry: Options, values: Options, complain: Complain, settings: Se
     retry_interval = values.get("retry_interval")
     if retry_interval is not None and not 0 <= retry_interval < float("inf"):
         complain(("retry_interval",), f"{retry_interval:g} is no finite number from zero; write seconds, as in 1")
-    return Times(
+    return TargetTimes(
         interval_seconds=interval_seconds,
         timeout_seconds=_timeout_seconds(entry, values, complain, interval_seconds),
         retries=retries,

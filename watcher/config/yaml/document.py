@@ -12,10 +12,8 @@ from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place
 from watcher.config.yaml.interpolation import references_in
 from watcher.config.yaml.loader import TOO_DEEP, Loader, place_at
 from watcher.config.yaml.places import places_in
-from watcher.config.yaml.quotations import without_anchored, without_values
-from watcher.config.yaml.scalars import TOO_LARGE
-from watcher.config.yaml.secret_nodes import secret_ids
-from watcher.config.yaml.values import ValueReader
+from watcher.config.yaml.quotations import secret_ids, without_anchored, without_values
+from watcher.config.yaml.values import TOO_LARGE, ValueReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from watcher.history.rollup import TargetPlace
     from watcher.postgres.db import Database
-
-Key = tuple[str, str]  # target and location
 
 _PRESENT = """
 SELECT target, location, address, group_name, state, since, reason, detail, watched
@@ -77,7 +76,7 @@ async def alive_at_by_location(database: Database) -> dict[str, datetime]:
 
 async def flips_between(
     database: Database, since: datetime, until: datetime, targets: Sequence[str] | None = None
-) -> dict[Key, list[Flip]]:
+) -> dict[TargetPlace, list[Flip]]:
     """Read the flips of a window, and of each target the last one before it.
 
     Args:
@@ -88,7 +87,7 @@ async def flips_between(
     Returns:
         the flips of each target and location, oldest first; none for those that never had one.
     """
-    flips: defaultdict[Key, list[Flip]] = defaultdict(list)
+    flips: defaultdict[TargetPlace, list[Flip]] = defaultdict(list)
     for row in await database.fetch(_FLIPS, since, until, _array(targets)):
         flips[row["target"], row["location"]].append(_flip(row))
     for of_one in flips.values():

@@ -1,4 +1,4 @@
-"""The table `failures`: how an outcome becomes a row, and how rows are written and read."""
+"""The table `failures`: how rows are written and read."""
 
 from __future__ import annotations
 
@@ -6,33 +6,27 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from watcher.model.outcome import Phases
-from watcher.outbox.encoding import failure_row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from watcher.model.outcome import Outcome
-
+# Failures as the outbox has them, `joined`. What is stored twice is there once.
 INSERT_FAILURES = """
 INSERT INTO failures (id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail,
                       status_code, phases_ms, excerpt, headers)
-SELECT id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code,
-       phases_ms::jsonb, excerpt, headers::jsonb
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-            $7::double precision[], $8::text[], $9::text[], $10::int[], $11::text[], $12::text[], $13::text[])
-     AS rows (id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code,
-              phases_ms, excerpt, headers)
+SELECT id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code, phases_ms,
+       excerpt, headers
+FROM jsonb_to_recordset($1::jsonb) AS row (
+    id uuid, target text, address text, location text, scheduled_at timestamptz, started_at timestamptz,
+    duration_ms double precision, reason text, detail text, status_code int, phases_ms jsonb, excerpt text,
+    headers jsonb
+)
 ON CONFLICT DO NOTHING
 """
 
 FAILURE_COLUMNS = """id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code,
        phases_ms::text, excerpt, headers::text"""
-
-
-def failure_columns(outcomes: Sequence[Outcome]) -> list[list[object]]:
-    """Turn failures into the arrays that INSERT_FAILURES takes, one a column."""
-    return [list(column) for column in zip(*map(failure_row, outcomes), strict=True)]
 
 
 def failures_query(

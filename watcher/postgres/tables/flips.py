@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-# Of `states`, those that are watched have been put there by the registration.
+# Flips as the outbox has them, `joined`. Of `states`, those that are watched have been put there by the registration.
 INSERT_FLIPS = """
 WITH rows AS (
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[],
-                         $7::text[], $8::text[], $9::text[], $10::uuid[])
-        AS rows (id, target, location, at, confirmed_at, state, before, reason, detail, check_id)
+    SELECT * FROM jsonb_to_recordset($1::jsonb) AS row (
+        id uuid, target text, location text, at timestamptz, confirmed_at timestamptz, state text, before text,
+        reason text, detail text, check_id uuid
+    )
 ), inserted AS (
     INSERT INTO flips (id, target, location, at, confirmed_at, state, before, reason, detail, check_id)
     SELECT id, target, location, at, confirmed_at, state, before, reason, detail, check_id FROM rows

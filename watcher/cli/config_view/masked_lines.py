@@ -1,4 +1,4 @@
-"""Lines of a YAML file as they may be shown: only what surely is no secret is shown as it is."""
+"""Lines of the config files and of `.env` as they may be shown: with a mask in the place of what may be a secret."""
 
 from __future__ import annotations
 
@@ -8,15 +8,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from rich.cells import cell_len
 
-from watcher.cli.config_view.masked_line import MaskedLine, Part
-from watcher.config.schema.secret_keys import HARMLESS_KEYS, harmless_key
+from watcher.config.env.settings_table import DEFAULTS, SETTINGS
+from watcher.config.mistakes import did_you_mean
+from watcher.config.schema.secret_keys import HARMLESS_KEYS, harmless_key, looks_secret
 from watcher.config.yaml.interpolation import without_secret_defaults
 from watcher.config.yaml.loader import Loader
-from watcher.text.redaction import MASK, quotable, without_secrets
+from watcher.text.escaping import one_line
+from watcher.text.redaction import MASK, quotable, quotable_setting, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+MAX_PART_CHARS = 2000
+_TAB = "    "
+_CUT = "…"
+
+_LINE = re.compile(r"(?P<key>\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]{0,60}))(?P<equals>\s*=\s*)(?P<value>.*)")
+_PLAIN = re.compile(r"'[^'@#]*'|\"[^\"@#]*\"|[^\s'\"@#]+")
+_HARMLESS = frozenset(setting.key for setting in SETTINGS if not setting.secret)
 
 _TOP = ""  # the key of what is in no mapping
 _HOLDERS = frozenset({"basic_auth", "authorization"})  # text in the place of the mapping may be the secret itself
@@ -30,6 +41,112 @@ _SCHEME = re.compile(r"[A-Za-z-]{1,20}")
 _ANCHOR = re.compile(r"(?<![^\s,\[\]{}:?\"'-])&[\w-]")
 _ALIAS = re.compile(r"(?<![^\s,\[\]{}:?\"'-])\*[\w-]")
 _NUMBERS = re.compile(r"[0-9\s\[\]{},.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class LinePart:
+    """A part of a line.
+
+    Attributes:
+        column: where it begins in the file, counted from 0.
+        shown: what is shown of it, as it is in the file or masked.
+        is_raw: whether it is shown as it is in the file, so that columns inside it can be told.
+    """
+
+    column: int
+    shown: str
+    is_raw: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedLine:
+    """What may be shown of a line."""
+
+    parts: tuple[LinePart, ...]
+
+    @property
+    def says_something(self) -> bool:
+        """Whether anything is left beside masks and punctuation."""
+        return any(char.isalnum() for part in self.parts for char in part.shown.replace(MASK, ""))
+
+    def with_caret(self, column: int, max_columns: int) -> tuple[str, str]:
+        """Return the line and the one below it, with the caret.
+
+        Args:
+            column: of the file, counted from 0.
+            max_columns: the width of both, in columns of a terminal.
+        """
+        before, after = self._split(column)
+        # What is before the caret may take two thirds, or all that is not needed behind it.
+        room = max(max_columns * 2 // 3, max_columns - cell_len(after))
+        if cell_len(before) > room:
+            before = _CUT + _end_of(before, room - 1)
+        if cell_len(before) + cell_len(after) > max_columns:
+            after = _begin_of(after, max_columns - cell_len(before) - 1) + _CUT
+        return f"{before}{after}".rstrip(), " " * cell_len(before) + "^"
+
+    def _split(self, column: int) -> tuple[str, str]:
+        before, after = "", ""
+        for part, end in zip(self.parts, _ends(self.parts), strict=True):
+            if end <= column:
+                before += _safe(part.shown)
+            elif part.column > column or not part.is_raw:
+                after += _safe(part.shown)
+            else:
+                cut = column - part.column
+                before += _safe(part.shown[:cut])
+                after += _safe(part.shown[cut:])
+        return before, after
+
+
+def _ends(parts: Sequence[LinePart]) -> Iterable[float]:
+    return [*(part.column for part in parts[1:]), *([_end(parts[-1])] if parts else [])]
+
+
+def _end(part: LinePart) -> float:
+    return part.column + len(part.shown) if part.is_raw else float("inf")
+
+
+def _safe(text: str) -> str:
+    return one_line(text.replace("\t", _TAB), limit_chars=MAX_PART_CHARS)
+
+
+def _begin_of(text: str, max_columns: int) -> str:
+    text = text[: max(max_columns, 0)]
+    while cell_len(text) > max_columns:
+        text = text[:-1]
+    return text
+
+
+def _end_of(text: str, max_columns: int) -> str:
+    text = text[max(len(text) - max_columns, 0) :]
+    while cell_len(text) > max_columns:
+        text = text[1:]
+    return text
+
+
+def masked_env_line(line: str) -> MaskedLine:
+    """Return the line with a mask for its value, but where the key surely holds no secret."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return MaskedLine((LinePart(0, line),) if line.strip() in _HARMLESS else (LinePart(0, MASK, is_raw=False),))
+    value, begin = match["value"], match.start("value")
+    if not value:
+        return MaskedLine((LinePart(0, line),))
+    match_of_value = _PLAIN.match(value)
+    end_of_value = match_of_value.end() if match_of_value else 0
+    rest = value[end_of_value:].strip()
+    plain = value[:end_of_value].strip("'\"")
+    is_whole = not rest or rest.startswith("#")
+    is_raw = _is_harmless(match["name"]) and is_whole and end_of_value > 0 and quotable_setting(plain) == plain
+    shown = LinePart(begin, value[:end_of_value]) if is_raw else LinePart(begin, MASK, is_raw=False)
+    return MaskedLine((LinePart(0, match["key"] + match["equals"]), shown))
+
+
+def _is_harmless(name: str) -> bool:
+    if name in _HARMLESS or (name.removesuffix("_FILE") in DEFAULTS and name not in DEFAULTS):
+        return True
+    return not looks_secret(name) and any(did_you_mean(name, [key]) for key in _HARMLESS)
 
 
 def masked_lines(text: str, wanted: Collection[int]) -> dict[int, MaskedLine]:
@@ -167,34 +284,34 @@ def _shown_value(value: str, key: str) -> str | None:
     return None if masked == written else masked
 
 
-def _parts(line: str, scalars: list[tuple[int, int, str | None]]) -> Iterator[Part]:
+def _parts(line: str, scalars: list[tuple[int, int, str | None]]) -> Iterator[LinePart]:
     done = 0
     for begin, end, shown in scalars:
         yield from _between(line, done, begin)
-        yield Part(begin, line[begin:end]) if shown is None else Part(begin, shown, is_raw=False)
+        yield LinePart(begin, line[begin:end]) if shown is None else LinePart(begin, shown, is_raw=False)
         done = min(end, len(line))
     yield from _between(line, done, len(line))
 
 
-def _between(line: str, begin: int, end: int) -> Iterator[Part]:
+def _between(line: str, begin: int, end: int) -> Iterator[LinePart]:
     """Between two values stand punctuation and comments; anchors, tags and what is not understood are masked."""
     for match in _BETWEEN.finditer(line, begin, end):
         if match[0].startswith("#"):
             return
         is_punctuation = match[0][0].isspace() or match[0][0] in "-?:,{}[]"
-        yield Part(match.start(), match[0] if is_punctuation else MASK, is_raw=is_punctuation)
+        yield LinePart(match.start(), match[0] if is_punctuation else MASK, is_raw=is_punctuation)
 
 
 def _beginning(line: str) -> MaskedLine:
     """Keep of a line of unknown meaning its indentation, a known key, and a value of nothing but numbers."""
     match = _BEGINNING.fullmatch(line)
     assert match is not None  # all of it may be `rest`
-    parts = [Part(0, match["before"])]
+    parts = [LinePart(0, match["before"])]
     if match["key"] is not None and match["key"] not in HARMLESS_KEYS:
-        parts, rest = [Part(0, match["before"][: match.start("key")])], line[match.start("key") :]
+        parts, rest = [LinePart(0, match["before"][: match.start("key")])], line[match.start("key") :]
     else:
         rest = match["rest"]
     if rest:
         is_raw = match["key"] in HARMLESS_KEYS and _NUMBERS.fullmatch(rest) is not None
-        parts.append(Part(len(line) - len(rest), rest if is_raw else MASK, is_raw=is_raw))
+        parts.append(LinePart(len(line) - len(rest), rest if is_raw else MASK, is_raw=is_raw))
     return MaskedLine(tuple(parts))

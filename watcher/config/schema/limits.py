@@ -1,4 +1,4 @@
-"""The bounds of what may be written: the checks, the schema for editors and the page for users take them from here."""
+"""The limits of what may be configured: the checks, the editors' schema and the page for users take them from here."""
 
 from __future__ import annotations
 

@@ -1,0 +1,50 @@
+"""How the state of each target looks on a terminal: a line a target, and their count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from watcher.cli.views.wording import STATE_COLOURS, STATE_COLUMNS, styled, why
+from watcher.history.present_state import FINE
+from watcher.model.state import State
+from watcher.text.timestamps import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.history.present_state import Present
+
+MAX_NAME_COLUMNS = 40  # a longer name pushes only its own line to the right
+
+
+def status_lines(presents: Sequence[Present]) -> list[Text]:
+    """Show each target in a line, and count them in the last one."""
+    with_location = len({present.location for present in presents}) > 1
+    names = [_name(present, with_location=with_location) for present in presents]
+    columns = max((length for length in map(cell_len, names) if length <= MAX_NAME_COLUMNS), default=0)
+    lines = [_line(present, name, columns) for present, name in zip(presents, names, strict=True)]
+    return [*lines, _totals(presents)]
+
+
+def _name(present: Present, *, with_location: bool) -> str:
+    return styled(f"{present.target} ({present.location})" if with_location else present.target).plain
+
+
+def _line(present: Present, name: str, columns: int) -> Text:
+    line = Text(f"{present.state:<{STATE_COLUMNS}}", STATE_COLOURS[present.state])
+    line.append(f"  {name}{' ' * (columns - cell_len(name))}", "")
+    line.append(f"  since {timestamp(present.since)}" if present.since else "  not confirmed yet", "")
+    text = why(present.reason, present.detail)
+    return line.append("  ").append(styled(text)) if text else line
+
+
+def _totals(presents: Sequence[Present]) -> Text:
+    if not presents:
+        return Text("no targets are watched")
+    counts = Counter(present.state for present in presents)
+    text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    return Text(text, "bold green" if all(state in FINE for state in counts) else "bold red")

@@ -1,0 +1,58 @@
+"""The one door through which every flip is recorded, whoever has found it; it blocks, as the outbox does.
+
+A flip is what a check confirmed (`writer.py`), what a start, a reload or a pause makes of the past (`startup.py`), or
+the end of what another outbox knew (the registration, by way of the drain). They stand in the outbox in the order in
+which they came through here, and go to PostgreSQL like all else. Whoever wants to know of each of them listens here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.outbox.encoding import encode_flip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from watcher.model.state import Flip
+    from watcher.outbox.outbox import Outbox
+
+# The bound of the flips in one transaction, where many come that nothing ties together.
+MAX_AT_ONCE = 2000
+
+
+def record_flips(
+    outbox: Outbox,
+    flips: Iterable[Flip],
+    *,
+    now: float,
+    beside: Iterable[tuple[str, str]] = (),
+    minute: int = 0,
+    measurements: str | None = None,
+    standings: Iterable[tuple[str, str, str]] = (),
+) -> None:
+    """Record flips, with what belongs into the same transaction: all or nothing.
+
+    Args:
+        outbox: where they wait.
+        flips: in the order in which they happened to each target; one that was recorded before is harmless.
+        now: seconds since 1970.
+        beside: kinds and payloads of other entries, to be stored after the flips.
+        minute, measurements, standings: see `Outbox.append`.
+    """
+    entries = [*map(encode_flip, flips), *beside]
+    outbox.append(entries, now=now, minute=minute, measurements=measurements, standings=standings)
+
+
+def record_ended(outbox: Outbox, flips: Sequence[Flip], now: float) -> None:
+    """Record the flips that end what another outbox knew, in several transactions where they are many.
+
+    Where it is cut off, all are recorded once more: a flip has the same id each time, so that it is stored once.
+
+    Args:
+        outbox: where they wait.
+        flips: one a target, of a time before this daemon began, so that no standing of its own changes.
+        now: seconds since 1970.
+    """
+    for first in range(0, len(flips), MAX_AT_ONCE):
+        record_flips(outbox, flips[first : first + MAX_AT_ONCE], now=now)

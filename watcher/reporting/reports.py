@@ -1,0 +1,51 @@
+"""The report on each target over a window of time: uptime, incidents and durations, read from the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.history.incidents import entries
+from watcher.history.uptime import Timeline, Uptime
+from watcher.postgres.queries.rollups import means_by_bucket, rollups_between
+from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between, present_states
+from watcher.reporting.report_forms import TargetReport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from watcher.postgres.db import Database
+
+SPARK_COLUMNS = 40  # parts of the window that a sparkline shows the mean duration of
+
+
+async def read_reports(
+    database: Database, since: datetime, until: datetime, targets: Sequence[str] | None = None
+) -> list[TargetReport]:
+    """Read the report on each target, also on those that are no longer watched, in the order of their names.
+
+    This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        since, until: the window, with a time zone.
+        targets: their names; all by default.
+
+    Returns:
+        a report for each target and location that was ever watched; `TargetReport.is_told` says which of them have
+        anything to do with the window.
+    """
+    presents = await present_states(database, targets, with_unwatched=True)
+    alive_at = await alive_at_by_location(database)
+    flips = await flips_between(database, since, until, targets)
+    rollups = await rollups_between(database, since, until, targets)
+    means_ms = await means_by_bucket(database, since, until, SPARK_COLUMNS, targets)
+    reports = []
+    for present in presents:
+        key = present.target, present.location
+        alive = alive_at.get(present.location)
+        timeline = Timeline.of(flips.get(key, ()), since=since, until=until, alive_at=alive)
+        reports.append(
+            TargetReport(present, Uptime.of(timeline), entries(timeline), rollups.get(key), means_ms.get(key, ()))
+        )
+    return reports

@@ -1,0 +1,44 @@
+"""The state of each target now: the query and its JSON form."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from watcher.postgres.queries.states_and_flips import alive_at_by_location, present_states
+from watcher.text.timestamps import timestamp
+
+if TYPE_CHECKING:
+    from watcher.history.present_state import Present
+    from watcher.postgres.db import Database
+
+
+async def read_status(database: Database) -> list[Present]:
+    """Read the present state of each watched target, in the order of their names.
+
+    This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+
+    Returns:
+        a state for each target and location; unknown where no daemon has watched it for a while.
+    """
+    alive_at = await alive_at_by_location(database)
+    presents = await present_states(database)
+    now = datetime.now(UTC)
+    return [present.as_known(alive_at=alive_at.get(present.location), now=now) for present in presents]
+
+
+def present_as_json(present: Present) -> dict[str, Any]:
+    """Return the JSON object of a target and its present state."""
+    return {
+        "target": present.target,
+        "location": present.location,
+        "address": present.address,
+        "group": present.group,
+        "state": str(present.state),
+        "since": None if present.since is None else timestamp(present.since),
+        "reason": present.reason,
+        "detail": present.detail,
+    }
