@@ -16,6 +16,7 @@ from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableErr
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from watcher.model.target import Target
     from watcher.outbox.outbox import Entry, Outbox
     from watcher.outbox.thread import OutboxThread
 
@@ -40,6 +41,9 @@ class Store(Protocol):
 
     async def open(self) -> None:
         """Make or upgrade the tables, and tell them what is watched."""
+
+    def retarget(self, targets: Sequence[Target]) -> None:
+        """Take other targets, to tell the tables of when it is opened next."""
 
     async def store(self, entries: Sequence[Entry]) -> None:
         """Store entries, all or none; storing them again is harmless."""
@@ -84,8 +88,9 @@ class Drain:
         """Say that something new is in the outbox."""
         self._wake.set()
 
-    def open_again(self) -> None:
-        """Have the store opened once more as soon as it can be: there is something new to tell it."""
+    def retarget(self, targets: Sequence[Target]) -> None:
+        """Have the store told what is watched from now on, as soon as it can be."""
+        self._store.retarget(targets)
         self._is_open = False
         self._wake.set()
 
