@@ -86,7 +86,7 @@ def fresh(number: int, name: str) -> Outcome:
         scheduled_at=moment,
         started_at=moment + timedelta(milliseconds=1),
         duration_seconds=number / 7,
-        fault=Fault(Reason.STATUS, f"{number}" + "😀" * 300),
+        fault=Fault(Reason.STATUS, f"{number}" + "😀" * 50),
         status_code=500 + number % 100,
         ip=f"10.0.{number // 100}.{number % 100}",
         cert_expires_at=moment + timedelta(days=90),
