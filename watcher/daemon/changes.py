@@ -30,7 +30,7 @@ class Change:
     taken_over: trio.Event = field(default_factory=trio.Event)
 
 
-async def hand_over(changes: trio.MemorySendChannel[Change], change: Change) -> None:
+async def deliver(changes: trio.MemorySendChannel[Change], change: Change) -> None:
     """Send a change, and wait until it is taken over."""
     await changes.send(change)
     await change.taken_over.wait()

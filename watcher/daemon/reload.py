@@ -13,7 +13,7 @@ import trio
 
 from watcher.config.env.settings_table import KEY_OF_FIELD, SETTINGS
 from watcher.config.mistakes import A_WARNING, ConfigurationError, log_event_of
-from watcher.daemon.changes import Change, hand_over
+from watcher.daemon.changes import Change, deliver
 from watcher.daemon.garbage import not_collecting
 from watcher.model.difference import difference
 
@@ -128,7 +128,7 @@ class Reloader:
         waiting = [key for name, key in _FIXED.items() if getattr(loaded.settings, name) != fixed[name]]
         changed = _changed_keys(self.current.settings, replace(loaded.settings, **fixed))
         self.current = replace(loaded, settings=replace(loaded.settings, **fixed), targets=found.targets)
-        await hand_over(self._changes, Change(self.current.settings, found))
+        await deliver(self._changes, Change(self.current.settings, found))
         if waiting and (by_hand or waiting != self._waiting):
             log.warning("these settings need a restart, the former ones are still in use", keys=waiting)
         self._waiting = waiting

@@ -15,7 +15,7 @@ from tests.doubles import Disk, a_target
 from watcher import log
 from watcher.config import Configuration
 from watcher.config.env.settings import load_settings
-from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change, hand_over
+from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change, deliver
 from watcher.daemon.pipeline import Sinks, watch
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
 from watcher.model.difference import difference
@@ -105,7 +105,7 @@ async def test_all_who_must_know_of_a_change_have_it_when_it_is_taken_over(
     nursery.start_soon(running.run, replace(SETTINGS, log_file=sinks.success_file.path))
     settings = replace(SETTINGS, log_file=tmp_path / "other.log", log_format="json")
     try:
-        await hand_over(running.changes, Change(settings, difference((), [PAUSED])))
+        await deliver(running.changes, Change(settings, difference((), [PAUSED])))
         assert log.is_json()
     finally:
         log.configure()
