@@ -13,7 +13,7 @@ from tests.integration.daemon import START_SECONDS, Daemon, Folder, settings_for
 from tests.integration.evidence import failed_in, given_up_ids, left_in, told_ids
 from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import answering, response, serving
-from watcher.daemon.pipeline import DRAIN_SECONDS
+from watcher.daemon.stop_ladder import DRAIN
 from watcher.outbox.writer import RETRY_SECONDS
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def live_through_a_full_disk(disk: Disk, test_db: Database, db_config: str
     assert given_up_ids(said) == []
     [stopped] = daemon.lines("stopped")
     counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)(?= |$)", stopped)}
-    assert counts["waiting"] == 0 or seconds > DRAIN_SECONDS, "it gave up before its time"
+    assert counts["waiting"] == 0 or seconds > DRAIN.seconds, "it gave up before its time"
     # Some, on a machine that stands still now and then; most, where each try to write holds them up.
     assert counts["late_checks"] < (counts["successes"] + counts["failures"]) / 4
     told_after_all = told_ids(said)

@@ -40,7 +40,7 @@ CONNECT_SECONDS = 3.0
 # such a time is used within 5 s; cutting off a slow command is harmless, since every write may be repeated.
 COMMAND_SECONDS = 3.0
 RELEASE_SECONDS = 1.0
-CLOSE_SECONDS = 0.5
+CLOSE_SECONDS = 0.3  # a rung of the stop, see watcher/daemon/stop_ladder.py
 # Lookups of the database's name: some that hang, none that wait.
 RESOLVER_THREADS = 8
 
