@@ -4,7 +4,7 @@
 # Longer than any run takes; a lane that hangs would otherwise never show what it has printed.
 readonly LANES_SECONDS=1800
 # pytest, when interrupted, takes down what its fixtures have set up.
-readonly STOP_SECONDS=30
+readonly STOP_SECONDS=15
 
 declare -A lane_of=() # by process id, those that run
 
