@@ -71,6 +71,7 @@ def test_of_many_targets_the_first_checks_are_one_line(logs: list[Any]) -> None:
     teller.changes.take([checked(State.DOWN, "last")])
     told = {"log_level": "info", "event": "first checks done", "up": MANY - 2, "degraded": 0, "down": 1, "pending": 1}
     assert logs == [told]
+    assert list(logs[0])[:4] == ["up", "degraded", "down", "pending"]
     teller.changes.take([checked(State.DOWN, "0")])
     assert teller.lines == [("warning", 'down target="0"')]
 
