@@ -23,10 +23,10 @@ from watcher.postgres.drain import Drain
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
 from watcher.postgres.upkeep.upkeep import upkeep
-from watcher.recording.state_changes import StateChanges
 from watcher.recording.lateness import report_lateness
 from watcher.recording.lines import Lines
 from watcher.recording.recorder import Tally, record
+from watcher.recording.state_changes import StateChanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

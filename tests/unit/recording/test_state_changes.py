@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 from tests.doubles import MOMENT, a_failure, an_outcome
 from watcher.model.conclusion import Conclusion
 from watcher.model.state import Flip, Standing, State
-from watcher.recording.state_changes import FIRST_CHECKS_SECONDS, MAX_FIRST_LINES, MAX_LINES_A_SECOND, StateChanges
 from watcher.recording.lines import Lines
+from watcher.recording.state_changes import FIRST_CHECKS_SECONDS, MAX_FIRST_LINES, MAX_LINES_A_SECOND, StateChanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
