@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres/errors": set(),
     "postgres/bridge": {"postgres/errors"},
     "postgres/schema": {"postgres/errors", "postgres/bridge"},
-    "postgres/tables": {"model", "outbox", "postgres/bridge"},
+    "postgres/tables": {"model", "postgres/bridge"},
     "postgres": {"text", "model", "outbox", "embedded_postgres", *POSTGRES},
     "postgres/queries": {"model", "history", *POSTGRES},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},

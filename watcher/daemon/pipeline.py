@@ -23,10 +23,10 @@ from watcher.postgres.drain import Drain
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
 from watcher.postgres.upkeep.upkeep import upkeep
-from watcher.recording.changes import Changes
 from watcher.recording.lateness import report_lateness
 from watcher.recording.lines import Lines
 from watcher.recording.recorder import Tally, record
+from watcher.recording.state_changes import StateChanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +91,7 @@ async def watch(reloader: Reloader, stopping: trio.CancelScope, sinks: Sinks, be
     registration = Registration(settings.location, disk.outbox.id, datetime.fromtimestamp(started_at, UTC), targets)
     store = TableStore(sinks.database, registration)
     drain = Drain(disk, store)
-    changes = Changes(sum(target.enabled for target in targets), sinks.put_stderr, sinks.lines)
+    changes = StateChanges(sum(target.enabled for target in targets), sinks.put_stderr, sinks.lines)
     outbox_writer = OutboxWriter(
         disk,
         Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),

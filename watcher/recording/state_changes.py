@@ -30,7 +30,7 @@ _ALWAYS_COUNTED = (State.UP, State.DEGRADED, State.DOWN)
 _LEVELS = {State.UP: "info"}
 
 
-class Changes:
+class StateChanges:
     """Tells of each change of state that a check has confirmed, and of the first checks.
 
     What a start, a pause or a gap makes of the past is no news of a site, and is not told.
@@ -103,5 +103,6 @@ class Changes:
 
 
 def _counts(states: Mapping[State, int]) -> dict[str, int]:
-    """Name the usual states in any case, the others where there are any."""
-    return {str(state): states.get(state, 0) for state in State if state in _ALWAYS_COUNTED or states.get(state)}
+    """Name the usual states in any case, and then the others where there are any."""
+    others = [state for state in State if state not in _ALWAYS_COUNTED and states.get(state)]
+    return {str(state): states.get(state, 0) for state in (*_ALWAYS_COUNTED, *others)}
