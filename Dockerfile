@@ -12,10 +12,10 @@ WORKDIR /build
 
 # The dependencies come first, with an empty package in the place of the real one: this layer, by far the
 # slowest, is made anew only when the requirements change.
-COPY pyproject.toml setup.cfg ./
+COPY pyproject.toml setup.cfg constraints.txt ./
 RUN mkdir watcher \
     && echo '__version__ = "0"' > watcher/__init__.py \
-    && pip --python /opt/watcher/bin/python install . \
+    && pip --python /opt/watcher/bin/python install -c constraints.txt . \
     && rm -r watcher build *.egg-info
 
 COPY . .

@@ -123,6 +123,7 @@ class Store:
         refused: payloads that it cannot hold.
         opened_at: when it was tried to open, on trio's clock.
         alive_at: of `mark_alive`.
+        targets: what it was told last that is watched.
     """
 
     def __init__(self) -> None:
@@ -132,11 +133,16 @@ class Store:
         self.refused: set[str] = set()
         self.opened_at: list[float] = []
         self.alive_at: list[datetime] = []
+        self.targets: Sequence[Target] = ()
 
     async def open(self, _record: object) -> None:
         """Note the call."""
         self.opened_at.append(trio.current_time())
         await self._answer()
+
+    def retarget(self, targets: Sequence[Target]) -> None:
+        """Note the targets."""
+        self.targets = targets
 
     async def store(self, entries: Sequence[Entry]) -> None:
         """Keep entries, all or none."""

@@ -1,12 +1,13 @@
 #!/bin/bash
-# Provides the two base images of docker-compose.yml, also where no image registry can be reached.
+# Provides the two base images of docker-compose.yml, also where no image registry can be reached; or an image of
+# Debian sid, which has the newest Python.
 #
 # An image that is there already is kept, one that can be pulled is pulled. Otherwise a stand-in is made of
 # Debian's packages and tagged with the name of the real one; it carries the label watcher.stand-in=true.
 # Package sources, certificates and pip's settings are those of the machine that this runs on, which has to
 # be a Debian system (of any architecture, with debootstrap) and this to be root.
 #
-# usage: make_images.sh
+# usage: make_images.sh [sid]
 # PULL_TIMEOUT_SECONDS bounds each pull (default 60).
 set -euo pipefail
 
@@ -14,6 +15,7 @@ readonly PYTHON_IMAGE=python:3.13-slim-bookworm
 readonly POSTGRES_IMAGE=postgres:17-bookworm
 readonly DEBIAN_IMAGE=watcher-stand-in/debian:bookworm
 readonly SUITE=bookworm
+readonly SID_IMAGE=watcher-stand-in/debian:sid
 readonly PULL_TIMEOUT_SECONDS=${PULL_TIMEOUT_SECONDS:-60}
 readonly CA_BUNDLE=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
 
@@ -64,25 +66,53 @@ path-exclude /usr/share/locale/*
 END
 }
 
-make_debian_image() {
-    ! is_present "$DEBIAN_IMAGE" || return 0
-    local sources mirror tree="$scratch/debian"
-    sources=$(apt_sources)
-    mirror=$(awk -v suite="$SUITE" '$3 == suite && !found { print $2; found = 1 }' <<<"$sources")
+# Prints where Debian's packages come from on this machine.
+find_mirror() {
+    local mirror
+    mirror=$(apt_sources | awk -v suite="$SUITE" '$3 == suite && !found { print $2; found = 1 }')
     [[ -n $mirror ]] || { say "apt knows no source of Debian $SUITE on this machine" >&2; exit 1; }
+    printf '%s\n' "$mirror"
+}
 
-    say "debootstrap of $SUITE"
-    if ! debootstrap --variant=minbase "$SUITE" "$tree" "$mirror" >"$scratch/debootstrap.log" 2>&1; then
+# Installs a SUITE of Debian, with more packages where they are named, into a folder.
+bootstrap() {
+    local suite=$1 tree=$2 packages=${3:-} mirror
+    mirror=$(find_mirror)
+    say "debootstrap of $suite"
+    if ! debootstrap --variant=minbase ${packages:+--include="$packages"} "$suite" "$tree" "$mirror" \
+        >"$scratch/debootstrap.log" 2>&1; then
         tail --lines=20 "$scratch/debootstrap.log" >&2
+        say "Debian $suite cannot be had" >&2
         exit 1
     fi
-    printf '%s\n' "$sources" >"$tree/etc/apt/sources.list"
+}
+
+make_debian_image() {
+    ! is_present "$DEBIAN_IMAGE" || return 0
+    local tree="$scratch/debian"
+    bootstrap "$SUITE" "$tree"
+    apt_sources >"$tree/etc/apt/sources.list"
     # How apt reaches its sources (a proxy, for example) is part of them.
     apt-config dump | grep -E '^Acquire::https?::' >"$tree/etc/apt/apt.conf.d/90machine" || true
     write_size_settings "$tree"
+    import_tree "$tree" "$DEBIAN_IMAGE"
+}
+
+# Makes an image out of a folder, without what apt has downloaded.
+import_tree() {
+    local tree=$1 image=$2
     rm -rf -- "$tree"/var/cache/apt/*.bin "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/*
     tar --create --numeric-owner --directory="$tree" . |
-        docker import --change 'LABEL watcher.stand-in=true' - "$DEBIAN_IMAGE" >/dev/null
+        docker import --change 'LABEL watcher.stand-in=true' - "$image" >/dev/null
+}
+
+make_sid_image() {
+    local tree="$scratch/sid"
+    # Named by its version: sid's own Python will be a later one some day.
+    bootstrap sid "$tree" python3.14,python3.14-venv,ca-certificates
+    cp -- "$CA_BUNDLE" "$tree/etc/ssl/certs/ca-certificates.crt"
+    pip_configuration >"$tree/etc/pip.conf"
+    import_tree "$tree" "$SID_IMAGE"
 }
 
 # A CPython 3.13 that is not the system's can be moved: it finds its library next to itself.
@@ -163,5 +193,9 @@ provide() {
 }
 
 docker version >/dev/null
+if [[ ${1:-} == sid ]]; then
+    if ! is_present "$SID_IMAGE"; then make_sid_image; fi
+    exit
+fi
 provide "$PYTHON_IMAGE" make_python_image
 provide "$POSTGRES_IMAGE" make_postgres_image

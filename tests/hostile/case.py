@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.hostile.servers import Behaviour
 
 SUCCESS = "success"
+# The reasons that a whole response may have; with any other there is none whose status could be told.
+JUDGED = frozenset({SUCCESS, "status", "regex"})
 # Time enough where the check is to decide by itself, whatever else runs on the machine; a site that only the deadline
 # ends need not be waited for so long.
 GENEROUS_SECONDS = 8.0
@@ -30,8 +32,8 @@ class Case:
         behaviour: what the server does to each client.
         expected: the reason that a check should give, or `success`; several, behind `|`, where the moment decides.
         detail: a regular expression for what people are told.
-        status_code: of the last response, where the check succeeds.
-        http_version: likewise.
+        status_code: of the last response, where there is one.
+        http_version: of the last response, where the check succeeds.
         tls: makes the server's context; the address is https then.
         tls_byte_seconds: the time between two bytes of the server's, handshake included; None for whole records.
         plain_too: whether the server answers in plain as well, on the same port.
@@ -68,9 +70,19 @@ class Case:
         return frozenset(self.expected.split("|"))
 
     @property
+    def final_status_code(self) -> int | None:
+        """What a check must say of the last response; None where none is whole."""
+        return self.status_code if self.reasons <= JUDGED else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it may be the deadline that ends the check."""
+        return "timeout" in self.reasons
+
+    @property
     def timeout_seconds(self) -> float:
         """The deadline of the check."""
-        return SHORT_SECONDS if "timeout" in self.reasons else GENEROUS_SECONDS
+        return SHORT_SECONDS if self.waits else GENEROUS_SECONDS
 
     def address_on(self, port: int) -> str:
         """Write the address to check, where the server listens on a port."""

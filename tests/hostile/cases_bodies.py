@@ -166,7 +166,7 @@ BOMBS = [
     Case("gzip bomb", gzip_explosion, "too_large", "1048576", compression="gzip"),
     Case("deflate bomb", _deflate_explosion, "too_large", "1048576", compression="deflate"),
     Case("deflate bomb without zlib", _raw_deflate_explosion, "too_large", "1048576", compression="deflate"),
-    Case("bomb in a bomb", _nested_explosion, "too_large|protocol", compression="gzip"),
+    Case("bomb in a bomb", _nested_explosion, "protocol", "not asked for", compression="gzip"),
     Case("gzip bomb in chunks", _bomb_in_chunks, "too_large", "1048576", compression="gzip"),
 ]
 

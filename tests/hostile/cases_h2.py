@@ -127,7 +127,13 @@ GOOD = [
             until_gone,
         ),
     ),
-    _h2("HTTP/2 with 503", h2_saying(headers((":status", "503"), flags=END), until_gone), "status", "503"),
+    _h2(
+        "HTTP/2 with 503",
+        h2_saying(headers((":status", "503"), flags=END), until_gone),
+        "status",
+        "503",
+        status_code=503,
+    ),
     _h2(
         "HTTP/2 that redirects to itself",
         h2_saying(headers((":status", "302"), ("location", "/"), flags=END), until_gone),

@@ -46,14 +46,14 @@ FLOODS = [
     ),
     Case("200 KB of a header", saying(_header(b"X-Long: " + b"x" * 200 * 1024), until_gone), "protocol"),
     Case("16 KB of headers", saying(_header(b"\r\n".join(b"X-%d: some text" % n for n in range(800))))),
-    Case("endless empty lines first", at_once(read_request, forever(b"\r\n" * 2048)), "protocol|timeout"),
+    Case("endless empty lines first", at_once(read_request, forever(b"\r\n" * 2048)), "protocol"),
 ]
 
 STATUS_LINES = [
-    Case("status 503", saying(response(status="503 Service Unavailable")), "status", "503 Service Unavailable"),
-    Case("status 404 with a large body", saying(response(b"x" * 99_999, status="404 Not Found")), "status", "404"),
-    Case("status 999", saying(response(status="999 Denied")), "status", "999"),
-    Case("status 600", saying(response(status="600 What")), "status", "600"),
+    Case("status 503", saying(response(status="503 Service Unavailable")), "status", "503 Service Unavailable", 503),
+    Case("status 404 with a large body", saying(response(b"x" * 99_999, status="404 Not Found")), "status", "404", 404),
+    Case("status 999", saying(response(status="999 Denied")), "status", "999", 999),
+    Case("status 600", saying(response(status="600 What")), "status", "600", 600),
     Case("status 99", saying(_status_line(b"HTTP/1.1 99 What")), "protocol"),
     Case("status 20", saying(_status_line(b"HTTP/1.1 20 OK")), "protocol"),
     Case("status 2000", saying(_status_line(b"HTTP/1.1 2000 OK")), "protocol"),
@@ -71,7 +71,7 @@ STATUS_LINES = [
     Case("small letters", saying(_status_line(b"http/1.1 200 OK")), "protocol"),
     Case("ICY", saying(_status_line(b"ICY 200 OK")), "protocol"),
     Case("RTSP", saying(_status_line(b"RTSP/1.0 200 OK")), "protocol"),
-    Case("answer before the request", at_once(response(status="503 Busy"), until_gone), "status", "503 Busy"),
+    Case("answer before the request", at_once(response(status="503 Busy"), until_gone), "status", "503 Busy", 503),
 ]
 
 NO_HTTP = [
@@ -110,8 +110,8 @@ HEADERS = [
 WITHOUT_BODY = [
     Case("204", saying(b"HTTP/1.1 204 No Content\r\n\r\n"), status_code=204),
     Case("204 with a body", saying(b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello"), status_code=204),
-    Case("304", saying(b"HTTP/1.1 304 Not Modified\r\n\r\n"), "status", "304"),
-    Case("304 with a body", saying(b"HTTP/1.1 304 Not Modified\r\n" + END), "status", "304"),
+    Case("304", saying(b"HTTP/1.1 304 Not Modified\r\n\r\n"), "status", "304", 304),
+    Case("304 with a body", saying(b"HTTP/1.1 304 Not Modified\r\n" + END), "status", "304", 304),
     Case("HEAD", saying(HEAD_ONLY, hang), sending=Sending("HEAD")),
     Case("HEAD and a body", saying(HEAD_ONLY + b"hello"), sending=Sending("HEAD")),
     Case(

@@ -82,10 +82,10 @@ FOLLOWED = [
 ]
 
 NOT_FOLLOWED = [
-    Case("redirects off", leading_to("/final"), "status", "302", sending=Sending(follow_redirects=False)),
-    Case("redirect without a location", saying(response(status="302 Found")), "status", "302"),
-    Case("300 without a location", saying(response(status="300 Multiple Choices")), "status", "300"),
-    Case("304 with a location", saying(redirect("/final", "304 Not Modified")), "status", "304"),
+    Case("redirects off", leading_to("/final"), "status", "302", 302, sending=Sending(follow_redirects=False)),
+    Case("redirect without a location", saying(response(status="302 Found")), "status", "302", 302),
+    Case("300 without a location", saying(response(status="300 Multiple Choices")), "status", "300", 300),
+    Case("304 with a location", saying(redirect("/final", "304 Not Modified")), "status", "304", 304),
     Case("200 with a location", saying(redirect("/final", "200 OK"))),
 ]
 
@@ -93,13 +93,13 @@ LOST = [
     Case("redirect to itself", saying(redirect("/")), "redirect", "10 redirects"),
     Case("redirects in a circle", by_path(_ping_pong), "redirect", "10 redirects"),
     Case("eleven redirects", by_path(_counting_down), "redirect", "10 redirects", path="/11"),
-    Case("redirect with an empty location", saying(redirect("")), "redirect|status"),
+    Case("redirect with an empty location", saying(redirect("")), "redirect", "10 redirects"),
     Case("redirect into silence", by_path(lambda request: redirect("/x") if request.path == "/" else hang), "timeout"),
     Case("redirect to a port where nobody is", saying(redirect("http://127.0.0.1:1/")), "connect", "refused"),
     Case("redirect to a name that does not exist", saying(redirect("http://no-such-name.invalid/")), "dns"),
     Case("redirect to plain text on a port of TLS", leading_to("https://HOST/final"), "tls", "does not speak TLS"),
     *(
-        Case(f"redirect to {title}", saying(redirect(location)), "redirect|dns" if "host with" in title else "redirect")
+        Case(f"redirect to {title}", saying(redirect(location)), "dns" if "host with" in title else "redirect")
         for title, location in {
             "ftp": "ftp://127.0.0.1/x",
             "a file": "file:///etc/passwd",
@@ -125,9 +125,9 @@ LOST = [
             "brackets around no address": "http://[nonsense]/",
         }.items()
     ),
-    Case("redirect to a location with CR", saying(redirect("/a\rb")), "protocol|redirect"),
-    Case("redirect to a location with NUL", saying(redirect("/a\0b")), "protocol|redirect"),
-    Case("redirect to a location of 200 KB", saying(redirect("/" + "a" * 200_000)), "protocol|redirect"),
+    Case("redirect to a location with CR", saying(redirect("/a\rb")), "protocol"),
+    Case("redirect to a location with NUL", saying(redirect("/a\0b")), "protocol"),
+    Case("redirect to a location of 200 KB", saying(redirect("/" + "a" * 200_000)), "protocol"),
 ]
 
 CASES = [*FOLLOWED, *NOT_FOLLOWED, *LOST]

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tests.hostile.case import Case
 from tests.hostile.cases_redirects import leading_to
 from tests.hostile.cases_wire import UNTIL_CLOSE
-from tests.hostile.certificates import HOST, TOMORROW, YESTERDAY, issue
+from tests.hostile.certificates import HOST, TOMORROW, YESTERDAY, issue, signed_with_sha1
 from tests.hostile.servers import (
     Peer,
     at_once,
@@ -101,7 +101,9 @@ def _weak_key(made: Certificates) -> ssl.SSLContext:
 
 
 def _sha1(made: Certificates) -> ssl.SSLContext:
-    return made.signed_with_sha1()
+    key = rsa.generate_private_key(65537, 2048)
+    intermediate = issue(made.root, "RSA intermediate", key=key, is_authority=True)
+    return made.context(signed_with_sha1(issue(intermediate, "sha1", [HOST]), key))
 
 
 def _up_to(version: ssl.TLSVersion) -> MakeContext:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
@@ -27,6 +26,9 @@ YESTERDAY = timedelta(days=-1)
 TOMORROW = timedelta(days=1)
 _LONG_AGO = timedelta(days=-300)
 _FAR_OFF = timedelta(days=90)
+# The names of signature algorithms (RFC 8017, appendix A.2.4) in DER; of one length, so that one can replace the other.
+_SHA256_WITH_RSA = bytes.fromhex("06092a864886f70d01010b")
+_SHA1_WITH_RSA = bytes.fromhex("06092a864886f70d010105")
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,20 @@ def issue(
     begins: timedelta = _LONG_AGO,
     ends: timedelta = _FAR_OFF,
     key: Key | None = None,
+    is_authority: bool | None = None,
 ) -> Issued:
     """Issue a certificate.
 
     Args:
         issuer: who signs; None for one that signs itself.
         common_name: of the subject; None for none.
-        names: DNS names and IP addresses that it is for; one without any is an authority's, unless it has a key.
+        names: DNS names and IP addresses that it is for.
         begins, ends: from now on.
         key: whose certificate it is; None for a new key.
+        is_authority: whether it may sign others; by default one that has neither names nor a key may.
     """
-    is_authority = key is None and not names
+    if is_authority is None:
+        is_authority = key is None and not names
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([] if common_name is None else [x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     signer = key if issuer is None else issuer.key
@@ -85,6 +90,20 @@ def issue(
     certificate = builder.sign(signer, hashes.SHA256())
     above = () if issuer is None or (not issuer.chain and _is_root(issuer)) else issuer.served
     return Issued(certificate, key, above)
+
+
+def signed_with_sha1(issued: Issued, issuer: rsa.RSAPrivateKey) -> Issued:
+    """Sign a certificate once more, with SHA-1, which is refused to those who ask for it in the common way.
+
+    Args:
+        issued: signed by the issuer with SHA-256.
+        issuer: the key above it.
+    """
+    signed = issued.certificate.tbs_certificate_bytes.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)
+    signature = issuer.sign(signed, padding.PKCS1v15(), hashes.SHA1())
+    whole = issued.certificate.public_bytes(serialization.Encoding.DER).replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)
+    resigned = whole.removesuffix(issued.certificate.signature) + signature
+    return Issued(x509.load_der_x509_certificate(resigned), issued.key, issued.chain)
 
 
 class Certificates:
@@ -136,21 +155,6 @@ class Certificates:
         if protocols:
             context.set_alpn_protocols(list(protocols))
         return context
-
-    def signed_with_sha1(self) -> ssl.SSLContext:
-        """Make the context of a server whose certificate is signed with SHA-1, which only openssl still does."""
-        root_key = self._write(_key_pem(self.root.key))
-        key = self._write(_key_pem(self.good.key))
-        extensions = self._write(f"subjectAltName=IP:{HOST}\n".encode())
-        request = self._run("req", "-new", "-key", str(key), "-subj", "/CN=sha1")
-        signed = self._run(
-            "x509", "-req", "-sha1", "-in", str(self._write(request)), "-CA", self.ca_file, "-CAkey", str(root_key),
-            "-set_serial", "1", "-days", "30", "-extfile", str(extensions),
-        )  # fmt: skip
-        return self.context(Issued(x509.load_pem_x509_certificate(signed), self.good.key))
-
-    def _run(self, *arguments: str) -> bytes:
-        return subprocess.run(["openssl", *arguments], check=True, capture_output=True).stdout
 
     def _write(self, data: bytes) -> Path:
         self._files += 1

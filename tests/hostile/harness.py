@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import re2
 import trio
 
@@ -121,12 +122,12 @@ def complaint_about(case: Case, outcome: Outcome, waited_seconds: float = 0.0) -
         return "nobody is told why"
     if fault is not None and not re.search(case.detail, detail):
         return f"{detail!r} does not say {case.detail!r}"
-    if fault is None and outcome.status_code != case.status_code:
-        return f"status {outcome.status_code}"
+    if outcome.status_code != case.final_status_code:
+        return f"status {outcome.status_code} instead of {case.final_status_code}"
     if fault is None and case.http_version is not None and outcome.http_version != case.http_version:
         return f"HTTP/{outcome.http_version}"
     # What the check must find out by itself, it must not leave to the deadline.
-    limit = case.timeout_seconds + (GRACE_SECONDS if "timeout" in case.reasons else 0)
+    limit = case.timeout_seconds + (GRACE_SECONDS if case.waits else 0)
     if outcome.duration_seconds > limit + waited_seconds:
         return f"took {outcome.duration_seconds:.3f} s of {case.timeout_seconds:g}"
     return None
@@ -139,6 +140,12 @@ def open_descriptors() -> dict[str, str]:
         with suppress(FileNotFoundError):  # the descriptor of the listing itself
             held[name] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
     return held
+
+
+def open_connections() -> set[tuple[int, int]]:
+    """Name the connections of this process, by descriptor and port of the other side."""
+    connections = psutil.Process().net_connections("tcp4")
+    return {(connection.fd, connection.raddr.port) for connection in connections if connection.raddr}
 
 
 def begin_of_peak() -> int:
@@ -171,20 +178,34 @@ def waited_for_cpu_seconds(thread: int | str = "thread-self") -> float:
 
 
 class Stalls:
-    """The longest time for which the loop did not turn, although there was a processor for it."""
+    """The longest time for which the loop did not turn.
+
+    Attributes:
+        longest_seconds: by the clock, but for the time in which there was no processor for it.
+        longest_busy_seconds: of a processor, which the loop took meanwhile.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
-        self.longest_seconds = 0.0
+        self.longest_seconds = self.longest_busy_seconds = 0.0
+        self._begin = self._now()
 
     async def watch(self) -> None:
         """Tick until cancelled."""
         while True:
-            before, waited_before = time.perf_counter(), waited_for_cpu_seconds()
+            self._begin = self._now()
             await trio.sleep(TICK_SECONDS)
-            waited_seconds = waited_for_cpu_seconds() - waited_before
-            seconds = time.perf_counter() - before - TICK_SECONDS - waited_seconds
-            self.longest_seconds = max(self.longest_seconds, seconds)
+            self.note()
+
+    def note(self) -> None:
+        """Note the time since the last tick."""
+        seconds, busy_seconds = (now - begin for now, begin in zip(self._now(), self._begin, strict=True))
+        self.longest_seconds = max(self.longest_seconds, seconds - TICK_SECONDS)
+        self.longest_busy_seconds = max(self.longest_busy_seconds, busy_seconds)
+
+    @staticmethod
+    def _now() -> tuple[float, float]:
+        return time.perf_counter() - waited_for_cpu_seconds(), time.thread_time()
 
 
 @asynccontextmanager
@@ -194,5 +215,5 @@ async def watching_for_stalls() -> AsyncIterator[Stalls]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stalls.watch)
         yield stalls
-        await trio.sleep(2 * TICK_SECONDS)  # one that has just ended is seen as well
+        stalls.note()  # one that has just ended is seen as well
         nursery.cancel_scope.cancel()

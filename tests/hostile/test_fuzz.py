@@ -29,7 +29,7 @@ import re2
 TIMEOUT_SECONDS = 0.3
 BATCH = 8
 FUZZING = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 # Each is cut, joined and changed in places; the names lead to nobody, and no number leads off this machine.
@@ -110,14 +110,24 @@ async def _outcomes(answers: Sequence[bytes], **changes: Any) -> list[Outcome]:
         number = request.path.removeprefix("/")
         return left[int(number)] if number.isdigit() and int(number) < len(left) else response(status="404 Lost")
 
+    async with serving(by_path(answer)) as port:
+        return await _outcomes_of([f"http://127.0.0.1:{port}/{number}" for number in range(len(left))], **changes)
+
+
+async def _outcomes_of(addresses: Sequence[str], **changes: Any) -> list[Outcome]:
+    """Check addresses at the same time; the outcomes come as they end."""
     outcomes = []
+
+    async def check(address: str) -> None:
+        target = a_target(address=address, timeout_seconds=TIMEOUT_SECONDS, **changes)
+        outcomes.append(await checked(target, context))
+
     async with (
-        serving(by_path(answer)) as port,
-        open_check_context(1, resolver=Resolver(lookup=local_lookup)) as context,
+        open_check_context(BATCH, resolver=Resolver(lookup=local_lookup)) as context,
+        trio.open_nursery() as nursery,
     ):
-        for number in range(len(left)):
-            target = a_target(address=f"http://127.0.0.1:{port}/{number}", timeout_seconds=TIMEOUT_SECONDS, **changes)
-            outcomes.append(await checked(target, context))
+        for address in addresses:
+            nursery.start_soon(check, address)
     return outcomes
 
 
@@ -168,9 +178,4 @@ def test_no_address_of_a_target_is_the_monitors_fault(addresses: list[str]) -> N
     good = [address for address in addresses if complaint_about(address) is None]
     assume(good)
 
-    async def outcomes() -> list[Outcome]:
-        async with open_check_context(1, resolver=Resolver(lookup=local_lookup)) as context:
-            targets = [a_target(address=address, timeout_seconds=TIMEOUT_SECONDS) for address in good]
-            return [await checked(target, context) for target in targets]
-
-    _expect_blame_of_sites(trio.run(outcomes), good)
+    _expect_blame_of_sites(trio.run(_outcomes_of, good), good)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[2]
 # What takes longer has failed; how long it may take says more of the machine than of the daemon.
 START_SECONDS = 60
+COMMAND = (sys.executable, "-m", "watcher")
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Folder:
         """Run a command to its end."""
         with trio.fail_after(2 * START_SECONDS):
             return await trio.run_process(
-                [sys.executable, "-m", "watcher", *arguments],
+                [*COMMAND, *arguments],
                 cwd=self.path,
                 env=self.env(),
                 capture_stdout=True,
@@ -64,12 +65,12 @@ class Folder:
         return whole_lines(path) if path.exists() else []
 
     @asynccontextmanager
-    async def daemon(self) -> AsyncIterator[Daemon]:
+    async def daemon(self, command: Sequence[str] = COMMAND) -> AsyncIterator[Daemon]:
         """Run the daemon, and kill it if the block leaves it running."""
         log = self.path / "stderr.log"
         with log.open("ab") as stderr:
             process = await trio.lowlevel.open_process(
-                [sys.executable, "-m", "watcher"], cwd=self.path, env=self.env(), stderr=stderr, start_new_session=True
+                command, cwd=self.path, env=self.env(), stderr=stderr, start_new_session=True
             )
         try:
             yield Daemon(process, log)

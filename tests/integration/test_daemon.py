@@ -20,7 +20,7 @@ from tests.integration.daemon import START_SECONDS, Daemon, Folder, settings_for
 from tests.integration.evidence import left_in, told_ids
 from tests.integration.sites import answering, response, serving, silent
 from watcher.daemon.heartbeat import BEAT_SECONDS
-from watcher.daemon.pipeline import DRAIN_SECONDS
+from watcher.daemon.stop_ladder import DRAIN
 from watcher.embedded_postgres.folder_lock import FolderLock
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ async def test_it_stops_in_time_whatever_the_database_does(
     assert daemon.lines("stored=no") == []
     waiting = int(re.search(r"failures_not_stored=0 waiting=(\d+)", daemon.lines("stopped")[0])[1])  # type: ignore[index]
     if outage == "none":
-        assert waiting == 0 or seconds > DRAIN_SECONDS, "it gave up before its time"
+        assert waiting == 0 or seconds > DRAIN.seconds, "it gave up before its time"
     else:
         assert waiting > 0
     told = {re.search(r"check_id=(\S+)", line)[1] for line in daemon.lines(" failure ")}  # type: ignore[index]
@@ -160,7 +160,7 @@ async def test_a_database_that_comes_late_and_goes_away_loses_nothing(
     assert status == 0
     rows = await test_db.failures(limit=100_000)
     waiting = left_in(folder.path / "data").entries["failure"]
-    assert waiting == 0 or seconds > DRAIN_SECONDS, "it gave up before its time"
+    assert waiting == 0 or seconds > DRAIN.seconds, "it gave up before its time"
     failures = int(re.search(r" failures=(\d+)", daemon.lines("stopped")[0])[1])  # type: ignore[index]
     assert failures - waiting <= len(rows) <= failures == len(daemon.lines(" failure "))
     states = [re.search(r"database (\w+)", line)[1] for line in daemon.lines(" database ")]  # type: ignore[index]
@@ -200,7 +200,7 @@ async def test_after_kill_9_the_next_daemon_takes_the_database_up_again(folder: 
     assert status == 0
     stored = {row["id"] for row in await folder.failures()}
     assert set(told_before) <= stored
-    assert set(told_ids(daemon.log.read_text())) <= stored or seconds > DRAIN_SECONDS
+    assert set(told_ids(daemon.log.read_text())) <= stored or seconds > DRAIN.seconds
     await _postgres_gone(folder.path)
 
 

@@ -20,12 +20,10 @@ from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
     from pathlib import Path
 
     from watcher.model.outcome import Outcome
-    from watcher.model.state import Flip
     from watcher.outbox.outbox import Entry
     from watcher.postgres.db import Database
 
@@ -36,24 +34,18 @@ MAX_GROWTH_BYTES = 50_000_000
 DRAIN_SECONDS = 600.0
 
 
-class Noting:
+class Noting(TableStore):
     """A store that notes which entries it took, in their order, and how much memory the process had."""
 
-    def __init__(self, store: TableStore) -> None:
-        self._store = store
+    def __init__(self, database: Database, registration: Registration) -> None:
+        super().__init__(database, registration)
         self.ids: list[int] = []
         self.most_bytes = 0
 
-    async def open(self, record: Callable[[Sequence[Flip]], Awaitable[None]]) -> None:
-        await self._store.open(record)
-
     async def store(self, entries: Sequence[Entry]) -> None:
-        await self._store.store(entries)
+        await super().store(entries)
         self.ids += [entry.id for entry in entries]
         self.most_bytes = max(self.most_bytes, resident_bytes())
-
-    async def mark_alive(self, moment: datetime) -> None:
-        await self._store.mark_alive(moment)
 
 
 async def test_an_hour_is_kept_and_drained_in_order_and_in_little_memory(test_db: Database, tmp_path: Path) -> None:
@@ -82,7 +74,7 @@ async def test_an_hour_is_kept_and_drained_in_order_and_in_little_memory(test_db
     waiting = disk.outbox.rows
     assert waiting > SECONDS * FAILURES_A_SECOND, "failures, and rollups"
 
-    store = Noting(TableStore(test_db, Registration("default", disk.outbox.id, MOMENT, ())))
+    store = Noting(test_db, Registration("default", disk.outbox.id, MOMENT, ()))
     drain, ready = Drain(disk, store), trio.Event()
     ready.set()
     drain.close()  # so that it ends when all is stored

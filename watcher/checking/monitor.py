@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
 
 # For what is concluded while the daemon stops and the channel is full; the recorder empties it many times a second.
-HAND_OVER_SECONDS = 0.5
+# A rung of the stop, as watcher/daemon/stop_ladder.py has them all.
+HAND_OVER_SECONDS = 0.2
 
 
 class Watch(Sleeper):

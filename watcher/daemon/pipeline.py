@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,7 +14,9 @@ import trio
 
 from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
-from watcher.daemon.retarget import Books
+from watcher.daemon.retarget import WatchedTargets
+from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
+from watcher.log import configure
 from watcher.model.conclusion import Conclusion
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
@@ -23,18 +26,21 @@ from watcher.postgres.drain import Drain
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
 from watcher.postgres.upkeep.upkeep import upkeep
+from watcher.recording.board import Board
+from watcher.recording.flip_lines import FlipLines
 from watcher.recording.lateness import report_lateness
+from watcher.recording.line_writer import FileSink
 from watcher.recording.lines import Lines
 from watcher.recording.recorder import Tally, record
-from watcher.recording.state_changes import StateChanges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
 
-    from watcher.daemon.reload import Reloader
-    from watcher.model.difference import Difference
+    from watcher.config import Configuration
+    from watcher.config.env.settings import Settings
+    from watcher.daemon.changes import Change
     from watcher.model.state import Standing
-    from watcher.model.target import Target
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.db import Database
 
@@ -43,122 +49,152 @@ log = structlog.get_logger()
 # The bound of what is on its way to the recorder, which waits for nothing: a burst, not a backlog.
 MAX_CONCLUSIONS_IN_CHANNEL = 1000
 
-# Rungs of the shutdown. With those of Database.close (0.5 s) and EmbeddedPostgres.stop (1.7 s) they stay below the
-# 5 s that the daemon has.
-DRAIN_SECONDS = 1.5
-FLUSH_SECONDS = 0.4
-
 
 @dataclass(frozen=True)
 class Sinks:
     """Where what checks come to goes.
 
     Attributes:
+        success_file: monitor.log.
         put_success: takes a line of monitor.log, without blocking.
         put_stderr: takes a level of the log and a line of stderr, without blocking.
         disk: the outbox.
         database: what the outbox is drained into.
         database_ready: set when it can be tried.
         lines: writes the lines, in the format of the moment.
+        board: has the newest of each target.
+        tally: what has been done since the start.
     """
 
+    success_file: FileSink
     put_success: Callable[[str], None]
     put_stderr: Callable[[str, str], None]
     disk: OutboxThread
     database: Database
     database_ready: trio.Event
     lines: Lines = field(default_factory=Lines)
+    board: Board = field(default_factory=Board)
+    tally: Tally = field(default_factory=Tally)
+
+    def use(self, settings: Settings) -> None:
+        """Write where these settings say, and as they say."""
+        _redirect(self.success_file, settings.log_file)
+        configure(settings.log_format)
+        self.lines.use(settings.log_format)
 
 
-async def watch(reloader: Reloader, stopping: trio.CancelScope, sinks: Sinks, begun: Callable[[], None]) -> None:
+async def watch(
+    configuration: Configuration,
+    changes: trio.MemoryReceiveChannel[Change],
+    stopping: trio.CancelScope,
+    sinks: Sinks,
+    begun: Callable[[], None],
+) -> None:
     """Check and record until `stopping` is cancelled, then write what is pending.
 
     Args:
-        reloader: knows what is configured, and what has changed.
+        configuration: what is watched, and how, at the start.
+        changes: what is to be otherwise from then on.
         stopping: cancelled from outside.
         sinks: where what checks come to goes.
         begun: called when the checks have begun.
     """
-    settings, targets = reloader.current.settings, reloader.current.targets
-    sinks.lines.use(settings.log_format)
-    reloader.tell(lambda settings: sinks.lines.use(settings.log_format))
-    tally, disk, started_at = Tally(), sinks.disk, time.time()
-    standings: Mapping[str, Standing] = {}
-    try:
-        standings = await disk.run(lambda outbox: resume_from(outbox, targets, settings.location, started_at))
-    except OutboxUnavailableError as error:
-        log.error("the outbox cannot be read, nothing is known of the past", error=error)
+    settings, targets = configuration.settings, configuration.targets
+    disk, started_at = sinks.disk, time.time()
     registration = Registration(settings.location, disk.outbox.id, datetime.fromtimestamp(started_at, UTC), targets)
-    store = TableStore(sinks.database, registration)
-    drain = Drain(disk, store)
-    changes = StateChanges(sum(target.enabled for target in targets), sinks.put_stderr, sinks.lines)
+    drain = Drain(disk, TableStore(sinks.database, registration))
+    sinks.lines.use(settings.log_format)
+    flip_lines = FlipLines(sum(target.enabled for target in targets), sinks.put_stderr, sinks.lines)
     outbox_writer = OutboxWriter(
         disk,
         Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
         # A site that fails is no error of this program.
         lambda outcome, stored: sinks.put_stderr("warning", sinks.lines.failure(outcome, stored=stored)),
         drain.wake,
-        tell_kept=changes.take,
+        tell_kept=flip_lines.take,
     )
     try:
         async with trio.open_nursery() as writing:
             send, receive = trio.open_memory_channel[Conclusion](MAX_CONCLUSIONS_IN_CHANNEL)
-            writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain, tally)
-            writing.start_soon(drain.run, sinks.database_ready)
             async with send, trio.open_nursery() as meanwhile:
                 keep_failures = timedelta(seconds=settings.keep_failures_seconds)
-                meanwhile.start_soon(report_lateness, tally, lambda: reloader.current.settings.max_workers)
                 meanwhile.start_soon(partial(upkeep, sinks.database, keep_failures, up=drain.first_up))
-                books = Books(settings.location, send, outbox_writer, disk, drain, store)
-                await _check_all(reloader, books, standings, stopping, send, begun)
+                with stopping:
+                    standings = await _resume(configuration, disk, started_at)
+                    # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
+                    writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain)
+                    writing.start_soon(drain.run, sinks.database_ready)
+                    async with _open_checks(settings, sinks, send, outbox_writer, drain) as watched:
+                        await watched.begin(targets, standings)
+                        begun()
+                        await _take_over(changes, sinks, watched)
                 meanwhile.cancel_scope.cancel()
             # The channel is closed: the recorder ends when it is empty, the outbox writer when all is on
             # disk, and the drain when all is stored or the database is away.
-            writing.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
+            writing.cancel_scope.deadline = trio.current_time() + DRAIN.seconds
     finally:
         not_stored = outbox_writer.give_up()
-        changes.finish()
-        log.info("stopped", **tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
-        with trio.move_on_after(FLUSH_SECONDS, shield=True):
+        flip_lines.finish()
+        log.info("stopped", **sinks.tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
+        with trio.move_on_after(OUTBOX_CLOSE.seconds, shield=True):
             await disk.run(Outbox.close)
 
 
-async def _keep_all(
-    conclusions: trio.MemoryReceiveChannel[Conclusion],
+async def _resume(configuration: Configuration, disk: OutboxThread, now: float) -> Mapping[str, Standing]:
+    """Take up again what the outbox knows; nothing, where it cannot be read."""
+    targets, location = configuration.targets, configuration.settings.location
+    try:
+        return await disk.run(lambda outbox: resume_from(outbox, targets, location, now))
+    except OutboxUnavailableError as error:
+        log.error("the outbox cannot be read, nothing is known of the past", error=error)
+        return {}
+
+
+@asynccontextmanager
+async def _open_checks(
+    settings: Settings,
     sinks: Sinks,
+    conclusions: trio.MemorySendChannel[Conclusion],
     outbox_writer: OutboxWriter,
     drain: Drain,
-    tally: Tally,
+) -> AsyncIterator[WatchedTargets]:
+    """Make what checks need, and run what goes along with them."""
+    async with (
+        open_check_context(settings.max_workers, settings.location) as context,
+        trio.open_nursery() as checks,
+    ):
+        checks.start_soon(report_lateness, sinks.tally, lambda: int(context.lanes.workers.total_tokens))
+        roster = Roster(context, conclusions, checks)
+        yield WatchedTargets(context, roster, conclusions, outbox_writer, sinks.disk, drain, sinks.board)
+
+
+async def _take_over(changes: trio.MemoryReceiveChannel[Change], sinks: Sinks, watched: WatchedTargets) -> None:
+    """Take every change over, until cancelled: the one way by which any reaches the checks and what they come to."""
+    async for change in changes:
+        sinks.use(change.settings)
+        watched.context.lanes.resize(change.settings.max_workers)
+        if not change.difference.is_empty:
+            await watched.change(change.difference)
+        change.taken_over.set()
+
+
+async def _keep_all(
+    conclusions: trio.MemoryReceiveChannel[Conclusion], sinks: Sinks, outbox_writer: OutboxWriter, drain: Drain
 ) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(outbox_writer.run)
-        await record(conclusions, sinks.put_success, outbox_writer.put, tally, sinks.lines)
+        await record(conclusions, sinks.put_success, outbox_writer.put, sinks.board, sinks.tally, sinks.lines)
         outbox_writer.close()
     drain.close()
 
 
-async def _check_all(
-    reloader: Reloader,
-    books: Books,
-    standings: Mapping[str, Standing],
-    stopping: trio.CancelScope,
-    conclusions: trio.MemorySendChannel[Conclusion],
-    begun: Callable[[], None],
-) -> None:
-    """Run one loop a target until `stopping` is cancelled, and take over what is reloaded meanwhile."""
-    settings = reloader.current.settings
-    with stopping:
-        async with (
-            open_check_context(settings.max_workers, settings.location) as context,
-            trio.open_nursery() as checks,
-        ):
-            reloader.tell(lambda settings: context.lanes.resize(settings.max_workers))
-            roster = Roster(context, conclusions, checks)
-            await roster.begin(reloader.current.targets, standings)
-            begun()
-
-            async def take_over(found: Difference, targets: Sequence[Target]) -> None:
-                await books.take_over(roster, found, targets)
-                context.forget_all_but(targets)
-
-            await reloader.run(take_over)
+def _redirect(sink: FileSink, path: Path) -> None:
+    """Write to another file, if it can be written."""
+    if path != sink.path:
+        try:
+            FileSink(path).close()
+        except OSError as error:
+            text = f"WATCHER_LOG_FILE: {path} cannot be written: {error.strerror}; {sink.path} is still in use"
+            log.error(text)
+        else:
+            sink.path = path

@@ -13,20 +13,20 @@ import trio
 
 from watcher.config.env.settings_table import KEY_OF_FIELD, SETTINGS
 from watcher.config.mistakes import A_WARNING, ConfigurationError, log_event_of
+from watcher.daemon.changes import Change, hand_over
 from watcher.daemon.garbage import not_collecting
-from watcher.model.difference import Difference, difference
+from watcher.model.difference import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from watcher.config import Configuration
     from watcher.config.env.settings import Settings
     from watcher.config.mistakes import Mistake
+    from watcher.model.difference import Difference
     from watcher.model.target import Target
-
-    TakeOver = Callable[[Difference, Sequence[Target]], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -56,6 +56,7 @@ class Reloader:
         self,
         configuration: Configuration,
         load: Callable[[], Configuration],
+        changes: trio.MemorySendChannel[Change],
         announce: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Begin with what the daemon was started with.
@@ -63,12 +64,13 @@ class Reloader:
         Args:
             configuration: that.
             load: reads it again; called in a thread.
+            changes: where what has changed goes; a reload lasts until that is taken over.
             announce: makes what is entered for the time of each reload.
         """
         self.current = configuration
         self._load = load
+        self._changes = changes
         self._announce = announce
-        self._takers: list[Callable[[Settings], None]] = []
         self._asked = trio.Event()
         self._by_hand = False
         self._refused: tuple[Mistake, ...] = ()
@@ -94,25 +96,17 @@ class Reloader:
         self._by_hand |= by_hand
         self._asked.set()
 
-    def tell(self, take: Callable[[Settings], None]) -> None:
-        """Have the settings told after each reload."""
-        self._takers.append(take)
-
-    async def run(self, apply: TakeOver) -> NoReturn:
-        """Reload whenever asked to, until cancelled.
-
-        Args:
-            apply: takes the difference over, given also all targets that are to be watched from now on.
-        """
+    async def run(self) -> NoReturn:
+        """Reload whenever asked to, until cancelled."""
         while True:
             with trio.move_on_after(RETRY_SECONDS if self.is_refused else inf):
                 await self._asked.wait()
             self._asked = trio.Event()
             by_hand, self._by_hand = self._by_hand, False
             with not_collecting(), _in_small_turns(), self._announce():
-                await self._reload(apply, by_hand=by_hand)
+                await self._reload(by_hand=by_hand)
 
-    async def _reload(self, apply: TakeOver, *, by_hand: bool) -> None:
+    async def _reload(self, *, by_hand: bool) -> None:
         try:
             with trio.fail_after(READING_SECONDS):
                 loaded, found = await trio.to_thread.run_sync(self._load_and_compare, abandon_on_cancel=True)
@@ -134,10 +128,7 @@ class Reloader:
         waiting = [key for name, key in _FIXED.items() if getattr(loaded.settings, name) != fixed[name]]
         changed = _changed_keys(self.current.settings, replace(loaded.settings, **fixed))
         self.current = replace(loaded, settings=replace(loaded.settings, **fixed), targets=found.targets)
-        for take in self._takers:
-            take(self.current.settings)
-        if not found.is_empty:
-            await apply(found, self.current.targets)
+        await hand_over(self._changes, Change(self.current.settings, found))
         if waiting and (by_hand or waiting != self._waiting):
             log.warning("these settings need a restart, the former ones are still in use", keys=waiting)
         self._waiting = waiting

@@ -6,20 +6,23 @@ import os
 import resource
 import signal
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 import trio
 
+from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change
 from watcher.daemon.file_changes import watch_files
 from watcher.daemon.garbage import collect_in_small_steps, stop_collecting
 from watcher.daemon.heartbeat import beat
-from watcher.daemon.pipeline import FLUSH_SECONDS, Sinks, watch
+from watcher.daemon.pipeline import Sinks, watch
 from watcher.daemon.reload import Reloader, tell_warnings
+from watcher.daemon.stop_ladder import STDERR_FLUSH, SUCCESSES_FLUSH, WORST_SECONDS
 from watcher.daemon.systemd import Supervisor
 from watcher.embedded_postgres.folder_lock import FolderLock
-from watcher.embedded_postgres.server import STOP_SECONDS, EmbeddedPostgres
-from watcher.log import configure, lines_through, to_stderr
+from watcher.embedded_postgres.server import EmbeddedPostgres
+from watcher.log import lines_through, to_stderr
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from watcher.config import Configuration
     from watcher.config.env.settings import Settings
+    from watcher.daemon.stop_ladder import Rung
 
 log = structlog.get_logger()
 
@@ -44,6 +48,14 @@ STDERR = 2
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 RELOAD_SIGNAL = signal.SIGHUP
+
+
+@dataclass(frozen=True)
+class _Stop:
+    """What the first signal to stop cancels; the rest follows from it."""
+
+    reloads: trio.CancelScope = field(default_factory=trio.CancelScope)
+    checks: trio.CancelScope = field(default_factory=trio.CancelScope)
 
 
 class UnusablePathError(Exception):
@@ -64,8 +76,9 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
         SchemaTooNewError: a newer version of watcher has upgraded the database.
         UnusablePathError: the data folder or the success log cannot be written.
     """
-    settings, targets = configuration.settings, configuration.targets
-    stopping, supervisor = trio.CancelScope(), Supervisor()
+    settings = configuration.settings
+    stop, supervisor = _Stop(), Supervisor()
+    send_change, changes = trio.open_memory_channel[Change](MAX_CHANGES_IN_CHANNEL)
 
     @contextmanager
     def announced() -> Iterator[None]:
@@ -73,49 +86,61 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
             yield
         supervisor.status(_status(reloader))
 
-    reloader = Reloader(configuration, load, announced)
+    reloader = Reloader(configuration, load, send_change, announced)
     with _claimed(settings):
         server = None if settings.postgres_host else EmbeddedPostgres(settings.data_dir.resolve())
         url = external_url(settings) if server is None else server.url()
-        with _blaming("WATCHER_LOG_FILE", settings.log_file):
-            success_file = FileSink(settings.log_file)
-        reloader.tell(lambda settings: _redirect(success_file, settings.log_file))
-        reloader.tell(lambda settings: configure(settings.log_format))
-        with _blaming("WATCHER_DATA_DIR", settings.data_dir):
-            outbox = Outbox(settings.data_dir / "outbox.sqlite")
+        success_file, disk = _open_files(settings)
         _raise_descriptor_limit()
-        async with trio.open_nursery() as signals, _writing(StreamSink(STDERR), str) as stderr:
-            await signals.start(_watch_signals, stopping, server, reloader, supervisor)
+        async with trio.open_nursery() as signals, _writing(StreamSink(STDERR), str, STDERR_FLUSH) as stderr:
+            await signals.start(_watch_signals, stop, server, reloader, supervisor)
             signals.start_soon(_watch_files, reloader, read_at)
+
+            def begun() -> None:
+                supervisor.ready(_status(reloader))
+                signals.start_soon(_reload, reloader, stop)
+
             with lines_through(stderr.put):
-                where = "embedded" if server else f"{settings.postgres_host}:{settings.postgres_port}"
-                log.info("started", targets=len(targets), workers=settings.max_workers, database=where)
-                tell_warnings(configuration.warnings)
+                _tell_start(configuration)
                 async with (
-                    _writing(success_file, lambda text: log.warning(f"{success_file.path} {text}")) as successes,
+                    _writing(success_file, _complaints_about(success_file), SUCCESSES_FLUSH) as successes,
                     _services(settings, server, supervisor) as server_ready,
                     open_bridge(),
                     open_database(url) as database,
                 ):
-                    sinks = Sinks(successes.put, _lines_to(stderr), OutboxThread(outbox), database, server_ready)
-                    await watch(reloader, stopping, sinks, lambda: supervisor.ready(_status(reloader)))
+                    sinks = Sinks(success_file, successes.put, _lines_to(stderr), disk, database, server_ready)
+                    await watch(configuration, changes, stop.checks, sinks, begun)
             signals.cancel_scope.cancel()
+
+
+def _tell_start(configuration: Configuration) -> None:
+    settings = configuration.settings
+    where = f"{settings.postgres_host}:{settings.postgres_port}" if settings.postgres_host else "embedded"
+    log.info("started", targets=len(configuration.targets), workers=settings.max_workers, database=where)
+    tell_warnings(configuration.warnings)
+
+
+def _open_files(settings: Settings) -> tuple[FileSink, OutboxThread]:
+    """Open monitor.log and the outbox."""
+    with _blaming("WATCHER_LOG_FILE", settings.log_file):
+        success_file = FileSink(settings.log_file)
+    with _blaming("WATCHER_DATA_DIR", settings.data_dir):
+        return success_file, OutboxThread(Outbox(settings.data_dir / "outbox.sqlite"))
 
 
 def _lines_to(stderr: LineWriter) -> Callable[[str, str], None]:
     return lambda level, line: stderr.put(to_stderr(level, line))
 
 
-def _redirect(sink: FileSink, path: Path) -> None:
-    """Write to another file, if it can be written."""
-    if path != sink.path:
-        try:
-            FileSink(path).close()
-        except OSError as error:
-            text = f"WATCHER_LOG_FILE: {path} cannot be written: {error.strerror}; {sink.path} is still in use"
-            log.error(text)
-        else:
-            sink.path = path
+def _complaints_about(sink: FileSink) -> Callable[[str], None]:
+    """Return what takes what is to be said of a file that cannot be written."""
+    return lambda text: log.warning(f"{sink.path} {text}")
+
+
+async def _reload(reloader: Reloader, stop: _Stop) -> None:
+    """Reload whenever asked to, until the stop."""
+    with stop.reloads:
+        await reloader.run()
 
 
 async def _watch_files(reloader: Reloader, read_at: float) -> NoReturn:
@@ -158,7 +183,9 @@ def _blaming(key: str, path: Path) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _writing(sink: FileSink | StreamSink, report: Callable[[str], object]) -> AsyncIterator[LineWriter]:
+async def _writing(
+    sink: FileSink | StreamSink, report: Callable[[str], object], flush: Rung
+) -> AsyncIterator[LineWriter]:
     """Run a line writer, and write what waits at the end, whatever ended the block."""
     writer = LineWriter(sink, report)
     async with trio.open_nursery() as nursery:
@@ -166,7 +193,7 @@ async def _writing(sink: FileSink | StreamSink, report: Callable[[str], object])
         try:
             yield writer
         finally:
-            with trio.move_on_after(FLUSH_SECONDS, shield=True):
+            with trio.move_on_after(flush.seconds, shield=True):
                 await writer.finish()
             nursery.cancel_scope.cancel()
 
@@ -190,12 +217,12 @@ async def _services(
             nursery.cancel_scope.cancel()
     finally:
         if server is not None:
-            with trio.move_on_after(STOP_SECONDS, shield=True):
+            with trio.move_on_after(WORST_SECONDS, shield=True):  # never so long: stop() has rungs of its own
                 await server.stop()
 
 
 async def _watch_signals(
-    stopping: trio.CancelScope,
+    stop: _Stop,
     server: EmbeddedPostgres | None,
     reloader: Reloader,
     supervisor: Supervisor,
@@ -211,14 +238,15 @@ async def _watch_signals(
             if number == RELOAD_SIGNAL:
                 reloader.ask(by_hand=True)
                 continue
-            if stopping.cancel_called:
+            if stop.checks.cancel_called:
                 if server is not None:
                     server.stop_soon()
                 os._exit(128 + number)
             supervisor.stopping()
             log.info("stopping", signal=signal.Signals(number).name)
             stop_collecting()
-            stopping.cancel()
+            stop.reloads.cancel()
+            stop.checks.cancel()
 
 
 async def _settle_memory() -> None:

@@ -55,6 +55,7 @@ class ServerPrograms:
                 capture_stdout=True,
                 stderr=subprocess.STDOUT,
                 check=False,
+                deliver_cancel=_kill,
                 start_new_session=True,  # Ctrl-C in the terminal is for the daemon, which stops the server in order
                 **self.os_user.options,
             )
@@ -63,3 +64,8 @@ class ServerPrograms:
             said = " ".join(done.stdout.decode("utf-8", "replace").split())
             raise EmbeddedError(f"{program} failed: {said[-MAX_SAID_CHARS:]}")
         raise EmbeddedError(f"{program} took more than {limit_seconds:g} s")
+
+
+async def _kill(process: trio.Process) -> None:
+    """End a program that is cut off at once: told to end, initdb goes on for longer than a stop may take."""
+    process.kill()

@@ -38,11 +38,10 @@ MAX_LOG_BYTES = 10 * 1024 * 1024
 
 INIT_SECONDS = 120.0
 START_SECONDS = 60.0
-# Together below the 5 s in which the daemon has to stop: fast, and where that does not do, immediate.
-PID_FILE_SECONDS = 0.5
-STOP_FAST_SECONDS = 1.2
-STOP_IMMEDIATE_SECONDS = 0.5
-STOP_SECONDS = STOP_FAST_SECONDS + STOP_IMMEDIATE_SECONDS + PID_FILE_SECONDS
+# Fast, and where that does not do, immediate: rungs of the stop, as watcher/daemon/stop_ladder.py has them all.
+STOP_FAST_SECONDS = 1.0
+STOP_IMMEDIATE_SECONDS = 0.4
+PID_FILE_SECONDS = 0.5  # of the fast rung
 WATCH_SECONDS = 1.0
 HOLD_SECONDS, RETRY_SECONDS = 0.2, 1.0
 TRIES_BEFORE_COMPLAINT = 3  # after a crash of the server alone, its children hold its memory for a moment
@@ -143,6 +142,7 @@ class EmbeddedPostgres:
             self.release()
 
     async def _stop(self, fast_seconds: float = STOP_FAST_SECONDS) -> None:
+        fast_ends = trio.current_time() + fast_seconds
         if self._starting:  # a start was cut off: the server may be about to write its pid file
             with trio.move_on_after(PID_FILE_SECONDS):
                 while self._pid_file.running_pid() is None:  # noqa: ASYNC110  # nothing tells of it
@@ -150,10 +150,10 @@ class EmbeddedPostgres:
             self._starting = False
         if self._pid_file.running_pid() is None:
             return
-        for mode, limit_seconds in (("fast", fast_seconds), ("immediate", STOP_IMMEDIATE_SECONDS)):
-            with suppress(EmbeddedError), trio.move_on_after(limit_seconds):
+        for mode, limit_seconds in (("fast", fast_ends - trio.current_time()), ("immediate", STOP_IMMEDIATE_SECONDS)):
+            with suppress(EmbeddedError):
                 await self._programs.call(
-                    "pg_ctl", "-D", "pgdata", "-m", mode, "-w", "stop", limit_seconds=limit_seconds + 1
+                    "pg_ctl", "-D", "pgdata", "-m", mode, "-w", "stop", limit_seconds=limit_seconds
                 )
                 return
         log.warning("embedded PostgreSQL did not stop in time", log=self.log_file)

@@ -14,15 +14,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 import structlog
 import trio
-import trio_asyncio
 from asyncpg.connect_utils import SessionAttribute
 
+from watcher.postgres import python314
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, StorageError, sentence_for
+
+with python314.names_for_the_import():
+    import trio_asyncio
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+python314.show_the_running_loop(trio_asyncio.BaseTrioEventLoop)
 
 Result = TypeVar("Result")
 
@@ -35,7 +40,7 @@ CONNECT_SECONDS = 3.0
 # such a time is used within 5 s; cutting off a slow command is harmless, since every write may be repeated.
 COMMAND_SECONDS = 3.0
 RELEASE_SECONDS = 1.0
-CLOSE_SECONDS = 0.5
+CLOSE_SECONDS = 0.3  # a rung of the stop, see watcher/daemon/stop_ladder.py
 # Lookups of the database's name: some that hang, none that wait.
 RESOLVER_THREADS = 8
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from watcher.model.state import Flip
+    from watcher.model.target import Target
     from watcher.outbox.outbox import Entry, Outbox
     from watcher.outbox.thread import OutboxThread
 
@@ -42,6 +43,9 @@ class Store(Protocol):
 
     async def open(self, record: Callable[[Sequence[Flip]], Awaitable[None]]) -> None:
         """Make or upgrade the tables, tell them what is watched, and record what follows from that."""
+
+    def retarget(self, targets: Sequence[Target]) -> None:
+        """Take other targets, to tell the tables of when it is opened next."""
 
     async def store(self, entries: Sequence[Entry]) -> None:
         """Store entries, all or none; storing them again is harmless."""
@@ -86,8 +90,9 @@ class Drain:
         """Say that something new is in the outbox."""
         self._wake.set()
 
-    def open_again(self) -> None:
-        """Have the store opened once more as soon as it can be: there is something new to tell it."""
+    def retarget(self, targets: Sequence[Target]) -> None:
+        """Have the store told what is watched from now on, as soon as it can be."""
+        self._store.retarget(targets)
         self._is_open = False
         self._wake.set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from watcher.model.state import Flip
+    from watcher.model.target import Target
     from watcher.outbox.outbox import Entry
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
@@ -39,7 +41,7 @@ class TableStore:
     """A database that takes what the outbox has; all methods are trio-flavoured, but for those that say otherwise.
 
     Attributes:
-        registration: what to tell it of this daemon; another one is told when the store is opened again.
+        registration: what to tell it of this daemon.
     """
 
     def __init__(self, database: Database, registration: Registration) -> None:
@@ -82,6 +84,10 @@ class TableStore:
             # As for an address that no index takes; what happens is stored all the same.
             log.error("the database refuses to be told what is watched", error=error)
         self._limit_seconds = COMMAND_SECONDS
+
+    def retarget(self, targets: Sequence[Target]) -> None:
+        """Take other targets, to tell the tables of when the store is opened next."""
+        self.registration = replace(self.registration, targets=targets)
 
     async def store(self, entries: Sequence[Entry]) -> None:
         """Store entries, all or none; storing them again is harmless.

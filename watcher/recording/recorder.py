@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from watcher.model.conclusion import Conclusion
     from watcher.model.outcome import Outcome
+    from watcher.recording.board import Board
     from watcher.recording.lines import Lines
 
 # Conclusions gather for so long, and are recorded together: to wake a task, and then a thread that writes, costs
@@ -60,6 +61,7 @@ async def record(
     conclusions: trio.MemoryReceiveChannel[Conclusion],
     put_line: Callable[[str], None],
     keep: Callable[[Conclusion], None],
+    board: Board,
     tally: Tally,
     lines: Lines,
 ) -> None:
@@ -71,14 +73,15 @@ async def record(
         conclusions: from the checks.
         put_line: takes a line of monitor.log.
         keep: takes everything, for the outbox.
+        board: takes the newest of each target.
         tally: counted up.
         lines: writes the lines of successes.
     """
     async for conclusion in conclusions:
-        _record(conclusion, put_line, keep, tally, lines)
+        _record(conclusion, put_line, keep, board, tally, lines)
         with suppress(trio.WouldBlock, trio.EndOfChannel):
             while True:
-                _record(conclusions.receive_nowait(), put_line, keep, tally, lines)
+                _record(conclusions.receive_nowait(), put_line, keep, board, tally, lines)
         await trio.sleep(GATHER_SECONDS)
 
 
@@ -86,10 +89,12 @@ def _record(
     conclusion: Conclusion,
     put_line: Callable[[str], None],
     keep: Callable[[Conclusion], None],
+    board: Board,
     tally: Tally,
     lines: Lines,
 ) -> None:
     tally.count(conclusion.outcome)
     if conclusion.outcome.ok:
         log_success(conclusion.outcome, put_line, lines)
+    board.put(conclusion)
     keep(conclusion)

@@ -1,7 +1,6 @@
-"""Completion in shells: through click's protocol, and in a real bash and fish."""
+"""Completion in shells: through click's protocol, and in a real bash."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +14,6 @@ from watcher.config.env.settings import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[3]
 HANG_SECONDS = 120
-FISH = shutil.which("fish")
-FISH_SCRIPT = 'watcher completion fish | source; complete --do-complete "$argv[1]"'
 CONFIG = """\
 urls:
   - {name: Checkout EU, address: https://a.example/}
@@ -64,27 +61,6 @@ def in_bash(folder: Path, line: str) -> list[str]:
     )
     assert result.stderr == ""
     return [offered for offered in result.stdout.splitlines() if offered]
-
-
-def in_fish(folder: Path, line: str) -> list[str]:
-    """Return what fish offers for a line, with the help for it."""
-    environment = {key: value for key, value in os.environ.items() if key not in DEFAULTS}
-    bin_folder = folder / "bin"
-    bin_folder.mkdir()
-    (bin_folder / "watcher").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m watcher "$@"\n', encoding="utf-8")
-    (bin_folder / "watcher").chmod(0o755)
-    path = f"{bin_folder}:{os.environ['PATH']}"
-    done = subprocess.run(
-        [str(FISH), "--no-config", "--command", FISH_SCRIPT, line],
-        cwd=folder,
-        env={**environment, "PYTHONPATH": str(ROOT), "PATH": path, "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=HANG_SECONDS,
-        check=True,
-    )
-    assert done.stderr == ""
-    return done.stdout.splitlines()
 
 
 def test_commands_come_in_the_order_of_the_help(folder: Path) -> None:
@@ -143,23 +119,6 @@ def test_to_complete_writes_nothing(folder: Path) -> None:
 )
 def test_a_real_bash_gets_what_can_stand_on_its_line(folder: Path, line: str, offered: list[str]) -> None:
     assert in_bash(folder, line) == offered
-
-
-if FISH is not None:  # not everybody has one; CI does
-
-    @pytest.mark.parametrize(
-        ("line", "offered"),
-        [
-            ("watcher failu", ["failures\tShow the failures that were stored, newest first."]),
-            ("watcher check Sh", ["Shop, EU"]),
-            ("watcher check 'Shop, ", ["Shop, EU"]),
-            ("watcher check https://c", ["https://c.example/x?token=***"]),
-            ("watcher failures --target=Sh", ["--target=Shop, EU"]),
-            ("watcher failures --reason ti", ["timeout"]),
-        ],
-    )
-    def test_a_real_fish_gets_whole_names_and_help(folder: Path, line: str, offered: list[str]) -> None:
-        assert in_fish(folder, line) == offered
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -248,21 +248,6 @@ async def test_a_file_is_written_by_another_name_from_elsewhere(tmp_path: Path) 
         await calls.one()
 
 
-@cache
-def mounting() -> tuple[str, ...]:
-    """Return the command that lets this user mount, if any does."""
-    for command in (("unshare", "-m"), ("unshare", "-U", "-r", "-m")):
-        try:
-            done = subprocess.run(
-                [*command, "mount", "--bind", "/mnt", "/mnt"], capture_output=True, check=False, cwd="/"
-            )
-        except OSError:
-            continue
-        if done.returncode == 0:
-            return command
-    return ()
-
-
 PROGRAM = """
 import os, trio
 from functools import partial
@@ -314,20 +299,6 @@ async def said(process: trio.Process) -> str:
         assert byte, f"the process has ended: {line!r}"
         line += byte
     return line.decode().strip()
-
-
-async def test_a_file_that_is_mounted_alone_is_written_on_the_other_side(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "config.yaml").touch()
-    outside = tmp_path / "outside.yaml"
-    outside.write_text("a")
-    # Who may not mount makes a second name of the file, which shows the same: one file, two folders.
-    way = "mount --bind" if mounting() else "ln -f"
-    command = (*mounting(), "sh", "-c", f'{way} outside.yaml folder/config.yaml && exec "$0" "$@"')
-    async with another_process(tmp_path, *command) as process:
-        assert await said(process) == "watching"
-        outside.write_text("b")
-        assert await said(process) == "changed"
 
 
 def deaf(_places: Iterable[str]) -> RustNotify:

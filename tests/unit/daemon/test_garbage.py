@@ -29,7 +29,8 @@ def test_what_a_long_collection_leaves_is_set_apart(long_seconds: float, set_apa
     gc.collect(1)
     assert gc.get_freeze_count() <= before, "only a full collection knows what is no garbage"
     gc.collect()
-    assert (gc.get_freeze_count() >= before + len(kept)) is set_apart
+    # Not all of it: what was set apart before goes when it is no longer used.
+    assert (gc.get_freeze_count() >= before + len(kept) // 2) is set_apart
 
 
 def test_garbage_is_still_found() -> None:

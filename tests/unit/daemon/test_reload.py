@@ -16,10 +16,11 @@ from tests.doubles import a_target
 from watcher.config import Configuration
 from watcher.config.env.settings import load_settings
 from watcher.config.mistakes import ConfigurationError, Mistake, Place
+from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change
 from watcher.daemon.reload import MAX_MISTAKES, MAX_NAMES, Reloader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping, Sequence
+    from collections.abc import Iterator, MutableMapping
 
     from watcher.config.env.settings import Settings
     from watcher.model.difference import Difference
@@ -35,20 +36,30 @@ class Files:
 
     def __init__(self, *targets: Target, settings: Settings = SETTINGS) -> None:
         self.now: Configuration | Exception = Configuration(settings, targets)
-        self.applied: list[tuple[Difference, Sequence[Target]]] = []
+        self.applied: list[Difference] = []
         self.settings: list[Settings] = []
+        self.proceed = trio.Event()
+        self.proceed.set()
         self.begun = self.ended = 0
         self._ended = trio.Event()
-        self.reloader = Reloader(self.now, self.load, self.announce)
-        self.reloader.tell(self.settings.append)
+        send, self._changes = trio.open_memory_channel[Change](MAX_CHANGES_IN_CHANNEL)
+        self.reloader = Reloader(self.now, self.load, send, self.announce)
 
     def load(self) -> Configuration:
         if isinstance(self.now, Exception):
             raise self.now
         return self.now
 
-    async def apply(self, found: Difference, targets: Sequence[Target]) -> None:
-        self.applied.append((found, targets))
+    async def run(self) -> None:
+        """Reload, and take over what has changed as soon as it may be."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.reloader.run)
+            async for change in self._changes:
+                self.settings.append(change.settings)
+                if not change.difference.is_empty:
+                    self.applied.append(change.difference)
+                await self.proceed.wait()
+                change.taken_over.set()
 
     @contextmanager
     def announce(self) -> Iterator[None]:
@@ -64,7 +75,7 @@ class Files:
         self.now = now
         with capture_logs() as logs:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.reloader.run, self.apply)
+                nursery.start_soon(self.run)
                 self.reloader.ask(by_hand=by_hand)
                 await self.until_ended(self.begun + 1)
                 nursery.cancel_scope.cancel()
@@ -81,9 +92,9 @@ async def test_the_difference_is_handed_on_and_named() -> None:
     files = Files(A, B)
     other = replace(B, interval_seconds=20.0)
     logs = await files.reload(Configuration(SETTINGS, (C, other)))
-    [(found, targets)] = files.applied
+    [found] = files.applied
     assert (found.added, found.removed, found.changed) == ((C,), (A,), (other,))
-    assert targets == files.reloader.current.targets == (C, other)
+    assert found.targets == files.reloader.current.targets == (C, other)
     [line] = logs
     expected = {
         "event": "reloaded",
@@ -171,21 +182,21 @@ async def test_many_names_are_cut() -> None:
 
 
 async def test_what_is_asked_during_a_reload_becomes_one_more() -> None:
-    files, begun, proceed = Files(A), trio.Event(), trio.Event()
-
-    async def slow(_found: Difference, _targets: Sequence[Target]) -> None:
-        begun.set()
-        await proceed.wait()
-
+    files = Files(A)
+    files.proceed = trio.Event()
     files.now = Configuration(SETTINGS, (A, B))
-    with capture_logs():
+    with capture_logs() as logs:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(files.reloader.run, slow)
+            nursery.start_soon(files.run)
             files.reloader.ask()
-            await begun.wait()
+            with trio.fail_after(60):
+                while not files.applied:  # noqa: ASYNC110  # read in a thread
+                    await trio.sleep(0.01)
+            await trio.testing.wait_all_tasks_blocked()
+            assert (files.begun, files.ended, logs) == (1, 0, []), "it is told before it is taken over"
             for _ in range(5):
                 files.reloader.ask()
-            proceed.set()
+            files.proceed.set()
             await files.until_ended(2)
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()

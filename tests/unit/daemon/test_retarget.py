@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import uuid
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,20 +13,20 @@ import trio
 import trio.testing
 from structlog.testing import capture_logs
 
-from tests.doubles import EPOCH, MOMENT, Disk, Store, a_checker, a_target
+from tests.doubles import EPOCH, Disk, Store, a_checker, a_target
 from watcher.checking.http.exchange import Exchange
 from watcher.checking.roster import Roster
-from watcher.daemon.retarget import SETTLE_SECONDS, Books
+from watcher.daemon.retarget import SETTLE_SECONDS, WatchedTargets
 from watcher.model.conclusion import Conclusion
 from watcher.model.difference import difference
 from watcher.model.outcome import Fault, Phases, Reason
-from watcher.model.state import State, Thresholds
+from watcher.model.state import Standing, State, Thresholds
 from watcher.outbox.encoding import decode_standing
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.writer import Bounds, OutboxWriter
 from watcher.postgres.drain import Drain
-from watcher.postgres.registration import Registration
+from watcher.recording.board import Board
 from watcher.recording.lines import Lines
 from watcher.recording.recorder import Tally, record
 
@@ -54,25 +53,23 @@ class Failing:
         pass
 
 
-class RegisteredStore(Store):
-    """A store that is told what is watched."""
-
-    def __init__(self, outbox: Outbox) -> None:
-        super().__init__()
-        self.registration = Registration("default", outbox.id or uuid.uuid4(), MOMENT, ())
-
-
 class Daemon:
     """Everything between checks and the outbox, on a mock clock."""
 
-    def __init__(self, roster: Roster, books: Books, disk: Disk, store: RegisteredStore) -> None:
-        self.roster, self.books, self.disk, self.store = roster, books, disk, store
+    def __init__(self, watched: WatchedTargets, disk: Disk, store: Store) -> None:
+        self.watched, self.disk, self.store = watched, disk, store
         self.targets: Sequence[Target] = ()
 
-    async def configure(self, *targets: Target) -> None:
+    @property
+    def running(self) -> frozenset[str]:
+        """The names of the targets that have a loop."""
+        return self.watched.roster.running
+
+    async def configure(self, *targets: Target, moved: frozenset[str] = frozenset()) -> dict[str, Standing]:
+        """Watch these targets; return where those stand that moved."""
         found = difference(self.targets, targets)
         self.targets = found.targets
-        await self.books.take_over(self.roster, found, found.targets)
+        return await self.watched.change(found, moved)
 
     def flips(self) -> list[tuple[Any, ...]]:
         """Of each flip that the outbox has: target, state before, state."""
@@ -92,18 +89,18 @@ async def open_daemon(folder: Path) -> AsyncIterator[Daemon]:
         return EPOCH + trio.current_time()
 
     with closing(Outbox(folder / "outbox.sqlite")) as outbox:
-        disk, store = Disk(outbox), RegisteredStore(outbox)
+        disk, store, board = Disk(outbox), Store(), Board()
         drain = Drain(disk, store, clock)
         outbox_writer = OutboxWriter(disk, Bounds(10**9, 7 * 86_400), lambda _outcome, _stored: None, drain.wake, clock)
         send, receive = trio.open_memory_channel[Conclusion](math.inf)
         context = a_checker(Failing)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(context.timer.run)
-            nursery.start_soon(record, receive, lambda _line: None, outbox_writer.put, Tally(), Lines())
+            nursery.start_soon(record, receive, lambda _line: None, outbox_writer.put, board, Tally(), Lines())
             nursery.start_soon(outbox_writer.run)
             roster = Roster(context, send, nursery)
-            books = Books("default", send, outbox_writer, disk, drain, store, clock)  # type: ignore[arg-type]  # the double
-            yield Daemon(roster, books, disk, store)
+            watched = WatchedTargets(context, roster, send, outbox_writer, disk, drain, board, clock)
+            yield Daemon(watched, disk, store)
             nursery.cancel_scope.cancel()
 
 
@@ -125,8 +122,34 @@ async def test_a_target_that_goes_is_paused_after_what_its_last_check_came_to(
             ("a", "down", "paused"),
         ]
         assert daemon.states() == {"a": State.PAUSED, "b": State.DOWN}
-        assert daemon.roster.running == {"b"}
-        assert [target.name for target in daemon.store.registration.targets] == ["b"]
+        assert daemon.running == {"b"}
+        assert [target.name for target in daemon.store.targets] == ["b"]
+        assert [(latest.target, latest.standing.state) for latest in daemon.watched.board] == [("b", State.DOWN)]
+
+
+async def test_a_target_that_moves_elsewhere_is_not_paused_and_its_standing_is_handed_back(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_daemon(tmp_path) as daemon:
+        await daemon.configure(A, B)
+        slow = trio.Event()
+        daemon.disk.before = slow.wait
+        await trio.sleep(30)  # what the checks came to waits for the disk
+        standings = {}
+
+        async def move() -> None:
+            standings.update(await daemon.configure(B, moved=frozenset({"a"})))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(move)
+            await trio.sleep(1)
+            slow.set()
+        assert {name: standing.state for name, standing in standings.items()} == {"a": State.DOWN}
+        assert [flip for flip in daemon.flips() if flip[0] == "a"] == [("a", "pending", "down")]
+        assert daemon.states() == {"b": State.DOWN}, "the next start would pause it"
+        assert daemon.running == {"b"}
+        assert [target.name for target in daemon.store.targets] == ["b"]
+        assert daemon.watched.board.of("a") is None
 
 
 async def test_what_waits_for_a_disk_that_is_stuck_holds_up_no_check_for_long(
@@ -142,7 +165,7 @@ async def test_what_waits_for_a_disk_that_is_stuck_holds_up_no_check_for_long(
             await daemon.configure(B)
         assert trio.current_time() - began <= SETTLE_SECONDS + 0.1
         assert "next start" in logs[-1]["event"]
-        assert daemon.roster.running == {"b"}
+        assert daemon.running == {"b"}
         daemon.disk.error = None
         await trio.sleep(30)
         assert daemon.states() == {"a": State.DOWN, "b": State.DOWN}  # the next start finds out that a is gone
@@ -155,11 +178,14 @@ async def test_a_pause_begins_and_ends_with_the_configuration(
         await daemon.configure(A)
         await trio.sleep(30)
         await daemon.configure(replace(A, enabled=False))
-        assert daemon.roster.running == frozenset()
+        assert daemon.running == frozenset()
         assert daemon.states() == {"a": State.PAUSED}
+        latest = daemon.watched.board.of("a")
+        assert latest is not None
+        assert (latest.standing.state, latest.reason) == (State.PAUSED, Reason.CONNECT)
         await trio.sleep(30)
         await daemon.configure(A)
-        assert daemon.roster.running == {"a"}
+        assert daemon.running == {"a"}
         await trio.sleep(30)
         assert [flip[1:] for flip in daemon.flips()] == [
             ("pending", "down"),
@@ -181,7 +207,7 @@ async def test_a_target_that_changes_stands_where_it_stood(
             await trio.sleep(30)
         assert daemon.flips() == [("a", "pending", "down")]
         assert daemon.states() == {"a": State.DOWN}
-        assert daemon.roster.running == {"a"}
+        assert daemon.running == {"a"}
 
 
 async def test_a_target_that_comes_back_is_paused_no_more(
@@ -214,7 +240,7 @@ async def test_a_disk_that_answers_no_more_holds_up_no_check_for_long(
         with capture_logs() as logs:
             await daemon.configure(A, B)
         assert trio.current_time() - began <= 3 * SETTLE_SECONDS + 0.1
-        assert daemon.roster.running == {"a", "b"}
+        assert daemon.running == {"a", "b"}
         assert "next start" in logs[-1]["event"]
 
 

@@ -1,61 +1,34 @@
-"""Things that only happen on a disk of one's own: run in a process that has a small one, and that may be spoilt.
-
-`python -m tests.unit.outbox.full_disk NAME FOLDER` runs one of the scenarios; `run_scenario` starts that process.
-"""
+"""The nearest to a full disk for those who have none of their own."""
 
 from __future__ import annotations
 
-import os
 import resource
-import shlex
-import subprocess
-import sys
-from contextlib import suppress
-from functools import cache
-from pathlib import Path
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import pytest
-
-from watcher.outbox.disk_reserve import RESERVE_BYTES
 from watcher.outbox.errors import OutboxUnavailableError
-from watcher.outbox.outbox import Outbox
 
-ROOT = Path(__file__).resolve().parents[3]
-DISK_BYTES = 12 * 1024 * 1024
-# Without a disk of its own: the largest file, beside which there is room for a reserve.
-FILE_BYTES = 6 * 1024 * 1024
-SCENARIO_SECONDS = 180
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from watcher.outbox.outbox import Outbox
+
 PAYLOAD = "x" * 3000
 
 
-def run_scenario(name: str, folder: Path) -> str:
-    """Run a scenario in a process of its own, and return what it says.
-
-    Where a filesystem can be mounted, it has a small one; elsewhere only the size of its files is limited.
-    """
-    command = [sys.executable, "-m", "tests.unit.outbox.full_disk", name, str(folder)]
-    if prefix := _mounting():
-        options = f"size={DISK_BYTES}"
-        script = f"mount -t tmpfs -o {options} tmpfs {shlex.quote(str(folder))} && exec {shlex.join(command)} mounted"
-        command = [*prefix, "sh", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SCENARIO_SECONDS, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@contextmanager
+def small_files(most_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size: SQLite hears of that as of a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@cache
-def _mounting() -> tuple[str, ...] | None:
-    """Return the command after which a filesystem can be mounted, or None where that is not permitted."""
-    for prefix in (("unshare", "--mount"), ("unshare", "--map-root-user", "--mount")):
-        with suppress(OSError):
-            test = [*prefix, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-            if subprocess.run(test, capture_output=True, timeout=SCENARIO_SECONDS, check=False).returncode == 0:
-                return prefix
-    return None
-
-
-def _fill(outbox: Outbox) -> int:
-    """Append until the disk is full, and return how many entries that were."""
+def fill_up(outbox: Outbox) -> int:
+    """Append until there is no room, and return how many entries that were."""
     appended = 0
     while True:
         try:
@@ -65,139 +38,6 @@ def _fill(outbox: Outbox) -> int:
         appended += 20
 
 
-def _fill_by_others(folder: Path) -> None:
-    """Let another file take all that is left of the disk, to the last block."""
-    with (folder / "others").open("ab", buffering=0) as others:
-        for size in (65536, 512):
-            with suppress(OSError):
-                while True:
-                    others.write(bytes(size))
-
-
-def _numbers(outbox: Outbox) -> list[int]:
+def numbers(outbox: Outbox) -> list[int]:
+    """Return the numbers of the entries that wait."""
     return [int(entry.payload.split()[0]) for entry in outbox.peek(10**6, 10**12)]
-
-
-def fills_itself(folder: Path, *, mounted: bool) -> None:
-    """The outbox alone fills the disk; it is emptied, and all is as before."""
-    outbox = Outbox(folder / "outbox.sqlite")
-    assert (folder / "outbox.reserve").stat().st_size == RESERVE_BYTES
-    appended = _fill(outbox)
-    assert not (folder / "outbox.reserve").exists(), "the reserve was to be freed"
-    assert _numbers(outbox) == list(range(appended)), "all or nothing"
-    assert outbox.rows == appended
-    for _ in range(100):  # what is left of the disk is for taking off
-        try:
-            outbox.append([("failure", "one more")], now=1.0, minute=0)
-        except OutboxUnavailableError:
-            continue
-        raise AssertionError("nothing more may be appended")
-    if not mounted:
-        _limit_files(resource.RLIM_INFINITY)  # no reserve makes room below a limit
-    while entries := outbox.peek(100, 10**12):
-        outbox.remove(entries)
-    outbox.append([("failure", "0 after")], now=2.0, minute=0)
-    outbox.tidy()
-    assert (folder / "outbox.reserve").stat().st_size == RESERVE_BYTES
-    assert _numbers(outbox) == [0]
-    if mounted:
-        assert (folder / "outbox.sqlite").stat().st_size < 100_000, "the room is the disk's again"
-        assert _fill(outbox) > appended / 2, "and so once more"
-    outbox.close()
-    print("done")
-
-
-def is_filled_by_others(folder: Path, *, mounted: bool) -> None:
-    """Something else fills the disk, and goes again."""
-    if not mounted:
-        print("done")
-        return
-    outbox = Outbox(folder / "outbox.sqlite")
-    outbox.append([("failure", f"{number} {PAYLOAD}") for number in range(400)], now=1.0, minute=0)
-    _fill_by_others(folder)
-    assert _fill(outbox) < 2000
-    rows = outbox.rows
-    outbox.remove(outbox.peek(100, 10**12))
-    assert outbox.rows == rows - 100
-    (folder / "others").unlink()
-    outbox.append([("failure", "1000000 after")], now=2.0, minute=0)
-    assert _numbers(outbox)[-1] == 1_000_000
-    assert len(_numbers(outbox)) == rows - 99
-    assert (folder / "outbox.reserve").exists()
-    outbox.close()
-    print("done")
-
-
-def is_full_when_the_outbox_is_deleted(folder: Path, *, mounted: bool) -> None:
-    """There is no room for another outbox in the place of the one that was deleted, and then there is."""
-    if not mounted:
-        print("done")
-        return
-    outbox = Outbox(folder / "outbox.sqlite")
-    outbox.append([("failure", f"{number} {PAYLOAD}") for number in range(400)], now=1.0, minute=0)
-    for path in folder.glob("outbox.sqlite*"):
-        path.unlink()
-    for _ in range(2):  # the first time frees what is in reserve
-        _fill_by_others(folder)
-        with pytest.raises(OutboxUnavailableError, match="cannot be written anew"):
-            outbox.append([("failure", "-1 in vain")], now=1.0, minute=0)
-        assert {path.name for path in folder.iterdir()} == {"others"}
-        assert _numbers(outbox) == list(range(400))
-    (folder / "others").unlink()
-    outbox.append([("failure", "400 after")], now=2.0, minute=0)
-    assert len(outbox.take_notices()) == 1
-    again = Outbox(folder / "outbox.sqlite")
-    assert _numbers(again) == list(range(401))
-    print("done")
-
-
-def cannot_be_written(folder: Path, *, mounted: bool) -> None:
-    """The folder is one that can only be read, at the start and later."""
-    if not mounted or not _remounted(folder, "rw"):  # an ordinary user may mount, but not always change it
-        _refused(Path("/proc/self/outbox.sqlite"))  # where not even root makes files
-        return
-    path = folder / "outbox.sqlite"
-    outbox = Outbox(path)
-    outbox.append([("failure", "0 before")], now=1.0, minute=0)
-    outbox.close()
-    assert _remounted(folder, "ro")
-    _refused(path)
-    _refused(folder / "another.sqlite")
-    assert _remounted(folder, "rw")
-    outbox = Outbox(path)
-    outbox.append([("failure", "1 after")], now=1.0, minute=0)
-    assert _numbers(outbox) == [0, 1]
-    outbox.close()
-
-
-def _remounted(folder: Path, option: str) -> bool:
-    return subprocess.run(["mount", "-o", f"remount,{option}", str(folder)], check=False).returncode == 0
-
-
-def _refused(path: Path) -> None:
-    try:
-        Outbox(path)
-    except OutboxUnavailableError as error:
-        print(error)
-    else:
-        raise AssertionError(f"{path} can be written")
-
-
-def _limit_files(size_bytes: int) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
-
-
-def main() -> None:
-    """Run the scenario that the command line names."""
-    name, folder, *rest = sys.argv[1:]
-    mounted = rest == ["mounted"]
-    if not mounted:
-        _limit_files(FILE_BYTES)
-    scenarios = (fills_itself, is_filled_by_others, is_full_when_the_outbox_is_deleted, cannot_be_written)
-    {scenario.__name__: scenario for scenario in scenarios}[name](Path(folder), mounted=mounted)
-    sys.stdout.flush()
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

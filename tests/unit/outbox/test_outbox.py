@@ -6,13 +6,14 @@ import os
 import random
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.outbox.full_disk import run_scenario
+from tests.unit.outbox.full_disk import fill_up, numbers, small_files
 from watcher.outbox import outbox as module
 from watcher.outbox.bounds import DROPPED_AT_ONCE_ROWS, drop_oldest
 from watcher.outbox.disk_reserve import RESERVE_BYTES
@@ -22,7 +23,6 @@ from watcher.outbox.thread import OutboxThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 EVERYTHING = {"limit": 10**9, "max_bytes": 10**12}
 MINUTE = 29_000_000
@@ -443,14 +443,24 @@ def test_where_no_new_file_can_be_made_now_it_is_made_later(tmp_path: Path) -> N
         assert sums(outbox) == (1, 3)
 
 
-def test_a_full_disk_loses_nothing_and_recovers(tmp_path: Path) -> None:
-    assert run_scenario("fills_itself", tmp_path) == "done\n"
+def test_a_file_that_cannot_grow_loses_nothing_and_recovers(outbox: Outbox, path: Path) -> None:
+    reserve = path.with_suffix(".reserve")
+    with small_files(RESERVE_BYTES):
+        appended = fill_up(outbox)
+        assert not reserve.exists(), "the reserve was to be freed"
+        assert numbers(outbox) == list(range(appended)), "all or nothing"
+        assert outbox.rows == appended
+        for _ in range(100):  # what is left of the disk is for taking off
+            with pytest.raises(OutboxUnavailableError):
+                fill(outbox, "one more")
+    while entries := outbox.peek(100, 10**12):
+        outbox.remove(entries)
+    fill(outbox, "0 after")
+    outbox.tidy()
+    assert reserve.stat().st_size == RESERVE_BYTES
+    assert numbers(outbox) == [0]
 
 
-def test_a_disk_that_others_fill_loses_nothing_and_recovers(tmp_path: Path) -> None:
-    assert run_scenario("is_filled_by_others", tmp_path) == "done\n"
-
-
-def test_a_folder_that_can_only_be_read_is_unavailable(tmp_path: Path) -> None:
-    lines = run_scenario("cannot_be_written", tmp_path).splitlines()
-    assert set(lines) == {"unable to open database file"}
+def test_a_folder_in_which_no_file_can_be_made_is_unavailable() -> None:
+    with pytest.raises(OutboxUnavailableError, match="unable to open database file"):
+        Outbox(Path("/proc/self/outbox.sqlite"))  # where not even root makes files

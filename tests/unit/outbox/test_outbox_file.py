@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from tests.unit.outbox.full_disk import run_scenario
+from tests.unit.outbox.full_disk import small_files
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
@@ -133,8 +133,19 @@ def test_where_it_cannot_be_written_anew_nothing_is_taken_in_and_all_can_be_take
         assert outbox.rows == 2
 
 
-def test_on_a_full_disk_it_is_written_anew_as_soon_as_there_is_room(tmp_path: Path) -> None:
-    assert run_scenario("is_full_when_the_outbox_is_deleted", tmp_path) == "done\n"
+def test_where_there_is_no_room_it_is_written_anew_as_soon_as_there_is(path: Path) -> None:
+    with closing(Outbox(path)) as outbox:
+        fill(outbox, "a", "b")
+        delete(path)
+        with small_files(4096):
+            for _ in range(2):
+                with pytest.raises(OutboxUnavailableError, match="cannot be written anew"):
+                    fill(outbox, "in vain")
+                assert payloads(outbox) == ["a", "b"]
+        fill(outbox, "c")
+        assert len(outbox.take_notices()) == 1
+        with closing(Outbox(path)) as again:
+            assert payloads(again) == ["a", "b", "c"]
 
 
 def test_what_is_lost_for_good_is_told(tmp_path: Path) -> None:

@@ -465,7 +465,7 @@ async def test_what_is_new_of_the_daemon_is_told_once(
         nursery.start_soon(drain.run, ready)
         await trio.sleep(60)
         assert len(store.opened_at) == 1
-        drain.open_again()
+        drain.retarget([])
         await trio.sleep(PING_SECONDS)
         assert len(store.opened_at) == 2
         await trio.sleep(60)
@@ -480,7 +480,7 @@ async def test_what_is_new_of_the_daemon_is_told_when_the_store_comes_back(
         nursery.start_soon(drain.run, ready)
         await trio.sleep(60)
         store.error = AWAY
-        drain.open_again()
+        drain.retarget([])
         await trio.sleep(60)
         tries = len(store.opened_at)
         store.error = None

@@ -5,6 +5,8 @@ import trio.testing
 
 from tests.doubles import a_failure, an_outcome
 from watcher.model.conclusion import Conclusion
+from watcher.model.state import NEVER_CHECKED
+from watcher.recording.board import Board
 from watcher.recording.lines import Lines, success_line
 from watcher.recording.recorder import GATHER_SECONDS, Tally, record
 
@@ -13,12 +15,15 @@ async def test_all_is_kept_and_counted_and_successes_become_lines() -> None:
     lines, kept, tally = list[str](), list[Conclusion](), Tally()
     send, receive = trio.open_memory_channel[Conclusion](10)
     success, failure = Conclusion(an_outcome(skipped_slots=2)), Conclusion(a_failure(skipped_slots=1))
+    board = Board()
+    board.place({success.outcome.target: NEVER_CHECKED})
     for conclusion in (success, failure, success):
         send.send_nowait(conclusion)
     send.close()
-    await record(receive, lines.append, kept.append, tally, Lines())
+    await record(receive, lines.append, kept.append, board, tally, Lines())
     assert lines == [success_line(success.outcome)] * 2
     assert kept == [success, failure, success]
+    assert [latest.ok for latest in board] == [True]
     assert tally == Tally(successes=2, failures=1, skipped_slots=5)
 
 
@@ -29,7 +34,7 @@ async def test_what_comes_in_a_moment_is_recorded_together(
     send, receive = trio.open_memory_channel[Conclusion](100)
     lines = list[str]()
     nursery.start_soon(
-        record, receive, lines.append, lambda _one: kept_at.append(trio.current_time()), Tally(), Lines()
+        record, receive, lines.append, lambda _one: kept_at.append(trio.current_time()), Board(), Tally(), Lines()
     )
     for _ in range(20):
         send.send_nowait(Conclusion(an_outcome()))

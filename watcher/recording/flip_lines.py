@@ -30,7 +30,7 @@ _ALWAYS_COUNTED = (State.UP, State.DEGRADED, State.DOWN)
 _LEVELS = {State.UP: "info"}
 
 
-class StateChanges:
+class FlipLines:
     """Tells of each change of state that a check has confirmed, and of the first checks.
 
     What a start, a pause or a gap makes of the past is no news of a site, and is not told.

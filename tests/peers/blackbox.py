@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
+import re
 import subprocess
 import time
 from contextlib import contextmanager
@@ -13,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import yaml
 
+from tests.peers.programs import path_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tests.hostile.case import Case
 
-BINARY = "prometheus-blackbox-exporter"
+PROGRAM = "prometheus-blackbox-exporter"
 START_SECONDS = 60
 # Longer than any deadline of a case.
 ANSWER_SECONDS = 12
+_LISTENING = re.compile(r'msg="Listening on" address=(\S+)')
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,14 @@ class Blackbox:
 @contextmanager
 def running_blackbox(cases: Sequence[Case], ca_file: str, folder: Path) -> Iterator[Blackbox]:
     """Run blackbox_exporter with a module for each case; its log is in the folder."""
-    path = shutil.which(BINARY)
-    assert path is not None, f"install {BINARY}"
-    config = folder / "blackbox.yml"
+    config, log = folder / "blackbox.yml", folder / "blackbox.log"
     config.write_text(yaml.safe_dump({"modules": {case.name: _module(case, ca_file) for case in cases}}))
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        address = f"127.0.0.1:{unused.getsockname()[1]}"
-    with (folder / "blackbox.log").open("wb") as log:
-        command = [path, f"--config.file={config}", f"--web.listen-address={address}"]
-        with subprocess.Popen(command, stdout=log, stderr=log) as process:
-            try:
-                _wait_until_ready(f"http://{address}/-/healthy", process, folder / "blackbox.log")
-                yield Blackbox(f"http://{address}")
-            finally:
-                process.kill()
+    command = [path_of(PROGRAM, PROGRAM), f"--config.file={config}", "--web.listen-address=127.0.0.1:0"]
+    with log.open("wb") as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
+        try:
+            yield Blackbox(f"http://{_address_of(process, log)}")
+        finally:
+            process.kill()
 
 
 def _module(case: Case, ca_file: str) -> dict[str, Any]:
@@ -96,13 +92,10 @@ def _module(case: Case, ca_file: str) -> dict[str, Any]:
     return {"prober": "http", "timeout": f"{case.timeout_seconds}s", "http": http}
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _address_of(process: subprocess.Popen[bytes], log: Path) -> str:
     last = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            if httpx.get(url, trust_env=False, verify=False).status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < last, log.read_text()
-            time.sleep(0.05)
+    while (listening := _LISTENING.search(log.read_text())) is None:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < last, log.read_text()
+        time.sleep(0.05)
+    return listening[1]

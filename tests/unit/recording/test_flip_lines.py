@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 from tests.doubles import MOMENT, a_failure, an_outcome
 from watcher.model.conclusion import Conclusion
 from watcher.model.state import Flip, Standing, State
+from watcher.recording.flip_lines import FIRST_CHECKS_SECONDS, MAX_FIRST_LINES, MAX_LINES_A_SECOND, FlipLines
 from watcher.recording.lines import Lines
-from watcher.recording.state_changes import FIRST_CHECKS_SECONDS, MAX_FIRST_LINES, MAX_LINES_A_SECOND, StateChanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -25,7 +25,7 @@ class Teller:
     def __init__(self, targets: int) -> None:
         self.now = 1000.0
         self.lines: list[tuple[str, str]] = []
-        self.changes = StateChanges(targets, self._put, Lines(), lambda: self.now)
+        self.changes = FlipLines(targets, self._put, Lines(), lambda: self.now)
 
     def _put(self, level: str, line: str) -> None:
         _, word, target, *_ = line.split(" ")

@@ -1,0 +1,115 @@
+"""The newest of each target: what is told of it, and what that costs."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.doubles import MOMENT, a_failure, an_outcome
+from watcher.model.conclusion import Conclusion
+from watcher.model.outcome import Fault, Outcome, Phases, Reason
+from watcher.model.state import NEVER_CHECKED, Standing, State
+from watcher.recording.board import MAX_DETAIL_BYTES, Board, Latest
+
+UP, DOWN = (Standing(state, MOMENT, state) for state in (State.UP, State.DOWN))
+TARGETS = 10_000
+MAX_BYTES_A_TARGET = 500
+
+
+def a_board(**standings: Standing) -> Board:
+    board = Board()
+    board.place(standings)
+    return board
+
+
+def test_what_a_check_found_is_told_until_the_next() -> None:
+    board = a_board(a=NEVER_CHECKED, b=UP)
+    assert (list(board), len(board)) == ([Latest("a", NEVER_CHECKED), Latest("b", UP)], 2)
+    assert [latest.ok for latest in board] == [None, None]
+    phases = Phases(resolve=0.25, processing=0.5)
+    success = replace(an_outcome("a"), phases=phases, duration_seconds=0.75, status_code=204, cert_expires_at=MOMENT)
+    board.put(Conclusion(success, UP))
+    expected = Latest("a", UP, success.started_at, 0.75, None, "", 204, MOMENT, phases)
+    assert (board.of("a"), expected.ok) == (expected, True)
+    failure = replace(a_failure("a"), fault=Fault(Reason.REGEX, "is not there"), duration_seconds=2.5, phases=Phases())
+    board.put(Conclusion(failure, DOWN))
+    latest = board.of("a")
+    assert latest == Latest("a", DOWN, failure.started_at, 2.5, Reason.REGEX, "is not there", failure.status_code)
+    assert latest.ok is False
+    board.put(Conclusion(replace(success, degraded="slow"), UP))
+    assert [(latest.ok, latest.detail) for latest in board] == [(True, "slow"), (None, "")]
+
+
+def test_a_pause_changes_the_standing_and_leaves_the_outcome() -> None:
+    board = a_board(a=NEVER_CHECKED)
+    board.put(Conclusion(an_outcome("a"), UP))
+    before, paused = board.of("a"), UP.held(State.PAUSED, MOMENT)
+    board.place({"a": paused})
+    assert before is not None
+    assert board.of("a") == replace(before, standing=paused)
+
+
+def test_what_is_watched_no_more_is_forgotten_though_a_last_check_comes_late() -> None:
+    board = a_board(a=UP, b=UP)
+    reading = iter(board)
+    board.drop(["a", "never there"])
+    board.put(Conclusion(an_outcome("a"), UP))
+    assert [latest.target for latest in board] == ["b"]
+    assert [latest.target for latest in reading] == ["a", "b"], "whoever reads may wait meanwhile"
+    assert board.of("a") is None
+
+
+@pytest.mark.parametrize("letter", ["x", "ä", "€", "😀"])
+def test_a_long_detail_is_cut_between_two_letters(letter: str) -> None:
+    board = a_board(a=UP)
+    for fits in (MAX_DETAIL_BYTES // len(letter.encode()), 0):
+        detail = letter * (fits or 500)
+        board.put(Conclusion(replace(a_failure("a"), fault=Fault(Reason.REGEX, detail)), DOWN))
+        latest = board.of("a")
+        assert latest is not None
+        assert len(latest.detail.encode()) <= MAX_DETAIL_BYTES
+        assert latest.detail == detail or latest.detail == letter * (len(latest.detail) - 1) + "…"
+        assert len(latest.detail.encode()) > MAX_DETAIL_BYTES - 2 * len("…".encode()) - 1
+
+
+def fresh(number: int, name: str) -> Outcome:
+    """Make an outcome that shares with its target the name alone, and has all that takes room."""
+    moment = MOMENT + timedelta(seconds=number)
+    return Outcome(
+        target=name,
+        address=f"http://{number}/",
+        location="default",
+        scheduled_at=moment,
+        started_at=moment + timedelta(milliseconds=1),
+        duration_seconds=number / 7,
+        fault=Fault(Reason.STATUS, f"{number}" + "😀" * 300),
+        status_code=500 + number % 100,
+        ip=f"10.0.{number // 100}.{number % 100}",
+        cert_expires_at=moment + timedelta(days=90),
+        phases=Phases(*((number + phase) / 11 for phase in range(5))),
+        excerpt=f"{number}" * 100,
+        headers=(("Server", f"{number}" * 10),),
+    )
+
+
+def test_a_target_takes_less_than_half_a_kilobyte() -> None:
+    names = [f"target {number}" for number in range(TARGETS)]
+    standings = {name: Standing(State.DOWN, MOMENT, State.DOWN) for name in names}  # each is that of the target's loop
+    gc.collect()
+    tracemalloc.start()
+    try:
+        board = Board()
+        board.place(standings)
+        for _ in range(2):
+            for number, name in enumerate(names):
+                board.put(Conclusion(fresh(number, name), standings[name], is_news=True))
+        gc.collect()
+        taken_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(board) == TARGETS
+    assert taken_bytes / TARGETS < MAX_BYTES_A_TARGET

@@ -1,0 +1,141 @@
+"""The newest outcome and standing of each target, in memory, for whoever wants to know at once."""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from watcher.model.outcome import Phases, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from watcher.model.conclusion import Conclusion
+    from watcher.model.state import Standing
+
+# The bound of a detail: with all else, a target stays below half a KB.
+MAX_DETAIL_BYTES = 160
+
+# Start in seconds since 1970, duration and five phases in seconds, status code; as objects they would take 400 bytes.
+_NUMBERS = struct.Struct("=d6fh")
+_NO_STATUS = -1  # a status has three digits
+_ELLIPSIS = "…".encode()
+
+# Standing, _NUMBERS, reason, detail, end of the certificate.
+_Kept = tuple["Standing", bytes, Reason | None, bytes, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """What is known of a target now.
+
+    Attributes:
+        target: its name.
+        standing: where it stands, and since when.
+        started_at: when its newest check began, UTC; None where there was none since the daemon started.
+        duration_seconds: of that check, as all that follows.
+        reason: why it failed, None for a success.
+        detail: of a failure or of a degraded success, cut to MAX_DETAIL_BYTES; empty else.
+        status_code, cert_expires_at: as those of an outcome.
+        phases: where the time went.
+    """
+
+    target: str
+    standing: Standing
+    started_at: datetime | None = None
+    duration_seconds: float | None = None
+    reason: Reason | None = None
+    detail: str = ""
+    status_code: int | None = None
+    cert_expires_at: datetime | None = None
+    phases: Phases = field(default_factory=Phases)
+
+    @property
+    def ok(self) -> bool | None:
+        """Whether the newest check succeeded; None where there was none."""
+        return None if self.started_at is None else self.reason is None
+
+
+class Board:
+    """The newest of each target that is watched; it is read in the loop, and nothing about it waits."""
+
+    def __init__(self) -> None:
+        """Begin with no targets."""
+        self._kept: dict[str, _Kept] = {}
+
+    def __len__(self) -> int:
+        """Count the targets."""
+        return len(self._kept)
+
+    def __iter__(self) -> Iterator[Latest]:
+        """Yield what is known of each target; whoever reads may wait in between, and misses what comes meanwhile."""
+        return (_read(name, kept) for name, kept in list(self._kept.items()))
+
+    def of(self, target: str) -> Latest | None:
+        """Return what is known of a target, by its name; None where it is not watched."""
+        kept = self._kept.get(target)
+        return None if kept is None else _read(target, kept)
+
+    def place(self, standings: Mapping[str, Standing]) -> None:
+        """Take where targets stand that come, or that no check tells of; what their last checks found stays.
+
+        Args:
+            standings: by the targets' names.
+        """
+        for name, standing in standings.items():
+            self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None))[1:])
+
+    def put(self, conclusion: Conclusion) -> None:
+        """Take what a check came to, unless its target is watched no more."""
+        outcome = conclusion.outcome
+        name, fault = outcome.target, outcome.fault
+        if name not in self._kept:
+            return
+        reason, detail = (None, outcome.degraded) if fault is None else (fault.reason, fault.detail)
+        text = b"" if detail is None else _cut(detail)
+        self._kept[name] = (conclusion.standing, _numbers_of(conclusion), reason, text, outcome.cert_expires_at)
+
+    def drop(self, targets: Iterable[str]) -> None:
+        """Forget targets that are watched no more, by their names."""
+        for name in targets:
+            self._kept.pop(name, None)
+
+
+def _numbers_of(conclusion: Conclusion) -> bytes:
+    outcome, phases = conclusion.outcome, conclusion.outcome.phases
+    return _NUMBERS.pack(
+        outcome.started_at.timestamp(),
+        outcome.duration_seconds,
+        math.nan if phases.resolve is None else phases.resolve,
+        math.nan if phases.connect is None else phases.connect,
+        math.nan if phases.tls is None else phases.tls,
+        math.nan if phases.processing is None else phases.processing,
+        math.nan if phases.transfer is None else phases.transfer,
+        _NO_STATUS if outcome.status_code is None else outcome.status_code,
+    )
+
+
+def _cut(detail: str) -> bytes:
+    text = detail[: MAX_DETAIL_BYTES + 1].encode("utf-8", "backslashreplace")
+    return text if len(text) <= MAX_DETAIL_BYTES else text[: MAX_DETAIL_BYTES - len(_ELLIPSIS)] + _ELLIPSIS
+
+
+def _read(name: str, kept: _Kept) -> Latest:
+    standing, numbers, reason, detail, cert_expires_at = kept
+    if not numbers:
+        return Latest(name, standing)
+    started_at, duration_seconds, *phases, status_code = _NUMBERS.unpack(numbers)
+    return Latest(
+        name,
+        standing,
+        datetime.fromtimestamp(started_at, UTC),
+        duration_seconds,
+        reason,
+        detail.decode("utf-8", "ignore"),  # the cut may have gone through a character
+        None if status_code == _NO_STATUS else status_code,
+        cert_expires_at,
+        Phases(*(None if math.isnan(seconds) else seconds for seconds in phases)),
+    )
