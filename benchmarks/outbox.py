@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 BOUNDS = Bounds(max_bytes=2**40, max_age_seconds=1e9)
-# As often as the recorder hands on what it has gathered, and as the alarm of the checks ticks.
+# As often as the recorder hands on what it has gathered, and as the shared timer of the checks ticks.
 GATHER_SECONDS = 0.05
 TICK_SECONDS = 0.005
 APPENDED_AT_ONCE = 2000

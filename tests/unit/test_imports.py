@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres/python314": set(),
     "postgres/bridge": {"postgres/errors", "postgres/python314"},
     "postgres/schema": {"postgres/errors", "postgres/bridge"},
-    "postgres/tables": {"model", "outbox", "postgres/bridge"},
+    "postgres/tables": {"model", "postgres/bridge"},
     "postgres": {"text", "model", "outbox", "embedded_postgres", *POSTGRES},
     "postgres/queries": {"model", "history", *POSTGRES},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},

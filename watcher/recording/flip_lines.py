@@ -103,5 +103,6 @@ class FlipLines:
 
 
 def _counts(states: Mapping[State, int]) -> dict[str, int]:
-    """Name the usual states in any case, the others where there are any."""
-    return {str(state): states.get(state, 0) for state in State if state in _ALWAYS_COUNTED or states.get(state)}
+    """Name the usual states in any case, and then the others where there are any."""
+    others = [state for state in State if state not in _ALWAYS_COUNTED and states.get(state)]
+    return {str(state): states.get(state, 0) for state in (*_ALWAYS_COUNTED, *others)}

@@ -18,7 +18,7 @@ from click.shell_completion import (
 )
 
 PROGRAM = "watcher"
-VARIABLE = "_WATCHER_COMPLETE"
+COMPLETION_VARIABLE = "_WATCHER_COMPLETE"
 LINE_VARIABLE = "WATCHER_COMPLETE_LINE"
 SHELLS = ("bash", "zsh", "fish")
 
@@ -166,7 +166,7 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None  # click knows all three
     group = click.get_current_context().find_root().command
-    click.echo(kind(group, {}, PROGRAM, VARIABLE).source())
+    click.echo(kind(group, {}, PROGRAM, COMPLETION_VARIABLE).source())
 
 
 def install_shells() -> None:
