@@ -91,14 +91,14 @@ async def watch(reloader: Reloader, stopping: trio.CancelScope, sinks: Sinks, be
     registration = Registration(settings.location, disk.outbox.id, datetime.fromtimestamp(started_at, UTC), targets)
     store = TableStore(sinks.database, registration)
     drain = Drain(disk, store)
-    changes = StateChanges(sum(target.enabled for target in targets), sinks.put_stderr, sinks.lines)
+    state_changes = StateChanges(sum(target.enabled for target in targets), sinks.put_stderr, sinks.lines)
     outbox_writer = OutboxWriter(
         disk,
         Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
         # A site that fails is no error of this program.
         lambda outcome, stored: sinks.put_stderr("warning", sinks.lines.failure(outcome, stored=stored)),
         drain.wake,
-        tell_kept=changes.take,
+        tell_kept=state_changes.take,
     )
     try:
         async with trio.open_nursery() as writing:
@@ -117,7 +117,7 @@ async def watch(reloader: Reloader, stopping: trio.CancelScope, sinks: Sinks, be
             writing.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
     finally:
         not_stored = outbox_writer.give_up()
-        changes.finish()
+        state_changes.finish()
         log.info("stopped", **tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
         with trio.move_on_after(FLUSH_SECONDS, shield=True):
             await disk.run(Outbox.close)
