@@ -22,6 +22,7 @@ from watcher.postgres.errors import DatabaseRefusedError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from watcher.model.state import Flip
     from watcher.outbox.outbox import Entry, Outbox
 
 Result = TypeVar("Result")
@@ -135,7 +136,7 @@ class Store:
         self.alive_at: list[datetime] = []
         self.targets: Sequence[Target] = ()
 
-    async def open(self, _record: object) -> None:
+    async def open(self, _record: Callable[[Sequence[Flip]], Awaitable[None]]) -> None:
         """Note the call."""
         self.opened_at.append(trio.current_time())
         await self._answer()

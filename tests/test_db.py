@@ -79,7 +79,7 @@ async def test_poison_text_is_stored_as_it_can_be(test_db: Database) -> None:
 
 async def test_what_the_database_cannot_hold_is_refused(test_db: Database) -> None:
     with pytest.raises(DatabaseRefusedError):
-        await test_db.log_failure(a_failure(address="NUL \0"))
+        await test_db.log_failure(a_failure(status_code=2**40))
     assert await test_db.failures() == []
 
 

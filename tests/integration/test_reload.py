@@ -79,7 +79,7 @@ async def test_a_hangup_takes_the_difference_over(folder: Folder, proxy: Proxy, 
         folder.configure(urls, **settings)
         line = await reload(daemon)
         assert re.search(r"info reloaded added=comes removed=goes changed=changes unchanged=1$", line), line
-        await daemon.until(lambda: len(moments(folder, "comes")) > 2 and daemon.lines('target="changes"'))
+        await daemon.until(lambda: len(moments(folder, "comes")) > 2 and daemon.lines('failure target="changes"'))
         kept = len(moments(folder, "stays"))
         await daemon.until(lambda: len(moments(folder, "stays")) > kept + 3)
         await until_stored(test_db, "comes", "up")

@@ -136,8 +136,7 @@ class Drain:
             try:
                 await self._store.open(self._record_ended)
             except OutboxUnavailableError:
-                self._is_open = False
-                raise
+                self._is_open = False  # once more when there is room, as on a full disk what is stored now makes it
         is_all = False
         while not is_all:
             self._wake, begun = trio.Event(), trio.current_time()
@@ -147,8 +146,9 @@ class Drain:
                 self._note_up()
                 if trio.current_time() - begun < QUICK_SECONDS:
                     self._batch_rows = min(2 * self._batch_rows, MAX_BATCH_ROWS)
-            if is_all and alive_at is not None:
-                # All that the outbox had been told until then is stored.
+            if is_all and alive_at is not None and self._is_open:
+                # All that the outbox had been told until then is stored. Before this outbox has followed another, it
+                # would say so of that one.
                 await self._store.mark_alive(alive_at)
             self._note_up()
 

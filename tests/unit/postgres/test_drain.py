@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +14,8 @@ import trio
 import trio.testing
 from structlog.testing import capture_logs
 
-from tests.doubles import Disk, Store
+from tests.doubles import MOMENT, Disk, Store
+from watcher.model.state import Flip, State
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.postgres.drain import (
@@ -27,7 +29,7 @@ from watcher.postgres.drain import (
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaTooNewError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
 
     from watcher.outbox.outbox import Entry
@@ -167,6 +169,34 @@ async def test_the_tables_are_made_and_the_targets_told_after_each_outage(
     tries = len(store.opened_at)
     await trio.sleep(60)
     assert len(store.opened_at) == tries + 1
+    nursery.cancel_scope.cancel()
+
+
+async def test_where_the_end_of_another_outbox_finds_no_room_what_waits_is_stored_first(
+    disk: Disk, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Else a disk that is full of what waits would stay full."""
+
+    class AfterAnother(Store):
+        has_room = False
+
+        async def open(self, record: Callable[[Sequence[Flip]], Awaitable[None]]) -> None:
+            await super().open(record)
+            if not self.has_room:
+                raise OutboxUnavailableError("the disk is full")
+            if not self.alive_at:
+                await record([Flip("a", "default", MOMENT, MOMENT, State.UNKNOWN, State.UP)])
+
+    store = AfterAnother()
+    fill(disk, "waits")
+    nursery.start_soon(Drain(disk, store, lambda: ALIVE_AT).run, ready)
+    await trio.sleep(4 * PING_SECONDS)
+    assert list(store.rows.values()) == ["waits"]
+    assert store.alive_at == []
+    store.has_room = True
+    await trio.sleep(2 * PING_SECONDS)
+    assert [json.loads(row)["state"] for row in list(store.rows.values())[1:]] == ["unknown"]
+    assert store.alive_at != []
     nursery.cancel_scope.cancel()
 
 

@@ -25,7 +25,7 @@ class Teller:
     def __init__(self, targets: int) -> None:
         self.now = 1000.0
         self.lines: list[tuple[str, str]] = []
-        self.changes = FlipLines(targets, self._put, Lines(), lambda: self.now)
+        self.flip_lines = FlipLines(targets, self._put, Lines(), lambda: self.now)
 
     def _put(self, level: str, line: str) -> None:
         _, word, target, *_ = line.split(" ")
@@ -51,9 +51,9 @@ def checked(state: State, target: str = "a", *, is_flip: bool = True, by_check: 
 
 def test_each_change_that_a_check_confirms_is_a_line_as_grave_as_it_is(logs: list[Any]) -> None:
     teller = Teller(MAX_FIRST_LINES)
-    teller.changes.take([checked(state, state) for state in (State.UP, State.DOWN, State.DEGRADED, State.UNKNOWN)])
-    teller.changes.take([checked(State.UNKNOWN, by_check=False), checked(State.UP, is_flip=False)])
-    teller.changes.finish()
+    teller.flip_lines.take([checked(state, state) for state in (State.UP, State.DOWN, State.DEGRADED, State.UNKNOWN)])
+    teller.flip_lines.take([checked(State.UNKNOWN, by_check=False), checked(State.UP, is_flip=False)])
+    teller.flip_lines.finish()
     assert teller.lines == [
         ("info", 'up target="up"'),
         ("warning", 'down target="down"'),
@@ -65,44 +65,44 @@ def test_each_change_that_a_check_confirms_is_a_line_as_grave_as_it_is(logs: lis
 
 def test_of_many_targets_the_first_checks_are_one_line(logs: list[Any]) -> None:
     teller = Teller(MANY)
-    teller.changes.take(checked(State.UP, f"{number}") for number in range(MANY - 1))
-    teller.changes.take([checked(State.DOWN, "0"), checked(State.PENDING, "0")])
+    teller.flip_lines.take(checked(State.UP, f"{number}") for number in range(MANY - 1))
+    teller.flip_lines.take([checked(State.DOWN, "0"), checked(State.PENDING, "0")])
     assert (teller.lines, logs) == ([], [])
-    teller.changes.take([checked(State.DOWN, "last")])
+    teller.flip_lines.take([checked(State.DOWN, "last")])
     told = {"log_level": "info", "event": "first checks done", "up": MANY - 2, "degraded": 0, "down": 1, "pending": 1}
     assert logs == [told]
     assert list(logs[0])[:4] == ["up", "degraded", "down", "pending"]
-    teller.changes.take([checked(State.DOWN, "0")])
+    teller.flip_lines.take([checked(State.DOWN, "0")])
     assert teller.lines == [("warning", 'down target="0"')]
 
 
 @pytest.mark.parametrize("is_cut_off", [False, True])
 def test_first_checks_that_take_long_are_told_all_the_same(logs: list[Any], is_cut_off: bool) -> None:
     teller = Teller(MANY)
-    teller.changes.take([checked(State.UP), checked(State.UP, "b")])
+    teller.flip_lines.take([checked(State.UP), checked(State.UP, "b")])
     teller.now += FIRST_CHECKS_SECONDS - 1
-    teller.changes.take(())
+    teller.flip_lines.take(())
     assert logs == []
     if is_cut_off:
-        teller.changes.finish()
+        teller.flip_lines.finish()
     else:
         teller.now += 1
-        teller.changes.take(())
+        teller.flip_lines.take(())
     [line] = logs
     assert (line["event"], line["up"], line["unchecked"]) == ("first checks not all done", 2, MANY - 2)
 
 
 def test_a_burst_of_changes_is_some_lines_a_second_and_then_numbers(logs: list[Any]) -> None:
     teller = Teller(1)
-    teller.changes.take(checked(State.DOWN, f"{number}") for number in range(MAX_LINES_A_SECOND + 7))
-    teller.changes.take([checked(State.UP)])
+    teller.flip_lines.take(checked(State.DOWN, f"{number}") for number in range(MAX_LINES_A_SECOND + 7))
+    teller.flip_lines.take([checked(State.UP)])
     assert len(teller.lines) == MAX_LINES_A_SECOND
     assert logs == []
     teller.now += 1
-    teller.changes.take([checked(State.UP)])
+    teller.flip_lines.take([checked(State.UP)])
     assert logs == [{"log_level": "warning", "event": "more changes of state", "up": 1, "degraded": 0, "down": 7}]
     assert len(teller.lines) == MAX_LINES_A_SECOND + 1
-    teller.changes.take(checked(State.DOWN, f"{number}") for number in range(MAX_LINES_A_SECOND))
-    teller.changes.finish()
-    teller.changes.finish()
+    teller.flip_lines.take(checked(State.DOWN, f"{number}") for number in range(MAX_LINES_A_SECOND))
+    teller.flip_lines.finish()
+    teller.flip_lines.finish()
     assert [line["down"] for line in logs] == [7, 1], "what is left at the end is told, once"
