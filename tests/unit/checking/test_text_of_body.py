@@ -44,10 +44,14 @@ def test_every_body_has_a_text_of_bounded_length(body: bytes, charset: str) -> N
     assert len(text) <= MAX_GROWTH * max(len(body), 1)
 
 
-@pytest.mark.parametrize("charset", EVERY_CHARSET)
-def test_no_byte_grows_beyond_the_bound(charset: str) -> None:
-    for byte in range(256):
-        assert len(as_utf8(bytes([byte]) * 64, charset)) <= 64 * MAX_GROWTH
+def test_no_byte_grows_beyond_the_bound() -> None:
+    growing = [
+        (charset, byte)
+        for charset in EVERY_CHARSET
+        for byte in range(256)
+        if len(as_utf8(bytes([byte]) * 64, charset)) > 64 * MAX_GROWTH
+    ]
+    assert growing == []
 
 
 def test_python_is_not_made_to_remember_what_sites_invent() -> None:
