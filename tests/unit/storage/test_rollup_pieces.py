@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import random
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.storage.rollup_pieces import DAY, FINER, HOUR, MINUTE, Piece, Unit, pieces_of, split_units
+
+if TYPE_CHECKING:
+    import random
 
 D = 20_000 * DAY
 
