@@ -1,9 +1,11 @@
 """Completion in shells: through click's protocol, and in a real bash and fish."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,13 @@ from watcher.config.settings import DEFAULTS
 ROOT = Path(__file__).resolve().parents[3]
 HANG_SECONDS = 120
 FISH = shutil.which("fish")
-FISH_SCRIPT = 'watcher completion fish | source; complete --do-complete "$argv[1]"'
+FISH_SCRIPT = """\
+watcher completion fish | source
+for line in $argv
+    complete --do-complete "$line"
+    echo
+end
+"""
 CONFIG = """\
 urls:
   - {name: Checkout EU, address: https://a.example/}
@@ -25,13 +33,16 @@ urls:
   - {name: Checkbox, address: https://d.example/}
   - {name: "Shop, EU", address: https://e.example/}
 """
-# Calls the function as bash would, and prints what it would offer.
+# Calls the function as bash would for each line, and prints what it would offer, with an empty line at the end.
 BASH = """\
 watcher() { "$PYTHON" -m watcher "$@"; }
 eval "$(watcher completion bash)"
-COMP_LINE="$1" COMP_POINT=${#1} COMP_WORDS=(watcher) COMP_CWORD=1
-_watcher_completion watcher
-printf '%s\\n' "${COMPREPLY[@]}"
+for line in "$@"; do
+    COMP_LINE="$line" COMP_POINT=${#line} COMP_WORDS=(watcher) COMP_CWORD=1
+    _watcher_completion watcher
+    [ ${#COMPREPLY[@]} = 0 ] || printf '%s\\n' "${COMPREPLY[@]}"
+    echo
+done
 """
 
 
@@ -50,11 +61,11 @@ def completed(folder: Path, line: str) -> list[str]:
     return [text.partition(",")[2].partition("\t")[0] for text in result.stdout.splitlines() if text]
 
 
-def in_bash(folder: Path, line: str) -> list[str]:
-    """Return what bash offers for a line."""
+def in_bash(folder: Path, lines: Iterable[str]) -> list[list[str]]:
+    """Return what bash offers for each line."""
     environment = {key: value for key, value in os.environ.items() if key not in DEFAULTS}
     result = subprocess.run(
-        ["bash", "-c", BASH, "bash", line],
+        ["bash", "-c", BASH, "bash", *lines],
         cwd=folder,
         env={**environment, "PYTHONPATH": str(ROOT), "PYTHON": sys.executable},
         capture_output=True,
@@ -63,11 +74,16 @@ def in_bash(folder: Path, line: str) -> list[str]:
         check=True,
     )
     assert result.stderr == ""
-    return [offered for offered in result.stdout.splitlines() if offered]
+    return blocks_of(result.stdout)
 
 
-def in_fish(folder: Path, line: str) -> list[str]:
-    """Return what fish offers for a line, with the help for it."""
+def blocks_of(text: str) -> list[list[str]]:
+    """Return the lines before each empty line."""
+    return [block.splitlines() for block in re.findall(r"((?:.+\n)*)\n", text)]
+
+
+def in_fish(folder: Path, lines: Iterable[str]) -> list[list[str]]:
+    """Return what fish offers for each line, with the help for it."""
     environment = {key: value for key, value in os.environ.items() if key not in DEFAULTS}
     bin_folder = folder / "bin"
     bin_folder.mkdir()
@@ -75,7 +91,7 @@ def in_fish(folder: Path, line: str) -> list[str]:
     (bin_folder / "watcher").chmod(0o755)
     path = f"{bin_folder}:{os.environ['PATH']}"
     done = subprocess.run(
-        [str(FISH), "--no-config", "--command", FISH_SCRIPT, line],
+        [str(FISH), "--no-config", "--command", FISH_SCRIPT, *lines],
         cwd=folder,
         env={**environment, "PYTHONPATH": str(ROOT), "PATH": path, "HOME": str(folder)},
         capture_output=True,
@@ -84,7 +100,7 @@ def in_fish(folder: Path, line: str) -> list[str]:
         check=True,
     )
     assert done.stderr == ""
-    return done.stdout.splitlines()
+    return blocks_of(done.stdout)
 
 
 def test_commands_come_in_the_order_of_the_help(folder: Path) -> None:
@@ -123,43 +139,38 @@ def test_to_complete_writes_nothing(folder: Path) -> None:
     assert sorted(folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize(
-    ("line", "offered"),
-    [
-        ("watcher val", ["validate"]),
-        ("watcher check Checko", [r"Checkout\ EU"]),
-        (r"watcher check Checkout\ ", [r"Checkout\ EU"]),
-        ('watcher check "Checkout E', ["Checkout EU"]),  # within quotes, a backslash would be part of the name
-        ("watcher check 'Checkout E", ["Checkout EU"]),
-        ("watcher check 'It", [r"It'\''s $5: a*b"]),
-        ('watcher check "It', [r"It's \$5: a*b"]),
-        ('watcher failures --target="Checkout E', ["Checkout EU"]),
-        ("watcher check It", [r"It\'s\ \$5:\ a\*b"]),
-        ("watcher check https://c", [r"//c.example/x\?token=\*\*\*"]),  # bash keeps what is before the colon
-        ("watcher failures --target=Checkb", ["Checkbox"]),
-        ("watcher completion ", list(SHELLS)),
-        ("watcher check Nothing", []),
-    ],
-)
-def test_a_real_bash_gets_what_can_stand_on_its_line(folder: Path, line: str, offered: list[str]) -> None:
-    assert in_bash(folder, line) == offered
+OFFERED_BY_BASH = {
+    "watcher val": ["validate"],
+    "watcher check Checko": [r"Checkout\ EU"],
+    r"watcher check Checkout\ ": [r"Checkout\ EU"],
+    'watcher check "Checkout E': ["Checkout EU"],  # within quotes, a backslash would be part of the name
+    "watcher check 'It": [r"It'\''s $5: a*b"],
+    'watcher check "It': [r"It's \$5: a*b"],
+    'watcher failures --target="Checkout E': ["Checkout EU"],
+    "watcher check It": [r"It\'s\ \$5:\ a\*b"],
+    "watcher check https://c": [r"//c.example/x\?token=\*\*\*"],  # bash keeps what is before the colon
+    "watcher failures --target=Checkb": ["Checkbox"],
+    "watcher completion ": list(SHELLS),
+    "watcher check Nothing": [],
+}
+
+
+def test_a_real_bash_gets_what_can_stand_on_its_line(folder: Path) -> None:
+    assert dict(zip(OFFERED_BY_BASH, in_bash(folder, OFFERED_BY_BASH), strict=True)) == OFFERED_BY_BASH
 
 
 if FISH is not None:  # not everybody has one; CI does
 
-    @pytest.mark.parametrize(
-        ("line", "offered"),
-        [
-            ("watcher failu", ["failures\tShow the failures that were stored, newest first."]),
-            ("watcher check Sh", ["Shop, EU"]),
-            ("watcher check 'Shop, ", ["Shop, EU"]),
-            ("watcher check https://c", ["https://c.example/x?token=***"]),
-            ("watcher failures --target=Sh", ["--target=Shop, EU"]),
-            ("watcher failures --reason ti", ["timeout"]),
-        ],
-    )
-    def test_a_real_fish_gets_whole_names_and_help(folder: Path, line: str, offered: list[str]) -> None:
-        assert in_fish(folder, line) == offered
+    def test_a_real_fish_gets_whole_names_and_help(folder: Path) -> None:
+        offered = {
+            "watcher failu": ["failures\tShow the failures that were stored, newest first."],
+            "watcher check Sh": ["Shop, EU"],
+            "watcher check 'Shop, ": ["Shop, EU"],
+            "watcher check https://c": ["https://c.example/x?token=***"],
+            "watcher failures --target=Sh": ["--target=Shop, EU"],
+            "watcher failures --reason ti": ["timeout"],
+        }
+        assert dict(zip(offered, in_fish(folder, offered), strict=True)) == offered
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.quickly import quickly
@@ -164,7 +164,6 @@ rests = st.builds("{}{}".format, st.sampled_from(["", "/", "?", "#", "./", "\\"]
 addresses = st.builds("{}://{}{}{}{}".format, st.sampled_from(["http", "https", "HTTP"]), users, hosts, ports, rests)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(addresses)
 def test_whatever_is_accepted_can_be_asked_for(address: str) -> None:
     if complaint_about(address) is None:
