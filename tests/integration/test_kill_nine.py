@@ -1,4 +1,7 @@
-"""The daemon is killed fifty times, while its database comes and goes: nothing that a check concluded is lost."""
+"""The daemon is killed again and again, while its database comes and goes: nothing that a check concluded is lost.
+
+A run has a dozen kills; `THOROUGH=1` in the environment makes them fifty.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from tests.integration.evidence import failed_in, given_up_ids, left_in, measure
 from tests.integration.own_server import FAST, IMMEDIATE, OwnServer, running_server
 from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import read_request, response, serving
+from tests.rounds import rounds
 from watcher.storage.db import Database, open_database
 
 if TYPE_CHECKING:
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEED = 20_261_124
-ROUNDS = 50
+ROUNDS = rounds(12, many=50)
 # A start takes half a second on a quiet machine: some kills come before it is over, most at some moment after it.
 PART_IN_A_START = 0.2
 MAX_START_SECONDS, MAX_ROUND_SECONDS = 0.6, 1.6
@@ -76,7 +80,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
         yield server
 
 
-async def test_fifty_kills_lose_nothing(bridge: None, server: OwnServer, tmp_path: Path) -> None:
+async def test_kills_lose_nothing(bridge: None, server: OwnServer, tmp_path: Path) -> None:
     folder, site = Folder(tmp_path), Site()
     kills: list[Kill] = []
     async with open_proxy(server.url) as proxy, serving(site.behave) as port:
