@@ -39,6 +39,7 @@ def fine_urls(port: int) -> list[dict[str, object]]:
     return [{"name": f"fine {number}", "address": f"http://127.0.0.1:{port}/", "interval": 1} for number in range(5)]
 
 
+@pytest.mark.smoke
 async def test_five_urls_with_the_embedded_database(folder: Folder) -> None:
     async with (
         serving(answering(response(b"hello"))) as fine,
@@ -137,6 +138,7 @@ async def test_checks_cut_off_by_the_stop_are_no_failures(folder: Folder, proxy:
     assert await test_db.failures() == []
 
 
+@pytest.mark.smoke
 async def test_a_database_that_comes_late_and_goes_away_loses_nothing(
     folder: Folder, proxy: Proxy, test_db: Database
 ) -> None:
@@ -183,6 +185,7 @@ async def test_a_second_signal_ends_it_at_once(folder: Folder, proxy: Proxy) -> 
     assert seconds < STOP_SECONDS
 
 
+@pytest.mark.smoke
 async def test_after_kill_9_the_next_daemon_takes_the_database_up_again(folder: Folder) -> None:
     folder.configure([a_dead_url()])
     async with folder.daemon() as daemon:
@@ -204,6 +207,7 @@ async def test_after_kill_9_the_next_daemon_takes_the_database_up_again(folder: 
     await _postgres_gone(folder.path)
 
 
+@pytest.mark.smoke
 async def test_a_second_daemon_on_the_same_folder_gets_one_line(folder: Folder) -> None:
     folder.configure([a_dead_url()])
     async with folder.daemon() as daemon:

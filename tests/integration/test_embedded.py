@@ -72,6 +72,7 @@ async def stopped(server: EmbeddedPostgres, folder: Path) -> None:
     assert server.try_hold()
 
 
+@pytest.mark.smoke
 async def test_it_is_made_stopped_and_started_again_with_its_rows(server: EmbeddedPostgres, tmp_path: Path) -> None:
     await server.start()
     await store_one(server)
@@ -115,6 +116,7 @@ async def test_one_that_still_runs_is_taken_up_again(server: EmbeddedPostgres, t
     await ended(pid)
 
 
+@pytest.mark.smoke
 async def test_a_server_that_is_killed_is_started_anew_and_has_its_rows(
     server: EmbeddedPostgres, tmp_path: Path
 ) -> None:

@@ -148,6 +148,7 @@ async def test_the_newest_failures_are_read_in_the_order_of_the_primary_key(test
         assert [line for line in plan if "Index Scan Backward" in line], plan
 
 
+@pytest.mark.smoke
 async def test_the_history_is_streamed_in_batches(test_db: Database) -> None:
     await put_flips(test_db, "a", "UDUD", MOMENT, step=HOUR)
     await put_failures(test_db, "a", BATCH_ROWS + 7, MOMENT)
@@ -216,6 +217,7 @@ async def test_streaming_can_be_cancelled_while_nobody_takes(test_db: Database) 
         await test_db.ping()
 
 
+@pytest.mark.smoke
 async def test_renaming_joins_all_that_hangs_on_a_name(test_db: Database) -> None:
     await put_state(test_db, "old", "paused", watched=False)
     await put_flips(test_db, "old", "UDUp", MOMENT, step=HOUR)

@@ -87,6 +87,7 @@ async def put_living(database: Database) -> None:
     await put_alive(database, datetime.now(UTC) + 0.9 * STALE_AFTER)
 
 
+@pytest.mark.smoke
 async def test_the_status_of_targets_that_are_well(folder: Folder, test_db: Database) -> None:
     since = datetime.now(UTC) - HOUR
     await put_living(test_db)
@@ -152,6 +153,7 @@ async def test_colours_are_for_terminals_that_want_them(folder: Folder, test_db:
     assert "\x1b" not in await on_a_terminal(folder, "status", NO_COLOR="1")
 
 
+@pytest.mark.smoke
 async def test_a_report_of_a_day(folder: Folder, test_db: Database) -> None:
     now = datetime.now(UTC)
     begin = now - 20 * HOUR
@@ -217,6 +219,7 @@ async def test_a_report_where_the_terminal_has_no_such_characters(folder: Folder
     assert "Stra" in await said(folder, "status")
 
 
+@pytest.mark.smoke
 async def test_failures_are_filtered(folder: Folder, test_db: Database) -> None:
     begin = datetime.now(UTC) - 5 * HOUR
     await put_failures(test_db, "a", 3, begin)
@@ -236,6 +239,7 @@ async def test_failures_are_filtered(folder: Folder, test_db: Database) -> None:
     assert "timeout" in await said(folder, "failures", "--reason", "timeout", "--target", "a")
 
 
+@pytest.mark.smoke
 async def test_an_export_has_the_flips_and_the_failures_of_its_window(folder: Folder, test_db: Database) -> None:
     begin = datetime.now(UTC) - 5 * HOUR
     await put_flips(test_db, "a", "UDUD", begin, step=HOUR)
@@ -296,6 +300,7 @@ async def test_an_export_of_any_length_takes_as_much_memory(folder: Folder, test
     assert (folder.path / "out").stat().st_size > MANY_ROWS * 1000
 
 
+@pytest.mark.smoke
 async def test_a_renamed_target_keeps_its_history(folder: Folder, test_db: Database) -> None:
     begin = datetime.now(UTC) - 5 * HOUR
     await put_state(test_db, "old", "paused", watched=False)

@@ -70,6 +70,7 @@ async def reload(daemon: Daemon, word: str = "reloaded") -> str:
     return daemon.lines(word)[-1]
 
 
+@pytest.mark.smoke
 async def test_a_hangup_takes_the_difference_over(folder: Folder, proxy: Proxy, test_db: Database, site: int) -> None:
     settings = {**settings_for(proxy), "WATCHER_RELOAD": "off"}
     folder.configure([a_url("stays", site), a_url("goes", site), a_url("changes", site)], **settings)
@@ -109,6 +110,7 @@ async def test_a_hangup_takes_the_difference_over(folder: Folder, proxy: Proxy, 
     assert [row["target"] for row in watched] == ["changes", "comes", "stays"]
 
 
+@pytest.mark.smoke
 async def test_a_target_is_paused_and_taken_up_again(
     folder: Folder, proxy: Proxy, test_db: Database, site: int
 ) -> None:

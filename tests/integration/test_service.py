@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 import trio
 import trio.testing
 
@@ -66,6 +67,7 @@ async def supervised(tmp_path: Path, **settings: object) -> AsyncIterator[tuple[
             nursery.cancel_scope.cancel()
 
 
+@pytest.mark.smoke
 async def test_the_supervisor_hears_of_start_reload_and_end(tmp_path: Path) -> None:
     async with supervised(tmp_path, **NO_DATABASE) as (folder, daemon, supervisor):
         await supervisor.until(lambda: "READY=1" in supervisor.heard)
