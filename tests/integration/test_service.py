@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.integration.daemon import START_SECONDS, Daemon, Folder
+from tests.integration.daemon import NO_DATABASE, START_SECONDS, Daemon, Folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 WATCHDOG_SECONDS = 0.4
 # A new server is made, which takes seconds on a quiet machine.
 EMBEDDED_START_SECONDS = 150
-NO_DATABASE = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": 1}
 
 
 class Supervisor:
