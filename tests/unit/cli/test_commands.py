@@ -110,8 +110,8 @@ def test_the_daemon_tells_machines_of_a_bad_configuration_as_events(bad_folder: 
         f"{event['file']}:{event['line']}:{event['column']}: {event['where']}: {event['message']}" for event in events
     ]
     assert lines == BAD_LINES
-    # The others are for people; `validate` has `--json`.
-    assert [line for line in process(bad_folder, "validate").stderr.splitlines() if " | " not in line] == BAD_LINES
+    if place == "env":  # the others are for people; `validate` has `--json`
+        assert [line for line in process(bad_folder, "validate").stderr.splitlines() if " | " not in line] == BAD_LINES
 
 
 def test_so_it_does_of_all_else_that_ends_it(folder: Path) -> None:

@@ -38,13 +38,13 @@ def test_what_is_short_or_known_to_all_is_no_secret() -> None:
     assert a_redactor("abc", "postgres", "").masked("abc postgres") == "abc postgres"
 
 
-def test_a_hundred_thousand_secrets_are_known_at_once() -> None:
+def test_ten_thousand_secrets_are_known_at_once() -> None:
     redactor = Redactor()
-    redactor.add(targets=[a_target(sending=Sending(authorization=f"Bearer token-{n}-Zq7x")) for n in range(100_000)])
+    redactor.add(targets=[a_target(sending=Sending(authorization=f"Bearer token-{n}-Zq7x")) for n in range(10_000)])
     assert (
-        redactor.masked("with Bearer token-99999-Zq7x, token-0-Zq7x and token-x") == "with Bearer ***, *** and token-x"
+        redactor.masked("with Bearer token-9999-Zq7x, token-0-Zq7x and token-x") == "with Bearer ***, *** and token-x"
     )
-    assert redactor.longest == len("token-99999-Zq7x")
+    assert redactor.longest == len("token-9999-Zq7x")
 
 
 def test_what_was_secret_before_a_reload_stays_so() -> None:

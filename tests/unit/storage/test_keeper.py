@@ -206,8 +206,11 @@ async def test_a_disk_that_fails_while_nothing_comes_is_noticed_as_well(
 
 async def test_past_the_bound_the_oldest_are_given_up_and_told(keeper: Keeper, told: Told) -> None:
     keeper.put(Conclusion(an_outcome("success")))
-    for number in range(MAX_WAITING + 2):
-        keeper.put(failed(f"site {number}"))
+    for name in ("site 0", "site 1"):
+        keeper.put(failed(name))
+    late = failed("late")
+    for _ in range(MAX_WAITING):
+        keeper.put(late)
     assert told.given_up == ["site 0", "site 1"]
     assert keeper.give_up() == MAX_WAITING + 2
     assert keeper.give_up() == MAX_WAITING + 2, "in all, but each told once"
@@ -217,8 +220,9 @@ async def test_past_the_bound_the_oldest_are_given_up_and_told(keeper: Keeper, t
 async def test_what_is_given_up_while_it_is_written_is_told_once(keeper: Keeper, disk: Disk, told: Told) -> None:
     async def fill_up() -> None:
         disk.before = trio.lowlevel.checkpoint
-        for number in range(MAX_WAITING - 3):
-            keeper.put(failed(f"late {number}"))
+        late = failed("late")
+        for _ in range(MAX_WAITING - 3):
+            keeper.put(late)
         await trio.lowlevel.checkpoint()
 
     disk.before = fill_up
@@ -228,7 +232,7 @@ async def test_what_is_given_up_while_it_is_written_is_told_once(keeper: Keeper,
     keeper.close()
     await keeper.run()
     assert told.given_up == names[:2]
-    assert told.stored[:4] == [*names[2:], "late 0"]
+    assert told.stored[:4] == [*names[2:], "late"]
     assert len(told.stored) == MAX_WAITING
     assert keeper.give_up() == 2
 
