@@ -222,7 +222,6 @@ async def test_a_report_where_the_terminal_has_no_such_characters(folder: Folder
     assert "Stra" in await said(folder, "status")
 
 
-@pytest.mark.smoke
 async def test_failures_are_filtered(folder: Folder, test_db: Database) -> None:
     begin = datetime.now(UTC) - 5 * HOUR
     await put_failures(test_db, "a", 3, begin)

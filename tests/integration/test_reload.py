@@ -113,7 +113,6 @@ async def test_a_hangup_takes_the_difference_over(folder: Folder, proxy: Proxy, 
     assert [row["target"] for row in watched] == ["changes", "comes", "stays"]
 
 
-@pytest.mark.smoke
 async def test_a_target_is_paused_and_taken_up_again(
     folder: Folder, proxy: Proxy, test_db: Database, site: int
 ) -> None:

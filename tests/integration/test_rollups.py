@@ -115,7 +115,6 @@ async def periods(database: Database, target: str | None = None) -> dict[int, in
     return {row["period_seconds"]: row["rows"] for row in await database.fetch(query, target)}
 
 
-@pytest.mark.smoke
 async def test_percentiles_of_any_window_are_within_five_percent(test_db: Database) -> None:
     checks = some_checks(1)
     await insert(test_db, checks)
