@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from tests.integration.good_sites import PATIENCE_SECONDS, fetched, looking_up, open_site, redirect
+from tests.naming import naming
 from watcher.checking.resolver import Address, Resolver
 from watcher.model.outcome import Reason
 from watcher.model.target import Connecting, TlsOptions
@@ -97,7 +98,8 @@ def assert_blocked(exchange: Exchange) -> None:
 async def test_every_spelling_is_refused(scheme: str) -> None:
     async with untouched_port() as port:
         for host in SPELLINGS:
-            await see_spelling_refused(f"{scheme}://{host}:{port}/")
+            with naming(host):
+                await see_spelling_refused(f"{scheme}://{host}:{port}/")
 
 
 async def see_spelling_refused(address: str) -> None:
@@ -145,9 +147,10 @@ async def test_of_several_addresses_the_private_ones_are_left_out() -> None:
 async def test_a_public_site_leads_to_no_private_address() -> None:
     async with untouched_port() as port, open_site() as site:
         for host in SPELLINGS:
-            exchange = await led_to(host, port, site)
-            assert_blocked(exchange)
-            assert [(hop.status_code, hop.ip) for hop in exchange.hops] == [(302, PUBLIC_IP)]
+            with naming(host):
+                exchange = await led_to(host, port, site)
+                assert_blocked(exchange)
+                assert [(hop.status_code, hop.ip) for hop in exchange.hops] == [(302, PUBLIC_IP)]
 
 
 async def test_what_may_be_an_address_is_not_reached_either() -> None:

@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.doubles import a_target
+from tests.naming import naming
 from tests.unit.checking.test_text_of_body import EVERY_CHARSET
 from watcher.checking.excerpt import (
     KEPT_HEADERS,
@@ -77,9 +78,10 @@ def test_a_secret_on_the_edge_is_not_half_shown(charset: str) -> None:
     size = len("a".encode(charset))
     for before in range(1024 - len(TOKEN) - 1, 1026):
         body = ("a" * (before // size) + TOKEN + "and so on" * 100).encode(charset)
-        excerpt = excerpt_of(an_exchange(body, charset), with_token())
-        assert excerpt is not None
-        assert excerpt.strip("a…").lstrip("*") in {"", *("nd so on"[:end] for end in range(9))}
+        with naming(before):
+            excerpt = excerpt_of(an_exchange(body, charset), with_token())
+            assert excerpt is not None
+            assert excerpt.strip("a…").lstrip("*") in {"", *("nd so on"[:end] for end in range(9))}
 
 
 def test_many_secrets_before_the_edge_draw_no_half_one_in() -> None:

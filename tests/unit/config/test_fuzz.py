@@ -10,6 +10,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.naming import naming
 from tests.unit.quickly import quickly
 from watcher.config.entries import KNOWN_KEYS
 from watcher.config.mistakes import ConfigurationError
@@ -195,7 +196,8 @@ def test_no_bomb_of_aliases_takes_long(kind: str, settings: Settings) -> None:
     bombs = [bomb(kind, width, height) for width, height in [(10, 9), (10, 4), (2, 14), (2, 95), (120, 2)]]
     for key, shape in itertools.product(KNOWN_KEYS["urls"], SHAPES):
         for bomb_text in bombs if key in KEY_OF_EACH_TYPE else bombs[:1]:
-            see_bomb_refused(key, shape, bomb_text, settings)
+            with naming((key, shape, bomb_text[:20])):
+                see_bomb_refused(key, shape, bomb_text, settings)
 
 
 LONG = 250_000
@@ -243,7 +245,8 @@ def see_long_value_read(key: str, kind: str, settings: Settings) -> None:
 @pytest.mark.parametrize("kind", LONG_TEXTS)
 def test_no_long_scalar_takes_long(kind: str, settings: Settings) -> None:
     for key in [*KNOWN_KEYS["urls"], "unknown"] if kind in LONG_EVERYWHERE else KEY_OF_EACH_TYPE:
-        see_long_value_read(key, kind, settings)
+        with naming(key):
+            see_long_value_read(key, kind, settings)
 
 
 @pytest.mark.parametrize("shape", ["{key}: {value}", "{key}: [{value}]", "{key}: {{a: {value}}}"])
