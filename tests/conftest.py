@@ -31,9 +31,10 @@ ENGINE_SECONDS = 10
 CLEAN_SECONDS = 60
 
 # How long an example takes says more of the machine than of the code: there is no deadline. Each run tries the same
-# examples, so that it fails for what was changed, not by luck; `--hypothesis-profile explore` looks for new ones.
+# examples, so that it fails for what was changed, not by luck; `--hypothesis-profile explore` looks for new ones, and
+# for ten times as many.
 hypothesis.settings.register_profile("watcher", deadline=None, derandomize=True)
-hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("watcher")
 
 # Ryuk, its reaper, is an image of its own, which cannot be had everywhere; the fixture removes the container itself.

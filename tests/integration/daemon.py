@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.integration.proxy import Proxy
 
 PROJECT = Path(__file__).resolve().parents[2]
+# Of tests that need no database: nobody answers, and no server has to be made.
+NO_DATABASE = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": 1}
 # What takes longer has failed; how long it may take says more of the machine than of the daemon.
 START_SECONDS = 60
 COMMAND = (sys.executable, "-m", "watcher")

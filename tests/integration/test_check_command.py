@@ -33,6 +33,7 @@ async def checked(folder: Folder, *arguments: str) -> tuple[int, list[dict[str, 
     return done.returncode, found
 
 
+@pytest.mark.smoke
 async def test_a_good_site_succeeds_without_any_configuration(folder: Folder) -> None:
     async with serving(answering(response(b"hello"))) as port:
         status, [found] = await checked(folder, f"http://127.0.0.1:{port}/?token=hunter2")
@@ -45,6 +46,7 @@ async def test_a_good_site_succeeds_without_any_configuration(folder: Folder) ->
     assert list(folder.path.iterdir()) == []
 
 
+@pytest.mark.smoke
 async def test_one_that_fails_makes_the_status_1(folder: Folder) -> None:
     async with (
         serving(answering(response())) as good,
@@ -88,6 +90,7 @@ async def test_certificates_are_shown(folder: Folder) -> None:
     assert "tls: " in done.stdout.decode()
 
 
+@pytest.mark.smoke
 async def test_names_come_from_the_config_with_all_that_it_says(folder: Folder) -> None:
     async with serving(answering(response(b"sorry"))) as port:
         address = f"http://127.0.0.1:{port}/"

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import trio
 
-from tests.integration.daemon import START_SECONDS, Daemon, Folder, settings_for
+from tests.integration.daemon import NO_DATABASE, START_SECONDS, Daemon, Folder, settings_for
 from tests.integration.evidence import left_in, told_ids
 from tests.integration.sites import answering, response, serving, silent
 from watcher.daemon.heartbeat import BEAT_SECONDS
@@ -39,6 +39,7 @@ def fine_urls(port: int) -> list[dict[str, object]]:
     return [{"name": f"fine {number}", "address": f"http://127.0.0.1:{port}/", "interval": 1} for number in range(5)]
 
 
+@pytest.mark.smoke
 async def test_five_urls_with_the_embedded_database(folder: Folder) -> None:
     async with (
         serving(answering(response(b"hello"))) as fine,
@@ -80,8 +81,15 @@ async def test_five_urls_with_the_embedded_database(folder: Folder) -> None:
     await _postgres_gone(folder.path)
 
 
-@pytest.mark.parametrize("outage", ["none", "refused", "black hole"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("outage", "number"),
+    [
+        ("none", signal.SIGTERM),
+        ("none", signal.SIGINT),
+        ("refused", signal.SIGTERM),
+        ("black hole", signal.SIGINT),
+    ],
+)
 async def test_it_stops_in_time_whatever_the_database_does(
     folder: Folder, proxy: Proxy, test_db: Database, outage: str, number: signal.Signals
 ) -> None:
@@ -137,6 +145,7 @@ async def test_checks_cut_off_by_the_stop_are_no_failures(folder: Folder, proxy:
     assert await test_db.failures() == []
 
 
+@pytest.mark.smoke
 async def test_a_database_that_comes_late_and_goes_away_loses_nothing(
     folder: Folder, proxy: Proxy, test_db: Database
 ) -> None:
@@ -183,6 +192,7 @@ async def test_a_second_signal_ends_it_at_once(folder: Folder, proxy: Proxy) -> 
     assert seconds < STOP_SECONDS
 
 
+@pytest.mark.smoke
 async def test_after_kill_9_the_next_daemon_takes_the_database_up_again(folder: Folder) -> None:
     folder.configure([a_dead_url()])
     async with folder.daemon() as daemon:
@@ -204,8 +214,9 @@ async def test_after_kill_9_the_next_daemon_takes_the_database_up_again(folder: 
     await _postgres_gone(folder.path)
 
 
+@pytest.mark.smoke
 async def test_a_second_daemon_on_the_same_folder_gets_one_line(folder: Folder) -> None:
-    folder.configure([a_dead_url()])
+    folder.configure([a_dead_url()], **NO_DATABASE)
     async with folder.daemon() as daemon:
         await daemon.until(lambda: daemon.lines(" failure "))
         second = await folder.run()
@@ -237,7 +248,7 @@ async def test_the_heartbeat_beats(folder: Folder, proxy: Proxy) -> None:
         file = folder.path / "data" / "heartbeat"
         await daemon.until(file.exists)
         beats = [file.stat().st_mtime]
-        for _ in range(4):
+        for _ in range(2):
             await daemon.until(lambda: file.stat().st_mtime > beats[-1])
             beats.append(file.stat().st_mtime)
         await daemon.stop()
@@ -276,7 +287,7 @@ async def test_a_reader_of_stderr_that_leaves_does_not_end_it(folder: Folder, pr
 
 async def test_a_signal_before_anything_runs_ends_it_cleanly(folder: Folder) -> None:
     names = [a_dead_url(f"site {number}", 1) for number in range(5000)]  # which take a while to read
-    folder.configure(names)
+    folder.configure(names, **NO_DATABASE)
     async with folder.daemon() as daemon:
         await daemon.until(lambda: _hears(daemon, signal.SIGTERM))
         status, seconds = await daemon.stop()
@@ -285,7 +296,7 @@ async def test_a_signal_before_anything_runs_ends_it_cleanly(folder: Folder) -> 
 
 
 async def test_closed_streams_are_no_reason_to_fail(folder: Folder) -> None:
-    folder.configure([a_dead_url()])
+    folder.configure([a_dead_url()], **NO_DATABASE)
     command = f"exec {sys.executable} -m watcher 0<&- 1>&- 2>&-"
     process = await trio.lowlevel.open_process(["sh", "-c", command], cwd=folder.path, env=folder.env())
     try:

@@ -68,6 +68,7 @@ async def test_in_a_black_hole_a_connection_attempt_ends_at_its_deadline(proxy: 
             await database.ping()
 
 
+@pytest.mark.smoke
 async def test_in_a_black_hole_a_cancellation_is_obeyed_at_once(proxy: Proxy, database: Database) -> None:
     proxy.freeze()
     async with _taking_at_most(1):
@@ -107,6 +108,7 @@ async def test_a_name_whose_lookup_hangs_holds_up_no_cancellation(bridge: None) 
         hung.set()
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("outage", ["refused", "black hole"])
 async def test_failures_of_an_outage_are_stored_within_seconds_of_its_end(
     proxy: Proxy, database: Database, test_db: Database, tmp_path: Path, outage: str

@@ -60,6 +60,7 @@ async def count(database: Database, table: str) -> int:
     return int(row["rows"])
 
 
+@pytest.mark.smoke
 async def test_all_that_waits_is_stored(pipeline: Pipeline, test_db: Database) -> None:
     await pipeline.put(a_failure(f"site {number % 7}", at=MOMENT + timedelta(seconds=number)) for number in range(1200))
     await pipeline.put_raw(("rollups", rollups("a", "b")))
@@ -89,6 +90,7 @@ async def test_what_stands_twice_in_one_batch_is_there_once(pipeline: Pipeline, 
     assert [await count(test_db, table) for table in ("failures", "flips", "rollups")] == [1, 1, 1]
 
 
+@pytest.mark.smoke
 async def test_a_failure_comes_out_as_it_went_in(pipeline: Pipeline, test_db: Database) -> None:
     failure = a_failure(excerpt="<h1>sorry</h1>", headers=(("server", 'a "quoted" word'), ("via", "x\\y")))
     await pipeline.put([failure])
@@ -283,6 +285,7 @@ async def register(database: Database, *names: str, outbox: uuid.UUID, location:
     await database.operate(registration.register)
 
 
+@pytest.mark.smoke
 async def test_targets_come_and_go_and_come_back(test_db: Database) -> None:
     outbox = uuid.uuid4()
     await register(test_db, "a", "b", outbox=outbox)

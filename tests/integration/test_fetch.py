@@ -7,6 +7,7 @@ import random
 import resource
 from contextlib import suppress
 
+import pytest
 import re2
 import trio
 
@@ -29,6 +30,7 @@ async def report_of(target: Target) -> CheckReport:
         return await check_now(target, context)
 
 
+@pytest.mark.smoke
 async def test_a_good_response() -> None:
     raw = response(b"hello", headers="Content-Type: text/plain; charset=latin-1\r\n")
     async with serving(answering(raw)) as port:
@@ -44,6 +46,7 @@ async def test_a_good_response() -> None:
         assert 0 <= phase < 5
 
 
+@pytest.mark.smoke
 async def test_a_redirect_is_followed_with_its_cookies() -> None:
     seen: list[bytes] = []
 

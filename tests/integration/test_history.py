@@ -14,6 +14,7 @@ import trio
 from tests.doubles import MOMENT, a_failure, a_target
 from tests.integration.history_rows import put_alive, put_failures, put_flips, put_rollup, put_state
 from tests.pipeline import a_registration
+from tests.rounds import rounds
 from watcher.model.state import State
 from watcher.postgres.bridge import open_bridge
 from watcher.postgres.db import Database, open_database
@@ -48,8 +49,9 @@ _A_YEAR = """
 INSERT INTO flips (id, target, location, at, confirmed_at, state, before)
 SELECT gen_random_uuid(), 'site ' || target, 'default', at, at, 'up', 'down'
 FROM generate_series(1, $1) AS target,
-     generate_series($2::timestamptz - interval '365 days', $2, interval '1 day') AS at
+     generate_series($2::timestamptz - interval '365 days', $2, interval '365 days' / $3::int) AS at
 """
+FLIPS_OF_A_TARGET = rounds(73, many=365)
 
 
 def letters_of(flips: list[Flip]) -> str:
@@ -94,7 +96,8 @@ async def test_the_flips_of_a_window_and_the_last_one_before_it(test_db: Databas
 
 
 async def test_a_year_of_a_thousand_targets_is_read_at_once(test_db: Database) -> None:
-    await test_db.fetch(_A_YEAR, TARGETS, MOMENT, limit_seconds=600)
+    """With a flip of each every five days, or with `THOROUGH=1` in the environment every day."""
+    await test_db.fetch(_A_YEAR, TARGETS, MOMENT, FLIPS_OF_A_TARGET, limit_seconds=600)
     await test_db.fetch(
         "INSERT INTO states (target, location) SELECT 'site ' || n, 'default' FROM generate_series(1, $1) AS n", TARGETS
     )
@@ -148,6 +151,7 @@ async def test_the_newest_failures_are_read_in_the_order_of_the_primary_key(test
         assert [line for line in plan if "Index Scan Backward" in line], plan
 
 
+@pytest.mark.smoke
 async def test_the_history_is_streamed_in_batches(test_db: Database) -> None:
     await put_flips(test_db, "a", "UDUD", MOMENT, step=HOUR)
     await put_failures(test_db, "a", BATCH_ROWS + 7, MOMENT)
@@ -216,6 +220,7 @@ async def test_streaming_can_be_cancelled_while_nobody_takes(test_db: Database) 
         await test_db.ping()
 
 
+@pytest.mark.smoke
 async def test_renaming_joins_all_that_hangs_on_a_name(test_db: Database) -> None:
     await put_state(test_db, "old", "paused", watched=False)
     await put_flips(test_db, "old", "UDUp", MOMENT, step=HOUR)

@@ -27,6 +27,7 @@ from tests.integration.history_rows import (
     put_state,
     settings_of,
 )
+from tests.rounds import rounds
 from watcher.history.present_state import STALE_AFTER
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
     from watcher.postgres.db import Database
 
-MANY_ROWS = 200_000
+# As many bytes as rows held in memory would take are more than may be taken.
+MANY_ROWS = rounds(40_000, many=200_000)
 MAX_GROWTH_BYTES = 30_000_000
 
 
@@ -87,6 +89,7 @@ async def put_living(database: Database) -> None:
     await put_alive(database, datetime.now(UTC) + 0.9 * STALE_AFTER)
 
 
+@pytest.mark.smoke
 async def test_the_status_of_targets_that_are_well(folder: Folder, test_db: Database) -> None:
     since = datetime.now(UTC) - HOUR
     await put_living(test_db)
@@ -103,16 +106,17 @@ async def test_the_status_of_targets_that_are_well(folder: Folder, test_db: Data
     assert totals == "1 up, 1 degraded, 1 maintenance, 1 paused"
 
 
-@pytest.mark.parametrize("state", ["down", "unknown", "pending"])
-async def test_the_status_is_1_when_one_is_not_well(folder: Folder, test_db: Database, state: str) -> None:
+async def test_the_status_is_1_when_one_is_not_well(folder: Folder, test_db: Database) -> None:
     await put_state(test_db, "a")
-    await put_state(test_db, "b", state, since=datetime.now(UTC), why=("status", "503 [red]Service[/red]"))
+    await put_state(test_db, "b", "down", since=datetime.now(UTC), why=("status", "503 [red]Service[/red]"))
     await put_living(test_db)
     lines = (await said(folder, "status", status=1)).splitlines()
     assert lines[1].endswith("status: 503 [red]Service[/red]")
-    await put_living(test_db)
-    targets: list[dict[str, Any]] = json.loads(await said(folder, "status", "--json", status=1))
-    assert [target["state"] for target in targets] == ["up", state]
+    for state in ("unknown", "pending"):
+        await test_db.fetch("UPDATE states SET state = $1 WHERE target = 'b'", state)
+        await put_living(test_db)
+        targets: list[dict[str, Any]] = json.loads(await said(folder, "status", "--json", status=1))
+        assert [target["state"] for target in targets] == ["up", state]
     assert list(targets[1]) == ["target", "location", "address", "group", "state", "since", "reason", "detail"]
     assert targets[0]["since"] is None
 
@@ -152,6 +156,7 @@ async def test_colours_are_for_terminals_that_want_them(folder: Folder, test_db:
     assert "\x1b" not in await on_a_terminal(folder, "status", NO_COLOR="1")
 
 
+@pytest.mark.smoke
 async def test_a_report_of_a_day(folder: Folder, test_db: Database) -> None:
     now = datetime.now(UTC)
     begin = now - 20 * HOUR
@@ -225,17 +230,15 @@ async def test_failures_are_filtered(folder: Folder, test_db: Database) -> None:
     async def count(*arguments: str) -> int:
         return len(json.loads(await said(folder, "failures", "--json", *arguments)))
 
-    assert await count() == 5
-    assert await count("--reason", "timeout") == 2
-    assert await count("--location", "default") == 3
-    assert await count("--until", "4h") == 3
+    assert await count("--location", "default", "--until", "4h") == 3
     assert await count("--since", "4h", "--reason", "status") == 0
     [row] = json.loads(await said(folder, "failures", "--json", "--limit", "1"))
-    assert row["headers"] == {"server": "nginx"}
+    assert (row["reason"], row["headers"]) == ("timeout", {"server": "nginx"})
     assert "Invalid value for '--reason'" in await complaint(folder, "failures", "--reason", "bad", status=2)
     assert "timeout" in await said(folder, "failures", "--reason", "timeout", "--target", "a")
 
 
+@pytest.mark.smoke
 async def test_an_export_has_the_flips_and_the_failures_of_its_window(folder: Folder, test_db: Database) -> None:
     begin = datetime.now(UTC) - 5 * HOUR
     await put_flips(test_db, "a", "UDUD", begin, step=HOUR)
@@ -296,6 +299,7 @@ async def test_an_export_of_any_length_takes_as_much_memory(folder: Folder, test
     assert (folder.path / "out").stat().st_size > MANY_ROWS * 1000
 
 
+@pytest.mark.smoke
 async def test_a_renamed_target_keeps_its_history(folder: Folder, test_db: Database) -> None:
     begin = datetime.now(UTC) - 5 * HOUR
     await put_state(test_db, "old", "paused", watched=False)

@@ -40,6 +40,7 @@ def h2_probe(address: str, certificates: Certificates, **changes: Any) -> Abstra
     return probing(address, connecting=connecting, **changes)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("wanted", "offered", "spoken"),
     [
@@ -189,6 +190,7 @@ async def test_headers_and_trailers_of_the_response(certificates: Certificates) 
     assert [asked.connection for asked in site.asked] == [0, 0]
 
 
+@pytest.mark.smoke
 async def test_a_redirect_over_http2_is_followed(certificates: Certificates) -> None:
     def answer(asked: Asked) -> Answer:
         return redirect("/final") if asked.target == "/" else GOOD

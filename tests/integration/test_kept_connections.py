@@ -57,6 +57,7 @@ def place(request: pytest.FixtureRequest, certificates: Certificates) -> Place:
     return Place(request.param, certificates)
 
 
+@pytest.mark.smoke
 async def test_a_connection_is_used_again(place: Place) -> None:
     async with place.site(lambda asked: Answer(asked.target.encode())) as site, place.probe(site) as probe:
         exchanges = [await probe.fetch() for _ in range(4)]

@@ -1,4 +1,7 @@
-"""The database fails in every way that it knows, while checks fail: they go on, memory is bounded, nothing is lost."""
+"""The database fails in every way that it knows, while checks fail: they go on, memory is bounded, nothing is lost.
+
+`THOROUGH=1` in the environment makes the outages longer.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from tests.integration.evidence import failed_in, left_in, measured_in, told_ids
 from tests.integration.own_server import FAST, IMMEDIATE, OwnServer, running_server
 from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import answering, response, serving
+from tests.rounds import rounds
 from watcher.postgres.db import Database, open_database
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 
 KINDS = ["restart", "crash", "stop", "black hole", "read-only", "password", "full disk"]
 BRIEF = {"restart", "crash"}  # over by themselves
-FAILURES_OF_AN_OUTAGE = 150
+FAILURES_OF_AN_OUTAGE = rounds(60, many=150)
 FAILING = 10
 INTERVAL_SECONDS = 0.1
 MAX_GROWTH_BYTES = 50_000_000

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from tests.integration.good_sites import PATIENCE_SECONDS, fetched, looking_up, open_site, redirect
+from tests.naming import naming
 from watcher.checking.http.resolver import Address, Resolver
 from watcher.model.outcome import Reason
 from watcher.model.target import Connecting, TlsOptions
@@ -17,6 +18,7 @@ from watcher.model.target import Connecting, TlsOptions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from tests.integration.good_sites import Site
     from watcher.checking.http.exchange import Exchange
 
 PUBLIC_ONLY = Connecting(allow_private=False)
@@ -93,10 +95,16 @@ def assert_blocked(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("host", SPELLINGS)
-async def test_every_spelling_is_refused(host: str, scheme: str) -> None:
+async def test_every_spelling_is_refused(scheme: str) -> None:
     async with untouched_port() as port:
-        exchange = await fetched(f"{scheme}://{host}:{port}/", Resolver(), connecting=PUBLIC_ONLY)
+        for host in SPELLINGS:
+            with naming(host):
+                await see_spelling_refused(f"{scheme}://{host}:{port}/")
+
+
+async def see_spelling_refused(address: str) -> None:
+    """See that an address of this machine is refused before anything is sent."""
+    exchange = await fetched(address, Resolver(), connecting=PUBLIC_ONLY)
     assert_blocked(exchange)
     assert (exchange.phases.processing, exchange.phases.tls) == (None, None)
 
@@ -136,23 +144,32 @@ async def test_of_several_addresses_the_private_ones_are_left_out() -> None:
     assert (exchange.fault, exchange.ip, exchange.body) == (None, PUBLIC_IP, b"hello")
 
 
-@pytest.mark.parametrize("host", SPELLINGS)
-async def test_a_public_site_leads_to_no_private_address(host: str) -> None:
+async def test_a_public_site_leads_to_no_private_address() -> None:
     async with untouched_port() as port, open_site() as site:
-        site.answer = lambda _: redirect(f"http://{host}:{port}/".encode().decode("latin-1"))
-        exchange = await fetched(f"http://public.test:{site.port}/", Names(), connecting=PUBLIC_ONLY)
-    assert_blocked(exchange)
-    assert [(hop.status_code, hop.ip) for hop in exchange.hops] == [(302, PUBLIC_IP)]
+        for host in SPELLINGS:
+            with naming(host):
+                exchange = await led_to(host, port, site)
+                assert_blocked(exchange)
+                assert [(hop.status_code, hop.ip) for hop in exchange.hops] == [(302, PUBLIC_IP)]
 
 
-@pytest.mark.parametrize("host", DISPUTED)
-async def test_what_may_be_an_address_is_not_reached_either(host: str) -> None:
-    async with untouched_port() as port, open_site() as site:
-        site.answer = lambda _: redirect(f"http://{host}:{port}/".encode().decode("latin-1"))
-        exchange = await fetched(f"http://public.test:{site.port}/", Names(), connecting=PUBLIC_ONLY)
-    assert exchange.fault is not None
-    # Some are looked up, and not every machine's name server answers.
-    assert exchange.fault.reason in {Reason.BLOCKED, Reason.DNS, Reason.REDIRECT, Reason.TIMEOUT}
+async def test_what_may_be_an_address_is_not_reached_either() -> None:
+    async def see_nobody_reached(host: str) -> None:
+        async with open_site() as site:
+            exchange = await led_to(host, port, site)
+        assert exchange.fault is not None
+        # Some are looked up, and not every machine's name server answers.
+        assert exchange.fault.reason in {Reason.BLOCKED, Reason.DNS, Reason.REDIRECT, Reason.TIMEOUT}
+
+    async with untouched_port() as port, trio.open_nursery() as nursery:
+        for host in DISPUTED:
+            nursery.start_soon(see_nobody_reached, host)
+
+
+async def led_to(host: str, port: int, site: Site) -> Exchange:
+    """Ask a public site that leads to a host of this machine."""
+    site.answer = lambda _: redirect(f"http://{host}:{port}/".encode().decode("latin-1"))
+    return await fetched(f"http://public.test:{site.port}/", Names(), connecting=PUBLIC_ONLY)
 
 
 async def test_a_public_site_leads_to_itself_and_other_public_ones() -> None:

@@ -52,6 +52,7 @@ async def test_a_plain_site_is_asked_for_by_its_whole_address() -> None:
     assert b"\r\nAuthorization: Bearer s3cret\r\n" in head
 
 
+@pytest.mark.smoke
 async def test_a_tunnel_hides_the_request_from_the_proxy_and_the_login_from_the_site(tmp_path: Path) -> None:
     certificates, site, proxy = Certificates(tmp_path), Site(), HttpProxy()
     async with serving(site.behave, certificates.good_context()) as site_port, serving(proxy.behave) as port:
@@ -66,6 +67,7 @@ async def test_a_tunnel_hides_the_request_from_the_proxy_and_the_login_from_the_
     assert b"Bearer s3cret" in site.requests[0]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("scheme", "host"), [("socks5", "127.0.0.1"), ("socks5h", "site.example")])
 async def test_socks_resolves_here_or_there(scheme: str, host: str) -> None:
     site, proxy = Site(), SocksProxy(("u", "p@ss"))

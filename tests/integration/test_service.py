@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 import trio
 import trio.testing
 
-from tests.integration.daemon import START_SECONDS, Daemon, Folder
+from tests.integration.daemon import NO_DATABASE, START_SECONDS, Daemon, Folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 WATCHDOG_SECONDS = 0.4
 # A new server is made, which takes seconds on a quiet machine.
 EMBEDDED_START_SECONDS = 150
-NO_DATABASE = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": 1}
 
 
 class Supervisor:
@@ -66,6 +66,7 @@ async def supervised(tmp_path: Path, **settings: object) -> AsyncIterator[tuple[
             nursery.cancel_scope.cancel()
 
 
+@pytest.mark.smoke
 async def test_the_supervisor_hears_of_start_reload_and_end(tmp_path: Path) -> None:
     async with supervised(tmp_path, **NO_DATABASE) as (folder, daemon, supervisor):
         await supervisor.until(lambda: "READY=1" in supervisor.heard)

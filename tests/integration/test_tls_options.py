@@ -48,6 +48,7 @@ def looked_up(*_: Any, **__: Any) -> list[Any]:
     raise AssertionError("nobody should ask for a name")
 
 
+@pytest.mark.smoke
 async def test_resolve_to_keeps_the_name_and_sni(certificates: Certificates) -> None:
     site, named = Site(), certificates.context(issue(certificates.root, "shop", ["shop.example"]))
     asked_for: list[str | None] = []
@@ -73,6 +74,7 @@ async def test_another_name_may_be_looked_for_in_the_certificate(certificates: C
     assert bad.chain is None or bad.chain.certificates
 
 
+@pytest.mark.smoke
 async def test_a_client_has_to_show_its_certificate(certificates: Certificates, tmp_path: Path) -> None:
     client = issue(certificates.root, "client", ["client.example"])
     pem = tmp_path / "client.pem"

@@ -63,6 +63,7 @@ async def marks(database: Database) -> list[tuple[int, datetime]]:
     return [(row["period_seconds"], row["began_at"]) for row in rows]
 
 
+@pytest.mark.smoke
 async def test_partitions_are_made_ahead_and_once(test_db: Database) -> None:
     report = await kept(test_db)
     assert report.made == [partition.name for partition in needed_partitions(NOW, KEEP_FAILURES)]
@@ -134,6 +135,7 @@ async def test_default_partitions_forget_as_the_others_do(test_db: Database) -> 
     assert [rollup.checks for rollup in (await rollups_between(test_db, NOW - 30 * DAY, NOW)).values()] == [3]
 
 
+@pytest.mark.smoke
 async def test_hours_and_days_are_merged_once_they_are_over(test_db: Database) -> None:
     await kept(test_db, MIDNIGHT)
     await put_minute(test_db, MIDNIGHT + 22 * HOUR)

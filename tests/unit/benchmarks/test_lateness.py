@@ -46,11 +46,6 @@ def test_slots_are_counted_from_the_beginning_up_to_the_end() -> None:
     assert slots_between(NAME, INTERVAL_SECONDS, SLOT + 0.001, SLOT + 1.9) == 0
 
 
-def test_another_line_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"monitor\.log"):
-        lateness_of(["what is this\n"], [NAME], INTERVAL_SECONDS, 0, 1)
-
-
 def test_quantiles_are_by_the_nearest_rank() -> None:
     found = Lateness(100, 100, tuple(float(number) for number in range(1, 101)))
     assert [found.quantile(part) for part in (0.5, 0.99, 1.0)] == [50, 99, 100]

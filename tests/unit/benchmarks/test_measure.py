@@ -34,11 +34,6 @@ def test_the_page_of_nginx_is_read() -> None:
     assert Served.parse(STUB_STATUS) == Served(connections=31, requests=4711)
 
 
-def test_another_page_is_no_page_of_nginx() -> None:
-    with pytest.raises(ValueError, match="stub_status"):
-        Served.parse("<html>404</html>")
-
-
 def test_our_own_question_does_not_count() -> None:
     # nginx counts a question before it answers it: with no checks in between, the second answer is one more.
     assert Served(8, 101).since(Served(7, 100)) == Served(0, 0)
@@ -50,17 +45,8 @@ def test_lines_of_a_window_are_counted(tmp_path: Path) -> None:
     assert lines_between(file, len(b"before\n"), len(b"before\none\ntwo\n")) == 2
 
 
-def test_a_program_without_a_file_has_no_lines() -> None:
-    assert lines_between(None, 0, 0) is None
-
-
 def test_the_cost_of_a_check_is_by_the_checks_that_were_done() -> None:
     run = Figures("watcher", "http", 100, 750.0, 0, seconds=10.0, checks=5000, cpu_seconds=2.0, others_share=0.3)
     assert run.rate == 500
     assert run.cpu_microseconds == pytest.approx(400)
     assert run.core_share == pytest.approx(0.5)
-
-
-def test_a_run_without_checks_has_no_figures() -> None:
-    run = Figures("watcher", "http", 100, 750.0, 0, error="ended with status 2")
-    assert (run.rate, run.cpu_microseconds, run.core_share) == (0, 0, 0)

@@ -1,11 +1,9 @@
 """What is made of a year of history, and of the time that queries over it take."""
 
-import json
-import random
 from datetime import UTC, datetime, timedelta
 
-from benchmarks.history import SHAPES, Extent, a_rollup, floor, partitions_between, shapes
-from benchmarks.queries import Times, questions, rows, shortened
+from benchmarks.history import Extent, floor, partitions_between
+from benchmarks.queries import Times, rows, shortened
 from watcher.postgres.tables.partitions import HOURS, MINUTES
 
 UNTIL = datetime(2026, 11, 24, 20, 5, 42, tzinfo=UTC)
@@ -35,18 +33,6 @@ def test_every_time_has_its_partition() -> None:
     assert [one.name[-2:] for one in days] == ["23", "24"]
 
 
-def test_a_made_up_rollup_has_all_its_checks() -> None:
-    rollup = a_rollup(random.Random(1), 240)
-    assert rollup.checks == rollup.timed() == 240
-    assert 0.1 < (rollup.mean_ms() or 0) / 1000 < 0.3
-
-
-def test_shapes_can_be_sent_to_the_server() -> None:
-    found = list(shapes())
-    assert len(found) == 3 * SHAPES
-    assert json.loads(json.dumps(found)) == [{**one, **_lists(one)} for one in found]
-
-
 def test_a_median_within_the_limit_is_one() -> None:
     found = [
         Times("fast", 1, 0.06, (0.04, 0.049, 0.09)),
@@ -69,12 +55,3 @@ def test_a_plan_is_cut_down_to_how_rows_are_found() -> None:
         "        ->  Index Scan using failures_2026_11_pkey on failures_2026_11 (actual rows=100.00 loops=1)",
         "Execution Time: 0.093 ms",
     ]
-
-
-def test_every_question_has_a_name_of_its_own() -> None:
-    names = [one.name for one in questions(Extent(UNTIL))]
-    assert len(names) == len(set(names))
-
-
-def _lists(shape: dict[str, object]) -> dict[str, object]:
-    return {key: list(value) for key, value in shape.items() if isinstance(value, tuple)}

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from benchmarks.measure import KIB, MIB, Figures
-from benchmarks.tables import COLUMNS, complaints, markdown_table, memory_rows, rows, summaries
+from benchmarks.tables import COLUMNS, complaints, memory_rows, rows, summaries
 
 
 def a_run(
@@ -31,11 +31,6 @@ def test_repeats_become_their_median() -> None:
     assert len(one.runs) == 3
 
 
-def test_programs_that_took_turns_are_told_in_the_order_of_their_first_turn() -> None:
-    runs = [a_run(program, 100.0, repeat=repeat) for repeat in (0, 1) for program in ("watcher", "aiohttp", "sockets")]
-    assert [one.program for one in summaries(runs)] == ["watcher", "aiohttp", "sockets"]
-
-
 def test_a_row_has_the_ratio_to_each_of_the_others() -> None:
     runs = [a_run("watcher", 300.0), a_run("aiohttp", 600.0), a_run("sockets", 150.0)]
     assert next(rows(summaries(runs))) == (
@@ -48,13 +43,6 @@ def test_ratios_are_within_the_same_number_of_targets() -> None:
     runs = [a_run("watcher", 300.0, targets=100), a_run("aiohttp", 600.0, targets=1000)]
     row = dict(zip(COLUMNS, next(rows(summaries(runs))), strict=True))
     assert row["÷ aiohttp"] == "-"
-
-
-def test_a_run_that_failed_has_a_row_without_figures() -> None:
-    failed = Figures("watcher", "keep-alive", 1000, 750.0, 0, error="ended with status 2: unknown key")
-    row = next(rows(summaries([failed])))
-    assert len(row) == len(COLUMNS)
-    assert set(row[3:]) == {"-"}
 
 
 def test_a_repeat_that_failed_does_not_enter_the_median() -> None:
@@ -72,23 +60,9 @@ def test_memory_a_target_is_between_the_fewest_and_the_most() -> None:
     assert list(memory_rows(summaries(runs))) == [("http", "watcher", "100 to 100,000", "3.00 KiB")]
 
 
-def test_one_number_of_targets_tells_nothing_of_the_memory_of_each() -> None:
-    assert list(memory_rows(summaries([a_run("watcher", 300.0)]))) == []
-
-
-def test_a_good_run_is_not_complained_about() -> None:
-    assert list(complaints([a_run("watcher", 300.0)])) == []
-
-
 def test_what_makes_a_run_no_good_one_is_told() -> None:
     run = replace(a_run("watcher", 0.0), seconds=10.0, checks=5000, successes=4000, cpu_seconds=9.0, others_share=0.25)
     behind, failed, disturbed = complaints([run])
     assert "fell behind, 500 of 750 checks a second" in behind
     assert "4000 successes written of 5000 checks" in failed
     assert "others used 25% of its core" in disturbed
-
-
-def test_markdown_has_a_line_a_row() -> None:
-    assert (
-        markdown_table(("kind", "checks/s"), [("http", "750")]) == "| kind | checks/s |\n| --- | ---: |\n| http | 750 |"
-    )

@@ -14,16 +14,14 @@ OF_NO_PAGE += ["raw_unicode_escape", "undefined", "mbcs", "oem", "", "\ud800", "
 EVERY_CHARSET = sorted({*aliases, *aliases.values(), "koi8-u", "utf-8-sig", *OF_NO_PAGE})
 
 
-@pytest.mark.parametrize("charset", OF_NO_PAGE)
-def test_a_charset_that_no_page_has_is_taken_for_utf_8(charset: str) -> None:
-    assert codec_for(charset) is None
-    assert as_utf8(b"\xff it is ok", charset) == b"\xff it is ok"
+def test_a_charset_that_no_page_has_is_taken_for_utf_8() -> None:
+    assert [charset for charset in OF_NO_PAGE if codec_for(charset) is not None] == []
+    assert {as_utf8(b"\xff it is ok", charset) for charset in OF_NO_PAGE} == {b"\xff it is ok"}
 
 
-@pytest.mark.parametrize("charset", [None, "utf-8", "UTF-8", "utf8", "Utf_8"])
-def test_utf_8_is_not_copied(charset: str | None) -> None:
+def test_utf_8_is_not_copied() -> None:
     body = bytes(range(256))
-    assert as_utf8(body, charset) is body
+    assert [name for name in (None, "utf-8", "UTF-8", "utf8", "Utf_8") if as_utf8(body, name) is not body] == []
 
 
 @pytest.mark.parametrize(
@@ -44,10 +42,14 @@ def test_every_body_has_a_text_of_bounded_length(body: bytes, charset: str) -> N
     assert len(text) <= MAX_GROWTH * max(len(body), 1)
 
 
-@pytest.mark.parametrize("charset", EVERY_CHARSET)
-def test_no_byte_grows_beyond_the_bound(charset: str) -> None:
-    for byte in range(256):
-        assert len(as_utf8(bytes([byte]) * 64, charset)) <= 64 * MAX_GROWTH
+def test_no_byte_grows_beyond_the_bound() -> None:
+    growing = [
+        (charset, byte)
+        for charset in EVERY_CHARSET
+        for byte in range(256)
+        if len(as_utf8(bytes([byte]) * 64, charset)) > 64 * MAX_GROWTH
+    ]
+    assert growing == []
 
 
 def test_python_is_not_made_to_remember_what_sites_invent() -> None:

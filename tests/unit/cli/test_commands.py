@@ -110,8 +110,8 @@ def test_the_daemon_tells_machines_of_a_bad_configuration_as_events(bad_folder: 
         f"{event['file']}:{event['line']}:{event['column']}: {event['where']}: {event['message']}" for event in events
     ]
     assert lines == BAD_LINES
-    # The others are for people; `validate` has `--json`.
-    assert [line for line in process(bad_folder, "validate").stderr.splitlines() if " | " not in line] == BAD_LINES
+    if place == "env":  # the others are for people; `validate` has `--json`
+        assert [line for line in process(bad_folder, "validate").stderr.splitlines() if " | " not in line] == BAD_LINES
 
 
 def test_so_it_does_of_all_else_that_ends_it(folder: Path) -> None:
@@ -221,12 +221,10 @@ def test_a_usage_error_is_one_line(folder: Path, arguments: list[str], line: str
     assert usage_error(watcher(folder, *arguments)).startswith(line)
 
 
-@pytest.mark.parametrize(
-    "since", ["nonsense", "", "5", "h", "-5h", "5 h", "5w", "1e3h", "5h5m", "5\nh", "99999999d", "nan"]
-)
-def test_since_takes_a_duration_only(folder: Path, since: str) -> None:
-    line = usage_error(watcher(folder, "failures", "--since", since))
-    assert line == f"Invalid value for '--since': {since!r} is no duration; write one as in 30m, 24h or 7d"
+def test_since_takes_a_duration_only(folder: Path) -> None:
+    for since in ("nonsense", "", "5", "h", "-5h", "5 h", "5w", "1e3h", "5h5m", "5\nh", "99999999d", "nan"):
+        line = usage_error(watcher(folder, "failures", "--since", since))
+        assert line == f"Invalid value for '--since': {since!r} is no duration; write one as in 30m, 24h or 7d"
 
 
 @pytest.mark.parametrize("since", ["500ms", "0s", "1.5h", "24h", "7d", "9999999d"])

@@ -127,9 +127,8 @@ def test_a_line_of_the_settings_is_shown_where_its_key_is_harmless(line: str, sh
     assert text_of(masked_env_line(line)) == shown
 
 
-@pytest.mark.parametrize("column", [0, 1, 5, 7, 30, 500])
 @pytest.mark.parametrize("width", [10, 40, 120])
-def test_a_line_keeps_to_its_width(column: int, width: int) -> None:
+def test_a_line_keeps_to_its_width(width: int) -> None:
     line = MaskedLine(
         (
             LinePart(0, "a" * 5),
@@ -138,11 +137,12 @@ def test_a_line_keeps_to_its_width(column: int, width: int) -> None:
             LinePart(120, "\x1b[2J" * 50),
         )
     )
-    text, caret = line.with_caret(column, width)
-    assert len(text.encode("utf-32-le")) // 4 <= width
-    assert "\x1b" not in text
-    assert caret == " " * (len(caret) - 1) + "^"
-    assert len(caret) <= width + 1
+    for column in (0, 1, 5, 7, 30, 500):
+        text, caret = line.with_caret(column, width)
+        assert len(text.encode("utf-32-le")) // 4 <= width
+        assert "\x1b" not in text
+        assert caret == " " * (len(caret) - 1) + "^"
+        assert len(caret) <= width + 1
 
 
 def test_what_says_nothing_is_known() -> None:

@@ -2,74 +2,71 @@
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.quickly import quickly
 from watcher.config.targets.address import MAX_ADDRESS_CHARS, complaint_about
 
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "https://example.com/",
-        "http://example.com",
-        "HTTPS://EXAMPLE.COM/",
-        "http://example.com.:8080/a?b=c#d",
-        "http://localhost:1",
-        "http://localhost:65535",
-        "http://localhost:/",
-        "http://user:p%2Fw@example.com/",
-        "http://user@example.com/",
-        "http://127.0.0.1/",
-        "http://[::1]/",
-        "http://user:pw@[2001:DB8::1]:8443/",
-        "http://[fe80::1%25eth0]/",
-        "http://under_score.example/",
-        "http://0x7f.1/",
-        "http://xn--nxasmq6b.example/",
-        "http://bücher.example/",
-        "http://例え.テスト/パス?クエリ=値",
-        "http://faß.de/",
-        "http://" + "a" * 63 + ".example/",
-        "http://example.com/%zz",
-        'http://example.com/{}|^`"<>\\',
-        "http://example.com/" + "a" * (MAX_ADDRESS_CHARS - 19),
-    ],
-)
-def test_a_good_address_is_accepted(address: str) -> None:
-    assert complaint_about(address) is None
-    assert httpx.Request("GET", address).url.host
+GOOD = [
+    "https://example.com/",
+    "http://example.com",
+    "HTTPS://EXAMPLE.COM/",
+    "http://example.com.:8080/a?b=c#d",
+    "http://localhost:1",
+    "http://localhost:65535",
+    "http://localhost:/",
+    "http://user:p%2Fw@example.com/",
+    "http://user@example.com/",
+    "http://127.0.0.1/",
+    "http://[::1]/",
+    "http://user:pw@[2001:DB8::1]:8443/",
+    "http://[fe80::1%25eth0]/",
+    "http://under_score.example/",
+    "http://0x7f.1/",
+    "http://xn--nxasmq6b.example/",
+    "http://bücher.example/",
+    "http://例え.テスト/パス?クエリ=値",
+    "http://faß.de/",
+    "http://" + "a" * 63 + ".example/",
+    "http://example.com/%zz",
+    'http://example.com/{}|^`"<>\\',
+    "http://example.com/" + "a" * (MAX_ADDRESS_CHARS - 19),
+]
 
 
-@pytest.mark.parametrize(
-    ("address", "complaint"),
-    [
-        ("", "is empty; write a URL, as in https://example.com/"),
-        ("nohost", "is no http or https URL; write it as in https://example.com/"),
-        ("example.com:80", "is no http or https URL; write it as in https://example.com/"),
-        ("ftp://x/", "is no http or https URL; write it as in https://example.com/"),
-        ("//example.com/", "is no http or https URL; write it as in https://example.com/"),
-        ("http://", "has no host; write it as in https://example.com/"),
-        ("http:///path", "has no host; write it as in https://example.com/"),
-        ("http:/example.com/", "has no host; write it as in https://example.com/"),
-        ("http://:80/", "has no host; write it as in https://example.com/"),
-        ("http://user@/", "has no host; write it as in https://example.com/"),
-        ("http://exa mple.com/", "has a space or an unprintable character; percent-encode it, as in %20"),
-        ("http://example.com/a b", "has a space or an unprintable character; percent-encode it, as in %20"),
-        ("http://example.com/\r\nHost: x", "has a space or an unprintable character; percent-encode it, as in %20"),
-        ("http://example.com/\u202e", "has a space or an unprintable character; percent-encode it, as in %20"),
-        ("http://example.com/\udcff", "has a space or an unprintable character; percent-encode it, as in %20"),
-        ("http://example.com\\@evil.example/", "has a backslash in its host; write it as in https://example.com/"),
-        ("http://a..b/", "has an empty part in its host 'a..b'; remove the dot that is too many"),
-        ("http://.example/", "has an empty part in its host '.example'; remove the dot that is too many"),
-        ("http://./", "has an empty part in its host '.'; remove the dot that is too many"),
-        ("http://[::1", "is no URL; write one as in https://example.com:8443/"),
-        ("x" * (MAX_ADDRESS_CHARS + 1), "has 8001 characters; 8000 is the limit"),
-    ],
-)
-def test_a_bad_address_is_refused_with_the_reason(address: str, complaint: str) -> None:
-    assert complaint_about(address) == complaint
+def test_a_good_address_is_accepted() -> None:
+    assert [address for address in GOOD if complaint_about(address) is not None] == []
+    assert all(httpx.Request("GET", address).url.host for address in GOOD)
+
+
+COMPLAINTS = {
+    "": "is empty; write a URL, as in https://example.com/",
+    "nohost": "is no http or https URL; write it as in https://example.com/",
+    "example.com:80": "is no http or https URL; write it as in https://example.com/",
+    "ftp://x/": "is no http or https URL; write it as in https://example.com/",
+    "//example.com/": "is no http or https URL; write it as in https://example.com/",
+    "http://": "has no host; write it as in https://example.com/",
+    "http:///path": "has no host; write it as in https://example.com/",
+    "http:/example.com/": "has no host; write it as in https://example.com/",
+    "http://:80/": "has no host; write it as in https://example.com/",
+    "http://user@/": "has no host; write it as in https://example.com/",
+    "http://exa mple.com/": "has a space or an unprintable character; percent-encode it, as in %20",
+    "http://example.com/a b": "has a space or an unprintable character; percent-encode it, as in %20",
+    "http://example.com/\r\nHost: x": "has a space or an unprintable character; percent-encode it, as in %20",
+    "http://example.com/\u202e": "has a space or an unprintable character; percent-encode it, as in %20",
+    "http://example.com/\udcff": "has a space or an unprintable character; percent-encode it, as in %20",
+    "http://example.com\\@evil.example/": "has a backslash in its host; write it as in https://example.com/",
+    "http://a..b/": "has an empty part in its host 'a..b'; remove the dot that is too many",
+    "http://.example/": "has an empty part in its host '.example'; remove the dot that is too many",
+    "http://./": "has an empty part in its host '.'; remove the dot that is too many",
+    "http://[::1": "is no URL; write one as in https://example.com:8443/",
+    "x" * (MAX_ADDRESS_CHARS + 1): "has 8001 characters; 8000 is the limit",
+}
+
+
+def test_a_bad_address_is_refused_with_the_reason() -> None:
+    assert {address: complaint_about(address) for address in COMPLAINTS} == COMPLAINTS
 
 
 @pytest.mark.parametrize(
@@ -90,30 +87,31 @@ def test_brackets_are_for_ipv6_only(host: str) -> None:
     assert "brackets" in complaint or "no URL" in complaint
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "256.1.1.1",
-        "01.02.03.04",
-        "ex%61mple.com",
-        "ex'ample.com",
-        "*.example.com",
-        "a,b",
-        "xn--",
-        "xn--a",
-        "example.xn--a",
-        "☃.example",  # no letter
-        "\uff45xample.com",  # full width, which httpx does not map
-        "\u0661\u0662",
-        "a\u3002\u3002b",
-        "xn--nxasmq6b.under_score",  # httpx decodes the whole of such a name
-        "xn--nxasmq6b.-a",
-    ],
-)
-def test_what_is_no_domain_name_is_refused_and_quoted(host: str) -> None:
-    complaint = complaint_about(f"http://{host}/")
-    assert complaint is not None
-    assert complaint.startswith(f"has the host {host!r}, which is no ")
+NO_NAMES = [
+    "256.1.1.1",
+    "01.02.03.04",
+    "ex%61mple.com",
+    "ex'ample.com",
+    "*.example.com",
+    "a,b",
+    "xn--",
+    "xn--a",
+    "example.xn--a",
+    "☃.example",  # no letter
+    "\uff45xample.com",  # full width, which httpx does not map
+    "\u0661\u0662",
+    "a\u3002\u3002b",
+    "xn--nxasmq6b.under_score",  # httpx decodes the whole of such a name
+    "xn--nxasmq6b.-a",
+]
+
+
+def test_what_is_no_domain_name_is_refused_and_quoted() -> None:
+    complaints = {host: complaint_about(f"http://{host}/") or "" for host in NO_NAMES}
+    wrong = {
+        host: said for host, said in complaints.items() if not said.startswith(f"has the host {host!r}, which is no ")
+    }
+    assert wrong == {}
 
 
 @pytest.mark.parametrize("host", ["a" * 64, "a." * 127 + "aa", "é" * 60])
@@ -166,7 +164,6 @@ rests = st.builds("{}{}".format, st.sampled_from(["", "/", "?", "#", "./", "\\"]
 addresses = st.builds("{}://{}{}{}{}".format, st.sampled_from(["http", "https", "HTTP"]), users, hosts, ports, rests)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(addresses)
 def test_whatever_is_accepted_can_be_asked_for(address: str) -> None:
     if complaint_about(address) is None:

@@ -3,8 +3,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.unit.config.error_lines import lines_of
 from watcher.config.env.settings import Settings
 from watcher.config.yaml.interpolation import MAX_EXPANDED_CHARS
@@ -111,9 +109,8 @@ def test_every_bad_file_has_its_lines_here() -> None:
     assert sorted(LINES) == FILES
 
 
-@pytest.mark.parametrize("name", LINES)
-def test_the_lines_of_a_bad_file(name: str, settings: Settings) -> None:
-    lines = lines_of(f"{name}.yaml", (BAD / f"{name}.yaml").read_bytes(), settings, VARIABLES)
-    assert lines == LINES[name]
-    assert "hunter2" not in "".join(lines)
-    assert VARIABLES["SHORT"] not in "".join(lines)
+def test_the_lines_of_each_bad_file(settings: Settings) -> None:
+    lines = {name: lines_of(f"{name}.yaml", (BAD / f"{name}.yaml").read_bytes(), settings, VARIABLES) for name in FILES}
+    assert lines == LINES
+    assert "hunter2" not in str(lines)
+    assert VARIABLES["SHORT"] not in str(lines)

@@ -155,9 +155,8 @@ def test_every_key_is_in_it() -> None:
     assert set(read(ALL_KEYS)["urls"][1]) == KEYS - {"interval", "regex", "authorization", "max_redirects"}
 
 
-@pytest.mark.parametrize("path", SHAPELESS, ids=[path.stem for path in SHAPELESS])
-def test_another_shape_is_refused(path: Path) -> None:
-    assert complaints_about(read(path.read_bytes()))
+def test_another_shape_is_refused() -> None:
+    assert [path.stem for path in SHAPELESS if VALIDATOR.is_valid(read(path.read_bytes()))] == []
 
 
 @pytest.mark.parametrize("folder", ACCEPTED)

@@ -75,10 +75,10 @@ def told() -> Told:
 
 @pytest.fixture
 def writer(disk: Disk, told: Told) -> OutboxWriter:
-    return a_keeper(disk, told)
+    return a_writer(disk, told)
 
 
-def a_keeper(disk: OutboxThread, told: Told, bounds: Bounds = BOUNDS) -> OutboxWriter:
+def a_writer(disk: OutboxThread, told: Told, bounds: Bounds = BOUNDS) -> OutboxWriter:
     return OutboxWriter(disk, bounds, told.tell, told.keep, lambda: EPOCH + trio.current_time())
 
 
@@ -230,8 +230,11 @@ async def test_a_disk_that_fails_while_nothing_comes_is_noticed_as_well(
 
 async def test_past_the_bound_the_oldest_are_given_up_and_told(writer: OutboxWriter, told: Told) -> None:
     writer.put(Conclusion(an_outcome("success")))
-    for number in range(MAX_WAITING + 2):
-        writer.put(failed(f"site {number}"))
+    for name in ("site 0", "site 1"):
+        writer.put(failed(name))
+    late = failed("late")
+    for _ in range(MAX_WAITING):
+        writer.put(late)
     assert told.given_up == ["site 0", "site 1"]
     assert writer.give_up() == MAX_WAITING + 2
     assert writer.give_up() == MAX_WAITING + 2, "in all, but each told once"
@@ -241,8 +244,9 @@ async def test_past_the_bound_the_oldest_are_given_up_and_told(writer: OutboxWri
 async def test_what_is_given_up_while_it_is_written_is_told_once(writer: OutboxWriter, disk: Disk, told: Told) -> None:
     async def fill_up() -> None:
         disk.before = trio.lowlevel.checkpoint
-        for number in range(MAX_WAITING - 3):
-            writer.put(failed(f"late {number}"))
+        late = failed("late")
+        for _ in range(MAX_WAITING - 3):
+            writer.put(late)
         await trio.lowlevel.checkpoint()
 
     disk.before = fill_up
@@ -252,7 +256,7 @@ async def test_what_is_given_up_while_it_is_written_is_told_once(writer: OutboxW
     writer.close()
     await writer.run()
     assert told.given_up == names[:2]
-    assert told.stored[:4] == [*names[2:], "late 0"]
+    assert told.stored[:4] == [*names[2:], "late"]
     assert len(told.stored) == MAX_WAITING
     assert writer.give_up() == 2
 
@@ -297,7 +301,7 @@ async def test_minutes_that_are_over_become_rollups(
 async def test_the_bounds_are_kept_and_complained_of_once_a_minute(
     disk: Disk, told: Told, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
-    writer = a_keeper(disk, told, Bounds(max_bytes=5000, max_age_seconds=3600.0))
+    writer = a_writer(disk, told, Bounds(max_bytes=5000, max_age_seconds=3600.0))
     with capture_logs() as logs:
         nursery.start_soon(writer.run)
         for number in range(2 * int(COMPLAINT_SECONDS)):
@@ -316,7 +320,7 @@ async def test_the_bounds_are_kept_and_complained_of_once_a_minute(
 async def test_what_is_too_old_goes(
     disk: Disk, told: Told, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
-    writer = a_keeper(disk, told, Bounds(max_bytes=10**9, max_age_seconds=10.0))
+    writer = a_writer(disk, told, Bounds(max_bytes=10**9, max_age_seconds=10.0))
     with capture_logs():
         nursery.start_soon(writer.run)
         writer.put(failed("a"))
@@ -355,7 +359,7 @@ async def test_whenever_it_is_cancelled_everything_is_on_disk_or_still_waits(
             scope.cancel()
         await trio.lowlevel.checkpoint()
 
-    writer = a_keeper(disk, told)
+    writer = a_writer(disk, told)
     disk.before = disk.after = cut
     names = [f"site {index}" for index in range(MAX_AT_ONCE + 5)]
     for name in names:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import random
+from typing import TYPE_CHECKING
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from watcher.postgres.tables.rollup_pieces import DAY, FINER, HOUR, MINUTE, Piece, Unit, pieces_of, split_units
+
+if TYPE_CHECKING:
+    import random
 
 D = 20_000 * DAY
 
@@ -61,9 +65,8 @@ def test_only_the_edges_are_split() -> None:
     assert set(split_units(begin, end)) == {(HOUR, D), (DAY, D), (DAY, D + 30 * DAY)}
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_every_minute_is_covered_once(seed: int) -> None:
-    chance = random.Random(seed)
+@given(st.randoms(use_true_random=False))
+def test_every_minute_is_covered_once(chance: random.Random) -> None:
     begin = D + chance.randrange(2 * DAY) // MINUTE * MINUTE
     end = begin + chance.choice([HOUR, DAY, 5 * DAY]) * chance.randrange(1, 100) // 100 // MINUTE * MINUTE
     units: list[Unit] = [(period, unit) for period in FINER for unit in range(D, D + 8 * DAY, period)]

@@ -38,13 +38,13 @@ def test_what_is_short_or_known_to_all_is_no_secret() -> None:
     assert a_redactor("abc", "postgres", "").masked("abc postgres") == "abc postgres"
 
 
-def test_a_hundred_thousand_secrets_are_known_at_once() -> None:
+def test_ten_thousand_secrets_are_known_at_once() -> None:
     redactor = Redactor()
-    redactor.add(targets=[a_target(sending=Sending(authorization=f"Bearer token-{n}-Zq7x")) for n in range(100_000)])
+    redactor.add(targets=[a_target(sending=Sending(authorization=f"Bearer token-{n}-Zq7x")) for n in range(10_000)])
     assert (
-        redactor.masked("with Bearer token-99999-Zq7x, token-0-Zq7x and token-x") == "with Bearer ***, *** and token-x"
+        redactor.masked("with Bearer token-9999-Zq7x, token-0-Zq7x and token-x") == "with Bearer ***, *** and token-x"
     )
-    assert redactor.longest == len("token-99999-Zq7x")
+    assert redactor.longest == len("token-9999-Zq7x")
 
 
 def test_what_was_secret_before_a_reload_stays_so() -> None:
@@ -70,16 +70,16 @@ def test_the_fewest_secrets_mask_all_that_all_of_them_do(target: object) -> None
             assert word not in masked(secret, fewest)
 
 
-@pytest.mark.parametrize("before", range(MAX_VALUE_CHARS - 20, MAX_VALUE_CHARS + 3))
-def test_where_a_text_is_cut_no_half_secret_stands(before: int) -> None:
+def test_where_a_text_is_cut_no_half_secret_stands() -> None:
     redactor = a_redactor("hunter2-Zq7x")
-    for text in ("hunter2-Zq7x", "x://u:hunter9@h/", "x://h?hunter9"):
-        fit = redactor.fit("a" * (before - 1) + " " + text + "b" * 30)
-        assert "hunt" not in fit
-        assert len(fit) <= MAX_VALUE_CHARS + 4
-    assert "hunt" not in fit_address(" " * before + "https://u:hunter9" + "b" * 30 + "@h/")
-    end = redactor.end_of("a" * before + "hunter2-Zq7x" + "a" * (8000 - 6) + "\n" + "x" * 5, 4000)
-    assert end == "" or end.endswith("x")
+    for before in range(MAX_VALUE_CHARS - 20, MAX_VALUE_CHARS + 3):
+        for text in ("hunter2-Zq7x", "x://u:hunter9@h/", "x://h?hunter9"):
+            fit = redactor.fit("a" * (before - 1) + " " + text + "b" * 30)
+            assert "hunt" not in fit
+            assert len(fit) <= MAX_VALUE_CHARS + 4
+        assert "hunt" not in fit_address(" " * before + "https://u:hunter9" + "b" * 30 + "@h/")
+        end = redactor.end_of("a" * before + "hunter2-Zq7x" + "a" * (8000 - 6) + "\n" + "x" * 5, 4000)
+        assert end == "" or end.endswith("x")
 
 
 def test_many_secrets_before_the_cut_draw_no_half_one_in() -> None:
