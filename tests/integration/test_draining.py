@@ -38,6 +38,12 @@ DOWN = Flip(
 )
 UP = Flip("Checkout", "default", MOMENT - HOUR, MOMENT - HOUR, State.UP, State.PENDING)
 
+# As an earlier version wrote a failure, whose headers have this in a value.
+FORMER = (
+    '["0198a209-c75f-8488-b0bd-7d391cd00c75", "a", "b", "c", "2026-11-23T15:20:55+00:00", "2026-11-23T15:20:55+00:00",'
+    ' 1.0, "status", "d", 503, "{}", null, "{\\"via\\": \\"%s\\"}"]'
+)
+
 
 @pytest.fixture
 def pipeline(tmp_path: Path, test_db: Database) -> Iterator[Pipeline]:
@@ -168,6 +174,8 @@ async def test_locations_do_not_mix(pipeline: Pipeline, test_db: Database) -> No
     [
         ("failure", "no JSON"),
         ("failure", "[1, 2]"),
+        ("failure", FORMER % r"\\ud800"),
+        ("failure", FORMER % r"\\u0000"),
         ("failure", "7"),
         ("failure", encode_failure(a_failure())[1].replace("2026-11-23T15:20:55", "2026-11-23T15:2!:55")),
         ("failure", encode_failure(a_failure())[1].replace(str(a_failure().check_id), "no-id")),

@@ -37,6 +37,8 @@ _FORMER_COLUMNS = {
     FLIP: ("id", "target", "location", "at", "confirmed_at", "state", "before", "reason", "detail", "check_id"),
 }
 _FORMER_JSON = ("phases_ms", "headers")
+# Other than ASCII as it is: of an escape, a database that is not in UTF-8 makes no character.
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def encode_failure(outcome: Outcome) -> tuple[str, str]:
@@ -56,7 +58,7 @@ def encode_failure(outcome: Outcome) -> tuple[str, str]:
             "status_code": outcome.status_code,
             "phases_ms": outcome.phases.as_milliseconds(),
             "excerpt": outcome.excerpt,
-            "headers": dict(outcome.headers) or None,
+            "headers": {_safe(name): _safe(text) for name, text in outcome.headers} or None,
         }
     )
 
@@ -122,21 +124,22 @@ def decode_standing(text: str) -> Standing:
 
 
 def _encoded(row: Mapping[str, object]) -> str:
-    # Other than ASCII as it is: of an escape, a database that is not in UTF-8 makes no character.
-    return json.dumps({name: _plain(value) for name, value in row.items()}, ensure_ascii=False)
+    return _to_json({name: _plain(value) for name, value in row.items()})
 
 
 def _plain(value: object) -> object:
     if isinstance(value, str):
-        # A NUL or half a character would be refused by PostgreSQL, megabytes would be a burden.
-        return one_line(value, limit_chars=MAX_TEXT_CHARS)
+        return _safe(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)  # as a text, PostgreSQL takes it, and JSON can hold it
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, dict):
-        return {_plain(name): _plain(one) for name, one in value.items()}
     return str(value) if isinstance(value, uuid.UUID) else value
+
+
+def _safe(text: str) -> str:
+    # A NUL or half a character would be refused by PostgreSQL, megabytes would be a burden.
+    return one_line(text, limit_chars=MAX_TEXT_CHARS)
 
 
 def _converted(columns: tuple[str, ...], payload: str) -> str:
@@ -147,4 +150,6 @@ def _converted(columns: tuple[str, ...], payload: str) -> str:
     for name in _FORMER_JSON:
         if row.get(name) is not None:
             row[name] = json.loads(str(row[name]))
-    return _encoded(row)
+    converted = _encoded(row)
+    converted.encode()  # half a character inside, of which no text can be made, is one more ValueError
+    return converted
