@@ -101,18 +101,10 @@ async def watch(
     """
     settings, targets = configuration.settings, configuration.targets
     disk, started_at = sinks.disk, time.time()
-    registration = Registration(settings.location, disk.outbox.id, datetime.fromtimestamp(started_at, UTC), targets)
-    drain = Drain(disk, TableStore(sinks.database, registration))
+    drain = Drain(disk, TableStore(sinks.database, _registration(configuration, disk, started_at)))
     sinks.lines.use(settings.log_format)
     flip_lines = FlipLines(sum(target.enabled for target in targets), sinks.put_stderr, sinks.lines)
-    outbox_writer = OutboxWriter(
-        disk,
-        Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
-        # A site that fails is no error of this program.
-        lambda outcome, stored: sinks.put_stderr("warning", sinks.lines.failure(outcome, stored=stored)),
-        drain.wake,
-        tell_kept=flip_lines.take,
-    )
+    outbox_writer = _outbox_writer(settings, sinks, flip_lines, drain)
     try:
         async with trio.open_nursery() as writing:
             send, receive = trio.open_memory_channel[Conclusion](MAX_CONCLUSIONS_IN_CHANNEL)
@@ -138,6 +130,22 @@ async def watch(
         log.info("stopped", **sinks.tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
         with trio.move_on_after(OUTBOX_CLOSE.seconds, shield=True):
             await disk.run(Outbox.close)
+
+
+def _registration(configuration: Configuration, disk: OutboxThread, started_at: float) -> Registration:
+    moment = datetime.fromtimestamp(started_at, UTC)
+    return Registration(configuration.settings.location, disk.outbox.id, moment, configuration.targets)
+
+
+def _outbox_writer(settings: Settings, sinks: Sinks, flip_lines: FlipLines, drain: Drain) -> OutboxWriter:
+    return OutboxWriter(
+        sinks.disk,
+        Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
+        # A site that fails is no error of this program.
+        lambda outcome, stored: sinks.put_stderr("warning", sinks.lines.failure(outcome, stored=stored)),
+        drain.wake,
+        tell_kept=flip_lines.take,
+    )
 
 
 async def _resume(configuration: Configuration, disk: OutboxThread, now: float) -> Mapping[str, Standing]:
