@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -530,9 +530,11 @@ async def nobody_listens() -> None:
 
 def listeners() -> int:
     """Count the descriptors and threads by which this process listens."""
-    opened = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
-    names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
-    return sum("inotify" in name for name in [*opened, *names])
+    names = []
+    for entry in (*Path("/proc/self/fd").iterdir(), *Path("/proc/self/task").iterdir()):
+        with suppress(FileNotFoundError, ProcessLookupError):  # another thread has just ended, or closed its file
+            names.append(str(entry.readlink()) if entry.is_symlink() else (entry / "comm").read_text())
+    return sum("inotify" in name for name in names)
 
 
 async def test_many_secrets_take_few_watches(tmp_path: Path) -> None:
