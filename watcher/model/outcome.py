@@ -85,7 +85,7 @@ class Outcome:
         degraded: why a success is not a good one, in a sentence, or None.
         attempts: how often the exchange was made: more than once with `retries`, or after a fault of this machine.
         status_code, http_version, ip, body_bytes, redirects: of the last response, None without one.
-        cert_expires_at: the earliest end of a certificate that the server served, None without TLS.
+        cert_expires_at: the earliest end of a certificate of all redirects and the response, None without TLS.
         phases: where the time went.
         excerpt: of a failing check, the begin of the response's body, made safe, or None.
         headers: of a failing check, the response's headers that are worth having, made safe.

@@ -180,7 +180,7 @@ LINES = {
     ],
     "tls_server_name": ["3:31: urls[0].tls_config.server_name: 'a b' is no name; write one, as in shop.example"],
     "tls_unknown_key": [
-        "3:18: urls[0].tls_config.insecure: unknown key; known are insecure_skip_verify, ca_file, cert_file, key_file, server_name, min_version, max_version"
+        "3:18: urls[0].tls_config.insecure: unknown key; known are insecure_skip_verify, ca_file, cert_file, key_file, server_name, min_version, max_version, legacy_renegotiation"
     ],
     "tls_version": [
         "3:31: urls[0].tls_config.min_version: 'TLS1.2' is not one of 'TLS10', 'TLS11', 'TLS12' or 'TLS13'; write one of these"

@@ -13,7 +13,7 @@ from watcher.checking.http.dial import BlockedAddressError, LocalConnectError
 from watcher.checking.http.http1 import ProtocolError
 from watcher.checking.http.proxies import ProxyError
 from watcher.checking.http.redirects import RedirectError
-from watcher.checking.http.tls import TlsFilesError
+from watcher.checking.http.tls import NoCommonVersionError, TlsFilesError
 from watcher.model.outcome import Fault, Reason
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def _blocked(error: BaseException, _step: str | None) -> Fault | None:
 
 
 def _tls(error: BaseException, step: str | None) -> Fault | None:
+    if isinstance(error, NoCommonVersionError):
+        return Fault(Reason.TLS, str(error))
     if step in {"processing", "headers", "transfer"}:
         # With TLS 1.3, a server that misses the client's certificate says so when the handshake is over.
         if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
@@ -124,6 +126,11 @@ def _tls(error: BaseException, step: str | None) -> Fault | None:
         return Fault(Reason.TLS, "the server does not speak TLS on this port")
     if error.reason in _OLD_PROTOCOL:
         return Fault(Reason.TLS, "the server speaks only an old version of TLS")
+    if error.reason == "UNSAFE_LEGACY_RENEGOTIATION_DISABLED":
+        text = (
+            "the server cannot renegotiate safely (RFC 5746); `tls_config.legacy_renegotiation` takes it"
+        )
+        return Fault(Reason.TLS, text)
     return Fault(Reason.TLS, f"the TLS handshake failed: {_alert(error)}")
 
 

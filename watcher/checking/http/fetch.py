@@ -73,8 +73,11 @@ class Probe:
                 exchange = await walk.go(self._request())
                 self._kept = transport if transport.release() else None
                 return exchange
-            step = STEP_NAMES[walk.transport.stopwatch.step or "connect"]
-            return walk.failed(Fault(Reason.TIMEOUT, f"no answer within {timeout_seconds:g} s: cut off while {step}"))
+            step = walk.transport.stopwatch.step or "connect"
+            # What is prepared is read from this machine's own files.
+            reason = Reason.LOCAL if step == "preparing" else Reason.TIMEOUT
+            text = f"no answer within {timeout_seconds:g} s: cut off while {STEP_NAMES[step]}"
+            return walk.failed(Fault(reason, text))
         except Exception as error:
             fault = fault_of(error, walk.transport.stopwatch.step)
             if fault is None:
@@ -173,6 +176,7 @@ class _Walk:
                 http_version=response.http_version.removeprefix("HTTP/"),
                 ip=transport.ip,
                 phases=transport.stopwatch.phases(),
+                chain=transport.chain,
             )
         )
         transport.close()

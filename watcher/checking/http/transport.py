@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -15,11 +16,10 @@ from watcher.checking.http.proxies import Proxy, open_tunnel
 from watcher.checking.http.redirects import origin_of
 from watcher.checking.http.resolver import Resolver, literal_address
 from watcher.checking.http.stopwatch import Stopwatch
-from watcher.checking.http.tls import TlsContexts, chain_of
+from watcher.checking.http.tls import TlsContexts, chain_of, refuse_version
 from watcher.checking.http.wire import Wire
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncGenerator
 
     from watcher.checking.http.exchange import Chain
@@ -118,23 +118,42 @@ class Transport(httpx.AsyncBaseTransport):
         self.ip = self.chain = None  # what is known is of the connection before
         scheme, host, port = self._origin = origin_of(url)
         connecting = self._connecting
+        # First of all, so that making it is neither in the time of the handshake nor of any other phase.
+        context = await self._tls_context() if scheme == "https" else None
         proxy = None if connecting.proxy_url is None else _proxy(connecting.proxy_url)
         wire = await self._connect(host, port) if proxy is None else await self._connect_to(proxy)
         connection: Http1 | Http2 = Http1(wire)
         self._connection = connection  # from here on, `close` closes the wire
         if proxy is not None and (scheme == "https" or proxy.scheme != "http"):
             await open_tunnel(wire, proxy, await self._name_for(proxy, host, port), port)
-        if scheme == "https":
-            self.stopwatch.enter("tls")
-            context = self._tools.tls_contexts.get(connecting.tls, connecting.http_version)
-            encrypted = await wire.start_tls(context, connecting.tls.server_name or host.rstrip("."))
-            self.chain = chain_of(encrypted)
+        if context is not None:
+            encrypted = await self._start_tls(wire, context, host)
             speaks_http2 = _speaks_http2(encrypted, wanted=connecting.http_version == "2")
         else:
             speaks_http2 = connecting.http_version == "2"
         if speaks_http2:
             self._connection = connection = Http2(wire)
         return connection
+
+    async def _tls_context(self) -> ssl.SSLContext:
+        contexts, options, http_version = self._tools.tls_contexts, self._connecting.tls, self._connecting.http_version
+        context = contexts.made(options, http_version)
+        if context is None:
+            self.stopwatch.enter("preparing")
+            context = await contexts.make(options, http_version)
+            self.stopwatch.enter(None)
+        return context
+
+    async def _start_tls(self, wire: Wire, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
+        self.stopwatch.enter("tls")
+        options = self._connecting.tls
+        try:
+            encrypted = await wire.start_tls(context, options.server_name or host.rstrip("."))
+        except ssl.SSLError as error:
+            refuse_version(error, options)
+            raise
+        self.chain = chain_of(encrypted)
+        return encrypted
 
     async def _connect(self, host: str, port: int) -> Wire:
         connecting = self._connecting

@@ -90,6 +90,7 @@ def _read_tls(values: TlsConfig, complain: Complain, folder: Path) -> TlsOptions
         server_name=values.get("server_name"),
         min_version=values.get("min_version"),
         max_version=values.get("max_version"),
+        legacy_renegotiation=values.get("legacy_renegotiation") is True,
     )
     complaint = complaint_about_tls_files(options)
     if options.key_file is not None and options.cert_file is None:
