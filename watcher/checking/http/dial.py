@@ -1,7 +1,8 @@
-"""A TCP connection to the first of several addresses that takes one: happy eyeballs."""
+"""A TCP connection to the first of several addresses that takes one (happy eyeballs), and may be connected to."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from contextlib import suppress
@@ -9,8 +10,6 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import trio
-
-from watcher.checking.http.private_addresses import is_private
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +19,13 @@ if TYPE_CHECKING:
 
 # RFC 8305, section 5: the "Connection Attempt Delay".
 STAGGER_SECONDS = 0.25
+
+# Networks that hold an IPv4 address in their last 32 bits: IPv4-mapped (RFC 4291, section 2.5.5.2), IPv4-compatible
+# (2.5.5.1) and NAT64 (RFC 6052, section 2.1; RFC 8215).
+_IPV4_IN_LAST_BITS = tuple(
+    ipaddress.IPv6Network(text) for text in ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48")
+)
+_SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")  # RFC 3056: the IPv4 address follows the first 16 bits
 
 _FAMILIES = {"ip4": socket.AF_INET, "ip6": socket.AF_INET6}
 
@@ -58,6 +64,27 @@ def chosen(addresses: Sequence[Address], protocol: IpProtocol, *, allow_private:
     first = [address for address in allowed if address.family == allowed[0].family]
     others = [address for address in allowed if address.family != allowed[0].family]
     return [address for pair in zip_longest(first, others) for address in pair if address is not None]
+
+
+def is_private(ip: str) -> bool:
+    """Tell whether an address is private, loopback, link-local, reserved or multicast, in whatever disguise.
+
+    Args:
+        ip: as a connected socket names its peer; a scope behind `%` is left out of account.
+    """
+    address = ipaddress.ip_address(ip.partition("%")[0])
+    if not address.is_global or address.is_multicast:
+        return True
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _SIX_TO_FOUR:
+            return _is_private_ipv4(int(address) >> 80)
+        if any(address in network for network in _IPV4_IN_LAST_BITS):
+            return _is_private_ipv4(int(address))
+    return False
+
+
+def _is_private_ipv4(bits: int) -> bool:
+    return is_private(str(ipaddress.IPv4Address(bits & 0xFFFF_FFFF)))
 
 
 async def connect(addresses: Sequence[Address]) -> socket.socket:

@@ -127,9 +127,7 @@ def _tls(error: BaseException, step: str | None) -> Fault | None:
     if error.reason in _OLD_PROTOCOL:
         return Fault(Reason.TLS, "the server speaks only an old version of TLS")
     if error.reason == "UNSAFE_LEGACY_RENEGOTIATION_DISABLED":
-        text = (
-            "the server cannot renegotiate safely (RFC 5746); `tls_config.legacy_renegotiation` takes it"
-        )
+        text = "the server cannot renegotiate safely (RFC 5746); `tls_config.legacy_renegotiation` takes it"
         return Fault(Reason.TLS, text)
     return Fault(Reason.TLS, f"the TLS handshake failed: {_alert(error)}")
 

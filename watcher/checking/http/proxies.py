@@ -11,6 +11,7 @@ from socksio import SOCKSError, socks5
 
 from watcher.checking.http.http1 import Http1, ProtocolError
 from watcher.checking.http.stopwatch import Stopwatch
+from watcher.text.host_names import ascii_host
 
 if TYPE_CHECKING:
     from watcher.checking.http.wire import Wire
@@ -45,7 +46,8 @@ class Proxy:
         username = None if parts.username is None else unquote(parts.username)
         password = None if parts.password is None else unquote(parts.password)
         port = parts.port or _DEFAULT_PORTS[parts.scheme]
-        return cls(parts.scheme, parts.hostname or "", port, username, password)
+        host = (parts.hostname or "").replace("%25", "%")  # before the zone of an IPv6 address
+        return cls(parts.scheme, host if host.isascii() else ascii_host(host), port, username, password)
 
     def authorization(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that authorise us with an HTTP proxy."""

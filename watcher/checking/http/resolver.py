@@ -37,13 +37,29 @@ class Address(NamedTuple):
 
 
 def literal_address(host: str, port: int) -> Address | None:
-    """Return the address that a host names itself, or None where it must be looked up."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """Return the address that a host names itself, or None where it must be looked up.
+
+    Raises:
+        OSError: this machine has no such zone as stands behind a `%` of it.
+    """
+    ip, percent, zone = host.partition("%")
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     try:
-        socket.inet_pton(family, host)
+        socket.inet_pton(family, ip)
     except (OSError, ValueError):
         return None
-    return Address(family, (host, port, 0, 0) if ":" in host else (host, port))
+    if family == socket.AF_INET:
+        return Address(family, (ip, port))
+    return Address(family, (ip, port, 0, _scope(zone) if percent else 0))
+
+
+def _scope(zone: str) -> int:
+    if zone.isascii() and zone.isdigit():
+        return int(zone)
+    try:
+        return socket.if_nametoindex(zone)
+    except OSError as error:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from error
 
 
 class Resolver:

@@ -13,11 +13,12 @@ from watcher.checking.http.dial import chosen, connect
 from watcher.checking.http.http1 import Head, Http1, ProtocolError
 from watcher.checking.http.http2 import Http2
 from watcher.checking.http.proxies import Proxy, open_tunnel
-from watcher.checking.http.redirects import origin_of
+from watcher.checking.http.redirects import authority_of, origin_of
 from watcher.checking.http.resolver import Resolver, literal_address
 from watcher.checking.http.stopwatch import Stopwatch
 from watcher.checking.http.tls import TlsContexts, chain_of, refuse_version
 from watcher.checking.http.wire import Wire
+from watcher.text.host_names import ascii_host
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -147,8 +148,9 @@ class Transport(httpx.AsyncBaseTransport):
     async def _start_tls(self, wire: Wire, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
         self.stopwatch.enter("tls")
         options = self._connecting.tls
+        name = host.partition("%")[0].rstrip(".") if options.server_name is None else ascii_host(options.server_name)
         try:
-            encrypted = await wire.start_tls(context, options.server_name or host.rstrip("."))
+            encrypted = await wire.start_tls(context, name)
         except ssl.SSLError as error:
             refuse_version(error, options)
             raise
@@ -205,11 +207,11 @@ class Transport(httpx.AsyncBaseTransport):
         pairs = request.headers.raw
         proxy_url = self._connecting.proxy_url
         if proxy_url is not None and url.scheme == "http" and (proxy := _proxy(proxy_url)).scheme == "http":
-            target = b"http://" + url.netloc + target  # RFC 9112, section 3.2.2
+            target = b"http://" + authority_of(url) + target  # RFC 9112, section 3.2.2
             pairs = [*pairs, *proxy.authorization()]
         lines = [b"%s: %s\r\n" % pair for pair in pairs]
         if "host" not in request.headers:
-            lines.insert(0, b"Host: %s\r\n" % url.netloc)
+            lines.insert(0, b"Host: %s\r\n" % authority_of(url))
         return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (request.method.encode(), target, b"".join(lines), _content(request))
 
 
@@ -252,7 +254,7 @@ def _http2_headers(request: httpx.Request) -> list[tuple[bytes, bytes]]:
     host = request.headers.get("host")
     return [
         (b":method", request.method.encode()),
-        (b":authority", url.netloc if host is None else host.encode("latin-1")),
+        (b":authority", authority_of(url) if host is None else host.encode("latin-1")),
         (b":scheme", url.raw_scheme),
         (b":path", url.raw_path),
         *((name.lower(), value) for name, value in request.headers.raw if name.lower() not in _NOT_IN_HTTP2),
