@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from watcher.text.escaping import one_line
@@ -59,10 +59,18 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a check failed, in a word for machines and a sentence for people."""
+    """Why a check failed, in a word for machines and a sentence for people.
+
+    Attributes:
+        reason: see there.
+        detail: the sentence.
+        quoted: the end of the detail that somebody else said, in which alone a secret may stand; None where nobody can
+            tell which that is.
+    """
 
     reason: Reason
     detail: str
+    quoted: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Details quote sites and exceptions; here is the one place that makes them safe to log, store and show.
