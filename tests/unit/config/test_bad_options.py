@@ -87,6 +87,15 @@ LINES = {
     ],
     "follow_redirects_text": [f"3:23: urls[0].follow_redirects: 'sometimes' {NO_TRUTH}"],
     "group_blank": ["3:12: urls[0].group: ' ' is no name; write one line of 1 to 200 printable characters"],
+    "head_has_no_body": [
+        f"{place}: urls[0].{key}: looks at the body, which a response to HEAD has not; write `method: GET`, or remove it"
+        for place, key in [
+            ("4:12", "regex"),
+            ("5:34", "fail_if_body_matches_regexp"),
+            ("6:38", "fail_if_body_not_matches_regexp"),
+            ("7:11", "json"),
+        ]
+    ],
     "header_match_bad": [
         f"3:60: urls[0].fail_if_header_not_matches[0].regexp: '[' is no regular expression: missing ]{SYNTAX}"
     ],

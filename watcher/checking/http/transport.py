@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import httpx
+import trio
 
 from watcher.checking.http.dial import chosen, connect
 from watcher.checking.http.http1 import Head, Http1, ProtocolError
@@ -33,6 +35,19 @@ _NOT_IN_HTTP2 = frozenset(
 )
 
 
+# What is idle for longer is not trusted to be there, as curl has it (CURLOPT_MAXAGE_CONN): load balancers forget a
+# connection after a minute or a few.
+MAX_IDLE_SECONDS = 118.0
+_SAFE_TO_REPEAT = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})  # RFC 9110, section 9.2.2
+
+
+class _ReplacedError(Exception):
+    """A new connection has answered before the kept one."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+
+
 @dataclass(frozen=True)
 class Tools:
     """What all transports share."""
@@ -53,7 +68,10 @@ class Transport(httpx.AsyncBaseTransport):
         chain: the certificates that it served.
     """
 
-    __slots__ = ("_connecting", "_connection", "_origin", "_tools", "chain", "ip", "stopwatch")
+    __slots__ = (
+        *("_connecting", "_connection", "_idle_since", "_origin", "_tools", "_wire"),
+        *("chain", "ip", "stopwatch"),
+    )
 
     def __init__(self, tools: Tools, connecting: Connecting) -> None:
         """Make a transport that has no connection yet.
@@ -66,6 +84,8 @@ class Transport(httpx.AsyncBaseTransport):
         self._tools = tools
         self._connecting = connecting
         self._connection: Http1 | Http2 | None = None
+        self._wire: Wire | None = None
+        self._idle_since = 0.0
         self._origin: tuple[str, str, int] | None = None
         self.stopwatch = Stopwatch()
         self.ip: str | None = None
@@ -84,9 +104,12 @@ class Transport(httpx.AsyncBaseTransport):
         connection = self._kept(origin_of(request.url))
         if connection is not None:
             try:
-                return await self._send(connection, request)
-            except (ConnectionError, ProtocolError):
-                # The server closed it in the moment in which it was used again (RFC 9112, section 9.3.1).
+                return await self._send_again(connection, request)
+            except _ReplacedError as replaced:
+                return replaced.response
+            except (OSError, ProtocolError):
+                # The server closed it in the moment in which it was used again (RFC 9112, section 9.3.1), or a router
+                # has forgotten it.
                 self.close()
         return await self._send(await self._open(request.url), request)
 
@@ -97,13 +120,14 @@ class Transport(httpx.AsyncBaseTransport):
             self.close()
             return False
         self.stopwatch = Stopwatch()  # the next exchange has times of its own, and the same peer
+        self._idle_since = trio.current_time()
         return True
 
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._wire = None
 
     async def aclose(self) -> None:
         """Close the connection; as `close`, for httpx."""
@@ -111,9 +135,74 @@ class Transport(httpx.AsyncBaseTransport):
 
     def _kept(self, origin: tuple[str, str, int]) -> Http1 | Http2 | None:
         connection = self._connection
-        if connection is not None and (origin != self._origin or not connection.reusable or connection.has_ended()):
+        if connection is not None and (
+            origin != self._origin
+            or trio.current_time() - self._idle_since > MAX_IDLE_SECONDS
+            or not connection.reusable
+            or connection.has_ended()
+        ):
             self.close()
         return self._connection
+
+    async def _send_again(self, connection: Http1 | Http2, request: httpx.Request) -> httpx.Response:
+        """Send a request over a kept connection, and over a new one too where that stays silent for half of the time.
+
+        A load balancer or NAT forgets an idle connection without a word, and a slow site says nothing either: whichever
+        answers first counts.
+
+        Raises:
+            _ReplacedError: the new connection has answered, and is that of this transport now.
+            ExceptionGroup: no new connection could be made.
+        """
+        left_seconds = trio.current_effective_deadline() - trio.current_time()
+        wire = self._wire
+        if wire is None or request.method not in _SAFE_TO_REPEAT or left_seconds == math.inf:
+            return await self._send(connection, request)
+        doubtful_at = trio.current_time() + left_seconds / 2
+
+        async def wait_readable(fd: int) -> None:
+            with trio.move_on_at(doubtful_at) as scope:
+                await trio.lowlevel.wait_readable(fd)
+            wire.wait_readable = trio.lowlevel.wait_readable
+            if scope.cancelled_caught:
+                await self._wait_or_replace(fd, request)
+
+        wire.wait_readable = wait_readable
+        try:
+            return await self._send(connection, request)
+        finally:
+            wire.wait_readable = trio.lowlevel.wait_readable
+
+    async def _wait_or_replace(self, fd: int, request: httpx.Request) -> None:
+        """Wait until the kept connection says something, or raise what a new one has answered."""
+        fresh = Transport(self._tools, self._connecting)
+        response: httpx.Response | None = None
+
+        async def ask() -> None:
+            nonlocal response
+            response = await fresh.handle_async_request(request)
+            nursery.cancel_scope.cancel()
+
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask)
+                await trio.lowlevel.wait_readable(fd)
+                nursery.cancel_scope.cancel()
+            if response is None:
+                return
+            self.close()
+            self._take_over(fresh)
+        except ExceptionGroup:
+            self.stopwatch, self.ip = fresh.stopwatch, fresh.ip  # the step that failed is one of the new connection
+            raise
+        finally:
+            fresh.close()
+        raise _ReplacedError(response)
+
+    def _take_over(self, other: Transport) -> None:
+        self._connection, self._wire, self._origin = other._connection, other._wire, other._origin
+        self.ip, self.chain, self.stopwatch = other.ip, other.chain, other.stopwatch
+        other._connection = other._wire = None
 
     async def _open(self, url: httpx.URL) -> Http1 | Http2:
         self.ip = self.chain = None  # what is known is of the connection before
@@ -124,7 +213,7 @@ class Transport(httpx.AsyncBaseTransport):
         proxy = None if connecting.proxy_url is None else _proxy(connecting.proxy_url)
         wire = await self._connect(host, port) if proxy is None else await self._connect_to(proxy)
         connection: Http1 | Http2 = Http1(wire)
-        self._connection = connection  # from here on, `close` closes the wire
+        self._connection, self._wire = connection, wire  # from here on, `close` closes the wire
         if proxy is not None and (scheme == "https" or proxy.scheme != "http"):
             await open_tunnel(wire, proxy, await self._name_for(proxy, host, port), port)
         if context is not None:

@@ -111,8 +111,8 @@ class ConnectingOptions(TypedDict, total=False):
     keep_alive: Annotated[
         bool | None,
         Key(
-            "true: the connection is used again for the next check; DNS, TCP and TLS are then tested only when it"
-            " breaks",
+            "true: the connection is used again for the next check, within two minutes; DNS, TCP and TLS are then"
+            " tested only when it breaks, or says nothing for half of the `timeout`",
             CONNECTED,
             default=False,
         ),
