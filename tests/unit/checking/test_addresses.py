@@ -5,7 +5,7 @@ import ipaddress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.checking.http.private_addresses import is_private
+from watcher.checking.http.dial import is_private
 
 PRIVATE = [
     "0.0.0.0",

@@ -88,7 +88,7 @@ urls:
 # What is no matter of shape: it hangs on other values, on the settings, on files, or on a grammar of its own.
 ACCEPTED = {
     "bad": """
-        address_bad_punycode address_long_label address_password_with_slash address_port_0 address_port_99999
+        address_bad_name address_long_label address_password_with_slash address_port_0 address_port_99999
         address_two_dots default_names_equal interval_above interval_below interval_huge interval_inf interval_nan
         name_newline names_equal regex_bad regex_too_large timeout_above_default_interval timeout_above_interval
     """,
@@ -97,7 +97,7 @@ ACCEPTED = {
         degraded_after_zero header_match_bad header_name header_of_the_connection header_twice header_value_line_break
         json_bytes json_path_bad method_connect method_with_space proxy_and_private proxy_no_host proxy_path
         recheck_interval_above recheck_interval_in_defaults recheck_interval_too_short resolve_to_name
-        status_codes_reversed tls_missing_ca_file tls_no_version_left tls_server_name
+        head_has_no_body status_codes_reversed tls_missing_ca_file tls_no_version_left tls_server_name
     """,
 }
 # Of these an editor's YAML complains, or they have no end.

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import idna
-
 from watcher.config.mistakes import shown
 from watcher.config.schema.connection_keys import ConnectingOptions, TlsConfig
 from watcher.config.schema.limits import PROXY_SCHEMES
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from watcher.config.schema.config_file import Options
 
 CONNECTING_KEYS = tuple(ConnectingOptions.__annotations__)
+_OF_NO_NAME = frozenset(":@[]")  # what stands around a host in an address
 _TLS_VERSIONS = ("TLS10", "TLS11", "TLS12", "TLS13")
 
 
@@ -90,6 +89,7 @@ def _read_tls(values: TlsConfig, complain: Complain, folder: Path) -> TlsOptions
         server_name=values.get("server_name"),
         min_version=values.get("min_version"),
         max_version=values.get("max_version"),
+        legacy_renegotiation=values.get("legacy_renegotiation") is True,
     )
     complaint = complaint_about_tls_files(options)
     if options.key_file is not None and options.cert_file is None:
@@ -111,8 +111,9 @@ def _read_tls(values: TlsConfig, complain: Complain, folder: Path) -> TlsOptions
 
 def _is_name(name: str) -> bool:
     try:
-        return complaint_about(f"https://{name}/") is None and urlsplit(f"https://{name}").hostname == name.lower()
-    except (ValueError, idna.IDNAError):
+        is_whole = urlsplit(f"https://{name}").netloc == name and _OF_NO_NAME.isdisjoint(name)
+        return is_whole and complaint_about(f"https://{name}/") is None
+    except ValueError:
         return False
 
 
