@@ -10,9 +10,10 @@ import httpx
 
 from watcher.checking.http.dial import chosen, connect
 from watcher.checking.http.http1 import Head, Http1, ProtocolError
-from watcher.checking.http.http2 import Http2
+from watcher.checking.http.http2 import Http2, RefusedError
 from watcher.checking.http.proxies import Proxy, open_tunnel
 from watcher.checking.http.redirects import origin_of
+from watcher.checking.http.repair.heads import without_repeats
 from watcher.checking.http.resolver import Resolver, literal_address
 from watcher.checking.http.stopwatch import Stopwatch
 from watcher.checking.http.tls import TlsContexts, chain_of
@@ -50,9 +51,10 @@ class Transport(httpx.AsyncBaseTransport):
         stopwatch: times the phases.
         ip: of the last peer.
         chain: the certificates that it served.
+        notes: what is odd about the responses so far, in sentences.
     """
 
-    __slots__ = ("_connecting", "_connection", "_origin", "_tools", "chain", "ip", "stopwatch")
+    __slots__ = ("_connecting", "_connection", "_origin", "_tools", "chain", "ip", "notes", "stopwatch")
 
     def __init__(self, tools: Tools, connecting: Connecting) -> None:
         """Make a transport that has no connection yet.
@@ -69,6 +71,7 @@ class Transport(httpx.AsyncBaseTransport):
         self.stopwatch = Stopwatch()
         self.ip: str | None = None
         self.chain: Chain | None = None
+        self.notes: list[str] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and return its response, the body of which is still to be read.
@@ -87,7 +90,16 @@ class Transport(httpx.AsyncBaseTransport):
             except (ConnectionError, ProtocolError):
                 # The server closed it in the moment in which it was used again (RFC 9112, section 9.3.1).
                 self.close()
-        return await self._send(await self._open(request.url), request)
+        connection = await self._open(request.url)
+        try:
+            return await self._send(connection, request)
+        except RefusedError as error:
+            if error.wants_http1 and self._connecting.http_version == "2":
+                raise
+            self.close()
+            self.notes.append(f"asked once more, since {error}")
+            connection = await self._open(request.url, http1_only=error.wants_http1)
+        return await self._send(connection, request)
 
     def release(self) -> bool:
         """Close the connection, unless another request may be sent over it; tell whether it is still open."""
@@ -95,7 +107,8 @@ class Transport(httpx.AsyncBaseTransport):
         if connection is None or not self._connecting.keep_alive or not connection.reusable:
             self.close()
             return False
-        self.stopwatch = Stopwatch()  # the next exchange has times of its own, and the same peer
+        # The next exchange has times and notes of its own, and the same peer.
+        self.stopwatch, self.notes = Stopwatch(), []
         return True
 
     def close(self) -> None:
@@ -114,7 +127,7 @@ class Transport(httpx.AsyncBaseTransport):
             self.close()
         return self._connection
 
-    async def _open(self, url: httpx.URL) -> Http1 | Http2:
+    async def _open(self, url: httpx.URL, *, http1_only: bool = False) -> Http1 | Http2:
         self.ip = self.chain = None  # what is known is of the connection before
         scheme, host, port = self._origin = origin_of(url)
         connecting = self._connecting
@@ -126,7 +139,8 @@ class Transport(httpx.AsyncBaseTransport):
             await open_tunnel(wire, proxy, await self._name_for(proxy, host, port), port)
         if scheme == "https":
             self.stopwatch.enter("tls")
-            context = self._tools.tls_contexts.get(connecting.tls, connecting.http_version)
+            http_version = "1.1" if http1_only else connecting.http_version
+            context = self._tools.tls_contexts.get(connecting.tls, http_version)
             encrypted = await wire.start_tls(context, connecting.tls.server_name or host.rstrip("."))
             self.chain = chain_of(encrypted)
             speaks_http2 = _speaks_http2(encrypted, wanted=connecting.http_version == "2")
@@ -178,7 +192,9 @@ class Transport(httpx.AsyncBaseTransport):
         else:
             without_body = request.method == "HEAD"
             head = await connection.exchange(self._http1_bytes(request), self.stopwatch, without_body=without_body)
-        return _response(head, connection)
+        headers, notes = without_repeats(head.headers)
+        self.notes += (*head.notes, *notes)
+        return _response(head, headers, connection)
 
     def _http1_bytes(self, request: httpx.Request) -> bytes:
         url = request.url
@@ -206,9 +222,9 @@ class Body(httpx.AsyncByteStream):
         return self._connection.body()
 
 
-def _response(head: Head, connection: Http1 | Http2) -> httpx.Response:
+def _response(head: Head, headers: list[tuple[bytes, bytes]], connection: Http1 | Http2) -> httpx.Response:
     extensions = {"http_version": f"HTTP/{head.http_version}".encode(), "reason_phrase": head.reason_phrase}
-    return httpx.Response(head.status_code, headers=head.headers, stream=Body(connection), extensions=extensions)
+    return httpx.Response(head.status_code, headers=headers, stream=Body(connection), extensions=extensions)
 
 
 def _content(request: httpx.Request) -> bytes:
