@@ -127,6 +127,13 @@ LINES = {
     "max_redirects_fraction": [f"3:20: urls[0].max_redirects: 1.5 {NO_WHOLE}"],
     "max_redirects_negative": ["3:20: urls[0].max_redirects: -1 is not from 0 to 100; write how many may be followed"],
     "method_connect": ["3:13: urls[0].method: 'CONNECT' is no method that can be sent; write one as in POST"],
+    "method_head_and_body": [
+        "5:13: urls[0].method: `regex` needs a body, which HEAD does not bring; write GET, or remove `regex`",
+        "5:13: urls[0].method: `json` needs a body, which HEAD does not bring; write GET, or remove `json`",
+    ],
+    "method_head_by_default": [
+        "4:12: urls[0].regex: `regex` needs a body, which HEAD does not bring; write GET, or remove `regex`"
+    ],
     "method_with_space": ["3:13: urls[0].method: 'GET /' is no method that can be sent; write one as in POST"],
     "options_forgotten": [
         f"3:13: urls[0].headers: {EMPTY}",
