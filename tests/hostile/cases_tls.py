@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -121,6 +122,19 @@ def _from_1_3(made: Certificates) -> ssl.SSLContext:
     return context
 
 
+def _choosing(*ciphers: str) -> MakeContext:
+    """Speak TLS 1.2 with a key of RSA and these ciphers alone."""
+
+    def make(made: Certificates) -> ssl.SSLContext:
+        key = rsa.generate_private_key(65537, 2048)
+        context = made.context(issue(made.intermediate, "RSA", [HOST], key=key))
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(":".join(ciphers))
+        return context
+
+    return make
+
+
 def _anonymous_only(made: Certificates) -> ssl.SSLContext:
     context = _up_to(ssl.TLSVersion.TLSv1_2)(made)
     context.set_ciphers("ADH-AES128-SHA256:@SECLEVEL=0")
@@ -176,6 +190,8 @@ def _broken_handshake(name: str, *steps: Step, expected: str = "tls", detail: st
 
 # The begin of a ServerHello (RFC 8446, section 4.1.3) that announces more.
 _HALF_A_HELLO = b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03" + bytes(16)
+# A whole one of TLS 1.2 that says nothing of renegotiation, as before RFC 5746.
+_HELLO_OF_OLD = b"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" + bytes(32) + b"\x00\xc0\x2f\x00"
 _NOT_TLS = "does not speak TLS"
 _OLD = ssl.TLSVersion.TLSv1_1
 
@@ -215,6 +231,8 @@ GOOD_ONES = [
     Case("no common name, but a name", GOOD, tls=_without_common_name),
     Case("TLS 1.2", GOOD, tls=_up_to(ssl.TLSVersion.TLSv1_2)),
     Case("TLS 1.3", GOOD, tls=_from_1_3),
+    Case("RSA key exchange", GOOD, tls=_choosing("AES128-GCM-SHA256")),
+    Case("CBC and SHA-1", GOOD, tls=_choosing("ECDHE-RSA-AES256-SHA", "AES128-SHA")),
     Case("expired certificate that is taken", GOOD, tls=_expired, connecting=_with(insecure_skip_verify=True)),
     Case("TLS 1.1 that is taken", GOOD, tls=_up_to(_OLD), connecting=_with(min_version="TLS10")),
     Case("slow handshake, and still in time", GOOD, tls=_good, tls_byte_seconds=0.0),
@@ -226,6 +244,14 @@ GOOD_ONES = [
 
 PROTOCOLS = [
     Case("TLS 1.1 at most", GOOD, "tls", "old version", tls=_up_to(_OLD)),
+    Case(
+        "TLS 1.3 at least, and 1.2 at most is allowed",
+        GOOD,
+        "tls",
+        "does not speak TLS 1.2, the only version",
+        tls=_from_1_3,
+        connecting=_with(max_version="TLS12"),
+    ),
     Case("no cipher in common", GOOD, "tls", "handshake", tls=_anonymous_only),
     Case(
         "client certificate wanted", GOOD, "tls", "handshake failure|certificate", tls=_asking(ssl.TLSVersion.TLSv1_2)
@@ -260,6 +286,15 @@ HANDSHAKES = [
     _broken_handshake("alert of an unknown name", read_some, _alert(2, 112), detail="unrecognized name"),
     _broken_handshake("alert of an internal error", read_some, _alert(2, 80), detail="internal error"),
     _broken_handshake("alert of an old protocol", read_some, _alert(2, 70), detail="old version"),
+    _broken_handshake("no safe renegotiation", read_some, _HELLO_OF_OLD, detail="legacy_renegotiation"),
+    replace(
+        _broken_handshake("no safe renegotiation, taken", read_some, _HELLO_OF_OLD, detail="closed"),
+        connecting=_with(legacy_renegotiation=True),
+    ),
+    replace(
+        _broken_handshake("no safe renegotiation, of old", read_some, _HELLO_OF_OLD, detail="closed"),
+        connecting=_with(min_version="TLS11"),
+    ),
     _broken_handshake("endless warnings", forever(_alert(1, 90) * 100)),
     _broken_handshake("endless noise", forever(b"\xa5" * 4096), detail=_NOT_TLS),
     _broken_handshake("endless zeros", forever(bytes(4096)), detail=_NOT_TLS),

@@ -64,6 +64,7 @@ class Answer:
     Attributes:
         headers: sent besides `Content-Length`.
         trailers: over HTTP/2 alone.
+        after: what it waits for; meanwhile its connection is silent.
         behind, closes: what follows the response without being a part of it; over HTTP/1.1 alone.
     """
 
@@ -71,6 +72,7 @@ class Answer:
     status: int = 200
     headers: Pairs = ()
     trailers: Pairs = ()
+    after: trio.Event | None = None
     behind: bytes = b""
     closes: bool = False
 
@@ -165,6 +167,8 @@ async def _speak_http1(site: Site, peer: Peer, number: int, received: bytes) -> 
             received += await peer.stream.receive_some()
         answer = site.take(Asked(number, "1.1", method, target, headers, received[:length]))
         received = received[length:]
+        if answer.after is not None:
+            await answer.after.wait()
         extra = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
         begin = f"HTTP/1.1 {answer.status} Any\r\nContent-Length: {len(answer.body)}\r\n{extra}\r\n"
         await peer.send(begin.encode("latin-1") + (b"" if method == "HEAD" else answer.body) + answer.behind)
@@ -189,6 +193,8 @@ async def _speak_http2(site: Site, peer: Peer, number: int, received: bytes) -> 
             elif isinstance(event, h2.events.StreamEnded):
                 head, body = heads[event.stream_id], bytes(bodies.pop(event.stream_id))
                 answer = site.take(Asked(number, "2", dict(head)[":method"], dict(head)[":path"], head, body))
+                if answer.after is not None:
+                    await answer.after.wait()
                 connection.send_headers(event.stream_id, [(":status", str(answer.status)), *answer.headers])
                 left[event.stream_id] = (answer, answer.body)
         for stream, (answer, rest) in list(left.items()):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.testing
 
 from tests.hostile.servers import Encryption
 from tests.integration.good_sites import (
@@ -19,6 +20,7 @@ from tests.integration.good_sites import (
     open_site,
     probing,
 )
+from watcher.checking.http.transport import MAX_IDLE_SECONDS
 from watcher.model.target import Connecting, Sending, TlsOptions
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from tests.hostile.certificates import Certificates
+    from watcher.checking.http.exchange import Exchange
     from watcher.checking.http.fetch import Probe
 
 WAYS = ["plain", "TLS", "HTTP/2"]
@@ -119,6 +122,83 @@ async def test_a_connection_that_ends_under_the_request_is_replaced(certificates
         await probe.fetch()
         exchange = await probe.fetch()
         assert (exchange.fault, exchange.body) == (None, b"hello")
+        assert [asked.connection for asked in site.asked] == [0, 0, 1]
+
+
+@dataclass
+class Silence:
+    """Answers on the first connection after `gate`, and on others at once, which `opens` the gate where it says so."""
+
+    gate: trio.Event = field(default_factory=trio.Event)
+    is_asked: trio.Event = field(default_factory=trio.Event)
+    opens: bool = False
+
+    def __call__(self, asked: Asked) -> Answer:
+        """Answer."""
+        if asked.connection == 0:
+            self.is_asked.set()
+            return Answer(b"late", after=self.gate)
+        if self.opens:
+            self.gate.set()
+            return Answer(b"never", after=trio.Event())
+        return Answer(b"anew")
+
+
+async def half_later(probe: Probe, silence: Silence, clock: trio.testing.MockClock) -> Exchange:
+    """Ask, and let more than half of the time pass once the site has been asked."""
+
+    async def pass_time() -> None:
+        await silence.is_asked.wait()
+        clock.jump(0.6 * probe.target.timeout_seconds)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pass_time)
+        return await probe.fetch()
+
+
+@pytest.mark.parametrize(
+    ("opens", "body", "connections"), [(False, b"anew", [0, 0, 1, 1]), (True, b"late", [0, 0, 1, 0])]
+)
+async def test_a_connection_that_went_silent_is_replaced_unless_it_answers_first(
+    place: Place, mock_clock: trio.testing.MockClock, *, opens: bool, body: bytes, connections: list[int]
+) -> None:
+    async with place.site() as site, place.probe(site) as probe:
+        await probe.fetch()
+        site.answer = silence = Silence(opens=opens)
+        exchange = await half_later(probe, silence, mock_clock)
+        assert (exchange.fault, exchange.body) == (None, body)
+        assert (exchange.phases.connect is None) is opens
+        site.answer = lambda _: GOOD
+        assert (await probe.fetch()).fault is None
+        assert [asked.connection for asked in site.asked] == connections
+
+
+async def test_what_must_not_be_repeated_waits_for_the_connection_that_it_has(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    post = Sending("POST", body=b"x")
+    async with open_site() as site, probing(site.url, connecting=Connecting(keep_alive=True), sending=post) as probe:
+        await probe.fetch()
+        site.answer = silence = Silence()
+        async with trio.open_nursery() as nursery:
+
+            async def answer_late() -> None:
+                await silence.is_asked.wait()
+                mock_clock.jump(0.6 * probe.target.timeout_seconds)
+                silence.gate.set()
+
+            nursery.start_soon(answer_late)
+            assert (await probe.fetch()).body == b"late"
+        assert [asked.connection for asked in site.asked] == [0, 0]
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_trusted(
+    place: Place, mock_clock: trio.testing.MockClock
+) -> None:
+    async with place.site() as site, place.probe(site) as probe:
+        for idle_seconds in (0.0, MAX_IDLE_SECONDS - 1, MAX_IDLE_SECONDS + 1):
+            mock_clock.jump(idle_seconds)
+            assert (await probe.fetch()).fault is None
         assert [asked.connection for asked in site.asked] == [0, 0, 1]
 
 

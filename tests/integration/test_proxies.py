@@ -12,6 +12,7 @@ from tests.hostile.certificates import Certificates
 from tests.hostile.servers import refusing
 from tests.integration.sites import serving
 from tests.integration.transport_servers import HttpProxy, Site, SocksProxy, asked
+from watcher.checking.verdict.excerpt import masked_fault
 from watcher.model.outcome import Reason
 from watcher.model.target import Connecting, Sending, Target, TlsOptions
 
@@ -75,6 +76,29 @@ async def test_socks_resolves_here_or_there(scheme: str, host: str) -> None:
     assert (exchange.fault, exchange.body) == (None, b"hello")
     assert proxy.asked == [(host, site_port)]
     assert site.requests[0].startswith(b"GET / HTTP/1.1\r\nHost: site.example:")
+
+
+async def test_a_login_that_socks_does_not_ask_for_is_not_told() -> None:
+    site, proxy = Site(), SocksProxy()
+    async with serving(site.behave) as site_port, serving(proxy.behave) as port:
+        exchange = await asked(through(f"socks5h://u:p@127.0.0.1:{port}", f"http://127.0.0.1:{site_port}/"))
+    assert (exchange.fault, exchange.body) == (None, b"hello")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "behaviour", "detail"),
+    [
+        ("http", HttpProxy(b"HTTP/1.1 407 no proxy for connect\r\n\r\n").behave, "407 no *** for ***"),
+        ("http", HttpProxy(b"HTTP/1.1 502\r\n\r\n").behave, "502"),
+        ("socks5h", SocksProxy(reply=2).behave, "connection not allowed by ruleset"),
+    ],
+)
+async def test_our_own_words_are_not_masked(scheme: str, behaviour: Behaviour, detail: str) -> None:
+    async with serving(behaviour) as port:
+        target = through(f"{scheme}://proxy:connect@127.0.0.1:{port}", "https://127.0.0.1:1/")
+        exchange = await asked(target)
+    assert exchange.fault is not None
+    assert masked_fault(exchange.fault, target).detail == f"the proxy refused to connect: {detail}"
 
 
 @pytest.mark.parametrize(

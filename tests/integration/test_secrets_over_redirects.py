@@ -174,6 +174,16 @@ async def test_cookies_go_where_they_belong() -> None:
     assert [asked.header("cookie") for asked in site.asked] == [None, "here=1", None]
 
 
+async def test_cookies_of_ones_own_and_the_sites_are_both_sent() -> None:
+    """As a login needs that takes whoever has an invitation."""
+    login = redirect("/", headers=(("Set-Cookie", "session=new; Path=/"),))
+    async with open_site() as site:
+        site.answer = lambda asked: GOOD if "session=new" in (asked.header("cookie") or "") else login
+        exchange = await fetched_here(site.url, Sending(headers=(("Cookie", "invited=1; session=old"),)))
+    assert exchange.fault is None
+    assert [asked.header("cookie") for asked in site.asked] == ["invited=1; session=old", "invited=1; session=new"]
+
+
 async def test_cookies_are_not_remembered_by_the_next_check() -> None:
     cookie = (("Set-Cookie", "seen=1"),)
     async with open_site() as site:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,13 +16,14 @@ from cryptography.hazmat.primitives import serialization
 from tests.doubles import a_target
 from tests.hostile.certificates import TOMORROW, Certificates, issue
 from tests.hostile.servers import Encryption, Peer, serving
-from tests.integration.transport_servers import Site, asked
-from watcher.model.outcome import Reason
+from tests.integration.transport_servers import Site, asked, kept_response, probing
+from watcher.model.outcome import Phases, Reason
 from watcher.model.target import Connecting, Target, TlsOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.hostile.certificates import Issued
     from tests.hostile.servers import Behaviour
 
 
@@ -33,6 +36,16 @@ def encrypted(address: str, certificates: Certificates, *, resolve_to: str | Non
     """Make a target with options of TLS."""
     options = replace(TlsOptions(ca_file=certificates.ca_file), **tls)
     return a_target(address=address, connecting=Connecting(resolve_to=resolve_to, tls=options))
+
+
+def written(issued: Issued, folder: Path) -> Path:
+    """Write a certificate and its key to a file."""
+    key = issued.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = folder / "client.pem"
+    path.write_bytes(issued.certificate.public_bytes(serialization.Encoding.PEM) + key)
+    return path
 
 
 def by(site: Site) -> Behaviour:
@@ -74,12 +87,7 @@ async def test_another_name_may_be_looked_for_in_the_certificate(certificates: C
 
 
 async def test_a_client_has_to_show_its_certificate(certificates: Certificates, tmp_path: Path) -> None:
-    client = issue(certificates.root, "client", ["client.example"])
-    pem = tmp_path / "client.pem"
-    key = client.key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    pem.write_bytes(client.certificate.public_bytes(serialization.Encoding.PEM) + key)
+    pem = written(issue(certificates.root, "client", ["client.example"]), tmp_path)
     wanting = certificates.good_context()
     wanting.verify_mode = ssl.CERT_REQUIRED
     wanting.load_verify_locations(certificates.ca_file)
@@ -91,6 +99,34 @@ async def test_a_client_has_to_show_its_certificate(certificates: Certificates, 
     assert without.fault is not None
     assert without.fault.reason == Reason.TLS
     assert "certificate required" in without.fault.detail
+
+
+async def test_a_client_shows_its_certificate_when_it_is_asked_later(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    """As Apache asks for one location; RFC 8446, section 4.6.2."""
+    pem = written(issue(certificates.root, "client", ["client.example"]), tmp_path)
+    asking = certificates.good_context()
+    asking.verify_mode, asking.post_handshake_auth = ssl.CERT_REQUIRED, True
+    asking.load_verify_locations(certificates.ca_file)
+    shown: list[bytes] = []
+
+    async def behave(peer: Peer) -> None:
+        await peer.request()
+        stream: Any = peer.stream
+        stream._tls.verify_client_post_handshake()
+        await peer.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        while (certificate := stream._tls.getpeercert(binary_form=True)) is None:
+            stream._incoming.write(await peer.connection.receive_some())
+            with suppress(ssl.SSLWantReadError):
+                stream._tls.read(1)
+        shown.append(certificate)
+        await peer.send(kept_response())
+
+    async with serving(behave, Encryption(asking)) as port:
+        exchange = await asked(encrypted(f"https://127.0.0.1:{port}/", certificates, cert_file=str(pem)))
+    assert exchange.fault is None
+    assert len(shown) == 1
 
 
 @pytest.mark.parametrize(
@@ -128,6 +164,36 @@ async def test_the_earliest_end_of_the_chain_counts(certificates: Certificates) 
     assert exchange.chain is not None
     assert [certificate.subject for certificate in exchange.chain.certificates] == ["CN=leaf", "CN=soon"]
     assert exchange.chain.expires_at == exchange.chain.certificates[1].expires_at
+
+
+async def test_what_was_served_needlessly_does_not_count(certificates: Certificates) -> None:
+    """As the cross-signature below DST Root CA X3 that Let's Encrypt served for years."""
+    old = issue(None, "an old root", ends=TOMORROW)
+    crossed = issue(old, "watcher test root", ends=timedelta(days=-1), key=certificates.root.key)
+    leaf = issue(certificates.intermediate, "leaf", ["127.0.0.1"], ends=timedelta(days=80))
+    context = certificates.context(leaf, [*leaf.served, crossed.certificate])
+    async with serving(by(Site()), Encryption(context)) as port:
+        verified = await asked(encrypted(f"https://127.0.0.1:{port}/", certificates))
+        taken = await asked(encrypted(f"https://127.0.0.1:{port}/", certificates, insecure_skip_verify=True))
+    for exchange, counting in (verified, 0), (taken, 2):
+        assert exchange.fault is None
+        assert exchange.chain is not None
+        assert len(exchange.chain.certificates) == 3
+        assert exchange.chain.expires_at == exchange.chain.certificates[counting].expires_at
+
+
+async def test_a_context_is_made_beside_the_loop_and_in_no_phase(certificates: Certificates, tmp_path: Path) -> None:
+    pipe = tmp_path / "share-that-hangs.pem"
+    os.mkfifo(pipe)
+    async with serving(by(Site()), Encryption(certificates.good_context())) as port:
+        target = encrypted(f"https://127.0.0.1:{port}/", certificates, ca_file=str(pipe))
+        async with probing(target) as probe:
+            exchange = await probe.fetch(0.2)
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))  # who reads is let go
+    assert exchange.fault is not None
+    assert exchange.fault.reason == Reason.LOCAL
+    assert "cut off while reading the certificates" in exchange.fault.detail
+    assert exchange.phases == Phases()
 
 
 async def test_any_certificate_is_good_where_that_is_asked_for(certificates: Certificates) -> None:

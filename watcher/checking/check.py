@@ -156,6 +156,7 @@ def _outcome(
     attempt: _Attempt,
 ) -> Outcome:
     exchange, fault = attempt.exchange, attempt.verdict.fault
+    first_end = exchange.first_certificate_end()
     answered = exchange.status_code is not None
     return Outcome(
         target=target.name,
@@ -174,7 +175,7 @@ def _outcome(
         ip=exchange.ip,
         body_bytes=len(exchange.body) if answered and exchange.fault is None else None,
         redirects=len(exchange.hops) if answered or exchange.hops else None,
-        cert_expires_at=None if exchange.chain is None else exchange.chain.expires_at,
+        cert_expires_at=None if first_end is None else first_end.expires_at,
         phases=exchange.phases,
         excerpt=None if fault is None else excerpt_of(exchange, target),
         headers=() if fault is None else headers_of(exchange, target),

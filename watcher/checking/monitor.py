@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from watcher.checking.check_context import AnyProbe, CheckContext
+    from watcher.checking.first_checks import FirstChecks
     from watcher.checking.scheduling.schedule import Slot
     from watcher.model.conclusion import Conclusion
     from watcher.model.outcome import Outcome
@@ -73,6 +74,7 @@ async def monitor_url(
     conclusions: trio.MemorySendChannel[Conclusion],
     watch: Watch | None = None,
     spread_seconds: float = MIN_START_SPREAD_SECONDS,
+    first_checks: FirstChecks | None = None,
 ) -> None:
     """Check one target in each of its slots, never two checks of it at once, and sooner while a change is unconfirmed.
 
@@ -82,6 +84,7 @@ async def monitor_url(
         conclusions: where what each check came to goes; when it is full, the loop waits.
         watch: where the target stands at the start, and from then on.
         spread_seconds: the time in which the first checks of all that start now begin.
+        first_checks: told of the first one.
 
     Returns:
         when `watch` is to end, else never; a check that is cut off by that, or by a cancellation, has no outcome.
@@ -98,7 +101,10 @@ async def monitor_url(
                 break
             probe = probe or context.probe(target)
             with trio.CancelScope() as watch.check:
-                last_at, failing = await _check_slot(probe, slot, context, conclusions, watch, last_at, failing=failing)
+                last_at, failing = await _check_slot(
+                    probe, slot, context, conclusions, watch, last_at, first_checks, failing=failing
+                )
+            first_checks = None
             watch.check = None
             recheck_seconds = None if watch.standing.is_confirmed else target.recheck_interval_seconds
             slot = schedule.next(slot, context.clock.now(), recheck_seconds)
@@ -116,6 +122,7 @@ async def _check_slot(
     conclusions: trio.MemorySendChannel[Conclusion],
     watch: Watch,
     last_at: datetime | None,
+    first_checks: FirstChecks | None,
     *,
     failing: bool,
 ) -> tuple[datetime, bool]:
@@ -127,6 +134,8 @@ async def _check_slot(
     # back before the outcome is handed on, or a slow store would hold up the checks.
     report = await context.lanes.run(partial(check, probe, slot, context), failing=failing)
     outcome = report.outcome
+    if first_checks is not None:
+        first_checks.note(None if outcome.fault is None else outcome.fault.reason)
     conclusion = conclude(probe.target, outcome, watch.standing, last_at)
     try:
         conclusions.send_nowait(conclusion)  # no checkpoint: a check that is done is not lost to a cancellation

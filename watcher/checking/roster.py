@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from watcher.checking.first_checks import FirstChecks
 from watcher.checking.monitor import Watch, monitor_url
 from watcher.checking.scheduling.schedule import start_spread_seconds
 from watcher.model.state import NEVER_CHECKED
@@ -40,6 +41,7 @@ class Roster:
         self._nursery = nursery
         self._watches: dict[str, Watch] = {}
         self._paused: dict[str, Standing] = {}
+        self._first_checks: FirstChecks | None = None  # of the start; what a reload brings has others beside it
 
     @property
     def running(self) -> frozenset[str]:
@@ -54,14 +56,16 @@ class Roster:
             standings: where they stand, by name; what is not among them was never checked.
         """
         spread_seconds = start_spread_seconds(len(targets))
+        first_checks = None
+        if self._first_checks is None:
+            first_checks = self._first_checks = FirstChecks(sum(target.enabled for target in targets))
         for number, target in enumerate(targets, 1):
             standing = standings.get(target.name, NEVER_CHECKED)
             if target.enabled:
                 watch = self._watches[target.name] = Watch(standing)
                 # The name is one that is there already: trio would make a text of 170 bytes for each.
-                self._nursery.start_soon(
-                    monitor_url, target, self._context, self._conclusions, watch, spread_seconds, name=target.name
-                )
+                arguments = target, self._context, self._conclusions, watch, spread_seconds, first_checks
+                self._nursery.start_soon(monitor_url, *arguments, name=target.name)
             else:
                 self._paused[target.name] = standing
             if number % LOOPS_A_TURN == 0:

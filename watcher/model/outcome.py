@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -66,10 +66,18 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a check failed, in a word for machines and a sentence for people."""
+    """Why a check failed, in a word for machines and a sentence for people.
+
+    Attributes:
+        reason: see there.
+        detail: the sentence.
+        quoted: the end of the detail that somebody else said, in which alone a secret may stand; None where nobody can
+            tell which that is.
+    """
 
     reason: Reason
     detail: str
+    quoted: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Details quote sites and exceptions; here is the one place that makes them safe to log, store and show.
@@ -92,7 +100,7 @@ class Outcome:
         degraded: why a success is not a good one, in a sentence, or None.
         attempts: how often the exchange was made: more than once with `retries`, or after a fault of this machine.
         status_code, http_version, ip, body_bytes, redirects: of the last response, None without one.
-        cert_expires_at: the earliest end of a certificate that the server served, None without TLS.
+        cert_expires_at: the earliest end of a certificate of all redirects and the response, None without TLS.
         phases: where the time went.
         excerpt: of a failing check, the begin of the response's body, made safe, or None.
         headers: of a failing check, the response's headers that are worth having, made safe.

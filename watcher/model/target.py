@@ -51,6 +51,7 @@ class TlsOptions:
         cert_file, key_file: of this client, for a server that asks for one.
         server_name: the name asked for (SNI) and looked for in the certificate, instead of the address's host.
         min_version, max_version: the versions that are spoken; by default 1.2 and later.
+        legacy_renegotiation: take a server that does not know RFC 5746; a `min_version` below 1.2 implies it.
         files_digest: of what stood in the files when the configuration was read; another content is another option.
     """
 
@@ -61,6 +62,7 @@ class TlsOptions:
     server_name: str | None = None
     min_version: TlsVersion | None = None
     max_version: TlsVersion | None = None
+    legacy_renegotiation: bool = False
     files_digest: str | None = None
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.checking.http.private_addresses import is_private
+from watcher.checking.http.dial import is_private
 
 PRIVATE = [
     "0.0.0.0",

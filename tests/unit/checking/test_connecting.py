@@ -11,8 +11,10 @@ import pytest
 import trio
 import trio.testing
 
-from watcher.checking.http.dial import BlockedAddressError, chosen, connect
+from watcher.checking.http.dial import BlockedAddressError, LocalConnectError, chosen, connect, connect_error
+from watcher.checking.http.faults import fault_of
 from watcher.checking.http.resolver import Address
+from watcher.model.outcome import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +55,34 @@ def test_private_addresses_are_left_out_and_public_ones_are_not() -> None:
     assert chosen(mixed, "ip6", allow_private=False) == [A]
     with pytest.raises(BlockedAddressError, match=r"10\.0\.0\.1"):
         chosen([v4("10.0.0.1"), v6("::1")], "any", allow_private=False)
+
+
+@pytest.mark.parametrize(
+    ("number", "at_once", "has_route", "of_this_machine"),
+    [
+        (errno.ENETUNREACH, True, False, True),
+        (errno.ENETUNREACH, False, True, False),  # a router says so
+        (errno.ENETUNREACH, False, False, True),
+        (errno.EHOSTUNREACH, True, False, True),
+        (errno.EHOSTUNREACH, True, True, False),  # a neighbour that was looked for in vain a moment before
+        (errno.EHOSTUNREACH, False, True, False),
+        (errno.EHOSTUNREACH, False, False, True),
+        (errno.EADDRNOTAVAIL, True, True, True),
+        (errno.EPERM, True, True, True),
+        (errno.EINVAL, True, True, True),  # a link-local address without its zone
+        (errno.ECONNREFUSED, True, True, False),
+        (errno.ECONNREFUSED, False, True, False),
+        (errno.ECONNRESET, False, False, False),
+        (errno.ETIMEDOUT, False, True, False),
+    ],
+)
+def test_who_is_to_blame(number: int, at_once: bool, has_route: bool, of_this_machine: bool) -> None:
+    error = connect_error(number, A, at_once=at_once, has_route=lambda address: has_route and address == A)
+    assert error.errno == number
+    assert isinstance(error, LocalConnectError) is of_this_machine
+    fault = fault_of(error, "connect")
+    assert fault is not None
+    assert fault.reason == (Reason.LOCAL if of_this_machine else Reason.CONNECT)
 
 
 @pytest.fixture

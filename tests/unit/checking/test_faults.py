@@ -111,6 +111,13 @@ def test_only_when_all_attempts_failed_for_want_of_something_is_this_machine_to_
     assert mixed.reason == Reason.CONNECT
 
 
+def test_what_the_system_said_of_this_machine_does_not_speak_against_it() -> None:
+    """As when there is no network at all: the cause alone would be the site's."""
+    cut_off = LocalConnectError(errno.ENETUNREACH, "x")
+    cut_off.__cause__ = cut_off.__context__ = of_a_number(errno.ENETUNREACH)
+    assert fault_of(cut_off, "connect") == Fault(Reason.LOCAL, "this machine cannot connect: Network is unreachable")
+
+
 def test_an_unknown_exception_has_no_reason_of_a_site() -> None:
     assert fault_of(ZeroDivisionError("a bug"), "connect") is None
 

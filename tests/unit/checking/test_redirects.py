@@ -8,8 +8,9 @@ from watcher.checking.http.redirects import RedirectError, leads_on, next_reques
 HERE = httpx.URL("https://shop.example/a/b?c=d")
 
 
-def a_redirect(location: str | None, status_code: int = 302) -> httpx.Response:
-    return httpx.Response(status_code, headers={} if location is None else {"Location": location})
+def a_redirect(location: str | bytes | None, status_code: int = 302) -> httpx.Response:
+    value = location.encode() if isinstance(location, str) else location
+    return httpx.Response(status_code, headers=[] if value is None else [(b"Location", value)])
 
 
 @pytest.mark.parametrize("status_code", [300, 301, 302, 303, 304, 305, 306, 307, 308, 200])
@@ -27,10 +28,42 @@ def test_which_statuses_lead_on(status_code: int) -> None:
         ("//other.example/x", "https://other.example/x"),
         ("http://other.example:8080/x", "http://other.example:8080/x"),
         ("../../../x", "https://shop.example/x"),
+        ("", None),
+        ("?", "https://shop.example/a/b?"),
+        ("#x", "https://shop.example/a/b?c=d"),
+        ("..", "https://shop.example/"),
+        (".", "https://shop.example/a/"),
+        ("/x/y/..", "https://shop.example/x/"),
+        (":a", "https://shop.example/a/:a"),
+        ("https:x", "https://shop.example/a/x"),
+        ("http:x", "http://x"),
+        ("///other.example/x", "https://other.example/x"),
+        ("https:///other.example/x", "https://other.example/x"),
+        ("\\\\other.example\\x", "https://other.example/x"),
+        ("\\x?a\\b", "https://shop.example/x?a\\b"),
+        ("//u:p@other.example/x", "https://other.example/x"),
+        ("//☃.example/é", "https://xn--n3h.example/%C3%A9"),
+        ("/a b", "https://shop.example/a%20b"),
     ],
 )
-def test_relative_addresses_are_joined(location: str, following: str) -> None:
-    assert str(next_url(a_redirect(location), HERE)) == following
+def test_relative_addresses_are_joined(location: str, following: str | None) -> None:
+    response = a_redirect(location.encode())
+    assert leads_on(response) is (following is not None)
+    if following is not None:
+        assert str(next_url(response, HERE)) == following
+
+
+def test_the_bytes_of_an_address_go_out_as_they_came() -> None:
+    for location, path in [(b"/caf\xe9", b"/caf%E9"), ("/خ".encode(), b"/%D8%AE"), (b"/%e9\xff", b"/%e9%FF")]:
+        response = httpx.Response(302, headers=[(b"Location", location), (b"X-Powered-By", b"caf\xe9")])
+        assert next_url(response, HERE).raw_path == path
+
+
+def test_an_address_that_is_told_twice_is_one() -> None:
+    twice = httpx.Response(302, headers=[("Location", "/x"), ("Location", "/x")])
+    assert next_url(twice, HERE).raw_path == b"/x"
+    with pytest.raises(RedirectError, match="several"):
+        next_url(httpx.Response(302, headers=[("Location", "/x"), ("Location", "/y")]), HERE)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ import pytest
 import trio
 import trio.testing
 
-from watcher.checking.http.resolver import Address, Resolver, literal_address
+from watcher.checking.http.faults import fault_of
+from watcher.checking.http.resolver import Address, Resolver, has_route_to, literal_address
+from watcher.model.outcome import Reason
 
 HUNG_NAMES = 60
 # How long a name hangs, unless it is let go; what waits for none of them takes far less, on any machine.
@@ -169,3 +171,37 @@ async def test_the_systems_own_lookup() -> None:
 def test_a_literal_address_needs_no_lookup(host: str, sockaddr: tuple[Any, ...] | None) -> None:
     address = literal_address(host, 80)
     assert (address and address.sockaddr) == sockaddr
+
+
+@pytest.mark.parametrize(
+    ("code", "has_route", "reason"),
+    [
+        (socket.EAI_AGAIN, False, Reason.LOCAL),
+        (socket.EAI_AGAIN, True, Reason.DNS),
+        (socket.EAI_NONAME, False, Reason.DNS),
+        (socket.EAI_FAIL, True, Reason.DNS),
+    ],
+)
+async def test_without_a_way_out_no_name_is_to_blame(names: Names, code: int, has_route: bool, reason: Reason) -> None:
+    names.error = socket.gaierror(code, "x")
+    with pytest.raises(OSError) as caught:  # noqa: PT011
+        await Resolver(names, has_route_out=lambda: has_route).resolve("quick.example", 80)
+    fault = fault_of(caught.value, "resolve")
+    assert fault is not None
+    assert fault.reason == reason
+
+
+def test_the_routing_table_knows_this_machine() -> None:
+    assert has_route_to(Address(socket.AF_INET, ("127.0.0.1", 80)))
+    assert not has_route_to(Address(socket.AF_INET6, ("fe80::1", 80, 0, 0)))  # no zone
+
+
+def test_the_zone_of_an_ipv6_address() -> None:
+    lo = socket.if_nametoindex("lo")
+    for host in ("fe80::1%lo", f"fe80::1%{lo}"):
+        assert literal_address(host, 80) == Address(socket.AF_INET6, ("fe80::1", 80, 0, lo))
+    with pytest.raises(OSError, match="No such device") as caught:
+        literal_address("fe80::1%nowhere", 80)
+    fault = fault_of(caught.value, "connect")
+    assert fault is not None
+    assert fault.reason == Reason.LOCAL

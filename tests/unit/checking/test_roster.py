@@ -7,14 +7,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 
 from tests.doubles import MOMENT, a_checker, a_target
+from watcher.checking.first_checks import FirstChecks
 from watcher.checking.http.exchange import Exchange
 from watcher.checking.roster import LOOPS_A_TURN, Roster
 from watcher.model.conclusion import Conclusion
-from watcher.model.outcome import Phases
+from watcher.model.outcome import Fault, Phases, Reason
 from watcher.model.state import NEVER_CHECKED, Standing, State
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ class Sites:
     """Answer after a time, and note when who was asked, and which probes were closed."""
 
     seconds: float = 0.0
+    fault: Fault | None = None
     asked: dict[str, list[float]] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
 
@@ -45,7 +49,7 @@ class Probe:
     async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
         self.sites.asked.setdefault(self.target.name, []).append(trio.current_time())
         await trio.sleep(self.sites.seconds)
-        return Exchange(phases=Phases(), status_code=200)
+        return Exchange(phases=Phases(), status_code=200, fault=self.sites.fault)
 
     def close(self) -> None:
         self.sites.closed.append(self.target.name)
@@ -125,6 +129,37 @@ async def test_a_target_that_is_not_enabled_has_no_loop_and_a_standing(autojump_
         assert roster.running == {"b"}
         assert await roster.end(["a"]) == {"a": paused}
     assert set(sites.asked) == {"b"}
+
+
+@pytest.mark.parametrize(
+    ("reasons", "away"),
+    [
+        ((Reason.LOCAL, Reason.DNS, Reason.CONNECT), True),
+        ((Reason.LOCAL, Reason.DNS, None), False),
+        ((Reason.TIMEOUT, Reason.DNS, Reason.CONNECT), False),
+        ((), False),
+    ],
+)
+def test_where_no_target_of_a_start_can_be_reached_one_line_says_so(
+    reasons: tuple[Reason | None, ...], away: bool
+) -> None:
+    first_checks = FirstChecks(len(reasons))
+    with capture_logs() as logs:
+        for reason in (*reasons, Reason.CONNECT, Reason.CONNECT):
+            first_checks.note(reason)
+    assert [line["targets"] for line in logs] == ([len(reasons)] if away else [])
+
+
+async def test_the_first_checks_of_a_start_are_taken_together(autojump_clock: trio.testing.MockClock) -> None:
+    away = "no target could be reached since the start, the network of this machine seems to be away"
+    sites = Sites(fault=Fault(Reason.CONNECT, "refused"))
+    with capture_logs() as logs:
+        async with open_roster(sites) as (roster, _):
+            await roster.begin([A, B, replace(A, name="c", enabled=False)], {})
+            await trio.sleep(600)
+            await roster.begin([replace(A, name="later")], {})
+            await trio.sleep(600)
+    assert [(line["event"], line["targets"]) for line in logs] == [(away, 2)]
 
 
 async def test_many_begin_and_end_in_turns(autojump_clock: trio.testing.MockClock) -> None:

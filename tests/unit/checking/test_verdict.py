@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.checking.http.exchange import Certificate, Chain, Exchange
+from watcher.checking.http.exchange import Certificate, Chain, Exchange, Hop
 from watcher.checking.verdict.judge import Verdict, judge, matching_steps
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.model.target import Expectations, HeaderPattern, JsonExpectation
@@ -204,6 +205,23 @@ def test_a_slow_success_is_degraded(duration_seconds: float, degraded: str | Non
 def test_a_success_whose_certificates_end_soon_is_degraded(lasts: timedelta, degraded: str | None) -> None:
     expected = Expectations(cert_expiry_days=14)
     assert judge(expected, with_chain(NOW + lasts), 0.1, NOW) == Verdict(None, degraded)
+
+
+def test_of_all_redirects_the_certificate_that_ends_first_counts_and_its_host_is_named() -> None:
+    first, last = with_chain(NOW + timedelta(days=3)).chain, with_chain(NOW + timedelta(days=80)).chain
+    hop = Hop("https://shop.example/?a=***", "https://www.shop.example:8443/", 301, "1.1", None, Phases(), first)
+    text = "a certificate of the chain of {} expires in 3.0 days, on 2026-11-29"
+    for hops, chain, host in [
+        ((hop,), last, "shop.example"),
+        ((hop,), None, "shop.example"),
+        ((replace(hop, chain=last),), first, "www.shop.example:8443"),
+    ]:
+        exchange = replace(a_response(), hops=hops, chain=chain)
+        verdict = judge(Expectations(cert_expiry_days=14), exchange, 0.1, NOW)
+        assert verdict == Verdict(None, text.format(host))
+        end = exchange.first_certificate_end()
+        assert end is not None
+        assert end.expires_at == NOW + timedelta(days=3)
 
 
 def test_without_certificates_none_can_end() -> None:

@@ -87,6 +87,15 @@ LINES = {
     ],
     "follow_redirects_text": [f"3:23: urls[0].follow_redirects: 'sometimes' {NO_TRUTH}"],
     "group_blank": ["3:12: urls[0].group: ' ' is no name; write one line of 1 to 200 printable characters"],
+    "head_has_no_body": [
+        f"{place}: urls[0].{key}: looks at the body, which a response to HEAD has not; write `method: GET`, or remove it"
+        for place, key in [
+            ("4:12", "regex"),
+            ("5:34", "fail_if_body_matches_regexp"),
+            ("6:38", "fail_if_body_not_matches_regexp"),
+            ("7:11", "json"),
+        ]
+    ],
     "header_match_bad": [
         f"3:60: urls[0].fail_if_header_not_matches[0].regexp: '[' is no regular expression: missing ]{SYNTAX}"
     ],
@@ -127,13 +136,6 @@ LINES = {
     "max_redirects_fraction": [f"3:20: urls[0].max_redirects: 1.5 {NO_WHOLE}"],
     "max_redirects_negative": ["3:20: urls[0].max_redirects: -1 is not from 0 to 100; write how many may be followed"],
     "method_connect": ["3:13: urls[0].method: 'CONNECT' is no method that can be sent; write one as in POST"],
-    "method_head_and_body": [
-        "5:13: urls[0].method: `regex` needs a body, which HEAD does not bring; write GET, or remove `regex`",
-        "5:13: urls[0].method: `json` needs a body, which HEAD does not bring; write GET, or remove `json`",
-    ],
-    "method_head_by_default": [
-        "4:12: urls[0].regex: `regex` needs a body, which HEAD does not bring; write GET, or remove `regex`"
-    ],
     "method_with_space": ["3:13: urls[0].method: 'GET /' is no method that can be sent; write one as in POST"],
     "options_forgotten": [
         f"3:13: urls[0].headers: {EMPTY}",
@@ -187,7 +189,7 @@ LINES = {
     ],
     "tls_server_name": ["3:31: urls[0].tls_config.server_name: 'a b' is no name; write one, as in shop.example"],
     "tls_unknown_key": [
-        "3:18: urls[0].tls_config.insecure: unknown key; known are insecure_skip_verify, ca_file, cert_file, key_file, server_name, min_version, max_version"
+        "3:18: urls[0].tls_config.insecure: unknown key; known are insecure_skip_verify, ca_file, cert_file, key_file, server_name, min_version, max_version, legacy_renegotiation"
     ],
     "tls_version": [
         "3:31: urls[0].tls_config.min_version: 'TLS1.2' is not one of 'TLS10', 'TLS11', 'TLS12' or 'TLS13'; write one of these"

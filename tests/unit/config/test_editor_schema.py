@@ -95,10 +95,9 @@ ACCEPTED = {
     "bad_options": """
         authorization_line_break authorization_type basic_auth_and_header basic_auth_missing_file body_regexp_bad
         degraded_after_zero header_match_bad header_name header_of_the_connection header_twice header_value_line_break
-        json_bytes json_path_bad method_connect method_head_and_body method_head_by_default method_with_space
-        proxy_and_private proxy_no_host proxy_path
+        json_bytes json_path_bad method_connect method_with_space proxy_and_private proxy_no_host proxy_path
         recheck_interval_above recheck_interval_in_defaults recheck_interval_too_short resolve_to_name
-        status_codes_reversed tls_missing_ca_file tls_no_version_left tls_server_name
+        head_has_no_body status_codes_reversed tls_missing_ca_file tls_no_version_left tls_server_name
     """,
 }
 # Of these an editor's YAML complains, or they have no end.

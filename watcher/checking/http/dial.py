@@ -1,7 +1,9 @@
-"""A TCP connection to the first of several addresses that takes one: happy eyeballs."""
+"""A TCP connection to the first of several addresses that takes one (happy eyeballs), and may be connected to."""
 
 from __future__ import annotations
 
+import errno
+import ipaddress
 import os
 import socket
 from contextlib import suppress
@@ -10,16 +12,25 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from watcher.checking.http.private_addresses import is_private
+from watcher.checking.http.resolver import Address, has_route_to
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from watcher.checking.http.resolver import Address
     from watcher.model.target import IpProtocol
 
 # RFC 8305, section 5: the "Connection Attempt Delay".
 STAGGER_SECONDS = 0.25
+
+# Networks that hold an IPv4 address in their last 32 bits: IPv4-mapped (RFC 4291, section 2.5.5.2), IPv4-compatible
+# (2.5.5.1) and NAT64 (RFC 6052, section 2.1; RFC 8215).
+_IPV4_IN_LAST_BITS = tuple(
+    ipaddress.IPv6Network(text) for text in ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48")
+)
+_SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")  # RFC 3056: the IPv4 address follows the first 16 bits
+
+# Over loopback, a refusal comes at once.
+_REFUSALS = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED})
 
 _FAMILIES = {"ip4": socket.AF_INET, "ip6": socket.AF_INET6}
 
@@ -60,6 +71,27 @@ def chosen(addresses: Sequence[Address], protocol: IpProtocol, *, allow_private:
     return [address for pair in zip_longest(first, others) for address in pair if address is not None]
 
 
+def is_private(ip: str) -> bool:
+    """Tell whether an address is private, loopback, link-local, reserved or multicast, in whatever disguise.
+
+    Args:
+        ip: as a connected socket names its peer; a scope behind `%` is left out of account.
+    """
+    address = ipaddress.ip_address(ip.partition("%")[0])
+    if not address.is_global or address.is_multicast:
+        return True
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _SIX_TO_FOUR:
+            return _is_private_ipv4(int(address) >> 80)
+        if any(address in network for network in _IPV4_IN_LAST_BITS):
+            return _is_private_ipv4(int(address))
+    return False
+
+
+def _is_private_ipv4(bits: int) -> bool:
+    return is_private(str(ipaddress.IPv4Address(bits & 0xFFFF_FFFF)))
+
+
 async def connect(addresses: Sequence[Address]) -> socket.socket:
     """Connect to the first address that answers.
 
@@ -84,21 +116,38 @@ async def _connect_one(address: Address) -> socket.socket:
     try:
         # What follows the end of a handshake must not wait until the server has acknowledged that.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            sock.connect(address.sockaddr)
-        except BlockingIOError:
+        number = sock.connect_ex(address.sockaddr)
+        at_once = number not in {errno.EINPROGRESS, errno.EAGAIN}
+        if not at_once:
             await trio.lowlevel.wait_writable(sock)
             number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if number:
-                raise OSError(number, os.strerror(number)) from None
-        except ConnectionError:
-            raise  # over loopback, a refusal comes at once
-        except OSError as error:
-            raise LocalConnectError(error.errno, error.strerror) from error
     except BaseException:
         sock.close()
         raise
+    if number:
+        sock.close()
+        raise connect_error(number, address, at_once=at_once)
     return sock
+
+
+def connect_error(
+    number: int, address: Address, *, at_once: bool, has_route: Callable[[Address], bool] = has_route_to
+) -> OSError:
+    """Tell a connection that failed on its way from one that this machine could not even begin.
+
+    Args:
+        number: the system's errno.
+        address: that was connected to.
+        at_once: whether the system itself said so, before a packet could come back.
+        has_route: asked where a host is unreachable: without a route it is this machine that is cut off, and with one a
+            router or a neighbour has said so, a moment ago at the least.
+    """
+    if number in {errno.EHOSTUNREACH, errno.ENETUNREACH}:
+        of_this_machine = (at_once and number == errno.ENETUNREACH) or not has_route(address)
+    else:
+        of_this_machine = at_once and number not in _REFUSALS
+    kind = LocalConnectError if of_this_machine else OSError
+    return kind(number, os.strerror(number))
 
 
 async def _race(addresses: Sequence[Address]) -> socket.socket:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,10 +31,17 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The certificates that a server served, its own first, and the earliest end among them."""
+    """The certificates that a server served, its own first, and the earliest end among those that were verified."""
 
     certificates: tuple[Certificate, ...]
     expires_at: datetime
+
+
+class CertificateEnd(NamedTuple):
+    """When the first certificate of an exchange ends, and whose it is: host and port, None where no redirect led on."""
+
+    expires_at: datetime
+    host: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,7 @@ class Hop:
     http_version: str
     ip: str | None
     phases: Phases
+    chain: Chain | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +86,13 @@ class Exchange:
     ip: str | None = None
     hops: tuple[Hop, ...] = ()
     chain: Chain | None = None
+
+    def first_certificate_end(self) -> CertificateEnd | None:
+        """Return the earliest end among the certificates of all hops, or None without TLS."""
+        if not self.hops:
+            return None if self.chain is None else CertificateEnd(self.chain.expires_at, None)
+        chains = [(hop.shown_address, hop.chain) for hop in self.hops] + [(self.hops[-1].location, self.chain)]
+        ends = [
+            CertificateEnd(chain.expires_at, urlsplit(address).netloc) for address, chain in chains if chain is not None
+        ]
+        return min(ends, default=None)

@@ -14,7 +14,8 @@ from watcher.checking.http.dial import BlockedAddressError, LocalConnectError
 from watcher.checking.http.http1 import ProtocolError
 from watcher.checking.http.proxies import ProxyError
 from watcher.checking.http.redirects import RedirectError
-from watcher.checking.http.tls import TlsFilesError
+from watcher.checking.http.resolver import NoRouteError
+from watcher.checking.http.tls import NoCommonVersionError, TlsFilesError
 from watcher.model.outcome import Fault, Reason
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 LOCAL_ERRNOS = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.ENETDOWN}
     | {errno.EACCES, errno.EPERM}  # a firewall of its own
+    | {errno.ENODEV}  # the zone of an IPv6 address
 )
+_OF_THIS_MACHINE = (LocalConnectError, NoRouteError)
 
 # OpenSSL's X509_V_ERR_* codes, from x509_vfy.h.
 _CERTIFICATE_FAULTS = {
@@ -76,7 +79,8 @@ def _tree(error: BaseException) -> Iterator[BaseException]:
         yield member
         if isinstance(member, BaseExceptionGroup):
             waiting.extend(member.exceptions)
-        waiting.extend(other for other in (member.__cause__, member.__context__) if other is not None)
+        if not isinstance(member, _OF_THIS_MACHINE):  # which are raised from what the system said in its own way
+            waiting.extend(other for other in (member.__cause__, member.__context__) if other is not None)
 
 
 def _local(tree: list[BaseException]) -> Fault | None:
@@ -85,8 +89,8 @@ def _local(tree: list[BaseException]) -> Fault | None:
         if isinstance(error, TlsFilesError):
             return Fault(Reason.LOCAL, str(error))
     errors = [error for error in tree if isinstance(error, OSError) and error.errno and not _is_foreign(error)]
-    if errors and all(isinstance(error, LocalConnectError) or error.errno in LOCAL_ERRNOS for error in errors):
-        return Fault(Reason.LOCAL, f"this machine cannot connect: {os.strerror(errors[0].errno or 0)}")
+    if errors and all(isinstance(error, _OF_THIS_MACHINE) or error.errno in LOCAL_ERRNOS for error in errors):
+        return Fault(Reason.LOCAL, f"this machine cannot connect: {os.strerror(errors[0].errno or 0)}", "")
     return None
 
 
@@ -107,6 +111,8 @@ def _blocked(error: BaseException, _step: str | None) -> Fault | None:
 
 
 def _tls(error: BaseException, step: str | None) -> Fault | None:
+    if isinstance(error, NoCommonVersionError):
+        return Fault(Reason.TLS, str(error))
     if step in {"processing", "headers", "transfer"}:
         # With TLS 1.3, a server that misses the client's certificate says so when the handshake is over.
         if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
@@ -125,6 +131,9 @@ def _tls(error: BaseException, step: str | None) -> Fault | None:
         return Fault(Reason.TLS, "the server does not speak TLS on this port")
     if error.reason in _OLD_PROTOCOL:
         return Fault(Reason.TLS, "the server speaks only an old version of TLS")
+    if error.reason == "UNSAFE_LEGACY_RENEGOTIATION_DISABLED":
+        text = "the server cannot renegotiate safely (RFC 5746); `tls_config.legacy_renegotiation` takes it"
+        return Fault(Reason.TLS, text)
     return Fault(Reason.TLS, f"the TLS handshake failed: {_alert(error)}")
 
 
@@ -147,7 +156,7 @@ def _body(error: BaseException, _step: str | None) -> Fault | None:
 
 def _protocol(error: BaseException, step: str | None) -> Fault | None:
     if isinstance(error, ProxyError):
-        return Fault(Reason.CONNECT, str(error))
+        return Fault(Reason.CONNECT, str(error), error.quoted)
     if isinstance(error, ProtocolError):
         return Fault(Reason.PROTOCOL, str(error) or "the response is not HTTP")
     if step in {"processing", "headers", "transfer"} and isinstance(error, (ConnectionError, ssl.SSLError)):
@@ -160,4 +169,4 @@ def _system(error: BaseException, step: str | None) -> Fault | None:
         return None
     if step in {"processing", "headers", "transfer"}:
         return Fault(Reason.PROTOCOL, f"the connection broke: {os.strerror(error.errno)}")
-    return Fault(Reason.CONNECT, f"cannot connect: {os.strerror(error.errno)}")
+    return Fault(Reason.CONNECT, f"cannot connect: {os.strerror(error.errno)}", "")

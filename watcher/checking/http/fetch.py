@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
-from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import trio
 
 from watcher import __version__
 from watcher.checking.http.body import BodyReader
+from watcher.checking.http.cookies import CookieJar
 from watcher.checking.http.exchange import Exchange, Hop
 from watcher.checking.http.faults import fault_of
-from watcher.checking.http.redirects import RedirectError, leads_on, next_request, next_url, same_origin
+from watcher.checking.http.redirects import (
+    RedirectError,
+    leads_on,
+    next_request,
+    next_url,
+    same_origin,
+    url_of,
+)
 from watcher.checking.http.stopwatch import STEP_NAMES
 from watcher.checking.http.transport import Body, Tools, Transport
 from watcher.model.outcome import Fault, Phases, Reason
@@ -25,8 +33,6 @@ from watcher.text.escaping import one_line
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
-    from urllib.request import Request
-
     from watcher.model.target import Connecting, Sending, Target
 
 MAX_SHOWN_CHARS = 2000
@@ -48,10 +54,12 @@ class Probe:
         """
         self.target = target
         self._tools = tools
-        sending, self._url = target.sending, httpx.URL(target.address)
-        if self._url.userinfo and sending.authorization is None:
-            basic = basic_authorization(unquote(self._url.username), unquote(self._url.password))
-            sending = replace(sending, authorization=basic)
+        sending, self._url = target.sending, url_of(target.address)
+        if "@" in target.address and sending.authorization is None:
+            parts = urlsplit(target.address)
+            if parts.username or parts.password:
+                basic = basic_authorization(unquote(parts.username or ""), unquote(parts.password or ""))
+                sending = replace(sending, authorization=basic)
         self._headers = _common_headers(sending, target.connecting.keep_alive)
         self._kept: Transport | None = None
 
@@ -73,8 +81,11 @@ class Probe:
                 exchange = await walk.go(self._request())
                 self._kept = transport if transport.release() else None
                 return exchange
-            step = STEP_NAMES[walk.transport.stopwatch.step or "connect"]
-            return walk.failed(Fault(Reason.TIMEOUT, f"no answer within {timeout_seconds:g} s: cut off while {step}"))
+            step = walk.transport.stopwatch.step or "connect"
+            # What is prepared is read from this machine's own files.
+            reason = Reason.LOCAL if step == "preparing" else Reason.TIMEOUT
+            text = f"no answer within {timeout_seconds:g} s: cut off while {STEP_NAMES[step]}"
+            return walk.failed(Fault(reason, text))
         except Exception as error:
             fault = fault_of(error, walk.transport.stopwatch.step)
             if fault is None:
@@ -169,17 +180,17 @@ class _Walk:
     async def _follow(self, first: httpx.Request, response: httpx.Response) -> httpx.Response:
         """Follow redirects, each over a connection of its own, and return the first response that is none."""
         request, stays = first, True
-        cookies = httpx.Cookies(CookieJar(_AsciiCookies()))
+        cookies = CookieJar()
         while leads_on(response):
             if len(self._hops) == self._target.sending.max_redirects:
                 raise RedirectError(f"more than {self._target.sending.max_redirects} redirects")
             response.request = request
-            cookies.extract_cookies(response)
+            lines = [value for name, value in response.headers.raw if name.lower() == b"set-cookie"]
+            cookies.take(lines, request.url, datetime.now(UTC))
             following = next_url(response, request.url)
             stays = stays and same_origin(first.url, following)
             request = next_request(first, request, response.status_code, following, stays=stays)
-            if "cookie" not in request.headers:
-                cookies.set_cookie_header(request)
+            request.headers = _with_cookies(request, cookies)
             self._leave(response, following, stays=stays)
             response = await self.transport.handle_async_request(request)
         return response
@@ -195,6 +206,7 @@ class _Walk:
                 http_version=response.http_version.removeprefix("HTTP/"),
                 ip=transport.ip,
                 phases=transport.stopwatch.phases(),
+                chain=transport.chain,
             )
         )
         transport.close()
@@ -255,13 +267,12 @@ def _charset(response: httpx.Response) -> str | None:
     return charset
 
 
+def _with_cookies(request: httpx.Request, cookies: CookieJar) -> httpx.Headers:
+    own = [value for name, value in request.headers.raw if name.lower() == b"cookie"]
+    others = [(name, value) for name, value in request.headers.raw if name.lower() != b"cookie"]
+    going = cookies.header_for(request.url, b"; ".join(own))
+    return httpx.Headers(others if going is None else [*others, (b"Cookie", going)])
+
+
 def _shown(url: httpx.URL) -> str:
     return one_line(without_secrets(str(url)), limit_chars=MAX_SHOWN_CHARS)
-
-
-class _AsciiCookies(DefaultCookiePolicy):
-    """Takes the cookies of a redirect along, but for those that httpx could not send."""
-
-    def set_ok(self, cookie: Cookie, request: Request) -> bool:
-        """Tell whether to take a cookie."""
-        return f"{cookie.name}{cookie.value}".isascii() and super().set_ok(cookie, request)

@@ -11,6 +11,7 @@ from socksio import SOCKSError, socks5
 
 from watcher.checking.http.http1 import Http1, ProtocolError
 from watcher.checking.http.stopwatch import Stopwatch
+from watcher.text.host_names import ascii_host
 
 if TYPE_CHECKING:
     from watcher.checking.http.wire import Wire
@@ -19,7 +20,11 @@ _DEFAULT_PORTS = {"http": 3128, "socks5": 1080, "socks5h": 1080}
 
 
 class ProxyError(Exception):
-    """The proxy did not do what it is for."""
+    """The proxy did not do what it is for; the message is for people, and ends with what is `quoted` of the proxy."""
+
+    def __init__(self, text: str, quoted: str = "") -> None:
+        self.quoted = quoted
+        super().__init__(text + quoted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,8 @@ class Proxy:
         username = None if parts.username is None else unquote(parts.username)
         password = None if parts.password is None else unquote(parts.password)
         port = parts.port or _DEFAULT_PORTS[parts.scheme]
-        return cls(parts.scheme, parts.hostname or "", port, username, password)
+        host = (parts.hostname or "").replace("%25", "%")  # before the zone of an IPv6 address
+        return cls(parts.scheme, host if host.isascii() else ascii_host(host), port, username, password)
 
     def authorization(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that authorise us with an HTTP proxy."""
@@ -74,7 +80,8 @@ async def open_tunnel(wire: Wire, proxy: Proxy, host: str, port: int) -> None:
         else:
             await _connect_by_socks(wire, proxy, host, port)
     except (ProtocolError, SOCKSError) as error:
-        raise ProxyError(f"what the proxy says is not understood: {error}") from error
+        own_words, claim, quoted = str(error).partition("claims to be ")
+        raise ProxyError(f"what the proxy says is not understood: {own_words}{claim}", quoted) from error
 
 
 async def _connect_by_http(wire: Wire, proxy: Proxy, host: str, port: int) -> None:
@@ -86,20 +93,20 @@ async def _connect_by_http(wire: Wire, proxy: Proxy, host: str, port: int) -> No
     connection.forget()
     if not 200 <= head.status_code <= 299:
         phrase = head.reason_phrase.decode("latin-1")
-        raise ProxyError(f"the proxy refused to connect: {head.status_code} {phrase}".rstrip())
+        raise ProxyError(f"the proxy refused to connect: {head.status_code}{' ' if phrase else ''}", phrase)
 
 
 async def _connect_by_socks(wire: Wire, proxy: Proxy, host: str, port: int) -> None:
     connection = socks5.SOCKS5Connection()
     method = socks5.SOCKS5AuthMethod
-    wanted = method.NO_AUTH_REQUIRED if proxy.username is None else method.USERNAME_PASSWORD
-    connection.send(socks5.SOCKS5AuthMethodsRequest([wanted]))
+    offered = [method.NO_AUTH_REQUIRED, *([] if proxy.username is None else [method.USERNAME_PASSWORD])]
+    connection.send(socks5.SOCKS5AuthMethodsRequest(offered))
     reader = _Reader(wire)
     await wire.send_all(connection.data_to_send())
     chosen = connection.receive_data(await reader.exactly(2))
-    if not isinstance(chosen, socks5.SOCKS5AuthReply) or chosen.method != wanted:
+    if not isinstance(chosen, socks5.SOCKS5AuthReply) or chosen.method not in offered:
         raise ProxyError("the proxy does not take this way of authentication")
-    if proxy.username is not None:
+    if proxy.username is not None and chosen.method == method.USERNAME_PASSWORD:
         login = socks5.SOCKS5UsernamePasswordRequest(proxy.username.encode(), (proxy.password or "").encode())
         connection.send(login)
         await wire.send_all(connection.data_to_send())

@@ -1,14 +1,24 @@
-"""Where a redirect leads, and what may be taken along: a pure function of a response and its request."""
+"""Addresses as browsers read them, where a redirect leads, and what may be taken along: pure functions."""
 
 from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import unquote
 
 import httpx
 
 from watcher.model.headers import HARMLESS_HEADERS, HEADERS_OF_A_BODY
+from watcher.text.host_names import ascii_host
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 MAX_LOCATION_CHARS = 16_000
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_ENCODED_DOT = re.compile("%2e", re.IGNORECASE)
+_ZONE = re.compile(rb"%[^\]]*")
+_AROUND = bytes(range(0x21))  # control characters and the space
 
 
 class RedirectError(Exception):
@@ -17,7 +27,7 @@ class RedirectError(Exception):
 
 def leads_on(response: httpx.Response) -> bool:
     """Tell whether a response is a redirect with somewhere to go to."""
-    return response.status_code in REDIRECT_STATUSES and "location" in response.headers
+    return response.status_code in REDIRECT_STATUSES and any(_locations(response))
 
 
 def next_url(response: httpx.Response, url: httpx.URL) -> httpx.URL:
@@ -30,22 +40,32 @@ def next_url(response: httpx.Response, url: httpx.URL) -> httpx.URL:
     Raises:
         RedirectError: it is none that can be asked for.
     """
-    location = response.headers["location"]
+    locations = set(_locations(response))
+    if len(locations) > 1:
+        raise RedirectError("redirected to several addresses at once")
+    location = locations.pop()
     if len(location) > MAX_LOCATION_CHARS:
         raise RedirectError("redirected to an address that is too long")
+    # The bytes go out as they came, whatever charset they are in.
+    text = "".join(chr(byte) if 0x21 <= byte <= 0x7E else f"%{byte:02X}" for byte in location)
     try:
-        following = url.join(location)
-        following.raw_host.decode("ascii")
-        host = following.host
-        httpx.URL(str(following))  # a host that cannot be encoded again shows here
-    except (httpx.InvalidURL, ValueError) as error:  # UnicodeError and IDNAError are ValueErrors
+        return _read(text, url)
+    except ValueError as error:  # UnicodeError and IDNAError are ValueErrors
         raise RedirectError("redirected to an address that is not valid") from error
-    if following.scheme not in {"http", "https"}:
-        raise RedirectError("redirected to what is no http or https address")
-    port = 80 if following.port is None else following.port
-    if not host or not 0 < port < 65536 or not _is_host(following.raw_host):
-        raise RedirectError("redirected to an address that is not valid")
-    return following
+
+
+def url_of(address: str) -> httpx.URL:
+    """Read the address of a target, as browsers do.
+
+    Raises:
+        RedirectError, ValueError: it is none that can be asked for.
+    """
+    return _read(address, None)
+
+
+def authority_of(url: httpx.URL) -> bytes:
+    """Return host and port of an address, as they are told to a server: without the zone (RFC 6874, section 4)."""
+    return _ZONE.sub(b"", url.netloc) if b"%" in url.netloc else url.netloc
 
 
 def same_origin(one: httpx.URL, other: httpx.URL) -> bool:
@@ -54,9 +74,10 @@ def same_origin(one: httpx.URL, other: httpx.URL) -> bool:
 
 
 def origin_of(url: httpx.URL) -> tuple[str, str, int]:
-    """Return scheme, host and port of an address."""
+    """Return scheme, host and port of an address; the zone of an IPv6 address stands behind a plain `%`."""
     scheme = url.scheme
-    return scheme, url.raw_host.decode("ascii").lower(), url.port or DEFAULT_PORTS[scheme]
+    ip, percent, zone = url.raw_host.decode("ascii").partition("%25")
+    return scheme, ip.lower() + percent[:1] + zone, url.port or DEFAULT_PORTS[scheme]
 
 
 def next_request(
@@ -89,6 +110,7 @@ def next_request(
         for name, value in first.headers.multi_items()
         if name != "host" and (stays or name in HARMLESS_HEADERS) and (keeps_body or name not in HEADERS_OF_A_BODY)
     ]
+    headers.insert(0, ("host", authority_of(following).decode("ascii")))
     return httpx.Request(method, following, headers=headers, content=body if keeps_body else None)
 
 
@@ -99,7 +121,82 @@ def _next_method(method: str, status_code: int) -> str:
     return "GET" if status_code in {301, 302} and method == "POST" else method
 
 
-def _is_host(raw_host: bytes) -> bool:
+def _locations(response: httpx.Response) -> list[bytes]:
+    return [value.strip(_AROUND) for name, value in response.headers.raw if name.lower() == b"location"]
+
+
+def _read(reference: str, base: httpx.URL | None) -> httpx.URL:
+    """Read an address or a reference (URL Standard, section 4.4).
+
+    Not `httpx.URL.join`, nor urllib below it: they keep an old query before an empty one, lose the slash behind dots,
+    and know no backslashes.
+
+    Raises:
+        RedirectError: it is of another scheme.
+        ValueError: it is no address.
+    """
+    path, mark, query = reference.partition("#")[0].partition("?")
+    path = path.replace("\\", "/")
+    scheme, is_whole = "" if base is None else base.scheme, path.startswith("//")
+    if match := _SCHEME.match(path):
+        path = path[match.end() :]
+        is_whole, scheme = path.startswith("//") or match[1].lower() != scheme, match[1].lower()
+        if scheme not in DEFAULT_PORTS:
+            raise RedirectError("redirected to what is no http or https address")
+    if is_whole or base is None:
+        authority, slash, path = path.lstrip("/").partition("/")
+        netloc, path = _netloc(authority), slash + path
+    else:
+        netloc = base.netloc.decode("ascii")
+        base_path, base_mark, base_query = base.raw_path.decode("ascii").partition("?")
+        if not path:
+            path = base_path
+            mark, query = (mark, query) if mark else (base_mark, base_query)
+        elif not path.startswith("/"):
+            path = f"{base_path.rpartition('/')[0]}/{path}"
+    try:
+        return httpx.URL(f"{scheme}://{netloc}{_without_dots(path)}{mark}{query}")
+    except httpx.InvalidURL as error:
+        raise ValueError("it cannot be parsed") from error
+
+
+def _netloc(authority: str) -> str:
+    """Return host and port, in ASCII; userinfo is left out."""
+    host_and_port = authority.rpartition("@")[2]
+    if host_and_port.startswith("["):
+        host, bracket, rest = host_and_port[1:].partition("]")
+        ip, percent, zone = host.partition("%")
+        host = f"[{ipaddress.IPv6Address(ip)}{percent and '%25'}{zone.removeprefix('25') or zone}]"
+        colon, port = rest[:1], rest[1:]
+        if not bracket or colon not in {"", ":"}:
+            raise ValueError("it has brackets around what is no host")
+    else:
+        raw_host, colon, port = host_and_port.partition(":")
+        host = ascii_host(unquote(raw_host, errors="strict"))
+        if not _is_name(host):
+            raise ValueError("it has no host that can be looked up")
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port[:9]) < 65536):
+        raise ValueError("it has no good port")
+    return host + (colon and port and colon + port)
+
+
+def _without_dots(path: str) -> str:
+    """Resolve `.` and `..`; where one of them is the last, a slash is left."""
+    if "." not in path and "%2" not in path:
+        return path
+    kept: list[str] = []
+    for segment in path.split("/")[1:]:
+        dots = _ENCODED_DOT.sub(".", segment) if len(segment) <= 6 else segment
+        if dots == "..":
+            del kept[-1:]
+        elif dots != ".":
+            kept.append(segment)
+    if dots in {".", ".."}:
+        kept.append("")
+    return "/" + "/".join(kept)
+
+
+def _is_name(host: str) -> bool:
     """Tell whether a resolver could be asked for a host (RFC 1035, section 2.3.4)."""
-    labels = raw_host.removesuffix(b".").split(b".")
-    return len(raw_host) <= 254 and (b":" in raw_host or all(0 < len(label) < 64 for label in labels))
+    labels = host.removesuffix(".").split(".")
+    return len(host) <= 254 and all(0 < len(label) < 64 for label in labels)

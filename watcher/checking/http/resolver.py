@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from collections import deque
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
@@ -24,6 +26,10 @@ MAX_LOOKUPS = 512
 _MAYBE_LOCAL = frozenset({socket.EAI_AGAIN, socket.EAI_MEMORY, socket.EAI_NONAME, socket.EAI_SYSTEM})
 
 
+# Of a root server, whose addresses stay the same; they are only looked up in the routing table.
+_ON_THE_INTERNET = ("198.41.0.4", "2001:503:ba3e::2:30")
+
+
 class Address(NamedTuple):
     """Where to connect to, as the socket module has it."""
 
@@ -37,13 +43,58 @@ class Address(NamedTuple):
 
 
 def literal_address(host: str, port: int) -> Address | None:
-    """Return the address that a host names itself, or None where it must be looked up."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """Return the address that a host names itself, or None where it must be looked up.
+
+    Raises:
+        OSError: this machine has no such zone as stands behind a `%` of it.
+    """
+    ip, percent, zone = host.partition("%")
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     try:
-        socket.inet_pton(family, host)
+        socket.inet_pton(family, ip)
     except (OSError, ValueError):
         return None
-    return Address(family, (host, port, 0, 0) if ":" in host else (host, port))
+    if family == socket.AF_INET:
+        return Address(family, (ip, port))
+    return Address(family, (ip, port, 0, _scope(zone) if percent else 0))
+
+
+def _scope(zone: str) -> int:
+    if zone.isascii() and zone.isdigit():
+        return int(zone)
+    try:
+        return socket.if_nametoindex(zone)
+    except OSError as error:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from error
+
+
+class NoRouteError(OSError):
+    """Names cannot be resolved, since this machine has no way out."""
+
+
+def has_route_to(address: Address) -> bool:
+    """Tell whether the system knows a way to an address; nothing is sent."""
+    try:
+        with socket.socket(address.family, socket.SOCK_DGRAM) as probe:
+            probe.connect(address.sockaddr)
+    except OSError:
+        return False
+    return True
+
+
+def has_route_out() -> bool:
+    """Tell whether the system knows a way to the internet, or to a name server beyond this machine."""
+    addresses = [literal_address(ip, 53) for ip in (*_ON_THE_INTERNET, *_name_servers())]
+    return any(address is not None and has_route_to(address) for address in addresses)
+
+
+def _name_servers() -> list[str]:
+    try:
+        text = Path("/etc/resolv.conf").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    found = re.findall(r"^[ \t]*nameserver[ \t]+([0-9A-Fa-f:.]+)", text, re.MULTILINE)
+    return [ip for ip in found if not ip.startswith("127.") and ip != "::1"]
 
 
 class Resolver:
@@ -53,13 +104,20 @@ class Resolver:
     many checks of it are cut off; and trio's common threads, which the rest of the daemon needs, are left alone.
     """
 
-    def __init__(self, lookup: Callable[..., list[Any]] = socket.getaddrinfo, max_lookups: int = MAX_LOOKUPS) -> None:
+    def __init__(
+        self,
+        lookup: Callable[..., list[Any]] = socket.getaddrinfo,
+        max_lookups: int = MAX_LOOKUPS,
+        has_route_out: Callable[[], bool] = has_route_out,
+    ) -> None:
         """Make a resolver.
 
         Args:
             lookup: called in a thread, as socket.getaddrinfo is.
             max_lookups: the most that run at once; more wait.
+            has_route_out: whether this machine has a way to name servers and the internet; called in a thread.
         """
+        self._has_route_out = has_route_out
         self._lookup = lookup
         self._free = max_lookups
         self._current: dict[tuple[str, int], _Lookup] = {}
@@ -78,6 +136,7 @@ class Resolver:
 
         Raises:
             socket.gaierror: it cannot be resolved.
+            NoRouteError: it cannot be resolved, since this machine is cut off.
             OSError: this machine lacks what a lookup takes.
         """
         key = (host, port)
@@ -113,7 +172,7 @@ class Resolver:
 
         try:
             # Not to_thread.run_sync: that thread would belong to one of the checks that wait.
-            trio.lowlevel.start_thread_soon(lambda: _addresses(self._lookup, *lookup.key), deliver)
+            trio.lowlevel.start_thread_soon(lambda: self._addresses(*lookup.key), deliver)
         except RuntimeError as error:
             self._finish(lookup, _raiser(OSError(errno.ENOMEM, f"no thread for a lookup: {error}")))
 
@@ -126,6 +185,21 @@ class Resolver:
             lookup.error = error
         lookup.done.set()
         self._start_waiting()
+
+    def _addresses(self, host: str, port: int) -> list[Address]:
+        """Look up; runs in a thread."""
+        try:
+            found = self._lookup(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        except socket.gaierror as error:
+            if error.errno in _MAYBE_LOCAL:
+                os.close(os.open(os.devnull, os.O_RDONLY))  # raises where descriptors have run out
+            if error.errno == socket.EAI_AGAIN and not self._has_route_out():
+                raise NoRouteError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH)) from None
+            raise
+        addresses = list(dict.fromkeys(Address(family, sockaddr) for family, _, _, _, sockaddr in found))
+        if not addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
+        return addresses
 
 
 class _Lookup:
@@ -146,17 +220,3 @@ def _raiser(error: OSError) -> Callable[[], list[Address]]:
         raise error
 
     return result
-
-
-def _addresses(lookup: Callable[..., list[Any]], host: str, port: int) -> list[Address]:
-    """Look up; runs in a thread."""
-    try:
-        found = lookup(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    except socket.gaierror as error:
-        if error.errno in _MAYBE_LOCAL:
-            os.close(os.open(os.devnull, os.O_RDONLY))  # raises where descriptors have run out
-        raise
-    addresses = list(dict.fromkeys(Address(family, sockaddr) for family, _, _, _, sockaddr in found))
-    if not addresses:
-        raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
-    return addresses

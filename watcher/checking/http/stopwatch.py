@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # What a person calls the step in which a check was cut off. `processing` ends with the first byte of the response,
-# as blackbox_exporter has it, so the rest of its head is part of the phase `transfer`, but a step of its own.
+# as blackbox_exporter has it, so the rest of its head is part of the phase `transfer`, but a step of its own. What is
+# prepared on this machine is in no phase.
 STEP_NAMES = {
+    "preparing": "reading the certificates that this machine trusts",
     "resolve": "resolving the name",
     "connect": "connecting",
     "tls": "the TLS handshake",

@@ -7,20 +7,30 @@ import warnings
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import certifi
+import trio
 from cryptography import x509
 
 from watcher.checking.http.exchange import Certificate, Chain
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from watcher.model.target import HttpVersion, TlsOptions
 
 # The bound of chains that are remembered: a few KB each.
 MAX_CHAINS = 4096
+# The bound of contexts that are made at once. A file on a share that hangs holds a thread, but none that others need.
+MAX_MAKING = 4
+
+# What curl, browsers and Go take beyond Python's own list, such as RSA key exchange and CBC with SHA-1; keys and
+# signatures that are too weak stay refused.
+_CIPHERS = "DEFAULT:@SECLEVEL=2"
+# The hashes of TLS 1.0 and 1.1 are refused at level 1 and above.
+_CIPHERS_OF_OLD_VERSIONS = "DEFAULT:@SECLEVEL=0"
+_LEGACY_SERVER_CONNECT = 0x4  # ssl.OP_LEGACY_SERVER_CONNECT, since Python 3.12
 
 _VERSIONS = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -28,6 +38,7 @@ _VERSIONS = {
     "TLS12": ssl.TLSVersion.TLSv1_2,
     "TLS13": ssl.TLSVersion.TLSv1_3,
 }
+_SHOWN_VERSIONS = {"TLS10": "TLS 1.0", "TLS11": "TLS 1.1", "TLS12": "TLS 1.2", "TLS13": "TLS 1.3"}
 _ALPN: dict[HttpVersion, list[str]] = {"auto": ["h2", "http/1.1"], "1.1": ["http/1.1"], "2": ["h2"]}
 
 
@@ -35,29 +46,49 @@ class TlsFilesError(Exception):
     """A file of `tls_config` cannot be used, though it could when the daemon started."""
 
 
+class NoCommonVersionError(Exception):
+    """The server speaks none of the versions that `tls_config` allows; the message is for people."""
+
+
 class TlsContexts:
     """One context for each way of speaking TLS: making one costs some 25 ms of CPU and 1 MB."""
 
     def __init__(self) -> None:
-        """Begin with none; each is made when it is asked for first."""
+        """Begin with none; each is made when it is needed first."""
         self._made: dict[tuple[TlsOptions, HttpVersion], ssl.SSLContext] = {}
+        self._making: dict[tuple[TlsOptions, HttpVersion], trio.Lock] = {}
+        self._threads: trio.CapacityLimiter | None = None
 
-    def get(self, options: TlsOptions, http_version: HttpVersion) -> ssl.SSLContext:
-        """Return the context for these options.
+    def made(self, options: TlsOptions, http_version: HttpVersion) -> ssl.SSLContext | None:
+        """Return the context for these options, or None where it is still to be made."""
+        return self._made.get((options, http_version))
+
+    async def make(self, options: TlsOptions, http_version: HttpVersion) -> ssl.SSLContext:
+        """Make the context for these options in a thread, once for all who ask for it meanwhile.
 
         Raises:
             TlsFilesError: a file of the options cannot be used.
         """
         key = (options, http_version)
-        context = self._made.get(key)
-        if context is None:
-            try:
-                context = make_tls_context(options)
-            except OSError as error:  # ssl.SSLError is one
-                raise TlsFilesError(f"a file of tls_config cannot be used: {error.strerror or error}") from error
-            context.set_alpn_protocols(_ALPN[http_version])
-            self._made[key] = context
+        try:
+            async with self._making.setdefault(key, trio.Lock()):
+                context = self._made.get(key)
+                if context is None:
+                    context = await self._in_thread(lambda: make_tls_context(options))
+                    context.set_alpn_protocols(_ALPN[http_version])
+                    self._made[key] = context
+        except OSError as error:  # ssl.SSLError is one
+            raise TlsFilesError(f"a file of tls_config cannot be used: {error.strerror or error}") from error
+        finally:
+            self._making.pop(key, None)
         return context
+
+    async def _in_thread(self, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        self._threads = self._threads or trio.CapacityLimiter(MAX_MAKING)
+        try:
+            return await trio.to_thread.run_sync(make, abandon_on_cancel=True, limiter=self._threads)
+        except RuntimeError:  # there is no thread to be had: the loop stands still for a moment instead
+            return make()
 
     def keep_only(self, options: Collection[tuple[TlsOptions, HttpVersion]]) -> None:
         """Forget the contexts that nothing needs any more."""
@@ -93,40 +124,61 @@ def make_tls_context(options: TlsOptions) -> ssl.SSLContext:
         context.minimum_version = _VERSIONS[options.min_version or "TLS12"]
         if options.max_version is not None:
             context.maximum_version = _VERSIONS[options.max_version]
-    if options.min_version in {"TLS10", "TLS11"}:
-        context.set_ciphers("DEFAULT@SECLEVEL=0")  # the hashes of these versions are refused at level 1 and above
+    speaks_old_versions = options.min_version in {"TLS10", "TLS11"}
+    context.set_ciphers(_CIPHERS_OF_OLD_VERSIONS if speaks_old_versions else _CIPHERS)
+    if options.legacy_renegotiation or speaks_old_versions:
+        context.options |= _LEGACY_SERVER_CONNECT
+    # A server may ask for a client's certificate once it knows the path (RFC 8446, section 4.6.2).
+    context.post_handshake_auth = True
     return context
 
 
+def refuse_version(error: ssl.SSLError, options: TlsOptions) -> None:
+    """Say which versions were offered, where the server took none and newer ones are not allowed.
+
+    Raises:
+        NoCommonVersionError: the server may speak a newer version than `max_version`, and nobody can tell.
+    """
+    if error.reason != "TLSV1_ALERT_PROTOCOL_VERSION" or options.max_version is None or options.max_version == "TLS13":
+        return
+    low, high = _SHOWN_VERSIONS[options.min_version or "TLS12"], _SHOWN_VERSIONS[options.max_version]
+    text = f"{low}, the only version" if low == high else f"a version from {low} to {high}, which are those"
+    raise NoCommonVersionError(f"the server does not speak {text} that tls_config allows") from error
+
+
 def chain_of(encrypted: ssl.SSLSocket) -> Chain | None:
-    """Read the certificates that the server served, whether they were verified or not.
+    """Read the certificates that the server served, and when the first of those that count ends.
 
     Args:
         encrypted: a connection whose handshake is done.
 
     Returns:
-        None where the server served none, or some that cannot be read.
+        the chain, of which those count that were verified, from the server's own to the one that is trusted; where
+        nothing is verified, all that were served. None where the server served none, or some that cannot be read.
     """
-    # Public since Python 3.13; before, the same function stands on the object inside.
-    if hasattr(encrypted, "get_unverified_chain"):
-        served = encrypted.get_unverified_chain()
-    else:
-        inside = encrypted._sslobj  # type: ignore[attr-defined]
-        served = [certificate.public_bytes(_DER) for certificate in inside.get_unverified_chain() or ()]
-    return _parsed(tuple(served)) if served else None
+    # On the object inside, since the same two functions of the socket are public from Python 3.13 on only.
+    inside = encrypted._sslobj  # type: ignore[attr-defined]
+    served = _as_der(inside.get_unverified_chain())
+    verified = () if encrypted.context.verify_mode == ssl.CERT_NONE else _as_der(inside.get_verified_chain())
+    return _parsed(served, verified) if served else None
 
 
 _DER = 2  # _ssl.ENCODING_DER
 
 
+def _as_der(chain: Sequence[Any] | None) -> tuple[bytes, ...]:
+    return tuple([certificate.public_bytes(_DER) for certificate in chain or ()])
+
+
 @lru_cache(MAX_CHAINS)
-def _parsed(served: tuple[bytes, ...]) -> Chain | None:
+def _parsed(served: tuple[bytes, ...], verified: tuple[bytes, ...]) -> Chain | None:
     # Sites serve the same chain for months, and parsing it would cost as much as the exchange.
     try:
         certificates = tuple(_certificate(x509.load_der_x509_certificate(der)) for der in served)
+        counting = [x509.load_der_x509_certificate(der) for der in verified or served]
     except ValueError:
         return None
-    return Chain(certificates, min(certificate.expires_at for certificate in certificates))
+    return Chain(certificates, min(certificate.not_valid_after_utc for certificate in counting))
 
 
 def _certificate(parsed: x509.Certificate) -> Certificate:

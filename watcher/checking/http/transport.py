@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
+import math
+import ssl
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import httpx
+import trio
 
 from watcher.checking.http.dial import chosen, connect
 from watcher.checking.http.http1 import Head, Http1, ProtocolError
 from watcher.checking.http.http2 import Http2, RefusedError
 from watcher.checking.http.proxies import Proxy, open_tunnel
-from watcher.checking.http.redirects import origin_of
+from watcher.checking.http.redirects import authority_of, origin_of
 from watcher.checking.http.repair.heads import without_repeats
 from watcher.checking.http.resolver import Resolver, literal_address
 from watcher.checking.http.stopwatch import Stopwatch
-from watcher.checking.http.tls import TlsContexts, chain_of
+from watcher.checking.http.tls import TlsContexts, chain_of, refuse_version
 from watcher.checking.http.wire import Wire
+from watcher.text.host_names import ascii_host
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncGenerator
 
     from watcher.checking.http.exchange import Chain
     from watcher.checking.http.resolver import Address
-    from watcher.model.target import Connecting
+    from watcher.model.target import Connecting, HttpVersion
 
 # What HTTP/2 has no place for (RFC 9113, section 8.2.2), and what stands in a pseudo-header there.
 _NOT_IN_HTTP2 = frozenset(
     {b"connection", b"host", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
 )
+
+
+# What is idle for longer is not trusted to be there, as curl has it (CURLOPT_MAXAGE_CONN): load balancers forget a
+# connection after a minute or a few.
+MAX_IDLE_SECONDS = 118.0
+_SAFE_TO_REPEAT = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})  # RFC 9110, section 9.2.2
+
+
+class _ReplacedError(Exception):
+    """A new connection has answered before the kept one."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
 
 
 @dataclass(frozen=True)
@@ -54,7 +70,10 @@ class Transport(httpx.AsyncBaseTransport):
         notes: what is odd about the responses so far, in sentences.
     """
 
-    __slots__ = ("_connecting", "_connection", "_origin", "_tools", "chain", "ip", "notes", "stopwatch")
+    __slots__ = (
+        *("_connecting", "_connection", "_idle_since", "_origin", "_tools", "_wire"),
+        *("chain", "ip", "notes", "stopwatch"),
+    )
 
     def __init__(self, tools: Tools, connecting: Connecting) -> None:
         """Make a transport that has no connection yet.
@@ -67,6 +86,8 @@ class Transport(httpx.AsyncBaseTransport):
         self._tools = tools
         self._connecting = connecting
         self._connection: Http1 | Http2 | None = None
+        self._wire: Wire | None = None
+        self._idle_since = 0.0
         self._origin: tuple[str, str, int] | None = None
         self.stopwatch = Stopwatch()
         self.ip: str | None = None
@@ -86,9 +107,12 @@ class Transport(httpx.AsyncBaseTransport):
         connection = self._kept(origin_of(request.url))
         if connection is not None:
             try:
-                return await self._send(connection, request)
-            except (ConnectionError, ProtocolError):
-                # The server closed it in the moment in which it was used again (RFC 9112, section 9.3.1).
+                return await self._send_again(connection, request)
+            except _ReplacedError as replaced:
+                return replaced.response
+            except (OSError, ProtocolError):
+                # The server closed it in the moment in which it was used again (RFC 9112, section 9.3.1), or a router
+                # has forgotten it.
                 self.close()
         connection = await self._open(request.url)
         try:
@@ -109,13 +133,14 @@ class Transport(httpx.AsyncBaseTransport):
             return False
         # The next exchange has times and notes of its own, and the same peer.
         self.stopwatch, self.notes = Stopwatch(), []
+        self._idle_since = trio.current_time()
         return True
 
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._wire = None
 
     async def aclose(self) -> None:
         """Close the connection; as `close`, for httpx."""
@@ -123,32 +148,117 @@ class Transport(httpx.AsyncBaseTransport):
 
     def _kept(self, origin: tuple[str, str, int]) -> Http1 | Http2 | None:
         connection = self._connection
-        if connection is not None and (origin != self._origin or not connection.reusable or connection.has_ended()):
+        if connection is not None and (
+            origin != self._origin
+            or trio.current_time() - self._idle_since > MAX_IDLE_SECONDS
+            or not connection.reusable
+            or connection.has_ended()
+        ):
             self.close()
         return self._connection
+
+    async def _send_again(self, connection: Http1 | Http2, request: httpx.Request) -> httpx.Response:
+        """Send a request over a kept connection, and over a new one too where that stays silent for half of the time.
+
+        A load balancer or NAT forgets an idle connection without a word, and a slow site says nothing either: whichever
+        answers first counts.
+
+        Raises:
+            _ReplacedError: the new connection has answered, and is that of this transport now.
+            ExceptionGroup: no new connection could be made.
+        """
+        left_seconds = trio.current_effective_deadline() - trio.current_time()
+        wire = self._wire
+        if wire is None or request.method not in _SAFE_TO_REPEAT or left_seconds == math.inf:
+            return await self._send(connection, request)
+        doubtful_at = trio.current_time() + left_seconds / 2
+
+        async def wait_readable(fd: int) -> None:
+            with trio.move_on_at(doubtful_at) as scope:
+                await trio.lowlevel.wait_readable(fd)
+            wire.wait_readable = trio.lowlevel.wait_readable
+            if scope.cancelled_caught:
+                await self._wait_or_replace(fd, request)
+
+        wire.wait_readable = wait_readable
+        try:
+            return await self._send(connection, request)
+        finally:
+            wire.wait_readable = trio.lowlevel.wait_readable
+
+    async def _wait_or_replace(self, fd: int, request: httpx.Request) -> None:
+        """Wait until the kept connection says something, or raise what a new one has answered."""
+        fresh = Transport(self._tools, self._connecting)
+        response: httpx.Response | None = None
+
+        async def ask() -> None:
+            nonlocal response
+            response = await fresh.handle_async_request(request)
+            nursery.cancel_scope.cancel()
+
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask)
+                await trio.lowlevel.wait_readable(fd)
+                nursery.cancel_scope.cancel()
+            if response is None:
+                return
+            self.close()
+            self._take_over(fresh)
+        except ExceptionGroup:
+            self.stopwatch, self.ip = fresh.stopwatch, fresh.ip  # the step that failed is one of the new connection
+            raise
+        finally:
+            fresh.close()
+        raise _ReplacedError(response)
+
+    def _take_over(self, other: Transport) -> None:
+        self._connection, self._wire, self._origin = other._connection, other._wire, other._origin
+        self.ip, self.chain, self.stopwatch, self.notes = other.ip, other.chain, other.stopwatch, other.notes
+        other._connection = other._wire = None
 
     async def _open(self, url: httpx.URL, *, http1_only: bool = False) -> Http1 | Http2:
         self.ip = self.chain = None  # what is known is of the connection before
         scheme, host, port = self._origin = origin_of(url)
         connecting = self._connecting
+        # First of all, so that making it is neither in the time of the handshake nor of any other phase.
+        http_version: HttpVersion = "1.1" if http1_only else connecting.http_version
+        context = await self._tls_context(http_version) if scheme == "https" else None
         proxy = None if connecting.proxy_url is None else _proxy(connecting.proxy_url)
         wire = await self._connect(host, port) if proxy is None else await self._connect_to(proxy)
         connection: Http1 | Http2 = Http1(wire)
-        self._connection = connection  # from here on, `close` closes the wire
+        self._connection, self._wire = connection, wire  # from here on, `close` closes the wire
         if proxy is not None and (scheme == "https" or proxy.scheme != "http"):
             await open_tunnel(wire, proxy, await self._name_for(proxy, host, port), port)
-        if scheme == "https":
-            self.stopwatch.enter("tls")
-            http_version = "1.1" if http1_only else connecting.http_version
-            context = self._tools.tls_contexts.get(connecting.tls, http_version)
-            encrypted = await wire.start_tls(context, connecting.tls.server_name or host.rstrip("."))
-            self.chain = chain_of(encrypted)
+        if context is not None:
+            encrypted = await self._start_tls(wire, context, host)
             speaks_http2 = _speaks_http2(encrypted, wanted=connecting.http_version == "2")
         else:
             speaks_http2 = connecting.http_version == "2"
         if speaks_http2:
             self._connection = connection = Http2(wire)
         return connection
+
+    async def _tls_context(self, http_version: HttpVersion) -> ssl.SSLContext:
+        contexts, options = self._tools.tls_contexts, self._connecting.tls
+        context = contexts.made(options, http_version)
+        if context is None:
+            self.stopwatch.enter("preparing")
+            context = await contexts.make(options, http_version)
+            self.stopwatch.enter(None)
+        return context
+
+    async def _start_tls(self, wire: Wire, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
+        self.stopwatch.enter("tls")
+        options = self._connecting.tls
+        name = host.partition("%")[0].rstrip(".") if options.server_name is None else ascii_host(options.server_name)
+        try:
+            encrypted = await wire.start_tls(context, name)
+        except ssl.SSLError as error:
+            refuse_version(error, options)
+            raise
+        self.chain = chain_of(encrypted)
+        return encrypted
 
     async def _connect(self, host: str, port: int) -> Wire:
         connecting = self._connecting
@@ -202,11 +312,11 @@ class Transport(httpx.AsyncBaseTransport):
         pairs = request.headers.raw
         proxy_url = self._connecting.proxy_url
         if proxy_url is not None and url.scheme == "http" and (proxy := _proxy(proxy_url)).scheme == "http":
-            target = b"http://" + url.netloc + target  # RFC 9112, section 3.2.2
+            target = b"http://" + authority_of(url) + target  # RFC 9112, section 3.2.2
             pairs = [*pairs, *proxy.authorization()]
         lines = [b"%s: %s\r\n" % pair for pair in pairs]
         if "host" not in request.headers:
-            lines.insert(0, b"Host: %s\r\n" % url.netloc)
+            lines.insert(0, b"Host: %s\r\n" % authority_of(url))
         return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (request.method.encode(), target, b"".join(lines), _content(request))
 
 
@@ -249,7 +359,7 @@ def _http2_headers(request: httpx.Request) -> list[tuple[bytes, bytes]]:
     host = request.headers.get("host")
     return [
         (b":method", request.method.encode()),
-        (b":authority", url.netloc if host is None else host.encode("latin-1")),
+        (b":authority", authority_of(url) if host is None else host.encode("latin-1")),
         (b":scheme", url.raw_scheme),
         (b":path", url.raw_path),
         *((name.lower(), value) for name, value in request.headers.raw if name.lower() not in _NOT_IN_HTTP2),

@@ -26,7 +26,7 @@ READS_WITHOUT_WAIT = 8
 class Wire:
     """A connected socket that belongs to one exchange at a time."""
 
-    __slots__ = ("_fd", "_has_ended", "_reads_without_wait", "_socket", "ip")
+    __slots__ = ("_fd", "_has_ended", "_reads_without_wait", "_socket", "ip", "wait_readable")
 
     def __init__(self, connected: socket.socket, ip: str) -> None:
         """Take a connected, non-blocking socket over, to close it.
@@ -40,6 +40,8 @@ class Wire:
         self._has_ended = False
         self._reads_without_wait = 0
         self.ip = ip
+        # How `receive` waits for the peer; whoever doubts that it is still there waits in a way of its own.
+        self.wait_readable: Callable[[int], Awaitable[None]] = trio.lowlevel.wait_readable
 
     @property
     def tls(self) -> ssl.SSLSocket | None:
@@ -129,7 +131,7 @@ class Wire:
             OSError: the connection broke.
         """
         if not isinstance(self._socket, ssl.SSLSocket):
-            await trio.lowlevel.wait_readable(self._fd)
+            await self.wait_readable(self._fd)
         elif self._reads_without_wait >= READS_WITHOUT_WAIT:
             self._reads_without_wait = 0
             await trio.lowlevel.checkpoint()
@@ -137,7 +139,7 @@ class Wire:
             try:
                 data = self._socket.recv(READ_BYTES)
             except (BlockingIOError, ssl.SSLWantReadError):
-                await trio.lowlevel.wait_readable(self._fd)
+                await self.wait_readable(self._fd)
                 self._reads_without_wait = 0
             except ssl.SSLWantWriteError:
                 await trio.lowlevel.wait_writable(self._fd)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from watcher.checking.verdict.charset import BYTE_ORDER_MARK, text_codec
 from watcher.model.outcome import Fault, Reason, noted
 from watcher.secrets.of_targets import MIN_SECRET_CHARS, masked, masked_line, secrets_of, spans_of, without_spans
+from watcher.text.escaping import one_line
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -111,7 +112,11 @@ def masked_notes(exchange: Exchange, verdict: Verdict, target: Target) -> tuple[
 
 def masked_fault(fault: Fault, target: Target) -> Fault:
     """Return a fault in whose detail no secret stands that the site sent back, as in its reason phrase."""
-    if fault.reason not in _QUOTING:
+    if fault.reason not in _QUOTING or fault.quoted == "":
         return fault
-    detail = masked(fault.detail, secrets_of(target))
+    quoted = "" if fault.quoted is None else one_line(fault.quoted)
+    own_words = fault.detail.removesuffix(quoted)
+    if own_words == fault.detail:  # nobody knows which these are
+        own_words = ""
+    detail = own_words + masked(fault.detail[len(own_words) :], secrets_of(target))
     return fault if detail == fault.detail else Fault(fault.reason, detail)

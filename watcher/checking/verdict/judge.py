@@ -190,10 +190,11 @@ def _slowness(expected: Expectations, duration_seconds: float) -> str | None:
 
 
 def _expiry(expected: Expectations, exchange: Exchange, now: datetime) -> str | None:
-    if expected.cert_expiry_days is None or exchange.chain is None:
+    first_end = exchange.first_certificate_end()
+    if expected.cert_expiry_days is None or first_end is None:
         return None
-    expires_at = exchange.chain.expires_at
     # Not as timedelta, which has a largest one.
-    if (expires_at - now) / timedelta(days=1) >= expected.cert_expiry_days:
+    if (first_end.expires_at - now) / timedelta(days=1) >= expected.cert_expiry_days:
         return None
-    return f"a certificate of the chain {expiry(expires_at, now)}"
+    whose = "" if first_end.host is None else f" of {first_end.host}"
+    return f"a certificate of the chain{whose} {expiry(first_end.expires_at, now)}"

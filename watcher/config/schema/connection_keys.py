@@ -52,6 +52,14 @@ class TlsConfig(TypedDict, total=False):
         TlsVersion | None, Key("the oldest version: `TLS10`, `TLS11`, `TLS12` or `TLS13`", default="TLS12")
     ]
     max_version: Annotated[TlsVersion | None, Key("the newest version", default="TLS13")]
+    legacy_renegotiation: Annotated[
+        bool | None,
+        Key(
+            "true: a server that cannot renegotiate safely (RFC 5746) is taken, as is an old firewall;"
+            " `min_version: TLS10` or `TLS11` implies it",
+            default=False,
+        ),
+    ]
 
 
 @with_config(STRICT)
@@ -103,8 +111,8 @@ class ConnectingOptions(TypedDict, total=False):
     keep_alive: Annotated[
         bool | None,
         Key(
-            "true: the connection is used again for the next check; DNS, TCP and TLS are then tested only when it"
-            " breaks",
+            "true: the connection is used again for the next check, within two minutes; DNS, TCP and TLS are then"
+            " tested only when it breaks, or says nothing for half of the `timeout`",
             CONNECTED,
             default=False,
         ),

@@ -113,7 +113,8 @@ class ExpectedOptions(TypedDict, total=False):
     cert_expiry_days: Annotated[
         float | None,
         Key(
-            "a success is degraded when any certificate that was served ends sooner",
+            "a success is degraded when a certificate of the chain that was verified ends sooner, at the address or at"
+            " any redirect on the way",
             EXPECTED,
             bounds=ABOVE_ZERO,
             example="14",

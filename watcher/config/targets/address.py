@@ -6,7 +6,7 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
-import idna
+from watcher.text.host_names import ascii_host
 
 _UNWANTED = re.compile(r"[\x00-\x20\x7f-\xa0\u2000-\u200f\u2028-\u202e\ud800-\udfff]")
 _HOST_CHARS = re.compile(r"[A-Za-z0-9_-]+")
@@ -48,7 +48,8 @@ def complaint_about(address: str) -> str | None:
         return (
             None if good else "has brackets around what is no IPv6 address; write it as in http://[2001:db8::1]:8080/"
         )
-    return _complaint_about_name(parts.hostname)
+    # Not `parts.hostname`, which Python puts into small letters of its own kind.
+    return _complaint_about_name(host_and_port.partition(":")[0])
 
 
 def _has_good_port(parts: SplitResult) -> bool:
@@ -63,15 +64,10 @@ def _complaint_about_name(host: str) -> str | None:
     if any(not label for label in name.split(".")):
         return f"has an empty part in its host {host!r}; remove the dot that is too many"
     try:
-        # As httpx does it: without the mapping of UTS 46, which would take full-width letters.
-        ascii_name = name if name.isascii() else idna.encode(name).decode("ascii")
-        labels = ascii_name.split(".")
-        # httpx decodes a name that begins like this, and all of it.
-        for part in [ascii_name, *labels]:
-            if part.startswith("xn--"):
-                idna.decode(part)
-    except (idna.IDNAError, UnicodeError) as error:
+        ascii_name = ascii_host(name)
+    except ValueError as error:  # IDNAError is one
         return f"has the host {host!r}, which is no domain name: {error}"
+    labels = ascii_name.split(".")
     if len(ascii_name) > 253 or any(len(label) > 63 for label in labels):
         return "has a host that is too long; 63 characters between two dots and 253 in all are the limit"
     if not all(_HOST_CHARS.fullmatch(label) for label in labels):

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part")
 
-_KEYS_OF_A_BODY = ("regex", "fail_if_body_matches_regexp", "fail_if_body_not_matches_regexp", "json")
-
 
 def load_targets(settings: Settings, variables: Mapping[str, str] | None = None) -> tuple[Target, ...]:
     """Read the config file that the settings name, or all of the folder.
@@ -172,7 +170,6 @@ class _Builder:
         if index is None:
             self._refuse_empty(entry, complain)
         self._refuse_bad_name("group", values.get("group"), complain)
-        self._refuse_body_of_head(entry, values, complain)
         return (
             self._part(values, SENDING_KEYS, lambda: read_sending(values, complain, folder)),
             self._part(values, CONNECTING_KEYS, lambda: read_connecting(values, complain, folder)),
@@ -210,15 +207,6 @@ class _Builder:
         if name is not None and (not name.strip() or len(name) > MAX_NAME_CHARS or one_line(name) != name):
             text = f"{shown(name)} is no name; write one line of 1 to {MAX_NAME_CHARS} printable characters"
             complain((key,), text)
-
-    def _refuse_body_of_head(self, entry: Options, values: Options, complain: Complain) -> None:
-        if (values.get("method") or "").upper() != "HEAD":
-            return
-        for key in _KEYS_OF_A_BODY:
-            if values.get(key):
-                # Where the default is good for others, the mistake is the entry's.
-                place = "method" if "method" in entry or key not in entry else key
-                complain((place,), f"`{key}` needs a body, which HEAD does not bring; write GET, or remove `{key}`")
 
     def _refuse_doubled_name(self, name: str, index: int, file: ValidFile) -> None:
         other, first = self._named.setdefault(name, (file, index))

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import idna
-
 from watcher.config.mistakes import shown
 from watcher.config.schema.bounds import PROXY_SCHEMES
 from watcher.config.schema.connection_keys import ConnectingOptions, TlsConfig
@@ -90,6 +88,7 @@ def _read_tls(values: TlsConfig, complain: Complain, folder: Path) -> TlsOptions
         server_name=values.get("server_name"),
         min_version=values.get("min_version"),
         max_version=values.get("max_version"),
+        legacy_renegotiation=values.get("legacy_renegotiation") is True,
     )
     complaint = complaint_about_tls_files(options)
     if options.key_file is not None and options.cert_file is None:
@@ -111,8 +110,8 @@ def _read_tls(values: TlsConfig, complain: Complain, folder: Path) -> TlsOptions
 
 def _is_name(name: str) -> bool:
     try:
-        return complaint_about(f"https://{name}/") is None and urlsplit(f"https://{name}").hostname == name.lower()
-    except (ValueError, idna.IDNAError):
+        return complaint_about(f"https://{name}/") is None and urlsplit(f"https://{name}").netloc == name
+    except ValueError:
         return False
 
 

@@ -25,7 +25,9 @@ _SPECIFICATION = "https://jmespath.org/specification.html"
 # As much of a path is quoted from where it cannot be read on.
 _PIECE_CHARS = 20
 
-EXPECTED_KEYS = tuple(ExpectedOptions.__annotations__)
+_BODY_KEYS = ("regex", "fail_if_body_matches_regexp", "fail_if_body_not_matches_regexp", "json")
+# With `method`, since no response to HEAD has a body to look at.
+EXPECTED_KEYS = (*ExpectedOptions.__annotations__, "method")
 
 
 def read_expectations(values: Options, complain: Complain, patterns: Patterns) -> Expectations:
@@ -41,6 +43,12 @@ def read_expectations(values: Options, complain: Complain, patterns: Patterns) -
     if limit_bytes is not None and not 0 < limit_bytes <= MAX_BODY_LIMIT_BYTES:
         text = f"{shown(limit_bytes)} is not from 1 to {MAX_BODY_LIMIT_BYTES}; write how many bytes a body may have"
         complain(("body_size_limit",), text)
+    if (values.get("method") or "").upper() == "HEAD":
+        for key in _BODY_KEYS:
+            if values.get(key):
+                complain(
+                    (key,), "looks at the body, which a response to HEAD has not; write `method: GET`, or remove it"
+                )
     return Expectations(
         status_codes=tuple(codes) if codes else Expectations().status_codes,
         body_matches=(*reader.regex(), *reader.body("fail_if_body_not_matches_regexp")),
