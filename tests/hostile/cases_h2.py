@@ -111,6 +111,7 @@ GOOD = [
         body_matches=b"^hello$",
     ),
     _h2("HTTP/2 with a body larger than its window", _answering(b"x" * 900_000)),
+    _h2("HTTP/2 with spaces around a header", h2_saying(headers(*GET_OK, ("vary", " a\t")), LAST, until_gone)),
     _h2("HTTP/2 with 204", h2_saying(headers((":status", "204"), flags=END), until_gone), status_code=204),
     _h2("HTTP/2 with frames of unknown kinds", h2_saying(frame(0xBA, b"?" * 50), HEAD, frame(0xBB), LAST, until_gone)),
     _h2("HTTP/2 with padding", h2_saying(HEAD, data(b"\4hello\0\0\0\0", flags=PADDED | END_STREAM), until_gone)),
@@ -169,6 +170,7 @@ BROKEN_OFF = [
     _h2("HTTP/2 and GOAWAY with an error", h2_saying(goaway(1, 11), until_gone), "protocol", "calm"),
     _h2("HTTP/2 and a reset stream", h2_saying(rst_stream(2), until_gone), "protocol", "internal"),
     _h2("HTTP/2 and a refused stream", h2_saying(rst_stream(7), until_gone), "protocol", "refused"),
+    _h2("HTTP/2 that wants HTTP/1.1 and gets none", h2_saying(rst_stream(13), until_gone), "protocol"),
     _h2("HTTP/2 and a stream reset in the body", h2_saying(HEAD, data(b"x"), rst_stream(0), until_gone), "protocol"),
 ]
 

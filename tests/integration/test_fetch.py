@@ -6,6 +6,8 @@ import os
 import random
 import resource
 from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 import re2
@@ -13,11 +15,17 @@ import trio
 
 from tests.doubles import a_target
 from tests.hostile.harness import watching_for_stalls
+from tests.hostile.servers import hang, saying
+from tests.hostile.servers import response as hostile_response
+from tests.hostile.servers import serving as hostile_serving
 from tests.integration.sites import answering, read_request, response, serving
 from watcher.checking.check import CheckReport, check_now
 from watcher.checking.check_context import open_check_context
-from watcher.model.outcome import Reason
-from watcher.model.target import Expectations, Target
+from watcher.model.outcome import Fault, Reason
+from watcher.model.target import Expectations, Sending, Target
+
+if TYPE_CHECKING:
+    from tests.hostile.servers import Behaviour
 
 MEGABYTE = 1024 * 1024
 TIMEOUT_SECONDS = 1.5
@@ -81,6 +89,61 @@ async def test_credentials_stay_with_their_origin() -> None:
     assert report.outcome.ok
     assert b"\r\nAuthorization: Basic " in seen[0]
     assert b"uthorization" not in seen[1]
+
+
+ODD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=Shift_JIS\r\nContent-Type: text/html\r\n"
+ODD += b"Server : x\r\nContent-Length: 6, 6\r\n\r\n" + "日本語".encode("shift_jis")
+
+
+async def test_what_browsers_take_is_noted_and_no_failure() -> None:
+    seen: list[bytes] = []
+
+    async def behave(stream: trio.abc.Stream) -> None:
+        seen.append((await read_request(stream)).split()[1])
+        twice = "Location: /final\r\n" * 2
+        await stream.send_all(response(status="302 Found", headers=twice) if len(seen) == 1 else ODD)
+
+    expected = Expectations(body_matches=(re2.compile("^日本語$".encode()),))
+    async with serving(behave) as port:
+        report = await report_of(a_target(address=f"http://127.0.0.1:{port}/", expected=expected))
+    assert (report.outcome.fault, report.exchange.charset, seen) == (None, "shift_jis", [b"/", b"/final"])
+    assert report.outcome.notes == (
+        "the response has its Location twice",
+        "the response has a space before a colon, which proxies may refuse",
+        "the response has its Content-Length twice",
+        "the response has its Content-Type twice",
+    )
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "note"),
+    [
+        (saying(hostile_response(b"x" * 2000, "503 Busy")), "the body has more than 1000 bytes"),
+        (saying(hostile_response(b"x", "503 Busy")[:-1]), "the connection was closed before the response was whole"),
+        (
+            saying(hostile_response(b"x", "503 Busy")[:-1], hang),
+            "no answer within 0.3 s: cut off while reading the body",
+        ),
+        (saying(hostile_response(b"x", "503 Busy", "Content-Encoding: gzip\r\n")), "the compressed body ends too soon"),
+    ],
+    ids=["too large", "cut short", "hanging", "not gzip"],
+)
+async def test_a_status_counts_whatever_becomes_of_the_body(behaviour: Behaviour, note: str) -> None:
+    target = a_target(timeout_seconds=0.3, expected=Expectations(body_limit_bytes=1000))
+    async with hostile_serving(behaviour) as port:
+        outcome = (await report_of(replace(target, address=f"http://127.0.0.1:{port}/"))).outcome
+    assert outcome.fault == Fault(Reason.STATUS, "503 Busy")
+    assert (outcome.status_code, outcome.body_bytes, outcome.notes) == (503, None, (note,))
+
+
+async def test_an_encoding_that_was_asked_for_is_no_oddity() -> None:
+    raw = response(b"\x0b\x02\x80hello\x03", headers="Content-Encoding: br\r\n")
+    target = a_target(sending=Sending(headers=(("Accept-Encoding", "br"),)))
+    async with serving(answering(raw)) as port:
+        report = await report_of(replace(target, address=f"http://127.0.0.1:{port}/"))
+        unasked = await report_of(a_target(address=f"http://127.0.0.1:{port}/"))
+    assert (report.exchange.body, report.outcome.notes) == (b"hello", ())
+    assert unasked.outcome.notes == ('the body has the encoding "br", which was not asked for',)
 
 
 async def test_no_descriptors_left_is_this_machines_fault() -> None:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import struct
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
-from tests.hostile.h2_frames import ACK, END_HEADERS, END_STREAM, GET_OK, STREAM, Kind, data, frame, headers, settings
-from tests.hostile.servers import Encryption, Peer, serving
+from tests.hostile.h2_frames import (
+    ACK,
+    END_HEADERS,
+    END_STREAM,
+    GET_OK,
+    STREAM,
+    Kind,
+    data,
+    frame,
+    goaway,
+    h2_saying,
+    headers,
+    rst_stream,
+    settings,
+)
+from tests.hostile.servers import Encryption, Peer, hang, response, saying, serving, until_gone
 from tests.integration.good_sites import GOOD, Answer, Asked, open_site, probing, redirect
 from watcher.checking.check import check_now
 from watcher.checking.check_context import open_check_context
@@ -25,6 +41,7 @@ if TYPE_CHECKING:
 
 # RFC 9113, section 6.9.2.
 FIRST_WINDOW_BYTES = 65_535
+LAST = data(b"hello", flags=END_STREAM)
 LARGE = bytes(range(256)) * 4 * 300  # 300 KB, several windows
 
 
@@ -157,6 +174,104 @@ async def test_settings_are_acknowledged_whenever_they_come(certificates: Certif
         assert (await probe.fetch()).fault is None
         assert (await probe.fetch()).fault is None
     assert acknowledged.is_set()
+
+
+async def test_the_server_may_send_a_large_body_without_a_wait_and_push_nothing(certificates: Certificates) -> None:
+    # RFC 9113, section 6.9.2: with the first windows, a body waits for a trip after each 64 KiB.
+    received = b""
+
+    async def behave(peer: Peer) -> None:
+        nonlocal received
+        while headers_of_the_request not in received:
+            received += await peer.stream.receive_some()
+        await peer.send(settings() + headers(*GET_OK))
+        for size in [16_384] * 60:  # before it reads a word more
+            await peer.send(data(bytes(size)))
+        await peer.send(data(b"", flags=END_STREAM))
+        await peer.until_gone()
+
+    headers_of_the_request = bytes([Kind.HEADERS, END_HEADERS | END_STREAM, 0, 0, 0, STREAM])
+    async with (
+        serving(behave, agreeing(certificates, "h2")) as port,
+        h2_probe(f"https://127.0.0.1:{port}/", certificates) as probe,
+    ):
+        exchange = await probe.fetch()
+    assert (exchange.fault, len(exchange.body)) == (None, 60 * 16_384)
+    assert struct.pack(">HI", 2, 0) in received, "ENABLE_PUSH"
+
+
+async def test_processing_lasts_until_the_head_of_the_response(certificates: Certificates) -> None:
+    began = answered = 0.0
+
+    async def think(_: Peer) -> None:
+        nonlocal began, answered
+        began = time.perf_counter()
+        await trio.sleep(0.1)
+        answered = time.perf_counter()
+
+    hints = headers((":status", "103"))
+    async with (
+        serving(h2_saying(think, hints, headers(*GET_OK), LAST, hang), agreeing(certificates, "h2")) as port,
+        h2_probe(f"https://127.0.0.1:{port}/", certificates) as probe,
+    ):
+        exchange = await probe.fetch()
+    assert exchange.phases.processing is not None
+    assert exchange.phases.processing >= answered - began
+    async with (
+        serving(h2_saying(hang), agreeing(certificates, "h2")) as port,
+        h2_probe(f"https://127.0.0.1:{port}/", certificates, timeout_seconds=0.2) as probe,
+    ):
+        fault = (await probe.fetch()).fault
+    assert fault is not None
+    assert fault.detail.endswith("cut off while waiting for the response")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "spoken"),
+    [(rst_stream(13), "1.1"), (goaway(0, 13), "1.1"), (rst_stream(7), "2"), (goaway(0, 0), "2"), (goaway(0, 11), "2")],
+    ids=["HTTP/1.1 required", "HTTP/1.1 required by all", "refused stream", "going away", "going away in haste"],
+)
+async def test_what_the_server_did_not_begin_with_is_asked_once_more(
+    refusal: bytes, spoken: str, certificates: Certificates
+) -> None:
+    # RFC 9113, section 8.7.
+    tries = 0
+
+    async def behave(peer: Peer) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            await h2_saying(refusal, until_gone)(peer)
+        elif spoken == "2":
+            await h2_saying(headers(*GET_OK), LAST, until_gone)(peer)
+        else:
+            await saying(response())(peer)
+
+    async with (
+        serving(behave, agreeing(certificates, "h2", "http/1.1")) as port,
+        h2_probe(f"https://127.0.0.1:{port}/", certificates) as probe,
+    ):
+        exchange = await probe.fetch()
+    assert (exchange.fault, exchange.body, exchange.http_version) == (None, b"hello", spoken)
+    assert tries == 2
+    assert exchange.notes[0].startswith("asked once more, since the server ")
+
+
+async def test_a_server_that_refuses_for_ever_is_asked_twice(certificates: Certificates) -> None:
+    tries = 0
+
+    async def behave(peer: Peer) -> None:
+        nonlocal tries
+        tries += 1
+        await h2_saying(rst_stream(7), until_gone)(peer)
+
+    async with (
+        serving(behave, agreeing(certificates, "h2")) as port,
+        h2_probe(f"https://127.0.0.1:{port}/", certificates) as probe,
+    ):
+        fault = (await probe.fetch()).fault
+    assert fault is not None
+    assert (fault.reason, fault.detail, tries) == (Reason.PROTOCOL, "the server reset the stream: refused stream", 2)
 
 
 async def test_what_is_sent_keeps_to_the_rules(certificates: Certificates) -> None:

@@ -11,7 +11,7 @@ import trio
 
 from watcher.checking.http.exchange import Exchange
 from watcher.checking.scheduling.schedule import Slot
-from watcher.checking.verdict.excerpt import excerpt_of, headers_of, masked_fault
+from watcher.checking.verdict.excerpt import excerpt_of, headers_of, masked_fault, masked_notes
 from watcher.checking.verdict.judge import Verdict, judge, matching_steps
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 
@@ -173,10 +173,11 @@ def _outcome(
         status_code=exchange.status_code,
         http_version=exchange.http_version,
         ip=exchange.ip,
-        body_bytes=len(exchange.body) if answered else None,
+        body_bytes=len(exchange.body) if answered and exchange.fault is None else None,
         redirects=len(exchange.hops) if answered or exchange.hops else None,
         cert_expires_at=None if first_end is None else first_end.expires_at,
         phases=exchange.phases,
         excerpt=None if fault is None else excerpt_of(exchange, target),
         headers=() if fault is None else headers_of(exchange, target),
+        notes=masked_notes(exchange, attempt.verdict, target),
     )

@@ -7,10 +7,17 @@ import hashlib
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from watcher.text.escaping import one_line
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Of one outcome; a site may be odd in more ways than anybody reads.
+MAX_NOTES = 5
+MAX_NOTE_CHARS = 200
 
 
 class Reason(enum.StrEnum):
@@ -97,6 +104,7 @@ class Outcome:
         phases: where the time went.
         excerpt: of a failing check, the begin of the response's body, made safe, or None.
         headers: of a failing check, the response's headers that are worth having, made safe.
+        notes: what is odd about a site that is served all the same, in short sentences; see `noted`.
     """
 
     target: str
@@ -119,6 +127,7 @@ class Outcome:
     phases: Phases = Phases()
     excerpt: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -129,6 +138,11 @@ class Outcome:
     def check_id(self) -> uuid.UUID:
         """The name of the check for ever; made when it is asked for, which is when a failure is kept."""
         return check_id(self.target, self.location, self.scheduled_at)
+
+
+def noted(sentences: Iterable[str]) -> tuple[str, ...]:
+    """Return notes as they may be stored and shown: each once, the first `MAX_NOTES` of them, safe and short."""
+    return tuple(one_line(sentence, MAX_NOTE_CHARS) for sentence in list(dict.fromkeys(sentences))[:MAX_NOTES])
 
 
 def check_id(target: str, location: str, scheduled_at: datetime) -> uuid.UUID:

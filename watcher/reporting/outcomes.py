@@ -29,4 +29,5 @@ def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
         "redirects": outcome.redirects,
         "body_bytes": outcome.body_bytes,
         "cert_expires_at": None if expires_at is None else timestamp(expires_at),
+        "notes": list(outcome.notes),
     }

@@ -6,7 +6,8 @@ import ssl
 
 import pytest
 
-from watcher.checking.http.body import BodyEncodingError, BodyTooLargeError
+from watcher.checking.http.body import BodyTooLargeError
+from watcher.checking.http.content_codings.decoders import BodyEncodingError
 from watcher.checking.http.dial import BlockedAddressError, LocalConnectError
 from watcher.checking.http.faults import LOCAL_ERRNOS, fault_of
 from watcher.checking.http.http1 import ProtocolError

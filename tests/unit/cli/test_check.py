@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEYS = ["target", "address", "ok", "reason", "detail", "degraded", "started_at", "duration_ms", "phases_ms"]
-KEYS += ["status_code", "http_version", "ip", "redirects", "body_bytes", "cert_expires_at"]
+KEYS += ["status_code", "http_version", "ip", "redirects", "body_bytes", "cert_expires_at", "notes"]
 PHASES = ["resolve", "connect", "tls", "processing", "transfer"]
 
 
@@ -158,6 +158,7 @@ def test_json_has_the_keys_that_are_promised() -> None:
         redirects=1,
         cert_expires_at=MOMENT + timedelta(days=1),
         phases=Phases(connect=0.012, tls=0.0402, processing=0.0801, transfer=0.0078),
+        notes=("the response has its Content-Length twice",),
     )
     assert outcome_as_json(outcome) == {
         "target": "Checkout",
@@ -175,6 +176,7 @@ def test_json_has_the_keys_that_are_promised() -> None:
         "redirects": 1,
         "body_bytes": 1256,
         "cert_expires_at": "2026-11-24T15:20:55.857Z",
+        "notes": ["the response has its Content-Length twice"],
     }
     failed = outcome_as_json(a_failure())
     assert (failed["ok"], failed["reason"], failed["detail"]) == (False, "status", "503 Service Unavailable")

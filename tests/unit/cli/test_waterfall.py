@@ -54,6 +54,13 @@ def a_report(outcome: Outcome | None = None, **changes: Any) -> CheckReport:
     return CheckReport(outcome or an_outcome(), Exchange(**exchange))
 
 
+def test_notes_stand_below_the_verdict() -> None:
+    shown = lines_of(a_report(an_outcome(notes=("the response has its Content-Length twice", HOSTILE))))
+    verdict = next(place for place, text in enumerate(shown) if "succeeds in" in text)
+    assert shown[verdict + 1] == "  note: the response has its Content-Length twice"
+    assert shown[verdict + 2].startswith("  note: \\x1b[31mred")
+
+
 def a_chain(*days: float) -> Chain:
     moments = [MOMENT + timedelta(days=day) for day in days]
     subjects = ["CN=shop.example", *(f"CN=CA {number}" for number in range(1, len(days)))]

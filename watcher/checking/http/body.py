@@ -1,17 +1,23 @@
-"""A response's body as it comes in: capped, and decompressed in bounded steps."""
+"""A response's body as it comes in: capped, and decoded."""
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+import webencodings
 
-# Most that one step of decompression may yield: a gzip bomb grows a thousandfold, so a chunk off the socket must
-# not be inflated at once.
-STEP_BYTES = 64 * 1024
-_GZIP_MAGIC = b"\x1f\x8b"
+from watcher.checking.http.content_codings.decoders import BodyEncodingError, decoder_for
+from watcher.text.escaping import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from watcher.checking.http.content_codings.decoders import Decoder
+
+# More than a server and a proxy in front of it put on top of one another is no body that anybody reads.
+MAX_CODINGS = 3
+# What some servers claim although the body is as it is; names of charsets are of the same kind.
+_NO_CODINGS = frozenset({"", "identity", "none", "null", "7bit", "8bit", "binary", "plain", "text", "aws-chunked"})
 
 
 class BodyTooLargeError(Exception):
@@ -22,87 +28,121 @@ class BodyTooLargeError(Exception):
         super().__init__(limit_bytes)
 
 
-class BodyEncodingError(Exception):
-    """The body is not in the encoding that its header claims."""
+class BodyReader:
+    """Reads one body.
 
-
-async def read_body(chunks: AsyncIterator[bytes], content_encoding: str, limit_bytes: int) -> bytes:
-    """Read a whole body.
-
-    Args:
-        chunks: the raw body off the wire.
-        content_encoding: the header's value; `gzip` and `deflate` are undone, the only ones that are asked for.
-        limit_bytes: the most that the body may have after decompression.
-
-    Raises:
-        BodyTooLargeError: it has more; what came is dropped.
-        BodyEncodingError: it cannot be decompressed, or has an encoding nobody asked for.
-    """
-    body = bytearray()
-    decoder = _Inflater(content_encoding) if _is_compressed(content_encoding) else None
-    async for chunk in chunks:
-        if decoder is None:
-            body += chunk
-        else:
-            decoder.inflate(chunk, body, limit_bytes)
-        if len(body) > limit_bytes:
-            raise BodyTooLargeError(limit_bytes)
-    if decoder is not None and not decoder.at_an_end:
-        raise BodyEncodingError("the compressed body ends too soon")
-    return bytes(body)
-
-
-def _is_compressed(content_encoding: str) -> bool:
-    name = content_encoding.strip().lower()
-    if name not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-        raise BodyEncodingError(f"the body has the encoding {content_encoding!r}, which was not asked for")
-    return name not in {"", "identity"}
-
-
-class _Inflater:
-    """Undoes gzip, of one member or several (RFC 1952, section 2.2), and zlib, whichever the first bytes say.
-
-    Of `deflate`, the stream may come without zlib's wrapping as well (RFC 9110, section 8.4.1.2): some servers do so.
+    Attributes:
+        content: what came so far, decoded.
+        is_decoded: whether it is what the site means; False for an encoding that cannot be undone.
+        note: what is odd about the encoding, in a sentence, or None.
     """
 
-    def __init__(self, content_encoding: str) -> None:
-        self._member = _new_member()
-        self._may_be_raw = content_encoding.strip().lower() == "deflate"
-        self._started = False
-        self._held = b""  # behind an end: the first byte of what may be the next member's magic
+    __slots__ = (
+        "_accepted",
+        "_between_bytes",
+        "_decoders",
+        "_encoding",
+        "_limit_bytes",
+        "content",
+        "is_decoded",
+        "note",
+    )
 
-    @property
-    def at_an_end(self) -> bool:
-        return self._member.eof or not self._started  # where nothing has come, nothing is missing
+    def __init__(self, content_encoding: str, limit_bytes: int, accept_encoding: str = "gzip, deflate") -> None:
+        """Prepare to read.
 
-    def inflate(self, chunk: bytes, body: bytearray, limit_bytes: int) -> None:
-        chunk = self._held + chunk
-        self._held = b""
-        self._started = True
+        Args:
+            content_encoding: the header's value; several codings, in the order in which they were applied.
+            limit_bytes: the most that the body may have, before and after each decoding.
+            accept_encoding: what was asked for.
+        """
+        self.content = bytearray()
+        self.is_decoded = True
+        self.note: str | None = None
+        self._encoding = content_encoding
+        self._limit_bytes = limit_bytes
+        self._accepted = accept_encoding
+        self._between_bytes = 0
+        self._decoders: Sequence[Decoder] = ()
+
+    async def read(self, chunks: AsyncIterator[bytes]) -> None:
+        """Read a whole body.
+
+        Args:
+            chunks: the raw body off the wire.
+
+        Raises:
+            BodyTooLargeError: it has more than the limit; what came until then stays in `content`.
+            BodyEncodingError: it is not in the encoding that it claims.
+        """
+        content, limit_bytes = self.content, self._limit_bytes
+        started = not self._encoding
+        async for chunk in chunks:
+            if not started and chunk:  # of a response without a body, the encoding does not matter
+                started = True
+                self._choose_decoders()
+            if not self._decoders:
+                content += chunk
+            else:
+                self._decode(chunk)
+            if len(content) > limit_bytes:
+                raise BodyTooLargeError(limit_bytes)
+        if not all(decoder.at_an_end for decoder in self._decoders):
+            self._give_up(BodyEncodingError("the compressed body ends too soon"))
+
+    def _choose_decoders(self) -> None:
+        codings = [coding.strip().lower() for coding in self._encoding.split(",")]
+        real = [coding for coding in codings if coding not in _NO_CODINGS and webencodings.lookup(coding) is None]
+        shown = quoted(self._encoding[:100])
+        if real != [coding for coding in codings if coding not in {"", "identity"}]:
+            self.note = f"the body claims to have the encoding {shown}, which is none"
+        decoders = [decoder_for(coding) for coding in reversed(real)]
+        if not decoders:
+            return
+        asked = _is_asked_for(real, self._accepted)
+        if len(decoders) > MAX_CODINGS or None in decoders:
+            self.is_decoded = False
+            why = "cannot be undone here" if asked else "was not asked for and cannot be undone"
+            self.note = f"the body has the encoding {shown}, which {why}"
+            return
+        if not asked:
+            self.note = f"the body has the encoding {shown}, which was not asked for"
+        elif len(real) > 1:
+            self.note = f"the body has several encodings, {shown}"
+        self._decoders = [decoder for decoder in decoders if decoder is not None]
+
+    def _decode(self, chunk: bytes) -> None:
+        content, limit_bytes = self.content, self._limit_bytes
         try:
-            while chunk and len(body) <= limit_bytes:
-                if self._member.eof:
-                    if chunk == _GZIP_MAGIC[:1]:
-                        self._held = chunk
-                        return
-                    if not chunk.startswith(_GZIP_MAGIC):
-                        return  # what comes behind the end is nobody's
-                    self._member = _new_member()
-                body += self._decompress(chunk)
-                chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-        except zlib.error as error:
-            raise BodyEncodingError(f"the compressed body is broken: {error}") from error
+            for piece in self._pieces_of(chunk, self._decoders):
+                content += piece
+                if len(content) > limit_bytes:
+                    raise BodyTooLargeError(limit_bytes)
+        except BodyEncodingError as error:
+            self._give_up(error)
 
-    def _decompress(self, chunk: bytes) -> bytes:
-        may_be_raw, self._may_be_raw = self._may_be_raw, False
-        try:
-            return self._member.decompress(chunk, STEP_BYTES)
-        except zlib.error:
-            if not may_be_raw:
-                raise
-        self._member = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-        return self._member.decompress(chunk, STEP_BYTES)
+    def _pieces_of(self, chunk: bytes, decoders: Sequence[Decoder]) -> Iterator[bytes]:
+        first, *others = decoders
+        for piece in first.decode(chunk):
+            if not others:
+                yield piece
+                continue
+            self._between_bytes += len(piece)
+            if self._between_bytes > len(self._decoders) * self._limit_bytes:
+                raise BodyTooLargeError(self._limit_bytes)
+            yield from self._pieces_of(piece, others)
+
+    def _give_up(self, error: BodyEncodingError) -> None:
+        """Take a body for what it is not: browsers refuse one that lies, yet some servers name a coding twice."""
+        if len(self._decoders) == 1:
+            raise error
+        self.content.clear()
+        self._decoders = ()
+        self.is_decoded = False
+        self.note = f"the body is not in the encodings that it claims, {quoted(self._encoding[:100])}"
 
 
-def _new_member() -> zlib._Decompress:
-    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by its header
+def _is_asked_for(codings: Sequence[str], accept_encoding: str) -> bool:
+    """Tell whether a header asks for these; gzip and deflate everybody takes."""
+    asked = {coding.partition(";")[0].strip().lower() for coding in accept_encoding.split(",")}
+    return "*" in asked or asked.issuperset(set(codings) - {"gzip", "x-gzip", "deflate"})

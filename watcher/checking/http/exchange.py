@@ -62,9 +62,11 @@ class Exchange:
     """What one exchange, redirects included, brought; only `phases` and one of `fault` and `status_code` are sure.
 
     Attributes:
-        fault: why there is no whole response.
+        fault: why there is no whole response; where its head came, `status_code` is there as well.
         status_code, reason_phrase, http_version, headers, charset, body: of the last response; header names are in
-            small letters.
+            small letters, and beside a fault the body is what came of it.
+        body_is_decoded: whether the body is what the site means, False where its encoding cannot be undone.
+        notes: what is odd about the responses, in sentences.
         ip: of the peer that was connected to last.
         hops: the redirects that were followed.
         chain: the certificates of the last connection.
@@ -79,6 +81,8 @@ class Exchange:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     charset: str | None = None
     body: bytes = b""
+    body_is_decoded: bool = True
+    notes: tuple[str, ...] = ()
     ip: str | None = None
     hops: tuple[Hop, ...] = ()
     chain: Chain | None = None

@@ -8,7 +8,8 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from watcher.checking.http.body import BodyEncodingError, BodyTooLargeError
+from watcher.checking.http.body import BodyTooLargeError
+from watcher.checking.http.content_codings.decoders import BodyEncodingError
 from watcher.checking.http.dial import BlockedAddressError, LocalConnectError
 from watcher.checking.http.http1 import ProtocolError
 from watcher.checking.http.proxies import ProxyError

@@ -13,7 +13,7 @@ import httpx
 import trio
 
 from watcher import __version__
-from watcher.checking.http.body import read_body
+from watcher.checking.http.body import BodyReader
 from watcher.checking.http.cookies import CookieJar
 from watcher.checking.http.exchange import Exchange, Hop
 from watcher.checking.http.faults import fault_of
@@ -114,12 +114,15 @@ class Probe:
 class _Walk:
     """One exchange on its way from redirect to redirect: what is known when it ends, however it ends."""
 
-    __slots__ = ("_hops", "_target", "_tools", "transport")
+    __slots__ = ("_hops", "_notes", "_reader", "_response", "_target", "_tools", "transport")
 
     def __init__(self, target: Target, tools: Tools, transport: Transport) -> None:
         self._target = target
         self._tools = tools
         self._hops: list[Hop] = []
+        self._notes: list[str] = []
+        self._response: httpx.Response | None = None  # the last one, once its head is there
+        self._reader: BodyReader | None = None
         self.transport = transport
 
     async def go(self, request: httpx.Request) -> Exchange:
@@ -127,32 +130,51 @@ class _Walk:
         response = await self.transport.handle_async_request(request)
         if sending.follow_redirects and leads_on(response):
             response = await self._follow(request, response)
-        return await self._whole(response)
+        await self._read(request, response)
+        return self._exchange(None)
 
     def failed(self, fault: Fault) -> Exchange:
-        transport = self.transport
-        return Exchange(
-            phases=self._phases(), fault=fault, ip=transport.ip, hops=tuple(self._hops), chain=transport.chain
-        )
+        return self._exchange(fault)
 
-    async def _whole(self, response: httpx.Response) -> Exchange:
-        encoding = response.headers.get("content-encoding", "")
+    async def _read(self, request: httpx.Request, response: httpx.Response) -> None:
+        headers = response.headers
+        self._response = response
+        self._reader = reader = BodyReader(
+            headers.get("content-encoding", ""),
+            self._target.expected.body_limit_bytes,
+            request.headers.get("accept-encoding", ""),
+        )
         stream = response.stream
         assert isinstance(stream, Body)
         async with aclosing(stream.__aiter__()) as chunks:  # a body that is refused leaves nothing for the collector
-            body = await read_body(chunks, encoding, self._target.expected.body_limit_bytes)
-        phases = self._phases()
+            await reader.read(chunks)
+
+    def _exchange(self, fault: Fault | None) -> Exchange:
+        transport, response, reader = self.transport, self._response, self._reader
+        phases, notes = self._phases(), (*self._notes, *transport.notes)
+        if response is None or reader is None:
+            return Exchange(
+                phases=phases,
+                fault=fault,
+                notes=notes,
+                ip=transport.ip,
+                hops=tuple(self._hops),
+                chain=transport.chain,
+            )
         return Exchange(
             phases=phases,
+            fault=fault,
             status_code=response.status_code,
             reason_phrase=response.reason_phrase,
             http_version=response.http_version.removeprefix("HTTP/"),
             headers=tuple(response.headers.raw),
             charset=_charset(response),
-            body=body,
-            ip=self.transport.ip,
+            body=bytes(reader.content),
+            body_is_decoded=reader.is_decoded,
+            notes=notes if reader.note is None else (*notes, reader.note),
+            ip=transport.ip,
             hops=tuple(self._hops),
-            chain=self.transport.chain,
+            chain=transport.chain,
         )
 
     async def _follow(self, first: httpx.Request, response: httpx.Response) -> httpx.Response:
@@ -188,6 +210,7 @@ class _Walk:
             )
         )
         transport.close()
+        self._notes += transport.notes
         connecting = self._target.connecting
         self.transport = Transport(self._tools, connecting if stays else _elsewhere(connecting))
 
@@ -225,13 +248,23 @@ def _common_headers(sending: Sending, keep_alive: bool) -> httpx.Headers:
 def _charset(response: httpx.Response) -> str | None:
     """Return the charset that the content type names (RFC 9110, section 8.3.2).
 
-    Not httpx's `charset_encoding`: with `charset*=<anything>''x`, Python remembers every name for ever.
+    Of several types the last one counts, and it takes the charset over from the same type before it, as browsers have
+    it (Fetch standard, "extract a MIME type"). Not httpx's `charset_encoding`: with `charset*=<anything>''x`, Python
+    remembers every name for ever.
     """
-    for parameter in response.headers.get("content-type", "").split(";")[1:]:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return value.strip().strip("\"'").lower() or None
-    return None
+    essence, charset = "", None
+    for content_type in response.headers.get("content-type", "").split(","):
+        first, *parameters = content_type.split(";")
+        if "/" not in first:
+            continue
+        if (kind := first.strip().lower()) != essence:
+            essence, charset = kind, None
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name.strip().lower() == "charset":
+                charset = value.strip().strip("\"'").lower() or None
+                break
+    return charset
 
 
 def _with_cookies(request: httpx.Request, cookies: CookieJar) -> httpx.Headers:

@@ -6,6 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httptools
 
+from watcher.checking.http.repair.chunks import ChunkError, ChunkReader
+from watcher.checking.http.repair.heads import (
+    EMPTY_LINE_NOTE,
+    IDENTITY_NOTE,
+    ContradictionError,
+    may_be_mended,
+    mended_head,
+)
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
@@ -18,6 +27,8 @@ MAX_OVERHEAD_BYTES = 100 * 1024
 MAX_OVERHEAD_PER_BODY_BYTE = 8
 
 _START = b"HTTP/"
+# A transfer coding of RFC 2616 that means nothing.
+_IDENTITIES = frozenset({b"identity", b"identity, chunked"})
 
 
 class ProtocolError(Exception):
@@ -25,12 +36,13 @@ class ProtocolError(Exception):
 
 
 class Head(NamedTuple):
-    """The begin of a response."""
+    """The start of a response; `notes` say in sentences what is odd about it."""
 
     status_code: int
     reason_phrase: bytes
     http_version: str
     headers: list[tuple[bytes, bytes]]
+    notes: tuple[str, ...] = ()
 
 
 class Reception:
@@ -107,8 +119,10 @@ class Reception:
     @property
     def ends_with_connection(self) -> bool:
         """Whether nothing but the end of the connection tells the end of the body (RFC 9112, section 6.3)."""
-        names = [name for name, _ in self.headers]
-        return b"content-length" not in names and b"transfer-encoding" not in names
+        for name, value in self.headers:
+            if name == b"content-length" or (name == b"transfer-encoding" and value.lower() != b"identity"):
+                return False
+        return True
 
     def take_chunks(self) -> list[bytes]:
         """Return the pieces of the body that nobody has taken yet."""
@@ -119,16 +133,30 @@ class Reception:
 class Http1:
     """A connection that speaks HTTP/1.1."""
 
-    __slots__ = ("_broken", "_clean", "_fed_bytes", "_parser", "_reception", "_start", "_wire")
+    __slots__ = (
+        "_broken",
+        "_clean",
+        "_fed_bytes",
+        "_notes",
+        "_odd",
+        "_parser",
+        "_raw",
+        "_reception",
+        "_start",
+        "_wire",
+    )
 
     def __init__(self, wire: Wire) -> None:
         """Speak over a connected wire."""
         self._wire = wire
-        self._parser: httptools.HttpResponseParser | None = None
+        self._parser: httptools.HttpResponseParser | ChunkReader | None = None
         self._reception = Reception()
         self._fed_bytes = 0
         self._start = b""
+        self._raw: list[bytes] | None = None  # what came before any of the body, while it may have to be mended
+        self._notes: tuple[str, ...] = ()
         self._clean = True
+        self._odd: ProtocolError | None = None  # until the head is whole, and can be mended
         self._broken: ProtocolError | None = None
 
     @property
@@ -151,7 +179,7 @@ class Http1:
         """
         self._begin()
         stopwatch.enter("processing")
-        reception, broken, early = self._reception, None, b""
+        broken, early = None, b""
         try:
             early = await self._send(request)
         except OSError as error:
@@ -159,15 +187,16 @@ class Http1:
         data = early or await self._receive(broken)
         stopwatch.enter("headers")
         self._feed(data)
-        while not reception.head_complete:
+        while not self._reception.head_complete:
             self._feed(await self._receive(broken))
-        _refuse_what_is_not_http1(self._start, reception.http_version, reception.headers)
+        reception = self._reception
+        self._notes += _look_at(self._start, reception.http_version, reception.headers)
         if without_body:
             reception.complete = True
             if reception.take_chunks():
                 self._clean = False
         stopwatch.enter("transfer")
-        return Head(reception.status_code, reception.phrase, reception.http_version, reception.headers)
+        return Head(reception.status_code, reception.phrase, reception.http_version, reception.headers, self._notes)
 
     async def body(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes in; transfer codings are undone, content codings are not.
@@ -176,8 +205,8 @@ class Http1:
             ProtocolError: it ends too soon, or its chunks are broken.
             OSError: the connection broke.
         """
-        reception = self._reception
         while True:
+            reception = self._reception
             chunks = reception.take_chunks()
             for chunk in chunks:
                 yield chunk
@@ -208,14 +237,21 @@ class Http1:
     def _begin(self) -> None:
         self._fed_bytes = 0
         self._start = b""
-        self._broken = None
+        self._raw, self._notes, self._odd, self._broken = [], (), None, None
+        self._begin_to_parse()
+
+    def _begin_to_parse(self) -> httptools.HttpResponseParser:
         self._reception = reception = Reception()
-        self._parser = reception.parser = httptools.HttpResponseParser(reception)
-        # A lone LF ends a line as well (RFC 9112, section 2.2), headers may be folded (section 5.2), and what follows
-        # the end is nobody's.
-        self._parser.set_dangerous_leniencies(
-            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_data_after_close=True
+        self._parser = reception.parser = parser = httptools.HttpResponseParser(reception)
+        # A lone LF ends a line as well (RFC 9112, section 2.2), headers may be folded (section 5.2), some servers fill
+        # the size of a chunk up with spaces, and what follows the end is nobody's.
+        parser.set_dangerous_leniencies(
+            lenient_headers=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
+            lenient_data_after_close=True,
         )
+        return parser
 
     async def _send(self, request: bytes) -> bytes:
         """Send a request; return what came before all of it was sent, which makes the rest needless (RFC 9112, 9.5)."""
@@ -233,40 +269,85 @@ class Http1:
         except OSError as error:
             raise broken or error from None
         if not data:
+            if self._odd is not None:
+                raise self._odd
             if self._fed_bytes:
                 raise ProtocolError("the connection was closed before the response was whole")
             raise ProtocolError("the connection was closed without a response")
         return data
 
     def _feed(self, data: bytes) -> None:
-        reception = self._reception
-        assert self._parser is not None
-        self._fed_bytes += len(data)
         if len(self._start) < len(_START):
-            self._start = (self._start + data[: len(_START)]).lstrip(b"\r\n")[: len(_START)]
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as error:
-            raise ProtocolError("the server switches protocols, unasked") from error
-        except httptools.HttpParserError as error:
-            if not reception.head_complete:
-                raise ProtocolError(f"the response is not HTTP: {error}") from error
-            if reception.complete:
-                self._clean = False  # something follows the response; nobody reads it
-            else:
-                self._broken = ProtocolError(f"the response is not HTTP: {error}")  # for whoever reads the body
+            if not self._fed_bytes and data[0] in b"\r\n":
+                self._notes = (EMPTY_LINE_NOTE,)
+            self._start = (self._start + (data if self._start else data.lstrip(b"\r\n"))[: len(_START)])[: len(_START)]
+        self._fed_bytes += len(data)
+        if self._raw is not None:
+            self._raw.append(data)
+        if self._odd is not None:
+            self._mend(self._odd)
+        else:
+            self._parse(data)
+        reception = self._reception
+        if reception.body_bytes or reception.complete:
+            self._raw = None
         body_bytes = reception.body_bytes
         overhead_bytes = self._fed_bytes - body_bytes
         if overhead_bytes > MAX_OVERHEAD_BYTES + MAX_OVERHEAD_PER_BODY_BYTE * body_bytes and not reception.complete:
             raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
 
+    def _parse(self, data: bytes) -> None:
+        reception = self._reception
+        assert self._parser is not None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            raise ProtocolError("the server switches protocols, unasked") from error
+        except (httptools.HttpParserError, ChunkError) as error:
+            complaint = ProtocolError(f"the response is not HTTP: {error}")
+            if reception.complete:
+                self._clean = False  # something follows the response; nobody reads it
+            elif self._raw is not None and not reception.body_bytes and may_be_mended(b"".join(self._raw)):
+                self._mend(complaint)
+            elif reception.head_complete:
+                self._broken = complaint  # for whoever reads the body
+            else:
+                raise complaint from error
 
-def _refuse_what_is_not_http1(start: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> None:
+    def _mend(self, complaint: ProtocolError) -> None:
+        """Take what browsers take and the parser refuses, as it should have been sent, as soon as its head is whole."""
+        assert self._raw is not None
+        self._odd = complaint
+        try:
+            mended = mended_head(b"".join(self._raw))
+        except ContradictionError as contradiction:
+            raise ProtocolError(str(contradiction)) from complaint
+        if mended is None:
+            return
+        self._odd = self._raw = None
+        self._notes += mended.notes
+        parser = self._begin_to_parse()
+        try:
+            parser.feed_data(mended.head)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            raise complaint from None
+        if mended.is_chunked:
+            self._parser = ChunkReader(self._reception)
+        if mended.rest:
+            self._parse(mended.rest)
+
+
+def _look_at(start: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> tuple[str, ...]:
+    """Refuse what is no HTTP/1.1, and return notes on what is odd about the rest."""
     # httptools takes RTSP, ICE and HTTP/2.0 in a status line as well.
     if start != _START or version not in {"1.0", "1.1"}:
         raise ProtocolError(f"the response claims to be {start.decode('ascii', 'replace')}{version}")
+    notes: tuple[str, ...] = ()
     for name, value in headers:
         if b"\0" in value:
             raise ProtocolError("the response has a NUL in a header")
-        if name == b"transfer-encoding" and value.lower() not in {b"chunked", b"identity"}:
-            raise ProtocolError("the response has a transfer coding that was not asked for")
+        if name == b"transfer-encoding" and (coding := value.lower()) != b"chunked":
+            if coding not in _IDENTITIES:
+                raise ProtocolError("the response has a transfer coding that was not asked for")
+            notes = (IDENTITY_NOTE,)
+    return notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import h2.config
@@ -9,6 +10,7 @@ import h2.connection
 import h2.errors
 import h2.events
 import h2.exceptions
+import h2.settings
 import trio
 
 from watcher.checking.http.http1 import Head, ProtocolError
@@ -21,15 +23,50 @@ if TYPE_CHECKING:
 
 # The bound of all that is no body: frames of headers, settings, pings.
 MAX_OVERHEAD_BYTES = 200 * 1024
+# The bound of the headers of one response, unpacked; as much as over HTTP/1.1.
+MAX_HEADER_BYTES = 100 * 1024
 
 # RFC 9113, section 4.1 and 6.5.2: the head of a frame, and the longest frame, since we ask for no longer ones.
 _FRAME_HEAD_BYTES = 9
 _MAX_FRAME_BYTES = 16_384
-_SETTINGS, _GOAWAY = 4, 7
+_HEADERS, _SETTINGS, _GOAWAY = 1, 4, 7
 # A read may bring thousands of small frames, at 10 to 20 us each: so many are taken before others get their turn.
 _FRAMES_WITHOUT_WAIT = 50
 
-_CONFIG = h2.config.H2Configuration(client_side=True, header_encoding=None)
+# What a server may send ahead of us. The first windows of 64 KiB (RFC 9113, section 6.9.2) hold a body up by one trip
+# for each of them. It is not a buffer: as much is taken in as one read has, and the rest waits in the sockets.
+_WINDOW_BYTES = 8 * 1024 * 1024
+_FIRST_WINDOW_BYTES = 65_535
+_INITIAL_SETTINGS = {
+    h2.settings.SettingCodes.ENABLE_PUSH: 0,
+    h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: _WINDOW_BYTES,
+    h2.settings.SettingCodes.MAX_FRAME_SIZE: _MAX_FRAME_BYTES,
+    h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_BYTES,
+}
+
+_ErrorCodes = h2.errors.ErrorCodes
+
+# Headers are looked at here: h2 also refuses values with a space around them, which large sites send and browsers take.
+_CONFIG = h2.config.H2Configuration(
+    client_side=True, header_encoding=None, validate_inbound_headers=False, normalize_inbound_headers=False
+)
+# RFC 9113, section 8.2.1: a token in small letters (RFC 9110, section 5.6.2), and what no value may have.
+_is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
+_forbidden_in_value = re.compile(rb"[\0\r\n]").search
+# Section 8.2.2.
+_OF_THE_CONNECTION = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+
+
+class RefusedError(ProtocolError):
+    """The server did not begin with the request, so that it may be sent again (RFC 9113, section 8.7).
+
+    Attributes:
+        wants_http1: whether it is to be sent over HTTP/1.1.
+    """
+
+    def __init__(self, message: str, *, wants_http1: bool = False) -> None:
+        super().__init__(message)
+        self.wants_http1 = wants_http1
 
 
 class Http2:
@@ -37,7 +74,7 @@ class Http2:
 
     __slots__ = (
         "_body_bytes", "_buffer", "_chunks", "_complete", "_going_away", "_h2", "_head", "_received_bytes", "_settled",
-        "_stream", "_wire",
+        "_stopwatch", "_stream", "_wire",
     )  # fmt: skip
 
     def __init__(self, wire: Wire) -> None:
@@ -45,6 +82,7 @@ class Http2:
         self._wire = wire
         self._h2: h2.connection.H2Connection | None = None
         self._stream = 0
+        self._stopwatch: Stopwatch | None = None  # until the first byte of a response's head
         self._buffer = bytearray()  # less than a frame and a read
         self._settled = False
         self._head: Head | None = None
@@ -67,7 +105,8 @@ class Http2:
             stopwatch: told of the steps.
 
         Raises:
-            ProtocolError: what came is no HTTP/2, or the server refused the stream.
+            RefusedError: the server did not begin with the request.
+            ProtocolError: what came is no HTTP/2, or the server reset the stream.
             OSError: the connection broke.
         """
         self._head, self._complete, self._chunks = None, False, []
@@ -75,12 +114,14 @@ class Http2:
         stopwatch.enter("processing")
         connection = self._h2
         if connection is None:
-            connection = self._h2 = h2.connection.H2Connection(_CONFIG)
-            connection.initiate_connection()
+            connection = self._h2 = _new_connection()
         self._stream = connection.get_next_available_stream_id()
         connection.send_headers(self._stream, headers, end_stream=not body)
+        self._stopwatch = stopwatch
         await self._send(connection, body)
-        return await self._await_head(connection, stopwatch)
+        head = await self._await_head(connection)
+        stopwatch.enter("transfer")
+        return head
 
     async def body(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes in; content codings are not undone.
@@ -107,12 +148,9 @@ class Http2:
         self._h2 = None
         self._wire.close()
 
-    async def _await_head(self, connection: h2.connection.H2Connection, stopwatch: Stopwatch) -> Head:
+    async def _await_head(self, connection: h2.connection.H2Connection) -> Head:
         while self._head is None:
             await self._receive(connection)
-            if stopwatch.step == "processing":
-                stopwatch.enter("headers")
-        stopwatch.enter("transfer")
         return self._head
 
     async def _send(self, connection: h2.connection.H2Connection, body: bytes) -> None:
@@ -173,6 +211,9 @@ class Http2:
         if size > _MAX_FRAME_BYTES or not (self._settled or kind == _SETTINGS):
             raise ProtocolError("the response is not HTTP/2")
         self._settled = True
+        if kind == _HEADERS and self._stopwatch is not None:
+            self._stopwatch.enter("headers")
+            self._stopwatch = None
         if len(self._buffer) < _FRAME_HEAD_BYTES + size:
             return None
         frame = bytes(self._buffer[: _FRAME_HEAD_BYTES + size])
@@ -184,6 +225,8 @@ class Http2:
             # Not for h2, which would end the connection: the streams up to the last one named go on (section 6.8).
             last_stream, code = int.from_bytes(frame[9:13], "big") & 0x7FFF_FFFF, int.from_bytes(frame[13:17], "big")
             self._going_away = True
+            if last_stream < self._stream and self._head is None:
+                raise _refusal(f"the server went away: {_error_name(code)}", code)
             if code or last_stream < self._stream:
                 raise ProtocolError(f"the server went away: {_error_name(code)}")
             return
@@ -197,7 +240,7 @@ class Http2:
         for event in events:
             if isinstance(event, h2.events.StreamReset) and event.stream_id == self._stream:
                 if not self._complete:
-                    raise ProtocolError(f"the server reset the stream: {_error_name(event.error_code)}")
+                    raise self._reset(event.error_code or 0)
             elif isinstance(event, h2.events.ResponseReceived) and event.stream_id == self._stream:
                 self._head = _head(event.headers or [])
             elif isinstance(event, h2.events.DataReceived) and event.stream_id == self._stream:
@@ -207,18 +250,59 @@ class Http2:
                 connection.acknowledge_received_data(event.flow_controlled_length or 0, self._stream)
             elif isinstance(event, h2.events.StreamEnded) and event.stream_id == self._stream:
                 self._complete = True
+            elif isinstance(event, h2.events.RequestReceived):
+                raise ProtocolError("the response is not HTTP/2: the server opened a stream of its own")
+            elif isinstance(event, h2.events.InformationalResponseReceived):
+                _head(event.headers or [])
+            elif isinstance(event, h2.events.TrailersReceived):
+                _fields(event.headers or [])
+
+    def _reset(self, code: int) -> ProtocolError:
+        text = f"the server reset the stream: {_error_name(code)}"
+        begun = self._head is not None or code not in {_ErrorCodes.REFUSED_STREAM, _ErrorCodes.HTTP_1_1_REQUIRED}
+        return ProtocolError(text) if begun else _refusal(text, code)
 
 
-def _head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
-    pairs = [(bytes(name), bytes(value)) for name, value in headers]
-    status = next((value for name, value in pairs if name == b":status"), b"")
-    if not (status.isdigit() and len(status) == 3):
+def _new_connection() -> h2.connection.H2Connection:
+    connection = h2.connection.H2Connection(_CONFIG)
+    # Before the connection begins, so that they hold at once for what we take.
+    connection.local_settings = h2.settings.Settings(client=True, initial_values=_INITIAL_SETTINGS)
+    connection.decoder.max_header_list_size = MAX_HEADER_BYTES
+    connection.initiate_connection()
+    connection.increment_flow_control_window(_WINDOW_BYTES - _FIRST_WINDOW_BYTES)
+    return connection
+
+
+def _refusal(text: str, code: int) -> RefusedError:
+    return RefusedError(text, wants_http1=code == _ErrorCodes.HTTP_1_1_REQUIRED)
+
+
+def _head(headers: Sequence[tuple[bytes, bytes]]) -> Head:
+    """Read the head of a response (RFC 9113, section 8.3.2): `:status` alone stands before the fields."""
+    name, status = headers[0] if headers else (b"", b"")
+    if name != b":status" or not (status.isdigit() and len(status) == 3):
         raise ProtocolError("the response has no status")
-    return Head(int(status), b"", "2", [pair for pair in pairs if not pair[0].startswith(b":")])
+    fields = _fields(headers[1:])
+    notes = () if fields == headers[1:] else ("a header has spaces around its value, which HTTP/2 does not allow",)
+    return Head(int(status), b"", "2", fields, notes)
 
 
-def _error_name(code: int | None) -> str:
+def _fields(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return headers without the spaces around their values, which RFC 9113, section 8.2.1, does not allow."""
+    fields = []
+    for name, value in headers:
+        if _is_name(name) is None or _forbidden_in_value(value) is not None:
+            raise ProtocolError(
+                f"the response is not HTTP/2: its header {name!r} has a character that it must not have"
+            )
+        if name in _OF_THE_CONNECTION or (name == b"te" and value != b"trailers"):
+            raise ProtocolError(f"the response is not HTTP/2: the header {name.decode()} has no place in it")
+        fields.append((bytes(name), value.strip(b" \t")))
+    return fields
+
+
+def _error_name(code: int) -> str:
     try:
-        return h2.errors.ErrorCodes(code or 0).name.lower().replace("_", " ")
+        return _ErrorCodes(code).name.lower().replace("_", " ").replace("http 1 1", "HTTP/1.1")
     except ValueError:
         return f"error {code}"

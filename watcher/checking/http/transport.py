@@ -13,9 +13,10 @@ import trio
 
 from watcher.checking.http.dial import chosen, connect
 from watcher.checking.http.http1 import Head, Http1, ProtocolError
-from watcher.checking.http.http2 import Http2
+from watcher.checking.http.http2 import Http2, RefusedError
 from watcher.checking.http.proxies import Proxy, open_tunnel
 from watcher.checking.http.redirects import authority_of, origin_of
+from watcher.checking.http.repair.heads import without_repeats
 from watcher.checking.http.resolver import Resolver, literal_address
 from watcher.checking.http.stopwatch import Stopwatch
 from watcher.checking.http.tls import TlsContexts, chain_of, refuse_version
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from watcher.checking.http.exchange import Chain
     from watcher.checking.http.resolver import Address
-    from watcher.model.target import Connecting
+    from watcher.model.target import Connecting, HttpVersion
 
 # What HTTP/2 has no place for (RFC 9113, section 8.2.2), and what stands in a pseudo-header there.
 _NOT_IN_HTTP2 = frozenset(
@@ -66,11 +67,12 @@ class Transport(httpx.AsyncBaseTransport):
         stopwatch: times the phases.
         ip: of the last peer.
         chain: the certificates that it served.
+        notes: what is odd about the responses so far, in sentences.
     """
 
     __slots__ = (
         *("_connecting", "_connection", "_idle_since", "_origin", "_tools", "_wire"),
-        *("chain", "ip", "stopwatch"),
+        *("chain", "ip", "notes", "stopwatch"),
     )
 
     def __init__(self, tools: Tools, connecting: Connecting) -> None:
@@ -90,6 +92,7 @@ class Transport(httpx.AsyncBaseTransport):
         self.stopwatch = Stopwatch()
         self.ip: str | None = None
         self.chain: Chain | None = None
+        self.notes: list[str] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and return its response, the body of which is still to be read.
@@ -111,7 +114,16 @@ class Transport(httpx.AsyncBaseTransport):
                 # The server closed it in the moment in which it was used again (RFC 9112, section 9.3.1), or a router
                 # has forgotten it.
                 self.close()
-        return await self._send(await self._open(request.url), request)
+        connection = await self._open(request.url)
+        try:
+            return await self._send(connection, request)
+        except RefusedError as error:
+            if error.wants_http1 and self._connecting.http_version == "2":
+                raise
+            self.close()
+            self.notes.append(f"asked once more, since {error}")
+            connection = await self._open(request.url, http1_only=error.wants_http1)
+        return await self._send(connection, request)
 
     def release(self) -> bool:
         """Close the connection, unless another request may be sent over it; tell whether it is still open."""
@@ -119,7 +131,8 @@ class Transport(httpx.AsyncBaseTransport):
         if connection is None or not self._connecting.keep_alive or not connection.reusable:
             self.close()
             return False
-        self.stopwatch = Stopwatch()  # the next exchange has times of its own, and the same peer
+        # The next exchange has times and notes of its own, and the same peer.
+        self.stopwatch, self.notes = Stopwatch(), []
         self._idle_since = trio.current_time()
         return True
 
@@ -201,15 +214,16 @@ class Transport(httpx.AsyncBaseTransport):
 
     def _take_over(self, other: Transport) -> None:
         self._connection, self._wire, self._origin = other._connection, other._wire, other._origin
-        self.ip, self.chain, self.stopwatch = other.ip, other.chain, other.stopwatch
+        self.ip, self.chain, self.stopwatch, self.notes = other.ip, other.chain, other.stopwatch, other.notes
         other._connection = other._wire = None
 
-    async def _open(self, url: httpx.URL) -> Http1 | Http2:
+    async def _open(self, url: httpx.URL, *, http1_only: bool = False) -> Http1 | Http2:
         self.ip = self.chain = None  # what is known is of the connection before
         scheme, host, port = self._origin = origin_of(url)
         connecting = self._connecting
         # First of all, so that making it is neither in the time of the handshake nor of any other phase.
-        context = await self._tls_context() if scheme == "https" else None
+        http_version: HttpVersion = "1.1" if http1_only else connecting.http_version
+        context = await self._tls_context(http_version) if scheme == "https" else None
         proxy = None if connecting.proxy_url is None else _proxy(connecting.proxy_url)
         wire = await self._connect(host, port) if proxy is None else await self._connect_to(proxy)
         connection: Http1 | Http2 = Http1(wire)
@@ -225,8 +239,8 @@ class Transport(httpx.AsyncBaseTransport):
             self._connection = connection = Http2(wire)
         return connection
 
-    async def _tls_context(self) -> ssl.SSLContext:
-        contexts, options, http_version = self._tools.tls_contexts, self._connecting.tls, self._connecting.http_version
+    async def _tls_context(self, http_version: HttpVersion) -> ssl.SSLContext:
+        contexts, options = self._tools.tls_contexts, self._connecting.tls
         context = contexts.made(options, http_version)
         if context is None:
             self.stopwatch.enter("preparing")
@@ -288,7 +302,9 @@ class Transport(httpx.AsyncBaseTransport):
         else:
             without_body = request.method == "HEAD"
             head = await connection.exchange(self._http1_bytes(request), self.stopwatch, without_body=without_body)
-        return _response(head, connection)
+        headers, notes = without_repeats(head.headers)
+        self.notes += (*head.notes, *notes)
+        return _response(head, headers, connection)
 
     def _http1_bytes(self, request: httpx.Request) -> bytes:
         url = request.url
@@ -316,9 +332,9 @@ class Body(httpx.AsyncByteStream):
         return self._connection.body()
 
 
-def _response(head: Head, connection: Http1 | Http2) -> httpx.Response:
+def _response(head: Head, headers: list[tuple[bytes, bytes]], connection: Http1 | Http2) -> httpx.Response:
     extensions = {"http_version": f"HTTP/{head.http_version}".encode(), "reason_phrase": head.reason_phrase}
-    return httpx.Response(head.status_code, headers=head.headers, stream=Body(connection), extensions=extensions)
+    return httpx.Response(head.status_code, headers=headers, stream=Body(connection), extensions=extensions)
 
 
 def _content(request: httpx.Request) -> bytes:

@@ -1,11 +1,18 @@
-"""The text that a body stands for, by the charset that its header claims."""
+"""The text that a body stands for, as browsers find it out: by its mark, its header, or what it says of itself."""
 
 from __future__ import annotations
 
 import codecs
+import re
 from encodings import normalize_encoding
 from encodings.aliases import aliases
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import webencodings
+
+if TYPE_CHECKING:
+    from watcher.checking.http.exchange import Exchange
 
 # A charset comes from a site, and Python keeps every name that it is asked for, the unknown as well, for ever: so it
 # is asked only for what it has. Some of its codecs have no alias.
@@ -15,34 +22,88 @@ _KNOWN = frozenset(aliases) | frozenset(aliases.values()) | {"cp720", "cp737", "
 _NOT_OF_PAGES = frozenset(
     {"idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
 )
+# What pages mean by the name of a smaller charset (Encoding standard, section 4.2), in the names of Python's codecs.
+_WIDER = {
+    "ascii": "cp1252",
+    "big5": "big5hkscs",
+    "euc_kr": "cp949",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "iso8859-1": "cp1252",
+    "iso8859-11": "cp874",
+    "iso8859-9": "cp1254",
+    "shift_jis": "cp932",
+    "tis-620": "cp874",
+}
 MAX_CHARSET_CHARS = 40
 # U+FFFD, and most of what single bytes stand for, has three bytes at the most.
 MAX_GROWTH = 3
 
+BYTE_ORDER_MARK = "\ufeff"
+# That of UTF-32 begins as that of UTF-16 does.
+_MARKS = (
+    (codecs.BOM_UTF8, None),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_FIRST_BYTES = tuple(mark for mark, _ in _MARKS)
 
-def as_utf8(body: bytes, charset: str | None) -> bytes:
+# What browsers look through for what a page says of itself (HTML standard, section 13.2.3.2); the types that may.
+PRESCAN_BYTES = 1024
+_DECLARED = re.compile(
+    rb"""<meta\s[^>]*?charset\s*=\s*["']?\s*([\w.:-]+)|^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([\w.:-]+)""", re.IGNORECASE
+)
+_COMMENT = re.compile(rb"<!--.*?(-->|\Z)", re.DOTALL)
+_DECLARING_TYPE = re.compile(rb"\s*(text/(html|xml)|application/([\w.-]+\+)?xml)\b", re.IGNORECASE)
+
+
+def text_codec(exchange: Exchange) -> str | None:
+    """Name Python's codec for the body of an exchange; None stands for UTF-8.
+
+    A byte order mark wins over the header, and the header over what the page says of itself (Encoding standard,
+    section 6; HTML standard, section 13.2.3.1).
+    """
+    if exchange.charset is not None or exchange.body.startswith(_FIRST_BYTES):
+        return codec_of(exchange.body, exchange.charset)
+    return _declared_codec(exchange)
+
+
+def codec_of(body: bytes, charset: str | None) -> str | None:
+    """Name Python's codec for a body with a charset that was sent along: that of its mark, if it has one."""
+    for mark, codec in _MARKS:
+        if body.startswith(mark):
+            return codec
+    return codec_for(charset)
+
+
+def as_utf8(body: bytes, codec: str | None) -> bytes:
     """Bring a body to the encoding in which RE2 matches.
 
     Args:
         body: as it was sent.
-        charset: as it was sent, or None.
+        codec: from `text_codec`.
 
     Returns:
-        a body of at most `MAX_GROWTH` times the length, in which U+FFFD stands for what cannot be decoded; the body
-        itself where the charset is UTF-8, or none that a page has.
+        a body of at most `MAX_GROWTH` times the length, without a byte order mark, in which U+FFFD stands for what
+        cannot be decoded; in UTF-8, the body itself.
     """
-    codec = codec_for(charset)
-    return body if codec is None else body.decode(codec, "replace").encode("utf-8", "replace")
+    if codec is not None:
+        body = body.decode(codec, "replace").encode("utf-8", "replace")
+    return body.removeprefix(codecs.BOM_UTF8)
 
 
 def codec_for(charset: str | None) -> str | None:
     """Name Python's codec for a charset; None stands for UTF-8, and for every charset that no page has."""
-    return None if charset is None or len(charset) > MAX_CHARSET_CHARS else _codec(charset)
+    if charset is None or len(charset) > MAX_CHARSET_CHARS or not charset.isascii():
+        return None
+    return _codec(charset)
 
 
 @lru_cache(maxsize=256)
 def _codec(charset: str) -> str | None:
-    name = normalize_encoding(charset.lower())
+    encoding = webencodings.lookup(charset)
+    name = normalize_encoding(charset.lower() if encoding is None else encoding.codec_info.name)
     if name not in _KNOWN:
         return None
     try:
@@ -52,4 +113,16 @@ def _codec(charset: str) -> str | None:
     # `charset=hex` and its like are codecs too, but none of text.
     if codec.name in _NOT_OF_PAGES or codec.name == "utf-8" or not codec._is_text_encoding:
         return None
-    return codec.name
+    return _WIDER.get(codec.name, codec.name)
+
+
+def _declared_codec(exchange: Exchange) -> str | None:
+    kinds = [value for name, value in exchange.headers if name == b"content-type"]
+    if kinds and _DECLARING_TYPE.match(kinds[-1]) is None:
+        return None
+    declared = _DECLARED.search(_COMMENT.sub(b"", exchange.body[:PRESCAN_BYTES]))
+    if declared is None:
+        return None
+    codec = codec_for((declared[1] or declared[2]).decode("ascii", "replace"))
+    # A page that can be read so far is not in UTF-16, whatever it says.
+    return None if codec is not None and codec.startswith(("utf-16", "utf-32")) else codec

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher.checking.verdict.charset import codec_for
-from watcher.model.outcome import Fault, Reason
+from watcher.checking.verdict.charset import BYTE_ORDER_MARK, text_codec
+from watcher.model.outcome import Fault, Reason, noted
 from watcher.secrets.of_targets import MIN_SECRET_CHARS, masked, masked_line, secrets_of, spans_of, without_spans
 from watcher.text.escaping import one_line
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
     from watcher.checking.http.exchange import Exchange
+    from watcher.checking.verdict.judge import Verdict
     from watcher.model.target import Target
 
 EXCERPT_BYTES = 1024
@@ -67,11 +68,13 @@ def excerpt_of(exchange: Exchange, target: Target) -> str | None:
     """
     if not exchange.body:
         return None
-    secrets, codec = secrets_of(target), codec_for(exchange.charset) or "utf-8-sig"
+    secrets, codec = secrets_of(target), text_codec(exchange) or "utf-8"
     end = len(exchange.body[:EXCERPT_BYTES].decode(codec, "replace"))
     # A secret that begins in the excerpt is seen to its end, or half of it would be shown.
     longest = max(map(len, secrets), default=0) + MIN_SECRET_CHARS
     text = exchange.body[: EXCERPT_BYTES + longest * _MAX_BYTES_PER_CHAR].decode(codec, "replace")
+    if text.startswith(BYTE_ORDER_MARK):
+        text, end = text[1:], end - 1
     return masked_line(without_spans(text, spans_of(text, secrets), end), secrets, MAX_EXCERPT_CHARS) or None
 
 
@@ -94,6 +97,17 @@ def headers_of(exchange: Exchange, target: Target) -> tuple[tuple[str, str], ...
     secrets = secrets_of(target) if values else ()
     kept = list(values.items())[:MAX_HEADERS]
     return tuple((name, masked_line(", ".join(several), secrets, MAX_HEADER_CHARS)) for name, several in kept)
+
+
+def masked_notes(exchange: Exchange, verdict: Verdict, target: Target) -> tuple[str, ...]:
+    """Return what is odd about an exchange, without secrets of the target that the site sent back."""
+    sentences = exchange.notes
+    if exchange.fault is not None and verdict.fault is not None and verdict.fault.reason is Reason.STATUS:
+        sentences = (*sentences, exchange.fault.detail)  # of a body that does not matter any more
+    if not sentences:
+        return ()
+    secrets = secrets_of(target)
+    return noted(masked(sentence, secrets) for sentence in sentences)
 
 
 def masked_fault(fault: Fault, target: Target) -> Fault:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from jmespath.exceptions import JMESPathTypeError
 
-from watcher.checking.verdict.charset import codec_for
+from watcher.checking.verdict.charset import BYTE_ORDER_MARK, codec_of
 from watcher.text.escaping import one_line, quoted
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def decoded(body: bytes, charset: str | None) -> Any:
         JsonError: it is none, or is nested deeper, or has longer numbers, than Python takes.
     """
     try:
-        return _DECODER.decode(body.decode(codec_for(charset) or "utf-8-sig"))
+        codec = None if charset is None else codec_of(body, charset)
+        return _DECODER.decode(body.decode(codec or "utf-8").removeprefix(BYTE_ORDER_MARK))
     except UnicodeError as error:
         raise JsonError("it is not in its charset, which is UTF-8 unless the header names another") from error
     except json.JSONDecodeError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from watcher.checking.verdict.charset import MAX_GROWTH, as_utf8, codec_for
+from watcher.checking.verdict.charset import MAX_GROWTH, as_utf8, text_codec
 from watcher.checking.verdict.json_values import JsonError, decoded, json_complaint
 from watcher.model.outcome import Fault, Reason
 from watcher.text.escaping import quoted
@@ -48,7 +48,10 @@ def judge(expected: Expectations, exchange: Exchange, duration_seconds: float, n
     Returns:
         the verdict; whatever a site sends, nothing is raised.
     """
-    fault = exchange.fault or _fault_of_response(expected, exchange)
+    if exchange.fault is None or exchange.status_code is not None:
+        fault = _fault_of_response(expected, exchange)
+    else:
+        fault = exchange.fault
     if fault is not None:
         return Verdict(fault, None)
     if expected.degraded_after_seconds is None and expected.cert_expiry_days is None:
@@ -60,8 +63,10 @@ def judge(expected: Expectations, exchange: Exchange, duration_seconds: float, n
 def matching_steps(expected: Expectations, exchange: Exchange) -> int:
     """Bound the work of judging, in steps of RE2, which takes one at most for each byte and each of the program."""
     steps = 0
+    if exchange.fault is not None:
+        return steps
     if expected.body_matches or expected.body_lacks:
-        growth = 1 if codec_for(exchange.charset) is None else MAX_GROWTH
+        growth = 1 if text_codec(exchange) is None else MAX_GROWTH
         sizes = _program_size(expected.body_matches) + _program_size(expected.body_lacks)
         steps += growth * len(exchange.body) * sizes
     if expected.headers_match or expected.headers_lack:
@@ -98,12 +103,16 @@ def _fault_of_response(expected: Expectations, exchange: Exchange) -> Fault | No
             break
     else:
         return Fault(Reason.STATUS, _status_text(expected, exchange))
+    if exchange.fault is not None:  # what is wrong with the body matters where the status is good
+        return exchange.fault
     if expected.headers_lack or expected.headers_match:
         complaint = _complaint_about_headers(expected, exchange)
         if complaint is not None:
             return Fault(Reason.HEADER, complaint)
+    if not exchange.body_is_decoded and (expected.body_matches or expected.body_lacks or expected.json):
+        return Fault(Reason.PROTOCOL, "nothing can be looked for in the body: its encoding cannot be undone")
     if expected.body_matches or expected.body_lacks:
-        complaint = _complaint_about_text(expected, as_utf8(exchange.body, exchange.charset))
+        complaint = _complaint_about_text(expected, as_utf8(exchange.body, text_codec(exchange)))
         if complaint is not None:
             return Fault(Reason.REGEX, complaint)
     if expected.json:

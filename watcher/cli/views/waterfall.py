@@ -55,6 +55,7 @@ def waterfall(report: CheckReport) -> RenderableType:
     if exchange.chain is not None:
         parts.extend(_certificates(exchange.chain, _end_of(outcome)))
     parts.append(_indented(_verdict(outcome), 2))
+    parts.extend(_indented(_text(note, before="note: "), 2) for note in outcome.notes)
     return Group(*parts, Text())
 
 

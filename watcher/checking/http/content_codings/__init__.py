@@ -1,0 +1,1 @@
+"""What undoes a Content-Encoding, in steps of bounded size."""

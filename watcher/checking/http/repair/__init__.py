@@ -1,0 +1,1 @@
+"""What servers send against the rules, and browsers take: brought to what the parser takes."""

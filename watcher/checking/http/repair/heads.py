@@ -1,0 +1,142 @@
+"""Heads of responses that browsers and curl take, and llhttp does not: pure functions of their bytes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LINE_END = re.compile(rb"\r?\n")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] \d{3}[ \r\n]")
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1\d\d[ \r\n]")
+# RFC 9110, section 5.6.2; and what is no token, yet harmless: control characters stay an error.
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_PRINTABLE = re.compile(rb"[ -~\x80-\xff]*")
+
+# Headers that mean nothing twice; some servers add theirs to that of the application.
+_OF_ONE_VALUE = (b"location", b"content-type")
+
+EMPTY_LINE_NOTE = "an empty line stands before the response"
+IDENTITY_NOTE = "the response has the transfer coding identity, which HTTP/1.1 no longer has"
+
+
+class ContradictionError(Exception):
+    """A head says what cannot both be true; the message is for people."""
+
+
+class MendedHead(NamedTuple):
+    """A head as it should have been sent.
+
+    Attributes:
+        head: with interim responses before it, and the empty line at its end.
+        rest: what came behind it.
+        is_chunked: whether that comes in chunks.
+        notes: what was mended, in sentences.
+    """
+
+    head: bytes
+    rest: bytes
+    is_chunked: bool
+    notes: tuple[str, ...]
+
+
+def mended_head(raw: bytes) -> MendedHead | None:
+    """Bring a head to what llhttp takes.
+
+    A length that is repeated is taken once (RFC 9110, section 8.6); beside chunks it is dropped, and so is the transfer
+    coding `identity` (RFC 9112, section 6.3); the space before a colon is dropped, and a header without a proper name.
+
+    Args:
+        raw: all that came so far.
+
+    Returns:
+        None while it is not whole.
+
+    Raises:
+        ContradictionError: it names two lengths that differ.
+    """
+    raw = raw.lstrip(b"\r\n")
+    start = 0
+    while True:
+        end = _HEAD_END.search(raw, start)
+        if end is None:
+            return None
+        if _INTERIM.match(raw, start) is None:
+            break
+        start = end.end()
+    status_line, *lines = _LINE_END.split(_FOLD.sub(b" ", raw[start : end.start()]))
+    notes = dict[str, None]()  # as a set, in order
+    fields = list(_named(lines, notes))
+    lengths = _values_of(b"content-length", fields)
+    all_codings = _values_of(b"transfer-encoding", fields)
+    codings = [coding for coding in all_codings if coding != b"identity"]
+    kept = [line for name, line in fields if name not in {b"content-length", b"transfer-encoding"}]
+    if codings != all_codings:
+        notes[IDENTITY_NOTE] = None
+    if codings:
+        codings = [coding for place, coding in enumerate(codings) if codings.index(coding) == place]
+        kept.append(b"Transfer-Encoding: " + b", ".join(codings))
+        if lengths:
+            notes["the response has both a Content-Length and a Transfer-Encoding, which proxies may refuse"] = None
+    elif lengths:
+        kept.append(b"Content-Length: " + _only(lengths))
+        if len(lengths) > 1:
+            notes["the response has its Content-Length twice"] = None
+    head = raw[:start] + b"\r\n".join([status_line, *kept]) + b"\r\n\r\n"
+    return MendedHead(head, raw[end.end() :], codings[-1:] == [b"chunked"], tuple(notes))
+
+
+def may_be_mended(raw: bytes) -> bool:
+    """Tell whether what came begins as a response does."""
+    return _STATUS_LINE.match(raw.lstrip(b"\r\n")) is not None
+
+
+def without_repeats(headers: list[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, bytes]], list[str]]:
+    """Take headers once that mean nothing twice, where the values are the same.
+
+    Args:
+        headers: of a response; names are in small letters.
+
+    Returns:
+        the headers, and a sentence for each that was there more than once.
+    """
+    names = [name for name, _ in headers]
+    notes = []
+    for single in _OF_ONE_VALUE:
+        if names.count(single) > 1:
+            notes.append(f"the response has its {single.decode().title()} twice")
+            headers = [pair for place, pair in enumerate(headers) if pair[0] != single or headers.index(pair) == place]
+    return headers, notes
+
+
+def _named(lines: Iterable[bytes], notes: dict[str, None]) -> Iterable[tuple[bytes, bytes]]:
+    """Yield the name of each header, in small letters, and its line; what has no colon is left to the parser."""
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        token = name.rstrip(b" \t")
+        if not colon or _PRINTABLE.fullmatch(token) is None:
+            yield b"", line
+        elif _TOKEN.fullmatch(token) is None:
+            notes["the response has a header without a proper name, which proxies may refuse"] = None
+        else:
+            if token != name:
+                notes["the response has a space before a colon, which proxies may refuse"] = None
+            yield token.lower(), token + colon + value
+
+
+def _values_of(name: bytes, fields: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    lines = [line.partition(b":")[2] for found, line in fields if found == name]
+    return [value.strip(b" \t").lower() for line in lines for value in line.split(b",")]
+
+
+def _only(lengths: list[bytes]) -> bytes:
+    first = lengths[0]
+    for length in lengths:
+        if length != first:
+            one, other = first.decode("latin-1"), length.decode("latin-1")
+            raise ContradictionError(f"the response has two lengths that differ: {one!r} and {other!r}")
+    return first
