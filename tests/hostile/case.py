@@ -70,9 +70,9 @@ class Case:
         return frozenset(self.expected.split("|"))
 
     @property
-    def final_status_code(self) -> int | None:
-        """What a check must say of the last response; None where none is whole."""
-        return self.status_code if self.reasons <= JUDGED else None
+    def final_status_codes(self) -> tuple[int | None, ...]:
+        """What a check may say of the last response: that of its head, or None where there may be no whole head."""
+        return (self.status_code,) if self.reasons <= JUDGED else (self.status_code, None)
 
     @property
     def waits(self) -> bool:

@@ -122,8 +122,8 @@ def complaint_about(case: Case, outcome: Outcome, waited_seconds: float = 0.0) -
         return "nobody is told why"
     if fault is not None and not re.search(case.detail, detail):
         return f"{detail!r} does not say {case.detail!r}"
-    if outcome.status_code != case.final_status_code:
-        return f"status {outcome.status_code} instead of {case.final_status_code}"
+    if outcome.status_code not in case.final_status_codes:
+        return f"status {outcome.status_code} instead of {case.final_status_codes}"
     if fault is None and case.http_version is not None and outcome.http_version != case.http_version:
         return f"HTTP/{outcome.http_version}"
     # What the check must find out by itself, it must not leave to the deadline.
