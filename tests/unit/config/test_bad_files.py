@@ -143,7 +143,7 @@ BEGINNINGS = {
     "two_documents": "3:1: is no valid YAML: ",
     "undefined_alias": "2:5: is no valid YAML: found undefined alias",
     "python_object": "2:5: is no valid YAML: could not determine a constructor for the tag",
-    "address_bad_punycode": "2:14: urls[0].address: 'http://xn--a/' has the host 'xn--a', which is no domain name: ",
+    "address_bad_name": "2:14: urls[0].address: 'http://⿰.de/' has the host '⿰.de', which is no domain name: ",
     "regex_bad": "3:12: urls[0].regex: '(unclosed' is no regular expression: ",
     "regex_too_large": "3:12: urls[0].regex: '.*a.{900}z' is too large (",
 }

@@ -88,7 +88,7 @@ urls:
 # What is no matter of shape: it hangs on other values, on the settings, on files, or on a grammar of its own.
 ACCEPTED = {
     "bad": """
-        address_bad_punycode address_long_label address_password_with_slash address_port_0 address_port_99999
+        address_bad_name address_long_label address_password_with_slash address_port_0 address_port_99999
         address_two_dots default_names_equal interval_above interval_below interval_huge interval_inf interval_nan
         name_newline names_equal regex_bad regex_too_large timeout_above_default_interval timeout_above_interval
     """,

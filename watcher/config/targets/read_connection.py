@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from watcher.config.schema.config_file import Options
 
 CONNECTING_KEYS = tuple(ConnectingOptions.__annotations__)
+_OF_NO_NAME = frozenset(":@[]")  # what stands around a host in an address
 _TLS_VERSIONS = ("TLS10", "TLS11", "TLS12", "TLS13")
 
 
@@ -110,7 +111,8 @@ def _read_tls(values: TlsConfig, complain: Complain, folder: Path) -> TlsOptions
 
 def _is_name(name: str) -> bool:
     try:
-        return complaint_about(f"https://{name}/") is None and urlsplit(f"https://{name}").netloc == name
+        is_whole = urlsplit(f"https://{name}").netloc == name and _OF_NO_NAME.isdisjoint(name)
+        return is_whole and complaint_about(f"https://{name}/") is None
     except ValueError:
         return False
 
