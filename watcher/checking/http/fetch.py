@@ -137,13 +137,10 @@ class _Walk:
         return self._exchange(fault)
 
     async def _read(self, request: httpx.Request, response: httpx.Response) -> None:
-        headers = response.headers
+        encoding = response.headers.get("content-encoding", "")
+        accepted = request.headers.get("accept-encoding", "") if encoding else ""
         self._response = response
-        self._reader = reader = BodyReader(
-            headers.get("content-encoding", ""),
-            self._target.expected.body_limit_bytes,
-            request.headers.get("accept-encoding", ""),
-        )
+        self._reader = reader = BodyReader(encoding, self._target.expected.body_limit_bytes, accepted)
         stream = response.stream
         assert isinstance(stream, Body)
         async with aclosing(stream.__aiter__()) as chunks:  # a body that is refused leaves nothing for the collector
