@@ -113,6 +113,24 @@ async def test_retention_drops_just_the_right_ones(test_db: Database) -> None:
     assert await kept(test_db, NOW, timedelta(days=100)) == UpkeepReport()
 
 
+@pytest.mark.parametrize(("ahead", "may_drop"), [(500 * DAY, True), (0 * DAY, False)])
+async def test_a_clock_that_is_wrong_or_in_doubt_drops_nothing(
+    test_db: Database, ahead: timedelta, may_drop: bool
+) -> None:
+    """The server's own clock is right, or nobody knows."""
+    now = datetime.now(UTC)
+    moments, keep = [now - 70 * DAY, now - DAY], timedelta(days=5)
+    await kept(test_db, moments[0])
+    await test_db.log_failures([a_failure(at=moment) for moment in moments])
+    await put_minute(test_db, moments[1].replace(second=0, microsecond=0))
+    await keep_up(test_db, KEEP_FAILURES if may_drop else keep, now + ahead, may_drop=may_drop)
+    assert len(await test_db.failures()) == 2
+    [row] = await test_db.fetch("SELECT count(*) AS minutes FROM rollups WHERE period_seconds = 60")
+    assert row == {"minutes": 1}
+    await kept(test_db, now, keep)
+    assert [row["scheduled_at"] for row in await test_db.failures()] == moments[1:]
+
+
 async def test_a_row_that_is_kept_is_in_no_partition_that_is_dropped(test_db: Database) -> None:
     await kept(test_db, datetime(2026, 9, 1, tzinfo=UTC))
     keep = timedelta(days=30)

@@ -17,6 +17,7 @@ from watcher.checking.roster import Roster
 from watcher.daemon.retarget import WatchedTargets
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
 from watcher.log import configure
+from watcher.model.clock_trust import ClockTrust
 from watcher.model.conclusion import Conclusion
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
@@ -104,15 +105,18 @@ async def watch(
     drain = Drain(disk, TableStore(sinks.database, _registration(configuration, disk, started_at)))
     sinks.lines.use(settings.log_format)
     flip_lines = FlipLines(sum(target.enabled for target in targets), sinks.put_stderr, sinks.lines)
-    outbox_writer = _outbox_writer(settings, sinks, flip_lines, drain)
+    trust = ClockTrust(_tell_leap)
+    outbox_writer = _outbox_writer(settings, sinks, flip_lines, drain, trust)
     try:
         async with trio.open_nursery() as writing:
             send, receive = trio.open_memory_channel[Conclusion](MAX_CONCLUSIONS_IN_CHANNEL)
             async with send, trio.open_nursery() as meanwhile:
                 keep_failures = timedelta(seconds=settings.keep_failures_seconds)
-                meanwhile.start_soon(partial(upkeep, sinks.database, keep_failures, up=drain.first_up))
                 with stopping:
-                    standings = await _resume(configuration, disk, started_at)
+                    standings = await _resume(configuration, disk, started_at, trust)
+                    meanwhile.start_soon(
+                        partial(upkeep, sinks.database, keep_failures, up=drain.first_up, trusts=trust.trusts)
+                    )
                     # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
                     writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain)
                     writing.start_soon(drain.run, sinks.database_ready)
@@ -137,7 +141,9 @@ def _registration(configuration: Configuration, disk: OutboxThread, started_at: 
     return Registration(configuration.settings.location, disk.outbox.id, moment, configuration.targets)
 
 
-def _outbox_writer(settings: Settings, sinks: Sinks, flip_lines: FlipLines, drain: Drain) -> OutboxWriter:
+def _outbox_writer(
+    settings: Settings, sinks: Sinks, flip_lines: FlipLines, drain: Drain, trust: ClockTrust
+) -> OutboxWriter:
     return OutboxWriter(
         sinks.disk,
         Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
@@ -145,13 +151,25 @@ def _outbox_writer(settings: Settings, sinks: Sinks, flip_lines: FlipLines, drai
         lambda outcome, stored: sinks.put_stderr("warning", sinks.lines.failure(outcome, stored=stored)),
         drain.wake,
         tell_kept=flip_lines.take,
+        trust=trust,
     )
 
 
-async def _resume(configuration: Configuration, disk: OutboxThread, now: float) -> Mapping[str, Standing]:
+def _tell_leap(seconds: float) -> None:
+    log.warning(
+        "the clock has leapt, or the daemon was away for more than an hour: nothing is dropped for its age for a day",
+        leap=f"{seconds / 3600:+.1f} h",
+    )
+
+
+async def _resume(
+    configuration: Configuration, disk: OutboxThread, now: float, trust: ClockTrust
+) -> Mapping[str, Standing]:
     """Take up again what the outbox knows; nothing, where it cannot be read."""
     targets, location = configuration.targets, configuration.settings.location
     try:
+        trust.begin(now, *await disk.run(lambda outbox: (outbox.meta("alive_at"), outbox.meta("doubted_until"))))
+        await disk.run(lambda outbox: outbox.doubt_clock(trust.doubted_until))
         return await disk.run(lambda outbox: resume_from(outbox, targets, location, now))
     except OutboxUnavailableError as error:
         log.error("the outbox cannot be read, nothing is known of the past", error=error)

@@ -154,9 +154,15 @@ class Outbox:
             _set(database, "closed_minute", -1)
 
     def meta(self, key: str) -> Any:
-        """Return `part`, `closed_minute`, `alive_at` or `location`, None where nothing was ever noted."""
+        """Return `part`, `closed_minute`, `alive_at`, `doubted_until` or `location`; None where it was never noted."""
         with self._file.opened() as database:
             return _get(database, key)
+
+    def doubt_clock(self, until: float) -> None:
+        """Note until when nothing is to be dropped for its age, in seconds since 1970."""
+        if self.meta("doubted_until") != until:
+            with self._file.transaction(durable=True) as database:
+                _set(database, "doubted_until", until)
 
     def standings(self, location: str) -> dict[str, str]:
         """Return the encoded standing of each target of a location."""

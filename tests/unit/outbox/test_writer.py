@@ -14,6 +14,7 @@ import trio.testing
 from structlog.testing import capture_logs
 
 from tests.doubles import EPOCH, MOMENT, Disk, a_failure, an_outcome
+from watcher.model.clock_trust import ClockTrust
 from watcher.model.conclusion import Conclusion
 from watcher.model.state import Flip, Standing, State
 from watcher.outbox.encoding import decode_standing
@@ -328,6 +329,38 @@ async def test_what_is_too_old_goes(
         assert failures_in(disk.outbox) == ["a"]
         await trio.sleep(3)
         assert failures_in(disk.outbox) == []
+    nursery.cancel_scope.cancel()
+
+
+async def test_nothing_goes_for_its_age_when_the_clock_leaps(
+    disk: Disk, told: Told, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The database is away, and the clock is 8 days ahead for 5 s."""
+    ahead, later, leaps = 0.0, 0.0, list[float]()
+
+    def steady() -> float:
+        return later + trio.current_time()
+
+    def clock() -> float:
+        return EPOCH + ahead + steady()
+
+    trust = ClockTrust(leaps.append, steady)
+    trust.begin(clock(), clock(), None)
+    writer = OutboxWriter(disk, Bounds(10**9, 7 * 86400.0), told.tell, told.keep, clock, trust=trust)
+    nursery.start_soon(writer.run)
+    writer.put(failed("a"))
+    await trio.sleep(5)
+    ahead = 8 * 86400.0
+    await trio.sleep(5)
+    ahead = 0.0
+    await trio.sleep(5)
+    assert failures_in(disk.outbox) == ["a"]
+    assert leaps == pytest.approx([8 * 86400.0, -8 * 86400.0])
+    assert disk.outbox.meta("doubted_until") == trust.doubted_until, "for the next start"
+    later = 8 * 86400.0
+    with capture_logs():
+        await trio.sleep(5)
+    assert failures_in(disk.outbox) == [], "in its time"
     nursery.cancel_scope.cancel()
 
 
