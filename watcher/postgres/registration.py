@@ -60,11 +60,14 @@ WHERE (present.outbox, present.started_at) IS DISTINCT FROM (excluded.outbox, ex
 # Whoever takes up a name that others have left has a history of its own from then on.
 _FORGET_RENAMES = "DELETE FROM renames WHERE old = ANY ($1::text[])"
 MARK_ALIVE = """
-WITH past AS (SELECT marked_by FROM replicas WHERE location = $1 FOR UPDATE)
-UPDATE replicas SET alive_at = greatest(alive_at, $2), marked_by = $3
+WITH past AS (
+    SELECT marked_by, alive_at > greatest($2, now()) + interval '1 minute' AS was_ahead
+    FROM replicas WHERE location = $1 FOR UPDATE
+)
+UPDATE replicas SET alive_at = CASE WHEN was_ahead THEN $2 ELSE greatest(alive_at, $2) END, marked_by = $3
 FROM past
 WHERE location = $1
-RETURNING past.marked_by
+RETURNING past.marked_by, past.was_ahead
 """
 
 
