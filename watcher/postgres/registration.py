@@ -103,7 +103,7 @@ class Registration:
         names = [one_line(target.name, limit_chars=len(target.name)) for target in self.targets]
         addresses = [target.shown_address for target in self.targets]
         groups = [target.group for target in self.targets]
-        async with transaction(connection):
+        async with transaction(connection, limit_seconds=limit_seconds):
             run = connection.execute
             await run(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)
             await run(_UPSERT_TARGETS, self.location, names, addresses, groups, timeout=limit_seconds)
@@ -118,4 +118,5 @@ class Registration:
 
     async def follow(self, connection: Connection) -> None:
         """Tell it that this is the outbox of the location now. This is an asyncio-flavoured function."""
-        await connection.execute(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)
+        async with transaction(connection):
+            await connection.execute(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)
