@@ -178,4 +178,5 @@ def _outcome(
         phases=exchange.phases,
         excerpt=None if fault is None else excerpt_of(exchange, target),
         headers=() if fault is None else headers_of(exchange, target),
+        part=context.relived.part_of(slot.due),
     )

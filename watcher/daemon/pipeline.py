@@ -113,6 +113,7 @@ async def watch(
             async with send, trio.open_nursery() as meanwhile:
                 keep_failures = timedelta(seconds=settings.keep_failures_seconds)
                 with stopping:
+                    lived_until = await _lived_until(disk)
                     standings = await _resume(configuration, disk, started_at, trust)
                     meanwhile.start_soon(
                         partial(upkeep, sinks.database, keep_failures, up=drain.first_up, trusts=trust.trusts)
@@ -120,7 +121,7 @@ async def watch(
                     # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
                     writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain)
                     writing.start_soon(drain.run, sinks.database_ready)
-                    async with _open_checks(settings, sinks, send, outbox_writer, drain) as watched:
+                    async with _open_checks(settings, sinks, send, outbox_writer, drain, lived_until) as watched:
                         await watched.begin(targets, standings)
                         begun()
                         await _take_over(changes, sinks, watched)
@@ -155,6 +156,15 @@ def _outbox_writer(
     )
 
 
+async def _lived_until(disk: OutboxThread) -> float:
+    """Return the last slot that was checked before, in seconds since 1970; 0 where nobody knows."""
+    try:
+        found = await disk.run(lambda outbox: outbox.meta("slots_until"))
+    except OutboxUnavailableError:
+        return 0.0
+    return found if isinstance(found, float | int) else 0.0
+
+
 def _tell_leap(seconds: float) -> None:
     log.warning(
         "the clock has leapt, or the daemon was away for more than an hour: nothing is dropped for its age for a day",
@@ -183,10 +193,11 @@ async def _open_checks(
     conclusions: trio.MemorySendChannel[Conclusion],
     outbox_writer: OutboxWriter,
     drain: Drain,
+    lived_until: float,
 ) -> AsyncIterator[WatchedTargets]:
     """Make what checks need, and run what goes along with them."""
     async with (
-        open_check_context(settings.max_workers, settings.location) as context,
+        open_check_context(settings.max_workers, settings.location, lived_until=lived_until) as context,
         trio.open_nursery() as checks,
     ):
         checks.start_soon(report_lateness, sinks.tally, lambda: int(context.lanes.workers.total_tokens))

@@ -194,6 +194,7 @@ def _append(outbox: Outbox, batch: Sequence[Conclusion], now: float) -> None:
         beside=[encode_failure(one.outcome) for one in batch if not one.outcome.ok],
         minute=open_minute(outbox, now),
         measurements=json.dumps([measurement_of(conclusion.outcome) for conclusion in batch]),
+        slots_until=max(one.outcome.scheduled_at.timestamp() for one in batch),
         # Of each target the last one holds.
         standings=[
             (one.outcome.location, one.outcome.target, encode_standing(one.standing)) for one in batch if one.is_news

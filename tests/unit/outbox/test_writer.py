@@ -6,6 +6,7 @@ import json
 import math
 import random
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,6 +106,16 @@ async def test_failures_are_kept_in_their_order_and_told_then(writer: OutboxWrit
     assert failures_in(outbox) == told.stored == names
     assert told.given_up == []
     assert writer.give_up() == 0
+
+
+async def test_the_last_slot_is_known_also_when_the_clock_is_set_back(writer: OutboxWriter, outbox: Outbox) -> None:
+    for hours in (0, 2, 1):
+        writer.put(Conclusion(an_outcome("a", at=MOMENT + timedelta(hours=hours))))
+    writer.close()
+    await writer.run()
+    assert outbox.meta("slots_until") == (MOMENT + timedelta(hours=2)).timestamp()
+    outbox.append([], now=EPOCH, minute=0, slots_until=MOMENT.timestamp())
+    assert outbox.meta("slots_until") == (MOMENT + timedelta(hours=2)).timestamp()
 
 
 async def test_what_comes_together_is_written_together(writer: OutboxWriter, outbox: Outbox, told: Told) -> None:
