@@ -15,11 +15,13 @@ from structlog.testing import capture_logs
 from tests.doubles import MOMENT, a_failure
 from tests.integration.sites import serving
 from watcher.model.outcome import Fault, Phases, Reason
+from watcher.postgres.bridge import transaction
 from watcher.postgres.db import Database, open_database
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaTooNewError
 
 if TYPE_CHECKING:
     from watcher.model.outcome import Outcome
+    from watcher.postgres.bridge import Connection
 
 pytestmark = pytest.mark.usefixtures("bridge")
 
@@ -246,3 +248,37 @@ async def _sessions(database: Database, state: str) -> int:
     query = "SELECT count(*) AS sessions FROM pg_stat_activity WHERE state LIKE $1 AND application_name = 'watcher'"
     [row] = await database.execute_query(query, state)
     return int(row["sessions"])
+
+
+async def test_the_server_itself_stops_what_waits_for_a_lock(test_db: Database, db_config: str) -> None:
+    """However often the client gives up and comes again, no backend is left behind."""
+    waiting = "SELECT count(*) AS backends FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    async with open_database(db_config, command_seconds=0.3) as impatient:
+
+        async def try_again(connection: Connection) -> None:
+            async with transaction(connection, limit_seconds=0.1):
+                await connection.execute("LOCK TABLE failures IN ACCESS EXCLUSIVE MODE")
+                with pytest.raises(DatabaseUnavailableError, match="timeout"):
+                    await trio_asyncio.trio_as_aio(impatient.log_failure)(a_failure())
+
+        await test_db.operate(try_again)
+    [row] = await test_db.fetch(waiting)
+    assert row == {"backends": 0}
+
+
+async def test_a_connection_that_is_cut_has_the_server_cancel(test_db: Database) -> None:
+    query = "SELECT pg_sleep(3600)"
+    with trio.move_on_after(0.3):
+        await test_db.fetch(query, limit_seconds=3600)
+    with trio.fail_after(HANG_SECONDS):
+        while await test_db.fetch("SELECT FROM pg_stat_activity WHERE query = $1 AND state = 'active'", query):
+            pass
+
+
+async def test_what_is_committed_is_on_the_disk_whatever_the_server_is_set_to(test_db: Database) -> None:
+    async def setting_within(connection: Connection) -> str:
+        await connection.execute("SET synchronous_commit = off")
+        async with transaction(connection):
+            return str(await connection.fetchval("SHOW synchronous_commit"))
+
+    assert await test_db.operate(setting_within) == "on"

@@ -125,7 +125,13 @@ ENCODINGS = [
         body_matches=b"hello",
     ),
     Case("plain text that claims to be gzip twice", saying(_encoded(TEXT, "gzip, gzip"))),
-    Case("status 503 with a body above the limit", saying(response(b"x" * 1048577, "503 Busy")), "status", "503 Busy", 503),
+    Case(
+        "status 503 with a body above the limit",
+        saying(response(b"x" * 1048577, "503 Busy")),
+        "status",
+        "503 Busy",
+        503,
+    ),
     Case("status 503 with a body that is cut off", saying(response(b"x", "503 Busy")[:-1]), "status", "503 Busy", 503),
     Case(
         "status 503 with an encoding that lies",

@@ -6,7 +6,7 @@ import json
 import secrets
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -276,6 +276,31 @@ async def test_two_daemons_of_one_location_are_told_of_each_other_once(tmp_path:
     since = MOMENT.isoformat(timespec="milliseconds")
     assert await mark(first) == [("warning", f"two, since {since}")]
     assert await mark(second, first, second, first, elsewhere) == [("warning", f"one, since {since}")]
+
+
+async def test_what_a_clock_that_was_ahead_has_brought_is_put_right_with_one_line(
+    pipeline: Pipeline, test_db: Database
+) -> None:
+    now = datetime.now(UTC)
+    flips = [replace(UP, at=now + 2 * HOUR), replace(DOWN, at=now + 3 * HOUR), replace(UP, target="Shop", at=now)]
+    await pipeline.store.open(nothing_ended)
+    with capture_logs() as logs:
+        await pipeline.put(flips=flips, now=now.timestamp() + 3 * 3600)
+        await pipeline.drain_all()
+        await pipeline.put(flips=flips, now=now.timestamp())  # once more, as after a crash
+        await pipeline.drain_all()
+    ahead = [line for line in logs if line["event"].startswith("a clock was ahead")]
+    assert [(line.get("flips"), line.get("states")) for line in ahead] == [(2, 1), (None, None)]
+    [replica] = await test_db.fetch("SELECT alive_at FROM replicas")
+    assert replica["alive_at"] == datetime.fromtimestamp(now.timestamp(), UTC)
+    rows = await test_db.fetch(
+        "SELECT target, state, at <= now() AS past FROM flips WHERE target <> 'Shop' ORDER BY at"
+    )
+    assert [(row["state"], row["past"]) for row in rows] == [("up", True), ("down", True)]
+    recovered = replace(UP, at=datetime.now(UTC), before=State.DOWN)
+    await pipeline.put(flips=[recovered], now=now.timestamp())
+    await pipeline.drain_all()
+    assert (await states(test_db))["Checkout"]["state"] == "up"
 
 
 async def test_a_daemon_that_follows_another_is_told_of_none(test_db: Database) -> None:

@@ -366,7 +366,8 @@ async def test_a_renaming_is_forgotten_in_time(test_db: Database) -> None:
     await register(test_db, "old")
     await register(test_db, "new")
     await rename_target(test_db, "old", "new")
-    await keep_up(test_db, KEEP_FAILURES, datetime.now(UTC) + KEEP_RENAMES)
+    await test_db.fetch("UPDATE renames SET renamed_at = now() - $1::interval", KEEP_RENAMES)
+    await keep_up(test_db, KEEP_FAILURES, datetime.now(UTC))
     assert await test_db.fetch("SELECT FROM renames") == []
 
 

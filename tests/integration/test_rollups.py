@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("bridge")
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-BEGIN = datetime(2026, 11, 20, tzinfo=UTC)
+BEGIN = datetime(2025, 11, 20, tzinfo=UTC)
 # The last day is going on, and the last hour with it.
 END = BEGIN + 3 * DAY + 5 * HOUR + 34 * MINUTE
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
@@ -210,7 +210,7 @@ async def test_minutes_that_come_while_their_hour_is_merged_are_not_missed(test_
     await insert(test_db, early)
     async with trio.open_nursery() as nursery:
         # The merge has read its minutes when it comes to this table.
-        locking = Held(test_db, "LOCK TABLE rollups_hours_2026_11 IN SHARE MODE")
+        locking = Held(test_db, "LOCK TABLE rollups_hours_2025_11 IN SHARE MODE")
         await nursery.start(locking.run)
         nursery.start_soon(merge, test_db)
         with trio.fail_after(30):
@@ -263,7 +263,7 @@ async def test_an_hour_whose_minutes_are_dropped_is_read_whole(test_db: Database
     await keep_up(test_db, KEEP_FAILURES, BEGIN)  # its partition, as it would have been made
     await merge(test_db, later)
     names = {row["relname"] for row in await test_db.fetch("SELECT relname FROM pg_class")}
-    assert "rollups_minutes_2026_11_20" not in names
+    assert "rollups_minutes_2025_11_20" not in names
     assert (await test_db.fetch("SELECT min(began_at) FROM rollups WHERE period_seconds = 60"))[0]["min"] >= BEGIN + DAY
     since, until = BEGIN + 90 * MINUTE, BEGIN + 5 * HOUR + MINUTE
     answers = await rollups_between(test_db, since, until)

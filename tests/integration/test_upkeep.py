@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("bridge")
 
-NOW = datetime(2026, 11, 23, 15, 20, tzinfo=UTC)
-MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
+NOW = datetime(2025, 11, 23, 15, 20, tzinfo=UTC)
+MIDNIGHT = datetime(2025, 11, 23, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -73,20 +73,20 @@ async def test_partitions_are_made_ahead_and_once(test_db: Database) -> None:
 
 async def test_what_came_before_its_partition_is_moved_there(test_db: Database) -> None:
     """The upkeep was away at the end of the year: what came meanwhile is in the default partitions."""
-    await kept(test_db, datetime(2026, 10, 1, tzinfo=UTC))
-    year = datetime(2027, 1, 1, tzinfo=UTC)
+    await kept(test_db, datetime(2025, 10, 1, tzinfo=UTC))
+    year = datetime(2026, 1, 1, tzinfo=UTC)
     moments = [year - timedelta(microseconds=1), year, year + DAY]
     await test_db.log_failures([a_failure(at=moment) for moment in moments])
     for moment in moments:
         await put_minute(test_db, moment.replace(second=0, microsecond=0))
-    assert await places(test_db, "failures") == {"failures_2026_12": 1, "failures_default": 2}
+    assert await places(test_db, "failures") == {"failures_2025_12": 1, "failures_default": 2}
     assert await places(test_db, "rollups_minutes") == {"rollups_minutes_default": 3}
     await kept(test_db, year + MINUTE)
-    assert await places(test_db, "failures") == {"failures_2026_12": 1, "failures_2027_01": 2}
+    assert await places(test_db, "failures") == {"failures_2025_12": 1, "failures_2026_01": 2}
     assert await places(test_db, "rollups_minutes") == {
         "rollups_minutes_default": 1,  # of the day before, for which there is no need of one
-        "rollups_minutes_2027_01_01": 1,
-        "rollups_minutes_2027_01_02": 1,
+        "rollups_minutes_2026_01_01": 1,
+        "rollups_minutes_2026_01_02": 1,
     }
     assert len(await test_db.failures()) == 3
     await test_db.log_failures([a_failure(at=moment) for moment in moments])
@@ -107,19 +107,37 @@ async def test_retention_drops_just_the_right_ones(test_db: Database) -> None:
     report = await kept(test_db, NOW, timedelta(days=100))
     assert await partitions(test_db) == before - set(report.dropped) | {"rollups_hours_2020_1"}
     assert await test_db.fetch("SELECT FROM failures_2020_01") == []
-    assert [name for name in report.dropped if name.startswith("failures")][-1] == "failures_2026_07"
+    assert [name for name in report.dropped if name.startswith("failures")][-1] == "failures_2025_07"
     kept_days = sorted(name for name in await partitions(test_db) if name.startswith("rollups_minutes"))
-    assert kept_days[0] == "rollups_minutes_2026_11_16"
+    assert kept_days[0] == "rollups_minutes_2025_11_16"
     assert await kept(test_db, NOW, timedelta(days=100)) == UpkeepReport()
 
 
+@pytest.mark.parametrize(("ahead", "may_drop"), [(500 * DAY, True), (0 * DAY, False)])
+async def test_a_clock_that_is_wrong_or_in_doubt_drops_nothing(
+    test_db: Database, ahead: timedelta, may_drop: bool
+) -> None:
+    """The server's own clock is right, or nobody knows."""
+    now = datetime.now(UTC)
+    moments, keep = [now - 70 * DAY, now - DAY], timedelta(days=5)
+    await kept(test_db, moments[0])
+    await test_db.log_failures([a_failure(at=moment) for moment in moments])
+    await put_minute(test_db, moments[1].replace(second=0, microsecond=0))
+    await keep_up(test_db, KEEP_FAILURES if may_drop else keep, now + ahead, may_drop=may_drop)
+    assert len(await test_db.failures()) == 2
+    [row] = await test_db.fetch("SELECT count(*) AS minutes FROM rollups WHERE period_seconds = 60")
+    assert row == {"minutes": 1}
+    await kept(test_db, now, keep)
+    assert [row["scheduled_at"] for row in await test_db.failures()] == moments[1:]
+
+
 async def test_a_row_that_is_kept_is_in_no_partition_that_is_dropped(test_db: Database) -> None:
-    await kept(test_db, datetime(2026, 9, 1, tzinfo=UTC))
+    await kept(test_db, datetime(2025, 9, 1, tzinfo=UTC))
     keep = timedelta(days=30)
     ages = [timedelta(hours=1), keep - HOUR, keep + HOUR, timedelta(days=60)]
     await test_db.log_failures([a_failure(f"{age}", at=NOW - age) for age in ages])
     report = await kept(test_db, NOW, keep)
-    assert [name for name in report.dropped if name.startswith("failures")] == ["failures_2026_08", "failures_2026_09"]
+    assert [name for name in report.dropped if name.startswith("failures")] == ["failures_2025_08", "failures_2025_09"]
     assert {row["target"] for row in await test_db.failures()} == {f"{age}" for age in ages[:3]}
 
 
@@ -168,7 +186,7 @@ async def test_one_merge_that_fails_does_not_lose_the_others(test_db: Database) 
     report = await keep_up(test_db, KEEP_FAILURES, MIDNIGHT + 30 * HOUR)
     assert report.merged == 2
     [failed] = report.failed
-    assert failed.startswith("hour 2026-11-23 02:00: ")
+    assert failed.startswith("hour 2025-11-23 02:00: ")
     assert await marks(test_db) == [(3600, MIDNIGHT + 2 * HOUR), (86_400, MIDNIGHT)]
 
 
@@ -179,10 +197,10 @@ async def test_minutes_that_are_still_to_be_merged_are_not_dropped(test_db: Data
     await test_db.execute_query("UPDATE rollups SET counts = '{2147483647}', keys = '{7}' WHERE period_seconds = 60")
     later = MIDNIGHT + 30 * DAY
     report = await keep_up(test_db, KEEP_FAILURES, later)
-    assert "rollups_minutes_2026_11_23" not in report.dropped
-    assert "rollups_minutes_2026_11_24" in report.dropped
+    assert "rollups_minutes_2025_11_23" not in report.dropped
+    assert "rollups_minutes_2025_11_24" in report.dropped
     await test_db.execute_query("UPDATE rollups SET counts = '{2}', keys = '{7}' WHERE period_seconds = 60")
-    assert (await kept(test_db, later)).dropped == ["rollups_minutes_2026_11_23"]
+    assert (await kept(test_db, later)).dropped == ["rollups_minutes_2025_11_23"]
     [rollup] = (await rollups_between(test_db, MIDNIGHT, MIDNIGHT + DAY)).values()
     assert (rollup.checks, rollup.timed()) == (2, 4)
 
@@ -203,8 +221,8 @@ async def test_two_at_once_do_it_once(test_db: Database, db_config: str) -> None
     made = [name for report in reports for name in report.made]
     dropped = [name for report in reports for name in report.dropped]
     assert len(made) == len(set(made))
-    assert {"rollups_minutes_2026_11_23", "failures_2027_01"} <= set(made) <= await partitions(test_db)
-    assert sorted(dropped) == [f"rollups_minutes_2026_10_{day}" for day in (24, 25, 26, 27)]
+    assert {"rollups_minutes_2025_11_23", "failures_2026_01"} <= set(made) <= await partitions(test_db)
+    assert sorted(dropped) == [f"rollups_minutes_2025_10_{day}" for day in (24, 25, 26, 27)]
     assert sum(report.merged for report in reports) == 15
     assert await kept(test_db) == UpkeepReport()
 
@@ -222,15 +240,15 @@ async def test_while_another_replica_has_the_lock_nothing_is_done(test_db: Datab
 async def test_a_table_that_is_in_use_is_waited_for_only_shortly(test_db: Database) -> None:
     await kept(test_db, NOW - 20 * DAY)
     async with trio.open_nursery() as nursery:
-        reading = Held(test_db, "SELECT FROM rollups_minutes_2026_11_04")
+        reading = Held(test_db, "SELECT FROM rollups_minutes_2025_11_04")
         await nursery.start(reading.run)
         with trio.fail_after(HELD_SECONDS / 2):
             report = await keep_up(test_db, KEEP_FAILURES, NOW)
         reading.end()
-    assert report.dropped == [f"rollups_minutes_2026_11_{day:02}" for day in (3, 5, 6)]
+    assert report.dropped == [f"rollups_minutes_2025_11_{day:02}" for day in (3, 5, 6)]
     [failed] = report.failed
-    assert failed.startswith("rollups_minutes_2026_11_04: ")
-    assert (await kept(test_db)).dropped == ["rollups_minutes_2026_11_04"]
+    assert failed.startswith("rollups_minutes_2025_11_04: ")
+    assert (await kept(test_db)).dropped == ["rollups_minutes_2025_11_04"]
 
 
 async def test_an_upgrade_gives_each_month_its_partition(test_db: Database) -> None:
@@ -262,8 +280,8 @@ async def test_an_upgrade_gives_each_month_its_partition(test_db: Database) -> N
     assert sum(found.values()) == 30
     report = await kept(test_db)
     assert report.dropped == []
-    assert "failures_2026_11" not in report.made
-    assert "failures_2026_12" in report.made
+    assert "failures_2025_11" not in report.made
+    assert "failures_2025_12" in report.made
     assert len(await test_db.failures()) == 30
 
 
@@ -291,4 +309,4 @@ async def test_the_loop_names_what_it_drops(test_db: Database) -> None:
             nursery.cancel_scope.cancel()
     [entry] = logs
     assert entry["log_level"] == "info"
-    assert entry["partitions"] == ", ".join(f"rollups_minutes_2026_11_{day:02}" for day in (3, 4, 5, 6))
+    assert entry["partitions"] == ", ".join(f"rollups_minutes_2025_11_{day:02}" for day in (3, 4, 5, 6))

@@ -180,4 +180,5 @@ def _outcome(
         excerpt=None if fault is None else excerpt_of(exchange, target),
         headers=() if fault is None else headers_of(exchange, target),
         notes=masked_notes(exchange, attempt.verdict, target),
+        part=context.relived.part_of(slot.due),
     )

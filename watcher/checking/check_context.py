@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -41,6 +42,23 @@ class AnyProbe(Protocol):
         """Close what is kept."""
 
 
+@dataclass(frozen=True, slots=True)
+class Relived:
+    """Slots that the daemon lives once more, since the clock was set back before its start.
+
+    Attributes:
+        until: the last slot that it has lived before, in seconds since 1970.
+        part: what the ids of their checks take in besides, another at each start.
+    """
+
+    until: float = 0.0
+    part: int = field(default_factory=lambda: secrets.randbits(62) | 1)
+
+    def part_of(self, due: float) -> int:
+        """Return the part of a slot; 0 for one that is lived for the first time, for which replicas have one id."""
+        return self.part if due <= self.until else 0
+
+
 @dataclass(frozen=True)
 class CheckContext:
     """What every check needs.
@@ -54,6 +72,7 @@ class CheckContext:
         pauses: whether the loop stood still; somebody must run it.
         matching_threads: for bodies and patterns too large to match in the loop.
         tls_contexts: those that probes share.
+        relived: the slots that an earlier start has lived already.
     """
 
     clock: SlotClock
@@ -64,6 +83,7 @@ class CheckContext:
     pauses: Pauses
     matching_threads: trio.CapacityLimiter
     tls_contexts: TlsContexts
+    relived: Relived = field(default_factory=Relived)
 
     def forget_all_but(self, targets: Iterable[Target]) -> None:
         """Forget what only the checks of other targets needed."""
@@ -73,7 +93,7 @@ class CheckContext:
 
 @asynccontextmanager
 async def open_check_context(
-    max_workers: int, location: str = "default", resolver: Resolver | None = None
+    max_workers: int, location: str = "default", resolver: Resolver | None = None, lived_until: float = 0.0
 ) -> AsyncIterator[CheckContext]:
     """Make what checks need, and run what must run meanwhile.
 
@@ -81,6 +101,7 @@ async def open_check_context(
         max_workers: the most checks in flight.
         location: where this replica stands.
         resolver: of names; the system's by default.
+        lived_until: the last slot of earlier starts, in seconds since 1970.
     """
     clock = SlotClock(time.time, trio.current_time)
     tools = Tools(resolver or Resolver(), TlsContexts())
@@ -93,6 +114,7 @@ async def open_check_context(
         pauses=Pauses(),
         matching_threads=trio.CapacityLimiter(MATCHING_THREADS),
         tls_contexts=tools.tls_contexts,
+        relived=Relived(lived_until),
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(context.timer.run)

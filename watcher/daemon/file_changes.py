@@ -212,5 +212,26 @@ def _stamp(path: Path) -> Stamp:
 
 
 async def _in_thread(work: Callable[[], _Found], limiter: trio.CapacityLimiter) -> _Found:
-    """Have a thread do it: a file system may hang."""
-    return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+    """Have a thread do it, as soon as the system has one to give: a file system may hang."""
+
+    def caught() -> Callable[[], _Found]:
+        try:
+            return partial(_same, work())
+        except (OSError, RuntimeError) as error:
+            return partial(_raise, error)
+
+    while True:
+        try:
+            found = await trio.to_thread.run_sync(caught, abandon_on_cancel=True, limiter=limiter)
+        except RuntimeError:  # out of trio: there is no thread
+            await trio.sleep(POLL_SECONDS)
+        else:
+            return found()
+
+
+def _same(found: _Found) -> _Found:
+    return found
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

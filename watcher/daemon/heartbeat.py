@@ -17,6 +17,6 @@ async def beat(file: Path) -> NoReturn:
     """Touch a file every second; never returns unless cancelled."""
     thread = trio.CapacityLimiter(1)
     while True:
-        with suppress(OSError):  # a full disk shows in the file's age, which is what it is for
+        with suppress(OSError, RuntimeError):  # a full disk, or no thread, shows in the file's age: it is for that
             await trio.to_thread.run_sync(file.touch, abandon_on_cancel=True, limiter=thread)
         await trio.sleep(BEAT_SECONDS)

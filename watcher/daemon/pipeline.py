@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from watcher.checking.roster import Roster
 from watcher.daemon.retarget import WatchedTargets
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
 from watcher.log import configure
+from watcher.model.clock_trust import ClockTrust
 from watcher.model.conclusion import Conclusion
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
@@ -104,19 +105,23 @@ async def watch(
     drain = Drain(disk, TableStore(sinks.database, _registration(configuration, disk, started_at)))
     sinks.lines.use(settings.log_format)
     flip_lines = FlipLines(sum(target.enabled for target in targets), sinks.put_stderr, sinks.lines)
-    outbox_writer = _outbox_writer(settings, sinks, flip_lines, drain)
+    trust = ClockTrust(_tell_leap)
+    outbox_writer = _outbox_writer(settings, sinks, flip_lines, drain, trust)
     try:
         async with trio.open_nursery() as writing:
             send, receive = trio.open_memory_channel[Conclusion](MAX_CONCLUSIONS_IN_CHANNEL)
             async with send, trio.open_nursery() as meanwhile:
                 keep_failures = timedelta(seconds=settings.keep_failures_seconds)
-                meanwhile.start_soon(partial(upkeep, sinks.database, keep_failures, up=drain.first_up))
                 with stopping:
-                    standings = await _resume(configuration, disk, started_at)
+                    lived_until = await _lived_until(disk)
+                    standings = await _resume(configuration, disk, started_at, trust)
+                    meanwhile.start_soon(
+                        partial(upkeep, sinks.database, keep_failures, up=drain.first_up, trusts=trust.trusts)
+                    )
                     # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
                     writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain)
                     writing.start_soon(drain.run, sinks.database_ready)
-                    async with _open_checks(settings, sinks, send, outbox_writer, drain) as watched:
+                    async with _open_checks(settings, sinks, send, outbox_writer, drain, lived_until) as watched:
                         await watched.begin(targets, standings)
                         begun()
                         await _take_over(changes, sinks, watched)
@@ -128,7 +133,7 @@ async def watch(
         not_stored = outbox_writer.give_up()
         flip_lines.finish()
         log.info("stopped", **sinks.tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
-        with trio.move_on_after(OUTBOX_CLOSE.seconds, shield=True):
+        with trio.move_on_after(OUTBOX_CLOSE.seconds, shield=True), suppress(OutboxUnavailableError):
             await disk.run(Outbox.close)
 
 
@@ -137,7 +142,9 @@ def _registration(configuration: Configuration, disk: OutboxThread, started_at: 
     return Registration(configuration.settings.location, disk.outbox.id, moment, configuration.targets)
 
 
-def _outbox_writer(settings: Settings, sinks: Sinks, flip_lines: FlipLines, drain: Drain) -> OutboxWriter:
+def _outbox_writer(
+    settings: Settings, sinks: Sinks, flip_lines: FlipLines, drain: Drain, trust: ClockTrust
+) -> OutboxWriter:
     return OutboxWriter(
         sinks.disk,
         Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
@@ -145,13 +152,34 @@ def _outbox_writer(settings: Settings, sinks: Sinks, flip_lines: FlipLines, drai
         lambda outcome, stored: sinks.put_stderr("warning", sinks.lines.failure(outcome, stored=stored)),
         drain.wake,
         tell_kept=flip_lines.take,
+        trust=trust,
     )
 
 
-async def _resume(configuration: Configuration, disk: OutboxThread, now: float) -> Mapping[str, Standing]:
+async def _lived_until(disk: OutboxThread) -> float:
+    """Return the last slot that was checked before, in seconds since 1970; 0 where nobody knows."""
+    try:
+        found = await disk.run(lambda outbox: outbox.meta("slots_until"))
+    except OutboxUnavailableError:
+        return 0.0
+    return found if isinstance(found, float | int) else 0.0
+
+
+def _tell_leap(seconds: float) -> None:
+    log.warning(
+        "the clock has leapt, or the daemon was away for more than an hour: nothing is dropped for its age for a day",
+        leap=f"{seconds / 3600:+.1f} h",
+    )
+
+
+async def _resume(
+    configuration: Configuration, disk: OutboxThread, now: float, trust: ClockTrust
+) -> Mapping[str, Standing]:
     """Take up again what the outbox knows; nothing, where it cannot be read."""
     targets, location = configuration.targets, configuration.settings.location
     try:
+        trust.begin(now, *await disk.run(lambda outbox: (outbox.meta("alive_at"), outbox.meta("doubted_until"))))
+        await disk.run(lambda outbox: outbox.doubt_clock(trust.doubted_until))
         return await disk.run(lambda outbox: resume_from(outbox, targets, location, now))
     except OutboxUnavailableError as error:
         log.error("the outbox cannot be read, nothing is known of the past", error=error)
@@ -165,10 +193,11 @@ async def _open_checks(
     conclusions: trio.MemorySendChannel[Conclusion],
     outbox_writer: OutboxWriter,
     drain: Drain,
+    lived_until: float,
 ) -> AsyncIterator[WatchedTargets]:
     """Make what checks need, and run what goes along with them."""
     async with (
-        open_check_context(settings.max_workers, settings.location) as context,
+        open_check_context(settings.max_workers, settings.location, lived_until=lived_until) as context,
         trio.open_nursery() as checks,
     ):
         checks.start_soon(report_lateness, sinks.tally, lambda: int(context.lanes.workers.total_tokens))

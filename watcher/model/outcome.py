@@ -105,6 +105,7 @@ class Outcome:
         excerpt: of a failing check, the begin of the response's body, made safe, or None.
         headers: of a failing check, the response's headers that are worth having, made safe.
         notes: what is odd about a site that is served all the same, in short sentences; see `noted`.
+        part: see `check_id`.
     """
 
     target: str
@@ -128,6 +129,7 @@ class Outcome:
     excerpt: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    part: int = 0
 
     @property
     def ok(self) -> bool:
@@ -137,7 +139,7 @@ class Outcome:
     @property
     def check_id(self) -> uuid.UUID:
         """The name of the check for ever; made when it is asked for, which is when a failure is kept."""
-        return check_id(self.target, self.location, self.scheduled_at)
+        return check_id(self.target, self.location, self.scheduled_at, self.part)
 
 
 def noted(sentences: Iterable[str]) -> tuple[str, ...]:
@@ -145,20 +147,20 @@ def noted(sentences: Iterable[str]) -> tuple[str, ...]:
     return tuple(one_line(sentence, MAX_NOTE_CHARS) for sentence in list(dict.fromkeys(sentences))[:MAX_NOTES])
 
 
-def check_id(target: str, location: str, scheduled_at: datetime) -> uuid.UUID:
+def check_id(target: str, location: str, scheduled_at: datetime, part: int = 0) -> uuid.UUID:
     """Name a check for ever, so that storing it twice is storing it once.
 
     Args:
         target: the target's name.
         location: where the replica stands.
         scheduled_at: the slot, with a time zone.
+        part: tells apart the lives of a slot that a daemon lives more than once; 0 for the first.
 
     Returns:
         an id that sorts by time; the rest of it is a hash of target, location and the slot's microseconds.
     """
-    digest = hashlib.blake2b(
-        f"{target}\0{location}\0{_microseconds(scheduled_at)}".encode("utf-8", "backslashreplace"), digest_size=10
-    )
+    text = f"{target}\0{location}\0{_microseconds(scheduled_at)}{f'{chr(0)}{part}' if part else ''}"
+    digest = hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=10)
     return time_ordered_id(scheduled_at, digest.digest())
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from watcher.model.outcome import Outcome
 
 _MOMENT = timedelta(microseconds=1)  # what PostgreSQL can tell apart
+# A state that began so far in the future began when a clock was ahead: what comes is not dated there as well.
+CLOCK_WAS_AHEAD = timedelta(minutes=1)
 
 
 class State(enum.StrEnum):
@@ -161,7 +163,7 @@ class Standing:
         return self.before if self.state is State.UNKNOWN else self.state
 
     def _changed(self, state: State, at: datetime) -> Standing:
-        if self.since is not None and at <= self.since:
+        if self.since is not None and at <= self.since < at + CLOCK_WAS_AHEAD:
             at = self.since + _MOMENT  # a clock that was set back: history goes one way
         seen = {State.UNKNOWN, *OF_THE_OPERATOR}
         before = (self.before if self.state in seen else self.state) if state in seen else state

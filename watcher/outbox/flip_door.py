@@ -30,6 +30,7 @@ def record_flips(
     minute: int = 0,
     measurements: str | None = None,
     standings: Iterable[tuple[str, str, str]] = (),
+    slots_until: float | None = None,
 ) -> None:
     """Record flips, with what belongs into the same transaction: all or nothing.
 
@@ -38,10 +39,12 @@ def record_flips(
         flips: in the order in which they happened to each target; one that was recorded before is harmless.
         now: seconds since 1970.
         beside: kinds and payloads of other entries, to be stored after the flips.
-        minute, measurements, standings: see `Outbox.append`.
+        minute, measurements, standings, slots_until: see `Outbox.append`.
     """
     entries = [*map(encode_flip, flips), *beside]
-    outbox.append(entries, now=now, minute=minute, measurements=measurements, standings=standings)
+    outbox.append(
+        entries, now=now, minute=minute, measurements=measurements, standings=standings, slots_until=slots_until
+    )
 
 
 def record_ended(outbox: Outbox, flips: Sequence[Flip], now: float) -> None:

@@ -71,6 +71,7 @@ class Outbox:
         minute: int,
         measurements: str | None = None,
         standings: Iterable[tuple[str, str, str]] = (),
+        slots_until: float | None = None,
     ) -> None:
         """Keep what a burst of checks came to, all or nothing.
 
@@ -80,6 +81,7 @@ class Outbox:
             minute: to which the measurements belong.
             measurements: for the rollup of that minute, encoded.
             standings: location, target and encoded standing of each target whose standing is news.
+            slots_until: the last slot of those checks, in seconds since 1970.
         """
         self._file.restore_if_deleted()  # nothing is told to be safe that goes with the process
         if self._file.reserve.is_spent:
@@ -93,6 +95,8 @@ class Outbox:
                 database.execute("INSERT INTO journal (minute, payload) VALUES (?, ?)", (minute, measurements))
             database.executemany("INSERT OR REPLACE INTO standings VALUES (?, ?, ?)", standings)
             _set(database, "alive_at", now)
+            if slots_until is not None and slots_until > (_get(database, "slots_until") or 0):
+                _set(database, "slots_until", slots_until)
         self._count(len(new), sum(_size_bytes(payload) for _, _, payload in new))
 
     def peek(self, limit: int, max_bytes: int) -> list[Entry]:
@@ -154,9 +158,15 @@ class Outbox:
             _set(database, "closed_minute", -1)
 
     def meta(self, key: str) -> Any:
-        """Return `part`, `closed_minute`, `alive_at` or `location`, None where nothing was ever noted."""
+        """Return a value that is noted once, by its name, such as `alive_at`; None where it never was."""
         with self._file.opened() as database:
             return _get(database, key)
+
+    def doubt_clock(self, until: float) -> None:
+        """Note until when nothing is to be dropped for its age, in seconds since 1970."""
+        if self.meta("doubted_until") != until:
+            with self._file.transaction(durable=True) as database:
+                _set(database, "doubted_until", until)
 
     def standings(self, location: str) -> dict[str, str]:
         """Return the encoded standing of each target of a location."""

@@ -41,6 +41,10 @@ class OutboxThread:
         """
         try:
             return await trio.to_thread.run_sync(self._do, job, abandon_on_cancel=True, limiter=self._thread)
+        except RuntimeError as error:  # out of trio, when the system has no thread to give
+            if "start new thread" not in str(error):
+                raise
+            raise OutboxUnavailableError(f"no thread for it: {error}") from error
         finally:
             for notice in self.outbox.take_notices():
                 log.error(notice)

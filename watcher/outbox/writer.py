@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from watcher.outbox.minutes import MINUTE_SECONDS, close_minutes, open_minute
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from watcher.model.clock_trust import ClockTrust
     from watcher.model.conclusion import Conclusion
     from watcher.model.outcome import Outcome
     from watcher.outbox.outbox import Outbox
@@ -61,6 +63,7 @@ class OutboxWriter:
         kept: Callable[[], None],
         clock: Callable[[], float] = time.time,
         tell_kept: Callable[[Sequence[Conclusion]], None] = lambda _conclusions: None,
+        trust: ClockTrust | None = None,
     ) -> None:
         """Make a writer.
 
@@ -71,6 +74,7 @@ class OutboxWriter:
             kept: called when something new is in the outbox.
             clock: seconds since 1970.
             tell_kept: called with the conclusions that are on disk now, and without any about once a second.
+            trust: asked whether the clock may be believed; None where it always may.
         """
         self._disk = disk
         self._bounds = bounds
@@ -78,6 +82,7 @@ class OutboxWriter:
         self._kept = kept
         self._clock = clock
         self._tell_kept = tell_kept
+        self._trust = trust
         self._waiting: deque[Conclusion] = deque()
         self._wake = trio.Event()
         self._closed = False
@@ -151,7 +156,10 @@ class OutboxWriter:
             return
         tidy = not 0 <= now - self._tidy_at < TIDY_SECONDS
         before = self._disk.outbox.rows
-        self._dropped += await self._disk.run(lambda outbox: _look_after(outbox, self._bounds, now, tidy=tidy))
+        doubted_until = now if self._trust is None or self._trust.trusts(now) else self._trust.doubted_until
+        self._dropped += await self._disk.run(
+            lambda outbox: _look_after(outbox, self._bounds, now, doubted_until, tidy=tidy)
+        )
         self._tick_at = now
         if tidy:
             self._tidy_at = now
@@ -186,6 +194,7 @@ def _append(outbox: Outbox, batch: Sequence[Conclusion], now: float) -> None:
         beside=[encode_failure(one.outcome) for one in batch if not one.outcome.ok],
         minute=open_minute(outbox, now),
         measurements=json.dumps([measurement_of(conclusion.outcome) for conclusion in batch]),
+        slots_until=max(one.outcome.scheduled_at.timestamp() for one in batch),
         # Of each target the last one holds.
         standings=[
             (one.outcome.location, one.outcome.target, encode_standing(one.standing)) for one in batch if one.is_news
@@ -193,9 +202,13 @@ def _append(outbox: Outbox, batch: Sequence[Conclusion], now: float) -> None:
     )
 
 
-def _look_after(outbox: Outbox, bounds: Bounds, now: float, *, tidy: bool) -> int:
+def _look_after(outbox: Outbox, bounds: Bounds, now: float, doubted_until: float, *, tidy: bool) -> int:
+    created_before = now - bounds.max_age_seconds
+    if doubted_until > now:
+        outbox.doubt_clock(doubted_until)  # before the time is noted, from which the next start takes it up
+        created_before = -math.inf
     close_minutes(outbox, now, before_minute=int(now // MINUTE_SECONDS))
     outbox.append((), now=now, minute=0)  # nothing but the time
     if tidy:
         outbox.tidy()
-    return drop_oldest(outbox, max_bytes=bounds.max_bytes, created_before=now - bounds.max_age_seconds)
+    return drop_oldest(outbox, max_bytes=bounds.max_bytes, created_before=created_before)

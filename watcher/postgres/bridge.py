@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 import structlog
 import trio
+from asyncpg import connect_utils
 from asyncpg.connect_utils import SessionAttribute
 
 from watcher.postgres import python314
@@ -40,6 +41,10 @@ CONNECT_SECONDS = 3.0
 # such a time is used within 5 s; cutting off a slow command is harmless, since every write may be repeated.
 COMMAND_SECONDS = 3.0
 RELEASE_SECONDS = 1.0
+# The server stops by itself a little before the client gives up: else what waits for a lock would hold its backend.
+_SERVER_SHARE = 0.9
+CANCEL_SECONDS = 1.0
+MAX_CANCELS = 4  # on their way at once; more connections than that are not cut at once
 CLOSE_SECONDS = 0.3  # a rung of the stop, see watcher/daemon/stop_ladder.py
 # Lookups of the database's name: some that hang, none that wait.
 RESOLVER_THREADS = 8
@@ -76,16 +81,26 @@ async def open_bridge() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def transaction(connection: Connection, **options: Any) -> AsyncIterator[None]:
+async def transaction(
+    connection: Connection, *, limit_seconds: float | None = COMMAND_SECONDS, **options: Any
+) -> AsyncIterator[None]:
     """Do all of a block or nothing, as asyncpg's own `connection.transaction()`, but never wait for what cannot come.
+
+    What is committed is on the server's disk, even where that is set to tell of it sooner.
 
     When the block is cut off, asyncpg would ask the server to roll back, and wait for the answer, for as long as a
     command may take when packets are lost: here the connection is cut, and the server rolls back by itself. This is
     an asyncio-flavoured function; its options are those of asyncpg.
+
+    Args:
+        connection: that is in no transaction.
+        limit_seconds: about the longest that the server is to spend on a statement, or on waiting for a lock; None
+            for what only reads, and is bounded by the client alone.
     """
     begun = connection.transaction(**options)
     await begun.start()
     try:
+        await connection.execute(_local_settings(limit_seconds))
         yield
     except (asyncpg.PostgresError, StorageError):
         await begun.rollback()
@@ -95,6 +110,16 @@ async def transaction(connection: Connection, **options: Any) -> AsyncIterator[N
         raise
     else:
         await begun.commit()
+
+
+def _local_settings(limit_seconds: float | None) -> str:
+    """Write the settings of a transaction: of that alone, since behind a pooler the connection is others' as well."""
+    durable = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+    if limit_seconds is None:
+        return durable
+    milliseconds = max(int(limit_seconds * _SERVER_SHARE * 1000), 1)
+    limits = "; ".join(f"SET LOCAL {name} = {milliseconds}" for name in ("lock_timeout", "statement_timeout"))
+    return f"{limits}; {durable}"
 
 
 class Pool:
@@ -111,7 +136,7 @@ class Pool:
             command_seconds: the longest that one command may take.
         """
         self._url = url
-        self._command_seconds = command_seconds
+        self.command_seconds = command_seconds
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def connect(self) -> None:
@@ -157,7 +182,7 @@ class Pool:
             min_size=0,  # with more, making the pool fails when the server is away
             max_size=MAX_CONNECTIONS,
             timeout=CONNECT_SECONDS,
-            command_timeout=self._command_seconds,
+            command_timeout=self.command_seconds,
             # asyncpg would take it from the environment, where PG variables for other programs may stand.
             target_session_attrs=SessionAttribute.any,
             server_settings={"application_name": "watcher"},
@@ -169,7 +194,7 @@ class Pool:
         """Do one operation on a connection of the pool. This is an asyncio-flavoured function."""
         if self._pool is None:
             raise RuntimeError("Database.connect() comes first")
-        async with asyncio.timeout(CONNECT_SECONDS + (limit_seconds or self._command_seconds)):
+        async with asyncio.timeout(CONNECT_SECONDS + (limit_seconds or self.command_seconds)):
             connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
             try:
                 return await operation(connection)
@@ -187,9 +212,31 @@ class Pool:
                 await self._pool.release(connection, timeout=RELEASE_SECONDS)
 
 
+_cancels: set[asyncio.Task[None]] = set()
+
+
 def _cut(connection: Connection) -> None:
+    """Cut a connection, and ask the server, over another and without waiting, to end what it does for this one."""
     with suppress(asyncpg.InterfaceError):  # it has been cut already
+        cut: Any = getattr(connection, "_con", None)
+        if cut is not None and not cut.is_closed() and len(_cancels) < MAX_CANCELS:
+            backend = {"backend_pid": cut._protocol.backend_pid, "backend_secret": cut._protocol.backend_secret}
+            request = _ask_to_cancel(loop=cut._loop, addr=cut._addr, params=cut._params, **backend)
+            task = asyncio.get_running_loop().create_task(request)
+            _cancels.add(task)
+            task.add_done_callback(_cancels.discard)
         connection.terminate()
+
+
+async def _ask_to_cancel(**backend: Any) -> None:
+    """Ask the server to cancel what a backend does. This is an asyncio-flavoured function.
+
+    asyncpg has no public way to ask that does not wait for the backend as well.
+    """
+    ask: Any = vars(connect_utils)["_cancel"]
+    with suppress(OSError, asyncpg.InterfaceError, TimeoutError):
+        async with asyncio.timeout(CANCEL_SECONDS):
+            await ask(**backend)
 
 
 @contextmanager

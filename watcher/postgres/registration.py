@@ -60,11 +60,14 @@ WHERE (present.outbox, present.started_at) IS DISTINCT FROM (excluded.outbox, ex
 # Whoever takes up a name that others have left has a history of its own from then on.
 _FORGET_RENAMES = "DELETE FROM renames WHERE old = ANY ($1::text[])"
 MARK_ALIVE = """
-WITH past AS (SELECT marked_by FROM replicas WHERE location = $1 FOR UPDATE)
-UPDATE replicas SET alive_at = greatest(alive_at, $2), marked_by = $3
+WITH past AS (
+    SELECT marked_by, alive_at > greatest($2, now()) + interval '1 minute' AS was_ahead
+    FROM replicas WHERE location = $1 FOR UPDATE
+)
+UPDATE replicas SET alive_at = CASE WHEN was_ahead THEN $2 ELSE greatest(alive_at, $2) END, marked_by = $3
 FROM past
 WHERE location = $1
-RETURNING past.marked_by
+RETURNING past.marked_by, past.was_ahead
 """
 
 
@@ -100,7 +103,7 @@ class Registration:
         names = [one_line(target.name, limit_chars=len(target.name)) for target in self.targets]
         addresses = [target.shown_address for target in self.targets]
         groups = [target.group for target in self.targets]
-        async with transaction(connection):
+        async with transaction(connection, limit_seconds=limit_seconds):
             run = connection.execute
             await run(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)
             await run(_UPSERT_TARGETS, self.location, names, addresses, groups, timeout=limit_seconds)
@@ -115,4 +118,5 @@ class Registration:
 
     async def follow(self, connection: Connection) -> None:
         """Tell it that this is the outbox of the location now. This is an asyncio-flavoured function."""
-        await connection.execute(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)
+        async with transaction(connection):
+            await connection.execute(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)

@@ -13,7 +13,7 @@ from watcher.postgres.bridge import COMMAND_SECONDS, transaction
 from watcher.postgres.errors import DatabaseRefusedError
 from watcher.postgres.registration import MARK_ALIVE, REGISTRATION_SECONDS
 from watcher.postgres.tables.failures import INSERT_FAILURES
-from watcher.postgres.tables.flips import INSERT_FLIPS
+from watcher.postgres.tables.flips import INSERT_FLIPS, PUT_RIGHT
 from watcher.postgres.tables.rollups import INSERT_ROLLUPS
 from watcher.text.escaping import one_line
 
@@ -54,7 +54,7 @@ class TableStore:
         self._database = database
         self.registration = registration
         self._limit_seconds = COMMAND_SECONDS
-        self._has_marked = False
+        self._has_marked = self._has_put_right = False
         self._other = ""
 
     async def open(self, record: RecordFlips) -> None:
@@ -84,6 +84,7 @@ class TableStore:
             # As for an address that no index takes; what happens is stored all the same.
             log.error("the database refuses to be told what is watched", error=error)
         self._limit_seconds = COMMAND_SECONDS
+        await self._put_right()
 
     def retarget(self, targets: Sequence[Target]) -> None:
         """Take other targets, to tell the tables of when the store is opened next."""
@@ -111,12 +112,25 @@ class TableStore:
                         await connection.execute(insert, joined(payloads[kind]))
 
         await self._database.operate(write)
+        if payloads[FLIP]:
+            await self._put_right()
+
+    async def _put_right(self) -> None:
+        """Date what lies in the future of the server's clock before now, and say so once."""
+        for row in await self._database.fetch(PUT_RIGHT):
+            if (row["flips"] or row["states"]) and not self._has_put_right:
+                self._has_put_right = True
+                log.warning("a clock was ahead of the database's: what lay in the future is dated back to now", **row)
 
     async def mark_alive(self, moment: datetime) -> None:
         """Note until when the history is complete."""
         daemon, location = self.registration.daemon, self.registration.location
         for row in await self._database.fetch(MARK_ALIVE, location, moment, daemon):
             other = row["marked_by"]
+            if row["was_ahead"]:
+                self._has_put_right = False
+                log.warning("a clock was ahead: until when the history is complete is put right", to=moment)
+                await self._put_right()
             # Before the first mark it may be one that has ended.
             if self._has_marked and other not in {None, daemon, self._other}:
                 self._other = other

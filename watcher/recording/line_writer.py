@@ -157,10 +157,10 @@ class LineWriter:
             await trio.to_thread.run_sync(
                 self._sink.write, "\n".join(lines) + "\n", abandon_on_cancel=True, limiter=self._thread
             )
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: the system has no thread to give
             if not self._failing:
                 self._failing = True
-                self._report(f"cannot be written: {error.strerror or error}; lines wait")
+                self._report(f"cannot be written: {getattr(error, 'strerror', None) or error}; lines wait")
             return False
         # Lines that were dropped meanwhile stood at the front, and have been written after all.
         dropped_meanwhile = self._dropped - dropped_before

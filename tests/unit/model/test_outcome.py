@@ -35,6 +35,12 @@ def test_an_id_is_the_same_for_ever() -> None:
     assert check_id("Checkout", "default", MOMENT) == UUID("01a208fe-f331-8d1a-a2de-8457360984e5")
 
 
+def test_a_slot_that_is_lived_again_has_an_id_of_its_own_that_sorts_as_the_first() -> None:
+    first, *others = ids = [check_id("Checkout", "default", MOMENT, part) for part in (0, 7, 8)]
+    assert len(set(ids)) == 3
+    assert {milliseconds_in(other) for other in others} == {milliseconds_in(first)}
+
+
 @given(names, names, moments, st.integers(min_value=-23, max_value=23))
 def test_an_id_depends_on_the_moment_and_not_on_its_time_zone(
     target: str, location: str, scheduled_at: datetime, offset_hours: int

@@ -164,7 +164,7 @@ def test_where_nobody_knows_until_when_it_watched_it_is_unknown_from_now_on(aliv
 
 
 def test_a_clock_that_was_set_back_leaves_the_history_in_order() -> None:
-    since = NOW + HOUR
+    since = NOW + STEP
     found = resumed({"Checkout": Standing(State.UP, since, State.UP)}, alive_at=since + STEP)
     [flip] = found.flips
     assert flip.at > since

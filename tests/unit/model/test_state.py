@@ -144,12 +144,18 @@ def test_the_operator_has_the_last_word(state: State) -> None:
     assert released.released(at(3)) is released
 
 
-def test_a_clock_that_was_set_back_makes_no_history_go_back() -> None:
-    standing = Standing(State.UP, at(100), State.UP)
+@pytest.mark.parametrize(
+    ("since", "down_since"),
+    [
+        pytest.param(at(4), at(4) + timedelta(microseconds=1), id="set back by little: history does not go back"),
+        pytest.param(at(100), at(2), id="it was ahead: what comes is not dated into the future as well"),
+    ],
+)
+def test_a_clock_that_was_set_back(since: datetime, down_since: datetime) -> None:
+    standing = Standing(State.UP, since, State.UP)
     for number in range(3):
         standing = standing.after(Sighting(State.DOWN, at(number)), Thresholds())
-    assert standing.state is State.DOWN
-    assert standing.since == at(100) + timedelta(microseconds=1)
+    assert (standing.state, standing.since) == (State.DOWN, down_since)
 
 
 def test_flips_of_one_moment_have_names_of_their_own() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import random
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ import trio.testing
 from structlog.testing import capture_logs
 
 from tests.doubles import EPOCH, MOMENT, Disk, a_failure, an_outcome
+from watcher.model.clock_trust import ClockTrust
 from watcher.model.conclusion import Conclusion
 from watcher.model.state import Flip, Standing, State
 from watcher.outbox.encoding import decode_standing
@@ -104,6 +106,16 @@ async def test_failures_are_kept_in_their_order_and_told_then(writer: OutboxWrit
     assert failures_in(outbox) == told.stored == names
     assert told.given_up == []
     assert writer.give_up() == 0
+
+
+async def test_the_last_slot_is_known_also_when_the_clock_is_set_back(writer: OutboxWriter, outbox: Outbox) -> None:
+    for hours in (0, 2, 1):
+        writer.put(Conclusion(an_outcome("a", at=MOMENT + timedelta(hours=hours))))
+    writer.close()
+    await writer.run()
+    assert outbox.meta("slots_until") == (MOMENT + timedelta(hours=2)).timestamp()
+    outbox.append([], now=EPOCH, minute=0, slots_until=MOMENT.timestamp())
+    assert outbox.meta("slots_until") == (MOMENT + timedelta(hours=2)).timestamp()
 
 
 async def test_what_comes_together_is_written_together(writer: OutboxWriter, outbox: Outbox, told: Told) -> None:
@@ -328,6 +340,38 @@ async def test_what_is_too_old_goes(
         assert failures_in(disk.outbox) == ["a"]
         await trio.sleep(3)
         assert failures_in(disk.outbox) == []
+    nursery.cancel_scope.cancel()
+
+
+async def test_nothing_goes_for_its_age_when_the_clock_leaps(
+    disk: Disk, told: Told, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The database is away, and the clock is 8 days ahead for 5 s."""
+    ahead, later, leaps = 0.0, 0.0, list[float]()
+
+    def steady() -> float:
+        return later + trio.current_time()
+
+    def clock() -> float:
+        return EPOCH + ahead + steady()
+
+    trust = ClockTrust(leaps.append, steady)
+    trust.begin(clock(), clock(), None)
+    writer = OutboxWriter(disk, Bounds(10**9, 7 * 86400.0), told.tell, told.keep, clock, trust=trust)
+    nursery.start_soon(writer.run)
+    writer.put(failed("a"))
+    await trio.sleep(5)
+    ahead = 8 * 86400.0
+    await trio.sleep(5)
+    ahead = 0.0
+    await trio.sleep(5)
+    assert failures_in(disk.outbox) == ["a"]
+    assert leaps == pytest.approx([8 * 86400.0, -8 * 86400.0])
+    assert disk.outbox.meta("doubted_until") == trust.doubted_until, "for the next start"
+    later = 8 * 86400.0
+    with capture_logs():
+        await trio.sleep(5)
+    assert failures_in(disk.outbox) == [], "in its time"
     nursery.cancel_scope.cancel()
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # A hung lookup lasts some 30 s and cannot be cancelled, and a check may be cut off after 2: so many names may hang
 # before another has to wait. Each costs a thread that sleeps.
 MAX_LOOKUPS = 512
+# Where the system has no more threads to give, so many that lookups hold are left to the rest of the daemon.
+SPARED_THREADS = 8
 
 # The answers behind which a lack of descriptors or memory hides: without a socket, glibc says "try again".
 _MAYBE_LOCAL = frozenset({socket.EAI_AGAIN, socket.EAI_MEMORY, socket.EAI_NONAME, socket.EAI_SYSTEM})
@@ -109,17 +111,21 @@ class Resolver:
         lookup: Callable[..., list[Any]] = socket.getaddrinfo,
         max_lookups: int = MAX_LOOKUPS,
         has_route_out: Callable[[], bool] = has_route_out,
+        start_thread: Callable[..., None] = trio.lowlevel.start_thread_soon,
     ) -> None:
         """Make a resolver.
 
         Args:
             lookup: called in a thread, as socket.getaddrinfo is.
-            max_lookups: the most that run at once; more wait.
+            max_lookups: the most that run at once; more wait, and fewer run where the system has no more threads.
             has_route_out: whether this machine has a way to name servers and the internet; called in a thread.
+            start_thread: as that of trio.
         """
         self._has_route_out = has_route_out
         self._lookup = lookup
-        self._free = max_lookups
+        self._max_lookups = self._free = max_lookups
+        self._start_thread = start_thread
+        self._running = 0
         self._current: dict[tuple[str, int], _Lookup] = {}
         # Bounded by the checks in flight: a lookup that nobody waits for any more is taken out.
         self._waiting: deque[_Lookup] = deque()
@@ -159,8 +165,7 @@ class Resolver:
         return lookup.addresses
 
     def _start_waiting(self) -> None:
-        while self._waiting and self._free:
-            self._free -= 1
+        while self._waiting and self._free > 0:
             self._start(self._waiting.popleft())
 
     def _start(self, lookup: _Lookup) -> None:
@@ -172,19 +177,30 @@ class Resolver:
 
         try:
             # Not to_thread.run_sync: that thread would belong to one of the checks that wait.
-            trio.lowlevel.start_thread_soon(lambda: self._addresses(*lookup.key), deliver)
+            self._start_thread(lambda: self._addresses(*lookup.key), deliver)
         except RuntimeError as error:
-            self._finish(lookup, _raiser(OSError(errno.ENOMEM, f"no thread for a lookup: {error}")))
+            if self._running:
+                self._waiting.appendleft(lookup)  # until some that run have ended, and not all of those go on
+                self._free = -min(SPARED_THREADS, self._running - 1)
+            else:
+                self._settle(lookup, _raiser(OSError(errno.ENOMEM, f"no thread for a lookup: {error}")))
+        else:
+            self._free -= 1
+            self._running += 1
 
     def _finish(self, lookup: _Lookup, result: Callable[[], list[Address]]) -> None:
-        self._free += 1
+        self._running -= 1
+        self._free = self._free + 1 if self._running else self._max_lookups
+        self._settle(lookup, result)
+        self._start_waiting()
+
+    def _settle(self, lookup: _Lookup, result: Callable[[], list[Address]]) -> None:
         del self._current[lookup.key]
         try:
             lookup.addresses = result()
         except (OSError, UnicodeError) as error:
             lookup.error = error
         lookup.done.set()
-        self._start_waiting()
 
     def _addresses(self, host: str, port: int) -> list[Address]:
         """Look up; runs in a thread."""

@@ -72,7 +72,7 @@ async def rollups_between(
 
     async def read(connection: Connection) -> list[Any]:
         # One view of the table and of what is marked in it, or a merge in between could hide something.
-        async with transaction(connection, isolation="repeatable_read", readonly=True):
+        async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
             pieces = await _pieces(connection, since, until, DAY)
             if not pieces:
                 return []
@@ -112,7 +112,7 @@ async def means_by_bucket(
         coarsest = DAY
 
     async def read(connection: Connection) -> list[Any]:
-        async with transaction(connection, isolation="repeatable_read", readonly=True):
+        async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
             pieces = await _pieces(connection, since, until, coarsest)
             if not pieces:
                 return []

@@ -41,7 +41,7 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
     )
     if await _is_up_to_date(connection, len(files)):
         return
-    async with transaction(connection):
+    async with transaction(connection, limit_seconds=SCHEMA_SECONDS):
         await connection.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK, timeout=SCHEMA_SECONDS)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS watcher_schema"

@@ -1,4 +1,4 @@
-"""The tables `flips` and `states`: how flips are written to both."""
+"""The tables `flips` and `states`: how flips are written to both, and those of a clock that was ahead put right."""
 
 from __future__ import annotations
 
@@ -21,4 +21,24 @@ ORDER BY target, location, at DESC
 ON CONFLICT (target, location) DO UPDATE
 SET state = excluded.state, since = excluded.since, reason = excluded.reason, detail = excluded.detail
 WHERE states.since IS NULL OR states.since < excluded.since
+"""
+
+# What lies in the future of the server's clock, as a clock has brought that was ahead, happened before now: in its
+# order, and as late as can be. The id of a flip stays what it was, so that it is not stored once more.
+PUT_RIGHT = """
+WITH ahead AS (
+    SELECT id, row_number() OVER (PARTITION BY target, location ORDER BY at DESC, confirmed_at DESC) AS place
+    FROM flips
+    WHERE at > now() + interval '1 minute'
+), moved AS (
+    UPDATE flips SET at = now() - place * interval '1 microsecond', confirmed_at = now()
+    FROM ahead
+    WHERE flips.id = ahead.id
+    RETURNING flips.id
+), states_moved AS (
+    UPDATE states SET since = now() - interval '1 microsecond'
+    WHERE since > now() + interval '1 minute'
+    RETURNING target
+)
+SELECT (SELECT count(*) FROM moved) AS flips, (SELECT count(*) FROM states_moved) AS states
 """

@@ -57,11 +57,12 @@ WHERE began_at < $1
 """
 
 
-async def survey(connection: Connection) -> tuple[set[str], list[tuple[int, datetime]]]:
-    """Return the names of all partitions, and the hours and days that are marked, hours first."""
+async def survey(connection: Connection) -> tuple[set[str], list[tuple[int, datetime]], datetime]:
+    """Return the names of all partitions, the hours and days that are marked, hours first, and the server's time."""
     names = await connection.fetch(_PARTITIONS, [table.name for table in TABLES])
     marks = await connection.fetch(_MARKS)
-    return {row["relname"] for row in names}, [(row["period_seconds"], row["began_at"]) for row in marks]
+    now = await connection.fetchval("SELECT now()")
+    return {row["relname"] for row in names}, [(row["period_seconds"], row["began_at"]) for row in marks], now
 
 
 def making(partition: Partition) -> Step:
@@ -82,8 +83,8 @@ def making(partition: Partition) -> Step:
     return make
 
 
-def merging_of(period: int, began_at: datetime, now: datetime) -> Step:
-    """Merge an hour or a day, if it is ripe."""
+def merging_of(period: int, began_at: datetime, now: datetime, old_at: datetime) -> Step:
+    """Merge an hour or a day, if it is ripe; what the clock calls old and nobody else does, waits."""
     table, keep = _MERGED_FROM[period]
     partition = partition_of(table, began_at)
     window = (began_at, began_at + timedelta(seconds=period))
@@ -91,6 +92,8 @@ def merging_of(period: int, began_at: datetime, now: datetime) -> Step:
     async def merge(connection: Connection) -> bool:
         # What comes so late that the rest of its hour has been dropped is added to what the hour came to.
         too_late = has_had_its_time(partition, now, keep) and await _lacks(connection, partition)
+        if too_late and not has_had_its_time(partition, old_at, keep):
+            return False
         return await merge_rollups(connection, period, window, into_what_is_there=too_late, timeout=STEP_SECONDS)
 
     return merge

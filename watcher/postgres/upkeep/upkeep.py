@@ -29,6 +29,8 @@ log = structlog.get_logger()
 ROUND_SECONDS = 60.0
 # Whoever waits for a lock makes others wait behind it; what failed so is tried again in the next round.
 LOCK_MILLISECONDS = 1000
+# While the clock is not believed, nothing is old.
+_NOTHING_IS_OLD = datetime(1970, 1, 1, tzinfo=UTC)
 # How long after its end an hour or a day is merged: by then what is on its way has come, usually.
 RIPE_AFTER = {HOUR: timedelta(seconds=90), DAY: timedelta(hours=1)}
 
@@ -73,6 +75,7 @@ async def upkeep(
     *,
     up: trio.Event | None = None,
     clock: Callable[[], datetime] = utc_now,
+    trusts: Callable[[float], bool] = lambda _now: True,
 ) -> NoReturn:
     """Keep the tables up each minute, until cancelled.
 
@@ -83,12 +86,14 @@ async def upkeep(
         keep_failures: how long failures are kept.
         up: set once there is a database to be used; None for one that is there.
         clock: tells the time, with a time zone.
+        trusts: whether it may be believed, at so many seconds since 1970; where not, nothing is dropped.
     """
     if up is not None:
         await up.wait()
     while True:
         try:
-            report = await keep_up(database, keep_failures, clock())
+            now = clock()
+            report = await keep_up(database, keep_failures, now, may_drop=trusts(now.timestamp()))
         except DatabaseUnavailableError:
             pass
         except DatabaseRefusedError as error:
@@ -98,7 +103,9 @@ async def upkeep(
         await trio.sleep(ROUND_SECONDS)
 
 
-async def keep_up(database: Operated, keep_failures: timedelta, now: datetime) -> UpkeepReport:
+async def keep_up(
+    database: Operated, keep_failures: timedelta, now: datetime, *, may_drop: bool = True
+) -> UpkeepReport:
     """Do one round: make partitions, merge what has ended, and drop what is no longer kept.
 
     This is a trio-flavoured function. Each step is a transaction of its own under a lock; where another replica has it,
@@ -107,7 +114,8 @@ async def keep_up(database: Operated, keep_failures: timedelta, now: datetime) -
     Args:
         database: with its tables.
         keep_failures: how long failures are kept.
-        now: with a time zone.
+        now: with a time zone. What is old is told by this clock and by the server's: by the one that is behind.
+        may_drop: whether anything is to be dropped for its age.
 
     Returns:
         what was done.
@@ -115,7 +123,7 @@ async def keep_up(database: Operated, keep_failures: timedelta, now: datetime) -
     Raises:
         DatabaseUnavailableError, DatabaseRefusedError: the database is away. One step that fails is in the report.
     """
-    round_ = _Round(database, keep_failures, now)
+    round_ = _Round(database, keep_failures, now, may_drop=may_drop)
     with suppress(_BusyError):  # whoever has the lock does the rest
         await round_.run()
     return round_.report
@@ -129,25 +137,27 @@ def _tell(report: UpkeepReport) -> None:
 
 
 class _Round:
-    def __init__(self, database: Operated, keep_failures: timedelta, now: datetime) -> None:
+    def __init__(self, database: Operated, keep_failures: timedelta, now: datetime, *, may_drop: bool) -> None:
         self._database = database
         self._keep_failures = keep_failures
         self._now = now
+        self._may_drop = may_drop
         self.report = UpkeepReport()
 
     async def run(self) -> None:
         """Do all there is to do."""
-        there, marks = await self._database.operate(survey)
+        there, marks, server_now = await self._database.operate(survey)
+        old_at = min(self._now, server_now) if self._may_drop else _NOTHING_IS_OLD
         for partition in needed_partitions(self._now, self._keep_failures):
             if partition.name not in there and await self._step(partition.name, making(partition)):
                 self.report.made.append(partition.name)
-        await self._step("late rows of renamed targets", renaming(self._now))
+        await self._step("late rows of renamed targets", renaming(old_at))
         for period, began_at in marks:
             if began_at + timedelta(seconds=period) + RIPE_AFTER[period] < self._now:
                 name = f"{'hour' if period == HOUR else 'day'} {began_at:%Y-%m-%d %H:%M}"
-                self.report.merged += bool(await self._step(name, merging_of(period, began_at, self._now)))
-        await self._step("default partitions", forgetting(self._now, self._keep_failures))
-        for partition in outlived_partitions(there, self._now, self._keep_failures):
+                self.report.merged += bool(await self._step(name, merging_of(period, began_at, self._now, old_at)))
+        await self._step("default partitions", forgetting(old_at, self._keep_failures))
+        for partition in outlived_partitions(there, old_at, self._keep_failures):
             if await self._step(partition.name, dropping(partition)):
                 self.report.dropped.append(partition.name)
 
