@@ -103,7 +103,8 @@ SETTINGS = (
         "WATCHER_LOG_FILE",
         "log_file",
         "monitor.log",
-        "the log of successes; when it is moved away, as by logrotate, a new one is begun",
+        "the log of successes; when it is moved away, as by logrotate, a new one is begun. `/dev/stdout` may be one,"
+        " too, as for `docker logs`",
         values.path,
     ),
     Setting(
