@@ -76,6 +76,31 @@ SETTINGS = (
         values.ssl_mode,
         reloads=False,
     ),
+    Setting(
+        "POSTGRES_SSLROOTCERT",
+        "postgres_sslrootcert",
+        None,
+        "file of the authorities that may sign its certificate, for `verify-ca` and `verify-full`; by default that of"
+        " `PGSSLROOTCERT` in the environment, or `~/.postgresql/root.crt`",
+        values.file,
+        reloads=False,
+    ),
+    Setting(
+        "POSTGRES_SSLCERT",
+        "postgres_sslcert",
+        None,
+        "file of a certificate to show to it; by default that of `PGSSLCERT`, or `~/.postgresql/postgresql.crt`",
+        values.file,
+        reloads=False,
+    ),
+    Setting(
+        "POSTGRES_SSLKEY",
+        "postgres_sslkey",
+        None,
+        "file of the key to that; by default that of `PGSSLKEY`, or `~/.postgresql/postgresql.key`",
+        values.file,
+        reloads=False,
+    ),
     Setting("MAX_WORKERS", "max_workers", "10", "checks in flight at once", values.count),
     Setting(
         "MIN_INTERVAL_VAL",
