@@ -8,6 +8,7 @@ import uuid
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
@@ -21,6 +22,7 @@ from watcher.model.state import Flip, State
 from watcher.outbox.encoding import encode_failure, encode_flip
 from watcher.outbox.flip_door import record_ended
 from watcher.outbox.outbox import Entry
+from watcher.postgres.db import open_database
 from watcher.postgres.errors import DatabaseRefusedError
 from watcher.postgres.store import TableStore
 
@@ -405,3 +407,23 @@ async def test_text_of_any_script_comes_out_as_it_went_in(pipeline: Pipeline, te
     await pipeline.drain_all()
     [row] = await test_db.failures()
     assert (row["target"], row["excerpt"], row["headers"]) == (told, told, {"server": told})
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_a_database_that_is_not_in_utf8_takes_all(
+    encoding: str, tmp_path: Path, test_db: Database, db_config: str
+) -> None:
+    name = f"in_{encoding.lower()}"
+    await test_db.fetch(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    await test_db.fetch(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    told = "Störung 🚧"
+    url = urlsplit(db_config)._replace(path=f"/{name}").geturl()
+    async with open_database(url) as database:
+        with open_pipeline(tmp_path, database, a_target("plain"), a_target(told)) as pipeline, capture_logs() as logs:
+            await pipeline.put([a_failure("plain"), a_failure(told, excerpt=told, headers=(("server", told),))])
+            await pipeline.drain_all()
+        held = told if encoding == "SQL_ASCII" else r"Störung \U0001f6a7"
+        rows = {row["target"]: row for row in await database.failures()}
+        assert set(rows) == set(await states(database)) == {"plain", held}
+        assert (rows[held]["excerpt"], rows[held]["headers"]) == (held, {"server": held})
+    assert [encoding in line["event"] for line in logs if line["log_level"] == "warning"] == [True]
