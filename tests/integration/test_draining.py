@@ -7,6 +7,7 @@ import secrets
 import uuid
 from dataclasses import replace
 from datetime import timedelta
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -414,8 +415,11 @@ async def test_a_database_that_is_not_in_utf8_takes_all(
     encoding: str, tmp_path: Path, test_db: Database, db_config: str
 ) -> None:
     name = f"in_{encoding.lower()}"
-    await test_db.fetch(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    await test_db.fetch(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    for statement in (
+        f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
+        f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0",
+    ):
+        await test_db.operate(methodcaller("execute", statement))  # in no transaction
     told = "Störung 🚧"
     url = urlsplit(db_config)._replace(path=f"/{name}").geturl()
     async with open_database(url) as database:

@@ -158,6 +158,9 @@ class Pool:
             max_size=MAX_CONNECTIONS,
             timeout=CONNECT_SECONDS,
             command_timeout=self._command_seconds,
+            # A prepared statement stays with one connection of the server, which a pooler such as PgBouncer changes
+            # behind this one after each transaction.
+            statement_cache_size=0,
             # asyncpg would take it from the environment, where PG variables for other programs may stand.
             target_session_attrs=SessionAttribute.any,
             server_settings={"application_name": "watcher"},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from watcher.outbox.encoding import encode_failure, joined
-from watcher.postgres.bridge import COMMAND_SECONDS, Pool
+from watcher.postgres.bridge import COMMAND_SECONDS, Pool, transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.schema import SCHEMA_SECONDS, apply_schema
 from watcher.postgres.tables.failures import INSERT_FAILURES, decode_failure, failures_query
@@ -85,7 +85,9 @@ class Database:
         """
 
         async def run(connection: Connection) -> list[dict[str, Any]]:
-            return [dict(row) for row in await connection.fetch(query, *arguments, timeout=limit_seconds)]
+            # A pooler changes the server's connection between transactions only: a query takes several messages.
+            async with transaction(connection):
+                return [dict(row) for row in await connection.fetch(query, *arguments, timeout=limit_seconds)]
 
         return await self._pool.operate(run, limit_seconds)
 

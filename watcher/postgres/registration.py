@@ -117,4 +117,5 @@ class Registration:
 
     async def follow(self, connection: Connection) -> None:
         """Tell it that this is the outbox of the location now. This is an asyncio-flavoured function."""
-        await connection.execute(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)
+        async with transaction(connection):  # for poolers, see `Database.fetch`
+            await connection.execute(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)

@@ -24,6 +24,9 @@ class Answers:
     async def init_db(self) -> None:
         pass
 
+    async def fetch(self, _query: str) -> list[dict[str, str]]:
+        return [{"server_encoding": "UTF8"}]
+
     async def operate(self, _operation: object, limit_seconds: float | None = None) -> None:
         if limit_seconds is not None:
             self.limits.append(limit_seconds)
