@@ -215,6 +215,19 @@ async def test_what_no_table_takes_is_set_aside_and_holds_up_no_other(
     assert [await count(test_db, table) for table in ("flips", "rollups")] == [1, 1]
 
 
+async def test_what_a_trigger_refuses_holds_up_no_other(pipeline: Pipeline, test_db: Database) -> None:
+    body = "BEGIN RAISE EXCEPTION 'no shops' USING ERRCODE = 'XX001'; END"
+    await test_db.fetch(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $${body}$$")
+    await test_db.fetch(
+        "CREATE TRIGGER refuse BEFORE INSERT ON failures FOR EACH ROW"
+        " WHEN (NEW.target = 'shop') EXECUTE FUNCTION refuse()"
+    )
+    await pipeline.put([a_failure(name) for name in ("a", "b", "shop", "c", "d")])
+    await pipeline.drain_all()
+    assert {row["target"] for row in await test_db.failures()} == {"a", "b", "c", "d"}
+    assert pipeline.outbox.rows == 0
+
+
 async def test_a_name_that_no_index_takes_is_set_aside(pipeline: Pipeline, test_db: Database) -> None:
     await pipeline.put([a_failure("before"), a_failure(secrets.token_hex(1500)), a_failure("after")])
     await pipeline.put(flips=[replace(DOWN, target=secrets.token_hex(1500))])

@@ -2,6 +2,7 @@
 
 StorageError
 ├── DatabaseUnavailableError   it cannot be reached or used now; trying again later may help
+│   └── StatementFailedError   it answers, but a statement fails; whether for what it was given, others show
 ├── DatabaseRefusedError       it refuses what it was given; trying again does not help
 └── SchemaTooNewError          a newer watcher has been here; this one must stop
 """
@@ -21,6 +22,10 @@ class StorageError(Exception):
 
 class DatabaseUnavailableError(StorageError):
     """The database cannot be reached or used now; trying again later may help."""
+
+
+class StatementFailedError(DatabaseUnavailableError):
+    """The database answers, but a statement fails: for what it was given, if it succeeds with something else."""
 
 
 class DatabaseRefusedError(StorageError):
