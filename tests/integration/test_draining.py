@@ -7,7 +7,9 @@ import secrets
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
@@ -21,6 +23,7 @@ from watcher.model.state import Flip, State
 from watcher.outbox.encoding import encode_failure, encode_flip
 from watcher.outbox.flip_door import record_ended
 from watcher.outbox.outbox import Entry
+from watcher.postgres.db import open_database
 from watcher.postgres.errors import DatabaseRefusedError
 from watcher.postgres.store import TableStore
 
@@ -210,6 +213,19 @@ async def test_what_no_table_takes_is_set_aside_and_holds_up_no_other(
     ]
     assert {row["target"] for row in await test_db.failures()} == {"before", "after"}
     assert [await count(test_db, table) for table in ("flips", "rollups")] == [1, 1]
+
+
+async def test_what_a_trigger_refuses_holds_up_no_other(pipeline: Pipeline, test_db: Database) -> None:
+    body = "BEGIN RAISE EXCEPTION 'no shops' USING ERRCODE = 'XX001'; END"
+    await test_db.fetch(f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $${body}$$")
+    await test_db.fetch(
+        "CREATE TRIGGER refuse BEFORE INSERT ON failures FOR EACH ROW"
+        " WHEN (NEW.target = 'shop') EXECUTE FUNCTION refuse()"
+    )
+    await pipeline.put([a_failure(name) for name in ("a", "b", "shop", "c", "d")])
+    await pipeline.drain_all()
+    assert {row["target"] for row in await test_db.failures()} == {"a", "b", "c", "d"}
+    assert pipeline.outbox.rows == 0
 
 
 async def test_a_name_that_no_index_takes_is_set_aside(pipeline: Pipeline, test_db: Database) -> None:
@@ -430,3 +446,26 @@ async def test_text_of_any_script_comes_out_as_it_went_in(pipeline: Pipeline, te
     await pipeline.drain_all()
     [row] = await test_db.failures()
     assert (row["target"], row["excerpt"], row["headers"]) == (told, told, {"server": told})
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_a_database_that_is_not_in_utf8_takes_all(
+    encoding: str, tmp_path: Path, test_db: Database, db_config: str
+) -> None:
+    name = f"in_{encoding.lower()}"
+    for statement in (
+        f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
+        f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0",
+    ):
+        await test_db.operate(methodcaller("execute", statement))  # in no transaction
+    told = "Störung 🚧"
+    url = urlsplit(db_config)._replace(path=f"/{name}").geturl()
+    async with open_database(url) as database:
+        with open_pipeline(tmp_path, database, a_target("plain"), a_target(told)) as pipeline, capture_logs() as logs:
+            await pipeline.put([a_failure("plain"), a_failure(told, excerpt=told, headers=(("server", told),))])
+            await pipeline.drain_all()
+        held = told if encoding == "SQL_ASCII" else r"Störung \U0001f6a7"
+        rows = {row["target"]: row for row in await database.failures()}
+        assert set(rows) == set(await states(database)) == {"plain", held}
+        assert (rows[held]["excerpt"], rows[held]["headers"]) == (held, {"server": held})
+    assert [encoding in line["event"] for line in logs if line["log_level"] == "warning"] == [True]

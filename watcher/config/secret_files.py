@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from watcher.config.mistakes import Place
-    from watcher.model.target import TlsOptions
 
 # The bound of a secret: more is a file that was named by mistake.
 MAX_SECRET_BYTES = 64 * 1024
@@ -70,35 +69,39 @@ def secret_of(path: Path) -> str:
     return secret
 
 
-def complaint_about_tls_files(options: TlsOptions) -> tuple[str, str] | None:
+def complaint_about_tls_files(
+    ca_file: str | None, cert_file: str | None, key_file: str | None
+) -> tuple[str, str] | None:
     """Try the files of PEM.
 
+    Args:
+        ca_file, cert_file, key_file: their paths, as in `tls_config`.
+
     Returns:
-        the key of `tls_config` and what is wrong with its file, or None where all can be used.
+        which of the three it is, by its name here, and what is wrong with its file, or None where all can be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    for key in ("ca_file", "cert_file", "key_file"):
-        path: str | None = getattr(options, key)
+    for key, path in (("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file)):
         if path is not None:
             try:
                 _refuse_pipe(Path(path))
                 Path(path).open("rb").close()
             except (OSError, ValueError) as error:
                 return key, _unreadable(Path(path), error)
-    if options.ca_file is not None:
+    if ca_file is not None:
         try:
-            context.load_verify_locations(options.ca_file)
+            context.load_verify_locations(ca_file)
         except (OSError, ValueError) as error:
             return (
                 "ca_file",
-                f"{shown(options.ca_file)} has no certificates in PEM ({_reason(error)}); name a file that has",
+                f"{shown(ca_file)} has no certificates in PEM ({_reason(error)}); name a file that has",
             )
-    if options.cert_file is not None:
+    if cert_file is not None:
         try:
             # With a password of nothing, OpenSSL does not ask for one at the terminal.
-            context.load_cert_chain(options.cert_file, options.key_file, password=lambda: b"")
+            context.load_cert_chain(cert_file, key_file, password=lambda: b"")
         except (OSError, ValueError) as error:
-            text = f"{shown(options.cert_file)} and its key cannot be used ({_reason(error)})"
+            text = f"{shown(cert_file)} and its key cannot be used ({_reason(error)})"
             return "cert_file", f"{text}; name a certificate in PEM and its key without a password"
     return None
 

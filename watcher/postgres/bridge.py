@@ -18,7 +18,13 @@ from asyncpg import connect_utils
 from asyncpg.connect_utils import SessionAttribute
 
 from watcher.postgres import python314
-from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, StorageError, sentence_for
+from watcher.postgres.errors import (
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    StatementFailedError,
+    StorageError,
+    sentence_for,
+)
 
 with python314.names_for_the_import():
     import trio_asyncio
@@ -55,6 +61,8 @@ _REFUSALS = (
     asyncpg.ProgramLimitExceededError,  # as of a value that no index takes
     asyncpg.exceptions._base.DataError,
 )
+# Classes of SQLSTATE that a single row may bring, as by a trigger of somebody's, or by a fault of the server.
+_PERHAPS_OF_A_ROW = ("0A", "21", "2F", "38", "39", "42", "44", "54", "P0", "XX")
 
 
 class _AbandoningExecutor(trio_asyncio.TrioExecutor):  # type: ignore[misc]  # trio_asyncio has no types
@@ -183,6 +191,9 @@ class Pool:
             max_size=MAX_CONNECTIONS,
             timeout=CONNECT_SECONDS,
             command_timeout=self.command_seconds,
+            # A prepared statement stays with one connection of the server, which a pooler such as PgBouncer changes
+            # behind this one after each transaction.
+            statement_cache_size=0,
             # asyncpg would take it from the environment, where PG variables for other programs may stand.
             target_session_attrs=SessionAttribute.any,
             server_settings={"application_name": "watcher"},
@@ -250,7 +261,12 @@ def _mapped_errors() -> Iterator[None]:
         raise DatabaseRefusedError(sentence_for(error)) from error
     except asyncpg.UndefinedTableError as error:
         raise DatabaseUnavailableError(f"its tables are not there yet: {error}") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+    except asyncpg.PostgresError as error:
+        is_allowed = not isinstance(error, asyncpg.InsufficientPrivilegeError)  # which no row brings
+        if is_allowed and (error.sqlstate or "").startswith(_PERHAPS_OF_A_ROW):
+            raise StatementFailedError(sentence_for(error)) from error
+        raise DatabaseUnavailableError(sentence_for(error)) from error
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         raise DatabaseUnavailableError(sentence_for(error)) from error
     except Exception as error:
         # A connection that breaks at a bad moment, or a server that is none, brings asyncpg to AttributeErrors and

@@ -85,6 +85,7 @@ class Database:
         """
 
         async def run(connection: Connection) -> list[dict[str, Any]]:
+            # A pooler changes the server's connection between transactions only: a query takes several messages.
             async with transaction(connection, limit_seconds=limit_seconds or self._pool.command_seconds):
                 return [dict(row) for row in await connection.fetch(query, *arguments, timeout=limit_seconds)]
 

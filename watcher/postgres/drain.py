@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -12,7 +13,7 @@ import trio
 
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.flip_door import record_ended
-from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, StorageError
+from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, StatementFailedError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -171,11 +172,52 @@ class Drain:
                 await self._store_all(entries[:middle])
                 await self._store_all(entries[middle:])
                 return
-            (entry,), error = entries, str(refusal)
-            await self._disk.run(lambda outbox: outbox.set_aside(entry, error, self._clock()))
-            log.error("refused by the database and set aside in the outbox", kind=entry.kind, error=error)
+            await self._set_aside(entries[0], refusal)
+        except StatementFailedError as failure:
+            await self._store_apart(entries, failure)
         else:
             await self._disk.run(lambda outbox: outbox.remove(entries))
+
+    async def _store_apart(self, entries: Sequence[Entry], failure: StatementFailedError) -> None:
+        """Store all but those of which a statement fails that succeeds with others of their kind.
+
+        Raises:
+            StatementFailedError: it fails with any.
+        """
+        left, proven = list(entries), set[str]()
+        while left:
+            size = len(left)
+            while size:  # half as many each time, until those that are first can be stored, or the very first cannot
+                try:
+                    await self._store.store(left[:size])
+                except StatementFailedError as again:
+                    failure, size = again, size // 2
+                else:
+                    break
+            first, left = left[: max(size, 1)], left[max(size, 1) :]
+            if not size:
+                if not (first[0].kind in proven or await self._can_store_one(first[0].kind, left)):
+                    raise failure
+                await self._set_aside(first[0], failure)
+                continue
+            await self._disk.run(partial(_remove, first))
+            proven |= {entry.kind for entry in first}
+
+    async def _can_store_one(self, kind: str, entries: Sequence[Entry]) -> bool:
+        """Say whether the newest of some entries that are of a kind can be stored; storing it again is harmless."""
+        for entry in reversed(entries):
+            if entry.kind == kind:
+                try:
+                    await self._store.store([entry])
+                except StatementFailedError:
+                    return False
+                return True
+        return False
+
+    async def _set_aside(self, entry: Entry, error: StorageError) -> None:
+        text = str(error)
+        await self._disk.run(lambda outbox: outbox.set_aside(entry, text, self._clock()))
+        log.error("refused by the database and set aside in the outbox", kind=entry.kind, error=text)
 
     async def _back_off(self, error: StorageError) -> None:
         if self._up is not False:
@@ -192,6 +234,10 @@ class Drain:
             log.info("database connected", waiting=self._disk.outbox.rows)
             self._up = True
             self.first_up.set()
+
+
+def _remove(entries: Sequence[Entry], outbox: Outbox) -> None:
+    outbox.remove(entries)
 
 
 async def _wait_for_any(*events: trio.Event) -> None:

@@ -2,6 +2,7 @@
 
 StorageError
 ├── DatabaseUnavailableError   it cannot be reached or used now; trying again later may help
+│   └── StatementFailedError   it answers, but a statement fails; whether for what it was given, others show
 ├── DatabaseRefusedError       it refuses what it was given; trying again does not help
 └── SchemaTooNewError          a newer watcher has been here; this one must stop
 """
@@ -9,6 +10,10 @@ StorageError
 from __future__ import annotations
 
 import os
+import ssl
+
+# X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, ..._SELF_SIGNED_CERT_IN_CHAIN, ..._UNABLE_TO_GET_ISSUER_CERT_LOCALLY.
+_UNKNOWN_AUTHORITY = (18, 19, 20)
 
 
 class StorageError(Exception):
@@ -17,6 +22,10 @@ class StorageError(Exception):
 
 class DatabaseUnavailableError(StorageError):
     """The database cannot be reached or used now; trying again later may help."""
+
+
+class StatementFailedError(DatabaseUnavailableError):
+    """The database answers, but a statement fails: for what it was given, if it succeeds with something else."""
 
 
 class DatabaseRefusedError(StorageError):
@@ -31,6 +40,16 @@ def sentence_for(error: Exception) -> str:
     """Say in words what a driver or the system raised."""
     if isinstance(error, TimeoutError):
         return "the database does not answer in time"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = (
+            "; POSTGRES_SSLROOTCERT names the authorities that may sign it"
+            if error.verify_code in _UNKNOWN_AUTHORITY
+            else ""
+        )
+        return f"the database's certificate is refused: {error.verify_message}{hint}"
+    if isinstance(error, ssl.SSLError):  # whose number is none of the system's
+        reason = (error.reason or "it ended").lower().replace("_", " ")
+        return f"TLS with the database fails: {reason}"
     if isinstance(error, OSError) and (error.errno or 0) > 0:
         return f"the database cannot be reached: {os.strerror(error.errno or 0)} ({error.strerror})"
     return str(error) or type(error).__name__

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from watcher.model.resumption import NOT_WATCHED
 from watcher.model.state import Flip, State
 from watcher.postgres.bridge import transaction
+from watcher.postgres.server_encoding import fitting_text
 from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
@@ -100,9 +101,10 @@ class Registration:
         Returns:
             the end of what another outbox knew of this location; to be recorded before `follow`, which forgets it.
         """
-        names = [one_line(target.name, limit_chars=len(target.name)) for target in self.targets]
-        addresses = [target.shown_address for target in self.targets]
-        groups = [target.group for target in self.targets]
+        encoding = connection.get_settings().server_encoding
+        names = [fitting_text(one_line(one.name, limit_chars=len(one.name)), encoding) for one in self.targets]
+        addresses = [fitting_text(target.shown_address, encoding) for target in self.targets]
+        groups = [target.group and fitting_text(target.group, encoding) for target in self.targets]
         async with transaction(connection, limit_seconds=limit_seconds):
             run = connection.execute
             await run(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)
@@ -118,5 +120,5 @@ class Registration:
 
     async def follow(self, connection: Connection) -> None:
         """Tell it that this is the outbox of the location now. This is an asyncio-flavoured function."""
-        async with transaction(connection):
+        async with transaction(connection):  # for poolers, see `Database.fetch`
             await connection.execute(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)

@@ -12,6 +12,7 @@ from watcher.outbox.encoding import FAILURE, FLIP, ROLLUPS, joined, present_form
 from watcher.postgres.bridge import COMMAND_SECONDS, transaction
 from watcher.postgres.errors import DatabaseRefusedError
 from watcher.postgres.registration import MARK_ALIVE, REGISTRATION_SECONDS
+from watcher.postgres.server_encoding import advice_on, fitting_json
 from watcher.postgres.tables.failures import INSERT_FAILURES
 from watcher.postgres.tables.flips import INSERT_FLIPS, PUT_RIGHT
 from watcher.postgres.tables.rollups import INSERT_ROLLUPS
@@ -56,6 +57,7 @@ class TableStore:
         self._limit_seconds = COMMAND_SECONDS
         self._has_marked = self._has_put_right = False
         self._other = ""
+        self._advice: str | None = None
 
     async def open(self, record: RecordFlips) -> None:
         """Make or upgrade the tables, and tell them what is watched.
@@ -70,6 +72,7 @@ class TableStore:
             record: puts flips on their way to the tables, and returns when they are safe; may raise.
         """
         await self._database.init_db()
+        await self._tell_encoding()
         limit_seconds = self._limit_seconds
         self._limit_seconds = min(2 * limit_seconds, REGISTRATION_SECONDS)
         registration = self.registration
@@ -106,10 +109,11 @@ class TableStore:
             raise DatabaseRefusedError(f"nothing that this version writes: {error}") from error
 
         async def write(connection: Connection) -> None:
+            encoding = connection.get_settings().server_encoding
             async with transaction(connection):
                 for kind, insert in _INSERTS:
                     if payloads[kind]:
-                        await connection.execute(insert, joined(payloads[kind]))
+                        await connection.execute(insert, fitting_json(joined(payloads[kind]), encoding))
 
         await self._database.operate(write)
         if payloads[FLIP]:
@@ -121,6 +125,14 @@ class TableStore:
             if (row["flips"] or row["states"]) and not self._has_put_right:
                 self._has_put_right = True
                 log.warning("a clock was ahead of the database's: what lay in the future is dated back to now", **row)
+
+    async def _tell_encoding(self) -> None:
+        """Warn once of a database that is not in UTF-8."""
+        for row in await self._database.fetch("SHOW server_encoding"):
+            advice = advice_on(row["server_encoding"])
+            if advice is not None and advice != self._advice:
+                log.warning(advice)
+            self._advice = advice
 
     async def mark_alive(self, moment: datetime) -> None:
         """Note until when the history is complete."""

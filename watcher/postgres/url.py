@@ -27,4 +27,10 @@ def external_url(settings: Settings) -> str:
     if ":" in (settings.postgres_host or "") and not host.startswith("%2F"):
         host = f"[{host}]"  # an IPv6 address
     options = f"host={host}&port={settings.postgres_port}&sslmode={settings.postgres_sslmode}"
+    files = (
+        ("sslrootcert", settings.postgres_sslrootcert),
+        ("sslcert", settings.postgres_sslcert),
+        ("sslkey", settings.postgres_sslkey),
+    )
+    options += "".join(f"&{name}={quote(path, safe='')}" for name, path in files if path is not None)
     return f"postgresql://{user}:{password}@/{database}?{options}"

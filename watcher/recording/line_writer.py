@@ -6,6 +6,7 @@ import errno
 import os
 import select
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 # The bound of the lines that wait while the disk is full or the reader of stderr stands still: some 10 MB.
 MAX_WAITING_LINES = 50_000
 RETRY_SECONDS = 1.0
+# As many as Linux follows, see path_resolution(7).
+MAX_LINKS = 40
 
 
 class Sink(Protocol):
@@ -35,7 +38,7 @@ class FileSink:
     """Appends to a file, and opens it anew when it was moved away, as logrotate does.
 
     Attributes:
-        path: of the file; when it is set to another, the next write goes there.
+        path: of the file, or a name of stdout or stderr; when it is set to another, the next write goes there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,27 +48,41 @@ class FileSink:
             OSError: it cannot be opened for writing.
         """
         self.path = path
-        self._file = self._open()
+        self._file = self._open() if own_descriptor(path) is None else None
 
     def write(self, text: str) -> None:
-        """Append text; a write that fails halfway leaves no broken line behind."""
-        if self._was_moved():
-            moved, self._file = self._file, self._open()
-            moved.close()
-        size = os.fstat(self._file.fileno()).st_size
+        """Append text; a write to a file that fails halfway leaves no broken line behind."""
+        descriptor = own_descriptor(self.path)
+        if descriptor is not None:
+            self.close()
+            StreamSink(descriptor).write(text)
+            return
+        file = self._at_path()
+        size = os.fstat(file.fileno()).st_size
         try:
-            self._write_all(text.encode("utf-8", "backslashreplace"))
+            self._write_all(file, text.encode("utf-8", "backslashreplace"))
         except OSError:
-            os.ftruncate(self._file.fileno(), size)
+            with suppress(OSError):  # of a device, which has no end
+                os.ftruncate(file.fileno(), size)
             raise
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
-    def _write_all(self, content: bytes) -> None:
+    def _write_all(self, file: IO[bytes], content: bytes) -> None:
         while content:
-            content = content[self._file.write(content) :]
+            content = content[file.write(content) :]
+
+    def _at_path(self) -> IO[bytes]:
+        """Return the file, opened anew where it was moved away."""
+        if self._file is None or self._was_moved(self._file):
+            opened = self._open()
+            self.close()
+            self._file = opened
+        return self._file
 
     def _open(self) -> IO[bytes]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,13 +90,29 @@ class FileSink:
             raise OSError(errno.EINVAL, "it is a pipe", str(self.path))
         return self.path.open("ab", buffering=0)
 
-    def _was_moved(self) -> bool:
+    def _was_moved(self, file: IO[bytes]) -> bool:
         try:
             at_path = self.path.stat()
         except FileNotFoundError:
             return True
-        opened = os.fstat(self._file.fileno())
+        opened = os.fstat(file.fileno())
         return (at_path.st_dev, at_path.st_ino) != (opened.st_dev, opened.st_ino)
+
+
+def own_descriptor(path: Path) -> int | None:
+    """Return 1 or 2 where a path, or what it links to, is a name of stdout or of stderr; None for any other.
+
+    That is written to as it is open: by its name a socket cannot be opened, and a file would be at another place.
+    """
+    for _ in range(MAX_LINKS):
+        for descriptor, name in ((1, "stdout"), (2, "stderr")):
+            links = (f"/dev/fd/{descriptor}", f"/proc/self/fd/{descriptor}", f"/proc/{os.getpid()}/fd/{descriptor}")
+            if str(path) in {f"/dev/{name}", *links}:
+                return descriptor
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    return None
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,11 @@ def test_places_in_bytes_are_those_that_an_editor_shows(content: bytes, expected
     assert lines_of("config.yaml", content, settings) == [expected]
 
 
+def test_an_anchor_that_is_written_twice_is_no_mistake_beside_one(settings: Settings) -> None:
+    content = b"defaults: {headers: &a {A: b}}\nurls:\n  - {address: https://a/, headers: &a {C: d}}\n  - *a\n"
+    assert [line.partition(": ")[0] for line in lines_of("config.yaml", content, settings)] == ["3:36", "3:40"]
+
+
 @pytest.mark.parametrize(
     ("value", "tag"),
     [

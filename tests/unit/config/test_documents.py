@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 import yaml
 
@@ -33,6 +34,9 @@ VALUES = {
     "POSTGRES_PASSWORD": "p",
     "POSTGRES_DB": "d",
     "POSTGRES_SSLMODE": "require",
+    "POSTGRES_SSLROOTCERT": certifi.where(),
+    "POSTGRES_SSLCERT": "client.pem",
+    "POSTGRES_SSLKEY": "client.key",
     "MAX_WORKERS": "11",
     "MIN_INTERVAL_VAL": "3",
     "MAX_INTERVAL_VAL": "11",

@@ -147,6 +147,23 @@ def test_any_text_with_variables(text: str, settings: Settings) -> None:
     lines_in(f"urls:\n  - address: https://a.example/\n    {text}", settings)
 
 
+anchored = st.recursive(
+    st.sampled_from(["x", "&a x", "&b 5", "*a", "*b", "${N}", r'"\ud83d\ude80"', r"'\ud83d\ude80'", r'"\ud83d"']),
+    lambda inner: st.builds(
+        lambda anchor, parts: f"{anchor}[{', '.join(parts)}]", st.sampled_from(["", "&a ", "&b "]), st.lists(inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(value=anchored, others=st.lists(anchored, max_size=2))
+@example(value="[&a x, &a x]", others=[])
+def test_any_anchors_and_aliases(value: str, others: list[str], settings: Settings) -> None:
+    for key in ("headers", "unknown"):
+        lines = [f"{{address: 'https://a.example/', {key}: {one}}}" for one in (value, *others)]
+        lines_in(f"urls: [{', '.join(lines)}]", settings)
+
+
 @given(content=st.binary())
 def test_any_bytes(content: bytes, settings: Settings) -> None:
     lines_of(lambda: parse_targets("config.yaml", content, settings, VARIABLES))

@@ -56,6 +56,15 @@ def test_an_alias_may_be_a_key() -> None:
     assert str(place) == "c.yaml:3:6"
 
 
+def test_two_escapes_of_json_are_one_character_and_move_nothing() -> None:
+    content = rb"""{"\ud83d\ude80": ["\\\ud83d\uDE80\ud83d\ude80", "\\ud83d", '\ud83d\ude80', 5]}"""
+    document = parse_yaml("c.yaml", content)
+    assert document.data == {"🚀": ["\\🚀🚀", r"\ud83d", r"\ud83d\ude80", 5]}
+    path: tuple[str | int, ...] = ("🚀", 3)
+    assert document.place_of(path) == document.places_of([path])[path]
+    assert document.place_of(path).column == content.index(b"5]") + 1
+
+
 def test_the_rest_of_the_file_is_not_read_again() -> None:
     content = "urls:\n" + "  - {address: http://u:p@h/, interval: 10}\n" * 25
     spoilt = content + "  - {{{ what makes whoever comes so far stumble"

@@ -39,6 +39,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         postgres_host=None,
         postgres_port=5432,
         postgres_sslmode="prefer",
+        postgres_sslrootcert=None,
+        postgres_sslcert=None,
+        postgres_sslkey=None,
         max_workers=10,
         min_interval_seconds=2,
         max_interval_seconds=10,
@@ -63,6 +66,7 @@ POSTGRES_DB = sites
 POSTGRES_HOST=db.example
 POSTGRES_PORT=05433
 POSTGRES_SSLMODE=verify-full
+POSTGRES_SSLCERT=both.pem
 MAX_WORKERS=1000000   # as many as may be
 MIN_INTERVAL_VAL=0.5
 MAX_INTERVAL_VAL=3600
@@ -85,6 +89,9 @@ WATCHER_RELOAD=off
         postgres_host="db.example",
         postgres_port=5433,
         postgres_sslmode="verify-full",
+        postgres_sslrootcert=None,
+        postgres_sslcert="both.pem",
+        postgres_sslkey=None,
         max_workers=1_000_000,
         min_interval_seconds=0.5,
         max_interval_seconds=3600,
@@ -221,6 +228,20 @@ NO_SSL_MODE = "is not one of disable, allow, prefer, require, verify-ca, verify-
 def test_a_bad_value_names_key_and_value(key: str, text: str, values: list[str]) -> None:
     lines = [lines_of(NO_FILE, {"CONFIG_FILE_PATH": "c.yaml", key: value}) for value in values]
     assert lines == [[f"environment: {key}: {value!r} {text}"] for value in values]
+
+
+def test_a_file_for_tls_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "no.pem").write_text("nothing")
+    path = str(tmp_path / "no.pem")
+    variables = {"CONFIG_FILE_PATH": "c.yaml", "POSTGRES_SSLROOTCERT": path}
+    assert lines_of(NO_FILE, {**variables, "POSTGRES_SSLROOTCERT": "none.pem"}) == [
+        "environment: POSTGRES_SSLROOTCERT: 'none.pem' cannot be read: No such file or directory;"
+        " correct the path, or make the file"
+    ]
+    [line] = lines_of(NO_FILE, variables)
+    assert line.startswith(f"environment: POSTGRES_SSLROOTCERT: '{path}' has no certificates in PEM")
+    [line] = lines_of(NO_FILE, {"CONFIG_FILE_PATH": "c.yaml", "POSTGRES_SSLCERT": path, "POSTGRES_SSLKEY": path})
+    assert line.startswith(f"environment: POSTGRES_SSLCERT: '{path}' and its key cannot be used")
 
 
 @pytest.mark.parametrize("unusable", ["\0", "\udcff"])

@@ -26,7 +26,12 @@ from watcher.postgres.drain import (
     PING_SECONDS,
     Drain,
 )
-from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaTooNewError
+from watcher.postgres.errors import (
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    SchemaTooNewError,
+    StatementFailedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -286,6 +291,42 @@ async def test_one_entry_that_is_refused_holds_up_no_other(
     refused = [entry for entry in logs if entry["log_level"] == "error"]
     assert len(refused) == 4
     assert {entry["error"] for entry in refused} == {"a value that it cannot hold"}
+
+
+class Failing(Store):
+    """A store whose statement fails of some payloads, for a reason that nobody foresaw."""
+
+    async def store(self, entries: Sequence[Entry]) -> None:
+        if any(entry.payload in self.refused for entry in entries):
+            raise StatementFailedError("a trigger says no")
+        await super().store(entries)
+
+
+async def test_one_entry_of_which_a_statement_fails_holds_up_no_other(disk: Disk, ready: trio.Event) -> None:
+    store, names = Failing(), [f"{number}" for number in range(100)]
+    store.refused = {"0", "50", "51", "98"}
+    fill(disk, *names)
+    drain = Drain(disk, store)
+    drain.close()
+    with capture_logs() as logs:
+        await drain.run(ready)
+    assert set(store.rows.values()) == {name for name in names if name not in store.refused}
+    assert left(disk) == []
+    assert [line["error"] for line in logs if line["log_level"] == "error"] == ["a trigger says no"] * 4
+
+
+async def test_where_a_statement_fails_of_every_entry_none_is_to_blame(
+    disk: Disk, ready: trio.Event, autojump_clock: trio.testing.MockClock
+) -> None:
+    store, names = Failing(), [f"{number}" for number in range(100)]
+    store.refused = set(names)
+    fill(disk, *names)
+    drain = Drain(disk, store)
+    drain.close()
+    with capture_logs() as logs:
+        await drain.run(ready)
+    assert left(disk) == names
+    assert [line["event"] for line in logs] == [UNAVAILABLE]
 
 
 async def test_a_database_that_is_too_slow_gets_smaller_batches(

@@ -24,8 +24,8 @@ class Answers:
     async def init_db(self) -> None:
         pass
 
-    async def fetch(self, *_query: object) -> list[dict[str, object]]:
-        return []
+    async def fetch(self, query: str, *_arguments: object) -> list[dict[str, object]]:
+        return [{"server_encoding": "UTF8"}] if "encoding" in query else []
 
     async def operate(self, _operation: object, limit_seconds: float | None = None) -> None:
         if limit_seconds is not None:

@@ -2,8 +2,13 @@
 
 import errno
 import os
+import socket
+import subprocess
+import sys
 import threading
+from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 import pytest
 import trio
@@ -108,11 +113,11 @@ def test_a_write_that_fails_halfway_leaves_no_broken_line(tmp_path: Path) -> Non
     class HalfFull(FileSink):
         full = False
 
-        def _write_all(self, content: bytes) -> None:
+        def _write_all(self, file: IO[bytes], content: bytes) -> None:
             if self.full:
-                self._file.write(content[: len(content) // 2])
+                file.write(content[: len(content) // 2])
                 raise FULL
-            super()._write_all(content)
+            super()._write_all(file, content)
 
     sink = HalfFull(tmp_path / "monitor.log")
     sink.write("a whole line\n")
@@ -192,3 +197,37 @@ def test_a_pipe_is_waited_for_by_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="pipe"):
         FileSink(tmp_path / "pipe")
+
+
+def test_why_a_device_takes_nothing_is_told() -> None:
+    with closing(FileSink(Path("/dev/full"))) as sink, pytest.raises(OSError, match="No space"):
+        sink.write("a line\n")
+
+
+# A program of its own, since stdout is one for the whole process; a container reads it by a pipe, systemd by a socket.
+TO_STDOUT = """
+import sys
+from pathlib import Path
+from watcher.recording.line_writer import FileSink
+
+sink = FileSink(Path(sys.argv[1]))
+sink.write("first\\n")
+sink.path = Path(sys.argv[2])
+sink.write("second\\n")
+sink.path = Path(sys.argv[1])
+sink.write("third\\n")
+"""
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
+def test_stdout_may_be_a_pipe_or_a_socket(name: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    command = [sys.executable, "-c", TO_STDOUT, name, "other.log"]
+    piped = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, check=True)
+    ours, its = socket.socketpair()
+    with ours, its:
+        subprocess.run(command, cwd=tmp_path, stdout=its.fileno(), check=True)
+        its.close()
+        received = b"".join(iter(lambda: ours.recv(100), b""))
+    assert piped.stdout == received == b"first\nthird\n"
+    assert (tmp_path / "other.log").read_text() == "second\n" * 2

@@ -14,7 +14,7 @@ from watcher.config.env.settings_table import DEFAULTS, SETTINGS
 from watcher.config.mistakes import did_you_mean
 from watcher.config.schema.secret_keys import HARMLESS_KEYS, harmless_key, looks_secret
 from watcher.config.yaml.interpolation import without_secret_defaults
-from watcher.config.yaml.loader import Loader
+from watcher.config.yaml.loader import loader_of
 from watcher.text.escaping import one_line
 from watcher.text.redaction import MASK, quotable, quotable_setting, without_secrets
 
@@ -213,7 +213,7 @@ class _Walk:
     def scalars(self, text: str) -> dict[int, list[tuple[int, int, str | None]]]:
         """Return by line where scalars begin and end, and what is shown of them (None: what is there)."""
         open_ones = [_Collection(is_mapping=False, key=_TOP, anchor=_TOP)]
-        loader = Loader(text)
+        loader = loader_of(text)
         while loader.check_event():
             event, within = loader.get_event(), open_ones[-1]
             if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from watcher.config.env.environment import Environment
 from watcher.config.env.settings_table import DEFAULTS, KEY_OF_FIELD, RESTART_KEYS, SETTINGS
 from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place
+from watcher.config.secret_files import complaint_about_tls_files
 from watcher.config.yaml.config_files import variables_in
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Settings:
     Attributes:
         config_file, config_file_place: the path of `config.yaml`, and where that path was written.
         postgres_host: None for the embedded database.
+        postgres_sslrootcert, postgres_sslcert, postgres_sslkey: paths of PEM; None for libpq's.
         max_workers: checks in flight at once.
         min_interval_seconds, max_interval_seconds: bounds of every interval.
         data_dir: the folder of the embedded database and all else that is kept.
@@ -56,6 +58,9 @@ class Settings:
     postgres_host: str | None
     postgres_port: int
     postgres_sslmode: str
+    postgres_sslrootcert: str | None
+    postgres_sslcert: str | None
+    postgres_sslkey: str | None
     max_workers: int
     min_interval_seconds: float
     max_interval_seconds: float
@@ -98,6 +103,7 @@ def settings_of(environment: Environment) -> tuple[Settings | None, list[Mistake
         reader.complain(
             "MIN_INTERVAL_VAL", f"{minimum:g} is above MAX_INTERVAL_VAL={maximum:g}; lower it, or raise that one"
         )
+    reader.check_tls_files(values)
     config_file = environment.get("CONFIG_FILE_PATH")
     if environment.has_unread:
         environment.refuse_unread(set() if config_file is None else variables_in(Path(config_file.value)))
@@ -150,6 +156,17 @@ class _Reader:
         except ValueError as error:
             self.complain(setting.key, f"{'this' if setting.secret else entry.shown} {error}")
             return setting.parse(default)
+
+    def check_tls_files(self, values: Mapping[str, Any]) -> None:
+        """Complain of a file for the TLS of PostgreSQL that cannot be used."""
+        cert_file, key_file = values["postgres_sslcert"], values["postgres_sslkey"]
+        both = None not in {cert_file, key_file}  # the other of one alone stands elsewhere, or in the same file
+        complaint = complaint_about_tls_files(
+            values["postgres_sslrootcert"], cert_file if both else None, key_file if both else None
+        )
+        if complaint is not None:
+            keys = {"ca_file": "POSTGRES_SSLROOTCERT", "cert_file": "POSTGRES_SSLCERT", "key_file": "POSTGRES_SSLKEY"}
+            self.complain(keys[complaint[0]], complaint[1])
 
     def complain(self, key: str, text: str) -> None:
         entry = self._environment.get(key)

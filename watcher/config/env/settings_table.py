@@ -76,6 +76,31 @@ SETTINGS = (
         values.ssl_mode,
         reloads=False,
     ),
+    Setting(
+        "POSTGRES_SSLROOTCERT",
+        "postgres_sslrootcert",
+        None,
+        "file of the authorities that may sign its certificate, for `verify-ca` and `verify-full`; by default that of"
+        " `PGSSLROOTCERT` in the environment, or `~/.postgresql/root.crt`",
+        values.file,
+        reloads=False,
+    ),
+    Setting(
+        "POSTGRES_SSLCERT",
+        "postgres_sslcert",
+        None,
+        "file of a certificate to show to it; by default that of `PGSSLCERT`, or `~/.postgresql/postgresql.crt`",
+        values.file,
+        reloads=False,
+    ),
+    Setting(
+        "POSTGRES_SSLKEY",
+        "postgres_sslkey",
+        None,
+        "file of the key to that; by default that of `PGSSLKEY`, or `~/.postgresql/postgresql.key`",
+        values.file,
+        reloads=False,
+    ),
     Setting("MAX_WORKERS", "max_workers", "10", "checks in flight at once", values.count),
     Setting(
         "MIN_INTERVAL_VAL",
@@ -103,7 +128,8 @@ SETTINGS = (
         "WATCHER_LOG_FILE",
         "log_file",
         "monitor.log",
-        "the log of successes; when it is moved away, as by logrotate, a new one is begun",
+        "the log of successes; when it is moved away, as by logrotate, a new one is begun. `/dev/stdout` may be one,"
+        " too, as for `docker logs`",
         values.path,
     ),
     Setting(

@@ -54,6 +54,11 @@ def path(text: str) -> Path:
     return Path(text)
 
 
+def file(text: str) -> str | None:
+    """Return the path of a file, None for no file."""
+    return str(path(text)) if text else None
+
+
 def count(text: str) -> int:
     """Return a number of workers."""
     count = _whole_number(text)

@@ -91,7 +91,7 @@ def _read_tls(values: TlsConfig, complain: Complain, folder: Path) -> TlsOptions
         max_version=values.get("max_version"),
         legacy_renegotiation=values.get("legacy_renegotiation") is True,
     )
-    complaint = complaint_about_tls_files(options)
+    complaint = complaint_about_tls_files(options.ca_file, options.cert_file, options.key_file)
     if options.key_file is not None and options.cert_file is None:
         complain(("tls_config", "key_file"), "is written without cert_file; add that, or remove this")
     elif complaint is not None:

@@ -10,7 +10,8 @@ import yaml
 
 from watcher.config.mistakes import ConfigurationError, Mistake, Place, by_place
 from watcher.config.yaml.interpolation import references_in
-from watcher.config.yaml.loader import TOO_DEEP, Loader, place_at
+from watcher.config.yaml.loader import TOO_DEEP, loader_of, place_at
+from watcher.config.yaml.nodes import root_of
 from watcher.config.yaml.places import places_in
 from watcher.config.yaml.quotations import secret_ids, without_anchored, without_values
 from watcher.config.yaml.values import TOO_LARGE, ValueReader
@@ -59,8 +60,7 @@ class Document:
     @cached_property
     def _root(self) -> Node | None:
         # Made only when there is a mistake to tell the place of: it takes more memory than all else together.
-        root: Node | None = Loader(self._text).get_single_node()
-        return root
+        return root_of(loader_of(self._text))
 
     @cached_property
     def _secret_ids(self) -> set[int]:

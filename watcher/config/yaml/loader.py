@@ -33,7 +33,11 @@ _NUMBERS = (
 
 _OWN_TAG = re.compile(r"tag:yaml\.org,2002:(?:binary|omap|pairs|set|seq|map|timestamp|merge|value|yaml|python/.*)")
 
-# The bound of the recursion of our readers, and of the one in C when the tree of a file with mistakes is made.
+# Two escapes that are one character in JSON, behind backslashes that are none of theirs.
+_HIGH_HALF = re.compile(r"\\u[dD][89abAB]")
+_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
+# The bound of the recursion of our readers.
 MAX_NESTING = 100
 TOO_DEEP = f"is nested more than {MAX_NESTING} deep"
 
@@ -55,12 +59,53 @@ class Loader(_BaseLoader):  # type: ignore[misc]  # chosen at run time
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
 
+class _PairLoader(Loader):
+    """Reads what `loader_of` has disguised."""
+
+    def __init__(self, text: str, stand_in: str) -> None:
+        super().__init__(text)
+        self._pair = re.compile(f"{stand_in}u(....){stand_in}u(....)")
+        self._stand_in = stand_in
+
+    def get_event(self) -> Any:  # as in PyYAML
+        """Return the next event; in double quotes a pair is the character, elsewhere it is text."""
+        event = super().get_event()
+        if isinstance(event, yaml.ScalarEvent) and self._stand_in in event.value:
+            if event.style == '"':
+                event.value = self._pair.sub(_character_of, event.value)
+            else:
+                event.value = event.value.replace(self._stand_in, "\\")
+        return event
+
+
 Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _OMITTED_TAGS]
     for first, resolvers in _BaseLoader.yaml_implicit_resolvers.items()
 }
 for _first in "-+.0123456789":
     Loader.yaml_implicit_resolvers[_first] = [*_NUMBERS, *Loader.yaml_implicit_resolvers.get(_first, ())]
+
+
+def loader_of(text: str) -> Loader:
+    """Return a loader of a text that may have the pairs of escapes in it of which JSON makes one character.
+
+    libyaml refuses them. A private character takes the place of their backslashes meanwhile, so that all that is in the
+    text stays where it is.
+
+    Args:
+        text: a whole document.
+    """
+    if _HIGH_HALF.search(text):
+        stand_in = next((private for private in map(chr, range(0xE000, 0xF900)) if private not in text), "\\")
+        text, count = _PAIR.subn(rf"\1{stand_in}u\2{stand_in}u\3", text)
+        if count and stand_in != "\\":
+            return _PairLoader(text, stand_in)
+    return Loader(text)
+
+
+def _character_of(pair: re.Match[str]) -> str:
+    """Return the character of two surrogates, see RFC 8259, 7."""
+    return (bytes.fromhex(pair[1]) + bytes.fromhex(pair[2])).decode("utf-16-be")
 
 
 def text_of_tag(tag: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from watcher.config.yaml.loader import Loader, place_at
+from watcher.config.yaml.loader import loader_of, place_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,7 +58,7 @@ class _Finder:
     """Reads events, and keeps those on the way to the paths; what has an anchor is kept whole."""
 
     def __init__(self, text: str, paths: Iterable[Path]) -> None:
-        self._loader = Loader(text)
+        self._loader = loader_of(text)
         self._anchors: dict[str | None, _Marked] = {}
         self._wanted: dict[Any, Any] = {}
         for path in paths:

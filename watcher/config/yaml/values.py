@@ -10,12 +10,14 @@ import yaml
 
 from watcher.config.mistakes import Mistake, Place, dotted
 from watcher.config.yaml.interpolation import Interpolator, TooMuchError, references_in
-from watcher.config.yaml.loader import MAX_NESTING, TOO_DEEP, Loader, error_at, place_at, text_of_tag
+from watcher.config.yaml.loader import MAX_NESTING, TOO_DEEP, error_at, loader_of, place_at, text_of_tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from yaml.error import Mark
+
+    from watcher.config.yaml.loader import Loader
 
 TOO_LARGE = "its aliases and variables come to far more than the file itself; repeat less with them"
 
@@ -177,7 +179,7 @@ class ValueReader:
             variables: what `${NAME}` in a value becomes.
         """
         self._source = source
-        self._loader = Loader(text)
+        self._loader = loader_of(text)
         self._scalars = ScalarReader(source, self._loader, variables)
         self._mistakes: list[Mistake] = []
         self._left_nodes = FREE_NODES + NODES_PER_CHAR * len(text)

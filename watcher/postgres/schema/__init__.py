@@ -59,9 +59,10 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
 
 
 async def _is_up_to_date(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], known: int) -> bool:
-    if await connection.fetchval(_MISSING, [*MADE_BY, "watcher_schema"]):
-        return False
-    return await _present_version(connection, known) == known
+    async with transaction(connection):  # for poolers, see `Database.fetch`
+        if await connection.fetchval(_MISSING, [*MADE_BY, "watcher_schema"]):
+            return False
+        return await _present_version(connection, known) == known
 
 
 async def _present_version(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], known: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from watcher.postgres.bridge import transaction
 from watcher.postgres.queries.rename_target import rename_late
 from watcher.postgres.tables.partitions import (
     FAILURES,
@@ -59,9 +60,10 @@ WHERE began_at < $1
 
 async def survey(connection: Connection) -> tuple[set[str], list[tuple[int, datetime]], datetime]:
     """Return the names of all partitions, the hours and days that are marked, hours first, and the server's time."""
-    names = await connection.fetch(_PARTITIONS, [table.name for table in TABLES])
-    marks = await connection.fetch(_MARKS)
-    now = await connection.fetchval("SELECT now()")
+    async with transaction(connection):  # for poolers, see `Database.fetch`
+        names = await connection.fetch(_PARTITIONS, [table.name for table in TABLES])
+        marks = await connection.fetch(_MARKS)
+        now = await connection.fetchval("SELECT now()")
     return {row["relname"] for row in names}, [(row["period_seconds"], row["began_at"]) for row in marks], now
 
 

@@ -1,0 +1,58 @@
+"""The daemon's work on the database, through Debian's PgBouncer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from tests.doubles import MOMENT, a_failure, a_target
+from tests.integration.proxy import open_proxy
+from tests.peers.pgbouncer import running_pgbouncer
+from tests.pipeline import open_pipeline
+from watcher.postgres.db import open_database
+from watcher.postgres.queries.streaming import stream_history
+from watcher.postgres.upkeep.upkeep import keep_up
+from watcher.reporting.status import read_status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watcher.postgres.db import Database
+
+STARTS = 3
+YEAR = timedelta(days=365)
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+async def test_all_of_it_works_through_a_pooler(mode: str, tmp_path: Path, test_db: Database, db_config: str) -> None:
+    """A prepared statement of a session that is gone, or of another's, made every command fail after a restart."""
+    async with open_proxy(db_config) as proxy:
+        with running_pgbouncer(proxy.url(), mode) as url:
+            for start in range(STARTS):
+                async with open_database(url) as database:
+                    await _work(database, tmp_path, start)
+    assert len(await test_db.failures(limit=1000)) == STARTS * 100
+
+
+async def _work(database: Database, folder: Path, start: int) -> None:
+    seen: list[dict[str, Any]] = []
+
+    async def read() -> None:
+        for number in range(10):
+            await database.fetch(f"SELECT {number} AS number, count(*) FROM failures WHERE target = $1", "site")
+            await read_status(database)
+
+    with open_pipeline(folder, database, a_target("site")) as pipeline:
+        await pipeline.put(
+            a_failure("site", at=MOMENT + timedelta(hours=start, seconds=number)) for number in range(100)
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pipeline.drain_all)
+            for _ in range(6):
+                nursery.start_soon(read)
+    assert (await keep_up(database, YEAR, datetime.now(UTC))).failed == []
+    await stream_history(database, MOMENT - YEAR, MOMENT + YEAR, lambda _kind, rows: seen.extend(rows))
+    assert len(seen) == (start + 1) * 100

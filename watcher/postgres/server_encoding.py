@@ -1,0 +1,54 @@
+"""What a database that is not in UTF-8 can hold: other characters are escaped, as is what no database can hold."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, partial
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+# SQL_ASCII stores whatever bytes come, which are those of UTF-8.
+_TAKES_ALL = ("UTF8", "SQL_ASCII")
+# PostgreSQL's names, see its table of character sets: where one character is one byte, Python has the same ones.
+_ONE_BYTE = re.compile(r"LATIN\d+|WIN(?P<page>\d+)|ISO_8859_\d+|KOI8(?P<koi>[RU])")
+
+
+def advice_on(encoding: str) -> str | None:
+    """Say what is to be known of a database's encoding, None for UTF8.
+
+    Args:
+        encoding: as `SHOW server_encoding` gives it.
+    """
+    if encoding == "UTF8":
+        return None
+    what = "nobody checks its text" if encoding in _TAKES_ALL else "characters that it cannot hold are stored escaped"
+    return (
+        f"the database is in {encoding}: {what}; for all of them, make one by"
+        " CREATE DATABASE monitordb ENCODING 'UTF8' TEMPLATE template0"
+    )
+
+
+def fitting_text(text: str, encoding: str) -> str:
+    """Escape the characters of a text that a database in this encoding cannot hold."""
+    return text if encoding in _TAKES_ALL else _NOT_ASCII.sub(partial(_escaped, _codec(encoding), "\\"), text)
+
+
+def fitting_json(text: str, encoding: str) -> str:
+    """Do so in JSON, whose own escapes stay as they are."""
+    return text if encoding in _TAKES_ALL else _NOT_ASCII.sub(partial(_escaped, _codec(encoding), "\\\\"), text)
+
+
+def _escaped(codec: str, backslash: str, match: re.Match[str]) -> str:
+    return "".join(
+        one if one.encode(codec, "ignore") else one.encode("unicode_escape").decode().replace("\\", backslash)
+        for one in match[0]
+    )
+
+
+@cache
+def _codec(encoding: str) -> str:
+    match = _ONE_BYTE.fullmatch(encoding)
+    if match is None:
+        return "ascii"
+    if match["page"]:
+        return f"cp{match['page']}"
+    return f"koi8_{match['koi']}" if match["koi"] else encoding.lower()
