@@ -51,7 +51,7 @@ DIFFERENCES = {
     "deflate in zlib": "blackbox_exporter takes deflate without zlib only, against RFC 9110, section 8.4.1.2",
     "charset utf-16": "blackbox_exporter matches bytes, whatever their charset",
     "redirect with a body that does not come": "Go reads 2 KB of a redirect's body before it follows",
-    "redirect with a slash too many": "Go takes the host for a part of the path; the URL Standard, and browsers, do not",
+    "redirect with a slash too many": "Go takes the host for a part of the path; browsers do not",
     "redirect with backslashes": "Go refuses them; the URL Standard, and browsers, take them for slashes",
     "TLS 1.3 at least, and 1.2 at most is allowed": "blackbox_exporter is not told the newest version that is allowed",
     "RSA key of 1024 bits": "Go 1.19 takes weak keys; OpenSSL's security level 2 does not",
