@@ -14,6 +14,7 @@ import trio
 
 from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
+from watcher.checking.scheduling.schedule import start_spread_seconds
 from watcher.daemon.retarget import WatchedTargets
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
 from watcher.log import configure
@@ -35,13 +36,14 @@ from watcher.recording.lines import Lines
 from watcher.recording.recorder import Tally, record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from watcher.config import Configuration
     from watcher.config.env.settings import Settings
     from watcher.daemon.changes import Change
     from watcher.model.state import Standing
+    from watcher.model.target import Target
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.db import Database
 
@@ -104,7 +106,7 @@ async def watch(
     disk, started_at = sinks.disk, time.time()
     drain = Drain(disk, TableStore(sinks.database, _registration(configuration, disk, started_at)))
     sinks.lines.use(settings.log_format)
-    flip_lines = FlipLines(sum(target.enabled for target in targets), sinks.put_stderr, sinks.lines)
+    flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     trust = ClockTrust(_tell_leap)
     outbox_writer = _outbox_writer(settings, sinks, flip_lines, drain, trust)
     try:
@@ -124,7 +126,7 @@ async def watch(
                     async with _open_checks(settings, sinks, send, outbox_writer, drain, lived_until) as watched:
                         await watched.begin(targets, standings)
                         begun()
-                        await _take_over(changes, sinks, watched)
+                        await _take_over(changes, sinks, watched, flip_lines)
                 meanwhile.cancel_scope.cancel()
             # The channel is closed: the recorder ends when it is empty, the outbox writer when all is on
             # disk, and the drain when all is stored or the database is away.
@@ -135,6 +137,10 @@ async def watch(
         log.info("stopped", **sinks.tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
         with trio.move_on_after(OUTBOX_CLOSE.seconds, shield=True), suppress(OutboxUnavailableError):
             await disk.run(Outbox.close)
+
+
+def _checked(targets: Iterable[Target]) -> Iterator[str]:
+    return (target.name for target in targets if target.enabled)
 
 
 def _registration(configuration: Configuration, disk: OutboxThread, started_at: float) -> Registration:
@@ -205,13 +211,16 @@ async def _open_checks(
         yield WatchedTargets(context, roster, conclusions, outbox_writer, sinks.disk, drain, sinks.board)
 
 
-async def _take_over(changes: trio.MemoryReceiveChannel[Change], sinks: Sinks, watched: WatchedTargets) -> None:
+async def _take_over(
+    changes: trio.MemoryReceiveChannel[Change], sinks: Sinks, watched: WatchedTargets, flip_lines: FlipLines
+) -> None:
     """Take every change over, until cancelled: the one way by which any reaches the checks and what they come to."""
     async for change in changes:
         sinks.use(change.settings)
         watched.context.lanes.resize(change.settings.max_workers)
         if not change.difference.is_empty:
             await watched.change(change.difference)
+            flip_lines.retarget(_checked(change.difference.targets))
         change.taken_over.set()
 
 

@@ -20,14 +20,13 @@ log = structlog.get_logger()
 
 # Of more targets than this, what the first checks come to is one line.
 MAX_FIRST_LINES = 50
-# When that line comes at the latest, be they all checked or not.
+# When that line comes at the latest after the last of them has begun, be they all checked or not.
 FIRST_CHECKS_SECONDS = 60.0
 # The bound of the lines for changes after that, where a network goes down with all that is behind it: the rest of a
 # second is one line more. `LineWriter` bounds what waits for a reader.
 MAX_LINES_A_SECOND = 50
 
 _ALWAYS_COUNTED = (State.UP, State.DEGRADED, State.DOWN)
-_LEVELS = {State.UP: "info"}
 
 
 class FlipLines:
@@ -38,26 +37,28 @@ class FlipLines:
 
     def __init__(
         self,
-        targets: int,
+        targets: Iterable[str],
         put_line: Callable[[str, str], None],
         lines: Lines,
+        spread_seconds: float = 0.0,
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
         """Begin before the first check.
 
         Args:
-            targets: how many are to be checked.
+            targets: the names of those that are to be checked.
             put_line: takes a level of the log and a line, without blocking.
             lines: writes the lines.
+            spread_seconds: within which the first checks begin.
             clock: seconds.
         """
-        self._targets = targets
         self._put_line = put_line
         self._lines = lines
         self._clock = clock
-        # Where each target stands after its first checks, until they are told; bounded by the time that they have.
-        self._first: dict[str, State] | None = {} if targets > MAX_FIRST_LINES else None
-        self._first_until = clock() + FIRST_CHECKS_SECONDS
+        # Where each target stands after its first checks, until they are told, and which have had none.
+        self._unchecked = set(targets)
+        self._first: dict[str, State] | None = {} if len(self._unchecked) > MAX_FIRST_LINES else None
+        self._first_until = clock() + spread_seconds + FIRST_CHECKS_SECONDS
         self._second_until = 0.0
         self._lines_in_second = 0
         self._untold: Counter[State] = Counter()
@@ -71,10 +72,18 @@ class FlipLines:
         for conclusion in conclusions:
             if self._first is not None:
                 self._first[conclusion.outcome.target] = conclusion.standing.state
+                self._unchecked.discard(conclusion.outcome.target)
             elif conclusion.flips and conclusion.flips[-1].check_id is not None:
                 self._tell(conclusion)
-        if self._first is not None and (len(self._first) >= self._targets or now >= self._first_until):
+        if self._first is not None and (not self._unchecked or now >= self._first_until):
             self._tell_first(self._first)
+
+    def retarget(self, targets: Iterable[str]) -> None:
+        """Take the names of the targets that are to be checked from now on: what has gone is waited for no more."""
+        if self._first is not None:
+            names = set(targets)
+            self._first = {name: state for name, state in self._first.items() if name in names}
+            self._unchecked = names - self._first.keys()
 
     def finish(self) -> None:
         """Tell what has not been told yet."""
@@ -88,18 +97,23 @@ class FlipLines:
             self._untold[state] += 1
             return
         self._lines_in_second += 1
-        self._put_line(_LEVELS.get(state, "warning"), self._lines.change(conclusion.outcome, state))
+        self._put_line(_level_of([state]), self._lines.change(conclusion.outcome, state))
 
     def _tell_first(self, states: Mapping[str, State]) -> None:
-        unchecked = max(self._targets - len(states), 0)
-        event = "first checks not all done" if unchecked else "first checks done"
-        log.info(event, **_counts(Counter(states.values())), unchecked=unchecked or None)
+        event = "first checks not all done" if self._unchecked else "first checks done"
+        log.info(event, **_counts(Counter(states.values())), unchecked=len(self._unchecked) or None)
         self._first = None
+        self._unchecked.clear()
 
     def _tell_untold(self) -> None:
         if self._untold:
-            log.warning("more changes of state", **_counts(self._untold))
+            tell = log.warning if _level_of(self._untold) == "warning" else log.info
+            tell("more changes of state", **_counts(self._untold))
             self._untold.clear()
+
+
+def _level_of(states: Iterable[State]) -> str:
+    return "info" if all(state is State.UP for state in states) else "warning"
 
 
 def _counts(states: Mapping[State, int]) -> dict[str, int]:

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
 
 MANY = MAX_FIRST_LINES + 1
+NAMES = [*map(str, range(MANY - 1)), "last"]
 
 
 class Teller:
     """Changes on a clock that stands still, and what was said of them."""
 
-    def __init__(self, targets: int) -> None:
+    def __init__(self, *targets: str) -> None:
         self.now = 1000.0
         self.lines: list[tuple[str, str]] = []
-        self.flip_lines = FlipLines(targets, self._put, Lines(), lambda: self.now)
+        self.flip_lines = FlipLines(targets, self._put, Lines(), clock=lambda: self.now)
 
     def _put(self, level: str, line: str) -> None:
         _, word, target, *_ = line.split(" ")
@@ -50,7 +51,7 @@ def checked(state: State, target: str = "a", *, is_flip: bool = True, by_check: 
 
 
 def test_each_change_that_a_check_confirms_is_a_line_as_grave_as_it_is(logs: list[Any]) -> None:
-    teller = Teller(MAX_FIRST_LINES)
+    teller = Teller(*map(str, range(MAX_FIRST_LINES)))
     teller.flip_lines.take([checked(state, state) for state in (State.UP, State.DOWN, State.DEGRADED, State.UNKNOWN)])
     teller.flip_lines.take([checked(State.UNKNOWN, by_check=False), checked(State.UP, is_flip=False)])
     teller.flip_lines.finish()
@@ -64,7 +65,7 @@ def test_each_change_that_a_check_confirms_is_a_line_as_grave_as_it_is(logs: lis
 
 
 def test_of_many_targets_the_first_checks_are_one_line(logs: list[Any]) -> None:
-    teller = Teller(MANY)
+    teller = Teller(*NAMES)
     teller.flip_lines.take(checked(State.UP, f"{number}") for number in range(MANY - 1))
     teller.flip_lines.take([checked(State.DOWN, "0"), checked(State.PENDING, "0")])
     assert (teller.lines, logs) == ([], [])
@@ -78,8 +79,8 @@ def test_of_many_targets_the_first_checks_are_one_line(logs: list[Any]) -> None:
 
 @pytest.mark.parametrize("is_cut_off", [False, True])
 def test_first_checks_that_take_long_are_told_all_the_same(logs: list[Any], is_cut_off: bool) -> None:
-    teller = Teller(MANY)
-    teller.flip_lines.take([checked(State.UP), checked(State.UP, "b")])
+    teller = Teller(*NAMES)
+    teller.flip_lines.take([checked(State.UP, "0"), checked(State.UP, "1")])
     teller.now += FIRST_CHECKS_SECONDS - 1
     teller.flip_lines.take(())
     assert logs == []
@@ -92,8 +93,18 @@ def test_first_checks_that_take_long_are_told_all_the_same(logs: list[Any], is_c
     assert (line["event"], line["up"], line["unchecked"]) == ("first checks not all done", 2, MANY - 2)
 
 
+def test_what_a_reload_takes_out_before_its_first_check_is_waited_for_no_more(logs: list[Any]) -> None:
+    teller = Teller(*NAMES)
+    teller.flip_lines.take(checked(State.UP, name) for name in NAMES[:-2])
+    teller.flip_lines.retarget([*NAMES[1:-2], "new"])
+    teller.flip_lines.take(())
+    assert logs == []
+    teller.flip_lines.take([checked(State.UP, "new")])
+    assert [(line["event"], line["up"]) for line in logs] == [("first checks done", MANY - 2)]
+
+
 def test_a_burst_of_changes_is_some_lines_a_second_and_then_numbers(logs: list[Any]) -> None:
-    teller = Teller(1)
+    teller = Teller("a")
     teller.flip_lines.take(checked(State.DOWN, f"{number}") for number in range(MAX_LINES_A_SECOND + 7))
     teller.flip_lines.take([checked(State.UP)])
     assert len(teller.lines) == MAX_LINES_A_SECOND
