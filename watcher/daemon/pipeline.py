@@ -6,7 +6,6 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -113,13 +112,10 @@ async def watch(
         async with trio.open_nursery() as writing:
             send, receive = trio.open_memory_channel[Conclusion](MAX_CONCLUSIONS_IN_CHANNEL)
             async with send, trio.open_nursery() as meanwhile:
-                keep_failures = timedelta(seconds=settings.keep_failures_seconds)
                 with stopping:
                     lived_until = await _lived_until(disk)
                     standings = await _resume(configuration, disk, started_at, trust)
-                    meanwhile.start_soon(
-                        partial(upkeep, sinks.database, keep_failures, up=drain.first_up, trusts=trust.trusts)
-                    )
+                    meanwhile.start_soon(_keep_up, settings, sinks.database, drain, trust)
                     # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
                     writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain)
                     writing.start_soon(drain.run, sinks.database_ready)
@@ -137,6 +133,11 @@ async def watch(
         log.info("stopped", **sinks.tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
         with trio.move_on_after(OUTBOX_CLOSE.seconds, shield=True), suppress(OutboxUnavailableError):
             await disk.run(Outbox.close)
+
+
+async def _keep_up(settings: Settings, database: Database, drain: Drain, trust: ClockTrust) -> None:
+    keep_failures = timedelta(seconds=settings.keep_failures_seconds)
+    await upkeep(database, keep_failures, up=drain.first_up, trusts=trust.trusts)
 
 
 def _checked(targets: Iterable[Target]) -> Iterator[str]:
