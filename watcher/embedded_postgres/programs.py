@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,5 +69,9 @@ class ServerPrograms:
 
 
 async def _kill(process: trio.Process) -> None:
-    """End a program that is cut off at once: told to end, initdb goes on for longer than a stop may take."""
-    process.kill()
+    """End a program that is cut off at once, with the programs that it has started: those of initdb write on.
+
+    Told to end, initdb goes on for longer than a stop may take.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # a session of its own is a group, too
