@@ -33,7 +33,7 @@ CLEAN_SECONDS = 60
 # How long an example takes says more of the machine than of the code: there is no deadline. Each run tries the same
 # examples, so that it fails for what was changed, not by luck; `--hypothesis-profile explore` looks for new ones, and
 # for ten times as many.
-hypothesis.settings.register_profile("watcher", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("watcher", deadline=None, derandomize=True, max_examples=40)
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("watcher")
 

@@ -134,8 +134,8 @@ async def test_a_bomb_costs_no_more_than_the_limit_and_a_step(encoding: str) -> 
     ("content", "encoding"),
     [
         (b"this is not gzip", "gzip"),
-        (gzip.compress(b"x" * 1000)[:-10], "gzip"),
-        (gzip.compress(b"x" * 1000)[:10], "gzip"),
+        (gzip.compress(b"x" * 1000, mtime=0)[:-10], "gzip"),
+        (gzip.compress(b"x" * 1000, mtime=0)[:10], "gzip"),
         (b"this is not brotli", "br"),
         (PACKED["br"][:-10], "br"),
         (b"this is not zstd", "zstd"),

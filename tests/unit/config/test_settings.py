@@ -232,16 +232,17 @@ def test_a_bad_value_names_key_and_value(key: str, text: str, values: list[str])
 
 def test_a_file_for_tls_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("nothing")
-    path = str(tmp_path / "no.pem")
-    variables = {"CONFIG_FILE_PATH": "c.yaml", "POSTGRES_SSLROOTCERT": path}
-    assert lines_of(NO_FILE, {**variables, "POSTGRES_SSLROOTCERT": "none.pem"}) == [
+    config = {"CONFIG_FILE_PATH": "c.yaml"}
+    with chdir(tmp_path):
+        [missing] = lines_of(NO_FILE, {**config, "POSTGRES_SSLROOTCERT": "none.pem"})
+        [authority] = lines_of(NO_FILE, {**config, "POSTGRES_SSLROOTCERT": "no.pem"})
+        [pair] = lines_of(NO_FILE, {**config, "POSTGRES_SSLCERT": "no.pem", "POSTGRES_SSLKEY": "no.pem"})
+    assert missing == (
         "environment: POSTGRES_SSLROOTCERT: 'none.pem' cannot be read: No such file or directory;"
         " correct the path, or make the file"
-    ]
-    [line] = lines_of(NO_FILE, variables)
-    assert line.startswith(f"environment: POSTGRES_SSLROOTCERT: '{path}' has no certificates in PEM")
-    [line] = lines_of(NO_FILE, {"CONFIG_FILE_PATH": "c.yaml", "POSTGRES_SSLCERT": path, "POSTGRES_SSLKEY": path})
-    assert line.startswith(f"environment: POSTGRES_SSLCERT: '{path}' and its key cannot be used")
+    )
+    assert authority.startswith("environment: POSTGRES_SSLROOTCERT: 'no.pem' has no certificates in PEM")
+    assert pair.startswith("environment: POSTGRES_SSLCERT: 'no.pem' and its key cannot be used")
 
 
 @pytest.mark.parametrize("unusable", ["\0", "\udcff"])

@@ -165,12 +165,12 @@ def test_places_are_counted_in_characters(settings: Settings) -> None:
     assert str(caught.value).startswith("config.yaml:2:30: urls[0].address: ")
 
 
-def test_a_missing_file_is_a_mistake_in_the_place_that_names_it(tmp_path: Path, settings: Settings) -> None:
-    missing = replace(settings, config_file=tmp_path / "nope.yaml")
+def test_a_missing_file_is_a_mistake_in_the_place_that_names_it(settings: Settings) -> None:
+    missing = replace(settings, config_file=Path("nope.yaml"))
     with pytest.raises(ConfigurationError) as caught:
         load_targets(missing)
     assert str(caught.value) == (
-        f"environment: CONFIG_FILE_PATH: '{tmp_path}/nope.yaml' cannot be read: No such file or directory;"
+        "environment: CONFIG_FILE_PATH: 'nope.yaml' cannot be read: No such file or directory;"
         " correct the path, or make the file"
     )
 

@@ -390,7 +390,7 @@ async def test_closed_it_does_not_end_before_all_is_on_disk(
     assert told.stored == ["a"]
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(6))
 async def test_whenever_it_is_cancelled_everything_is_on_disk_or_still_waits(
     disk: Disk, told: Told, number: int
 ) -> None:

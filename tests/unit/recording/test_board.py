@@ -16,7 +16,7 @@ from watcher.model.state import NEVER_CHECKED, Standing, State
 from watcher.recording.board import MAX_DETAIL_BYTES, Board, Latest
 
 UP, DOWN = (Standing(state, MOMENT, state) for state in (State.UP, State.DOWN))
-TARGETS = 10_000
+TARGETS = 3_000
 MAX_BYTES_A_TARGET = 500
 
 
