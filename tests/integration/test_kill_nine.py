@@ -1,6 +1,6 @@
 """The daemon is killed again and again, while its database comes and goes: nothing that a check concluded is lost.
 
-A run has a dozen kills; `THOROUGH=1` in the environment makes them fifty.
+A run has eight kills; `THOROUGH=1` in the environment makes them fifty.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEED = 20_261_124
-ROUNDS = rounds(12, many=50)
+ROUNDS = rounds(8, many=50)
 # A start takes half a second on a quiet machine: some kills come before it is over, most at some moment after it.
 PART_IN_A_START = 0.2
 MAX_START_SECONDS, MAX_ROUND_SECONDS = 0.6, 1.6
