@@ -11,8 +11,8 @@ import trio
 from watcher.checking.check_context import AnyProbe, CheckContext
 from watcher.checking.http.tls import TlsContexts
 from watcher.checking.scheduling.pauses import Pauses
-from watcher.checking.scheduling.schedule import SlotClock
 from watcher.checking.scheduling.shared_timer import SharedTimer
+from watcher.checking.scheduling.slot_clock import SlotClock
 from watcher.checking.scheduling.worker_lanes import Lanes
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.target import Target
@@ -61,9 +61,14 @@ def a_failure(target: str = "Checkout", *, at: datetime = MOMENT, **changes: Any
 EPOCH = 1_795_447_255.0
 
 
-def a_checker(probe: Callable[[Target], AnyProbe], workers: int = 10, pauses: Pauses | None = None) -> CheckContext:
-    """Make what checks need, on trio's clock, be it a mock one; whoever needs the alarm runs it."""
-    clock = SlotClock(lambda: EPOCH + trio.current_time(), trio.current_time)
+def a_checker(
+    probe: Callable[[Target], AnyProbe],
+    workers: int = 10,
+    pauses: Pauses | None = None,
+    ahead: Callable[[], float] = lambda: 0.0,
+) -> CheckContext:
+    """Make what checks need, on trio's clock, be it a mock one, from which the wall clock may be ahead."""
+    clock = SlotClock(lambda: EPOCH + trio.current_time() + ahead(), trio.current_time)
     return CheckContext(
         clock=clock,
         timer=SharedTimer(clock),
