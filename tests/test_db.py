@@ -104,6 +104,8 @@ async def test_replicas_that_start_at_once_make_the_tables_once(test_db: Databas
         {"version": 2},
         {"version": 3},
         {"version": 4},
+        {"version": 5},
+        {"version": 6},
     ]
 
 
