@@ -106,6 +106,7 @@ async def test_replicas_that_start_at_once_make_the_tables_once(test_db: Databas
         {"version": 4},
         {"version": 5},
         {"version": 6},
+        {"version": 7},
     ]
 
 

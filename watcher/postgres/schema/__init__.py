@@ -21,6 +21,7 @@ MADE_BY = {
     **dict.fromkeys(("rollups", "rollup_work"), (3,)),
     "replicas": (3, 4),
     "renames": (4,),
+    "outboxes": (7,),
 }
 
 _MISSING = "SELECT array_agg(name) FROM unnest($1::text[]) AS tables (name) WHERE to_regclass(name) IS NULL"
