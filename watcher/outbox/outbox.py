@@ -292,8 +292,7 @@ class Outbox:
 
     def _take_up(self, database: sqlite3.Connection) -> None:
         self.id = id_of(_get(database, "id"))
-        stored_until = _get(database, "stored_until")
-        self._stored_until = stored_until if isinstance(stored_until, int) else 0
+        self._stored_until = _stored_until(database)
         query = f"SELECT max(id), sum({_SIZE}) FROM entries WHERE id <= ? GROUP BY id / ? ORDER BY 1"  # noqa: S608
         rows, now = database.execute(query, (self._stored_until, _KEPT_AS_ONE_ROWS)), self._steady()
         self._kept = deque(_Kept(last_id, size, now) for last_id, size in rows)
@@ -311,6 +310,13 @@ class Outbox:
 
 def _size_bytes(payload: str) -> int:
     return len(payload) if payload.isascii() else len(payload.encode())
+
+
+def _stored_until(database: sqlite3.Connection) -> int:
+    """Return up to which entry all is stored; 0, so that all is sent again, where a damaged disk has spoilt it."""
+    (last_id,) = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
+    found = _get(database, "stored_until")
+    return found if isinstance(found, int) and 0 <= found <= last_id else 0
 
 
 def _get(database: sqlite3.Connection, key: str) -> Any:

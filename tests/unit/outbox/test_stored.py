@@ -108,6 +108,17 @@ def test_what_a_database_has_lost_waits_again_in_its_order_over_a_restart_as_wel
         assert payloads(outbox) == ["a", "b", "c", "d"]
 
 
+@pytest.mark.parametrize("value", ["-1", "9e18", "9000000000000000000", "'no number'", "NULL"])
+def test_where_nobody_can_tell_any_more_what_is_stored_all_waits(outbox: Outbox, path: Path, value: str) -> None:
+    outbox.mark_stored(fill(outbox, "a"))
+    outbox.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"UPDATE meta SET value = {value} WHERE key = 'stored_until'")
+        database.commit()
+    with closing(Outbox(path)) as outbox:
+        assert payloads(outbox) == ["a"]
+
+
 def test_with_it_comes_the_newest_flip_of_each_target_that_is_known(outbox: Outbox) -> None:
     def flip(target: str, number: int | None) -> Flip:
         return Flip(target, "default", MOMENT, MOMENT, State.DOWN, State.UP, number=number)
