@@ -11,13 +11,13 @@ import trio
 from watcher.checking.check_context import AnyProbe, CheckContext
 from watcher.checking.http.tls import TlsContexts
 from watcher.checking.scheduling.pauses import Pauses
-from watcher.checking.scheduling.schedule import SlotClock
 from watcher.checking.scheduling.shared_timer import SharedTimer
+from watcher.checking.scheduling.slot_clock import SlotClock
 from watcher.checking.scheduling.worker_lanes import Lanes
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.target import Target
 from watcher.outbox.thread import OutboxThread
-from watcher.postgres.errors import DatabaseRefusedError
+from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -61,9 +61,14 @@ def a_failure(target: str = "Checkout", *, at: datetime = MOMENT, **changes: Any
 EPOCH = 1_795_447_255.0
 
 
-def a_checker(probe: Callable[[Target], AnyProbe], workers: int = 10, pauses: Pauses | None = None) -> CheckContext:
-    """Make what checks need, on trio's clock, be it a mock one; whoever needs the alarm runs it."""
-    clock = SlotClock(lambda: EPOCH + trio.current_time(), trio.current_time)
+def a_checker(
+    probe: Callable[[Target], AnyProbe],
+    workers: int = 10,
+    pauses: Pauses | None = None,
+    ahead: Callable[[], float] = lambda: 0.0,
+) -> CheckContext:
+    """Make what checks need, on trio's clock, be it a mock one, from which the wall clock may be ahead."""
+    clock = SlotClock(lambda: EPOCH + trio.current_time() + ahead(), trio.current_time)
     return CheckContext(
         clock=clock,
         timer=SharedTimer(clock),
@@ -124,6 +129,7 @@ class Store:
         refused: payloads that it cannot hold.
         opened_at: when it was tried to open, on trio's clock.
         alive_at: of `mark_alive`.
+        stored_until: what it knows to have got; less than it was told where it has gone back in time.
         targets: what it was told last that is watched.
     """
 
@@ -134,29 +140,39 @@ class Store:
         self.refused: set[str] = set()
         self.opened_at: list[float] = []
         self.alive_at: list[datetime] = []
+        self.stored_until = 0
         self.targets: Sequence[Target] = ()
 
-    async def open(self, _record: Callable[[Sequence[Flip]], Awaitable[None]]) -> None:
+    async def open(self, _record: Callable[[Sequence[Flip]], Awaitable[None]]) -> int:
         """Note the call."""
         self.opened_at.append(trio.current_time())
         await self._answer()
+        return self.stored_until
 
     def retarget(self, targets: Sequence[Target]) -> None:
         """Note the targets."""
         self.targets = targets
 
-    async def store(self, entries: Sequence[Entry]) -> None:
+    async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
         """Keep entries, all or none."""
         await self._answer()
+        self._expect(follows)
         if any(entry.payload in self.refused for entry in entries):
             raise DatabaseRefusedError("a value that it cannot hold")
         self.batches.append(len(entries))
         self.rows.update({entry.id: entry.payload for entry in entries})
+        if follows is not None:
+            self.stored_until = entries[-1].id
 
-    async def mark_alive(self, moment: datetime) -> None:
+    async def mark_alive(self, moment: datetime, follows: int | None = None) -> None:
         """Note the moment."""
         await self._answer()
+        self._expect(follows)
         self.alive_at.append(moment)
+
+    def _expect(self, follows: int | None) -> None:
+        if follows is not None and follows != self.stored_until:
+            raise DatabaseUnavailableError("it has gone back in time")
 
     async def _answer(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from tests.doubles import MOMENT
-from watcher.outbox.encoding import encode_failure, encode_flip
+from watcher.outbox.encoding import encode_failure
+from watcher.outbox.flip_door import record_flips
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
 from watcher.postgres.drain import Drain
@@ -46,8 +47,8 @@ class Pipeline:
 
     async def put(self, failures: Iterable[Outcome] = (), flips: Iterable[Flip] = (), *, now: float = NOW) -> None:
         """Put failures and flips into the outbox."""
-        entries = [*map(encode_flip, flips), *map(encode_failure, failures)]
-        await self.disk.run(lambda outbox: outbox.append(entries, now=now, minute=0))
+        beside = [encode_failure(failure) for failure in failures]
+        await self.disk.run(lambda outbox: record_flips(outbox, flips, now=now, beside=beside))
         self.drain.wake()
 
     async def put_raw(self, *entries: tuple[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import uuid
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -104,6 +105,9 @@ async def test_replicas_that_start_at_once_make_the_tables_once(test_db: Databas
         {"version": 2},
         {"version": 3},
         {"version": 4},
+        {"version": 5},
+        {"version": 6},
+        {"version": 7},
     ]
 
 
@@ -119,13 +123,27 @@ async def test_a_table_that_was_dropped_is_made_anew(test_db: Database) -> None:
     assert await test_db.failures() == []
 
 
-@pytest.mark.parametrize("table", ["flips", "states", "replicas", "rollups", "rollup_work", "renames"])
+@pytest.mark.parametrize("table", ["flips", "states", "replicas", "rollups", "rollup_work", "renames", "outboxes"])
 async def test_any_other_table_that_was_dropped_is_made_anew_and_failures_stay(test_db: Database, table: str) -> None:
     await test_db.log_failure(a_failure())
     await test_db.execute_query(f"DROP TABLE {table}")
     await test_db.init_db()
     assert await test_db.execute_query(f"SELECT * FROM {table}") == []
     assert len(await test_db.failures()) == 1
+
+
+async def test_flips_of_a_version_that_did_not_number_them_stay_as_they_are(test_db: Database) -> None:
+    await test_db.execute_query("ALTER TABLE flips DROP COLUMN number")
+    await test_db.execute_query("ALTER TABLE states DROP COLUMN flips")
+    await test_db.execute_query("DELETE FROM watcher_schema WHERE version >= 6")
+    flip = (uuid.UUID(int=7), "Checkout", "default", MOMENT, "up", "pending")
+    columns = "id, target, location, at, state, before"
+    await test_db.execute_query(
+        f"INSERT INTO flips ({columns}, confirmed_at) VALUES ($1, $2, $3, $4, $5, $6, $4)", *flip
+    )
+    await test_db.init_db()
+    [row] = await test_db.execute_query(f"SELECT {columns}, number FROM flips")
+    assert tuple(row.values()) == (*flip, None)
 
 
 async def test_connections_that_the_server_ends_at_bad_moments_are_only_unavailable(

@@ -26,7 +26,8 @@ class OwnServer:
 
     def __init__(self, folder: Path) -> None:
         self._server = EmbeddedPostgres(folder)
-        self._pid_file = PidFile(self._server.folder / "pgdata" / "postmaster.pid")
+        self.data = self._server.folder / "pgdata"
+        self._pid_file = PidFile(self.data / "postmaster.pid")
         self.url = self._server.url()
 
     async def start(self) -> None:

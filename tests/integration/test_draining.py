@@ -139,6 +139,7 @@ async def test_flips_are_history_and_the_newest_is_where_the_target_stands(
         "reason": "timeout",
         "detail": "no answer",
         "check_id": uuid.UUID(int=7),
+        "number": None,
     }
     assert (first["reason"], first["detail"], first["check_id"]) == (None, None, None)
     present = (await states(test_db))["Checkout"]
@@ -156,6 +157,22 @@ async def test_an_older_flip_that_comes_late_does_not_change_where_the_target_st
     await pipeline.drain_all()
     assert (await states(test_db))["Checkout"]["state"] == "down"
     assert await count(test_db, "flips") == 2
+
+
+async def test_of_flips_that_a_clock_has_dated_wrongly_the_one_with_the_highest_number_holds(
+    pipeline: Pipeline, test_db: Database
+) -> None:
+    await pipeline.put(flips=[UP])
+    await pipeline.drain_all()  # as by a version that did not count
+    counted = [replace(DOWN, number=7), replace(DOWN, at=MOMENT - HOUR, state=State.UP, before=State.DOWN, number=8)]
+    for flips in ([counted], [[counted[0]], [counted[1]]]):  # in one batch, and in two
+        await test_db.fetch("UPDATE states SET state = 'up', since = $1, flips = NULL", MOMENT - 2 * HOUR)
+        for batch in flips:
+            await pipeline.put(flips=batch)
+            await pipeline.drain_all()
+        present = (await states(test_db))["Checkout"]
+        assert (present["state"], present["since"], present["flips"]) == ("up", MOMENT - HOUR, 8)
+    assert await count(test_db, "flips") == 3  # the same ids, though the first one has the time of another
 
 
 async def test_a_flip_of_a_target_that_nobody_registered_has_its_place(pipeline: Pipeline, test_db: Database) -> None:

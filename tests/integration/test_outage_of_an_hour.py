@@ -44,8 +44,8 @@ class Noting(TableStore):
         self.ids: list[int] = []
         self.most_bytes = 0
 
-    async def store(self, entries: Sequence[Entry]) -> None:
-        await super().store(entries)
+    async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
+        await super().store(entries, follows)
         self.ids += [entry.id for entry in entries]
         self.most_bytes = max(self.most_bytes, resident_bytes())
 

@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from watcher.checking.http.exchange import Exchange
-from watcher.checking.scheduling.schedule import Slot
+from watcher.checking.scheduling.schedule import Slot, still_due
 from watcher.checking.verdict.excerpt import excerpt_of, headers_of, masked_fault, masked_notes
 from watcher.checking.verdict.judge import Verdict, judge, matching_steps
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
@@ -61,8 +61,9 @@ async def check_slot(probe: AnyProbe, slot: Slot, context: CheckContext) -> Chec
     Returns:
         the outcome; `duration_seconds` and all that the exchange brought are of the last attempt.
     """
-    target = probe.target
-    started_at, lateness_seconds = context.clock.wall(), max(context.clock.now() - slot.due, 0.0)
+    target, now = probe.target, context.clock.now()
+    slot = still_due(slot, now)
+    begun = _Begun(slot, context.clock.wall(), now - slot.due, context.clock.part_of(slot.due))
     attempt = await _attempt(probe, context, target.timeout_seconds)
     attempts, retries_left, local_retries_left = 1, target.retries, 1
     while (fault := attempt.verdict.fault) is not None:
@@ -82,9 +83,17 @@ async def check_slot(probe: AnyProbe, slot: Slot, context: CheckContext) -> Chec
         if cut_short and another.verdict.fault is not None and another.verdict.fault.reason is Reason.TIMEOUT:
             break  # it had less time than is the site's due, so what was found before stands
         attempt = another
-    return CheckReport(
-        _outcome(target, slot, context, started_at, lateness_seconds, attempts, attempt), attempt.exchange
-    )
+    return CheckReport(_outcome(target, context.location, begun, attempts, attempt), attempt.exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What is known of a check when it begins: its clock may be set back before it ends."""
+
+    slot: Slot
+    started_at: float
+    lateness_seconds: float
+    part: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,30 +155,22 @@ async def _judge(
     return Verdict(Fault(Reason.TIMEOUT, text), None)
 
 
-def _outcome(
-    target: Target,
-    slot: Slot,
-    context: CheckContext,
-    started_at: float,
-    lateness_seconds: float,
-    attempts: int,
-    attempt: _Attempt,
-) -> Outcome:
+def _outcome(target: Target, location: str, begun: _Begun, attempts: int, attempt: _Attempt) -> Outcome:
     exchange, fault = attempt.exchange, attempt.verdict.fault
     first_end = exchange.first_certificate_end()
     answered = exchange.status_code is not None
     return Outcome(
         target=target.name,
         address=target.shown_address,
-        location=context.location,
-        scheduled_at=datetime.fromtimestamp(slot.due, UTC),
-        started_at=datetime.fromtimestamp(started_at, UTC),
+        location=location,
+        scheduled_at=datetime.fromtimestamp(begun.slot.due, UTC),
+        started_at=datetime.fromtimestamp(begun.started_at, UTC),
         duration_seconds=attempt.duration_seconds,
         fault=None if fault is None else masked_fault(fault, target),
         degraded=attempt.verdict.degraded,
         attempts=attempts,
-        lateness_seconds=lateness_seconds,
-        skipped_slots=slot.skipped,
+        lateness_seconds=begun.lateness_seconds,
+        skipped_slots=begun.slot.skipped,
         status_code=exchange.status_code,
         http_version=exchange.http_version,
         ip=exchange.ip,
@@ -180,5 +181,5 @@ def _outcome(
         excerpt=None if fault is None else excerpt_of(exchange, target),
         headers=() if fault is None else headers_of(exchange, target),
         notes=masked_notes(exchange, attempt.verdict, target),
-        part=context.relived.part_of(slot.due),
+        part=begun.part,
     )

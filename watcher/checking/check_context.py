@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -15,8 +14,8 @@ from watcher.checking.http.resolver import Resolver
 from watcher.checking.http.tls import TlsContexts
 from watcher.checking.http.transport import Tools
 from watcher.checking.scheduling.pauses import Pauses
-from watcher.checking.scheduling.schedule import SlotClock
 from watcher.checking.scheduling.shared_timer import SharedTimer
+from watcher.checking.scheduling.slot_clock import SlotClock
 from watcher.checking.scheduling.worker_lanes import Lanes
 
 if TYPE_CHECKING:
@@ -42,23 +41,6 @@ class AnyProbe(Protocol):
         """Close what is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Relived:
-    """Slots that the daemon lives once more, since the clock was set back before its start.
-
-    Attributes:
-        until: the last slot that it has lived before, in seconds since 1970.
-        part: what the ids of their checks take in besides, another at each start.
-    """
-
-    until: float = 0.0
-    part: int = field(default_factory=lambda: secrets.randbits(62) | 1)
-
-    def part_of(self, due: float) -> int:
-        """Return the part of a slot; 0 for one that is lived for the first time, for which replicas have one id."""
-        return self.part if due <= self.until else 0
-
-
 @dataclass(frozen=True)
 class CheckContext:
     """What every check needs.
@@ -72,7 +54,6 @@ class CheckContext:
         pauses: whether the loop stood still; somebody must run it.
         matching_threads: for bodies and patterns too large to match in the loop.
         tls_contexts: those that probes share.
-        relived: the slots that an earlier start has lived already.
     """
 
     clock: SlotClock
@@ -83,7 +64,6 @@ class CheckContext:
     pauses: Pauses
     matching_threads: trio.CapacityLimiter
     tls_contexts: TlsContexts
-    relived: Relived = field(default_factory=Relived)
 
     def forget_all_but(self, targets: Iterable[Target]) -> None:
         """Forget what only the checks of other targets needed."""
@@ -103,7 +83,7 @@ async def open_check_context(
         resolver: of names; the system's by default.
         lived_until: the last slot of earlier starts, in seconds since 1970.
     """
-    clock = SlotClock(time.time, trio.current_time)
+    clock = SlotClock(time.time, trio.current_time, lived_until)
     tools = Tools(resolver or Resolver(), TlsContexts())
     context = CheckContext(
         clock=clock,
@@ -114,7 +94,6 @@ async def open_check_context(
         pauses=Pauses(),
         matching_threads=trio.CapacityLimiter(MATCHING_THREADS),
         tls_contexts=tools.tls_contexts,
-        relived=Relived(lived_until),
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(context.timer.run)

@@ -103,7 +103,8 @@ async def watch(
     """
     settings, targets = configuration.settings, configuration.targets
     disk, started_at = sinks.disk, time.time()
-    drain = Drain(disk, TableStore(sinks.database, _registration(configuration, disk, started_at)))
+    store = TableStore(sinks.database, _registration(configuration, disk, started_at))
+    drain = Drain(disk, store, keep_stored_seconds=settings.outbox_keep_stored_seconds)
     sinks.lines.use(settings.log_format)
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     trust = ClockTrust(_tell_leap)

@@ -81,4 +81,4 @@ def flips_of_change(
         return []
     check_id = None if outcome is None else outcome.check_id
     moment = max(confirmed_at, after.since)
-    return [Flip(target, location, after.since, moment, after.state, before.state, cause, check_id)]
+    return [Flip(target, location, after.since, moment, after.state, before.state, cause, check_id, after.flips)]

@@ -63,6 +63,7 @@ class Flip:
         state, before: the new state and the one before.
         cause: of a failing check, why; of other changes a sentence with the reason `internal`, or None.
         check_id: of the check that confirmed it, or None where no check did.
+        number: which of the target's flips it is, 1 for the first; None where nobody counted, as in former versions.
     """
 
     target: str
@@ -73,12 +74,14 @@ class Flip:
     before: State
     cause: Fault | None = None
     check_id: uuid.UUID | None = None
+    number: int | None = None
 
     @property
     def flip_id(self) -> uuid.UUID:
         """The name of the flip for ever, so that storing it twice is storing it once."""
-        # The exact moment as well: a clock that was set back brings several flips within the millisecond of the id.
-        text = f"{self.target}\0{self.location}\0{self.state}\0{self.at.isoformat()}"
+        # A clock that was set back brings several flips within the millisecond of the id.
+        which = self.at.isoformat() if self.number is None else f"flip {self.number}"
+        text = f"{self.target}\0{self.location}\0{self.state}\0{which}"
         digest = hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=10)
         return time_ordered_id(self.at, digest.digest())
 
@@ -93,12 +96,14 @@ class Standing:
         before: what it was before it was unknown, maintained or paused; else the state itself.
         unconfirmed: the checks since the last one that agreed with the state, oldest first; bounded by the thresholds.
             Of those in which the monitor was at fault, only the last in a row.
+        flips: how many flips have led here, so that each has a number.
     """
 
     state: State = State.PENDING
     since: datetime | None = None
     before: State = State.PENDING
     unconfirmed: tuple[Sighting, ...] = ()
+    flips: int = 0
 
     @property
     def is_confirmed(self) -> bool:
@@ -167,7 +172,7 @@ class Standing:
             at = self.since + _MOMENT  # a clock that was set back: history goes one way
         seen = {State.UNKNOWN, *OF_THE_OPERATOR}
         before = (self.before if self.state in seen else self.state) if state in seen else state
-        return Standing(state, at, before)
+        return Standing(state, at, before, flips=self.flips + 1)
 
 
 NEVER_CHECKED = Standing()

@@ -1,4 +1,4 @@
-"""The bounds of the outbox: past them, the oldest of what waits is dropped."""
+"""The bounds of the outbox: past them, what is stored is forgotten, and then the oldest of what waits dropped."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ def drop_oldest(outbox: Outbox, *, max_bytes: int, created_before: float) -> int
 
     Args:
         outbox: where to drop it.
-        max_bytes: the most that may wait.
+        max_bytes: the most that it may hold.
         created_before: seconds since 1970; what came earlier is dropped.
 
     Returns:
-        how many entries were dropped.
+        how many entries were dropped that waited.
 
     Raises:
         OutboxUnavailableError, OutboxDamagedError: see there.
     """
+    outbox.forget_stored(max_bytes=max(max_bytes - outbox.payload_bytes, 0))
     dropped, limit = 0, 1  # looked at every second: where nothing is past the bounds, one entry shows it
     while True:
         excess, past = outbox.payload_bytes - max_bytes, list["Entry"]()

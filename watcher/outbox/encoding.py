@@ -78,6 +78,7 @@ def encode_flip(flip: Flip) -> tuple[str, str]:
             "reason": None if cause is None else cause.reason,
             "detail": None if cause is None else cause.detail,
             "check_id": flip.check_id,
+            "number": flip.number,
         }
     )
 
@@ -106,18 +107,20 @@ def encode_standing(standing: Standing) -> str:
     """Return the text of a standing."""
     since = None if standing.since is None else standing.since.isoformat()
     sightings = [(str(one.state), one.at.isoformat()) for one in standing.unconfirmed]
-    return json.dumps([standing.state, since, standing.before, sightings])
+    return json.dumps([standing.state, since, standing.before, sightings, standing.flips])
 
 
 def decode_standing(text: str) -> Standing:
     """Return a standing, a new one where an older program wrote what nobody understands any more."""
     try:
-        state, since, before, sightings = json.loads(text)
+        state, since, before, sightings, *flips = json.loads(text)
+        (number,) = flips or (0,)  # of earlier versions, which have not counted
         return Standing(
             State(state),
             None if since is None else datetime.fromisoformat(since),
             State(before),
             tuple(Sighting(State(kind), datetime.fromisoformat(at)) for kind, at in sightings),
+            int(number),
         )
     except (ValueError, TypeError):
         return Standing()

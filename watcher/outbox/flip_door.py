@@ -41,9 +41,16 @@ def record_flips(
         beside: kinds and payloads of other entries, to be stored after the flips.
         minute, measurements, standings, slots_until: see `Outbox.append`.
     """
-    entries = [*map(encode_flip, flips), *beside]
+    encoded = [(flip, encode_flip(flip)) for flip in flips]
     outbox.append(
-        entries, now=now, minute=minute, measurements=measurements, standings=standings, slots_until=slots_until
+        [*(entry for _, entry in encoded), *beside],
+        now=now,
+        minute=minute,
+        measurements=measurements,
+        standings=standings,
+        # What was recorded without a number is no part of the chain.
+        newest_flips=[(flip.location, flip.target, text) for flip, (_, text) in encoded if flip.number is not None],
+        slots_until=slots_until,
     )
 
 

@@ -6,23 +6,31 @@ than measurements. All methods may raise OutboxUnavailableError and OutboxDamage
 
 from __future__ import annotations
 
+import math
 import secrets
+from collections import deque
 from contextlib import closing
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from watcher.model.clock_trust import steady_seconds
 from watcher.outbox.errors import OutboxDamagedError, OutboxUnavailableError
 from watcher.outbox.file import OutboxFile
 from watcher.outbox.schema import id_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 # The bound of what was refused and is kept for somebody to look at.
 MAX_SET_ASIDE_ROWS = 10_000
 # More in one transaction would not fit into SQLite's cache of 2 MB, and be written to a disk that may be full.
 _FREED_PAGES, _FREED_AT_ONCE_PAGES = 2000, 200
+# Of what is stored, so much at most is found, and forgotten, as one.
+_KEPT_AS_ONE_ROWS = 1000
+_FORGOTTEN_AT_ONCE = 20
+_SIZE = "length(CAST(payload AS BLOB))"
 
 
 class Entry(NamedTuple):
@@ -39,22 +47,38 @@ class Entry(NamedTuple):
         return _size_bytes(self.payload)
 
 
+class _Kept(NamedTuple):
+    """Entries that were stored together: the last of them, how many bytes they take, and when it was."""
+
+    last_id: int
+    size_bytes: int
+    stored_at: float
+
+
 class Outbox:
     """The file of the outbox.
 
     Attributes:
         rows, payload_bytes: what waits.
+        kept_bytes: what is stored, and kept for a while in case the database goes back in time.
         id: of this file, for ever.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, steady: Callable[[], float] = steady_seconds) -> None:
         """Open the file, or make it; a damaged one is moved aside.
+
+        Args:
+            path: of the file.
+            steady: returns seconds of a clock that nobody sets.
 
         Raises:
             OutboxUnavailableError: it cannot be opened now.
         """
         self._file = OutboxFile(path, self._take_up)
-        self.rows = self.payload_bytes = 0
+        self._steady = steady
+        self.rows = self.payload_bytes = self.kept_bytes = 0
+        self._stored_until = 0
+        self._kept: deque[_Kept] = deque()
         try:
             self.meta("id")
         except OutboxDamagedError as error:
@@ -71,6 +95,7 @@ class Outbox:
         minute: int,
         measurements: str | None = None,
         standings: Iterable[tuple[str, str, str]] = (),
+        newest_flips: Iterable[tuple[str, str, str]] = (),
         slots_until: float | None = None,
     ) -> None:
         """Keep what a burst of checks came to, all or nothing.
@@ -81,10 +106,12 @@ class Outbox:
             minute: to which the measurements belong.
             measurements: for the rollup of that minute, encoded.
             standings: location, target and encoded standing of each target whose standing is news.
+            newest_flips: location, target and payload of flips, to be sent again where the database has lost them.
             slots_until: the last slot of those checks, in seconds since 1970.
         """
         self._file.restore_if_deleted()  # nothing is told to be safe that goes with the process
         if self._file.reserve.is_spent:
+            self.forget_stored(0)
             self.tidy()
             if self._file.reserve.is_spent:
                 raise OutboxUnavailableError("the disk is full")
@@ -94,17 +121,18 @@ class Outbox:
             if measurements is not None:
                 database.execute("INSERT INTO journal (minute, payload) VALUES (?, ?)", (minute, measurements))
             database.executemany("INSERT OR REPLACE INTO standings VALUES (?, ?, ?)", standings)
+            database.executemany("INSERT OR REPLACE INTO newest_flips VALUES (?, ?, ?)", newest_flips)
             _set(database, "alive_at", now)
             if slots_until is not None and slots_until > (_get(database, "slots_until") or 0):
                 _set(database, "slots_until", slots_until)
         self._count(len(new), sum(_size_bytes(payload) for _, _, payload in new))
 
     def peek(self, limit: int, max_bytes: int) -> list[Entry]:
-        """Return the oldest entries: at most `limit`, and no more once they have so many bytes."""
+        """Return the oldest entries that wait: at most `limit`, and no more once they have so many bytes."""
         found: list[Entry] = []
         size = 0
-        query = "SELECT id, kind, created_at, payload FROM entries ORDER BY id LIMIT ?"
-        with self._file.opened() as database, closing(database.execute(query, (limit,))) as rows:
+        query = "SELECT id, kind, created_at, payload FROM entries WHERE id > ? ORDER BY id LIMIT ?"
+        with self._file.opened() as database, closing(database.execute(query, (self._stored_until, limit))) as rows:
             for row in rows:
                 found.append(Entry(*row))
                 size += found[-1].size_bytes
@@ -112,8 +140,66 @@ class Outbox:
                     break
         return found
 
+    def mark_stored(self, entries: Sequence[Entry]) -> None:
+        """Let the oldest that wait do so no more: they are stored, and kept until they are forgotten.
+
+        Args:
+            entries: all that wait up to the last of them, in their order.
+        """
+        first_id, last_id, size = entries[0].id, entries[-1].id, sum(entry.size_bytes for entry in entries)
+        with self._file.transaction() as database:
+            query = "SELECT count(*) FROM entries WHERE id BETWEEN ? AND ?"
+            (there,) = database.execute(query, (first_id, last_id)).fetchone()
+            _set(database, "stored_until", last_id)
+        self._stored_until = last_id
+        self._kept.append(_Kept(last_id, size, self._steady()))
+        self.kept_bytes += size
+        self._count(-len(entries), -size)
+        if there != len(entries):  # some went before, as past the bounds, or with a file that was damaged
+            with self._file.opened() as database:
+                self._recount(database)
+        if self._file.reserve.is_spent:
+            self.forget_stored(0)
+
+    def forget_stored(self, keep_seconds: float = math.inf, max_bytes: float = math.inf) -> None:
+        """Delete what has been stored for so long; and the oldest of it, where all that is kept takes more bytes."""
+        now = self._steady()
+        while self._kept:
+            last_id, left_bytes = 0, self.kept_bytes
+            for kept in islice(self._kept, _FORGOTTEN_AT_ONCE):
+                if left_bytes <= max_bytes and now - kept.stored_at < keep_seconds:
+                    break
+                last_id, left_bytes = kept.last_id, left_bytes - kept.size_bytes
+            if not last_id:
+                return
+            with self._file.transaction() as database:
+                database.execute("DELETE FROM entries WHERE id <= ?", (last_id,))
+            while self._kept and self._kept[0].last_id <= last_id:
+                self.kept_bytes -= self._kept.popleft().size_bytes
+
+    def send_again(self, stored_until: int, now: float) -> int:
+        """Let what a database has not got any more wait once more, and with it the newest flip of each target.
+
+        Args:
+            stored_until: the last entry that it has got, 0 where it knows of none.
+            now: seconds since 1970.
+
+        Returns:
+            how many entries wait that did not; none where the database has all that was marked as stored.
+        """
+        if stored_until >= self._stored_until:
+            return 0
+        before = self.rows
+        with self._file.transaction(durable=True) as database:
+            _set(database, "stored_until", stored_until)
+            flips = "SELECT 'flip', ?, payload FROM newest_flips ORDER BY location, target"
+            database.execute(f"INSERT INTO entries (kind, created_at, payload) {flips}", (now,))
+        with self._file.opened() as database:
+            self._take_up(database)
+        return self.rows - before
+
     def remove(self, entries: Sequence[Entry]) -> None:
-        """Take off what is stored."""
+        """Take off what is not to wait, and not to be kept."""
         with self._file.transaction() as database:
             before = database.total_changes
             database.executemany("DELETE FROM entries WHERE id = ?", [(entry.id,) for entry in entries])
@@ -176,9 +262,10 @@ class Outbox:
 
     def forget_standings(self, location: str, targets: Iterable[str]) -> None:
         """Forget where targets stand that are watched no more, and note at which location this was last looked at."""
-        query = "DELETE FROM standings WHERE location = ? AND target = ?"
+        places = [(location, target) for target in targets]
         with self._file.transaction() as database:
-            database.executemany(query, [(location, target) for target in targets])
+            database.executemany("DELETE FROM standings WHERE location = ? AND target = ?", places)
+            database.executemany("DELETE FROM newest_flips WHERE location = ? AND target = ?", places)
             _set(database, "location", location)
 
     def tidy(self) -> None:
@@ -205,6 +292,11 @@ class Outbox:
 
     def _take_up(self, database: sqlite3.Connection) -> None:
         self.id = id_of(_get(database, "id"))
+        self._stored_until = _stored_until(database)
+        query = f"SELECT max(id), sum({_SIZE}) FROM entries WHERE id <= ? GROUP BY id / ? ORDER BY 1"  # noqa: S608
+        rows, now = database.execute(query, (self._stored_until, _KEPT_AS_ONE_ROWS)), self._steady()
+        self._kept = deque(_Kept(last_id, size, now) for last_id, size in rows)
+        self.kept_bytes = sum(kept.size_bytes for kept in self._kept)
         self._recount(database)
 
     def _count(self, rows: int, payload_bytes: int) -> None:
@@ -212,12 +304,19 @@ class Outbox:
         self.payload_bytes += payload_bytes
 
     def _recount(self, database: sqlite3.Connection) -> None:
-        query = "SELECT count(*), coalesce(sum(length(CAST(payload AS BLOB))), 0) FROM entries"
-        self.rows, self.payload_bytes = database.execute(query).fetchone()
+        query = f"SELECT count(*), coalesce(sum({_SIZE}), 0) FROM entries WHERE id > ?"  # noqa: S608
+        self.rows, self.payload_bytes = database.execute(query, (self._stored_until,)).fetchone()
 
 
 def _size_bytes(payload: str) -> int:
     return len(payload) if payload.isascii() else len(payload.encode())
+
+
+def _stored_until(database: sqlite3.Connection) -> int:
+    """Return up to which entry all is stored; 0, so that all is sent again, where a damaged disk has spoilt it."""
+    (last_id,) = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
+    found = _get(database, "stored_until")
+    return found if isinstance(found, int) and 0 <= found <= last_id else 0
 
 
 def _get(database: sqlite3.Connection, key: str) -> Any:

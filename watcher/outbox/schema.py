@@ -21,12 +21,16 @@ BESIDE = ("-wal", "-shm")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entries (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again, or one that is new could be taken for one that is stored
+    -- Never used again, or one that is new could be taken for one that is stored; up to `stored_until` they are.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL, created_at REAL NOT NULL, payload TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY, minute INTEGER NOT NULL, payload TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS standings (
     location TEXT NOT NULL, target TEXT NOT NULL, standing TEXT NOT NULL, PRIMARY KEY (location, target)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS newest_flips (
+    location TEXT NOT NULL, target TEXT NOT NULL, payload TEXT NOT NULL, PRIMARY KEY (location, target)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS set_aside (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, at REAL NOT NULL, error TEXT NOT NULL, payload TEXT NOT NULL
@@ -38,6 +42,7 @@ _READ = (
     "id, kind, created_at, payload FROM entries",
     "id, minute, payload FROM journal",
     "location, target, standing FROM standings",
+    "location, target, payload FROM newest_flips",
     "id, kind, at, error, payload FROM set_aside",
 )
 

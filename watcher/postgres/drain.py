@@ -42,16 +42,16 @@ QUICK_SECONDS = 1.0
 class Store(Protocol):
     """Where entries go; see `watcher.postgres.store.TableStore`."""
 
-    async def open(self, record: Callable[[Sequence[Flip]], Awaitable[None]]) -> None:
-        """Make or upgrade the tables, tell them what is watched, and record what follows from that."""
+    async def open(self, record: Callable[[Sequence[Flip]], Awaitable[None]]) -> int:
+        """Make or upgrade the tables, tell them what is watched, and record what follows; return what they have got."""
 
     def retarget(self, targets: Sequence[Target]) -> None:
         """Take other targets, to tell the tables of when it is opened next."""
 
-    async def store(self, entries: Sequence[Entry]) -> None:
+    async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
         """Store entries, all or none; storing them again is harmless."""
 
-    async def mark_alive(self, moment: datetime) -> None:
+    async def mark_alive(self, moment: datetime, follows: int | None = None) -> None:
         """Note until when the history is complete."""
 
 
@@ -62,16 +62,26 @@ class Drain:
         first_up: set when it was reached for the first time.
     """
 
-    def __init__(self, disk: OutboxThread, store: Store, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        disk: OutboxThread,
+        store: Store,
+        clock: Callable[[], float] = time.time,
+        keep_stored_seconds: float = 60.0,
+    ) -> None:
         """Make a drain.
 
         Args:
             disk: the outbox.
             store: where entries go.
             clock: seconds since 1970.
+            keep_stored_seconds: how long entries stay in the outbox that are stored, while the database is there.
         """
         self._disk = disk
         self._store = store
+        self._keep_stored_seconds = keep_stored_seconds
+        # The last entry that the database is known to have got; None until it is asked, after each time it was away.
+        self._stored_until: int | None = None
         self._clock = clock
         self._wake = trio.Event()
         self._closing = trio.Event()
@@ -134,8 +144,9 @@ class Drain:
         """Store all that waits."""
         if not (self._up and self._is_open):
             self._is_open = True  # before, so that what changes meanwhile is told next time
+            self._stored_until = None
             try:
-                await self._store.open(self._record_ended)
+                await self._open()
             except OutboxUnavailableError:
                 self._is_open = False  # once more when there is room, as on a full disk what is stored now makes it
         is_all = False
@@ -150,8 +161,18 @@ class Drain:
             if is_all and alive_at is not None and self._is_open:
                 # All that the outbox had been told until then is stored. Before this outbox has followed another, it
                 # would say so of that one.
-                await self._store.mark_alive(alive_at)
+                await self._store.mark_alive(alive_at, self._stored_until)
+                if self._disk.outbox.kept_bytes:
+                    await self._disk.run(lambda outbox: outbox.forget_stored(self._keep_stored_seconds))
             self._note_up()
+
+    async def _open(self) -> None:
+        """Open the store, and give it once more what it has lost: a standby or a copy knows less than was stored."""
+        stored_until = await self._store.open(self._record_ended)
+        waiting = await self._disk.run(lambda outbox: outbox.send_again(stored_until, self._clock()))
+        if waiting:
+            log.warning("the database has lost what it had stored: what is still here is sent again", entries=waiting)
+        self._stored_until = stored_until
 
     async def _record_ended(self, flips: Sequence[Flip]) -> None:
         await self._disk.run(lambda outbox: record_ended(outbox, flips, self._clock()))
@@ -165,7 +186,7 @@ class Drain:
     async def _store_all(self, entries: Sequence[Entry]) -> None:
         """Store entries and take them off the outbox; one that is refused is set aside, and holds up no other."""
         try:
-            await self._store.store(entries)
+            await self._store_in_order(entries)
         except DatabaseRefusedError as refusal:
             if len(entries) > 1:
                 middle = len(entries) // 2
@@ -175,8 +196,15 @@ class Drain:
             await self._set_aside(entries[0], refusal)
         except StatementFailedError as failure:
             await self._store_apart(entries, failure)
-        else:
+
+    async def _store_in_order(self, entries: Sequence[Entry]) -> None:
+        """Store the oldest entries that wait, and let them do so no more."""
+        await self._store.store(entries, self._stored_until)
+        if self._stored_until is None:  # the disk is full, most likely
             await self._disk.run(lambda outbox: outbox.remove(entries))
+            return
+        self._stored_until = entries[-1].id
+        await self._disk.run(partial(_mark_stored, entries, self._keep_stored_seconds))
 
     async def _store_apart(self, entries: Sequence[Entry], failure: StatementFailedError) -> None:
         """Store all but those of which a statement fails that succeeds with others of their kind.
@@ -189,7 +217,7 @@ class Drain:
             size = len(left)
             while size:  # half as many each time, until those that are first can be stored, or the very first cannot
                 try:
-                    await self._store.store(left[:size])
+                    await self._store_in_order(left[:size])
                 except StatementFailedError as again:
                     failure, size = again, size // 2
                 else:
@@ -200,7 +228,6 @@ class Drain:
                     raise failure
                 await self._set_aside(first[0], failure)
                 continue
-            await self._disk.run(partial(_remove, first))
             proven |= {entry.kind for entry in first}
 
     async def _can_store_one(self, kind: str, entries: Sequence[Entry]) -> bool:
@@ -236,8 +263,9 @@ class Drain:
             self.first_up.set()
 
 
-def _remove(entries: Sequence[Entry], outbox: Outbox) -> None:
-    outbox.remove(entries)
+def _mark_stored(entries: Sequence[Entry], keep_seconds: float, outbox: Outbox) -> None:
+    outbox.mark_stored(entries)
+    outbox.forget_stored(keep_seconds)
 
 
 async def _wait_for_any(*events: trio.Event) -> None:

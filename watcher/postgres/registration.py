@@ -68,7 +68,7 @@ WITH past AS (
 UPDATE replicas SET alive_at = CASE WHEN was_ahead THEN $2 ELSE greatest(alive_at, $2) END, marked_by = $3
 FROM past
 WHERE location = $1
-RETURNING past.marked_by, past.was_ahead
+RETURNING past.marked_by, past.was_ahead, (SELECT stored_until FROM outboxes WHERE outbox = $4) AS stored_until
 """
 
 

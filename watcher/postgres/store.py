@@ -10,11 +10,12 @@ import structlog
 
 from watcher.outbox.encoding import FAILURE, FLIP, ROLLUPS, joined, present_form
 from watcher.postgres.bridge import COMMAND_SECONDS, transaction
-from watcher.postgres.errors import DatabaseRefusedError
+from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.registration import MARK_ALIVE, REGISTRATION_SECONDS
 from watcher.postgres.server_encoding import advice_on, fitting_json
 from watcher.postgres.tables.failures import INSERT_FAILURES
 from watcher.postgres.tables.flips import INSERT_FLIPS, PUT_RIGHT
+from watcher.postgres.tables.outboxes import NOTE_STORED, STORED_UNTIL
 from watcher.postgres.tables.rollups import INSERT_ROLLUPS
 from watcher.text.escaping import one_line
 
@@ -59,7 +60,7 @@ class TableStore:
         self._other = ""
         self._advice: str | None = None
 
-    async def open(self, record: RecordFlips) -> None:
+    async def open(self, record: RecordFlips) -> int:
         """Make or upgrade the tables, and tell them what is watched.
 
         What another outbox knew is ended before the database is told that this one has followed it: were it the other
@@ -70,6 +71,9 @@ class TableStore:
 
         Args:
             record: puts flips on their way to the tables, and returns when they are safe; may raise.
+
+        Returns:
+            the last entry of the outbox that the tables know to have got, 0 where they know of none.
         """
         await self._database.init_db()
         await self._tell_encoding()
@@ -88,13 +92,20 @@ class TableStore:
             log.error("the database refuses to be told what is watched", error=error)
         self._limit_seconds = COMMAND_SECONDS
         await self._put_right()
+        rows = await self._database.fetch(STORED_UNTIL, registration.outbox)
+        return max((row["stored_until"] for row in rows), default=0)
 
     def retarget(self, targets: Sequence[Target]) -> None:
         """Take other targets, to tell the tables of when the store is opened next."""
         self.registration = replace(self.registration, targets=targets)
 
-    async def store(self, entries: Sequence[Entry]) -> None:
+    async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
         """Store entries, all or none; storing them again is harmless.
+
+        Args:
+            entries: of the outbox.
+            follows: the last entry that the tables are to have got; the last of these then takes its place. None where
+                they are neither asked nor told.
 
         Raises:
             DatabaseUnavailableError: trying again later may help.
@@ -111,6 +122,9 @@ class TableStore:
         async def write(connection: Connection) -> None:
             encoding = connection.get_settings().server_encoding
             async with transaction(connection):
+                if follows is not None:
+                    outbox, last_id = self.registration.outbox, entries[-1].id
+                    _expect(follows, await connection.fetchval(NOTE_STORED, outbox, last_id))
                 for kind, insert in _INSERTS:
                     if payloads[kind]:
                         await connection.execute(insert, fitting_json(joined(payloads[kind]), encoding))
@@ -134,10 +148,20 @@ class TableStore:
                 log.warning(advice)
             self._advice = advice
 
-    async def mark_alive(self, moment: datetime) -> None:
-        """Note until when the history is complete."""
+    async def mark_alive(self, moment: datetime, follows: int | None = None) -> None:
+        """Note until when the history is complete.
+
+        Args:
+            moment: until when it is.
+            follows: the last entry that the tables are to have got, None where they are not asked.
+
+        Raises:
+            DatabaseUnavailableError: it cannot be reached, or has not got that entry any more.
+        """
         daemon, location = self.registration.daemon, self.registration.location
-        for row in await self._database.fetch(MARK_ALIVE, location, moment, daemon):
+        for row in await self._database.fetch(MARK_ALIVE, location, moment, daemon, self.registration.outbox):
+            if follows is not None:
+                _expect(follows, row["stored_until"])
             other = row["marked_by"]
             if row["was_ahead"]:
                 self._has_put_right = False
@@ -152,3 +176,13 @@ class TableStore:
                     other=one_line(other, limit_chars=MAX_NAME_CHARS),
                 )
             self._has_marked = True
+
+
+def _expect(follows: int, found: int | None) -> None:
+    """Raise where the tables have not got what they had.
+
+    Raises:
+        DatabaseUnavailableError: another server may be there now: it is opened anew, and asked what it has got.
+    """
+    if (found or 0) != follows:
+        raise DatabaseUnavailableError("it is not as it was left, as after a restore or where another server took over")

@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 
 from tests.doubles import EPOCH, a_checker, a_target
 from watcher.checking.check import LOCAL_RETRY_SECONDS, check_slot
-from watcher.checking.check_context import Relived
 from watcher.checking.http.exchange import Exchange
 from watcher.checking.scheduling.pauses import BEAT_SECONDS, PAUSE_SECONDS, Pauses
 from watcher.checking.scheduling.schedule import Slot
@@ -204,10 +203,3 @@ async def test_lateness_and_slot_are_told(autojump_clock: trio.testing.MockClock
     assert outcome.skipped_slots == 2
     assert outcome.scheduled_at.timestamp() == pytest.approx(due)
     assert outcome.started_at.timestamp() == pytest.approx(EPOCH + trio.current_time())
-
-
-def test_only_slots_of_before_are_lived_again_and_each_start_has_a_part_of_its_own() -> None:
-    one, another = Relived(100.0), Relived(100.0)
-    assert [bool(one.part_of(due)) for due in (99.0, 100.0, 100.5)] == [True, True, False]
-    assert one.part_of(99.0) != another.part_of(99.0)
-    assert Relived().part_of(1.0) == 0

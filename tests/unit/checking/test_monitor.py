@@ -81,10 +81,11 @@ async def conclude(
     workers: int = 10,
     patrol: bool = False,
     standing: Standing = NEVER_CHECKED,
+    ahead: Callable[[], float] = lambda: 0.0,
 ) -> list[Conclusion]:
     """Let the loops of targets run, and return what they concluded."""
     send, receive = trio.open_memory_channel[Conclusion](math.inf)
-    context = a_checker(site.probe, workers)
+    context = a_checker(site.probe, workers, ahead=ahead)
     with trio.move_on_after(for_seconds):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(context.timer.run)
@@ -275,6 +276,29 @@ async def test_a_time_in_which_nobody_could_look_becomes_unknown(autojump_clock:
     flips = [flip for conclusion in conclusions for flip in conclusion.flips if flip.target == "Checkout"]
     assert [flip.state for flip in flips] == [State.UP, State.UNKNOWN, State.UP]
     assert 80 < (flips[2].at - flips[1].at).total_seconds() < 100
+
+
+@pytest.mark.parametrize("seconds", [0.2, 25.0], ids=["between two checks", "during a check"])
+async def test_slots_come_back_with_a_clock_that_was_ahead(
+    autojump_clock: trio.testing.MockClock, seconds: float
+) -> None:
+    began = trio.current_time()
+    site = Site(lambda _name, _count: seconds)
+    target = a_target(interval_seconds=30, timeout_seconds=30)
+
+    def ahead() -> float:  # for ten minutes, after which those hours are lived once more
+        return 7200.0 if 300 < trio.current_time() - began < 900 else 0.0
+
+    conclusions = await conclude(site, target, for_seconds=4 * 3600, ahead=ahead)
+    starts = site.started["Checkout"]
+    assert max(later - earlier for earlier, later in pairwise(starts)) < 1.5 * 30 + 1
+    assert len(starts) >= 4 * 3600 / 30 - 2
+    outcomes = [one.outcome for one in conclusions]
+    late = [(one.started_at - one.scheduled_at).total_seconds() for one in outcomes]
+    assert min(late) > -0.001
+    assert len([seconds for seconds in late if seconds > 1]) <= 1  # in the slot that the leap was over
+    assert len({one.check_id for one in outcomes}) == len(outcomes)
+    assert sum(one.part != 0 for one in outcomes) == pytest.approx(7200 / 30, abs=2)
 
 
 async def test_the_worker_is_given_back_before_the_outcome_is_taken(autojump_clock: trio.testing.MockClock) -> None:

@@ -10,7 +10,6 @@ from watcher.checking.scheduling.schedule import (
     MIN_START_SPREAD_SECONDS,
     Schedule,
     Slot,
-    SlotClock,
     fraction_of,
     start_spread_seconds,
 )
@@ -195,46 +194,6 @@ def test_a_thousand_targets_are_spread_over_the_interval() -> None:
     bins = Counter(int(fraction_of(f"https://site-{number}.example/") * 100) for number in range(1000))
     assert len(bins) == 100
     assert max(bins.values()) < 3 * 10
-
-
-class Clocks:
-    """A wall clock and a monotonic one, set by hand."""
-
-    def __init__(self) -> None:
-        self.wall_seconds = NOW
-        self.monotonic_seconds = 100.0
-
-    def pass_by(self, seconds: float) -> None:
-        self.wall_seconds += seconds
-        self.monotonic_seconds += seconds
-
-
-@pytest.fixture
-def clocks() -> Clocks:
-    return Clocks()
-
-
-@pytest.fixture
-def clock(clocks: Clocks) -> SlotClock:
-    return SlotClock(lambda: clocks.wall_seconds, lambda: clocks.monotonic_seconds)
-
-
-def test_the_clock_goes_with_the_wall_clock(clocks: Clocks, clock: SlotClock) -> None:
-    clocks.pass_by(10)
-    assert clock.now() == pytest.approx(NOW + 10)
-
-
-def test_the_clock_catches_up_after_a_suspend(clocks: Clocks, clock: SlotClock) -> None:
-    clocks.wall_seconds += 3600  # the monotonic clock sleeps too
-    assert clock.now() == pytest.approx(NOW + 3600)
-    clocks.pass_by(1)
-    assert clock.now() == pytest.approx(NOW + 3601)
-
-
-def test_the_clock_never_goes_back(clocks: Clocks, clock: SlotClock) -> None:
-    clocks.wall_seconds -= 3600
-    clocks.pass_by(5)
-    assert clock.now() == pytest.approx(NOW + 5)
 
 
 @pytest.mark.parametrize(("targets", "seconds"), [(1, 2), (1000, 2), (10_000, 20), (100_000, 200)])

@@ -4,8 +4,8 @@ import pytest
 import trio
 import trio.testing
 
-from watcher.checking.scheduling.schedule import SlotClock
 from watcher.checking.scheduling.shared_timer import MAX_NAP_SECONDS, TICK_SECONDS, SharedTimer
+from watcher.checking.scheduling.slot_clock import SlotClock
 
 EPOCH = 1_795_447_255.0
 

@@ -47,6 +47,7 @@ VALUES = {
     "WATCHER_KEEP_FAILURES": "1d",
     "WATCHER_OUTBOX_MAX_BYTES": "16777216",
     "WATCHER_OUTBOX_MAX_AGE": "1h",
+    "WATCHER_OUTBOX_KEEP_STORED": "10s",
     "WATCHER_RELOAD": "off",
 }
 # Where the example needs a file, or there is none.

@@ -52,6 +52,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         keep_failures_seconds=400 * 86_400,
         outbox_max_bytes=2**30,
         outbox_max_age_seconds=7 * 86_400,
+        outbox_keep_stored_seconds=60,
         reload_on_change=True,
     )
 
@@ -77,6 +78,7 @@ WATCHER_LOCATION=Zürich
 WATCHER_KEEP_FAILURES=1d12h
 WATCHER_OUTBOX_MAX_BYTES=17592186044416
 WATCHER_OUTBOX_MAX_AGE=1h30m
+WATCHER_OUTBOX_KEEP_STORED=0
 WATCHER_RELOAD=off
 """
     env_file = written(tmp_path, text.encode())
@@ -102,6 +104,7 @@ WATCHER_RELOAD=off
         keep_failures_seconds=1.5 * 86_400,
         outbox_max_bytes=2**44,
         outbox_max_age_seconds=5400,
+        outbox_keep_stored_seconds=0,
         reload_on_change=False,
     )
 
@@ -201,6 +204,7 @@ NO_BYTES = (
     " write how many bytes the outbox may take, as in 1073741824"
 )
 TOO_OLD = "is above 7d, for which the rollups of minutes are kept; write less"
+KEPT_TOO_LONG = "is above 1h; write how long the outbox keeps what PostgreSQL has stored, as in 1m"
 TOO_YOUNG = "is below 1h; write how long the outbox keeps what waits, as in 7d"
 NO_SSL_MODE = "is not one of disable, allow, prefer, require, verify-ca, verify-full; write one of these"
 
@@ -222,6 +226,8 @@ NO_SSL_MODE = "is not one of disable, allow, prefer, require, verify-ca, verify-
         ("WATCHER_OUTBOX_MAX_AGE", NO_DURATION, ["a week", "7D", "inf"]),
         ("WATCHER_OUTBOX_MAX_AGE", TOO_OLD, ["8d", "604800.1", "169h", "999999999d"]),
         ("WATCHER_OUTBOX_MAX_AGE", TOO_YOUNG, ["0s", "59m", "3599"]),
+        ("WATCHER_OUTBOX_KEEP_STORED", NO_DURATION, ["ever", "-1s"]),
+        ("WATCHER_OUTBOX_KEEP_STORED", KEPT_TOO_LONG, ["61m", "3600.1", "1d"]),
         ("POSTGRES_SSLMODE", NO_SSL_MODE, ["on", "REQUIRE", "verify_full"]),
     ],
 )

@@ -45,7 +45,7 @@ def test_the_first_good_check_is_a_flip() -> None:
     [conclusion] = concluded(an_outcome())
     assert conclusion.is_news
     assert conclusion.flips == (
-        Flip("Checkout", "default", MOMENT, MOMENT, State.UP, State.PENDING, None, conclusion.outcome.check_id),
+        Flip("Checkout", "default", MOMENT, MOMENT, State.UP, State.PENDING, None, conclusion.outcome.check_id, 1),
     )
 
 
@@ -57,7 +57,7 @@ def test_a_flip_begins_with_the_first_failure_and_is_confirmed_by_the_last() -> 
     assert second.is_news, "what a restart needs to go on from"
     last = outcomes[-1]
     assert third.flips == (
-        Flip("Checkout", "default", MOMENT, last.started_at, State.DOWN, State.UP, last.fault, last.check_id),
+        Flip("Checkout", "default", MOMENT, last.started_at, State.DOWN, State.UP, last.fault, last.check_id, 1),
     )
 
 

@@ -50,9 +50,9 @@ def seen(first: Standing, *outcomes: Outcome) -> list[Flip]:
 @pytest.mark.parametrize("state", [State.UP, State.DEGRADED, State.DOWN])
 def test_the_time_in_which_the_daemon_was_not_there_is_unknown(state: State) -> None:
     found = resumed({"Checkout": standing(state)})
-    assert found.standings == {"Checkout": Standing(State.UNKNOWN, STOPPED, state)}
+    assert found.standings == {"Checkout": Standing(State.UNKNOWN, STOPPED, state, flips=1)}
     assert found.news == {"Checkout"}
-    assert found.flips == (Flip("Checkout", "default", STOPPED, NOW, State.UNKNOWN, state, NOT_WATCHED),)
+    assert found.flips == (Flip("Checkout", "default", STOPPED, NOW, State.UNKNOWN, state, NOT_WATCHED, number=1),)
     assert found.taken_out == frozenset()
 
 
@@ -118,7 +118,7 @@ def test_a_daemon_that_is_restarted_after_each_check_still_finds_out() -> None:
 def test_a_target_that_was_taken_out_is_paused_since_the_daemon_stopped() -> None:
     found = resumed({"Checkout": standing(State.UP), "Old": standing(State.DOWN)})
     assert found.taken_out == {"Old"}
-    assert found.flips[1:] == (Flip("Old", "default", STOPPED, NOW, State.PAUSED, State.DOWN, TAKEN_OUT),)
+    assert found.flips[1:] == (Flip("Old", "default", STOPPED, NOW, State.PAUSED, State.DOWN, TAKEN_OUT, number=1),)
     # As long as the past still has it, nothing comes of it once more.
     again = resumed({"Old": found.standings["Old"]}, [])
     assert again.flips == ()
@@ -128,11 +128,11 @@ def test_a_target_that_was_taken_out_is_paused_since_the_daemon_stopped() -> Non
 def test_a_target_that_is_not_enabled_is_paused() -> None:
     targets = [a_target("Checkout", enabled=False), a_target("New", enabled=False)]
     found = resumed({"Checkout": standing(State.UP)}, targets)
-    assert found.standings["Checkout"] == Standing(State.PAUSED, STOPPED, State.UP)
+    assert found.standings["Checkout"] == Standing(State.PAUSED, STOPPED, State.UP, flips=1)
     assert found.news == {"Checkout", "New"}
     assert found.flips == (
-        Flip("Checkout", "default", STOPPED, NOW, State.PAUSED, State.UP, NOT_ENABLED),
-        Flip("New", "default", STOPPED, NOW, State.PAUSED, State.PENDING, NOT_ENABLED),
+        Flip("Checkout", "default", STOPPED, NOW, State.PAUSED, State.UP, NOT_ENABLED, number=1),
+        Flip("New", "default", STOPPED, NOW, State.PAUSED, State.PENDING, NOT_ENABLED, number=1),
     )
     again = resumed(dict(found.standings), targets)
     assert (again.news, again.flips) == (frozenset(), ())
@@ -179,14 +179,14 @@ def test_another_configuration_of_a_target_that_runs_leaves_it_where_it_stands()
 
 def test_what_another_configuration_takes_out_is_paused_from_now_on() -> None:
     found = reassign([], ["Old"], {"Old": standing(State.DOWN)}, "default", NOW)
-    assert found.flips == (Flip("Old", "default", NOW, NOW, State.PAUSED, State.DOWN, TAKEN_OUT),)
+    assert found.flips == (Flip("Old", "default", NOW, NOW, State.PAUSED, State.DOWN, TAKEN_OUT, number=1),)
     assert found.taken_out == {"Old"}
     assert found.news == {"Old"}
 
 
 def test_another_configuration_pauses_and_takes_up_again() -> None:
     paused = reassign([a_target(enabled=False)], [], {"Checkout": standing(State.UP)}, "default", NOW)
-    assert paused.flips == (Flip("Checkout", "default", NOW, NOW, State.PAUSED, State.UP, NOT_ENABLED),)
+    assert paused.flips == (Flip("Checkout", "default", NOW, NOW, State.PAUSED, State.UP, NOT_ENABLED, number=1),)
     again = reassign([TARGET], [], paused.standings, "default", NOW + HOUR)
     assert [(flip.before, flip.state, flip.at) for flip in again.flips] == [(State.PAUSED, State.UNKNOWN, NOW + HOUR)]
     assert again.standings["Checkout"].before is State.UP

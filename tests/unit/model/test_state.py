@@ -165,8 +165,12 @@ def test_flips_of_one_moment_have_names_of_their_own() -> None:
         replace(flip, location="vienna"),
         replace(flip, state=State.DEGRADED),
         replace(flip, at=MOMENT + timedelta(microseconds=2)),
+        replace(flip, number=1),
+        replace(flip, number=2),
     ]
-    assert len({other.flip_id for other in (flip, *others)}) == 5
+    assert len({other.flip_id for other in (flip, *others)}) == 7
+    # Of one that has a number, the exact moment is no part of the name.
+    assert replace(others[-1], at=MOMENT + timedelta(microseconds=2)).flip_id == others[-1].flip_id
     # The rest is no part of what happened, and found out again, it could differ.
     assert replace(flip, confirmed_at=MOMENT + STEP, before=State.UNKNOWN).flip_id == flip.flip_id
     assert replace(flip, at=MOMENT + STEP).flip_id > flip.flip_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -112,3 +113,7 @@ def test_a_standing_that_nobody_understands_is_a_new_one(text: str) -> None:
 def test_a_standing_comes_out_as_it_went_in() -> None:
     assert decode_standing(encode_standing(UP)) == UP
     assert decode_standing(encode_standing(Standing())) == Standing()
+    assert decode_standing(encode_standing(replace(UP, flips=7))).flips == 7
+    assert decode_standing('["down", null, "down", []]') == Standing(
+        State.DOWN, before=State.DOWN
+    )  # of former versions

@@ -185,12 +185,13 @@ async def test_where_the_end_of_another_outbox_finds_no_room_what_waits_is_store
     class AfterAnother(Store):
         has_room = False
 
-        async def open(self, record: Callable[[Sequence[Flip]], Awaitable[None]]) -> None:
-            await super().open(record)
+        async def open(self, record: Callable[[Sequence[Flip]], Awaitable[None]]) -> int:
+            stored_until = await super().open(record)
             if not self.has_room:
                 raise OutboxUnavailableError("the disk is full")
             if not self.alive_at:
                 await record([Flip("a", "default", MOMENT, MOMENT, State.UNKNOWN, State.UP)])
+            return stored_until
 
     store = AfterAnother()
     fill(disk, "waits")
@@ -226,9 +227,9 @@ async def test_a_stream_of_entries_that_never_ends_still_tells_until_when_it_is_
     drain: Drain, disk: Disk, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     class Busy(Store):
-        async def store(self, entries: Sequence[Entry]) -> None:
+        async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
             await trio.sleep(0.1)
-            await super().store(entries)
+            await super().store(entries, follows)
             fill(disk, "next", now=ALIVE_AT + trio.current_time())
 
     store = Busy()
@@ -250,12 +251,48 @@ async def test_until_all_is_stored_nothing_is_said_to_be_complete(
     fill(disk, "poison", *(f"{number}" for number in range(MAX_BATCH_ROWS)))
     disk.after = partial(trio.sleep, 1)
     nursery.start_soon(drain.run, ready)
-    await trio.sleep(1.5)
+    await trio.sleep(2.5)
     assert store.batches == [MAX_BATCH_ROWS]
     assert store.alive_at == []
     await trio.sleep(10)
     assert store.alive_at != []
     nursery.cancel_scope.cancel()
+
+
+async def test_what_a_database_has_lost_that_goes_back_in_time_is_stored_again(
+    disk: Disk, store: Store, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    with capture_logs() as logs:
+        nursery.start_soon(Drain(disk, store).run, ready)
+        for name in ("a", "b", "c"):
+            fill(disk, name)
+            await trio.sleep(2 * PING_SECONDS)
+        first, *lost = store.rows
+        for entry_id in lost:
+            del store.rows[entry_id]
+        store.stored_until = first  # as the server says that is reached from now on, without a connection that fails
+        await trio.sleep(2 * PING_SECONDS)
+        assert list(store.rows.values()) == ["a", "b", "c"]
+        await trio.sleep(2 * PING_SECONDS)
+    nursery.cancel_scope.cancel()
+    assert left(disk) == []
+    assert [line["entries"] for line in logs if "lost" in line["event"]] == [2]
+
+
+async def test_what_is_stored_is_kept_for_a_minute_and_while_the_database_is_away(
+    tmp_path: Path, store: Store, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    with closing(Outbox(tmp_path / "steady.sqlite", trio.current_time)) as outbox, capture_logs():
+        outbox.append([("failure", "a")], now=ALIVE_AT, minute=0)
+        nursery.start_soon(Drain(Disk(outbox), store).run, ready)
+        await trio.sleep(50)
+        store.error = AWAY
+        await trio.sleep(600)
+        assert outbox.kept_bytes == 1
+        store.error = None
+        await trio.sleep(2 * MAX_BACKOFF_SECONDS)
+        assert outbox.kept_bytes == 0
+        nursery.cancel_scope.cancel()
 
 
 async def test_what_comes_in_a_moment_goes_together(
@@ -296,10 +333,10 @@ async def test_one_entry_that_is_refused_holds_up_no_other(
 class Failing(Store):
     """A store whose statement fails of some payloads, for a reason that nobody foresaw."""
 
-    async def store(self, entries: Sequence[Entry]) -> None:
+    async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
         if any(entry.payload in self.refused for entry in entries):
             raise StatementFailedError("a trigger says no")
-        await super().store(entries)
+        await super().store(entries, follows)
 
 
 async def test_one_entry_of_which_a_statement_fails_holds_up_no_other(disk: Disk, ready: trio.Event) -> None:
@@ -333,12 +370,12 @@ async def test_a_database_that_is_too_slow_gets_smaller_batches(
     disk: Disk, ready: trio.Event, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     class Slow(Store):
-        async def store(self, entries: Sequence[Entry]) -> None:
+        async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
             seconds = 0.01 * len(entries)
             await trio.sleep(min(seconds, 3))
             if seconds > 3:
                 raise DatabaseUnavailableError("does not answer in time")
-            await super().store(entries)
+            await super().store(entries, follows)
 
     store = Slow()
     fill(disk, *(f"{number}" for number in range(3000)))
@@ -459,12 +496,12 @@ async def test_what_came_just_before_it_was_closed_is_stored(
     disk: Disk, ready: trio.Event, autojump_clock: trio.testing.MockClock
 ) -> None:
     class Closing(Store):
-        async def mark_alive(self, moment: datetime) -> None:
+        async def mark_alive(self, moment: datetime, follows: int | None = None) -> None:
             """Be called when the drain has seen that nothing waits."""
             if not self.alive_at:
                 fill(disk, "last")
                 closed.close()
-            await super().mark_alive(moment)
+            await super().mark_alive(moment, follows)
 
     store = Closing()
     closed = Drain(disk, store)
@@ -495,14 +532,14 @@ class CutStore(Store):
         super().__init__()
         self.cut = cut
 
-    async def store(self, entries: Sequence[Entry]) -> None:
+    async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
         await self.cut()
-        await super().store(entries)
+        await super().store(entries, follows)
         await self.cut()
 
-    async def mark_alive(self, moment: datetime) -> None:
+    async def mark_alive(self, moment: datetime, follows: int | None = None) -> None:
         await self.cut()
-        await super().mark_alive(moment)
+        await super().mark_alive(moment, follows)
         await self.cut()
 
 

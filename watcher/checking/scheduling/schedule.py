@@ -5,10 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # A user sees results in seconds; the first checks of very many targets come at a rate that one core can take.
 MIN_START_SPREAD_SECONDS = 2.0
@@ -16,9 +12,6 @@ MAX_STARTS_PER_SECOND = 500
 
 # Two moments so close are one: what lies between them are the last digits of a float, of 0.24 µs each.
 SAME_MOMENT_SECONDS = 0.001
-
-# Above what NTP slews away unnoticed, far below what a suspend or a stepped clock takes.
-CLOCK_TOLERANCE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +72,8 @@ class Schedule:
             recheck_seconds: the time between two checks until further notice, above zero; regular slots stay where
                 they are, and one that comes as soon as the recheck takes its place. None for regular slots only.
         """
+        if last.due > now:  # the clock was set back: the next slot that it comes to is the next one
+            last = Slot(now - self.interval_seconds / 2)
         # Half an interval, since the first check stands in no slot and may be just before one.
         expected = self._index_after(last.anchor + self.interval_seconds / 2)
         upcoming = max(expected, self._index_after(now))
@@ -106,35 +101,14 @@ def _recheck_due(last_due: float, now: float, recheck_seconds: float) -> float:
     return last_due + steps * recheck_seconds
 
 
+def still_due(slot: Slot, now: float) -> Slot:
+    """Return a slot that has come as it is; one of now in its place, where the clock was set back since it came."""
+    return slot if slot.due <= now else Slot(now, slot.skipped)
+
+
 def start_spread_seconds(targets: int) -> float:
     """Return the time in which the first checks of so many targets are to begin."""
     return max(MIN_START_SPREAD_SECONDS, targets / MAX_STARTS_PER_SECOND)
-
-
-class SlotClock:
-    """The time that schedules run on: wall time that never goes back.
-
-    It counts on the monotonic clock from the wall time at its start, and catches up when the wall clock is ahead
-    (after a suspend, which the monotonic clock sleeps through, or a step forward). When the wall clock is set back,
-    slots go on unchanged: to live an hour twice would give two checks one name.
-    """
-
-    def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
-        """Start the clock; both arguments return seconds."""
-        self._wall = wall
-        self._monotonic = monotonic
-        self._anchor = wall() - monotonic()
-
-    def wall(self) -> float:
-        """Return seconds since 1970 as the wall clock has them, for timestamps."""
-        return self._wall()
-
-    def now(self) -> float:
-        """Return seconds since 1970, for schedules."""
-        anchor = self._wall() - self._monotonic()
-        if anchor > self._anchor + CLOCK_TOLERANCE_SECONDS:
-            self._anchor = anchor
-        return self._anchor + self._monotonic()
 
 
 def fraction_of(name: str) -> float:

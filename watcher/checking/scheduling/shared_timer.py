@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import trio
 
 if TYPE_CHECKING:
-    from watcher.checking.scheduling.schedule import SlotClock
+    from watcher.checking.scheduling.slot_clock import SlotClock
 
 # Sleepers whose time comes within one tick are woken together: a loop that wakes for each alone spends more on waking
 # than on checking.
@@ -49,6 +49,7 @@ class SharedTimer:
         self._clock = clock
         self._sleepers: list[tuple[float, int, Sleeper]] = []  # a heap; those of ended loops until their time
         self._count = 0
+        self._set_back_seconds = clock.set_back_seconds
         self._nap = trio.CancelScope()
 
     async def wait_until(self, due: float, sleeper: Sleeper | None = None) -> None:
@@ -58,6 +59,7 @@ class SharedTimer:
             due: in seconds since 1970, as `SlotClock.now` counts.
             sleeper: by which others may wake this task sooner, which must not sleep by it again then.
         """
+        self._follow()
         sleeper = sleeper or Sleeper()
         self._count += 1  # no two are equal, or sleepers would be compared
         heapq.heappush(self._sleepers, (due, self._count, sleeper))
@@ -71,9 +73,18 @@ class SharedTimer:
         """Wake sleepers until cancelled."""
         while True:
             now = self._clock.now()
+            self._follow()
             while self._sleepers and self._sleepers[0][0] <= now:
                 heapq.heappop(self._sleepers)[2].wake()
             nap = self._sleepers[0][0] - now if self._sleepers else MAX_NAP_SECONDS
             nap = min(max(nap, TICK_SECONDS), MAX_NAP_SECONDS)
             with trio.CancelScope(deadline=trio.current_time() + nap) as self._nap:
                 await trio.sleep_forever()
+
+    def _follow(self) -> None:
+        """Let those who sleep wake up in the same time as before, where the clock was set back meanwhile."""
+        step = self._clock.set_back_seconds - self._set_back_seconds
+        if step:
+            self._set_back_seconds += step
+            self._sleepers = [(due - step, count, sleeper) for due, count, sleeper in self._sleepers]
+            heapq.heapify(self._sleepers)  # two that were almost at one time may be at one now

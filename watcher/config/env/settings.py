@@ -46,6 +46,7 @@ class Settings:
         location: where this replica stands.
         keep_failures_seconds: how long a failure stays in the database.
         outbox_max_bytes, outbox_max_age_seconds: what the outbox may hold while the database is away.
+        outbox_keep_stored_seconds: how long it keeps what the database has stored.
         reload_on_change: whether a change of the files is enough for the daemon to take it over.
         max_workers_place: where that number was written, or `.env`, where it could be.
     """
@@ -71,6 +72,7 @@ class Settings:
     keep_failures_seconds: float
     outbox_max_bytes: int
     outbox_max_age_seconds: float
+    outbox_keep_stored_seconds: float
     reload_on_change: bool
     max_workers_place: Place = field(default=Place(".env"), compare=False)
 

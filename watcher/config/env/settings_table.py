@@ -174,6 +174,15 @@ SETTINGS = (
         reloads=False,
     ),
     Setting(
+        "WATCHER_OUTBOX_KEEP_STORED",
+        "outbox_keep_stored_seconds",
+        "1m",
+        "how long it keeps what PostgreSQL has stored, up to `1h`, to send it again where that is lost, as when a"
+        " standby takes over",
+        values.keep_stored_seconds,
+        reloads=False,
+    ),
+    Setting(
         "WATCHER_RELOAD",
         "reload_on_change",
         "on",

@@ -18,6 +18,7 @@ MIN_KEEP_DAYS, MAX_KEEP_DAYS = 1, 36_500
 MIN_OUTBOX_BYTES, MAX_OUTBOX_BYTES = 16 * 2**20, 2**44
 # No longer than the rollups of minutes are kept: what stands in the outbox must still find its minute.
 MIN_OUTBOX_HOURS, MAX_OUTBOX_DAYS = 1, 7
+MAX_KEEP_STORED_SECONDS = 3600.0
 
 
 def seconds(text: str) -> float:
@@ -101,6 +102,14 @@ def outbox_seconds(text: str) -> float:
         raise ValueError(f"is below {MIN_OUTBOX_HOURS}h; write how long the outbox keeps what waits, as in 7d")
     if seconds > MAX_OUTBOX_DAYS * 86_400:
         raise ValueError(f"is above {MAX_OUTBOX_DAYS}d, for which the rollups of minutes are kept; write less")
+    return seconds
+
+
+def keep_stored_seconds(text: str) -> float:
+    """Return how long the outbox keeps what is stored, in seconds."""
+    seconds = seconds_in(text)
+    if seconds > MAX_KEEP_STORED_SECONDS:
+        raise ValueError("is above 1h; write how long the outbox keeps what PostgreSQL has stored, as in 1m")
     return seconds
 
 

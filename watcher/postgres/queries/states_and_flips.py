@@ -27,7 +27,7 @@ ORDER BY target, location
 _FLIPS = """
 SELECT before.*
 FROM states CROSS JOIN LATERAL (
-    SELECT target, location, at, confirmed_at, state, before, reason, detail, check_id
+    SELECT target, location, at, confirmed_at, state, before, reason, detail, check_id, number
     FROM flips
     WHERE flips.target = states.target AND flips.location = states.location AND at <= $1
     ORDER BY at DESC, confirmed_at DESC
@@ -35,7 +35,7 @@ FROM states CROSS JOIN LATERAL (
 ) AS before
 WHERE $3::text[] IS NULL OR states.target = ANY($3)
 UNION ALL
-SELECT target, location, at, confirmed_at, state, before, reason, detail, check_id
+SELECT target, location, at, confirmed_at, state, before, reason, detail, check_id, number
 FROM flips
 WHERE at > $1 AND at < $2 AND ($3::text[] IS NULL OR target = ANY($3))
 """
@@ -106,6 +106,7 @@ def _flip(row: Mapping[str, Any]) -> Flip:
         State(row["before"]),
         cause,
         row["check_id"],
+        row["number"],
     )
 
 

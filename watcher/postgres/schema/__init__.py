@@ -17,9 +17,11 @@ SCHEMA_SECONDS = 120.0
 # The tables, with the files that make each.
 MADE_BY = {
     "failures": (1, 2),
-    **dict.fromkeys(("flips", "states", "rollups", "rollup_work"), (3,)),
+    **dict.fromkeys(("flips", "states"), (3, 6)),
+    **dict.fromkeys(("rollups", "rollup_work"), (3,)),
     "replicas": (3, 4),
     "renames": (4,),
+    "outboxes": (7,),
 }
 
 _MISSING = "SELECT array_agg(name) FROM unnest($1::text[]) AS tables (name) WHERE to_regclass(name) IS NULL"

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 # Flips as the outbox has them, `joined`. Of `states`, those that are watched have been put there by the registration.
+# The newest flip is the one with the highest number, however a clock that was ahead has dated the others; the latest
+# where another outbox counts anew, and where nobody counted.
 INSERT_FLIPS = """
 WITH rows AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS row (
         id uuid, target text, location text, at timestamptz, confirmed_at timestamptz, state text, before text,
-        reason text, detail text, check_id uuid
+        reason text, detail text, check_id uuid, number int
     )
 ), inserted AS (
-    INSERT INTO flips (id, target, location, at, confirmed_at, state, before, reason, detail, check_id)
-    SELECT id, target, location, at, confirmed_at, state, before, reason, detail, check_id FROM rows
+    INSERT INTO flips (id, target, location, at, confirmed_at, state, before, reason, detail, check_id, number)
+    SELECT id, target, location, at, confirmed_at, state, before, reason, detail, check_id, number FROM rows
     ON CONFLICT DO NOTHING
 )
-INSERT INTO states (target, location, state, since, reason, detail, watched)
-SELECT DISTINCT ON (target, location) target, location, state, at, reason, detail, false
+INSERT INTO states (target, location, state, since, reason, detail, flips, watched)
+SELECT DISTINCT ON (target, location) target, location, state, at, reason, detail, number, false
 FROM rows
-ORDER BY target, location, at DESC
+ORDER BY target, location, number DESC NULLS LAST, at DESC
 ON CONFLICT (target, location) DO UPDATE
-SET state = excluded.state, since = excluded.since, reason = excluded.reason, detail = excluded.detail
-WHERE states.since IS NULL OR states.since < excluded.since
+SET state = excluded.state, since = excluded.since, reason = excluded.reason, detail = excluded.detail,
+    flips = excluded.flips
+WHERE states.since IS NULL OR states.since < excluded.since OR states.flips < excluded.flips
 """
 
 # What lies in the future of the server's clock, as a clock has brought that was ahead, happened before now: in its
