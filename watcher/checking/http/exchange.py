@@ -57,8 +57,7 @@ class Hop:
     chain: Chain | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """What one exchange, redirects included, brought; only `phases` and one of `fault` and `status_code` are sure.
 
     Attributes:

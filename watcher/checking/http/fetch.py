@@ -33,6 +33,8 @@ from watcher.text.escaping import one_line
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from watcher.model.target import Connecting, Sending, Target
 
 MAX_SHOWN_CHARS = 2000
@@ -75,9 +77,10 @@ class Probe:
         if timeout_seconds is None:
             timeout_seconds = self.target.timeout_seconds
         transport, self._kept = self._kept or Transport(self._tools, self.target.connecting), None
+        transport.deadline = trio.current_time() + timeout_seconds
         walk = _Walk(self.target, self._tools, transport)
         try:
-            with trio.move_on_after(timeout_seconds):
+            with trio.CancelScope(deadline=transport.deadline):
                 exchange = await walk.go(self._request())
                 self._kept = transport if transport.release() else None
                 return exchange
@@ -114,7 +117,7 @@ class Probe:
 class _Walk:
     """One exchange on its way from redirect to redirect: what is known when it ends, however it ends."""
 
-    __slots__ = ("_hops", "_notes", "_reader", "_response", "_target", "_tools", "transport")
+    __slots__ = ("_headers", "_hops", "_notes", "_reader", "_response", "_target", "_tools", "transport")
 
     def __init__(self, target: Target, tools: Tools, transport: Transport) -> None:
         self._target = target
@@ -122,6 +125,7 @@ class _Walk:
         self._hops: list[Hop] = []
         self._notes: list[str] = []
         self._response: httpx.Response | None = None  # the last one, once its head is there
+        self._headers: tuple[tuple[bytes, bytes], ...] = ()  # its own
         self._reader: BodyReader | None = None
         self.transport = transport
 
@@ -137,9 +141,9 @@ class _Walk:
         return self._exchange(fault)
 
     async def _read(self, request: httpx.Request, response: httpx.Response) -> None:
-        encoding = response.headers.get("content-encoding", "")
+        self._response, self._headers = response, tuple(response.headers.raw)
+        encoding = _value_of(b"content-encoding", self._headers)
         accepted = request.headers.get("accept-encoding", "") if encoding else ""
-        self._response = response
         self._reader = reader = BodyReader(encoding, self._target.expected.body_limit_bytes, accepted)
         stream = response.stream
         assert isinstance(stream, Body)
@@ -164,8 +168,8 @@ class _Walk:
             status_code=response.status_code,
             reason_phrase=response.reason_phrase,
             http_version=response.http_version.removeprefix("HTTP/"),
-            headers=tuple(response.headers.raw),
-            charset=_charset(response),
+            headers=self._headers,
+            charset=_charset(_value_of(b"content-type", self._headers)),
             body=bytes(reader.content),
             body_is_decoded=reader.is_decoded,
             notes=notes if reader.note is None else (*notes, reader.note),
@@ -242,7 +246,12 @@ def _common_headers(sending: Sending, keep_alive: bool) -> httpx.Headers:
     return httpx.Headers([*headers.raw, *pairs])
 
 
-def _charset(response: httpx.Response) -> str | None:
+def _value_of(name: bytes, headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the value of a header, several joined by commas (RFC 9110, section 5.3), or an empty text."""
+    return b", ".join([value for found, value in headers if found == name]).decode("utf-8", "replace")
+
+
+def _charset(content_types: str) -> str | None:
     """Return the charset that the content type names (RFC 9110, section 8.3.2).
 
     Of several types the last one counts, and it takes the charset over from the same type before it, as browsers have
@@ -250,7 +259,7 @@ def _charset(response: httpx.Response) -> str | None:
     remembers every name for ever.
     """
     essence, charset = "", None
-    for content_type in response.headers.get("content-type", "").split(","):
+    for content_type in content_types.split(","):
         first, *parameters = content_type.split(";")
         if "/" not in first:
             continue

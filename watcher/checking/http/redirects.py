@@ -65,7 +65,8 @@ def url_of(address: str) -> httpx.URL:
 
 def authority_of(url: httpx.URL) -> bytes:
     """Return host and port of an address, as they are told to a server: without the zone (RFC 6874, section 4)."""
-    return _ZONE.sub(b"", url.netloc) if b"%" in url.netloc else url.netloc
+    netloc = url.netloc
+    return _ZONE.sub(b"", netloc) if b"%" in netloc else netloc
 
 
 def same_origin(one: httpx.URL, other: httpx.URL) -> bool:

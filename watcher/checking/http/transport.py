@@ -64,6 +64,7 @@ class Transport(httpx.AsyncBaseTransport):
     and whoever is cancelled has one socket to close. Nothing has a deadline of its own: the caller's is for the whole.
 
     Attributes:
+        deadline: of the whole exchange, on the clock of `trio.current_time`; whoever asks cuts it off there.
         stopwatch: times the phases.
         ip: of the last peer.
         chain: the certificates that it served.
@@ -72,7 +73,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     __slots__ = (
         *("_connecting", "_connection", "_idle_since", "_origin", "_tools", "_wire"),
-        *("chain", "ip", "notes", "stopwatch"),
+        *("chain", "deadline", "ip", "notes", "stopwatch"),
     )
 
     def __init__(self, tools: Tools, connecting: Connecting) -> None:
@@ -89,6 +90,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._wire: Wire | None = None
         self._idle_since = 0.0
         self._origin: tuple[str, str, int] | None = None
+        self.deadline = math.inf
         self.stopwatch = Stopwatch()
         self.ip: str | None = None
         self.chain: Chain | None = None
@@ -167,11 +169,10 @@ class Transport(httpx.AsyncBaseTransport):
             _ReplacedError: the new connection has answered, and is that of this transport now.
             ExceptionGroup: no new connection could be made.
         """
-        left_seconds = trio.current_effective_deadline() - trio.current_time()
         wire = self._wire
-        if wire is None or request.method not in _SAFE_TO_REPEAT or left_seconds == math.inf:
+        if wire is None or request.method not in _SAFE_TO_REPEAT or self.deadline == math.inf:
             return await self._send(connection, request)
-        doubtful_at = trio.current_time() + left_seconds / 2
+        doubtful_at = (trio.current_time() + self.deadline) / 2
 
         async def wait_readable(fd: int) -> None:
             with trio.move_on_at(doubtful_at) as scope:

@@ -131,10 +131,11 @@ class SlotClock:
 
     def now(self) -> float:
         """Return seconds since 1970, for schedules."""
-        anchor = self._wall() - self._monotonic()
+        monotonic = self._monotonic()
+        anchor = self._wall() - monotonic
         if anchor > self._anchor + CLOCK_TOLERANCE_SECONDS:
             self._anchor = anchor
-        return self._anchor + self._monotonic()
+        return self._anchor + monotonic
 
 
 def fraction_of(name: str) -> float:
