@@ -26,7 +26,7 @@ from watcher.checking.http.redirects import (
     url_of,
 )
 from watcher.checking.http.stopwatch import STEP_NAMES
-from watcher.checking.http.transport import Body, Tools, Transport
+from watcher.checking.http.transport import Tools, Transport
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.model.target import basic_authorization
 from watcher.text.escaping import one_line
@@ -35,6 +35,8 @@ from watcher.text.redaction import without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from watcher.checking.http.http1 import Head
+    from watcher.checking.http.transport import Response
     from watcher.model.target import Connecting, Sending, Target
 
 MAX_SHOWN_CHARS = 2000
@@ -117,22 +119,21 @@ class Probe:
 class _Walk:
     """One exchange on its way from redirect to redirect: what is known when it ends, however it ends."""
 
-    __slots__ = ("_headers", "_hops", "_notes", "_reader", "_response", "_target", "_tools", "transport")
+    __slots__ = ("_hops", "_notes", "_reader", "_response", "_target", "_tools", "transport")
 
     def __init__(self, target: Target, tools: Tools, transport: Transport) -> None:
         self._target = target
         self._tools = tools
         self._hops: list[Hop] = []
         self._notes: list[str] = []
-        self._response: httpx.Response | None = None  # the last one, once its head is there
-        self._headers: tuple[tuple[bytes, bytes], ...] = ()  # its own
+        self._response: Response | None = None  # the last one, once its head is there
         self._reader: BodyReader | None = None
         self.transport = transport
 
     async def go(self, request: httpx.Request) -> Exchange:
         sending = self._target.sending
-        response = await self.transport.handle_async_request(request)
-        if sending.follow_redirects and leads_on(response):
+        response = await self.transport.ask(request)
+        if sending.follow_redirects and leads_on(response.head):
             response = await self._follow(request, response)
         await self._read(request, response)
         return self._exchange(None)
@@ -140,14 +141,13 @@ class _Walk:
     def failed(self, fault: Fault) -> Exchange:
         return self._exchange(fault)
 
-    async def _read(self, request: httpx.Request, response: httpx.Response) -> None:
-        self._response, self._headers = response, tuple(response.headers.raw)
-        encoding = _value_of(b"content-encoding", self._headers)
+    async def _read(self, request: httpx.Request, response: Response) -> None:
+        self._response = response
+        encoding = _value_of(b"content-encoding", response.head.headers)
         accepted = request.headers.get("accept-encoding", "") if encoding else ""
         self._reader = reader = BodyReader(encoding, self._target.expected.body_limit_bytes, accepted)
-        stream = response.stream
-        assert isinstance(stream, Body)
-        async with aclosing(stream.__aiter__()) as chunks:  # a body that is refused leaves nothing for the collector
+        # A body that is refused leaves nothing for the collector.
+        async with aclosing(response.connection.body()) as chunks:
             await reader.read(chunks)
 
     def _exchange(self, fault: Fault | None) -> Exchange:
@@ -162,14 +162,15 @@ class _Walk:
                 hops=tuple(self._hops),
                 chain=transport.chain,
             )
+        head = response.head
         return Exchange(
             phases=phases,
             fault=fault,
-            status_code=response.status_code,
-            reason_phrase=response.reason_phrase,
-            http_version=response.http_version.removeprefix("HTTP/"),
-            headers=self._headers,
-            charset=_charset(_value_of(b"content-type", self._headers)),
+            status_code=head.status_code,
+            reason_phrase=head.reason_phrase.decode("ascii", "ignore"),
+            http_version=head.http_version,
+            headers=tuple(head.headers),
+            charset=_charset(_value_of(b"content-type", head.headers)),
             body=bytes(reader.content),
             body_is_decoded=reader.is_decoded,
             notes=notes if reader.note is None else (*notes, reader.note),
@@ -178,33 +179,32 @@ class _Walk:
             chain=transport.chain,
         )
 
-    async def _follow(self, first: httpx.Request, response: httpx.Response) -> httpx.Response:
+    async def _follow(self, first: httpx.Request, response: Response) -> Response:
         """Follow redirects, each over a connection of its own, and return the first response that is none."""
         request, stays = first, True
         cookies = CookieJar()
-        while leads_on(response):
+        while leads_on(head := response.head):
             if len(self._hops) == self._target.sending.max_redirects:
                 raise RedirectError(f"more than {self._target.sending.max_redirects} redirects")
-            response.request = request
-            lines = [value for name, value in response.headers.raw if name.lower() == b"set-cookie"]
+            lines = [value for name, value in head.headers if name == b"set-cookie"]
             cookies.take(lines, request.url, datetime.now(UTC))
-            following = next_url(response, request.url)
+            following = next_url(head, request.url)
             stays = stays and same_origin(first.url, following)
-            request = next_request(first, request, response.status_code, following, stays=stays)
+            asked, request = request, next_request(first, request, head.status_code, following, stays=stays)
             request.headers = _with_cookies(request, cookies)
-            self._leave(response, following, stays=stays)
-            response = await self.transport.handle_async_request(request)
+            self._leave(head, asked.url, following, stays=stays)
+            response = await self.transport.ask(request)
         return response
 
-    def _leave(self, response: httpx.Response, following: httpx.URL, *, stays: bool) -> None:
+    def _leave(self, head: Head, asked: httpx.URL, following: httpx.URL, *, stays: bool) -> None:
         """Note a redirect, and take a new transport for where it leads."""
         transport = self.transport
         self._hops.append(
             Hop(
-                shown_address=_shown(response.request.url),
+                shown_address=_shown(asked),
                 location=_shown(following),
-                status_code=response.status_code,
-                http_version=response.http_version.removeprefix("HTTP/"),
+                status_code=head.status_code,
+                http_version=head.http_version,
                 ip=transport.ip,
                 phases=transport.stopwatch.phases(),
                 chain=transport.chain,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import httpx
 
 from watcher.model.headers import HARMLESS_HEADERS, HEADERS_OF_A_BODY
 from watcher.text.host_names import ascii_host
+
+if TYPE_CHECKING:
+    from watcher.checking.http.http1 import Head
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -25,22 +29,22 @@ class RedirectError(Exception):
     """A redirect that cannot or must not be followed; the message is for people."""
 
 
-def leads_on(response: httpx.Response) -> bool:
+def leads_on(head: Head) -> bool:
     """Tell whether a response is a redirect with somewhere to go to."""
-    return response.status_code in REDIRECT_STATUSES and any(_locations(response))
+    return head.status_code in REDIRECT_STATUSES and any(_locations(head))
 
 
-def next_url(response: httpx.Response, url: httpx.URL) -> httpx.URL:
+def next_url(head: Head, url: httpx.URL) -> httpx.URL:
     """Return the address that a redirect names (RFC 9110, section 10.2.2).
 
     Args:
-        response: for which `leads_on` holds.
+        head: of a response, for which `leads_on` holds.
         url: of its request, which a relative address is relative to.
 
     Raises:
         RedirectError: it is none that can be asked for.
     """
-    locations = set(_locations(response))
+    locations = set(_locations(head))
     if len(locations) > 1:
         raise RedirectError("redirected to several addresses at once")
     location = locations.pop()
@@ -122,8 +126,8 @@ def _next_method(method: str, status_code: int) -> str:
     return "GET" if status_code in {301, 302} and method == "POST" else method
 
 
-def _locations(response: httpx.Response) -> list[bytes]:
-    return [value.strip(_AROUND) for name, value in response.headers.raw if name.lower() == b"location"]
+def _locations(head: Head) -> list[bytes]:
+    return [value.strip(_AROUND) for name, value in head.headers if name == b"location"]
 
 
 def _read(reference: str, base: httpx.URL | None) -> httpx.URL:

@@ -1,4 +1,4 @@
-"""HTTP over connections that belong to one check: a transport for httpx, without a pool."""
+"""HTTP over connections that belong to one check, without a pool."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import ssl
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import trio
@@ -24,8 +24,6 @@ from watcher.checking.http.wire import Wire
 from watcher.text.host_names import ascii_host
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from watcher.checking.http.exchange import Chain
     from watcher.checking.http.resolver import Address
     from watcher.model.target import Connecting, HttpVersion
@@ -42,10 +40,22 @@ MAX_IDLE_SECONDS = 118.0
 _SAFE_TO_REPEAT = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})  # RFC 9110, section 9.2.2
 
 
+class Response(NamedTuple):
+    """A response, the body of which is still on the wire.
+
+    Attributes:
+        head: its start.
+        connection: yields the body.
+    """
+
+    head: Head
+    connection: Http1 | Http2
+
+
 class _ReplacedError(Exception):
     """A new connection has answered before the kept one."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: Response) -> None:
         self.response = response
 
 
@@ -57,7 +67,7 @@ class Tools:
     tls_contexts: TlsContexts
 
 
-class Transport(httpx.AsyncBaseTransport):
+class Transport:
     """Sends each request over a new connection, or over the one that the last response left open.
 
     Resolving, connecting, TLS and HTTP happen here and nowhere else, so that each phase is measured where it happens,
@@ -96,7 +106,7 @@ class Transport(httpx.AsyncBaseTransport):
         self.chain: Chain | None = None
         self.notes: list[str] = []
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def ask(self, request: httpx.Request) -> Response:
         """Send a request, and return its response, the body of which is still to be read.
 
         Raises:
@@ -144,10 +154,6 @@ class Transport(httpx.AsyncBaseTransport):
             self._connection.close()
             self._connection = self._wire = None
 
-    async def aclose(self) -> None:
-        """Close the connection; as `close`, for httpx."""
-        self.close()
-
     def _kept(self, origin: tuple[str, str, int]) -> Http1 | Http2 | None:
         connection = self._connection
         if connection is not None and (
@@ -159,7 +165,7 @@ class Transport(httpx.AsyncBaseTransport):
             self.close()
         return self._connection
 
-    async def _send_again(self, connection: Http1 | Http2, request: httpx.Request) -> httpx.Response:
+    async def _send_again(self, connection: Http1 | Http2, request: httpx.Request) -> Response:
         """Send a request over a kept connection, and over a new one too where that stays silent for half of the time.
 
         A load balancer or NAT forgets an idle connection without a word, and a slow site says nothing either: whichever
@@ -190,16 +196,16 @@ class Transport(httpx.AsyncBaseTransport):
     async def _wait_or_replace(self, fd: int, request: httpx.Request) -> None:
         """Wait until the kept connection says something, or raise what a new one has answered."""
         fresh = Transport(self._tools, self._connecting)
-        response: httpx.Response | None = None
+        response: Response | None = None
 
-        async def ask() -> None:
+        async def ask_fresh() -> None:
             nonlocal response
-            response = await fresh.handle_async_request(request)
+            response = await fresh.ask(request)
             nursery.cancel_scope.cancel()
 
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(ask)
+                nursery.start_soon(ask_fresh)
                 await trio.lowlevel.wait_readable(fd)
                 nursery.cancel_scope.cancel()
             if response is None:
@@ -297,7 +303,7 @@ class Transport(httpx.AsyncBaseTransport):
         self.stopwatch.enter("connect")
         return addresses[0].ip
 
-    async def _send(self, connection: Http1 | Http2, request: httpx.Request) -> httpx.Response:
+    async def _send(self, connection: Http1 | Http2, request: httpx.Request) -> Response:
         if isinstance(connection, Http2):
             head = await connection.exchange(_http2_headers(request), _content(request), self.stopwatch)
         else:
@@ -305,7 +311,7 @@ class Transport(httpx.AsyncBaseTransport):
             head = await connection.exchange(self._http1_bytes(request), self.stopwatch, without_body=without_body)
         headers, notes = without_repeats(head.headers)
         self.notes += (*head.notes, *notes)
-        return _response(head, headers, connection)
+        return Response(head._replace(headers=headers) if notes else head, connection)
 
     def _http1_bytes(self, request: httpx.Request) -> bytes:
         url = request.url
@@ -319,23 +325,6 @@ class Transport(httpx.AsyncBaseTransport):
         if "host" not in request.headers:
             lines.insert(0, b"Host: %s\r\n" % authority_of(url))
         return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (request.method.encode(), target, b"".join(lines), _content(request))
-
-
-class Body(httpx.AsyncByteStream):
-    """The body of a response, still on the wire."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Http1 | Http2) -> None:
-        self._connection = connection
-
-    def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        return self._connection.body()
-
-
-def _response(head: Head, headers: list[tuple[bytes, bytes]], connection: Http1 | Http2) -> httpx.Response:
-    extensions = {"http_version": f"HTTP/{head.http_version}".encode(), "reason_phrase": head.reason_phrase}
-    return httpx.Response(head.status_code, headers=headers, stream=Body(connection), extensions=extensions)
 
 
 def _content(request: httpx.Request) -> bytes:
