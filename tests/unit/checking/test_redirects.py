@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from watcher.checking.http.exchange import Request
 from watcher.checking.http.http1 import Head
 from watcher.checking.http.redirects import RedirectError, leads_on, next_request, next_url, same_origin
 
@@ -113,24 +114,22 @@ def test_an_origin_is_scheme_host_and_port(one: str, other: str, same: bool) -> 
     ],
 )
 def test_the_method_changes_as_in_browsers(method: str, status_code: int, following: str) -> None:
-    first = httpx.Request(method, HERE, content=b"x" if method in {"POST", "PUT"} else None)
+    body = b"x" if method in {"POST", "PUT"} else b""
+    first = Request(method, HERE, ((b"Content-Length", b"1"),) if body else (), body)
     request = next_request(first, first, status_code, HERE, stays=True)
     assert request.method == following
-    keeps_body = following == method and method in {"POST", "PUT"}
-    assert request.content == (b"x" if keeps_body else b"")
-    assert ("content-length" in request.headers) is keeps_body
+    assert request.body == (body if following == method else b"")
+    assert ((b"content-length", b"1") in request.headers) is bool(request.body)
 
 
 def test_only_harmless_headers_go_to_another_origin() -> None:
-    headers = {"Authorization": "Bearer s", "Cookie": "a=b", "X-Key": "s", "Accept": "a/b", "User-Agent": "w"}
-    first = httpx.Request("GET", HERE, headers=headers)
+    secret = ((b"Authorization", b"Bearer s"), (b"Cookie", b"a=b"), (b"X-Key", b"s"))
+    first = Request("GET", HERE, (*secret, (b"Accept", b"a/b"), (b"User-Agent", b"w")))
     request = next_request(first, first, 302, httpx.URL("https://other.example/"), stays=False)
-    assert not {"authorization", "cookie", "x-key"} & request.headers.keys()
-    assert (request.headers["accept"], request.headers["user-agent"]) == ("a/b", "w")
-    assert request.headers["host"] == "other.example"
+    assert request.headers == ((b"host", b"other.example"), (b"accept", b"a/b"), (b"user-agent", b"w"))
 
 
 def test_a_body_does_not_go_to_another_origin() -> None:
-    first = httpx.Request("POST", HERE, content=b"x")
+    first = Request("POST", HERE, body=b"x")
     with pytest.raises(RedirectError, match="must not go"):
         next_request(first, first, 307, httpx.URL("https://other.example/"), stays=False)

@@ -15,9 +15,10 @@ import trio
 from watcher import __version__
 from watcher.checking.http.body import BodyReader
 from watcher.checking.http.cookies import CookieJar
-from watcher.checking.http.exchange import Exchange, Hop
+from watcher.checking.http.exchange import Exchange, Hop, Request
 from watcher.checking.http.faults import fault_of
 from watcher.checking.http.redirects import (
+    METHODS_WITH_A_BODY,
     RedirectError,
     leads_on,
     next_request,
@@ -46,7 +47,7 @@ DEFAULT_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Ag
 class Probe:
     """A target that can be asked, again and again but never twice at once; it owns a connection that is kept alive."""
 
-    # A hundred thousand of them are kept: a whole httpx.Request would take three times as much as its URL.
+    # A hundred thousand of them are kept, so the headers are shared.
     __slots__ = ("_headers", "_kept", "_tools", "_url", "target")
 
     def __init__(self, target: Target, tools: Tools) -> None:
@@ -79,11 +80,13 @@ class Probe:
         if timeout_seconds is None:
             timeout_seconds = self.target.timeout_seconds
         transport, self._kept = self._kept or Transport(self._tools, self.target.connecting), None
+        sending = self.target.sending
+        request = Request(sending.method, self._url, self._headers, sending.body)
         transport.deadline = trio.current_time() + timeout_seconds
         walk = _Walk(self.target, self._tools, transport)
         try:
             with trio.CancelScope(deadline=transport.deadline):
-                exchange = await walk.go(self._request())
+                exchange = await walk.go(request)
                 self._kept = transport if transport.release() else None
                 return exchange
             step = walk.transport.stopwatch.step or "connect"
@@ -101,13 +104,6 @@ class Probe:
                 transport.close()
             if walk.transport is not transport:
                 walk.transport.close()
-
-    def _request(self) -> httpx.Request:
-        sending = self.target.sending
-        # Given a stream, httpx adds no headers of its own; Host is written by the transport.
-        request = httpx.Request(sending.method, self._url, stream=_stream(sending.body))
-        request.headers = self._headers
-        return request
 
     def close(self) -> None:
         """Close a connection that was kept alive."""
@@ -130,7 +126,7 @@ class _Walk:
         self._reader: BodyReader | None = None
         self.transport = transport
 
-    async def go(self, request: httpx.Request) -> Exchange:
+    async def go(self, request: Request) -> Exchange:
         sending = self._target.sending
         response = await self.transport.ask(request)
         if sending.follow_redirects and leads_on(response.head):
@@ -141,10 +137,10 @@ class _Walk:
     def failed(self, fault: Fault) -> Exchange:
         return self._exchange(fault)
 
-    async def _read(self, request: httpx.Request, response: Response) -> None:
+    async def _read(self, request: Request, response: Response) -> None:
         self._response = response
         encoding = _value_of(b"content-encoding", response.head.headers)
-        accepted = request.headers.get("accept-encoding", "") if encoding else ""
+        accepted = _value_of(b"accept-encoding", request.headers) if encoding else ""
         self._reader = reader = BodyReader(encoding, self._target.expected.body_limit_bytes, accepted)
         # A body that is refused leaves nothing for the collector.
         async with aclosing(response.connection.body()) as chunks:
@@ -179,7 +175,7 @@ class _Walk:
             chain=transport.chain,
         )
 
-    async def _follow(self, first: httpx.Request, response: Response) -> Response:
+    async def _follow(self, first: Request, response: Response) -> Response:
         """Follow redirects, each over a connection of its own, and return the first response that is none."""
         request, stays = first, True
         cookies = CookieJar()
@@ -191,7 +187,7 @@ class _Walk:
             following = next_url(head, request.url)
             stays = stays and same_origin(first.url, following)
             asked, request = request, next_request(first, request, head.status_code, following, stays=stays)
-            request.headers = _with_cookies(request, cookies)
+            request = _with_cookies(request, cookies)
             self._leave(head, asked.url, following, stays=stays)
             response = await self.transport.ask(request)
         return response
@@ -229,26 +225,21 @@ def _elsewhere(connecting: Connecting) -> Connecting:
 
 
 @lru_cache(1024)
-def _stream(body: bytes) -> httpx.ByteStream:
-    return httpx.ByteStream(body)
-
-
-@lru_cache(1024)
-def _common_headers(sending: Sending, keep_alive: bool) -> httpx.Headers:
+def _common_headers(sending: Sending, keep_alive: bool) -> tuple[tuple[bytes, bytes], ...]:
     headers = httpx.Headers({**DEFAULT_HEADERS, **({} if keep_alive else {"Connection": "close"})})
     if sending.authorization is not None:
         headers["Authorization"] = sending.authorization
-    if sending.body or sending.method in {"PATCH", "POST", "PUT"}:
+    if sending.body or sending.method in METHODS_WITH_A_BODY:
         headers["Content-Length"] = str(len(sending.body))
     for name in {name.lower() for name, _ in sending.headers}:
         headers.pop(name, None)
     pairs = [(name.encode("ascii"), value.encode("utf-8")) for name, value in sending.headers]
-    return httpx.Headers([*headers.raw, *pairs])
+    return (*headers.raw, *pairs)
 
 
 def _value_of(name: bytes, headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Return the value of a header, several joined by commas (RFC 9110, section 5.3), or an empty text."""
-    return b", ".join([value for found, value in headers if found == name]).decode("utf-8", "replace")
+    """Return the values of a header, named in small letters, joined by commas (RFC 9110, section 5.3)."""
+    return b", ".join([value for found, value in headers if found.lower() == name]).decode("utf-8", "replace")
 
 
 def _charset(content_types: str) -> str | None:
@@ -273,11 +264,11 @@ def _charset(content_types: str) -> str | None:
     return charset
 
 
-def _with_cookies(request: httpx.Request, cookies: CookieJar) -> httpx.Headers:
-    own = [value for name, value in request.headers.raw if name.lower() == b"cookie"]
-    others = [(name, value) for name, value in request.headers.raw if name.lower() != b"cookie"]
+def _with_cookies(request: Request, cookies: CookieJar) -> Request:
+    own = [value for name, value in request.headers if name.lower() == b"cookie"]
+    others = [(name, value) for name, value in request.headers if name.lower() != b"cookie"]
     going = cookies.header_for(request.url, b"; ".join(own))
-    return httpx.Headers(others if going is None else [*others, (b"Cookie", going)])
+    return request._replace(headers=tuple(others if going is None else [*others, (b"Cookie", going)]))
 
 
 def _shown(url: httpx.URL) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import httpx
 
+from watcher.checking.http.exchange import Request
 from watcher.model.headers import HARMLESS_HEADERS, HEADERS_OF_A_BODY
 from watcher.text.host_names import ascii_host
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 DEFAULT_PORTS = {"http": 80, "https": 443}
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 MAX_LOCATION_CHARS = 16_000
+
+# Whoever gets one of these waits for a body, unless it has a length (RFC 9110, section 8.6).
+METHODS_WITH_A_BODY = frozenset({"PATCH", "POST", "PUT"})
+_HARMLESS = frozenset(name.encode("ascii") for name in HARMLESS_HEADERS)
+_OF_A_BODY = frozenset(name.encode("ascii") for name in HEADERS_OF_A_BODY)
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _ENCODED_DOT = re.compile("%2e", re.IGNORECASE)
@@ -85,9 +91,7 @@ def origin_of(url: httpx.URL) -> tuple[str, str, int]:
     return scheme, ip.lower() + percent[:1] + zone, url.port or DEFAULT_PORTS[scheme]
 
 
-def next_request(
-    first: httpx.Request, last: httpx.Request, status_code: int, following: httpx.URL, *, stays: bool
-) -> httpx.Request:
+def next_request(first: Request, last: Request, status_code: int, following: httpx.URL, *, stays: bool) -> Request:
     """Make the request that follows a redirect.
 
     Args:
@@ -104,19 +108,20 @@ def next_request(
         RedirectError: the body would have to be sent to another origin.
     """
     method = _next_method(last.method, status_code)
-    body = b"".join(last.stream) if isinstance(last.stream, httpx.ByteStream) else b""
-    keeps_body = method == last.method and bool(body)
+    keeps_body = method == last.method and bool(last.body)
     if keeps_body and not stays:
         # A login is checked by sending one: what stands in the body may be a secret like any other.
         raise RedirectError("redirected to another origin, where the body of the request must not go")
     # Where the origin changes, all but the harmless ones stay behind.
-    headers = [
-        (name, value)
-        for name, value in first.headers.multi_items()
-        if name != "host" and (stays or name in HARMLESS_HEADERS) and (keeps_body or name not in HEADERS_OF_A_BODY)
-    ]
-    headers.insert(0, ("host", authority_of(following).decode("ascii")))
-    return httpx.Request(method, following, headers=headers, content=body if keeps_body else None)
+    headers = [(b"host", authority_of(following))]
+    for raw_name, value in first.headers:
+        name = raw_name.lower()
+        goes = (stays or name in _HARMLESS) and (keeps_body or name not in _OF_A_BODY)
+        if goes and name != b"host":
+            headers.append((name, value))
+    if method in METHODS_WITH_A_BODY and not keeps_body:
+        headers.append((b"content-length", b"0"))
+    return Request(method, following, tuple(headers), last.body if keeps_body else b"")
 
 
 def _next_method(method: str, status_code: int) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-import httpx
 import trio
 
 from watcher.checking.http.dial import chosen, connect
@@ -24,7 +23,9 @@ from watcher.checking.http.wire import Wire
 from watcher.text.host_names import ascii_host
 
 if TYPE_CHECKING:
-    from watcher.checking.http.exchange import Chain
+    import httpx
+
+    from watcher.checking.http.exchange import Chain, Request
     from watcher.checking.http.resolver import Address
     from watcher.model.target import Connecting, HttpVersion
 
@@ -106,7 +107,7 @@ class Transport:
         self.chain: Chain | None = None
         self.notes: list[str] = []
 
-    async def ask(self, request: httpx.Request) -> Response:
+    async def ask(self, request: Request) -> Response:
         """Send a request, and return its response, the body of which is still to be read.
 
         Raises:
@@ -114,8 +115,6 @@ class Transport:
             BlockedAddressError: the address may not be connected to.
             ProxyError, OSError, ssl.SSLError, ExceptionGroup: there is no connection, or it broke.
         """
-        if not isinstance(request.stream, httpx.ByteStream):
-            await request.aread()
         connection = self._kept(origin_of(request.url))
         if connection is not None:
             try:
@@ -165,7 +164,7 @@ class Transport:
             self.close()
         return self._connection
 
-    async def _send_again(self, connection: Http1 | Http2, request: httpx.Request) -> Response:
+    async def _send_again(self, connection: Http1 | Http2, request: Request) -> Response:
         """Send a request over a kept connection, and over a new one too where that stays silent for half of the time.
 
         A load balancer or NAT forgets an idle connection without a word, and a slow site says nothing either: whichever
@@ -193,7 +192,7 @@ class Transport:
         finally:
             wire.wait_readable = trio.lowlevel.wait_readable
 
-    async def _wait_or_replace(self, fd: int, request: httpx.Request) -> None:
+    async def _wait_or_replace(self, fd: int, request: Request) -> None:
         """Wait until the kept connection says something, or raise what a new one has answered."""
         fresh = Transport(self._tools, self._connecting)
         response: Response | None = None
@@ -303,9 +302,9 @@ class Transport:
         self.stopwatch.enter("connect")
         return addresses[0].ip
 
-    async def _send(self, connection: Http1 | Http2, request: httpx.Request) -> Response:
+    async def _send(self, connection: Http1 | Http2, request: Request) -> Response:
         if isinstance(connection, Http2):
-            head = await connection.exchange(_http2_headers(request), _content(request), self.stopwatch)
+            head = await connection.exchange(_http2_headers(request), request.body, self.stopwatch)
         else:
             without_body = request.method == "HEAD"
             head = await connection.exchange(self._http1_bytes(request), self.stopwatch, without_body=without_body)
@@ -313,23 +312,17 @@ class Transport:
         self.notes += (*head.notes, *notes)
         return Response(head._replace(headers=headers) if notes else head, connection)
 
-    def _http1_bytes(self, request: httpx.Request) -> bytes:
-        url = request.url
+    def _http1_bytes(self, request: Request) -> bytes:
+        method, url, headers, body = request
         target = url.raw_path
-        pairs = request.headers.raw
         proxy_url = self._connecting.proxy_url
         if proxy_url is not None and url.scheme == "http" and (proxy := _proxy(proxy_url)).scheme == "http":
             target = b"http://" + authority_of(url) + target  # RFC 9112, section 3.2.2
-            pairs = [*pairs, *proxy.authorization()]
-        lines = [b"%s: %s\r\n" % pair for pair in pairs]
-        if "host" not in request.headers:
-            lines.insert(0, b"Host: %s\r\n" % authority_of(url))
-        return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (request.method.encode(), target, b"".join(lines), _content(request))
-
-
-def _content(request: httpx.Request) -> bytes:
-    assert isinstance(request.stream, httpx.ByteStream)
-    return b"".join(request.stream)
+            headers = (*headers, *proxy.authorization())
+        lines = b"".join([b"%s: %s\r\n" % pair for pair in headers])
+        if request.host is None:
+            lines = b"Host: %s\r\n%s" % (authority_of(url), lines)
+        return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (method.encode(), target, lines, body)
 
 
 @lru_cache(1024)
@@ -344,13 +337,13 @@ def _speaks_http2(encrypted: ssl.SSLSocket, *, wanted: bool) -> bool:
     return speaks
 
 
-def _http2_headers(request: httpx.Request) -> list[tuple[bytes, bytes]]:
+def _http2_headers(request: Request) -> list[tuple[bytes, bytes]]:
     url = request.url
-    host = request.headers.get("host")
+    host = request.host
     return [
         (b":method", request.method.encode()),
-        (b":authority", authority_of(url) if host is None else host.encode("latin-1")),
+        (b":authority", authority_of(url) if host is None else host),
         (b":scheme", url.raw_scheme),
         (b":path", url.raw_path),
-        *((name.lower(), value) for name, value in request.headers.raw if name.lower() not in _NOT_IN_HTTP2),
+        *((name.lower(), value) for name, value in request.headers if name.lower() not in _NOT_IN_HTTP2),
     ]
