@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.model.state import NEVER_CHECKED, Flip, Standing, State, sighting_of
 
@@ -20,8 +19,7 @@ GAP_INTERVALS = 3
 GAP_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(NamedTuple):
     """What one check came to.
 
     Attributes:
