@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -116,8 +116,8 @@ def conclusions(count: int, *, failing: bool, first: int = 0, targets: int = 100
     """Make what checks of many targets come to, in the order of time."""
     for number in range(first, first + count):
         at = BEGIN + timedelta(milliseconds=number)
-        outcome = replace(_FINE, target=f"site {number % targets:04}", scheduled_at=at, started_at=at)
-        yield Conclusion(replace(outcome, fault=_FAULT, status_code=503) if failing else outcome)
+        outcome = _FINE._replace(target=f"site {number % targets:04}", scheduled_at=at, started_at=at)
+        yield Conclusion(outcome._replace(fault=_FAULT, status_code=503) if failing else outcome)
 
 
 async def burst(folder: Path, rate: int, seconds: float, *, kept: bool) -> Burst:

@@ -49,7 +49,7 @@ def an_outcome(target: str = "Checkout", *, at: datetime = MOMENT, **changes: An
         body_bytes=1256,
         phases=Phases(resolve=0.0031, connect=0.012, tls=0.0402, processing=0.0801, transfer=0.0078),
     )
-    return replace(outcome, **changes)
+    return outcome._replace(**changes)
 
 
 def a_failure(target: str = "Checkout", *, at: datetime = MOMENT, **changes: Any) -> Outcome:

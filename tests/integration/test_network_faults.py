@@ -127,7 +127,7 @@ async def _fill_and_drain(
                                 await _until(lambda: not drain.is_up)
                             fuzzing.restore_connectivity()
                     await _until(lambda: not disk.outbox.rows)
-                    # Cut off, it would ask the server to cancel by a connection that the proxy, which ends, leaves open.
+                    # Cut off, it would ask the server to cancel, by a connection that the ending proxy leaves open.
                     drain.close()
     await disk.run(Outbox.close)
     await _everything_came_once_and_in_order(database)

@@ -90,7 +90,7 @@ TYPES_FROM_ASIDE = {
 ONLY_IMPORTERS = {
     "asyncpg": {"postgres/bridge.py"},
     "trio_asyncio": {"postgres/bridge.py"},
-    "httpx": {"checking/http/fetch.py", "checking/http/redirects.py", "checking/http/transport.py"},
+    "httpx": {"checking/http/fetch.py", "checking/http/redirects.py"},
     "httptools": {"checking/http/http1.py"},
     "h2": {"checking/http/http2.py"},
     "socksio": {"checking/http/proxies.py"},

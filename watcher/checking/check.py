@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 import trio
@@ -28,10 +27,10 @@ INLINE_MATCHING_STEPS = 1_000_000
 LOCAL_RETRY_SECONDS = 0.5
 
 _OF_THE_MONITOR = frozenset({Reason.INTERNAL, Reason.LOCAL})
+_NOTHING_CAME = Exchange(phases=Phases())
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
+class CheckReport(NamedTuple):
     """The outcome of a check, and the exchange that it rests on."""
 
     outcome: Outcome
@@ -86,8 +85,7 @@ async def check_slot(probe: AnyProbe, slot: Slot, context: CheckContext) -> Chec
     return CheckReport(_outcome(target, context.location, begun, attempts, attempt), attempt.exchange)
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
+class _Begun(NamedTuple):
     """What is known of a check when it begins: its clock may be set back before it ends."""
 
     slot: Slot
@@ -96,8 +94,7 @@ class _Begun:
     part: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
+class _Attempt(NamedTuple):
     exchange: Exchange
     verdict: Verdict
     duration_seconds: float
@@ -111,7 +108,7 @@ async def _attempt(probe: AnyProbe, context: CheckContext, timeout_seconds: floa
     """
     target = probe.target
     started = trio.current_time()
-    exchange = Exchange(phases=Phases())
+    exchange = _NOTHING_CAME
     try:
         exchange = await probe.fetch(timeout_seconds)
         duration_seconds = trio.current_time() - started

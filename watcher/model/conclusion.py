@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.model.state import NEVER_CHECKED, Flip, Standing, State, sighting_of
 
@@ -20,8 +19,7 @@ GAP_INTERVALS = 3
 GAP_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(NamedTuple):
     """What one check came to.
 
     Attributes:
@@ -51,9 +49,9 @@ def conclude(target: Target, outcome: Outcome, before: Standing, last_at: dateti
         standing = before.released(outcome.started_at)
         flips += flips_of_change(outcome.target, outcome.location, before, standing, outcome.started_at)
     if last_at is not None:
-        interval = timedelta(seconds=target.interval_seconds)
-        if outcome.started_at - last_at > GAP_INTERVALS * interval + timedelta(seconds=GAP_SECONDS):
-            gap = standing.interrupted(last_at + interval)
+        gap_seconds = GAP_INTERVALS * target.interval_seconds + GAP_SECONDS
+        if (outcome.started_at - last_at).total_seconds() > gap_seconds:
+            gap = standing.interrupted(last_at + timedelta(seconds=target.interval_seconds))
             flips += flips_of_change(outcome.target, outcome.location, standing, gap, outcome.started_at)
             standing = gap
     after = standing.after(sighting_of(outcome), target.thresholds)

@@ -7,7 +7,7 @@ import hashlib
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.text.escaping import one_line
 
@@ -84,8 +84,8 @@ class Fault:
         object.__setattr__(self, "detail", one_line(self.detail))
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+# A tuple, as all that every check makes anew: a frozen dataclass of so many fields takes several times as long to make.
+class Outcome(NamedTuple):
     """The result of one check.
 
     Attributes:

@@ -30,7 +30,9 @@ def one_line(text: str, limit_chars: int = MAX_DETAIL_CHARS) -> str:
         printable text of one line that every store and terminal takes.
     """
     # Cut first, so that megabytes are not escaped for nothing; escaping can only make it longer.
-    safe = _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text[: limit_chars + 1])
+    safe = text[: limit_chars + 1]
+    if not safe.isprintable():  # nothing that is unsafe is printable; to ask so is much faster
+        safe = _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), safe)
     return safe if len(safe) <= limit_chars else safe[: limit_chars - 1] + "…"
 
 

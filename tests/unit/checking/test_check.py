@@ -1,7 +1,6 @@
 """One check: retries within the slot, faults of this machine, pauses, and bugs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import chain, repeat
 
 import pytest
@@ -180,7 +179,7 @@ class Answering(Script):
     async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
         exchange = await super().fetch(timeout_seconds)
         headers = ((b"server", b"nginx"), (b"set-cookie", b"a=b"))
-        return replace(exchange, body=b"you are hunter2", headers=headers, reason_phrase="No hunter2")
+        return exchange._replace(body=b"you are hunter2", headers=headers, reason_phrase="No hunter2")
 
 
 async def test_what_a_failing_site_said_is_kept_without_the_secrets_of_the_target() -> None:

@@ -216,7 +216,7 @@ def test_of_all_redirects_the_certificate_that_ends_first_counts_and_its_host_is
         ((hop,), None, "shop.example"),
         ((replace(hop, chain=last),), first, "www.shop.example:8443"),
     ]:
-        exchange = replace(a_response(), hops=hops, chain=chain)
+        exchange = a_response()._replace(hops=hops, chain=chain)
         verdict = judge(Expectations(cert_expiry_days=14), exchange, 0.1, NOW)
         assert verdict == Verdict(None, text.format(host))
         end = exchange.first_certificate_end()

@@ -1,6 +1,5 @@
 """What a check found out: its id, its fault, its phases."""
 
-import dataclasses
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import RFC_4122, UUID
 
@@ -116,5 +115,5 @@ def test_phases_come_in_their_order_and_none_has_happened_at_first() -> None:
     ("value", "field"), [(an_outcome(), "target"), (Fault(Reason.DNS, ""), "detail"), (Phases(), "tls")]
 )
 def test_values_are_frozen(value: Outcome | Fault | Phases, field: str) -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         setattr(value, field, None)

@@ -31,16 +31,16 @@ def test_what_a_check_found_is_told_until_the_next() -> None:
     assert (list(board), len(board)) == ([Latest("a", NEVER_CHECKED), Latest("b", UP)], 2)
     assert [latest.ok for latest in board] == [None, None]
     phases = Phases(resolve=0.25, processing=0.5)
-    success = replace(an_outcome("a"), phases=phases, duration_seconds=0.75, status_code=204, cert_expires_at=MOMENT)
+    success = an_outcome("a")._replace(phases=phases, duration_seconds=0.75, status_code=204, cert_expires_at=MOMENT)
     board.put(Conclusion(success, UP))
     expected = Latest("a", UP, success.started_at, 0.75, None, "", 204, MOMENT, phases)
     assert (board.of("a"), expected.ok) == (expected, True)
-    failure = replace(a_failure("a"), fault=Fault(Reason.REGEX, "is not there"), duration_seconds=2.5, phases=Phases())
+    failure = a_failure("a")._replace(fault=Fault(Reason.REGEX, "is not there"), duration_seconds=2.5, phases=Phases())
     board.put(Conclusion(failure, DOWN))
     latest = board.of("a")
     assert latest == Latest("a", DOWN, failure.started_at, 2.5, Reason.REGEX, "is not there", failure.status_code)
     assert latest.ok is False
-    board.put(Conclusion(replace(success, degraded="slow"), UP))
+    board.put(Conclusion(success._replace(degraded="slow"), UP))
     assert [(latest.ok, latest.detail) for latest in board] == [(True, "slow"), (None, "")]
 
 
@@ -68,7 +68,7 @@ def test_a_long_detail_is_cut_between_two_letters(letter: str) -> None:
     board = a_board(a=UP)
     for fits in (MAX_DETAIL_BYTES // len(letter.encode()), 0):
         detail = letter * (fits or 500)
-        board.put(Conclusion(replace(a_failure("a"), fault=Fault(Reason.REGEX, detail)), DOWN))
+        board.put(Conclusion(a_failure("a")._replace(fault=Fault(Reason.REGEX, detail)), DOWN))
         latest = board.of("a")
         assert latest is not None
         assert len(latest.detail.encode()) <= MAX_DETAIL_BYTES

@@ -1,4 +1,4 @@
-"""What one HTTP exchange of a check brought."""
+"""What one HTTP exchange of a check asks for, and what it brought."""
 
 from __future__ import annotations
 
@@ -9,7 +9,33 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from datetime import datetime
 
+    import httpx
+
     from watcher.model.outcome import Fault, Phases
+
+
+class Request(NamedTuple):
+    """What a server is asked.
+
+    Attributes:
+        method: in capitals.
+        url: of what is asked for.
+        headers: as they go out; the transport adds the host where they have none.
+        body: all of it.
+    """
+
+    method: str
+    url: httpx.URL
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes = b""
+
+    @property
+    def host(self) -> bytes | None:
+        """The host among the headers."""
+        for name, value in self.headers:
+            if name.lower() == b"host":
+                return value
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +83,7 @@ class Hop:
     chain: Chain | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """What one exchange, redirects included, brought; only `phases` and one of `fault` and `status_code` are sure.
 
     Attributes:

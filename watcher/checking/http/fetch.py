@@ -15,9 +15,10 @@ import trio
 from watcher import __version__
 from watcher.checking.http.body import BodyReader
 from watcher.checking.http.cookies import CookieJar
-from watcher.checking.http.exchange import Exchange, Hop
+from watcher.checking.http.exchange import Exchange, Hop, Request
 from watcher.checking.http.faults import fault_of
 from watcher.checking.http.redirects import (
+    METHODS_WITH_A_BODY,
     RedirectError,
     leads_on,
     next_request,
@@ -26,13 +27,17 @@ from watcher.checking.http.redirects import (
     url_of,
 )
 from watcher.checking.http.stopwatch import STEP_NAMES
-from watcher.checking.http.transport import Body, Tools, Transport
+from watcher.checking.http.transport import Tools, Transport
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.model.target import basic_authorization
 from watcher.text.escaping import one_line
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from watcher.checking.http.http1 import Head
+    from watcher.checking.http.transport import Response
     from watcher.model.target import Connecting, Sending, Target
 
 MAX_SHOWN_CHARS = 2000
@@ -42,7 +47,7 @@ DEFAULT_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Ag
 class Probe:
     """A target that can be asked, again and again but never twice at once; it owns a connection that is kept alive."""
 
-    # A hundred thousand of them are kept: a whole httpx.Request would take three times as much as its URL.
+    # A hundred thousand of them are kept, so the headers are shared.
     __slots__ = ("_headers", "_kept", "_tools", "_url", "target")
 
     def __init__(self, target: Target, tools: Tools) -> None:
@@ -75,10 +80,13 @@ class Probe:
         if timeout_seconds is None:
             timeout_seconds = self.target.timeout_seconds
         transport, self._kept = self._kept or Transport(self._tools, self.target.connecting), None
+        sending = self.target.sending
+        request = Request(sending.method, self._url, self._headers, sending.body)
+        transport.deadline = trio.current_time() + timeout_seconds
         walk = _Walk(self.target, self._tools, transport)
         try:
-            with trio.move_on_after(timeout_seconds):
-                exchange = await walk.go(self._request())
+            with trio.CancelScope(deadline=transport.deadline):
+                exchange = await walk.go(request)
                 self._kept = transport if transport.release() else None
                 return exchange
             step = walk.transport.stopwatch.step or "connect"
@@ -97,13 +105,6 @@ class Probe:
             if walk.transport is not transport:
                 walk.transport.close()
 
-    def _request(self) -> httpx.Request:
-        sending = self.target.sending
-        # Given a stream, httpx adds no headers of its own; Host is written by the transport.
-        request = httpx.Request(sending.method, self._url, stream=_stream(sending.body))
-        request.headers = self._headers
-        return request
-
     def close(self) -> None:
         """Close a connection that was kept alive."""
         if self._kept is not None:
@@ -121,14 +122,14 @@ class _Walk:
         self._tools = tools
         self._hops: list[Hop] = []
         self._notes: list[str] = []
-        self._response: httpx.Response | None = None  # the last one, once its head is there
+        self._response: Response | None = None  # the last one, once its head is there
         self._reader: BodyReader | None = None
         self.transport = transport
 
-    async def go(self, request: httpx.Request) -> Exchange:
+    async def go(self, request: Request) -> Exchange:
         sending = self._target.sending
-        response = await self.transport.handle_async_request(request)
-        if sending.follow_redirects and leads_on(response):
+        response = await self.transport.ask(request)
+        if sending.follow_redirects and leads_on(response.head):
             response = await self._follow(request, response)
         await self._read(request, response)
         return self._exchange(None)
@@ -136,14 +137,13 @@ class _Walk:
     def failed(self, fault: Fault) -> Exchange:
         return self._exchange(fault)
 
-    async def _read(self, request: httpx.Request, response: httpx.Response) -> None:
-        encoding = response.headers.get("content-encoding", "")
-        accepted = request.headers.get("accept-encoding", "") if encoding else ""
+    async def _read(self, request: Request, response: Response) -> None:
         self._response = response
+        encoding = _value_of(b"content-encoding", response.head.headers)
+        accepted = _value_of(b"accept-encoding", request.headers) if encoding else ""
         self._reader = reader = BodyReader(encoding, self._target.expected.body_limit_bytes, accepted)
-        stream = response.stream
-        assert isinstance(stream, Body)
-        async with aclosing(stream.__aiter__()) as chunks:  # a body that is refused leaves nothing for the collector
+        # A body that is refused leaves nothing for the collector.
+        async with aclosing(response.connection.body()) as chunks:
             await reader.read(chunks)
 
     def _exchange(self, fault: Fault | None) -> Exchange:
@@ -158,14 +158,15 @@ class _Walk:
                 hops=tuple(self._hops),
                 chain=transport.chain,
             )
+        head = response.head
         return Exchange(
             phases=phases,
             fault=fault,
-            status_code=response.status_code,
-            reason_phrase=response.reason_phrase,
-            http_version=response.http_version.removeprefix("HTTP/"),
-            headers=tuple(response.headers.raw),
-            charset=_charset(response),
+            status_code=head.status_code,
+            reason_phrase=head.reason_phrase.decode("ascii", "ignore"),
+            http_version=head.http_version,
+            headers=tuple(head.headers),
+            charset=_charset(_value_of(b"content-type", head.headers)),
             body=bytes(reader.content),
             body_is_decoded=reader.is_decoded,
             notes=notes if reader.note is None else (*notes, reader.note),
@@ -174,33 +175,32 @@ class _Walk:
             chain=transport.chain,
         )
 
-    async def _follow(self, first: httpx.Request, response: httpx.Response) -> httpx.Response:
+    async def _follow(self, first: Request, response: Response) -> Response:
         """Follow redirects, each over a connection of its own, and return the first response that is none."""
         request, stays = first, True
         cookies = CookieJar()
-        while leads_on(response):
+        while leads_on(head := response.head):
             if len(self._hops) == self._target.sending.max_redirects:
                 raise RedirectError(f"more than {self._target.sending.max_redirects} redirects")
-            response.request = request
-            lines = [value for name, value in response.headers.raw if name.lower() == b"set-cookie"]
+            lines = [value for name, value in head.headers if name == b"set-cookie"]
             cookies.take(lines, request.url, datetime.now(UTC))
-            following = next_url(response, request.url)
+            following = next_url(head, request.url)
             stays = stays and same_origin(first.url, following)
-            request = next_request(first, request, response.status_code, following, stays=stays)
-            request.headers = _with_cookies(request, cookies)
-            self._leave(response, following, stays=stays)
-            response = await self.transport.handle_async_request(request)
+            asked, request = request, next_request(first, request, head.status_code, following, stays=stays)
+            request = _with_cookies(request, cookies)
+            self._leave(head, asked.url, following, stays=stays)
+            response = await self.transport.ask(request)
         return response
 
-    def _leave(self, response: httpx.Response, following: httpx.URL, *, stays: bool) -> None:
+    def _leave(self, head: Head, asked: httpx.URL, following: httpx.URL, *, stays: bool) -> None:
         """Note a redirect, and take a new transport for where it leads."""
         transport = self.transport
         self._hops.append(
             Hop(
-                shown_address=_shown(response.request.url),
+                shown_address=_shown(asked),
                 location=_shown(following),
-                status_code=response.status_code,
-                http_version=response.http_version.removeprefix("HTTP/"),
+                status_code=head.status_code,
+                http_version=head.http_version,
                 ip=transport.ip,
                 phases=transport.stopwatch.phases(),
                 chain=transport.chain,
@@ -225,24 +225,24 @@ def _elsewhere(connecting: Connecting) -> Connecting:
 
 
 @lru_cache(1024)
-def _stream(body: bytes) -> httpx.ByteStream:
-    return httpx.ByteStream(body)
-
-
-@lru_cache(1024)
-def _common_headers(sending: Sending, keep_alive: bool) -> httpx.Headers:
+def _common_headers(sending: Sending, keep_alive: bool) -> tuple[tuple[bytes, bytes], ...]:
     headers = httpx.Headers({**DEFAULT_HEADERS, **({} if keep_alive else {"Connection": "close"})})
     if sending.authorization is not None:
         headers["Authorization"] = sending.authorization
-    if sending.body or sending.method in {"PATCH", "POST", "PUT"}:
+    if sending.body or sending.method in METHODS_WITH_A_BODY:
         headers["Content-Length"] = str(len(sending.body))
     for name in {name.lower() for name, _ in sending.headers}:
         headers.pop(name, None)
     pairs = [(name.encode("ascii"), value.encode("utf-8")) for name, value in sending.headers]
-    return httpx.Headers([*headers.raw, *pairs])
+    return (*headers.raw, *pairs)
 
 
-def _charset(response: httpx.Response) -> str | None:
+def _value_of(name: bytes, headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the values of a header, named in small letters, joined by commas (RFC 9110, section 5.3)."""
+    return b", ".join([value for found, value in headers if found.lower() == name]).decode("utf-8", "replace")
+
+
+def _charset(content_types: str) -> str | None:
     """Return the charset that the content type names (RFC 9110, section 8.3.2).
 
     Of several types the last one counts, and it takes the charset over from the same type before it, as browsers have
@@ -250,7 +250,7 @@ def _charset(response: httpx.Response) -> str | None:
     remembers every name for ever.
     """
     essence, charset = "", None
-    for content_type in response.headers.get("content-type", "").split(","):
+    for content_type in content_types.split(","):
         first, *parameters = content_type.split(";")
         if "/" not in first:
             continue
@@ -264,11 +264,11 @@ def _charset(response: httpx.Response) -> str | None:
     return charset
 
 
-def _with_cookies(request: httpx.Request, cookies: CookieJar) -> httpx.Headers:
-    own = [value for name, value in request.headers.raw if name.lower() == b"cookie"]
-    others = [(name, value) for name, value in request.headers.raw if name.lower() != b"cookie"]
+def _with_cookies(request: Request, cookies: CookieJar) -> Request:
+    own = [value for name, value in request.headers if name.lower() == b"cookie"]
+    others = [(name, value) for name, value in request.headers if name.lower() != b"cookie"]
     going = cookies.header_for(request.url, b"; ".join(own))
-    return httpx.Headers(others if going is None else [*others, (b"Cookie", going)])
+    return request._replace(headers=tuple(others if going is None else [*others, (b"Cookie", going)]))
 
 
 def _shown(url: httpx.URL) -> str:

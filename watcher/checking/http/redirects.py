@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import httpx
 
+from watcher.checking.http.exchange import Request
 from watcher.model.headers import HARMLESS_HEADERS, HEADERS_OF_A_BODY
 from watcher.text.host_names import ascii_host
+
+if TYPE_CHECKING:
+    from watcher.checking.http.http1 import Head
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 MAX_LOCATION_CHARS = 16_000
+
+# Whoever gets one of these waits for a body, unless it has a length (RFC 9110, section 8.6).
+METHODS_WITH_A_BODY = frozenset({"PATCH", "POST", "PUT"})
+_HARMLESS = frozenset(name.encode("ascii") for name in HARMLESS_HEADERS)
+_OF_A_BODY = frozenset(name.encode("ascii") for name in HEADERS_OF_A_BODY)
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _ENCODED_DOT = re.compile("%2e", re.IGNORECASE)
@@ -25,22 +35,22 @@ class RedirectError(Exception):
     """A redirect that cannot or must not be followed; the message is for people."""
 
 
-def leads_on(response: httpx.Response) -> bool:
+def leads_on(head: Head) -> bool:
     """Tell whether a response is a redirect with somewhere to go to."""
-    return response.status_code in REDIRECT_STATUSES and any(_locations(response))
+    return head.status_code in REDIRECT_STATUSES and any(_locations(head))
 
 
-def next_url(response: httpx.Response, url: httpx.URL) -> httpx.URL:
+def next_url(head: Head, url: httpx.URL) -> httpx.URL:
     """Return the address that a redirect names (RFC 9110, section 10.2.2).
 
     Args:
-        response: for which `leads_on` holds.
+        head: of a response, for which `leads_on` holds.
         url: of its request, which a relative address is relative to.
 
     Raises:
         RedirectError: it is none that can be asked for.
     """
-    locations = set(_locations(response))
+    locations = set(_locations(head))
     if len(locations) > 1:
         raise RedirectError("redirected to several addresses at once")
     location = locations.pop()
@@ -65,7 +75,8 @@ def url_of(address: str) -> httpx.URL:
 
 def authority_of(url: httpx.URL) -> bytes:
     """Return host and port of an address, as they are told to a server: without the zone (RFC 6874, section 4)."""
-    return _ZONE.sub(b"", url.netloc) if b"%" in url.netloc else url.netloc
+    netloc = url.netloc
+    return _ZONE.sub(b"", netloc) if b"%" in netloc else netloc
 
 
 def same_origin(one: httpx.URL, other: httpx.URL) -> bool:
@@ -80,9 +91,7 @@ def origin_of(url: httpx.URL) -> tuple[str, str, int]:
     return scheme, ip.lower() + percent[:1] + zone, url.port or DEFAULT_PORTS[scheme]
 
 
-def next_request(
-    first: httpx.Request, last: httpx.Request, status_code: int, following: httpx.URL, *, stays: bool
-) -> httpx.Request:
+def next_request(first: Request, last: Request, status_code: int, following: httpx.URL, *, stays: bool) -> Request:
     """Make the request that follows a redirect.
 
     Args:
@@ -99,19 +108,20 @@ def next_request(
         RedirectError: the body would have to be sent to another origin.
     """
     method = _next_method(last.method, status_code)
-    body = b"".join(last.stream) if isinstance(last.stream, httpx.ByteStream) else b""
-    keeps_body = method == last.method and bool(body)
+    keeps_body = method == last.method and bool(last.body)
     if keeps_body and not stays:
         # A login is checked by sending one: what stands in the body may be a secret like any other.
         raise RedirectError("redirected to another origin, where the body of the request must not go")
     # Where the origin changes, all but the harmless ones stay behind.
-    headers = [
-        (name, value)
-        for name, value in first.headers.multi_items()
-        if name != "host" and (stays or name in HARMLESS_HEADERS) and (keeps_body or name not in HEADERS_OF_A_BODY)
-    ]
-    headers.insert(0, ("host", authority_of(following).decode("ascii")))
-    return httpx.Request(method, following, headers=headers, content=body if keeps_body else None)
+    headers = [(b"host", authority_of(following))]
+    for raw_name, value in first.headers:
+        name = raw_name.lower()
+        goes = (stays or name in _HARMLESS) and (keeps_body or name not in _OF_A_BODY)
+        if goes and name != b"host":
+            headers.append((name, value))
+    if method in METHODS_WITH_A_BODY and not keeps_body:
+        headers.append((b"content-length", b"0"))
+    return Request(method, following, tuple(headers), last.body if keeps_body else b"")
 
 
 def _next_method(method: str, status_code: int) -> str:
@@ -121,8 +131,8 @@ def _next_method(method: str, status_code: int) -> str:
     return "GET" if status_code in {301, 302} and method == "POST" else method
 
 
-def _locations(response: httpx.Response) -> list[bytes]:
-    return [value.strip(_AROUND) for name, value in response.headers.raw if name.lower() == b"location"]
+def _locations(head: Head) -> list[bytes]:
+    return [value.strip(_AROUND) for name, value in head.headers if name == b"location"]
 
 
 def _read(reference: str, base: httpx.URL | None) -> httpx.URL:

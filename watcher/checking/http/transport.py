@@ -1,4 +1,4 @@
-"""HTTP over connections that belong to one check: a transport for httpx, without a pool."""
+"""HTTP over connections that belong to one check, without a pool."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import math
 import ssl
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-import httpx
 import trio
 
 from watcher.checking.http.dial import chosen, connect
@@ -24,9 +23,9 @@ from watcher.checking.http.wire import Wire
 from watcher.text.host_names import ascii_host
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    import httpx
 
-    from watcher.checking.http.exchange import Chain
+    from watcher.checking.http.exchange import Chain, Request
     from watcher.checking.http.resolver import Address
     from watcher.model.target import Connecting, HttpVersion
 
@@ -42,10 +41,22 @@ MAX_IDLE_SECONDS = 118.0
 _SAFE_TO_REPEAT = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})  # RFC 9110, section 9.2.2
 
 
+class Response(NamedTuple):
+    """A response, the body of which is still on the wire.
+
+    Attributes:
+        head: its start.
+        connection: yields the body.
+    """
+
+    head: Head
+    connection: Http1 | Http2
+
+
 class _ReplacedError(Exception):
     """A new connection has answered before the kept one."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: Response) -> None:
         self.response = response
 
 
@@ -57,13 +68,14 @@ class Tools:
     tls_contexts: TlsContexts
 
 
-class Transport(httpx.AsyncBaseTransport):
+class Transport:
     """Sends each request over a new connection, or over the one that the last response left open.
 
     Resolving, connecting, TLS and HTTP happen here and nowhere else, so that each phase is measured where it happens,
     and whoever is cancelled has one socket to close. Nothing has a deadline of its own: the caller's is for the whole.
 
     Attributes:
+        deadline: of the whole exchange, on the clock of `trio.current_time`; whoever asks cuts it off there.
         stopwatch: times the phases.
         ip: of the last peer.
         chain: the certificates that it served.
@@ -72,7 +84,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     __slots__ = (
         *("_connecting", "_connection", "_idle_since", "_origin", "_tools", "_wire"),
-        *("chain", "ip", "notes", "stopwatch"),
+        *("chain", "deadline", "ip", "notes", "stopwatch"),
     )
 
     def __init__(self, tools: Tools, connecting: Connecting) -> None:
@@ -89,12 +101,13 @@ class Transport(httpx.AsyncBaseTransport):
         self._wire: Wire | None = None
         self._idle_since = 0.0
         self._origin: tuple[str, str, int] | None = None
+        self.deadline = math.inf
         self.stopwatch = Stopwatch()
         self.ip: str | None = None
         self.chain: Chain | None = None
         self.notes: list[str] = []
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def ask(self, request: Request) -> Response:
         """Send a request, and return its response, the body of which is still to be read.
 
         Raises:
@@ -102,8 +115,6 @@ class Transport(httpx.AsyncBaseTransport):
             BlockedAddressError: the address may not be connected to.
             ProxyError, OSError, ssl.SSLError, ExceptionGroup: there is no connection, or it broke.
         """
-        if not isinstance(request.stream, httpx.ByteStream):
-            await request.aread()
         connection = self._kept(origin_of(request.url))
         if connection is not None:
             try:
@@ -142,10 +153,6 @@ class Transport(httpx.AsyncBaseTransport):
             self._connection.close()
             self._connection = self._wire = None
 
-    async def aclose(self) -> None:
-        """Close the connection; as `close`, for httpx."""
-        self.close()
-
     def _kept(self, origin: tuple[str, str, int]) -> Http1 | Http2 | None:
         connection = self._connection
         if connection is not None and (
@@ -157,7 +164,7 @@ class Transport(httpx.AsyncBaseTransport):
             self.close()
         return self._connection
 
-    async def _send_again(self, connection: Http1 | Http2, request: httpx.Request) -> httpx.Response:
+    async def _send_again(self, connection: Http1 | Http2, request: Request) -> Response:
         """Send a request over a kept connection, and over a new one too where that stays silent for half of the time.
 
         A load balancer or NAT forgets an idle connection without a word, and a slow site says nothing either: whichever
@@ -167,11 +174,10 @@ class Transport(httpx.AsyncBaseTransport):
             _ReplacedError: the new connection has answered, and is that of this transport now.
             ExceptionGroup: no new connection could be made.
         """
-        left_seconds = trio.current_effective_deadline() - trio.current_time()
         wire = self._wire
-        if wire is None or request.method not in _SAFE_TO_REPEAT or left_seconds == math.inf:
+        if wire is None or request.method not in _SAFE_TO_REPEAT or self.deadline == math.inf:
             return await self._send(connection, request)
-        doubtful_at = trio.current_time() + left_seconds / 2
+        doubtful_at = (trio.current_time() + self.deadline) / 2
 
         async def wait_readable(fd: int) -> None:
             with trio.move_on_at(doubtful_at) as scope:
@@ -186,19 +192,19 @@ class Transport(httpx.AsyncBaseTransport):
         finally:
             wire.wait_readable = trio.lowlevel.wait_readable
 
-    async def _wait_or_replace(self, fd: int, request: httpx.Request) -> None:
+    async def _wait_or_replace(self, fd: int, request: Request) -> None:
         """Wait until the kept connection says something, or raise what a new one has answered."""
         fresh = Transport(self._tools, self._connecting)
-        response: httpx.Response | None = None
+        response: Response | None = None
 
-        async def ask() -> None:
+        async def ask_fresh() -> None:
             nonlocal response
-            response = await fresh.handle_async_request(request)
+            response = await fresh.ask(request)
             nursery.cancel_scope.cancel()
 
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(ask)
+                nursery.start_soon(ask_fresh)
                 await trio.lowlevel.wait_readable(fd)
                 nursery.cancel_scope.cancel()
             if response is None:
@@ -296,50 +302,27 @@ class Transport(httpx.AsyncBaseTransport):
         self.stopwatch.enter("connect")
         return addresses[0].ip
 
-    async def _send(self, connection: Http1 | Http2, request: httpx.Request) -> httpx.Response:
+    async def _send(self, connection: Http1 | Http2, request: Request) -> Response:
         if isinstance(connection, Http2):
-            head = await connection.exchange(_http2_headers(request), _content(request), self.stopwatch)
+            head = await connection.exchange(_http2_headers(request), request.body, self.stopwatch)
         else:
             without_body = request.method == "HEAD"
             head = await connection.exchange(self._http1_bytes(request), self.stopwatch, without_body=without_body)
         headers, notes = without_repeats(head.headers)
         self.notes += (*head.notes, *notes)
-        return _response(head, headers, connection)
+        return Response(head._replace(headers=headers) if notes else head, connection)
 
-    def _http1_bytes(self, request: httpx.Request) -> bytes:
-        url = request.url
+    def _http1_bytes(self, request: Request) -> bytes:
+        method, url, headers, body = request
         target = url.raw_path
-        pairs = request.headers.raw
         proxy_url = self._connecting.proxy_url
         if proxy_url is not None and url.scheme == "http" and (proxy := _proxy(proxy_url)).scheme == "http":
             target = b"http://" + authority_of(url) + target  # RFC 9112, section 3.2.2
-            pairs = [*pairs, *proxy.authorization()]
-        lines = [b"%s: %s\r\n" % pair for pair in pairs]
-        if "host" not in request.headers:
-            lines.insert(0, b"Host: %s\r\n" % authority_of(url))
-        return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (request.method.encode(), target, b"".join(lines), _content(request))
-
-
-class Body(httpx.AsyncByteStream):
-    """The body of a response, still on the wire."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Http1 | Http2) -> None:
-        self._connection = connection
-
-    def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        return self._connection.body()
-
-
-def _response(head: Head, headers: list[tuple[bytes, bytes]], connection: Http1 | Http2) -> httpx.Response:
-    extensions = {"http_version": f"HTTP/{head.http_version}".encode(), "reason_phrase": head.reason_phrase}
-    return httpx.Response(head.status_code, headers=headers, stream=Body(connection), extensions=extensions)
-
-
-def _content(request: httpx.Request) -> bytes:
-    assert isinstance(request.stream, httpx.ByteStream)
-    return b"".join(request.stream)
+            headers = (*headers, *proxy.authorization())
+        lines = b"".join([b"%s: %s\r\n" % pair for pair in headers])
+        if request.host is None:
+            lines = b"Host: %s\r\n%s" % (authority_of(url), lines)
+        return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (method.encode(), target, lines, body)
 
 
 @lru_cache(1024)
@@ -354,13 +337,13 @@ def _speaks_http2(encrypted: ssl.SSLSocket, *, wanted: bool) -> bool:
     return speaks
 
 
-def _http2_headers(request: httpx.Request) -> list[tuple[bytes, bytes]]:
+def _http2_headers(request: Request) -> list[tuple[bytes, bytes]]:
     url = request.url
-    host = request.headers.get("host")
+    host = request.host
     return [
         (b":method", request.method.encode()),
-        (b":authority", authority_of(url) if host is None else host.encode("latin-1")),
+        (b":authority", authority_of(url) if host is None else host),
         (b":scheme", url.raw_scheme),
         (b":path", url.raw_path),
-        *((name.lower(), value) for name, value in request.headers.raw if name.lower() not in _NOT_IN_HTTP2),
+        *((name.lower(), value) for name, value in request.headers if name.lower() not in _NOT_IN_HTTP2),
     ]

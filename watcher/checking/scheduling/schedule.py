@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 # A user sees results in seconds; the first checks of very many targets come at a rate that one core can take.
 MIN_START_SPREAD_SECONDS = 2.0
@@ -14,8 +15,7 @@ MAX_STARTS_PER_SECOND = 500
 SAME_MOMENT_SECONDS = 0.001
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A moment at which a check is due.
 
     Attributes:

@@ -43,15 +43,16 @@ class SlotClock:
 
     def now(self) -> float:
         """Return seconds since 1970, for schedules."""
-        anchor = self._wall() - self._monotonic()
+        monotonic = self._monotonic()
+        anchor = self._wall() - monotonic
         step = anchor - self._anchor
         if step < -CLOCK_TOLERANCE_SECONDS:
-            self._lived_until = max(self._lived_until, self._anchor + self._monotonic())
+            self._lived_until = max(self._lived_until, self._anchor + monotonic)
             self._part = _new_part()
             self.set_back_seconds -= step
         if abs(step) > CLOCK_TOLERANCE_SECONDS:
             self._anchor = anchor
-        return self._anchor + self._monotonic()
+        return self._anchor + monotonic
 
     def part_of(self, due: float) -> int:
         """Return what the id of a check takes in besides its slot.

@@ -117,10 +117,14 @@ def _codec(charset: str) -> str | None:
 
 
 def _declared_codec(exchange: Exchange) -> str | None:
+    start = exchange.body[:PRESCAN_BYTES]
+    lowered = start.lower()
+    if b"charset" not in lowered and b"encoding" not in lowered:  # a hundred times as fast as the patterns
+        return None
     kinds = [value for name, value in exchange.headers if name == b"content-type"]
     if kinds and _DECLARING_TYPE.match(kinds[-1]) is None:
         return None
-    declared = _DECLARED.search(_COMMENT.sub(b"", exchange.body[:PRESCAN_BYTES]))
+    declared = _DECLARED.search(_COMMENT.sub(b"", start))
     if declared is None:
         return None
     codec = codec_for((declared[1] or declared[2]).decode("ascii", "replace"))
