@@ -16,9 +16,11 @@ from structlog.testing import capture_logs
 from tests.doubles import MOMENT, a_failure
 from tests.integration.sites import serving
 from watcher.model.outcome import Fault, Phases, Reason
+from watcher.outbox.encoding import encode_failure, joined
 from watcher.postgres.bridge import transaction
 from watcher.postgres.db import Database, open_database
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaTooNewError
+from watcher.postgres.tables.failures import INSERT_FAILURES
 
 if TYPE_CHECKING:
     from watcher.model.outcome import Outcome
@@ -51,7 +53,20 @@ async def test_log_failure(test_db: Database) -> None:
         "status_code": None,
         "excerpt": None,
         "headers": None,
+        "notes": None,
     }
+
+
+async def test_notes_are_stored_with_a_failure(test_db: Database) -> None:
+    _, entry = encode_failure(a_failure())
+    former = entry.removesuffix(', "notes": null}') + "}"  # as the outbox of a version without notes has it
+    assert former != entry + "}"
+    await test_db.fetch(INSERT_FAILURES, joined([former]))
+    notes = ("the response has its Content-Length twice", 'NUL \0, lone surrogate \ud800, "quoted", {braces}')
+    await test_db.log_failure(a_failure(at=MOMENT + timedelta(seconds=1), notes=notes))
+    with_notes, without = await test_db.failures()
+    assert with_notes["notes"] == [notes[0], r'NUL \x00, lone surrogate \ud800, "quoted", {braces}']
+    assert without["notes"] == []
 
 
 async def test_storing_a_failure_again_is_harmless(test_db: Database) -> None:

@@ -62,6 +62,7 @@ def row_of(failure: Outcome) -> dict[str, object]:
         "phases_ms": failure.phases.as_milliseconds(),
         "excerpt": failure.excerpt,
         "headers": dict(failure.headers) or None,
+        "notes": [],
     }
 
 

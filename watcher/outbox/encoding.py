@@ -59,6 +59,7 @@ def encode_failure(outcome: Outcome) -> tuple[str, str]:
             "phases_ms": outcome.phases.as_milliseconds(),
             "excerpt": outcome.excerpt,
             "headers": {_safe(name): _safe(text) for name, text in outcome.headers} or None,
+            "notes": [_safe(note) for note in outcome.notes] or None,
         }
     )
 

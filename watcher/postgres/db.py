@@ -115,7 +115,7 @@ class Database:
             filters: those of `failures_query`.
 
         Returns:
-            the rows, newest first; `phases_ms` and `headers` are dictionaries.
+            the rows, newest first; `phases_ms` and `headers` are dictionaries, `notes` a list.
         """
         rows = await self.fetch(*failures_query(limit=limit, **filters))
         return [decode_failure(row) for row in rows]

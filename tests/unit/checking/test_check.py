@@ -179,13 +179,16 @@ class Answering(Script):
     async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
         exchange = await super().fetch(timeout_seconds)
         headers = ((b"server", b"nginx"), (b"set-cookie", b"a=b"))
-        return exchange._replace(body=b"you are hunter2", headers=headers, reason_phrase="No hunter2")
+        return exchange._replace(
+            body=b"you are hunter2", headers=headers, reason_phrase="No hunter2", notes=("odd: hunter2",)
+        )
 
 
 async def test_what_a_failing_site_said_is_kept_without_the_secrets_of_the_target() -> None:
     outcome = await checked(Answering(a_target(address="http://hunter2@127.0.0.1:1/"), 503))
     assert outcome.fault == Fault(Reason.STATUS, "503 No ***")
     assert (outcome.excerpt, outcome.headers) == ("you are ***", (("server", "nginx"),))
+    assert outcome.notes == ("odd: ***",)
 
 
 async def test_of_a_success_and_of_no_response_nothing_is_kept() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def failures_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Show each failure in a line.
+    """Show each failure in a line, its notes below the detail.
 
     Args:
         rows: from `Database.failures`.
@@ -26,6 +26,7 @@ def failures_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
         return Text("no failures")
     table = Table("time", "target", "reason", "detail", box=None, pad_edge=False)
     for row in rows:
-        cells = (timestamp(row["started_at"]), row["target"], row["reason"], row["detail"])
-        table.add_row(*map(styled, cells))
+        cells = (timestamp(row["started_at"]), row["target"], row["reason"])
+        detail = Text("\n").join([styled(row["detail"]), *(styled(f"note: {note}", "dim") for note in row["notes"])])
+        table.add_row(*map(styled, cells), detail)
     return table

@@ -16,7 +16,7 @@ SCHEMA_LOCK = 0x77617463  # "watc": any number that other programs on this datab
 SCHEMA_SECONDS = 120.0
 # The tables, with the files that make each.
 MADE_BY = {
-    "failures": (1, 2),
+    "failures": (1, 2, 5),
     **dict.fromkeys(("flips", "states"), (3, 6)),
     **dict.fromkeys(("rollups", "rollup_work"), (3,)),
     "replicas": (3, 4),

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 # Failures as the outbox has them, `joined`. What is stored twice is there once.
 INSERT_FAILURES = """
 INSERT INTO failures (id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail,
-                      status_code, phases_ms, excerpt, headers)
+                      status_code, phases_ms, excerpt, headers, notes)
 SELECT id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code, phases_ms,
-       excerpt, headers
+       excerpt, headers, notes
 FROM jsonb_to_recordset($1::jsonb) AS row (
     id uuid, target text, address text, location text, scheduled_at timestamptz, started_at timestamptz,
     duration_ms double precision, reason text, detail text, status_code int, phases_ms jsonb, excerpt text,
-    headers jsonb
+    headers jsonb, notes text[]
 )
 ON CONFLICT DO NOTHING
 """
 
 FAILURE_COLUMNS = """id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail, status_code,
-       phases_ms::text, excerpt, headers::text"""
+       phases_ms::text, excerpt, headers::text, notes"""
 
 
 def failures_query(
@@ -68,7 +68,12 @@ LIMIT ${len(wanted) + 1}
 
 
 def decode_failure(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn a row into plain values; `phases_ms` becomes a dictionary, in the order of the phases."""
+    """Turn a row into plain values; `phases_ms` is a dictionary in the order of the phases, `notes` a list."""
     phases = json.loads(row["phases_ms"])  # jsonb keeps no order
     headers = None if row["headers"] is None else json.loads(row["headers"])
-    return {**row, "phases_ms": {name: phases.get(name) for name in Phases.__slots__}, "headers": headers}
+    return {
+        **row,
+        "phases_ms": {name: phases.get(name) for name in Phases.__slots__},
+        "headers": headers,
+        "notes": row["notes"] or [],
+    }
