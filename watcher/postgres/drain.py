@@ -51,6 +51,9 @@ class Store(Protocol):
     async def store(self, entries: Sequence[Entry]) -> None:
         """Store entries, all or none; storing them again is harmless."""
 
+    async def is_known(self) -> bool:
+        """Say whether what the tables were told when it was opened is still there."""
+
     async def mark_alive(self, moment: datetime) -> None:
         """Note until when the history is complete."""
 
@@ -151,6 +154,8 @@ class Drain:
                 # All that the outbox had been told until then is stored. Before this outbox has followed another, it
                 # would say so of that one.
                 await self._store.mark_alive(alive_at)
+            if is_all and self._is_open:
+                self._is_open = await self._store.is_known()
             self._note_up()
 
     async def _record_ended(self, flips: Sequence[Flip]) -> None:

@@ -15,7 +15,16 @@ from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableErr
 from watcher.postgres.tables.partitions import KEEP_FAILURES, TABLES, needed_partitions, outlived_partitions
 from watcher.postgres.tables.rollup_pieces import DAY, HOUR
 from watcher.postgres.tables.rollups import UPKEEP_LOCK
-from watcher.postgres.upkeep.steps import STEP_SECONDS, dropping, forgetting, making, making_default, merging_of, renaming, survey
+from watcher.postgres.upkeep.steps import (
+    STEP_SECONDS,
+    dropping,
+    forgetting,
+    making,
+    making_default,
+    merging_of,
+    renaming,
+    survey,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
