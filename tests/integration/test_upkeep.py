@@ -253,8 +253,8 @@ async def test_a_table_that_is_in_use_is_waited_for_only_shortly(test_db: Databa
 
 async def test_rows_that_come_while_others_are_moved_are_moved_as_well(test_db: Database) -> None:
     """Somebody writes into the default partition all the time, as when many checks fail."""
-    await test_db.log_failures([a_failure("before", at=NOW)])
-    slot = "('2025-11-23 15:20Z', gen_random_uuid(), 'meanwhile', '', '', now(), 1, 'status', '', '{}')"
+    await test_db.log_failures([a_failure("before", at=NOW - 30 * DAY)])  # in the partition that is made first
+    slot = "('2025-10-24 15:20Z', gen_random_uuid(), 'meanwhile', '', '', now(), 1, 'status', '', '{}')"
     columns = "scheduled_at, id, target, address, location, started_at, duration_ms, reason, detail, phases_ms"
     waits = "SELECT FROM pg_locks WHERE relation = 'failures_default'::regclass AND NOT granted"
     async with trio.open_nursery() as nursery:
@@ -269,7 +269,7 @@ async def test_rows_that_come_while_others_are_moved_are_moved_as_well(test_db: 
 
         nursery.start_soon(end_the_writing)
         await kept(test_db)
-    assert await places(test_db, "failures") == {"failures_2025_11": 2}
+    assert await places(test_db, "failures") == {"failures_2025_10": 2}
 
 
 async def test_partitions_that_somebody_has_dropped_are_made_again(test_db: Database) -> None:
