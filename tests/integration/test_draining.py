@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+import trio
 from structlog.testing import capture_logs
 
 from tests.doubles import MOMENT, a_failure, a_target, an_outcome
@@ -373,6 +374,22 @@ async def test_targets_come_and_go_and_come_back(test_db: Database) -> None:
     }
     await register(test_db, outbox=outbox)
     assert not any(row["watched"] for row in await test_db.fetch("SELECT * FROM states WHERE location = 'default'"))
+
+
+async def test_states_that_somebody_has_deleted_come_back(pipeline: Pipeline, test_db: Database) -> None:
+    pipeline.store.look_seconds = 0.0
+    await pipeline.put(flips=[UP, DOWN])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pipeline.drain.run, pipeline.ready)
+        await pipeline.drain.first_up.wait()
+        before = await states(test_db)
+        assert before["Checkout"]["state"] == "down"
+        await test_db.fetch("DELETE FROM states")
+        with trio.fail_after(30):
+            while await states(test_db) != before:
+                pipeline.drain.wake()
+                await test_db.ping()
+        nursery.cancel_scope.cancel()
 
 
 async def test_what_is_known_of_a_target_follows_the_configuration(test_db: Database) -> None:

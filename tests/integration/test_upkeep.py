@@ -251,6 +251,40 @@ async def test_a_table_that_is_in_use_is_waited_for_only_shortly(test_db: Databa
     assert (await kept(test_db)).dropped == ["rollups_minutes_2025_11_04"]
 
 
+async def test_rows_that_come_while_others_are_moved_are_moved_as_well(test_db: Database) -> None:
+    """Somebody writes into the default partition all the time, as when many checks fail."""
+    await test_db.log_failures([a_failure("before", at=NOW - 30 * DAY)])  # in the partition that is made first
+    slot = "('2025-10-24 15:20Z', gen_random_uuid(), 'meanwhile', '', '', now(), 1, 'status', '', '{}')"
+    columns = "scheduled_at, id, target, address, location, started_at, duration_ms, reason, detail, phases_ms"
+    waits = "SELECT FROM pg_locks WHERE relation = 'failures_default'::regclass AND NOT granted"
+    async with trio.open_nursery() as nursery:
+        writing = Held(test_db, f"INSERT INTO failures ({columns}) VALUES {slot}")
+        await nursery.start(writing.run)
+
+        async def end_the_writing() -> None:
+            with trio.fail_after(HELD_SECONDS / 2):
+                while not await test_db.fetch(waits):
+                    await trio.lowlevel.checkpoint()
+            writing.end()
+
+        nursery.start_soon(end_the_writing)
+        await kept(test_db)
+    assert await places(test_db, "failures") == {"failures_2025_10": 2}
+
+
+async def test_partitions_that_somebody_has_dropped_are_made_again(test_db: Database) -> None:
+    await kept(test_db)
+    await test_db.execute_query("DROP TABLE failures_2025_11")
+    await test_db.log_failures([a_failure("month", at=NOW)])
+    await test_db.execute_query("DROP TABLE failures_default")
+    with pytest.raises(DatabaseUnavailableError, match="no partition"):
+        await test_db.log_failures([a_failure("none", at=NOW)])
+    report = await kept(test_db)
+    assert report.made == ["failures_default", "failures_2025_11"]
+    await test_db.log_failures([a_failure("again", at=NOW)])
+    assert await places(test_db, "failures") == {"failures_2025_11": 1}
+
+
 async def test_an_upgrade_gives_each_month_its_partition(test_db: Database) -> None:
     files = sorted(resources.files(schema).iterdir(), key=lambda file: file.name)
     [first] = [file for file in files if file.name.startswith("0001")]

@@ -259,6 +259,9 @@ def _mapped_errors() -> Iterator[None]:
     except StorageError:
         raise
     except _REFUSALS as error:
+        if isinstance(error, asyncpg.CheckViolationError) and error.constraint_name is None:
+            # No row is to blame: a partition has been dropped, also that for all other times; the upkeep makes it.
+            raise DatabaseUnavailableError(sentence_for(error)) from error
         raise DatabaseRefusedError(sentence_for(error)) from error
     except asyncpg.UndefinedTableError as error:
         raise DatabaseUnavailableError(f"its tables are not there yet: {error}") from error

@@ -51,6 +51,9 @@ class Store(Protocol):
     async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
         """Store entries, all or none; storing them again is harmless."""
 
+    async def is_known(self) -> bool:
+        """Say whether what the tables were told when it was opened is still there."""
+
     async def mark_alive(self, moment: datetime, follows: int | None = None) -> None:
         """Note until when the history is complete."""
 
@@ -164,6 +167,8 @@ class Drain:
                 await self._store.mark_alive(alive_at, self._stored_until)
                 if self._disk.outbox.kept_bytes:
                     await self._disk.run(lambda outbox: outbox.forget_stored(self._keep_stored_seconds))
+            if is_all and self._is_open:
+                self._is_open = await self._store.is_known()
             self._note_up()
 
     async def _open(self) -> None:

@@ -32,6 +32,21 @@ SET address = excluded.address, group_name = excluded.group_name, watched = true
 WHERE (present.address, present.group_name, present.watched)
       IS DISTINCT FROM (excluded.address, excluded.group_name, true)
 """
+# A target of which the row was lost, as deleted by hand, stands where its newest flip says.
+_RESTORE_STATES = """
+UPDATE states
+SET state = newest.state, since = newest.at, reason = newest.reason, detail = newest.detail
+FROM states AS lost CROSS JOIN LATERAL (
+    SELECT state, at, reason, detail
+    FROM flips
+    WHERE flips.target = lost.target AND flips.location = lost.location
+    ORDER BY at DESC, confirmed_at DESC
+    LIMIT 1
+) AS newest
+WHERE lost.location = $1 AND lost.since IS NULL
+      AND states.target = lost.target AND states.location = lost.location
+"""
+COUNT_WATCHED = "SELECT count(*) AS watched FROM states WHERE location = $1 AND watched"
 _RELEASE_OTHERS = """
 UPDATE states SET watched = false WHERE location = $1 AND watched AND target <> ALL ($2::text[])
 """
@@ -109,6 +124,7 @@ class Registration:
             run = connection.execute
             await run(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)
             await run(_UPSERT_TARGETS, self.location, names, addresses, groups, timeout=limit_seconds)
+            await run(_RESTORE_STATES, self.location, timeout=limit_seconds)
             await run(_RELEASE_OTHERS, self.location, names, timeout=limit_seconds)
             await run(_FORGET_RENAMES, names)
             rows = await connection.fetch(_ENDED, self.location, self.outbox, self.started_at, timeout=limit_seconds)

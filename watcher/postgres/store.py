@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
+import trio
 
 from watcher.outbox.encoding import FAILURE, FLIP, ROLLUPS, joined, present_form
 from watcher.postgres.bridge import COMMAND_SECONDS, transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
-from watcher.postgres.registration import MARK_ALIVE, REGISTRATION_SECONDS
+from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS
 from watcher.postgres.server_encoding import advice_on, fitting_json
 from watcher.postgres.tables.failures import INSERT_FAILURES
 from watcher.postgres.tables.flips import INSERT_FLIPS, PUT_RIGHT
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_NAME_CHARS = 200
+LOOK_SECONDS = 60.0
 # In this order: replicas could wait for each other between two statements for rollups, so that is one, and the last.
 _INSERTS = ((FAILURE, INSERT_FAILURES), (FLIP, INSERT_FLIPS), (ROLLUPS, INSERT_ROLLUPS))
 
@@ -44,6 +46,7 @@ class TableStore:
 
     Attributes:
         registration: what to tell it of this daemon.
+        look_seconds: between two looks for whether what was told is still there.
     """
 
     def __init__(self, database: Database, registration: Registration) -> None:
@@ -59,6 +62,8 @@ class TableStore:
         self._has_marked = self._has_put_right = False
         self._other = ""
         self._advice: str | None = None
+        self._watched: int | None = None  # rows that there were after the registration, if it was taken
+        self.look_seconds, self._look_at = LOOK_SECONDS, 0.0
 
     async def open(self, record: RecordFlips) -> int:
         """Make or upgrade the tables, and tell them what is watched.
@@ -79,6 +84,7 @@ class TableStore:
         await self._tell_encoding()
         limit_seconds = self._limit_seconds
         self._limit_seconds = min(2 * limit_seconds, REGISTRATION_SECONDS)
+        self._watched, self._look_at = None, trio.current_time() + self.look_seconds
         registration = self.registration
         try:
             ended = await self._database.operate(
@@ -87,6 +93,7 @@ class TableStore:
             if ended:
                 await record(ended)
             await self._database.operate(registration.follow)
+            self._watched = await self._count_watched()
         except DatabaseRefusedError as error:
             # As for an address that no index takes; what happens is stored all the same.
             log.error("the database refuses to be told what is watched", error=error)
@@ -147,6 +154,17 @@ class TableStore:
             if advice is not None and advice != self._advice:
                 log.warning(advice)
             self._advice = advice
+
+    async def is_known(self) -> bool:
+        """Look, once a minute, whether the rows of what is watched are still there; else it is to be opened anew."""
+        if self._watched is None or trio.current_time() < self._look_at:
+            return True
+        self._look_at = trio.current_time() + self.look_seconds
+        return await self._count_watched() >= self._watched
+
+    async def _count_watched(self) -> int:
+        rows = await self._database.fetch(COUNT_WATCHED, self.registration.location)
+        return sum(row["watched"] for row in rows)
 
     async def mark_alive(self, moment: datetime, follows: int | None = None) -> None:
         """Note until when the history is complete.

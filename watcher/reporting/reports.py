@@ -20,7 +20,12 @@ SPARK_COLUMNS = 40  # parts of the window that a sparkline shows the mean durati
 
 
 async def read_reports(
-    database: Database, since: datetime, until: datetime, targets: Sequence[str] | None = None
+    database: Database,
+    since: datetime,
+    until: datetime,
+    targets: Sequence[str] | None = None,
+    *,
+    with_means: bool = True,
 ) -> list[TargetReport]:
     """Read the report on each target, also on those that are no longer watched, in the order of their names.
 
@@ -30,6 +35,7 @@ async def read_reports(
         database: with its tables.
         since, until: the window, with a time zone.
         targets: their names; all by default.
+        with_means: whether the means for sparklines are wanted.
 
     Returns:
         a report for each target and location that was ever watched; `TargetReport.is_told` says which of them have
@@ -39,7 +45,7 @@ async def read_reports(
     alive_at = await alive_at_by_location(database)
     flips = await flips_between(database, since, until, targets)
     rollups = await rollups_between(database, since, until, targets)
-    means_ms = await means_by_bucket(database, since, until, SPARK_COLUMNS, targets)
+    means_ms = await means_by_bucket(database, since, until, SPARK_COLUMNS, targets) if with_means else {}
     reports = []
     for present in presents:
         key = present.target, present.location

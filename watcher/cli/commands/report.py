@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -47,7 +48,8 @@ def report(
     begin, end = window(since, until)
     with errors_on_one_line():
         names = None if target is None else [target]
-        reports = read_or_exit(load_settings(path), lambda database: read_reports(database, begin, end, names))
+        read = partial(read_reports, since=begin, until=end, targets=names, with_means=not (as_json or as_table))
+        reports = read_or_exit(load_settings(path), read)
         if target is not None and not reports:
             raise click.ClickException(f"{shown(target)} is the name of no target that was ever watched")
         reports = [one for one in reports if one.is_told or target is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from watcher.postgres.bridge import transaction
@@ -15,6 +16,7 @@ from watcher.postgres.tables.partitions import (
     MINUTES,
     TABLES,
     Partition,
+    Table,
     has_had_its_time,
     kept_since,
     partition_of,
@@ -68,19 +70,39 @@ async def survey(connection: Connection) -> tuple[set[str], list[tuple[int, date
 
 
 def making(partition: Partition) -> Step:
-    """Make a partition, with what the default one has of its time."""
+    """Make a partition, with what the default one has of its time: while that has such rows, PostgreSQL refuses it.
+
+    Nearly all is moved while others write; then they are kept off for what has come meanwhile, and for no longer.
+    """
+    parent, column = partition.table.name, partition.table.time_column
+    move = f"""
+WITH moved AS (DELETE FROM {parent}_default WHERE {column} >= $1 AND {column} < $2 RETURNING *)
+INSERT INTO {partition.name} SELECT * FROM moved
+"""  # noqa: S608  # nothing of it comes from outside
+    bounds = f"FROM ('{partition.begins_at.isoformat()}') TO ('{partition.ends_at.isoformat()}')"
 
     async def make(connection: Connection) -> bool:
-        made = await connection.fetchval(
-            "SELECT watcher_make_partition($1, $2, $3, $4, $5)",
-            partition.table.name,
-            partition.name,
-            partition.table.time_column,
-            partition.begins_at,
-            partition.ends_at,
-            timeout=STEP_SECONDS,
-        )
-        return bool(made)
+        if not await _lacks(connection, partition):
+            return False
+        run = partial(connection.execute, timeout=STEP_SECONDS)
+        await run(f"CREATE TABLE {partition.name} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
+        await run(move, partition.begins_at, partition.ends_at)
+        # The parent first, as whoever writes does, and as ATTACH locks it.
+        await run(f"LOCK TABLE ONLY {parent} IN SHARE UPDATE EXCLUSIVE MODE")
+        await run(f"LOCK TABLE {parent}_default IN ACCESS EXCLUSIVE MODE")
+        await run(move, partition.begins_at, partition.ends_at)
+        await run(f"ALTER TABLE {parent} ATTACH PARTITION {partition.name} FOR VALUES {bounds}")
+        return True
+
+    return make
+
+
+def making_default(table: Table) -> Step:
+    """Make the partition for rows of all other times, which somebody has dropped."""
+
+    async def make(connection: Connection) -> bool:
+        await connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name}_default PARTITION OF {table.name} DEFAULT")
+        return True
 
     return make
 

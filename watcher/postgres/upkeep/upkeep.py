@@ -12,10 +12,19 @@ import trio
 
 from watcher.postgres.bridge import transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
-from watcher.postgres.tables.partitions import KEEP_FAILURES, needed_partitions, outlived_partitions
+from watcher.postgres.tables.partitions import KEEP_FAILURES, TABLES, needed_partitions, outlived_partitions
 from watcher.postgres.tables.rollup_pieces import DAY, HOUR
 from watcher.postgres.tables.rollups import UPKEEP_LOCK
-from watcher.postgres.upkeep.steps import STEP_SECONDS, dropping, forgetting, making, merging_of, renaming, survey
+from watcher.postgres.upkeep.steps import (
+    STEP_SECONDS,
+    dropping,
+    forgetting,
+    making,
+    making_default,
+    merging_of,
+    renaming,
+    survey,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -148,6 +157,10 @@ class _Round:
         """Do all there is to do."""
         there, marks, server_now = await self._database.operate(survey)
         old_at = min(self._now, server_now) if self._may_drop else _NOTHING_IS_OLD
+        for table in TABLES:
+            name = f"{table.name}_default"
+            if name not in there and await self._step(name, making_default(table)):
+                self.report.made.append(name)
         for partition in needed_partitions(self._now, self._keep_failures):
             if partition.name not in there and await self._step(partition.name, making(partition)):
                 self.report.made.append(partition.name)
