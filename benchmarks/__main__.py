@@ -186,6 +186,10 @@ def _compare(
     workloads = [Workload(Kind(kind), count, rate, workers) for kind in kinds for count in targets]
     for program in (program for program in chosen if program.missing):
         say(f"{program.name} is left out: {program.missing}")
+    for kind in kinds:
+        unable = [program.name for program in chosen if kind not in program.kinds]
+        if unable:
+            say(f"{kind} is not for {', '.join(unable)}")
     runs = list(_in_turns(chosen, workloads, repeat))
     figures: list[Figures] = []
     with _bench() as bench:

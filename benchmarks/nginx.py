@@ -1,4 +1,4 @@
-"""The server: one nginx with a plain and a TLS port, which counts what it serves."""
+"""The server: one nginx with a plain port, one for TLS and one for HTTP/2, which counts what it serves."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ http {{
     server {{
         listen 127.0.0.1:{http_port} backlog=4096;
         listen 127.0.0.1:{https_port} ssl backlog=4096;
+        location /t/ {{ return 200 "{body}"; }}
+    }}
+    server {{
+        listen 127.0.0.1:{http2_port} ssl http2 backlog=4096;
+        if ($server_protocol != HTTP/2.0) {{ return 505; }}
         location /t/ {{ return 200 "{body}"; }}
     }}
     server {{
@@ -116,7 +121,7 @@ class Site:
 def serving(folder: Path, core: int) -> Iterator[Site]:
     """Run nginx on one core, with everything it writes in a folder."""
     authority = write_certificates(folder)
-    ports = {Kind.HTTP: free_port(), Kind.HTTPS: free_port()}
+    ports = {kind: free_port() for kind in (Kind.HTTP, Kind.HTTPS, Kind.HTTP2)}
     site = Site({**ports, Kind.KEEP_ALIVE: ports[Kind.HTTP]}, free_port(), authority)
     (folder / "nginx.conf").write_text(configuration(site, _descriptors()), encoding="utf-8")
     said = folder / "error.log"
@@ -146,6 +151,7 @@ def configuration(site: Site, descriptors: int) -> str:
         connections=descriptors - DESCRIPTORS_FOR_OTHER_THINGS,
         http_port=site.ports[Kind.HTTP],
         https_port=site.ports[Kind.HTTPS],
+        http2_port=site.ports[Kind.HTTP2],
         status_port=site.status_port,
         body=BODY.replace('"', '\\"'),
     )

@@ -148,15 +148,16 @@ def _measured(bench: Bench, folder: Path, *command: str) -> AbstractContextManag
 
 PROGRAMS = (
     Program("watcher", start_watcher, checks_all_at_start=True),
-    Program("aiohttp", start_aiohttp),
+    # aiohttp speaks no HTTP/2, and frames are more than sockets alone.
+    Program("aiohttp", start_aiohttp, kinds=frozenset(Kind) - {Kind.HTTP2}),
     # It opens a new connection for every probe; there is no setting for another way.
     Program(
         "blackbox",
         start_blackbox,
         missing="" if BLACKBOX else "blackbox_exporter is not installed",
-        kinds=frozenset({Kind.HTTP, Kind.HTTPS}),
+        kinds=frozenset(Kind) - {Kind.KEEP_ALIVE},
     ),
-    Program("sockets", start_sockets),
+    Program("sockets", start_sockets, kinds=frozenset(Kind) - {Kind.HTTP2}),
 )
 
 NGINX_MISSING = "" if shutil.which(NGINX) else "nginx is not installed; on Debian: apt install nginx-light"

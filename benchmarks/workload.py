@@ -29,12 +29,13 @@ class Kind(StrEnum):
 
     HTTP = "http"
     HTTPS = "https"
+    HTTP2 = "http2"
     KEEP_ALIVE = "keep-alive"
 
     @property
     def scheme(self) -> str:
-        """The scheme of the addresses; connections that are kept are plain ones."""
-        return "https" if self is Kind.HTTPS else "http"
+        """The scheme of the addresses; `https` is over HTTP/1.1, and connections that are kept are plain ones."""
+        return "https" if self in {Kind.HTTPS, Kind.HTTP2} else "http"
 
 
 @dataclass(frozen=True, slots=True)

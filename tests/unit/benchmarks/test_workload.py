@@ -7,6 +7,7 @@ import yaml
 
 from benchmarks.machine import Cores, version_in
 from benchmarks.pace import MAX_BEHIND_SECONDS, Pace
+from benchmarks.programs import PROGRAMS
 from benchmarks.workload import PATTERN, Kind, Workload, write_targets
 
 
@@ -54,3 +55,10 @@ def test_versions_are_found_in_what_programs_say() -> None:
     assert version_in("nginx version: nginx/1.22.1\n") == "1.22.1"
     assert version_in("blackbox_exporter, version 0.23.0 (branch: debian/sid)") == "0.23.0"
     assert version_in("no idea") == "unknown"
+
+
+def test_each_program_does_what_it_can() -> None:
+    able = {kind: [program.name for program in PROGRAMS if kind in program.kinds] for kind in Kind}
+    assert able[Kind.HTTP] == able[Kind.HTTPS] == ["watcher", "aiohttp", "blackbox", "sockets"]
+    assert able[Kind.HTTP2] == ["watcher", "blackbox"]
+    assert able[Kind.KEEP_ALIVE] == ["watcher", "aiohttp", "sockets"]
