@@ -115,27 +115,41 @@ async def test_what_browsers_take_is_noted_and_no_failure() -> None:
     )
 
 
+CHUNKS = b"5\r\nhello\r\n0\r\n\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+IDENTITY = "the response has the transfer coding identity, which HTTP/1.1 no longer has"
+
+
 @pytest.mark.parametrize(
-    ("head", "note"),
+    ("head", "body", "note"),
     [
-        (b"Content-Length: +15\r\n", "the response has a plus before its Content-Length, which proxies may refuse"),
         (
-            b"Transfer-Encoding: chunked, identity\r\n",
-            "the response has the transfer coding identity, which HTTP/1.1 no longer has",
+            b"Content-Length: +5\r\n",
+            b"hello",
+            "the response has a plus before its Content-Length, which proxies may refuse",
         ),
+        (b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n", b"hello", IDENTITY),
+        (b"Transfer-Encoding: chunked, identity\r\n", CHUNKS, IDENTITY),
+        (CHUNKED * 2, CHUNKS, "the response says twice that it is in chunks, which proxies may refuse"),
         (
-            b"Transfer-Encoding: chunked\r\n" * 2,
-            "the response says twice that it is in chunks, which proxies may refuse",
+            b"Content-Length: 7\r\n" + CHUNKED,
+            CHUNKS,
+            "the response has both a Content-Length and a Transfer-Encoding, which proxies may refuse",
         ),
+        (b"@: x\r\n" + CHUNKED, CHUNKS, "the response has a header without a proper name, which proxies may refuse"),
     ],
-    ids=["plus", "identity", "chunked twice"],
+    ids=["plus", "identity", "identity behind chunked", "chunked twice", "length and chunks", "name"],
 )
-async def test_each_odd_framing_has_its_note(head: bytes, note: str) -> None:
-    raw = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n5\r\nhello\r\n0\r\n\r\n"
-    async with serving(answering(raw)) as port:
+async def test_each_oddity_has_its_note(head: bytes, body: bytes, note: str) -> None:
+    async with serving(answering(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + body)) as port:
         report = await report_of(a_target(address=f"http://127.0.0.1:{port}/"))
-    assert (report.outcome.fault, report.outcome.notes) == (None, (note,))
-    assert report.exchange.body == (b"5\r\nhello\r\n0\r\n\r\n" if b"Length" in head else b"hello")
+    assert (report.outcome.fault, report.outcome.notes, report.exchange.body) == (None, (note,), b"hello")
+
+
+async def test_an_empty_line_before_the_response_is_noted() -> None:
+    async with serving(answering(b"\r\n" + response())) as port:
+        outcome = (await report_of(a_target(address=f"http://127.0.0.1:{port}/"))).outcome
+    assert (outcome.fault, outcome.notes) == (None, ("an empty line stands before the response",))
 
 
 @pytest.mark.parametrize(

@@ -305,6 +305,17 @@ async def test_headers_and_trailers_of_the_response(certificates: Certificates) 
     assert [asked.connection for asked in site.asked] == [0, 0]
 
 
+async def test_spaces_around_the_value_of_a_header_are_noted(certificates: Certificates) -> None:
+    answer = h2_saying(headers(*GET_OK, ("vary", " a\t")), LAST, until_gone)
+    async with (
+        serving(answer, agreeing(certificates, "h2")) as port,
+        h2_probe(f"https://127.0.0.1:{port}/", certificates) as probe,
+    ):
+        exchange = await probe.fetch()
+    assert (exchange.fault, exchange.headers[-1]) == (None, (b"vary", b"a"))
+    assert exchange.notes == ("a header has spaces around its value, which HTTP/2 does not allow",)
+
+
 @pytest.mark.smoke
 async def test_a_redirect_over_http2_is_followed(certificates: Certificates) -> None:
     def answer(asked: Asked) -> Answer:
