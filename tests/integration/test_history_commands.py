@@ -236,6 +236,9 @@ async def test_failures_are_filtered(folder: Folder, test_db: Database) -> None:
     assert (row["reason"], row["headers"]) == ("timeout", {"server": "nginx"})
     assert "Invalid value for '--reason'" in await complaint(folder, "failures", "--reason", "bad", status=2)
     assert "timeout" in await said(folder, "failures", "--reason", "timeout", "--target", "a")
+    await put_state(test_db, "well")
+    assert await count("--target", "well") == 0
+    assert "'nope' is the name of no target" in await complaint(folder, "failures", "--target", "nope")
 
 
 @pytest.mark.smoke

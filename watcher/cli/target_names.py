@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import click
 from click.shell_completion import CompletionItem
 
 from watcher.cli.common import DEFAULT_ENV_FILE
-
-if TYPE_CHECKING:
-    import click
 
 # Who waits for a shell waits no longer than a moment: some thousands of targets.
 MAX_CONFIG_BYTES = 512 * 1024
@@ -29,6 +26,13 @@ def complete_target(context: click.Context, parameter: click.Parameter, incomple
     known = set(taken) if isinstance(taken, tuple) else set()
     names = (name for name in _names(_env_file(context)) if name.startswith(incomplete) and name not in known)
     return [CompletionItem(name) for name in names]
+
+
+def never_watched(target: str) -> click.ClickException:
+    """Return the error for a name that the history does not know."""
+    from watcher.config.mistakes import shown
+
+    return click.ClickException(f"{shown(target)} is the name of no target that was ever watched")
 
 
 def _env_file(context: click.Context) -> Path:
