@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 from watcher.cli.common import DEFAULT_ENV_FILE
 
 # Who waits for a shell waits no longer than a moment: some thousands of targets.
-MAX_CONFIG_BYTES = 512 * 1024
+MAX_COMPLETED_BYTES = 512 * 1024
 
 
 def complete_target(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
@@ -48,7 +48,7 @@ def _names(env_file: Path) -> list[str]:
 
     try:
         settings = load_settings(env_file)
-        if _bytes_of(settings.config_file) > MAX_CONFIG_BYTES:
+        if _bytes_of(settings.config_file) > MAX_COMPLETED_BYTES:
             return []
         return [target.name for target in load_configuration(env_file, with_warnings=False).targets]
     except (ConfigurationError, OSError, ValueError):
