@@ -116,6 +116,29 @@ async def test_what_browsers_take_is_noted_and_no_failure() -> None:
 
 
 @pytest.mark.parametrize(
+    ("head", "note"),
+    [
+        (b"Content-Length: +15\r\n", "the response has a plus before its Content-Length, which proxies may refuse"),
+        (
+            b"Transfer-Encoding: chunked, identity\r\n",
+            "the response has the transfer coding identity, which HTTP/1.1 no longer has",
+        ),
+        (
+            b"Transfer-Encoding: chunked\r\n" * 2,
+            "the response says twice that it is in chunks, which proxies may refuse",
+        ),
+    ],
+    ids=["plus", "identity", "chunked twice"],
+)
+async def test_each_odd_framing_has_its_note(head: bytes, note: str) -> None:
+    raw = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n5\r\nhello\r\n0\r\n\r\n"
+    async with serving(answering(raw)) as port:
+        report = await report_of(a_target(address=f"http://127.0.0.1:{port}/"))
+    assert (report.outcome.fault, report.outcome.notes) == (None, (note,))
+    assert report.exchange.body == (b"5\r\nhello\r\n0\r\n\r\n" if b"Length" in head else b"hello")
+
+
+@pytest.mark.parametrize(
     ("behaviour", "note"),
     [
         (saying(hostile_response(b"x" * 2000, "503 Busy")), "the body has more than 1000 bytes"),

@@ -24,6 +24,7 @@ _LIMIT = "Go takes 10 MB of headers; the bound here is on all that is no body"
 _VERSION = "Go takes any version that has two digits and a dot"
 _LENIENT = "Go 1.19 takes characters in a header that RFC 9110, section 5.5, and RFC 9112, section 5.1, forbid"
 _IDENTITY = "Go knows no transfer coding `identity`; browsers and curl pass over it"
+_EXTENSION = "RFC 9112, section 7.1.1, has it taken, as browsers and curl do"
 _EMPTY_LINE = "Go and curl want the status line first; browsers pass over an empty line"
 _CODING = "blackbox_exporter looks at no encoding unless it is told to undo one, and matches what came"
 
@@ -40,7 +41,11 @@ DIFFERENCES = {
     "a list of the same length": "Go takes no list, which RFC 9110, section 8.6, allows; browsers and curl do",
     "length and identity": _IDENTITY,
     "identity until the end": _IDENTITY,
-    "chunk with a space before its extension": "RFC 9112, section 7.1.1, has it taken, as browsers and curl do",
+    "identity behind chunked": _IDENTITY,
+    "chunked twice": "Go wants one transfer coding; browsers and curl pass over one that is said again",
+    "length with a plus": "Go wants digits alone; curl passes over the plus, and browsers over the length",
+    "chunk with a space before its extension": _EXTENSION,
+    "odd chunks behind a good one": _EXTENSION,
     "chunks whose lines end in LF alone": "Go takes such lines in a head only; browsers and curl do here too",
     "an empty line before the response": _EMPTY_LINE,
     "an empty line before the response, in a packet of its own": _EMPTY_LINE,

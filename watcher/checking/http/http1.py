@@ -8,9 +8,12 @@ import httptools
 
 from watcher.checking.http.repair.chunks import ChunkError, ChunkReader
 from watcher.checking.http.repair.heads import (
+    CHUNKED_TWICE_NOTE,
     EMPTY_LINE_NOTE,
     IDENTITY_NOTE,
     ContradictionError,
+    behind_head,
+    codings_in,
     may_be_mended,
     mended_head,
 )
@@ -27,12 +30,17 @@ MAX_OVERHEAD_BYTES = 100 * 1024
 MAX_OVERHEAD_PER_BODY_BYTE = 8
 
 _START = b"HTTP/"
-# A transfer coding of RFC 2616 that means nothing.
-_IDENTITIES = frozenset({b"identity", b"identity, chunked"})
+# The first was one of RFC 2616 that means nothing.
+_CODINGS = frozenset({b"identity", b"chunked"})
+_WITHOUT_BODY = frozenset({204, 304})
 
 
 class ProtocolError(Exception):
     """What came is not what the protocol allows; the message is for people."""
+
+
+class _ChunksFollowError(Exception):
+    """What follows the head is not for the parser, which is stopped by this."""
 
 
 class Head(NamedTuple):
@@ -52,6 +60,7 @@ class Reception:
         parser: who tells; the caller parts the two when the response is done with.
         status_code, phrase, http_version, headers: of the head; names are in small letters.
         keeps_open: whether the head lets another request follow.
+        in_chunks: whether the head is followed by chunks.
         head_complete, complete: how far it has come.
         has_surplus: another response came, which nobody asked for.
         body_bytes: how long the body is so far.
@@ -59,8 +68,8 @@ class Reception:
     """
 
     __slots__ = (
-        *("body_bytes", "chunks", "complete", "has_surplus", "head_complete", "headers", "http_version", "keeps_open"),
-        *("parser", "phrase", "status_code"),
+        *("body_bytes", "chunks", "complete", "has_surplus", "head_complete", "headers", "http_version", "in_chunks"),
+        *("keeps_open", "parser", "phrase", "status_code"),
     )
 
     def __init__(self) -> None:
@@ -68,7 +77,7 @@ class Reception:
         self.parser: httptools.HttpResponseParser | None = None
         self.status_code = 0
         self.http_version = ""
-        self.keeps_open = False
+        self.in_chunks = self.keeps_open = False
         self.has_surplus = False
         self.phrase = b""
         self.headers: list[tuple[bytes, bytes]] = []
@@ -92,7 +101,11 @@ class Reception:
             self.headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        """End the head."""
+        """End the head.
+
+        Raises:
+            _ChunksFollowError: to stop the parser, which is stricter about chunks than curl and browsers.
+        """
         parser = self.parser
         assert parser is not None
         if not self.complete and (status_code := parser.get_status_code()) >= 200:
@@ -101,6 +114,9 @@ class Reception:
             self.status_code = status_code
             self.http_version = parser.get_http_version()
             self.keeps_open = bool(parser.should_keep_alive())
+            if status_code not in _WITHOUT_BODY and b"chunked" in codings_in(self.headers):
+                self.in_chunks = True
+                raise _ChunksFollowError
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -119,10 +135,7 @@ class Reception:
     @property
     def ends_with_connection(self) -> bool:
         """Whether nothing but the end of the connection tells the end of the body (RFC 9112, section 6.3)."""
-        for name, value in self.headers:
-            if name == b"content-length" or (name == b"transfer-encoding" and value.lower() != b"identity"):
-                return False
-        return True
+        return not self.in_chunks and all(name != b"content-length" for name, _ in self.headers)
 
     def take_chunks(self) -> list[bytes]:
         """Return the pieces of the body that nobody has taken yet."""
@@ -243,12 +256,11 @@ class Http1:
     def _begin_to_parse(self) -> httptools.HttpResponseParser:
         self._reception = reception = Reception()
         self._parser = reception.parser = parser = httptools.HttpResponseParser(reception)
-        # A lone LF ends a line as well (RFC 9112, section 2.2), headers may be folded (section 5.2), some servers fill
-        # the size of a chunk up with spaces, and what follows the end is nobody's.
+        # A lone LF ends a line as well (RFC 9112, section 2.2), headers may be folded (section 5.2), and what follows
+        # the end is nobody's.
         parser.set_dangerous_leniencies(
             lenient_headers=True,
             lenient_optional_cr_before_lf=True,
-            lenient_spaces_after_chunk_size=True,
             lenient_data_after_close=True,
         )
         return parser
@@ -303,6 +315,10 @@ class Http1:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as error:
             raise ProtocolError("the server switches protocols, unasked") from error
+        except httptools.HttpParserCallbackError:  # of chunks
+            assert self._raw is not None
+            raw, self._raw = b"".join(self._raw), None
+            self._read_chunks(behind_head(raw))
         except (httptools.HttpParserError, ChunkError) as error:
             complaint = ProtocolError(f"the response is not HTTP: {error}")
             if reception.complete:
@@ -329,12 +345,18 @@ class Http1:
         parser = self._begin_to_parse()
         try:
             parser.feed_data(mended.head)
+        except httptools.HttpParserCallbackError:  # of chunks
+            self._read_chunks(mended.rest)
+            return
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             raise complaint from None
-        if mended.is_chunked:
-            self._parser = ChunkReader(self._reception)
         if mended.rest:
             self._parse(mended.rest)
+
+    def _read_chunks(self, data: bytes) -> None:
+        self._parser = ChunkReader(self._reception)
+        if data:
+            self._parse(data)
 
 
 def _look_at(start: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> tuple[str, ...]:
@@ -342,12 +364,10 @@ def _look_at(start: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> 
     # httptools takes RTSP, ICE and HTTP/2.0 in a status line as well.
     if start != _START or version not in {"1.0", "1.1"}:
         raise ProtocolError(f"the response claims to be {start.decode('ascii', 'replace')}{version}")
-    notes: tuple[str, ...] = ()
-    for name, value in headers:
-        if b"\0" in value:
-            raise ProtocolError("the response has a NUL in a header")
-        if name == b"transfer-encoding" and (coding := value.lower()) != b"chunked":
-            if coding not in _IDENTITIES:
-                raise ProtocolError("the response has a transfer coding that was not asked for")
-            notes = (IDENTITY_NOTE,)
-    return notes
+    if any(b"\0" in value for _, value in headers):
+        raise ProtocolError("the response has a NUL in a header")
+    codings = codings_in(headers)
+    if not _CODINGS.issuperset(codings):
+        raise ProtocolError("the response has a transfer coding that was not asked for")
+    notes = (IDENTITY_NOTE,) if b"identity" in codings else ()
+    return (*notes, CHUNKED_TWICE_NOTE) if codings.count(b"chunked") > 1 else notes

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -22,6 +22,7 @@ _OF_ONE_VALUE = (b"location", b"content-type")
 
 EMPTY_LINE_NOTE = "an empty line stands before the response"
 IDENTITY_NOTE = "the response has the transfer coding identity, which HTTP/1.1 no longer has"
+CHUNKED_TWICE_NOTE = "the response says twice that it is in chunks, which proxies may refuse"
 
 
 class ContradictionError(Exception):
@@ -34,13 +35,11 @@ class MendedHead(NamedTuple):
     Attributes:
         head: with interim responses before it, and the empty line at its end.
         rest: what came behind it.
-        is_chunked: whether that comes in chunks.
         notes: what was mended, in sentences.
     """
 
     head: bytes
     rest: bytes
-    is_chunked: bool
     notes: tuple[str, ...]
 
 
@@ -48,7 +47,8 @@ def mended_head(raw: bytes) -> MendedHead | None:
     """Bring a head to what llhttp takes.
 
     A length that is repeated is taken once (RFC 9110, section 8.6); beside chunks it is dropped, and so is the transfer
-    coding `identity` (RFC 9112, section 6.3); the space before a colon is dropped, and a header without a proper name.
+    coding `identity` (RFC 9112, section 6.3); a plus before a length and a space before a colon are dropped, and a
+    header without a proper name.
 
     Args:
         raw: all that came so far.
@@ -60,26 +60,24 @@ def mended_head(raw: bytes) -> MendedHead | None:
         ContradictionError: it names two lengths that differ.
     """
     raw = raw.lstrip(b"\r\n")
-    start = 0
-    while True:
-        end = _HEAD_END.search(raw, start)
-        if end is None:
-            return None
-        if _INTERIM.match(raw, start) is None:
-            break
-        start = end.end()
+    start, end = _last_head(raw)
+    if end is None:
+        return None
     status_line, *lines = _LINE_END.split(_FOLD.sub(b" ", raw[start : end.start()]))
     notes = dict[str, None]()  # as a set, in order
     fields = list(_named(lines, notes))
-    lengths = _values_of(b"content-length", fields)
-    all_codings = _values_of(b"transfer-encoding", fields)
+    pairs = [(name, line.partition(b":")[2]) for name, line in fields]
+    lengths = _values_of(b"content-length", pairs)
+    if any(length.startswith(b"+") for length in lengths):
+        lengths = [length.removeprefix(b"+") for length in lengths]
+        notes["the response has a plus before its Content-Length, which proxies may refuse"] = None
+    all_codings = codings_in(pairs)
     codings = [coding for coding in all_codings if coding != b"identity"]
     kept = [line for name, line in fields if name not in {b"content-length", b"transfer-encoding"}]
     if codings != all_codings:
         notes[IDENTITY_NOTE] = None
     if codings:
-        codings = [coding for place, coding in enumerate(codings) if codings.index(coding) == place]
-        kept.append(b"Transfer-Encoding: " + b", ".join(codings))
+        kept.append(b"Transfer-Encoding: " + b", ".join(dict.fromkeys(codings)))
         if lengths:
             notes["the response has both a Content-Length and a Transfer-Encoding, which proxies may refuse"] = None
     elif lengths:
@@ -87,7 +85,26 @@ def mended_head(raw: bytes) -> MendedHead | None:
         if len(lengths) > 1:
             notes["the response has its Content-Length twice"] = None
     head = raw[:start] + b"\r\n".join([status_line, *kept]) + b"\r\n\r\n"
-    return MendedHead(head, raw[end.end() :], codings[-1:] == [b"chunked"], tuple(notes))
+    return MendedHead(head, raw[end.end() :], tuple(notes))
+
+
+def behind_head(raw: bytes) -> bytes:
+    """Return what came behind the head of a response that is no interim one.
+
+    Args:
+        raw: all that came, with the whole head.
+    """
+    _, end = _last_head(raw)
+    return b"" if end is None else raw[end.end() :]
+
+
+def codings_in(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    """Return the transfer codings that headers name, in small letters.
+
+    Args:
+        headers: names in small letters, and values.
+    """
+    return _values_of(b"transfer-encoding", headers)
 
 
 def may_be_mended(raw: bytes) -> bool:
@@ -128,12 +145,24 @@ def _named(lines: Iterable[bytes], notes: dict[str, None]) -> Iterable[tuple[byt
             yield token.lower(), token + colon + value
 
 
-def _values_of(name: bytes, fields: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-    lines = [line.partition(b":")[2] for found, line in fields if found == name]
-    return [value.strip(b" \t").lower() for line in lines for value in line.split(b",")]
+def _values_of(name: bytes, headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    values = [value for found, value in headers if found == name]
+    return [part.strip(b" \t").lower() for value in values for part in value.split(b",")]
 
 
-def _only(lengths: list[bytes]) -> bytes:
+def _last_head(raw: bytes) -> tuple[int, re.Match[bytes] | None]:
+    """Return where the head of a response begins, past those of interim ones, and the match of its end."""
+    start = _skipped(raw, 0)
+    while (end := _HEAD_END.search(raw, start)) is not None and _INTERIM.match(raw, start) is not None:
+        start = _skipped(raw, end.end())
+    return start, end
+
+
+def _skipped(raw: bytes, start: int) -> int:
+    return len(raw) - len(raw[start:].lstrip(b"\r\n"))
+
+
+def _only(lengths: Sequence[bytes]) -> bytes:
     first = lengths[0]
     for length in lengths:
         if length != first:
