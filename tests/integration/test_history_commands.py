@@ -117,6 +117,9 @@ async def test_the_status_is_1_when_one_is_not_well(folder: Folder, test_db: Dat
         await put_living(test_db)
         targets: list[dict[str, Any]] = json.loads(await said(folder, "status", "--json", status=1))
         assert [target["state"] for target in targets] == ["up", state]
+    await test_db.fetch("UPDATE states SET state = 'of a later version' WHERE target = 'b'")
+    await put_living(test_db)
+    assert json.loads(await said(folder, "status", "--json", status=1))[1]["state"] == "unknown"
     assert list(targets[1]) == ["target", "location", "address", "group", "state", "since", "reason", "detail"]
     assert targets[0]["since"] is None
 
@@ -236,6 +239,9 @@ async def test_failures_are_filtered(folder: Folder, test_db: Database) -> None:
     assert (row["reason"], row["headers"]) == ("timeout", {"server": "nginx"})
     assert "Invalid value for '--reason'" in await complaint(folder, "failures", "--reason", "bad", status=2)
     assert "timeout" in await said(folder, "failures", "--reason", "timeout", "--target", "a")
+    await put_state(test_db, "well")
+    assert await count("--target", "well") == 0
+    assert "'nope' is the name of no target" in await complaint(folder, "failures", "--target", "nope")
 
 
 @pytest.mark.smoke

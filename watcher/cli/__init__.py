@@ -31,7 +31,10 @@ class _ShortErrors(LazyGroup):
         try:
             return super().main(*arguments, **{**options, "standalone_mode": False})
         except click.ClickException as error:
-            click.echo(one_line(f"watcher: {error.format_message()}", limit_chars=MAX_ERROR_CHARS), err=True)
+            message = error.format_message()
+            if isinstance(error, click.MissingParameter):  # click breaks the choices in it into lines
+                message = " ".join(message.split())
+            click.echo(one_line(f"watcher: {message}", limit_chars=MAX_ERROR_CHARS), err=True)
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(130)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import click
 from click.shell_completion import CompletionItem
 
 from watcher.cli.common import DEFAULT_ENV_FILE
 
-if TYPE_CHECKING:
-    import click
-
 # Who waits for a shell waits no longer than a moment: some thousands of targets.
-MAX_CONFIG_BYTES = 512 * 1024
+MAX_COMPLETED_BYTES = 512 * 1024
 
 
 def complete_target(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
@@ -31,6 +28,13 @@ def complete_target(context: click.Context, parameter: click.Parameter, incomple
     return [CompletionItem(name) for name in names]
 
 
+def never_watched(target: str) -> click.ClickException:
+    """Return the error for a name that the history does not know."""
+    from watcher.config.mistakes import shown
+
+    return click.ClickException(f"{shown(target)} is the name of no target that was ever watched")
+
+
 def _env_file(context: click.Context) -> Path:
     above = context.parent.params.get("env_file") if context.parent else None
     return Path(context.params.get("env_file") or above or DEFAULT_ENV_FILE)
@@ -44,7 +48,7 @@ def _names(env_file: Path) -> list[str]:
 
     try:
         settings = load_settings(env_file)
-        if _bytes_of(settings.config_file) > MAX_CONFIG_BYTES:
+        if _bytes_of(settings.config_file) > MAX_COMPLETED_BYTES:
             return []
         return [target.name for target in load_configuration(env_file, with_warnings=False).targets]
     except (ConfigurationError, OSError, ValueError):

@@ -33,6 +33,14 @@ class State(enum.StrEnum):
     PAUSED = "paused"  # not checked, by its owner's will
 
 
+def state_named(word: str) -> State:
+    """Return the state of a word in a table; unknown for a word that a later version, or a hand, has written there."""
+    try:
+        return State(word)
+    except ValueError:
+        return State.UNKNOWN
+
+
 OF_THE_OPERATOR = frozenset({State.MAINTENANCE, State.PAUSED})
 
 

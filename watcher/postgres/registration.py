@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.model.resumption import NOT_WATCHED
-from watcher.model.state import Flip, State
+from watcher.model.state import Flip, State, state_named
 from watcher.postgres.bridge import transaction
 from watcher.postgres.server_encoding import fitting_text
 from watcher.text.escaping import one_line
@@ -130,7 +130,7 @@ class Registration:
             rows = await connection.fetch(_ENDED, self.location, self.outbox, self.started_at, timeout=limit_seconds)
         now = datetime.now(UTC)
         return [
-            Flip(target, self.location, at, max(at, now), State.UNKNOWN, State(state), NOT_WATCHED)
+            Flip(target, self.location, at, max(at, now), State.UNKNOWN, state_named(state), NOT_WATCHED)
             for target, state, at in rows
         ]
 

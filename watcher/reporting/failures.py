@@ -1,13 +1,35 @@
-"""The JSON form of a stored failure."""
+"""The stored failures, and their JSON form."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from watcher.postgres.queries.states_and_flips import present_states
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from watcher.postgres.db import Database
+
+
+async def read_failures(database: Database, target: str | None, **filters: Any) -> list[dict[str, Any]] | None:
+    """Read failures, newest first.
+
+    This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        target: the name of the target whose failures are wanted, None for all.
+        filters: the others of `Database.failures`.
+
+    Returns:
+        the rows; None where no target of that name was ever watched.
+    """
+    rows = await database.failures(target=target, **filters)
+    if target is None or rows or await present_states(database, [target], with_unwatched=True):
+        return rows
+    return None
 
 
 def failure_as_json(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -214,6 +214,7 @@ def test_without_a_command_missing_settings_are_a_usage_error_too(folder: Path) 
         (["failures", "--limit", "x"], "Invalid value for '--limit': 'x' is not a valid integer"),
         (["failures", "--since"], "Option '--since' requires an argument."),
         (["failures", "--target"], "Option '--target' requires an argument."),
+        (["completion"], "Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish"),
     ],
 )
 def test_a_usage_error_is_one_line(folder: Path, arguments: list[str], line: str) -> None:

@@ -21,6 +21,7 @@ from watcher.model.state import (
     State,
     Thresholds,
     sighting_of,
+    state_named,
 )
 
 STEP = timedelta(seconds=10)
@@ -301,3 +302,7 @@ def test_fewer_own_faults_than_it_takes_change_nothing(
     ends = [index for index, letter in enumerate(mixed) if letter != "l"]
     states = [standing.state for standing in history(mixed, thresholds)]
     assert [states[index] for index in ends] == [standing.state for standing in history(letters, thresholds)]
+
+
+def test_a_word_that_is_no_state_is_unknown() -> None:
+    assert [state_named(word) for word in ("down", "blocked", "")] == [State.DOWN, State.UNKNOWN, State.UNKNOWN]

@@ -9,12 +9,12 @@ import click
 
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
 from watcher.cli.options import DurationType, json_option, moments, read_or_exit, until_option
-from watcher.cli.target_names import complete_target
+from watcher.cli.target_names import complete_target, never_watched
 from watcher.cli.views.failures_table import failures_table
 from watcher.cli.views.screen import console_for_stdout, print_to
 from watcher.config.env.settings import load_settings
 from watcher.model.outcome import Reason
-from watcher.reporting.failures import failure_as_json
+from watcher.reporting.failures import failure_as_json, read_failures
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 def failures(
     since: timedelta | None,
     until: timedelta | None,
+    target: str | None,
     limit: int,
     as_json: bool,
     env_file: str | None,
@@ -39,7 +40,7 @@ def failures(
 ) -> None:
     """Show the failures that were stored, newest first; the daemon may be running or not.
 
-    Exit status: 0 good (there may be none), 1 no database, 2 bad configuration or usage.
+    Exit status: 0 good (there may be none), 1 no database or no such target, 2 bad configuration or usage.
 
     Example: watcher failures --since 24h --target Checkout
     """
@@ -49,8 +50,10 @@ def failures(
         settings = load_settings(path)
         rows = read_or_exit(
             settings,
-            lambda database: database.failures(since=begin, until=end, limit=limit, **equal),
+            lambda database: read_failures(database, target, since=begin, until=end, limit=limit, **equal),
         )
+        if rows is None:
+            raise never_watched(target or "")
         if as_json:
             click.echo(json.dumps([failure_as_json(row) for row in rows], indent=2))
         else:

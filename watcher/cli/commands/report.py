@@ -10,11 +10,10 @@ import click
 
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
 from watcher.cli.options import DurationType, json_option, read_or_exit, until_option, window
-from watcher.cli.target_names import complete_target
+from watcher.cli.target_names import complete_target, never_watched
 from watcher.cli.views.report_page import page
 from watcher.cli.views.screen import console_for_stdout, print_to
 from watcher.config.env.settings import load_settings
-from watcher.config.mistakes import shown
 from watcher.reporting.report_forms import reports_as_csv, reports_as_json
 from watcher.reporting.reports import read_reports
 
@@ -51,7 +50,7 @@ def report(
         read = partial(read_reports, since=begin, until=end, targets=names, with_means=not (as_json or as_table))
         reports = read_or_exit(load_settings(path), read)
         if target is not None and not reports:
-            raise click.ClickException(f"{shown(target)} is the name of no target that was ever watched")
+            raise never_watched(target)
         reports = [one for one in reports if one.is_told or target is not None]
         if as_json:
             click.echo(json.dumps(reports_as_json(reports, begin, end), indent=2))

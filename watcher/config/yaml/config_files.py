@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".yaml", ".yml")
 # The bound of one config file: more is a device, or was named by mistake. 100,000 targets take some 10 MB.
 MAX_CONFIG_BYTES = 2**30
+_PIECE_BYTES = 2**20
 
 
 def config_files(path: Path, named_at: Place) -> list[Path]:
@@ -55,13 +56,16 @@ def read_config_file(path: Path, named_at: Place | None) -> bytes:
         if path.exists() and not path.is_file():
             raise ConfigurationError([_no_file(path, named_at)])
         with path.open("rb") as file:
-            content = file.read(MAX_CONFIG_BYTES + 1)
+            content = bytearray()
+            # In pieces: one read of so many bytes would ask for as much memory before it knows how many there are.
+            while len(content) <= MAX_CONFIG_BYTES and (piece := file.read(_PIECE_BYTES)):
+                content += piece
     except (OSError, ValueError) as error:
         raise ConfigurationError([_unreadable(path, named_at, error)]) from error
     if len(content) > MAX_CONFIG_BYTES:
         text = f"has more than {MAX_CONFIG_BYTES} bytes; name a config file, or make several of it"
         raise ConfigurationError([Mistake(Place(str(path)), "", text)])
-    return content
+    return bytes(content)
 
 
 def variables_in(path: Path) -> set[str] | None:

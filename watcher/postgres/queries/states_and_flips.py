@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.history.present_state import Present
 from watcher.model.outcome import Fault, Reason
-from watcher.model.state import Flip, State
+from watcher.model.state import Flip, state_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ async def present_states(
             row["location"],
             row["address"],
             row["group_name"],
-            State(row["state"]),
+            state_named(row["state"]),
             row["since"],
             row["reason"],
             row["detail"],
@@ -102,8 +102,8 @@ def _flip(row: Mapping[str, Any]) -> Flip:
         row["location"],
         row["at"],
         row["confirmed_at"],
-        State(row["state"]),
-        State(row["before"]),
+        state_named(row["state"]),
+        state_named(row["before"]),
         cause,
         row["check_id"],
         row["number"],
