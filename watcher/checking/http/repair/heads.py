@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 _LINE_END = re.compile(rb"\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -162,7 +162,7 @@ def _skipped(raw: bytes, start: int) -> int:
     return len(raw) - len(raw[start:].lstrip(b"\r\n"))
 
 
-def _only(lengths: Sequence[bytes]) -> bytes:
+def _only(lengths: list[bytes]) -> bytes:
     first = lengths[0]
     for length in lengths:
         if length != first:
