@@ -58,6 +58,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres/queries": {"model", "history", *POSTGRES},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
     "reporting": {"text", "model", "history", "postgres", "postgres/queries"},
+    "web/serving": {"config/env"},
+    "web/access": {"config/env"},
+    "web/present": {"model", "recording"},
+    "web": {"config/env", "web/serving", "web/access", "web/present"},
     "daemon": {
         "model",
         "log",
@@ -65,6 +69,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "outbox",
         "embedded_postgres",
         "postgres/upkeep",
+        "web",
+        "web/present",
         *CONFIG,
         *CHECKING,
         *POSTGRES,
@@ -93,6 +99,7 @@ ONLY_IMPORTERS = {
     "httpx": {"checking/http/fetch.py", "checking/http/redirects.py"},
     "httptools": {"checking/http/http1.py"},
     "h2": {"checking/http/http2.py"},
+    "hypercorn": {"web/serving/connection.py"},
     "socksio": {"checking/http/proxies.py"},
     "jmespath": {"checking/verdict/json_values.py", "config/targets/read_expectations.py"},
 }
