@@ -7,7 +7,6 @@ large, and every stop, cancels the scope of the connection.
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
@@ -19,12 +18,14 @@ from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState
+from hypercorn.typing import ASGIReceiveEvent, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import h11
-    from hypercorn.typing import ASGIFramework
+    from hypercorn.typing import AppWrapper, ASGIFramework, ASGISendEvent, Scope
     from starlette.types import ASGIApp
 
 # How long a connection may have nothing to say: the whole head of a request must come within it, too.
@@ -41,7 +42,7 @@ def connection_config() -> Config:
     """Return what all connections are told."""
     config = Config()
     config.accesslog = None
-    config.errorlog = logging.getLogger("watcher.web")  # without a handler of its own: it is a line of the daemon's log
+    config.errorlog = None
     config.include_server_header = False
     return config
 
@@ -51,6 +52,27 @@ class _Http1(H11Protocol):
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Stay with it."""
+
+
+class _Tasks(TaskGroup):
+    """The tasks of a connection; an app that is cancelled says nothing any more, as Hypercorn's would try to."""
+
+    async def spawn_app(
+        self,
+        app: AppWrapper,
+        config: Config,
+        scope: Scope,
+        send: Callable[[ASGISendEvent | None], Awaitable[None]],
+    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
+        """Run an app for one request, and return what takes the events of that."""
+        events, received = trio.open_memory_channel[ASGIReceiveEvent](config.max_app_queue_size)
+
+        async def answer() -> None:
+            await app(scope, received.receive, send, trio.to_thread.run_sync, trio.from_thread.run)
+            await send(None)
+
+        self.spawn(answer)
+        return events.send
 
 
 class Connection(TCPServer):
@@ -78,7 +100,7 @@ class Connection(TCPServer):
         except OSError:  # it has gone already
             return
         with self._scope:
-            async with TaskGroup() as group:
+            async with _Tasks() as group:
                 self._task_group = group
                 self.protocol = _Http1(  # type: ignore[assignment]
                     self.app,
