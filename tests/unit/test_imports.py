@@ -61,7 +61,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web/serving": {"config/env"},
     "web/access": {"config/env"},
     "web/present": {"model", "recording"},
-    "web": {"config/env", "web/serving", "web/access", "web/present"},
+    "web/public_names": {"model"},
+    "web/metrics": {"model", "recording", "web/present", "web/public_names"},
+    "web": {"config/env", "web/serving", "web/access", "web/present", "web/metrics"},
     "daemon": {
         "model",
         "log",

@@ -157,6 +157,8 @@ def _present_of(configuration: Configuration, sinks: Sinks, drain: Drain) -> Pre
         outbox_size=lambda: (outbox.rows, outbox.payload_bytes),
         drained_until=lambda: drain.drained_until,
         reload=sinks.ask_reload,
+        location=configuration.settings.location,
+        shows_targets=configuration.settings.metrics_targets,
     )
 
 
@@ -251,6 +253,7 @@ async def _take_over(
         if not change.difference.is_empty:
             await watched.change(change.difference)
             flip_lines.retarget(_checked(change.difference.targets))
+            sinks.tally.forget(target.name for target in change.difference.removed)
             present.targets = {target.name: target for target in change.difference.targets}
         change.taken_over.set()
 

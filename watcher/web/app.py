@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
 from watcher.web.access.gate import Gate
+from watcher.web.metrics.scrape import Metrics
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -45,6 +46,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
             [
                 Route("/livez", livez),
                 Route("/readyz", readyz),
+                Route("/metrics", Metrics(present)),
                 Route("/-/reload", reload, methods=["POST"]),
             ],
             redirect_slashes=False,

@@ -32,6 +32,8 @@ class Present:
             that is not known.
         workers: one token of them is one check in flight; None before the first.
         reload: asks for the configuration to be read again.
+        location: where the daemon stands.
+        shows_targets: whether metrics have series of each target.
         clock: seconds since 1970.
     """
 
@@ -44,4 +46,6 @@ class Present:
     drained_until: Callable[[], float | None] = lambda: None
     workers: trio.CapacityLimiter | None = None
     reload: Callable[[], None] = lambda: None
+    location: str = "default"
+    shows_targets: bool = True
     clock: Callable[[], float] = time.time

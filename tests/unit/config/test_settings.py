@@ -262,15 +262,12 @@ NO_NETWORKS = (
         ("WATCHER_OUTBOX_MAX_AGE", NO_DURATION, ["a week", "7D", "inf"]),
         ("WATCHER_OUTBOX_MAX_AGE", TOO_OLD, ["8d", "604800.1", "169h", "999999999d"]),
         ("WATCHER_OUTBOX_MAX_AGE", TOO_YOUNG, ["0s", "59m", "3599"]),
-<<<<<<< HEAD
         ("WATCHER_OUTBOX_KEEP_STORED", NO_DURATION, ["ever", "-1s"]),
         ("WATCHER_OUTBOX_KEEP_STORED", KEPT_TOO_LONG, ["61m", "3600.1", "1d"]),
-=======
         ("WATCHER_HTTP", NO_HTTP_PORT, ["8080", "localhost", "127.0.0.1:", "127.0.0.1:65536", "on", "[::1]", "::1:x"]),
         ("WATCHER_HTTP", NO_HTTP_HOST, [":8080", "a b:80", "[]:80", "a..b:80"]),
         ("WATCHER_HTTP_URL", NO_HTTP_URL, ["status.example", "ftp://status.example", "https://"]),
         ("WATCHER_HTTP_TRUSTED_PROXIES", NO_NETWORKS, ["proxy", "10.0.0.1/33", "10.0.0.1 10.0.0.2"]),
->>>>>>> b3739a6 (Answer over HTTP within bounds: health, readiness and a reload, behind auth)
         ("POSTGRES_SSLMODE", NO_SSL_MODE, ["on", "REQUIRE", "verify_full"]),
     ],
 )
