@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -43,7 +42,8 @@ class Family:
 
 def escaped(value: str) -> str:
     """Write the value of a label, without its quotation marks."""
-    return value.translate(_ESCAPES)
+    # To look first is five times as fast, and hardly a name has any.
+    return value.translate(_ESCAPES) if "\\" in value or '"' in value or "\n" in value else value
 
 
 def sample(name: str, labels: str, value: float) -> str:
@@ -57,10 +57,19 @@ def sample(name: str, labels: str, value: float) -> str:
     return f"{name}{{{labels}}} {value!r}\n" if labels else f"{name} {value!r}\n"
 
 
-def samples(name: str, labels: Iterable[str], values: Iterable[float]) -> str:
-    """Write samples of a family, one for each value that is one; NaN stands for none."""
+def samples(name: str, labels: Iterable[str], values: Iterable[float], more: str = "") -> str:
+    """Write samples of a family.
+
+    Args:
+        name: of the samples.
+        labels: of each sample, as they stand in the braces.
+        values: one for each; NaN stands for no sample.
+        more: labels of all of them, with a comma at the beginning.
+    """
+    begin, end = f"{name}{{", f"{more}}} "
     pairs = zip(labels, values, strict=True)
-    return "".join([f"{name}{{{written}}} {value!r}\n" for written, value in pairs if not math.isnan(value)])
+    # What is not equal to itself is NaN.
+    return "".join([f"{begin}{written}{end}{value!r}\n" for written, value in pairs if value == value])
 
 
 def histogram_samples(name: str, histogram: Histogram) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import resource
-import sys
 from typing import TYPE_CHECKING
 
 import psutil
@@ -26,6 +25,8 @@ GARBAGE = Family(
     "python_gc_collections_total", "counter", "How often the garbage collector has looked through a generation."
 )
 CPU = Family("process_cpu_seconds_total", "counter", "User and system time that the daemon has taken.")
+
+_PROCESS = psutil.Process()  # to find it out takes longer than to ask it
 
 
 def daemon_text(present: Present, *, is_open_metrics: bool) -> str:
@@ -69,5 +70,4 @@ def _gauges(present: Present) -> Iterator[tuple[str, str, float]]:
     if (drained_until := present.drained_until()) is not None:
         meaning = "How long ago all that was known then had come to PostgreSQL."
         yield "watcher_drain_lag_seconds", meaning, max(0.0, present.clock() - drained_until)
-    yield "process_resident_memory_bytes", "Memory of the daemon.", psutil.Process().memory_info().rss
-    yield "python_allocated_blocks", "Objects of Python, more or less.", sys.getallocatedblocks()
+    yield "process_resident_memory_bytes", "Memory of the daemon.", _PROCESS.memory_info().rss

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from watcher.web.present import Present
 
 # So many targets are looked at, and so many samples are written, before the checks get a turn: less than a millisecond.
-TARGETS_A_TURN = 100
-SAMPLES_A_TURN = 500
+TARGETS_A_TURN = 50
+SAMPLES_A_TURN = 250
 
 PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 NO_VALUE = math.nan
@@ -92,8 +92,7 @@ def targets_text(present: Present, shown: Mapping[str, str], *, is_open_metrics:
         yield from _written(family, checked, column, is_open_metrics=is_open_metrics)
     yield PHASE.head(is_open_metrics=is_open_metrics)
     for phase, column in zip(PHASES, phases, strict=True):
-        labels = [f'{label},phase="{phase}"' for label in checked]
-        yield from _in_turns(PHASE.name, labels, column)
+        yield from _in_turns(PHASE.name, checked, column, f',phase="{phase}"')
     yield from _written(STATE, states, [1] * len(states), is_open_metrics=is_open_metrics)
     yield CHECKS.head(is_open_metrics=is_open_metrics)
     for portion in _portions(shown.items(), TARGETS_A_TURN):
@@ -105,10 +104,10 @@ def _written(family: Family, labels: Sequence[str], values: Sequence[float], *, 
     yield from _in_turns(family.name, labels, values)
 
 
-def _in_turns(name: str, labels: Sequence[str], values: Sequence[float]) -> Iterator[str]:
+def _in_turns(name: str, labels: Sequence[str], values: Sequence[float], more: str = "") -> Iterator[str]:
     for start in range(0, len(labels), SAMPLES_A_TURN):
         end = start + SAMPLES_A_TURN
-        yield samples(name, labels[start:end], values[start:end])
+        yield samples(name, labels[start:end], values[start:end], more)
 
 
 def _checks_of(present: Present, portion: Iterable[tuple[str, str]]) -> Iterator[tuple[str, int]]:
