@@ -90,7 +90,11 @@ async def test_whoever_asks_and_does_not_listen_holds_no_stop_up(folder: Folder)
     async with folder.daemon() as daemon:
         await daemon.until(lambda: daemon.lines("failure"))
         streams = []
-        for text in [get("/livez"), "GET / HTTP/1.1\r\nX-Slow", get("/", "Content-Length: 9", method="POST")] * 30:  # less than the backlog
+        for text in [
+            get("/livez"),
+            "GET / HTTP/1.1\r\nX-Slow",
+            get("/", "Content-Length: 9", method="POST"),
+        ] * 30:  # less than the backlog
             streams.append(await trio.open_unix_socket(path))
             await streams[-1].send_all(text.encode())
         assert b"alive" in await streams[0].receive_some()
