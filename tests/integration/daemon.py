@@ -26,6 +26,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 NO_DATABASE = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": 1}
 # What takes longer has failed; how long it may take says more of the machine than of the daemon.
 START_SECONDS = 60
+# Several daemons run at once: none serves, unless a test asks for it.
+DEFAULTS = {
+    "CONFIG_FILE_PATH": "config.yaml",
+    "MIN_INTERVAL_VAL": "0.1",
+    "MAX_INTERVAL_VAL": "3600",
+    "WATCHER_HTTP": "off",
+}
 COMMAND = (sys.executable, "-m", "watcher")
 
 
@@ -39,7 +46,7 @@ class Folder:
     def configure(self, urls: Sequence[dict[str, Any]], **settings: object) -> None:
         """Write both files."""
         (self.path / "config.yaml").write_text(yaml.safe_dump({"urls": list(urls)}))
-        lines = {"CONFIG_FILE_PATH": "config.yaml", "MIN_INTERVAL_VAL": "0.1", "MAX_INTERVAL_VAL": "3600", **settings}
+        lines = {**DEFAULTS, **settings}
         (self.path / ".env").write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
 
     async def run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -33,6 +33,7 @@ from watcher.recording.lateness import report_lateness
 from watcher.recording.line_writer import FileSink
 from watcher.recording.lines import Lines
 from watcher.recording.recorder import Tally, record
+from watcher.web.present import Present
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.db import Database
+    from watcher.web.page import Page
 
 log = structlog.get_logger()
 
@@ -66,6 +68,8 @@ class Sinks:
         lines: writes the lines, in the format of the moment.
         board: has the newest of each target.
         tally: what has been done since the start.
+        page: tells all of it over HTTP; None where nobody is told.
+        ask_reload: asks for the configuration to be read again, as somebody wants it by hand.
     """
 
     success_file: FileSink
@@ -77,6 +81,8 @@ class Sinks:
     lines: Lines = field(default_factory=Lines)
     board: Board = field(default_factory=Board)
     tally: Tally = field(default_factory=Tally)
+    page: Page | None = None
+    ask_reload: Callable[[], None] = lambda: None
 
     def use(self, settings: Settings) -> None:
         """Write where these settings say, and as they say."""
@@ -109,10 +115,13 @@ async def watch(
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     trust = ClockTrust(_tell_leap)
     outbox_writer = _outbox_writer(settings, sinks, flip_lines, drain, trust)
+    present = _present_of(configuration, sinks, drain)
     try:
         async with trio.open_nursery() as writing:
             send, receive = trio.open_memory_channel[Conclusion](MAX_CONCLUSIONS_IN_CHANNEL)
             async with send, trio.open_nursery() as meanwhile:
+                if sinks.page is not None:
+                    meanwhile.start_soon(sinks.page.run, present)
                 with stopping:
                     lived_until = await _lived_until(disk)
                     standings = await _resume(configuration, disk, started_at, trust)
@@ -121,9 +130,11 @@ async def watch(
                     writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain)
                     writing.start_soon(drain.run, sinks.database_ready)
                     async with _open_checks(settings, sinks, send, outbox_writer, drain, lived_until) as watched:
+                        present.workers = watched.context.lanes.workers
                         await watched.begin(targets, standings)
                         begun()
-                        await _take_over(changes, sinks, watched, flip_lines)
+                        present.has_begun = True
+                        await _take_over(changes, sinks, watched, flip_lines, present)
                 meanwhile.cancel_scope.cancel()
             # The channel is closed: the recorder ends when it is empty, the outbox writer when all is on
             # disk, and the drain when all is stored or the database is away.
@@ -134,6 +145,21 @@ async def watch(
         log.info("stopped", **sinks.tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
         with trio.move_on_after(OUTBOX_CLOSE.seconds, shield=True), suppress(OutboxUnavailableError):
             await disk.run(Outbox.close)
+
+
+def _present_of(configuration: Configuration, sinks: Sinks, drain: Drain) -> Present:
+    outbox = sinks.disk.outbox
+    return Present(
+        board=sinks.board,
+        tally=sinks.tally,
+        targets={target.name: target for target in configuration.targets},
+        is_database_up=lambda: drain.is_up,
+        outbox_size=lambda: (outbox.rows, outbox.payload_bytes),
+        drained_until=lambda: drain.drained_until,
+        reload=sinks.ask_reload,
+        location=configuration.settings.location,
+        shows_targets=configuration.settings.metrics_targets,
+    )
 
 
 async def _keep_up(settings: Settings, database: Database, drain: Drain, trust: ClockTrust) -> None:
@@ -214,7 +240,11 @@ async def _open_checks(
 
 
 async def _take_over(
-    changes: trio.MemoryReceiveChannel[Change], sinks: Sinks, watched: WatchedTargets, flip_lines: FlipLines
+    changes: trio.MemoryReceiveChannel[Change],
+    sinks: Sinks,
+    watched: WatchedTargets,
+    flip_lines: FlipLines,
+    present: Present,
 ) -> None:
     """Take every change over, until cancelled: the one way by which any reaches the checks and what they come to."""
     async for change in changes:
@@ -223,6 +253,8 @@ async def _take_over(
         if not change.difference.is_empty:
             await watched.change(change.difference)
             flip_lines.retarget(_checked(change.difference.targets))
+            sinks.tally.forget(target.name for target in change.difference.removed)
+            present.targets = {target.name: target for target in change.difference.targets}
         change.taken_over.set()
 
 

@@ -30,6 +30,7 @@ from watcher.postgres.bridge import open_bridge
 from watcher.postgres.db import open_database
 from watcher.postgres.url import external_url
 from watcher.recording.line_writer import FileSink, LineWriter, StreamSink
+from watcher.web.page import open_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -103,12 +104,23 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
             with lines_through(stderr.put):
                 _tell_start(configuration)
                 async with (
+                    open_page(settings) as page,
                     _writing(success_file, _complaints_about(success_file), SUCCESSES_FLUSH) as successes,
                     _services(settings, server, supervisor) as server_ready,
                     open_bridge(),
                     open_database(url) as database,
                 ):
-                    sinks = Sinks(success_file, successes.put, _lines_to(stderr), disk, database, server_ready)
+                    tell_warnings(configuration.warnings)
+                    sinks = Sinks(
+                        success_file,
+                        successes.put,
+                        _lines_to(stderr),
+                        disk,
+                        database,
+                        server_ready,
+                        page=page,
+                        ask_reload=lambda: reloader.ask(by_hand=True),
+                    )
                     await watch(configuration, changes, stop.checks, sinks, begun)
             signals.cancel_scope.cancel()
 
@@ -117,7 +129,6 @@ def _tell_start(configuration: Configuration) -> None:
     settings = configuration.settings
     where = f"{settings.postgres_host}:{settings.postgres_port}" if settings.postgres_host else "embedded"
     log.info("started", targets=len(configuration.targets), workers=settings.max_workers, database=where)
-    tell_warnings(configuration.warnings)
 
 
 def _open_files(settings: Settings) -> tuple[FileSink, OutboxThread]:

@@ -62,6 +62,8 @@ class Drain:
     """Empties the outbox into a store as soon as that can be reached.
 
     Attributes:
+        drained_until: until when all that the outbox was told has been stored, in seconds since 1970; None where this
+            drain has not got so far yet.
         first_up: set when it was reached for the first time.
     """
 
@@ -92,6 +94,7 @@ class Drain:
         self._up: bool | None = None
         self._is_open = False
         self._tries = 0
+        self.drained_until: float | None = None
         self.first_up = trio.Event()
         self._batch_rows = MAX_BATCH_ROWS
 
@@ -165,6 +168,7 @@ class Drain:
                 # All that the outbox had been told until then is stored. Before this outbox has followed another, it
                 # would say so of that one.
                 await self._store.mark_alive(alive_at, self._stored_until)
+                self.drained_until = alive_at.timestamp()
                 if self._disk.outbox.kept_bytes:
                     await self._disk.run(lambda outbox: outbox.forget_stored(self._keep_stored_seconds))
             if is_all and self._is_open:

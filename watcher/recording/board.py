@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 # The bound of a detail: with all else, a target stays below half a KB.
 MAX_DETAIL_BYTES = 160
 
-# Start in seconds since 1970, duration and five phases in seconds, status code; as objects they would take 400 bytes.
-_NUMBERS = struct.Struct("=d6fh")
-_NO_STATUS = -1  # a status has three digits
+# Start in seconds since 1970, duration and five phases in seconds, status code, redirects, ten times the version of
+# HTTP, that of IP; as objects they would take 500 bytes.
+_NUMBERS = struct.Struct("=d6fhhBB")
+_NONE = -1  # no status, which has three digits; no redirects; of the versions, it is 0
+_TENFOLD_VERSIONS = {"1.0": 10, "1.1": 11, "2": 20}
 _ELLIPSIS = "…".encode()
 
 # Standing, _NUMBERS, reason, detail, end of the certificate.
@@ -41,6 +43,9 @@ class Latest:
         detail: of a failure or of a degraded success, cut to MAX_DETAIL_BYTES; empty else.
         status_code, cert_expires_at: as those of an outcome.
         phases: where the time went.
+        redirects: as that of an outcome.
+        http_version: 1.1 or 2.0, say; None without a response.
+        ip_version: 4 or 6; None where nothing was connected to.
     """
 
     target: str
@@ -52,6 +57,9 @@ class Latest:
     status_code: int | None = None
     cert_expires_at: datetime | None = None
     phases: Phases = field(default_factory=Phases)
+    redirects: int | None = None
+    http_version: float | None = None
+    ip_version: int | None = None
 
     @property
     def ok(self) -> bool | None:
@@ -114,7 +122,10 @@ def _numbers_of(conclusion: Conclusion) -> bytes:
         math.nan if phases.tls is None else phases.tls,
         math.nan if phases.processing is None else phases.processing,
         math.nan if phases.transfer is None else phases.transfer,
-        _NO_STATUS if outcome.status_code is None else outcome.status_code,
+        _NONE if outcome.status_code is None else outcome.status_code,
+        _NONE if outcome.redirects is None else outcome.redirects,
+        _TENFOLD_VERSIONS.get(outcome.http_version or "", 0),
+        0 if outcome.ip is None else 6 if ":" in outcome.ip else 4,
     )
 
 
@@ -127,7 +138,7 @@ def _read(name: str, kept: _Kept) -> Latest:
     standing, numbers, reason, detail, cert_expires_at = kept
     if not numbers:
         return Latest(name, standing)
-    started_at, duration_seconds, *phases, status_code = _NUMBERS.unpack(numbers)
+    started_at, duration_seconds, *phases, status_code, redirects, http_version, ip_version = _NUMBERS.unpack(numbers)
     return Latest(
         name,
         standing,
@@ -135,7 +146,10 @@ def _read(name: str, kept: _Kept) -> Latest:
         duration_seconds,
         reason,
         detail.decode("utf-8", "ignore"),  # the cut may have gone through a character
-        None if status_code == _NO_STATUS else status_code,
+        None if status_code == _NONE else status_code,
         cert_expires_at,
         Phases(*(None if math.isnan(seconds) else seconds for seconds in phases)),
+        None if redirects == _NONE else redirects,
+        http_version / 10 or None,
+        ip_version or None,
     )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import trio
 
+from watcher.recording.histogram import Histogram
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from watcher.model.conclusion import Conclusion
-    from watcher.model.outcome import Outcome
+    from watcher.model.outcome import Outcome, Reason
     from watcher.recording.board import Board
     from watcher.recording.lines import Lines
 
@@ -25,13 +27,22 @@ LATE_SECONDS = 1.0
 
 @dataclass
 class Tally:
-    """What the daemon has done since it started; a check is late when it begins a second after its slot."""
+    """What the daemon has done since it started; a check is late when it begins a second after its slot.
+
+    Attributes:
+        lateness, duration: of all checks.
+        successes_of, failures_of: how many checks of each target came to what; of targets that are watched.
+    """
 
     successes: int = 0
     failures: int = 0
     skipped_slots: int = 0
     late_checks: int = 0
     max_lateness_seconds: float = 0.0
+    lateness: Histogram = field(default_factory=Histogram)
+    duration: Histogram = field(default_factory=Histogram)
+    successes_of: dict[str, int] = field(default_factory=dict)
+    failures_of: dict[str, dict[Reason, int]] = field(default_factory=dict)
 
     def count(self, outcome: Outcome) -> None:
         """Count a check."""
@@ -40,10 +51,29 @@ class Tally:
         self.skipped_slots += outcome.skipped_slots
         self.late_checks += outcome.lateness_seconds > LATE_SECONDS
         self.max_lateness_seconds = max(self.max_lateness_seconds, outcome.lateness_seconds)
+        self.lateness.add(outcome.lateness_seconds)
+        self.duration.add(outcome.duration_seconds)
+        if outcome.fault is None:
+            self.successes_of[outcome.target] = self.successes_of.get(outcome.target, 0) + 1
+        else:
+            failures = self.failures_of.setdefault(outcome.target, {})
+            failures[outcome.fault.reason] = failures.get(outcome.fault.reason, 0) + 1
+
+    def forget(self, targets: Iterable[str]) -> None:
+        """Forget the counts of targets that are watched no more, by their names."""
+        for name in targets:
+            self.successes_of.pop(name, None)
+            self.failures_of.pop(name, None)
 
     def as_fields(self) -> dict[str, int | float]:
-        """Return all of it, for a line of the log."""
-        return {**vars(self), "max_lateness_seconds": round(self.max_lateness_seconds, 3)}
+        """Return the counts of all targets together, for a line of the log."""
+        return {
+            "successes": self.successes,
+            "failures": self.failures,
+            "skipped_slots": self.skipped_slots,
+            "late_checks": self.late_checks,
+            "max_lateness_seconds": round(self.max_lateness_seconds, 3),
+        }
 
 
 def log_success(outcome: Outcome, put_line: Callable[[str], None], lines: Lines) -> None:

@@ -49,6 +49,15 @@ VALUES = {
     "WATCHER_OUTBOX_MAX_AGE": "1h",
     "WATCHER_OUTBOX_KEEP_STORED": "10s",
     "WATCHER_RELOAD": "off",
+    "WATCHER_HTTP": "unix:/run/watcher/page.sock",
+    "WATCHER_HTTP_URL": "https://status.example",
+    "WATCHER_HTTP_USER": "u",
+    "WATCHER_HTTP_PASSWORD": "p",
+    "WATCHER_HTTP_TOKEN": "0123456789abcdef",
+    "WATCHER_HTTP_PUBLIC": "on",
+    "WATCHER_HTTP_HOSTS": "monitor.lan",
+    "WATCHER_HTTP_TRUSTED_PROXIES": "10.0.0.1",
+    "WATCHER_METRICS_TARGETS": "off",
 }
 # Where the example needs a file, or there is none.
 OTHER_VALUES = {
@@ -132,10 +141,11 @@ def test_every_setting_is_a_key_of_env() -> None:
 
 
 def test_every_setting_is_read() -> None:
-    before = load_settings(NO_FILE, {"CONFIG_FILE_PATH": "config.yaml"})
+    given = {"CONFIG_FILE_PATH": "config.yaml", "WATCHER_HTTP_USER": "one", "WATCHER_HTTP_PASSWORD": "other"}
+    before = load_settings(NO_FILE, given)
     changed = {}
     for setting in SETTINGS:
-        after = load_settings(NO_FILE, {"CONFIG_FILE_PATH": "config.yaml", setting.key: VALUES[setting.key]})
+        after = load_settings(NO_FILE, {**given, setting.key: VALUES[setting.key]})
         names = {field.name for field in fields(Settings) if getattr(before, field.name) != getattr(after, field.name)}
         changed[setting.key] = names - {"max_workers_place"}
     assert changed == {setting.key: {setting.field} for setting in SETTINGS}

@@ -1,6 +1,7 @@
 """`.env` and the environment: defaults, which of the two wins, and the error line of each mistake."""
 
 from contextlib import chdir
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from watcher.config.env.http_values import HttpAddress
 from watcher.config.env.settings import DEFAULTS, Settings, load_settings, read_settings
 from watcher.config.mistakes import ConfigurationError, Place
 
@@ -54,6 +56,15 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         outbox_max_age_seconds=7 * 86_400,
         outbox_keep_stored_seconds=60,
         reload_on_change=True,
+        http=HttpAddress("127.0.0.1", 8080),
+        http_url=None,
+        http_user=None,
+        http_password=None,
+        http_token=None,
+        http_public=False,
+        http_hosts=(),
+        http_trusted_proxies=(),
+        metrics_targets=True,
     )
 
 
@@ -80,6 +91,15 @@ WATCHER_OUTBOX_MAX_BYTES=17592186044416
 WATCHER_OUTBOX_MAX_AGE=1h30m
 WATCHER_OUTBOX_KEEP_STORED=0
 WATCHER_RELOAD=off
+WATCHER_HTTP=[::0001]:0
+WATCHER_HTTP_URL=https://Bücher.example/seiten/
+WATCHER_HTTP_USER=zoë
+WATCHER_HTTP_PASSWORD=a:b
+WATCHER_HTTP_TOKEN=0123456789abcdef
+WATCHER_HTTP_PUBLIC=on
+WATCHER_HTTP_HOSTS="Monitor.lan, status.example,"
+WATCHER_HTTP_TRUSTED_PROXIES=10.0.0.1,10.1.2.3/16
+WATCHER_METRICS_TARGETS=off
 """
     env_file = written(tmp_path, text.encode())
     assert load_settings(env_file, {}) == Settings(
@@ -106,6 +126,15 @@ WATCHER_RELOAD=off
         outbox_max_age_seconds=5400,
         outbox_keep_stored_seconds=0,
         reload_on_change=False,
+        http=HttpAddress("::1", 0),
+        http_url="https://xn--bcher-kva.example/seiten",
+        http_user="zoë",
+        http_password="a:b",
+        http_token="0123456789abcdef",
+        http_public=True,
+        http_hosts=("monitor.lan", "status.example"),
+        http_trusted_proxies=(ip_network("10.0.0.1/32"), ip_network("10.1.0.0/16")),
+        metrics_targets=False,
     )
 
 
@@ -208,6 +237,13 @@ KEPT_TOO_LONG = "is above 1h; write how long the outbox keeps what PostgreSQL ha
 TOO_YOUNG = "is below 1h; write how long the outbox keeps what waits, as in 7d"
 NO_SSL_MODE = "is not one of disable, allow, prefer, require, verify-ca, verify-full; write one of these"
 
+NO_HTTP_PORT = "has no port from 0 to 65535; write HOST:PORT, as in 127.0.0.1:8080, or unix:/path, or off"
+NO_HTTP_HOST = "has no host that can be one; write HOST:PORT, as in 127.0.0.1:8080, or unix:/path, or off"
+NO_HTTP_URL = "is not an address of HTTP; write one as in https://status.example"
+NO_NETWORKS = (
+    "is not a list of IP addresses; write addresses or networks with commas between, as in 10.0.0.1,10.1.0.0/16"
+)
+
 
 @pytest.mark.parametrize(
     ("key", "text", "values"),
@@ -228,12 +264,25 @@ NO_SSL_MODE = "is not one of disable, allow, prefer, require, verify-ca, verify-
         ("WATCHER_OUTBOX_MAX_AGE", TOO_YOUNG, ["0s", "59m", "3599"]),
         ("WATCHER_OUTBOX_KEEP_STORED", NO_DURATION, ["ever", "-1s"]),
         ("WATCHER_OUTBOX_KEEP_STORED", KEPT_TOO_LONG, ["61m", "3600.1", "1d"]),
+        ("WATCHER_HTTP", NO_HTTP_PORT, ["8080", "localhost", "127.0.0.1:", "127.0.0.1:65536", "on", "[::1]", "::1:x"]),
+        ("WATCHER_HTTP", NO_HTTP_HOST, [":8080", "a b:80", "[]:80", "a..b:80"]),
+        ("WATCHER_HTTP_URL", NO_HTTP_URL, ["status.example", "ftp://status.example", "https://"]),
+        ("WATCHER_HTTP_TRUSTED_PROXIES", NO_NETWORKS, ["proxy", "10.0.0.1/33", "10.0.0.1 10.0.0.2"]),
         ("POSTGRES_SSLMODE", NO_SSL_MODE, ["on", "REQUIRE", "verify_full"]),
     ],
 )
 def test_a_bad_value_names_key_and_value(key: str, text: str, values: list[str]) -> None:
     lines = [lines_of(NO_FILE, {"CONFIG_FILE_PATH": "c.yaml", key: value}) for value in values]
     assert lines == [[f"environment: {key}: {value!r} {text}"] for value in values]
+
+
+def test_a_user_without_a_password_and_a_short_token_are_told_without_the_secrets() -> None:
+    variables = {"CONFIG_FILE_PATH": "c.yaml", "WATCHER_HTTP_PASSWORD": "geheim", "WATCHER_HTTP_TOKEN": "kurz"}
+    assert lines_of(NO_FILE, variables) == [
+        "environment: WATCHER_HTTP_TOKEN: this is not 16 characters of ASCII at least, without blanks; make one with"
+        " `openssl rand -hex 32`",
+        "environment: WATCHER_HTTP_PASSWORD: is nothing without WATCHER_HTTP_USER; set both, or none",
+    ]
 
 
 def test_a_file_for_tls_that_cannot_be_used_is_told(tmp_path: Path) -> None:

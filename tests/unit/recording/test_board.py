@@ -32,8 +32,9 @@ def test_what_a_check_found_is_told_until_the_next() -> None:
     assert [latest.ok for latest in board] == [None, None]
     phases = Phases(resolve=0.25, processing=0.5)
     success = an_outcome("a")._replace(phases=phases, duration_seconds=0.75, status_code=204, cert_expires_at=MOMENT)
+    success = success._replace(redirects=2, http_version="1.1", ip="::1")
     board.put(Conclusion(success, UP))
-    expected = Latest("a", UP, success.started_at, 0.75, None, "", 204, MOMENT, phases)
+    expected = Latest("a", UP, success.started_at, 0.75, None, "", 204, MOMENT, phases, 2, 1.1, 6)
     assert (board.of("a"), expected.ok) == (expected, True)
     failure = a_failure("a")._replace(fault=Fault(Reason.REGEX, "is not there"), duration_seconds=2.5, phases=Phases())
     board.put(Conclusion(failure, DOWN))

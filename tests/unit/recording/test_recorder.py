@@ -5,6 +5,7 @@ import trio.testing
 
 from tests.doubles import a_failure, an_outcome
 from watcher.model.conclusion import Conclusion
+from watcher.model.outcome import Reason
 from watcher.model.state import NEVER_CHECKED
 from watcher.recording.board import Board
 from watcher.recording.lines import Lines, success_line
@@ -24,7 +25,12 @@ async def test_all_is_kept_and_counted_and_successes_become_lines() -> None:
     assert lines == [success_line(success.outcome)] * 2
     assert kept == [success, failure, success]
     assert [latest.ok for latest in board] == [True]
-    assert tally == Tally(successes=2, failures=1, skipped_slots=5)
+    assert tally.as_fields() == Tally(successes=2, failures=1, skipped_slots=5).as_fields()
+    assert tally.lateness.cumulative()[-1] == tally.duration.cumulative()[-1] == 3
+    assert sum(tally.successes_of.values()) == 2
+    assert [dict(failures) for failures in tally.failures_of.values()] == [{Reason.STATUS: 1}]
+    tally.forget([*tally.successes_of, *tally.failures_of])
+    assert (tally.successes_of, tally.failures_of) == ({}, {})
 
 
 async def test_what_comes_in_a_moment_is_recorded_together(

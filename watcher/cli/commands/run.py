@@ -68,5 +68,7 @@ def _tell(line: LogEvent) -> None:
 def _loaded(path: Path) -> Configuration:
     """Read the configuration; what is secret in it appears in no line of the log from then on."""
     configuration = load_configuration(path)
-    log.mask([configuration.settings.postgres_password, *configuration.secrets], configuration.targets)
+    settings = configuration.settings
+    own = (settings.postgres_password, settings.http_password, settings.http_token)
+    log.mask([*filter(None, own), *configuration.secrets], configuration.targets)
     return configuration

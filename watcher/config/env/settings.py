@@ -16,6 +16,7 @@ from watcher.config.yaml.config_files import variables_in
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from watcher.config.env.http_values import HttpAddress, Network
     from watcher.config.env.settings_table import Setting
 
 __all__ = [
@@ -48,6 +49,13 @@ class Settings:
         outbox_max_bytes, outbox_max_age_seconds: what the outbox may hold while the database is away.
         outbox_keep_stored_seconds: how long it keeps what the database has stored.
         reload_on_change: whether a change of the files is enough for the daemon to take it over.
+        http: where the page is served; None for nowhere.
+        http_url: its address as people reach it, without a slash at the end, or None.
+        http_user, http_password, http_token: of those who see all and may write; None for nobody.
+        http_public: whether those without auth see some of it.
+        http_hosts: names of hosts that requests may have besides.
+        http_trusted_proxies: the networks of those whose word is taken for who asks.
+        metrics_targets: whether there are series of each target.
         max_workers_place: where that number was written, or `.env`, where it could be.
     """
 
@@ -74,6 +82,15 @@ class Settings:
     outbox_max_age_seconds: float
     outbox_keep_stored_seconds: float
     reload_on_change: bool
+    http: HttpAddress | None
+    http_url: str | None
+    http_user: str | None
+    http_password: str | None = field(repr=False)
+    http_token: str | None = field(repr=False)
+    http_public: bool
+    http_hosts: tuple[str, ...]
+    http_trusted_proxies: tuple[Network, ...]
+    metrics_targets: bool
     max_workers_place: Place = field(default=Place(".env"), compare=False)
 
 
@@ -106,6 +123,9 @@ def settings_of(environment: Environment) -> tuple[Settings | None, list[Mistake
             "MIN_INTERVAL_VAL", f"{minimum:g} is above MAX_INTERVAL_VAL={maximum:g}; lower it, or raise that one"
         )
     reader.check_tls_files(values)
+    if (values["http_user"] is None) != (values["http_password"] is None):
+        lone, other = ("USER", "PASSWORD") if values["http_user"] else ("PASSWORD", "USER")
+        reader.complain(f"WATCHER_HTTP_{lone}", f"is nothing without WATCHER_HTTP_{other}; set both, or none")
     config_file = environment.get("CONFIG_FILE_PATH")
     if environment.has_unread:
         environment.refuse_unread(set() if config_file is None else variables_in(Path(config_file.value)))

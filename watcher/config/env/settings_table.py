@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from watcher.config.env import http_values
 from watcher.config.env import settings_values as values
 from watcher.config.schema.limits import SHORTEST_INTERVAL_SECONDS
 
@@ -188,6 +189,74 @@ SETTINGS = (
         "on",
         "`on`: a change of the files is taken over by itself; `off`: only on SIGHUP",
         values.on_or_off,
+    ),
+    Setting(
+        "WATCHER_HTTP",
+        "http",
+        "127.0.0.1:8080",
+        "where the daemon answers over HTTP: `HOST:PORT`, `unix:/path`, or `off` for nowhere",
+        http_values.http_address,
+        reloads=False,
+    ),
+    Setting(
+        "WATCHER_HTTP_URL",
+        "http_url",
+        None,
+        "the address under which people reach that, as behind a proxy; it may have a path",
+        http_values.http_url,
+        reloads=False,
+    ),
+    Setting(
+        "WATCHER_HTTP_USER",
+        "http_user",
+        None,
+        "user of basic auth, for people; with the password, whatever is served needs it",
+        http_values.user_name,
+        reloads=False,
+    ),
+    Setting("WATCHER_HTTP_PASSWORD", "http_password", None, "", http_values.password, reloads=False, secret=True),
+    Setting(
+        "WATCHER_HTTP_TOKEN",
+        "http_token",
+        None,
+        f"bearer token, for machines; {http_values.MIN_TOKEN_CHARS} characters at least",
+        http_values.token,
+        reloads=False,
+        secret=True,
+    ),
+    Setting(
+        "WATCHER_HTTP_PUBLIC",
+        "http_public",
+        "off",
+        "`on`: reading needs no auth, and shows no addresses and details to whoever has none",
+        values.on_or_off,
+        reloads=False,
+    ),
+    Setting(
+        "WATCHER_HTTP_HOSTS",
+        "http_hosts",
+        None,
+        "names, with commas between, that the header `Host` may have beside `localhost`, IP addresses, and that of"
+        " `WATCHER_HTTP_URL`",
+        http_values.host_names,
+        reloads=False,
+    ),
+    Setting(
+        "WATCHER_HTTP_TRUSTED_PROXIES",
+        "http_trusted_proxies",
+        None,
+        "addresses or networks, with commas between, of proxies whose `X-Forwarded-For`, `-Host` and `-Proto` are"
+        " believed",
+        http_values.networks,
+        reloads=False,
+    ),
+    Setting(
+        "WATCHER_METRICS_TARGETS",
+        "metrics_targets",
+        "on",
+        "`off` leaves the series of each target out of `/metrics`",
+        values.on_or_off,
+        reloads=False,
     ),
 )
 

@@ -1,0 +1,67 @@
+"""Viewers of a page, over real sockets of this machine."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from watcher.config.env.http_values import HttpAddress
+from watcher.web.serving.listen import open_listeners
+from watcher.web.serving.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.types import ASGIApp
+
+    from watcher.web.serving.server import ConnectionLimits
+
+SECONDS = 30
+
+
+def _never(_address: str) -> bool:
+    return False
+
+
+@asynccontextmanager
+async def serving(
+    app: ASGIApp, limits: ConnectionLimits | None = None, is_exempt: Callable[[str], bool] = _never
+) -> AsyncIterator[tuple[Server, int]]:
+    """Serve an app for the time of a block, and give its port."""
+    server = Server(app, limits, is_exempt)
+    listeners = await open_listeners(HttpAddress("127.0.0.1", 0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.serve, listeners)
+        with trio.fail_after(SECONDS):
+            yield server, listeners[0].socket.getsockname()[1]
+        nursery.cancel_scope.cancel()
+
+
+async def asked(port: int, request: str | bytes) -> bytes:
+    """Send a request as it stands, and return all that comes until the end."""
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all(request.encode() if isinstance(request, str) else request)
+        return await rest_of(stream)
+
+
+async def rest_of(stream: trio.SocketStream) -> bytes:
+    """Return all that comes until the end, or until the connection is cut."""
+    received = b""
+    try:
+        async for data in stream:
+            received += data
+    except trio.BrokenResourceError:
+        pass
+    return received
+
+
+def get(path: str, *headers: str, method: str = "GET") -> str:
+    """Write a request that ends its connection."""
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers, "", ""])
+
+
+def status_of(response: bytes) -> int:
+    """Return the status of a response; 0 where none came."""
+    return int(response.split(b" ", 2)[1]) if response else 0

@@ -1,0 +1,137 @@
+"""The door of the page: every request passes here, and every answer gets the headers that browsers obey."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import trio
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from watcher.web.access.rules import AccessRules
+
+# They tell nothing, and whoever asks has neither a name nor credentials: probes of containers and the like.
+OPEN_PATHS = frozenset({"/livez", "/readyz"})
+READING_METHODS = frozenset({"GET", "HEAD"})
+METHODS = READING_METHODS | {"POST", "DELETE"}
+# How long wrong credentials wait for their answer.
+FAILURE_SECONDS = 1.0
+# The bound of those that wait of one address; what comes from it meanwhile is not even looked at.
+MAX_FAILURES_IN_WAIT = 5
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+}
+_HOW_TO_WRITE = (
+    "Nobody may write here: no auth is configured. Set WATCHER_HTTP_TOKEN, or WATCHER_HTTP_USER and"
+    " WATCHER_HTTP_PASSWORD."
+)
+
+
+class Gate:
+    """Lets in who may come in.
+
+    What follows finds in `scope["state"]`: `sees_all`, whether addresses, details and excerpts may be shown; and the
+    prefix of a proxy in `scope["root_path"]`, for links.
+    """
+
+    def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
+        """Stand before an app.
+
+        Args:
+            app: called for requests that may be answered.
+            rules: who may what.
+        """
+        self._app = app
+        self._rules = rules
+        self._failing: Counter[str] = Counter()  # bounded by the connections
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        refusal = await self._refusal(scope)
+        app = refusal if refusal is not None else self._app
+        await app(scope, receive, send_with_headers)
+
+    async def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        """Prepare a request for what follows, or return why that is not to see it."""
+        headers, rules = Headers(scope=scope), self._rules
+        address = scope["client"][0].partition("%")[0] if scope["client"] else ""
+        host = headers.get("host", "")
+        if rules.trusts(address):
+            host = headers.get("x-forwarded-host", host)
+            if headers.get("x-forwarded-proto", "") in {"http", "https"}:
+                scope["scheme"] = headers["x-forwarded-proto"]
+            address = rules.client_of(address, headers.getlist("x-forwarded-for"))
+        path = self._path_without_prefix(scope)
+        scope.setdefault("state", {})["sees_all"] = False
+        if path in OPEN_PATHS and scope["method"] in READING_METHODS:
+            return None
+        if not rules.has_host(host):
+            return _answer(421, "This name is not one of this page; WATCHER_HTTP_HOSTS may name it.")
+        if scope["method"] not in METHODS:
+            return _answer(405, "There is no such method.", allow=", ".join(sorted(METHODS)))
+        is_known = False
+        if (authorization := headers.get("authorization")) is not None and rules.has_auth:
+            if self._failing[address] >= MAX_FAILURES_IN_WAIT:
+                return _answer(429, "Too many wrong credentials.", retry_after="1")
+            is_known = rules.knows(authorization)
+            if not is_known:
+                await self._slow_down(address)
+                return self._unauthorized("These credentials are wrong.")
+        scope["state"]["sees_all"] = rules.sees_all(is_known=is_known)
+        if scope["method"] not in READING_METHODS:
+            return self._refusal_to_write(headers, host, is_known=is_known)
+        return None if rules.may_read(is_known=is_known) else self._unauthorized("Who are you?")
+
+    def _refusal_to_write(self, headers: Headers, host: str, *, is_known: bool) -> PlainTextResponse | None:
+        if not self._rules.has_auth:
+            return _answer(403, _HOW_TO_WRITE)
+        if not self._rules.is_same_origin(host, headers.get("origin"), headers.get("sec-fetch-site")):
+            return _answer(403, "Another site asks for this.")
+        return None if is_known else self._unauthorized("Who are you?")
+
+    def _unauthorized(self, sentence: str) -> PlainTextResponse:
+        basic = self._rules.user is not None
+        return _answer(401, sentence, www_authenticate=f'{"Basic" if basic else "Bearer"} realm="watcher"')
+
+    async def _slow_down(self, address: str) -> None:
+        self._failing[address] += 1
+        try:
+            await trio.sleep(FAILURE_SECONDS)
+        finally:
+            self._failing[address] -= 1
+            if not self._failing[address]:
+                del self._failing[address]
+
+    def _path_without_prefix(self, scope: Scope) -> str:
+        """Return the path below that of WATCHER_HTTP_URL, whether a proxy has taken that off or not; ASGI has both."""
+        prefix, path = self._rules.prefix, scope["path"]
+        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+            path = path.removeprefix(prefix) or "/"
+        scope["root_path"], scope["path"] = prefix, f"{prefix}{path}"
+        return str(path)
+
+
+def _answer(status: int, sentence: str, **headers: str) -> PlainTextResponse:
+    return PlainTextResponse(
+        f"{sentence}\n", status, {name.replace("_", "-"): value for name, value in headers.items()}
+    )

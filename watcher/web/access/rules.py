@@ -1,0 +1,191 @@
+"""Who may see what, and who may write: decided from settings and the heads of requests alone; pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.config.env.http_values import Network
+    from watcher.config.env.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRules:
+    """What the settings say of access.
+
+    Attributes:
+        user, password, token: of those who see all and may write; None for nobody.
+        is_public: whether whoever has no auth sees names and states.
+        is_local: whether only this machine can reach the address that is bound.
+        hosts: the names that `Host` may have, in small letters; IP addresses it may always have.
+        trusted_proxies: whose `X-Forwarded-*` are believed.
+        url: the address as people reach it, without a slash at its end, or None.
+    """
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    is_public: bool = False
+    is_local: bool = True
+    hosts: frozenset[str] = frozenset({"localhost"})
+    trusted_proxies: tuple[Network, ...] = ()
+    url: str | None = None
+
+    @property
+    def has_auth(self) -> bool:
+        """Whether anybody can say who he is."""
+        return self.user is not None or self.token is not None
+
+    @property
+    def is_open_to_others(self) -> bool:
+        """Whether it can be reached from elsewhere, and nobody has said that this is meant."""
+        return not (self.is_local or self.has_auth or self.is_public)
+
+    @property
+    def prefix(self) -> str:
+        """The path under which a proxy has it; empty, or without a slash at its end."""
+        return urlsplit(self.url).path if self.url else ""
+
+    def sees_all(self, *, is_known: bool) -> bool:
+        """Tell whether addresses, details and excerpts are shown.
+
+        Args:
+            is_known: whether credentials came that are right.
+        """
+        return is_known or (self.is_local and not self.has_auth and not self.is_public)
+
+    def may_read(self, *, is_known: bool) -> bool:
+        """Tell whether anything is shown at all."""
+        return is_known or self.is_public or not self.has_auth
+
+    def knows(self, authorization: str) -> bool:
+        """Compare credentials, in a time that tells nothing of them.
+
+        Args:
+            authorization: the value of the header, as RFC 7617 (basic) or RFC 6750 (bearer) have it.
+        """
+        scheme, _, credentials = authorization.strip().partition(" ")
+        given = credentials.strip()
+        if scheme.lower() == "bearer":
+            return _is_same(given.encode("latin-1", "replace"), self.token)
+        if scheme.lower() != "basic":
+            return False
+        try:
+            pair = base64.b64decode(given, validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        is_bearer = _is_same(pair.partition(b":")[2], self.token)  # for tools that know nothing but basic auth
+        is_user = _is_same(pair, None if self.user is None else f"{self.user}:{self.password}")
+        return is_user or is_bearer
+
+    def has_host(self, host: str) -> bool:
+        """Tell whether a `Host` is one of this page: a foreign name that leads here is another site's trick.
+
+        Args:
+            host: the value of the header, with or without a port.
+        """
+        name = _name_of(host)
+        if name is None:
+            return False
+        return name in self.hosts or _is_ip(name)
+
+    def is_same_origin(self, host: str, origin: str | None, fetch_site: str | None) -> bool:
+        """Tell whether a browser, if it is one that asks, does so for a page of ours.
+
+        Args:
+            host: the value of `Host`.
+            origin, fetch_site: those of `Origin` and `Sec-Fetch-Site`; None where they were not sent.
+        """
+        if fetch_site is not None and fetch_site not in {"same-origin", "none"}:
+            return False
+        if origin is None:
+            return True
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
+        own = urlsplit(self.url) if self.url else None
+        is_own = own is not None and (parts.scheme, parts.netloc.lower()) == (own.scheme, own.netloc)
+        return is_own or (parts.scheme in {"http", "https"} and parts.netloc.lower() == host.strip().lower())
+
+    def trusts(self, address: str) -> bool:
+        """Tell whether an IP address is that of a proxy whose word is taken, as is that of a unix socket."""
+        return not address or any(_is_within(address, network) for network in self.trusted_proxies)
+
+    def may_be_many(self, address: str) -> bool:
+        """Tell whether many people may stand behind an IP address, or the empty one of a unix socket."""
+        return self.trusts(address) or ipaddress.ip_address(address).is_loopback
+
+    def client_of(self, address: str, forwarded_for: Sequence[str]) -> str:
+        """Find out who asks, behind proxies that are trusted.
+
+        Args:
+            address: of the connection.
+            forwarded_for: the values of `X-Forwarded-For`.
+        """
+        ways = [word.strip() for value in forwarded_for for word in value.split(",")]
+        while ways and self.trusts(address):
+            found = ways.pop()
+            if not _is_ip(found):
+                break
+            address = found
+        return address
+
+
+def rules_of(settings: Settings) -> AccessRules:
+    """Make the rules of the settings."""
+    bound, url = settings.http, settings.http_url
+    own = urlsplit(url).hostname if url else None
+    names = {
+        *settings.http_hosts,
+        "localhost",
+        *([own] if own else []),
+        *([bound.host] if bound and bound.host else []),
+    }
+    return AccessRules(
+        user=settings.http_user,
+        password=settings.http_password,
+        token=settings.http_token,
+        is_public=settings.http_public,
+        is_local=bound is None or bound.is_local,
+        hosts=frozenset(name.lower() for name in names),
+        trusted_proxies=settings.http_trusted_proxies,
+        url=url,
+    )
+
+
+def _is_same(given: bytes, expected: str | None) -> bool:
+    """Compare digests, which have one length; where nothing is expected, nothing is the same."""
+    digest = hashlib.sha256((expected or "").encode()).digest()
+    return hmac.compare_digest(hashlib.sha256(given).digest(), digest) and expected is not None
+
+
+def _name_of(host: str) -> str | None:
+    try:
+        return (urlsplit(f"//{host.strip()}").hostname or "").removesuffix(".") or None
+    except ValueError:
+        return None
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_within(address: str, network: Network) -> bool:
+    try:
+        return ipaddress.ip_address(address) in network
+    except ValueError:
+        return False

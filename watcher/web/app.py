@@ -1,0 +1,55 @@
+"""Which path is answered by what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, Router
+
+from watcher.web.access.gate import Gate
+from watcher.web.metrics.scrape import Metrics
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from watcher.web.access.rules import AccessRules
+    from watcher.web.present import Present
+
+
+def app_of(present: Present, rules: AccessRules) -> ASGIApp:
+    """Make what answers, behind its gate.
+
+    Args:
+        present: what there is to tell.
+        rules: who may see and do what.
+    """
+
+    async def livez(_request: Request) -> Response:
+        """Say that the loop turns: it is the loop of the checks that answers."""
+        return PlainTextResponse("alive\n")
+
+    async def readyz(_request: Request) -> Response:
+        missing = [
+            *([] if present.has_begun else ["checks"]),
+            *([] if present.is_database_up() else ["database"]),
+        ]
+        return JSONResponse({"ready": present.has_begun, "missing": missing}, 200 if present.has_begun else 503)
+
+    async def reload(_request: Request) -> Response:
+        present.reload()
+        return PlainTextResponse("The configuration is read again; the log says what comes of it.\n", 202)
+
+    return Gate(
+        Router(
+            [
+                Route("/livez", livez),
+                Route("/readyz", readyz),
+                Route("/metrics", Metrics(present)),
+                Route("/-/reload", reload, methods=["POST"]),
+            ],
+            redirect_slashes=False,
+        ),
+        rules,
+    )

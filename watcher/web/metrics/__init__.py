@@ -1,0 +1,1 @@
+"""What Prometheus reads: written as text, in portions, in the loop of the checks."""

@@ -1,0 +1,73 @@
+"""The series of the daemon itself."""
+
+from __future__ import annotations
+
+import gc
+import resource
+from typing import TYPE_CHECKING
+
+import psutil
+
+from watcher import __version__
+from watcher.web.metrics.exposition import Family, escaped, histogram_samples, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from watcher.web.present import Present
+
+LATENESS = Family("watcher_check_lateness_seconds", "histogram", "How long after its slot a check began.")
+DURATION = Family(
+    "watcher_check_duration_seconds", "histogram", "How long a check took, from its start to its verdict."
+)
+SKIPPED = Family("watcher_checks_skipped_total", "counter", "Slots that were missed, and are not made up.")
+GARBAGE = Family(
+    "python_gc_collections_total", "counter", "How often the garbage collector has looked through a generation."
+)
+CPU = Family("process_cpu_seconds_total", "counter", "User and system time that the daemon has taken.")
+
+_PROCESS = psutil.Process()  # to find it out takes longer than to ask it
+
+
+def daemon_text(present: Present, *, is_open_metrics: bool) -> str:
+    """Write all families of the daemon itself."""
+    pieces = [family.head(is_open_metrics=is_open_metrics) + text for family, text in _families(present)]
+    return "".join(pieces)
+
+
+def _families(present: Present) -> Iterator[tuple[Family, str]]:
+    yield LATENESS, "".join(histogram_samples(LATENESS.name, present.tally.lateness))
+    yield DURATION, "".join(histogram_samples(DURATION.name, present.tally.duration))
+    yield SKIPPED, sample(SKIPPED.name, "", present.tally.skipped_slots)
+    for name, meaning, value in _gauges(present):
+        yield Family(name, "gauge", meaning), sample(name, "", value)
+    version = f'version="{__version__}",location="{escaped(present.location)}"'
+    yield Family("watcher_build_info", "gauge", "Always 1."), sample("watcher_build_info", version, 1)
+    collections = enumerate(generation["collections"] for generation in gc.get_stats())
+    counts = [sample(GARBAGE.name, f'generation="{number}"', count) for number, count in collections]
+    yield GARBAGE, "".join(counts)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    yield CPU, sample(CPU.name, "", usage.ru_utime + usage.ru_stime)
+
+
+def _gauges(present: Present) -> Iterator[tuple[str, str, float]]:
+    rows, size = present.outbox_size()
+    workers = present.workers
+    yield "watcher_targets", "Targets that are watched.", len(present.targets)
+    yield "watcher_checks_in_flight", "Checks under way.", 0 if workers is None else workers.borrowed_tokens
+    yield (
+        "watcher_check_slots",
+        "Checks that may be under way at once (MAX_WORKERS).",
+        (0 if workers is None else workers.total_tokens),
+    )
+    yield "watcher_outbox_rows", "Entries on disk that wait for PostgreSQL.", rows
+    yield "watcher_outbox_bytes", "What these take.", size
+    yield (
+        "watcher_database_up",
+        "Whether PostgreSQL could be used when it was last tried.",
+        int(present.is_database_up()),
+    )
+    if (drained_until := present.drained_until()) is not None:
+        meaning = "How long ago all that was known then had come to PostgreSQL."
+        yield "watcher_drain_lag_seconds", meaning, max(0.0, present.clock() - drained_until)
+    yield "process_resident_memory_bytes", "Memory of the daemon.", _PROCESS.memory_info().rss

@@ -1,0 +1,106 @@
+"""`/metrics`: an ASGI app of its own, which sends piece by piece and lets the checks go first."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import trio
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+
+from watcher.web.metrics.exposition import END_OF_OPEN_METRICS, OPEN_METRICS, TEXT
+from watcher.web.metrics.of_daemon import daemon_text
+from watcher.web.metrics.of_targets import targets_text
+from watcher.web.public_names import shown_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import Receive, Scope, Send
+
+    from watcher.web.present import Present
+
+# The bound of scrapes under way: each holds the numbers of all targets.
+MAX_SCRAPES = 2
+# So many bytes are sent at once; a buffer holds no more than twice as many.
+SEND_BYTES = 32 * 1024
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class Metrics:
+    """Answers scrapes."""
+
+    def __init__(self, present: Present) -> None:
+        """Tell what there is to tell of a daemon."""
+        self._present = present
+        self._scrapes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a scrape; `?group=` and `?name=`, each once or more, choose targets."""
+        request = Request(scope, receive)
+        if request.method not in {"GET", "HEAD"}:
+            await PlainTextResponse("Method Not Allowed", 405, {"allow": "GET, HEAD"})(scope, receive, send)
+            return
+        if self._scrapes >= MAX_SCRAPES:
+            response = PlainTextResponse("Enough scrapes are under way.\n", 503, {"retry-after": "1"})
+            await response(scope, receive, send)
+            return
+        self._scrapes += 1
+        try:
+            await self._send(request, send)
+        finally:
+            self._scrapes -= 1
+
+    async def _send(self, request: Request, send: Send) -> None:
+        is_open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
+        is_gzip = _takes_gzip(request.headers.get("accept-encoding", ""))
+        headers = [
+            (b"content-type", (OPEN_METRICS if is_open_metrics else TEXT).encode()),
+            (b"vary", b"accept, accept-encoding"),
+            *([(b"content-encoding", b"gzip")] if is_gzip else []),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if request.method == "HEAD":
+            await send({"type": "http.response.body"})
+            return
+        compressor = zlib.compressobj(1, zlib.DEFLATED, _GZIP) if is_gzip else None
+        waiting = bytearray()
+        for text in self._pieces(request, is_open_metrics=is_open_metrics):
+            data = text.encode("utf-8", "backslashreplace")
+            waiting += data if compressor is None else compressor.compress(data)
+            if len(waiting) >= SEND_BYTES:
+                await send({"type": "http.response.body", "body": bytes(waiting), "more_body": True})
+                waiting.clear()
+            await trio.lowlevel.checkpoint()
+        waiting += b"" if compressor is None else compressor.flush()
+        await send({"type": "http.response.body", "body": bytes(waiting)})
+
+    def _pieces(self, request: Request, *, is_open_metrics: bool) -> Iterator[str]:
+        if self._present.shows_targets:
+            shown = _chosen(self._present, request)
+            yield from targets_text(self._present, shown, is_open_metrics=is_open_metrics)
+        yield daemon_text(self._present, is_open_metrics=is_open_metrics)
+        if is_open_metrics:
+            yield END_OF_OPEN_METRICS
+
+
+def _chosen(present: Present, request: Request) -> dict[str, str]:
+    """Return the targets that are asked for, each with how it is shown to whoever asks."""
+    groups, names = request.query_params.getlist("group"), request.query_params.getlist("name")
+    shown = shown_names(present.targets.values(), sees_all=request.state.sees_all)
+    if not groups and not names:
+        return shown
+    return {
+        name: written
+        for name, written in shown.items()
+        if (not groups or present.targets[name].group in groups) and (not names or written in names)
+    }
+
+
+def _takes_gzip(accepted: str) -> bool:
+    for word in accepted.lower().split(","):
+        coding, _, weight = word.partition(";")
+        if coding.strip() == "gzip":
+            return weight.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False

@@ -1,0 +1,51 @@
+"""What the page knows of the daemon: it is read in the loop, and nothing about it waits."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from watcher.recording.board import Board
+from watcher.recording.recorder import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import trio
+
+    from watcher.model.target import Target
+
+
+@dataclass
+class Present:
+    """The present of a daemon.
+
+    Attributes:
+        board: the newest of each target.
+        tally: what has been done since the start.
+        targets: by their names, in their order.
+        has_begun: whether checks have begun.
+        is_database_up: asks whether PostgreSQL could be used when it was last tried.
+        outbox_size: asks how many rows and bytes wait in the outbox.
+        drained_until: asks until when all that the outbox was told is in PostgreSQL, in seconds since 1970; None where
+            that is not known.
+        workers: one token of them is one check in flight; None before the first.
+        reload: asks for the configuration to be read again.
+        location: where the daemon stands.
+        shows_targets: whether metrics have series of each target.
+        clock: seconds since 1970.
+    """
+
+    board: Board = field(default_factory=Board)
+    tally: Tally = field(default_factory=Tally)
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    has_begun: bool = False
+    is_database_up: Callable[[], bool] = lambda: False
+    outbox_size: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    drained_until: Callable[[], float | None] = lambda: None
+    workers: trio.CapacityLimiter | None = None
+    reload: Callable[[], None] = lambda: None
+    location: str = "default"
+    shows_targets: bool = True
+    clock: Callable[[], float] = time.time

@@ -1,0 +1,38 @@
+"""What targets are called where not everybody may see their addresses: pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from watcher.model.target import Target
+
+
+def shown_names(targets: Collection[Target], *, sees_all: bool) -> dict[str, str]:
+    """Return each target's name with how it is shown.
+
+    Args:
+        targets: all that are watched, in their order.
+        sees_all: whether addresses may be shown; where not, a target whose name is its address is "Site 3", by its
+            place among all.
+    """
+    if sees_all:
+        return {target.name: target.name for target in targets}
+    taken = {target.name for target in targets}
+    return {
+        target.name: _free(f"Site {number}", taken) if _is_address(target) else target.name
+        for number, target in enumerate(targets, 1)
+    }
+
+
+def _is_address(target: Target) -> bool:
+    return target.name in {target.address, target.shown_address} or "://" in target.name
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return a name that no target has; somebody may call one "Site 3"."""
+    while name in taken:
+        name += "'"
+    return name

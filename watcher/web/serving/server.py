@@ -1,0 +1,98 @@
+"""All connections of viewers: so many in all, so many of one address; what goes wrong with one ends that one."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+import trio
+
+from watcher.web.serving.bounds import Bounded
+from watcher.web.serving.connection import Connection, connection_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from starlette.types import ASGIApp
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How many connections there may be: in all, and from one address that is not exempt."""
+
+    total: int = 1000
+    per_address: int = 100
+
+
+class Server:
+    """Serves an app on sockets.
+
+    Attributes:
+        open_connections: by the address that they come from; all of a unix socket count as one.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: ConnectionLimits | None = None,
+        is_exempt: Callable[[str], bool] = lambda address: not address or ipaddress.ip_address(address).is_loopback,
+    ) -> None:
+        """Make one.
+
+        Args:
+            app: answers; it is called for nothing but requests, whose bodies are bounded.
+            limits: of connections.
+            is_exempt: tells of an address whether many people may stand behind it, as behind a proxy; by default, those
+                on this machine. Empty for a unix socket.
+        """
+        self._app = Bounded(app)
+        self._limits = limits or ConnectionLimits()
+        self._is_exempt = is_exempt
+        self._config = connection_config()
+        self.open_connections: Counter[str] = Counter()
+
+    async def serve(self, listeners: Sequence[trio.SocketListener]) -> NoReturn:
+        """Serve until cancelled; every connection is then cut."""
+        await trio.serve_listeners(self._serve_one, list(listeners))
+        raise AssertionError("listeners end by a cancellation only")
+
+    async def _serve_one(self, stream: trio.SocketStream) -> None:
+        address = _address_of(stream)
+        open_here = self.open_connections[address]
+        is_one_too_many = open_here >= self._limits.per_address and not self._is_exempt(address)
+        if is_one_too_many or self.open_connections.total() >= self._limits.total:
+            return
+        self.open_connections[address] += 1
+        try:
+            await Connection(self._app, self._config, stream).run()
+        except OSError:
+            pass  # the network is the viewer's business
+        except BaseExceptionGroup as group:
+            # The boundary of a connection: the checks go on, whatever a viewer makes of this program.
+            cancelled, failed = group.split(trio.Cancelled)
+            if failed is not None:
+                log.error("a connection has ended because of a fault of this program", exc_info=failed)
+            if cancelled is not None:
+                raise cancelled from None
+        except Exception:  # as before
+            log.exception("a connection has ended because of a fault of this program")
+        finally:
+            self.open_connections[address] -= 1
+            if not self.open_connections[address]:
+                del self.open_connections[address]
+
+
+def _address_of(stream: trio.SocketStream) -> str:
+    """Return the IP address of whoever is connected; empty for a unix socket, and where it has gone already."""
+    if stream.socket.family not in {socket.AF_INET, socket.AF_INET6}:
+        return ""
+    try:
+        return str(stream.socket.getpeername()[0]).partition("%")[0]
+    except OSError:
+        return ""
