@@ -6,7 +6,8 @@ import os
 import resource
 import signal
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -111,16 +112,8 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
                     open_database(url) as database,
                 ):
                     tell_warnings(configuration.warnings)
-                    sinks = Sinks(
-                        success_file,
-                        successes.put,
-                        _lines_to(stderr),
-                        disk,
-                        database,
-                        server_ready,
-                        page=page,
-                        ask_reload=lambda: reloader.ask(by_hand=True),
-                    )
+                    sinks = Sinks(success_file, successes.put, _lines_to(stderr), disk, database, server_ready)
+                    sinks = replace(sinks, page=page, ask_reload=partial(reloader.ask, by_hand=True))
                     await watch(configuration, changes, stop.checks, sinks, begun)
             signals.cancel_scope.cancel()
 

@@ -130,6 +130,29 @@ def test_hosts_of_ours_and_of_others(host: str, is_ours: bool, tmp_path: Path) -
     assert rules.has_host(host) == is_ours
 
 
+@pytest.mark.parametrize(
+    ("settings", "is_open"),
+    [
+        ({}, False),
+        ({"WATCHER_HTTP": "unix:/run/page.sock"}, False),
+        ({"WATCHER_HTTP": "off"}, False),
+        ({"WATCHER_HTTP_URL": "http://localhost:8080"}, False),
+        ({"WATCHER_HTTP": "0.0.0.0:8080"}, True),
+        ({"WATCHER_HTTP": "[::]:8080"}, True),
+        ({"WATCHER_HTTP": "monitor.lan:8080"}, True),
+        ({"WATCHER_HTTP_URL": "https://status.example"}, True),
+        ({"WATCHER_HTTP": "0.0.0.0:8080", "WATCHER_HTTP_TOKEN": TOKEN}, False),
+        ({"WATCHER_HTTP": "0.0.0.0:8080", "WATCHER_HTTP_PUBLIC": "on"}, False),
+    ],
+)
+def test_what_others_can_reach_without_a_password_is_known(
+    settings: dict[str, str], is_open: bool, tmp_path: Path
+) -> None:
+    rules = rules_of(load_settings(tmp_path / "none", {"CONFIG_FILE_PATH": "c.yaml", **settings}))
+    assert rules.is_open_to_others == is_open
+    assert rules.sees_all(is_known=False) == (not is_open and not rules.has_auth and not rules.is_public)
+
+
 async def test_a_foreign_host_is_refused_but_for_probes() -> None:
     gate = Gate(told, LOCAL)
     assert (await ask(gate, host="evil.example"))[0] == 421

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from watcher.config.env.http_values import is_loopback
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,7 +27,7 @@ class AccessRules:
     Attributes:
         user, password, token: of those who see all and may write; None for nobody.
         is_public: whether whoever has no auth sees names and states.
-        is_local: whether only this machine can reach the address that is bound.
+        is_local: whether only this machine can reach it.
         hosts: the names that `Host` may have, in small letters; IP addresses it may always have.
         trusted_proxies: whose `X-Forwarded-*` are believed.
         url: the address as people reach it, without a slash at its end, or None.
@@ -156,7 +158,8 @@ def rules_of(settings: Settings) -> AccessRules:
         password=settings.http_password,
         token=settings.http_token,
         is_public=settings.http_public,
-        is_local=bound is None or bound.is_local,
+        # Whoever names another address has a proxy in front: it connects from this machine, and brings everybody.
+        is_local=(bound is None or bound.is_local) and (own is None or is_loopback(own)),
         hosts=frozenset(name.lower() for name in names),
         trusted_proxies=settings.http_trusted_proxies,
         url=url,
