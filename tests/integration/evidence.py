@@ -66,14 +66,11 @@ def left_in(folder: Path) -> Left:
         for path in folder.glob("outbox.sqlite*"):
             shutil.copy(path, name)
         with closing(sqlite3.connect(f"{name}/outbox.sqlite")) as database:
-            waiting = "entries WHERE id > coalesce((SELECT value FROM meta WHERE key = 'stored_until'), 0)"
-            left.entries.update(
-                dict(database.execute(f"SELECT kind, count(*) FROM {waiting} GROUP BY kind").fetchall())
-            )
+            left.entries.update(dict(database.execute("SELECT kind, count(*) FROM entries GROUP BY kind").fetchall()))
             (left.set_aside,) = database.execute("SELECT count(*) FROM set_aside").fetchone()
             for (payload,) in database.execute("SELECT payload FROM journal"):
                 left.measured.update((target, result) for target, _, result, _ in json.loads(payload))
-            for (payload,) in database.execute(f"SELECT payload FROM {waiting} AND kind = 'rollups'"):
+            for (payload,) in database.execute("SELECT payload FROM entries WHERE kind = 'rollups'"):
                 left.measured.update(_rolled_up(json.loads(payload)))
     return left
 

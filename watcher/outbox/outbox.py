@@ -31,6 +31,7 @@ _FREED_PAGES, _FREED_AT_ONCE_PAGES = 2000, 200
 _KEPT_AS_ONE_ROWS = 1000
 _FORGOTTEN_AT_ONCE = 20
 _SIZE = "length(CAST(payload AS BLOB))"
+_ENTRIES = "SELECT id, kind, created_at, payload"
 
 
 class Entry(NamedTuple):
@@ -131,8 +132,8 @@ class Outbox:
         """Return the oldest entries that wait: at most `limit`, and no more once they have so many bytes."""
         found: list[Entry] = []
         size = 0
-        query = "SELECT id, kind, created_at, payload FROM entries WHERE id > ? ORDER BY id LIMIT ?"
-        with self._file.opened() as database, closing(database.execute(query, (self._stored_until, limit))) as rows:
+        query = "SELECT id, kind, created_at, payload FROM entries ORDER BY id LIMIT ?"
+        with self._file.opened() as database, closing(database.execute(query, (limit,))) as rows:
             for row in rows:
                 found.append(Entry(*row))
                 size += found[-1].size_bytes
@@ -143,22 +144,27 @@ class Outbox:
     def mark_stored(self, entries: Sequence[Entry]) -> None:
         """Let the oldest that wait do so no more: they are stored, and kept until they are forgotten.
 
+        Where the disk is full, they are not kept: that would take room.
+
         Args:
             entries: all that wait up to the last of them, in their order.
         """
-        first_id, last_id, size = entries[0].id, entries[-1].id, sum(entry.size_bytes for entry in entries)
+        last_id, size = entries[-1].id, sum(entry.size_bytes for entry in entries)
+        is_kept = not self._file.reserve.is_spent
         with self._file.transaction() as database:
-            query = "SELECT count(*) FROM entries WHERE id BETWEEN ? AND ?"
-            (there,) = database.execute(query, (first_id, last_id)).fetchone()
+            if is_kept:
+                database.execute(f"INSERT OR REPLACE INTO stored {_ENTRIES} FROM entries WHERE id <= ?", (last_id,))
+            there = database.execute("DELETE FROM entries WHERE id <= ?", (last_id,)).rowcount
             _set(database, "stored_until", last_id)
         self._stored_until = last_id
-        self._kept.append(_Kept(last_id, size, self._steady()))
-        self.kept_bytes += size
+        if is_kept:
+            self._kept.append(_Kept(last_id, size, self._steady()))
+            self.kept_bytes += size
         self._count(-len(entries), -size)
         if there != len(entries):  # some went before, as past the bounds, or with a file that was damaged
             with self._file.opened() as database:
                 self._recount(database)
-        if self._file.reserve.is_spent:
+        if not is_kept:
             self.forget_stored(0)
 
     def forget_stored(self, keep_seconds: float = math.inf, max_bytes: float = math.inf) -> None:
@@ -173,7 +179,7 @@ class Outbox:
             if not last_id:
                 return
             with self._file.transaction() as database:
-                database.execute("DELETE FROM entries WHERE id <= ?", (last_id,))
+                database.execute("DELETE FROM stored WHERE id <= ?", (last_id,))
             while self._kept and self._kept[0].last_id <= last_id:
                 self.kept_bytes -= self._kept.popleft().size_bytes
 
@@ -192,6 +198,8 @@ class Outbox:
         before = self.rows
         with self._file.transaction(durable=True) as database:
             _set(database, "stored_until", stored_until)
+            database.execute(f"INSERT OR IGNORE INTO entries {_ENTRIES} FROM stored WHERE id > ?", (stored_until,))
+            database.execute("DELETE FROM stored WHERE id > ?", (stored_until,))
             flips = "SELECT 'flip', ?, payload FROM newest_flips ORDER BY location, target"
             database.execute(f"INSERT INTO entries (kind, created_at, payload) {flips}", (now,))
         with self._file.opened() as database:
@@ -293,8 +301,8 @@ class Outbox:
     def _take_up(self, database: sqlite3.Connection) -> None:
         self.id = id_of(_get(database, "id"))
         self._stored_until = _stored_until(database)
-        query = f"SELECT max(id), sum({_SIZE}) FROM entries WHERE id <= ? GROUP BY id / ? ORDER BY 1"  # noqa: S608
-        rows, now = database.execute(query, (self._stored_until, _KEPT_AS_ONE_ROWS)), self._steady()
+        query = f"SELECT max(id), sum({_SIZE}) FROM stored GROUP BY id / ? ORDER BY 1"  # noqa: S608
+        rows, now = database.execute(query, (_KEPT_AS_ONE_ROWS,)), self._steady()
         self._kept = deque(_Kept(last_id, size, now) for last_id, size in rows)
         self.kept_bytes = sum(kept.size_bytes for kept in self._kept)
         self._recount(database)
@@ -304,8 +312,8 @@ class Outbox:
         self.payload_bytes += payload_bytes
 
     def _recount(self, database: sqlite3.Connection) -> None:
-        query = f"SELECT count(*), coalesce(sum({_SIZE}), 0) FROM entries WHERE id > ?"  # noqa: S608
-        self.rows, self.payload_bytes = database.execute(query, (self._stored_until,)).fetchone()
+        query = f"SELECT count(*), coalesce(sum({_SIZE}), 0) FROM entries"  # noqa: S608
+        self.rows, self.payload_bytes = database.execute(query).fetchone()
 
 
 def _size_bytes(payload: str) -> int:
@@ -313,10 +321,11 @@ def _size_bytes(payload: str) -> int:
 
 
 def _stored_until(database: sqlite3.Connection) -> int:
-    """Return up to which entry all is stored; 0, so that all is sent again, where a damaged disk has spoilt it."""
+    """Return up to which entry all is stored; the last that is kept, where a damaged disk has spoilt it."""
     (last_id,) = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
+    (kept_until,) = database.execute("SELECT coalesce(max(id), 0) FROM stored").fetchone()
     found = _get(database, "stored_until")
-    return found if isinstance(found, int) and 0 <= found <= last_id else 0
+    return found if isinstance(found, int) and kept_until <= found <= last_id else kept_until
 
 
 def _get(database: sqlite3.Connection, key: str) -> Any:

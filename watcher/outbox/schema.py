@@ -21,9 +21,13 @@ BESIDE = ("-wal", "-shm")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entries (
-    -- Never used again, or one that is new could be taken for one that is stored; up to `stored_until` they are.
+    -- Never used again, or one that is new could be taken for one that is stored.
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL, created_at REAL NOT NULL, payload TEXT NOT NULL
+);
+-- Entries that PostgreSQL has, kept for a while in case it goes back in time.
+CREATE TABLE IF NOT EXISTS stored (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, created_at REAL NOT NULL, payload TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY, minute INTEGER NOT NULL, payload TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS standings (
@@ -40,6 +44,7 @@ CREATE TABLE IF NOT EXISTS set_aside (
 _READ = (
     "key, value FROM meta",
     "id, kind, created_at, payload FROM entries",
+    "id, kind, created_at, payload FROM stored",
     "id, minute, payload FROM journal",
     "location, target, standing FROM standings",
     "location, target, payload FROM newest_flips",

@@ -60,7 +60,7 @@ def payloads(outbox: Outbox) -> list[str]:
 
 def in_the_file(path: Path) -> int:
     with closing(sqlite3.connect(path)) as database:
-        (rows,) = database.execute("SELECT count(*) FROM entries").fetchone()
+        (rows,) = database.execute("SELECT (SELECT count(*) FROM entries) + count(*) FROM stored").fetchone()
         return int(rows)
 
 
@@ -109,13 +109,17 @@ def test_what_a_database_has_lost_waits_again_in_its_order_over_a_restart_as_wel
 
 
 @pytest.mark.parametrize("value", ["-1", "9e18", "9000000000000000000", "'no number'", "NULL"])
-def test_where_nobody_can_tell_any_more_what_is_stored_all_waits(outbox: Outbox, path: Path, value: str) -> None:
+def test_where_a_disk_has_spoilt_what_is_known_to_be_stored_a_loss_is_noticed(
+    outbox: Outbox, path: Path, value: str
+) -> None:
     outbox.mark_stored(fill(outbox, "a"))
     outbox.close()
     with closing(sqlite3.connect(path)) as database:
         database.execute(f"UPDATE meta SET value = {value} WHERE key = 'stored_until'")
         database.commit()
     with closing(Outbox(path)) as outbox:
+        assert payloads(outbox) == []
+        assert outbox.send_again(0, NOW) == 1
         assert payloads(outbox) == ["a"]
 
 
