@@ -5,11 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import httpx
+from starlette.routing import Router
+
+from tests.doubles import a_target
 from tests.integration.history_rows import put_alive, put_failures, put_flips, put_rollup, put_state
 from watcher.history.calendar import DAY
-from watcher.model.state import State
+from watcher.model.state import Standing, State
+from watcher.recording.board import Board
 from watcher.reporting.page_history import RANGES, read_entries, read_row_histories, read_target_history
 from watcher.reporting.reports import read_reports
+from watcher.web.pages.rendering import Look
+from watcher.web.pages.routes import Pages
+from watcher.web.sites import Sites
 
 if TYPE_CHECKING:
     from watcher.postgres.db import Database
@@ -63,3 +71,28 @@ async def test_incidents_of_many_come_newest_first(test_db: Database) -> None:
     await put_flips(test_db, "Search", "DU", NOW - timedelta(minutes=10))
     found = await read_entries(test_db, ["Checkout", "Search"], "default", NOW - 30 * DAY, NOW)
     assert [target for target, _ in found] == ["Search", "Checkout"]
+
+
+async def test_pages_show_what_the_tables_have(test_db: Database) -> None:
+    await put_two_sites(test_db)
+    targets = [a_target(name, group="shop") for name in ("Checkout", "Search")]
+    board = Board()
+    board.place({target.name: Standing(State.UP, LONG_AGO) for target in targets})
+
+    async def sites_of(public: bool) -> Sites:
+        return Sites.of(targets, public=public)
+
+    pages = Pages(board, sites_of, lambda _: Look(), lambda: test_db, lambda: NOW, "default")
+    transport = httpx.ASGITransport(Router(pages.routes(), redirect_slashes=False))
+    async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+        texts = {
+            path: (await client.get(path)).text
+            for path in ("/", "/targets/shop_checkout", "/incidents", "/incidents?group=none", "/feed.atom")
+        }
+    report = (await read_reports(test_db, NOW - DAY, NOW, ["Checkout"]))[0]
+    assert f"{report.uptime.percent():.3f} %" in texts["/"]
+    assert f"{report.uptime.percent():.3f} %" in texts["/targets/shop_checkout"]
+    assert "503 Service Unavailable" in texts["/targets/shop_checkout"]
+    assert texts["/incidents"].count("status: letter 0") == 1
+    assert "letter 0" not in texts["/incidents?group=none"]
+    assert texts["/feed.atom"].count("<entry>") == 1

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from watcher import __version__
 from watcher.model.state import State
 from watcher.reporting.wording import duration, why
+from watcher.text.timestamps import timestamp
 from watcher.web.pages import charts, words
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def _environment() -> Environment:
     )
     environment.globals |= {
         "words": words,
+        "timestamp": timestamp,
         "charts": charts,
         "duration": duration,
         "why": why,

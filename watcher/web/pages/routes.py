@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from watcher.history.calendar import DAY
 from watcher.postgres.errors import StorageError
-from watcher.reporting.page_history import RANGES, read_row_histories, read_target_history
+from watcher.reporting.page_history import BAR_DAYS, RANGES, read_entries, read_row_histories, read_target_history
+from watcher.web.pages.incidents import MAX_SHOWN, IncidentsView, feed_atom, incidents_page, told_of
 from watcher.web.pages.overview import Overview, overview_page
 from watcher.web.pages.rendering import static_file
 from watcher.web.pages.selection import Seen, Selection, choose
@@ -69,6 +71,8 @@ class Pages:
         return [
             Route("/", self.overview, methods=["GET"]),
             Route("/targets/{key}", self.target, methods=["GET"]),
+            Route("/incidents", self.incidents, methods=["GET"]),
+            Route("/feed.atom", self.feed, methods=["GET"]),
             Route("/static/{name}", static, methods=["GET"]),
         ]
 
@@ -97,6 +101,34 @@ class Pages:
         )
         view = TargetView(Seen(site, latest), history, range_name, self.history_lost_at, now)
         return await _answer(target_page(view, look))
+
+    async def incidents(self, request: Request) -> Response:
+        """Answer with the page of incidents."""
+        look = self.look(request)
+        return await _answer(incidents_page(await self._incidents(request, look), look))
+
+    async def feed(self, request: Request) -> Response:
+        """Answer with the incidents as an Atom feed; without the past there is none, which readers try again."""
+        look = self.look(request)
+        view = await self._incidents(request, look)
+        if view.told is None:
+            return Response("the history cannot be read now\n", 503, {"Retry-After": "60"}, "text/plain")
+        origin = f"{request.url.scheme}://{request.url.netloc}"
+        return await _answer(feed_atom(view, look, origin), media_type="application/atom+xml")
+
+    async def _incidents(self, request: Request, look: Look) -> IncidentsView:
+        now, sites = self.clock(), (await self.sites(look.public)).all
+        group = request.query_params.get("group") or None
+        wanted = {site.target: site for site in sites if group in {None, site.group}}
+        names = list(wanted)
+        found = await self._read(
+            lambda database: read_entries(database, names, self.location, now - BAR_DAYS * DAY, now)
+        )
+        told = None
+        if found is not None:
+            told = [told_of(wanted[target], entry, public=look.public) for target, entry in found[:MAX_SHOWN]]
+        groups = sorted({site.group for site in sites if site.group})
+        return IncidentsView(told, max(0, len(found or ()) - MAX_SHOWN), group, groups, self.history_lost_at, now)
 
     async def _seen(self, sites: Sites) -> list[Seen]:
         seen = []
@@ -129,7 +161,7 @@ class Pages:
         return result
 
 
-async def _answer(pieces: Iterator[str], status_code: int = 200) -> Response:
+async def _answer(pieces: Iterator[str], status_code: int = 200, media_type: str = "text/html") -> Response:
     """Have a page written, with a turn for others every few milliseconds."""
     written: list[str] = []
     turn_ends_at = trio.current_time() + TURN_SECONDS
@@ -138,7 +170,7 @@ async def _answer(pieces: Iterator[str], status_code: int = 200) -> Response:
         if trio.current_time() > turn_ends_at:
             await trio.lowlevel.checkpoint()
             turn_ends_at = trio.current_time() + TURN_SECONDS
-    return HTMLResponse("".join(written).encode("utf-8", "replace"), status_code, headers=_FOR_NOW)
+    return Response("".join(written).encode("utf-8", "replace"), status_code, _FOR_NOW, media_type)
 
 
 async def static(request: Request) -> Response:
