@@ -48,7 +48,8 @@ class Markup(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take the start of an element."""
-        self.forbidden += [tag] if tag in FORBIDDEN_TAGS else []
+        is_own_script = tag == "script" and str(dict(attrs).get("src")).startswith("/static/page.js?v=")
+        self.forbidden += [tag] if tag in FORBIDDEN_TAGS and not is_own_script else []
         self.forbidden += [name for name, _ in attrs if name.startswith("on") or name == "style"]
 
     def handle_data(self, data: str) -> None:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from watcher.history.calendar import DAY
 from watcher.postgres.errors import StorageError
 from watcher.reporting.page_history import BAR_DAYS, RANGES, read_entries, read_row_histories, read_target_history
+from watcher.web.pages.events import Events
 from watcher.web.pages.incidents import MAX_SHOWN, IncidentsView, feed_atom, incidents_page, told_of
 from watcher.web.pages.overview import Overview, overview_page
 from watcher.web.pages.rendering import static_file
@@ -73,6 +74,7 @@ class Pages:
             Route("/targets/{key}", self.target, methods=["GET"]),
             Route("/incidents", self.incidents, methods=["GET"]),
             Route("/feed.atom", self.feed, methods=["GET"]),
+            Route("/events", Events(self.board)),
             Route("/static/{name}", static, methods=["GET"]),
         ]
 
