@@ -105,3 +105,19 @@ async def test_whoever_asks_and_does_not_listen_holds_no_stop_up(folder: Folder)
         assert daemon.lines("fault of this program") == []
         for stream in streams:
             await stream.aclose()
+
+
+async def test_pages_show_the_sites_without_their_past_while_there_is_no_database(folder: Folder) -> None:
+    folder.configure([a_url(), a_url(1)], **NO_DATABASE, WATCHER_HTTP="127.0.0.1:0")
+    async with folder.daemon() as daemon:
+        port = await port_of(daemon)
+        await daemon.until(lambda: len(daemon.lines("failure")) > 6)
+        overview = await asked(port, get("/"))
+        assert status_of(overview) == 200
+        assert b"2 of 2 sites are down" in overview
+        assert b"The history cannot be read since" in overview
+        target = await asked(port, get("/targets/_site-1?range=7d"))
+        assert status_of(target) == 200
+        assert b"connect: " in target
+        await daemon.stop()
+        assert daemon.lines("Traceback") == []

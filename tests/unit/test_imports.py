@@ -60,10 +60,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reporting": {"text", "model", "history", "postgres", "postgres/queries"},
     "web/serving": {"config/env"},
     "web/access": {"config/env"},
-    "web/present": {"model", "recording"},
+    "web/present": {"model", "recording", "postgres"},
     "web/public_names": {"model"},
     "web/metrics": {"model", "recording", "web/present", "web/public_names"},
-    "web": {"config/env", "web/serving", "web/access", "web/present", "web/metrics"},
+    "web/sites": {"text", "model", "web/public_names"},
+    "web/pages": {
+        *("text", "model", "history", "recording", "postgres", "postgres/errors", "reporting", "web/sites"),
+    },
+    "web": {"config/env", "web/serving", "web/access", "web/present", "web/metrics", "web/pages"},
     "daemon": {
         "model",
         "log",

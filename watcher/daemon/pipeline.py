@@ -156,6 +156,7 @@ def _present_of(configuration: Configuration, sinks: Sinks, drain: Drain) -> Pre
         is_database_up=lambda: drain.is_up,
         outbox_size=lambda: (outbox.rows, outbox.payload_bytes),
         drained_until=lambda: drain.drained_until,
+        database=sinks.database,
         reload=sinks.ask_reload,
         location=configuration.settings.location,
         shows_targets=configuration.settings.metrics_targets,

@@ -73,6 +73,7 @@ class Board:
     def __init__(self) -> None:
         """Begin with no targets."""
         self._kept: dict[str, _Kept] = {}
+        self.changes = 0  # how often a state has changed, or targets have come or gone
 
     def __len__(self) -> int:
         """Count the targets."""
@@ -94,6 +95,7 @@ class Board:
             standings: by the targets' names.
         """
         for name, standing in standings.items():
+            self.changes += 1
             self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None))[1:])
 
     def put(self, conclusion: Conclusion) -> None:
@@ -104,12 +106,14 @@ class Board:
             return
         reason, detail = (None, outcome.degraded) if fault is None else (fault.reason, fault.detail)
         text = b"" if detail is None else _cut(detail)
+        if self._kept[name][0].state is not conclusion.standing.state:
+            self.changes += 1
         self._kept[name] = (conclusion.standing, _numbers_of(conclusion), reason, text, outcome.cert_expires_at)
 
     def drop(self, targets: Iterable[str]) -> None:
         """Forget targets that are watched no more, by their names."""
         for name in targets:
-            self._kept.pop(name, None)
+            self.changes += self._kept.pop(name, None) is not None
 
 
 def _numbers_of(conclusion: Conclusion) -> bytes:

@@ -1,1 +1,1 @@
-"""What the daemon answers over HTTP: health, metrics, and whatever else there is to see of it."""
+"""What the daemon answers over HTTP: pages, health, metrics, and whatever else there is to see of it."""

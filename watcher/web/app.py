@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -9,6 +10,9 @@ from starlette.routing import Route, Router
 
 from watcher.web.access.gate import Gate
 from watcher.web.metrics.scrape import Metrics
+from watcher.web.pages.directory import Directory
+from watcher.web.pages.rendering import Look
+from watcher.web.pages.routes import Pages
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -47,9 +51,22 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
                 Route("/livez", livez),
                 Route("/readyz", readyz),
                 Route("/metrics", Metrics(present)),
+                *_pages_of(present).routes(),
                 Route("/-/reload", reload, methods=["POST"]),
             ],
             redirect_slashes=False,
         ),
         rules,
+    )
+
+
+def _pages_of(present: Present) -> Pages:
+    directory = Directory(lambda: present.targets)
+    return Pages(
+        present.board,
+        directory.sites,
+        lambda request: Look(root=request.scope.get("root_path", ""), public=not request.state.sees_all),
+        lambda: present.database if present.is_database_up() else None,
+        lambda: datetime.fromtimestamp(present.clock(), UTC),
+        present.location,
     )

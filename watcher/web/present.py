@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import trio
 
     from watcher.model.target import Target
+    from watcher.postgres.db import Database
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Present:
         outbox_size: asks how many rows and bytes wait in the outbox.
         drained_until: asks until when all that the outbox was told is in PostgreSQL, in seconds since 1970; None where
             that is not known.
+        database: where the past is read.
         workers: one token of them is one check in flight; None before the first.
         reload: asks for the configuration to be read again.
         location: where the daemon stands.
@@ -44,6 +46,7 @@ class Present:
     is_database_up: Callable[[], bool] = lambda: False
     outbox_size: Callable[[], tuple[int, int]] = lambda: (0, 0)
     drained_until: Callable[[], float | None] = lambda: None
+    database: Database | None = None
     workers: trio.CapacityLimiter | None = None
     reload: Callable[[], None] = lambda: None
     location: str = "default"

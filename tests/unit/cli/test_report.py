@@ -15,13 +15,14 @@ from tests.doubles import MOMENT
 from tests.unit.history.histories import timeline_of
 from watcher.cli.views.report_page import MAX_SHOWN_ENTRIES, page
 from watcher.cli.views.status_lines import status_lines
-from watcher.cli.views.wording import duration, sparkline
+from watcher.cli.views.wording import sparkline
 from watcher.history.incidents import entries
 from watcher.history.present_state import FINE, STALE_AFTER, Present
 from watcher.history.rollup import Rollup
 from watcher.history.uptime import Uptime
 from watcher.model.state import State
 from watcher.reporting.report_forms import TargetReport, reports_as_csv, reports_as_json
+from watcher.reporting.wording import duration
 
 NO_PHASES = (None,) * 5
 TARGET_KEYS = ["target", "location", "address", "group", "watched", "uptime_percent", "known_ms"]

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from watcher.cli.views.wording import STATE_COLOURS, duration, milliseconds, sparkline, styled, why
+from watcher.cli.views.wording import STATE_COLOURS, milliseconds, sparkline, styled
 from watcher.history.incidents import Flapping, Incident
 from watcher.history.present_state import STALE_AFTER
 from watcher.model.state import State
+from watcher.reporting.wording import duration, why
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:

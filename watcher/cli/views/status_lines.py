@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
-from watcher.cli.views.wording import STATE_COLOURS, STATE_COLUMNS, styled, why
+from watcher.cli.views.wording import STATE_COLOURS, STATE_COLUMNS, styled
 from watcher.history.present_state import FINE
 from watcher.model.state import State
+from watcher.reporting.wording import why
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:

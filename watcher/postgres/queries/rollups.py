@@ -107,13 +107,10 @@ async def means_by_bucket(
     Returns:
         for each (target, location) the mean of whole checks in each part, in milliseconds, None where there were none.
     """
-    coarsest = MINUTE if until - since <= LONGEST_IN_MINUTES else HOUR
-    if until - since >= buckets * SHORTEST_PART_IN_DAYS:
-        coarsest = DAY
 
     async def read(connection: Connection) -> list[Any]:
         async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
-            pieces = await _pieces(connection, since, until, coarsest)
+            pieces = await _pieces(connection, since, until, _coarsest(until - since, buckets))
             if not pieces:
                 return []
             query = _means_query(_source(pieces), first=2 + 2 * len(pieces))
@@ -125,6 +122,53 @@ async def means_by_bucket(
     for row in await database.operate(read, limit_seconds):
         means[row["target"], row["location"]][row["place"]] = row["mean_ms"]
     return dict(means)
+
+
+async def rollups_by_part(
+    database: Database,
+    since: datetime,
+    until: datetime,
+    parts: int,
+    target: str,
+    location: str,
+    *,
+    limit_seconds: float = READ_SECONDS,
+) -> list[Rollup | None]:
+    """Follow what the checks of one target came to over a window, for a chart.
+
+    This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        since, until: any times, with a time zone.
+        parts: into how many equal parts the window is split; a rollup belongs to the part in which it begins.
+        target, location: whose.
+        limit_seconds: the longest it may take.
+
+    Returns:
+        the rollup of each part, None where there were no checks.
+    """
+
+    async def read(connection: Connection) -> list[Any]:
+        async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
+            pieces = await _pieces(connection, since, until, _coarsest(until - since, parts))
+            if not pieces:
+                return []
+            first = 2 + 2 * len(pieces)
+            placed = f"""
+SELECT {_place(first)} AS place, {COLUMNS}
+FROM ({_source(pieces)}) AS source_of_one
+WHERE location = ${first + 3}
+"""  # noqa: S608  # nothing of it comes from outside
+            query = f"WITH {merging(placed, 'place')} SELECT * FROM merged"  # noqa: S608
+            width_seconds = (until - since) / _SECOND / parts
+            arguments = ([target], *_bounds(pieces), since, width_seconds, parts, location)
+            return await connection.fetch(query, *arguments, timeout=limit_seconds)
+
+    chart: list[Rollup | None] = [None] * parts
+    for row in await database.operate(read, limit_seconds):
+        chart[row["place"]] = _rollup(row)
+    return chart
 
 
 async def _pieces(connection: Connection, since: datetime, until: datetime, coarsest: int) -> list[Piece]:
@@ -162,17 +206,29 @@ def _bounds(pieces: list[Piece]) -> list[datetime]:
     return [_moment(bound) for piece in pieces for bound in (piece.begin, piece.end)]
 
 
+def _coarsest(length: timedelta, parts: int) -> int:
+    """Choose the longest rollups that still tell the parts of a window apart."""
+    if length >= parts * SHORTEST_PART_IN_DAYS:
+        return DAY
+    return MINUTE if length <= LONGEST_IN_MINUTES else HOUR
+
+
+def _place(first: int) -> str:
+    """Write the number of the part; $first is the start of the window, then come the seconds of a part and how many."""
+    since, width_seconds, parts = (f"${number}" for number in range(first, first + 3))
+    return f"""least({parts}::int - 1, greatest(0, floor(
+        extract(epoch FROM began_at - {since}::timestamptz) / {width_seconds}::double precision
+    )))::int"""
+
+
 def _means_query(source: str, first: int) -> str:
-    """Write the query for means; $first is the begin of the window, then come the seconds of a part and how many."""
-    since, width_seconds, buckets = (f"${number}" for number in range(first, first + 3))
+    """Write the query for means; the arguments from $first on are those of `_place`."""
     return f"""
 SELECT target, location, place, sum(sum_ms) / nullif(sum(timed), 0) AS mean_ms
 FROM (
     SELECT target, location, sums_ms[1] AS sum_ms,
            (SELECT sum(count) FROM unnest(keys, counts) AS bucket (key, count) WHERE key < 256) AS timed,
-           least({buckets}::int - 1, greatest(0, floor(
-               extract(epoch FROM began_at - {since}::timestamptz) / {width_seconds}::double precision
-           )))::int AS place
+           {_place(first)} AS place
     FROM ({source}) AS source
 ) AS placed
 GROUP BY target, location, place

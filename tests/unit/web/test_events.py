@@ -1,0 +1,63 @@
+"""Events for viewers, without a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+import trio.testing
+
+from tests.doubles import MOMENT
+from watcher.model.state import Standing, State
+from watcher.recording.board import Board
+from watcher.web.pages.events import BEAT_SECONDS, MAX_VIEWERS, Events
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+    from typing import Any
+
+    from trio.testing import MockClock
+
+GET = {"type": "http", "method": "GET"}
+
+
+async def test_a_viewer_hears_of_each_change_and_a_beat_between(autojump_clock: MockClock) -> None:
+    board, sent, gone = Board(), list[bytes](), trio.Event()
+
+    async def receive() -> MutableMapping[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message.get("body", b""))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Events(board), GET, receive, send)
+        await trio.sleep(1)
+        assert sent == [b"", b"event: change\ndata: 1\n\n"]
+        board.place({"Checkout": Standing(State.DOWN, MOMENT)})
+        await trio.sleep(1)
+        assert sent[2:] == [b"event: change\ndata: 1\n\n"]
+        await trio.sleep(BEAT_SECONDS + 1)
+        assert sent[3:] == [b": beat\n\n"]
+        gone.set()
+
+
+async def test_one_viewer_too_many_is_asked_to_come_later(autojump_clock: MockClock) -> None:
+    events, statuses = Events(Board()), list[int]()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        statuses.append(message.get("status", 0))
+
+    async def receive() -> MutableMapping[str, Any]:
+        await trio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(MAX_VIEWERS):
+            nursery.start_soon(events, GET, receive, send)
+        await trio.testing.wait_all_tasks_blocked()
+        statuses.clear()
+        await events(GET, receive, send)
+        assert statuses == [503, 0]
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,46 @@
+"""The page of incidents and its feed, from values alone."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.doubles import MOMENT, a_target
+from tests.unit.web.test_overview import HOSTILE, SINCE, Markup
+from watcher.history.incidents import Flapping, Incident
+from watcher.model.outcome import Fault, Reason
+from watcher.web.pages.incidents import IncidentsView, feed_atom, incidents_page, told_of
+from watcher.web.pages.rendering import Look
+from watcher.web.sites import Sites
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+def a_view(text: str, *, public: bool = False) -> IncidentsView:
+    [site] = Sites.of([a_target(text, group=text)], public=public).all
+    entries: list[Incident | Flapping] = [
+        Incident(SINCE, None, MOMENT, 1800.0, Fault(Reason.STATUS, f"cause {text}")),
+        Flapping(SINCE, MOMENT, 8),
+    ]
+    told = [told_of(site, entry, public=public) for entry in entries]
+    return IncidentsView(told, 0, None, [site.group or ""], None, MOMENT)
+
+
+@pytest.mark.parametrize("text", ["Checkout", *HOSTILE])
+def test_what_was_down_is_told_as_text(text: str) -> None:
+    html = "".join(incidents_page(a_view(text), Look()))
+    assert Markup(html).forbidden == []
+    assert "\u202e" not in html
+    assert "30m, goes on" in html
+    assert "8 flips" in html
+    feed = ET.fromstring("".join(feed_atom(a_view(text), Look(), "https://status.example")))
+    assert len(feed.findall(f"{ATOM}entry")) == 2
+    assert "status: cause" in str(feed.findtext(f"{ATOM}entry/{ATOM}title"))
+    assert str(feed.findtext(f"{ATOM}entry/{ATOM}id")).startswith("https://status.example/targets/")
+
+
+def test_the_public_reads_no_causes() -> None:
+    view = a_view("Checkout", public=True)
+    for pieces in (incidents_page(view, Look(public=True)), feed_atom(view, Look(public=True), "http://x")):
+        assert "cause" not in "".join(pieces)

@@ -1,0 +1,193 @@
+"""The page of all sites, from values alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import QueryParams
+
+from tests.doubles import MOMENT, a_target
+from watcher.history.calendar import day_edges, parts
+from watcher.history.uptime import Timeline, Uptime
+from watcher.model.outcome import Fault, Reason
+from watcher.model.state import Flip, Standing, State
+from watcher.recording.board import Latest
+from watcher.reporting.page_history import BAR_DAYS, RowHistory
+from watcher.web.pages.overview import HEAT_MAP_BEYOND, Overview, overview_page
+from watcher.web.pages.rendering import Look
+from watcher.web.pages.selection import PAGE_ROWS, SORTS, Seen, Selection, choose
+from watcher.web.pages.words import verdict
+from watcher.web.sites import Sites, keys_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.model.target import Target
+
+SINCE = MOMENT - timedelta(minutes=30)
+HOSTILE = ["<script>alert(1)</script>", "\u202egnp.exe", "n" * 500, "a\" onmouseover='x'", "{{ 7 * 7 }}", "a&b\0c"]
+# Without a script and a style in the markup, nothing but the page's own can run.
+FORBIDDEN_TAGS = {"script", "style", "iframe", "object", "img"}
+
+
+class Markup(HTMLParser):
+    """Reads HTML, and keeps the text, and what a strict policy forbids."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.forbidden: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take the start of an element."""
+        is_own_script = tag == "script" and str(dict(attrs).get("src")).startswith("/static/page.js?v=")
+        self.forbidden += [tag] if tag in FORBIDDEN_TAGS and not is_own_script else []
+        self.forbidden += [name for name, _ in attrs if name.startswith("on") or name == "style"]
+
+    def handle_data(self, data: str) -> None:
+        """Take text."""
+        self.text += data
+
+
+def seen_of(targets: Sequence[Target], states: dict[str, State] | None = None, *, public: bool = False) -> list[Seen]:
+    sites = Sites.of(targets, public=public)
+    return [
+        Seen(
+            site,
+            Latest(site.target, Standing((states or {}).get(site.target, State.UP), SINCE), MOMENT, 0.143),
+        )
+        for site in sites.all
+    ]
+
+
+def page_of(seen: list[Seen], look: Look | None = None, **query: str) -> str:
+    view = Overview(seen, choose(seen, Selection.of(query)), None, None, MOMENT)
+    return "".join(overview_page(view, look or Look()))
+
+
+def a_history(state: State, detail: str) -> RowHistory:
+    since = day_edges(MOMENT, BAR_DAYS)[0]
+    flips = [
+        Flip("Checkout", "default", since, since, State.UP, State.PENDING),
+        Flip("Checkout", "default", SINCE, SINCE, state, State.UP, Fault(Reason.STATUS, detail)),
+    ]
+    timeline = Timeline.of(flips, since=since, until=MOMENT, alive_at=MOMENT)
+    return RowHistory(
+        Uptime.of(timeline), Uptime.of(timeline), parts(timeline, day_edges(MOMENT, BAR_DAYS)), [1.0, None, 3.0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentence"),
+    [
+        ({}, "No sites are watched"),
+        ({State.UP: 1}, "The site is up"),
+        ({State.UP: 48}, "All 48 sites are up"),
+        ({State.UP: 46, State.DOWN: 2}, "2 of 48 sites are down"),
+        ({State.UP: 46, State.DOWN: 1, State.DEGRADED: 1}, "1 of 48 sites is down"),
+        ({State.UP: 47, State.DEGRADED: 1}, "No site is down, 1 of 48 is degraded"),
+        ({State.UP: 47, State.MAINTENANCE: 1}, "All 47 sites that are checked are up"),
+        ({State.UP: 47, State.UNKNOWN: 1}, "47 of 48 sites are known to be up"),
+        ({State.PAUSED: 2}, "No site is checked at present"),
+    ],
+)
+def test_one_sentence_tells_of_all(counts: dict[State, int], sentence: str) -> None:
+    assert verdict(counts)[0] == sentence
+
+
+def test_what_is_down_comes_first_with_its_reason() -> None:
+    seen = seen_of([a_target("Front page"), a_target("Checkout", group="shop")], {"Checkout": State.DOWN})
+    latest = replace(seen[1].latest, reason=Reason.STATUS, detail="503 Service Unavailable")
+    page = Markup(page_of([seen[0], Seen(seen[1].site, latest)])).text
+    assert "1 of 2 sites is down" in page
+    assert page.index("status: 503 Service Unavailable") < page.index("Front page")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_text(name: str) -> None:
+    target = a_target(name, group=name, shown_address=f"http://x/{name}", address="http://x/")
+    seen = seen_of([target, a_target("other")], {name: State.DOWN})
+    latest = replace(seen[0].latest, reason=Reason.STATUS, detail=name)
+    seen[0] = Seen(seen[0].site, latest)
+    view = Overview(seen, choose(seen, Selection()), {name: a_history(State.DOWN, name)}, None, MOMENT)
+    html = "".join(overview_page(view, Look(title=name, intro=name)))
+    page = Markup(html)
+    assert page.forbidden == []
+    assert seen[0].site.name in page.text
+    assert "\u202e" not in html
+    assert "49" not in page.text.replace("0.143", "")
+
+
+def test_the_public_sees_neither_addresses_nor_reasons() -> None:
+    secret = "https://inner.example/x"
+    targets = [a_target("Shop"), a_target(secret, address=secret, shown_address=secret)]
+    seen = seen_of(targets, {secret: State.DOWN}, public=True)
+    seen[1] = Seen(seen[1].site, replace(seen[1].latest, reason=Reason.STATUS, detail="503 inner"))
+    histories = {secret: a_history(State.DOWN, "503 inner")}
+    html = "".join(overview_page(Overview(seen, choose(seen, Selection()), histories, None, MOMENT), Look(public=True)))
+    assert "inner" not in html
+    assert "Site 2" in html
+    assert "site-2" in seen[1].site.key
+
+
+def test_a_history_is_shown_as_the_report_has_it() -> None:
+    seen = seen_of([a_target()])
+    histories = {"Checkout": a_history(State.DOWN, "503")}
+    html = "".join(overview_page(Overview(seen, choose(seen, Selection()), histories, None, MOMENT), Look()))
+    assert f"{histories['Checkout'].day.percent():.3f} %" in html
+    assert "down 30m (status: 503)" in html
+
+
+def test_a_history_that_cannot_be_read_is_said() -> None:
+    seen = seen_of([a_target()])
+    html = "".join(overview_page(Overview(seen, choose(seen, Selection()), None, SINCE, MOMENT), Look()))
+    assert "The history cannot be read since" in html
+
+
+def test_many_sites_come_in_pages_and_as_a_heat_map() -> None:
+    seen = seen_of([a_target(f"site {number:03}", group=f"g{number % 7}") for number in range(HEAT_MAP_BEYOND + 50)])
+    pages = [choose(seen, Selection.of({"page": str(page)})) for page in (1, 2, 3, 99)]
+    assert [len(page.rows) for page in pages] == [PAGE_ROWS, PAGE_ROWS, 50, 50]
+    assert {one.site.key for page in pages[:3] for one in page.rows} == {one.site.key for one in seen}
+    assert sum(group.total for page in pages[:1] for group in page.groups) >= PAGE_ROWS
+    assert 'class="heat"' in page_of(seen)
+    assert 'class="heat"' not in page_of(seen[:HEAT_MAP_BEYOND])
+
+
+@given(query=st.dictionaries(st.sampled_from(["q", "state", "group", "sort", "page"]), st.text(max_size=20)))
+def test_an_address_of_a_selection_says_the_same(query: dict[str, str]) -> None:
+    """Any query is taken, and what is written is read back."""
+    selection = Selection.of(query)
+    assert selection.sort in SORTS
+    again = Selection.of(QueryParams(selection.address(page=selection.page)[1:]))
+    assert again == selection or any("\ud800" <= char <= "\udfff" for text in query.values() for char in text)
+
+
+def test_filters_narrow_and_sorts_order() -> None:
+    targets = [a_target("Alpha", group="x"), a_target("Beta", group="y"), a_target("gamma", group="x")]
+    seen = seen_of(targets, {"gamma": State.DOWN, "Beta": State.DEGRADED})
+
+    def names(**query: str) -> list[str]:
+        return [one.site.name for one in choose(seen, Selection.of(query)).rows]
+
+    assert names() == ["gamma", "Alpha", "Beta"]
+    assert names(sort="name") == ["Alpha", "gamma", "Beta"]
+    assert names(state="degraded") == ["Beta"]
+    assert names(group="x") == ["gamma", "Alpha"]
+    assert names(q="ALPH") == ["Alpha"]
+    assert names(q="nothing") == []
+
+
+def test_keys_are_those_of_gatus_and_differ() -> None:
+    assert keys_of([("Core", "Front Page/a.b"), (None, " A#b ")]) == ["core_front-page-a-b", "_a-b"]
+    keys = keys_of([("g", "a b"), ("g", "a-b"), ("g", "c")])
+    assert len(set(keys)) == 3
+    assert all(key.startswith("g_a-b-") and len(key) == len("g_a-b-") + 6 for key in keys[:2])

@@ -1,0 +1,88 @@
+"""The page of one site, from values alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.doubles import MOMENT, a_target, an_outcome
+from tests.unit.web.test_overview import HOSTILE, SINCE, Markup, seen_of
+from watcher.history.calendar import day_edges, month_edges, parts
+from watcher.history.incidents import entries
+from watcher.history.rollup import measurement_of, roll_up
+from watcher.history.uptime import Timeline, Uptime
+from watcher.model.outcome import Fault, Reason
+from watcher.model.state import Flip, State
+from watcher.reporting.page_history import WINDOWS, TargetHistory
+from watcher.web.pages.rendering import Look
+from watcher.web.pages.target import TargetView, missing_page, target_page
+
+
+def a_history(text: str) -> TargetHistory:
+    since = MOMENT - timedelta(days=400)
+    flips = [
+        Flip("Checkout", "default", since, since, State.UP, State.PENDING),
+        Flip("Checkout", "default", SINCE, SINCE, State.DOWN, State.UP, Fault(Reason.STATUS, text)),
+    ]
+    timeline = Timeline.of(flips, since=since, until=MOMENT, alive_at=MOMENT)
+    rollup = roll_up([measurement_of(an_outcome())])["Checkout", "default"]
+    failure = {
+        "started_at": SINCE,
+        "reason": "status",
+        "detail": text,
+        "duration_ms": 41.0,
+        "excerpt": text,
+        "headers": {"server": text},
+    }
+    return TargetHistory(
+        windows=dict.fromkeys(WINDOWS, Uptime.of(timeline)),
+        days=parts(timeline, day_edges(MOMENT, 90)),
+        months=parts(timeline, month_edges(MOMENT, 12)),
+        entries=entries(timeline),
+        since=MOMENT - timedelta(days=1),
+        until=MOMENT,
+        chart=[None, rollup, None, rollup],
+        rollup=rollup,
+        outages=[(SINCE, MOMENT)],
+        failures=[failure],
+    )
+
+
+def page_of(text: str, look: Look, *, public: bool = False) -> str:
+    [seen] = seen_of([a_target("Checkout", group="shop")], {"Checkout": State.DOWN}, public=public)
+    seen = seen._replace(latest=replace(seen.latest, reason=Reason.STATUS, detail=text))
+    return "".join(target_page(TargetView(seen, a_history(text), "24h", None, MOMENT), look))
+
+
+def test_it_tells_the_cause_the_past_and_what_the_site_said() -> None:
+    html = page_of("503 Service Unavailable", Look())
+    text = " ".join(Markup(html).text.split())
+    assert "Down for 30m" in text
+    assert "status: 503 Service Unavailable" in text
+    assert "30m, goes on" in text
+    assert "2026-11" in text
+    for phase in ("resolve", "connect", "tls", "processing", "transfer"):
+        assert f'<path class="{phase}" d="M' in html
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_a_site_says_is_text(text: str) -> None:
+    html = page_of(text, Look())
+    assert Markup(html).forbidden == []
+    assert "\u202e" not in html
+
+
+def test_the_public_sees_no_reasons_and_no_excerpts() -> None:
+    html = page_of("inner secret", Look(public=True), public=True)
+    assert "inner secret" not in html
+    assert "127.0.0.1" not in html
+
+
+def test_without_its_past_the_present_is_shown() -> None:
+    [seen] = seen_of([a_target()])
+    html = "".join(target_page(TargetView(seen, None, "24h", SINCE, MOMENT), Look()))
+    assert "The history cannot be read since" in html
+    assert "143 ms" in html
+    assert "There is no such page" in "".join(missing_page(Look(), MOMENT))

@@ -1,0 +1,101 @@
+"""A timeline cut into days, months or any other parts; pure, with no clock of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from watcher.history.uptime import KNOWN, Timeline, Uptime
+from watcher.model.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.history.uptime import Interval
+    from watcher.model.outcome import Fault
+
+DAY = timedelta(days=1)
+
+# Of several states in one part the first of these is shown, however short: a day with a minute down is not a good one.
+_WORST_FIRST = (State.DOWN, State.DEGRADED, State.UP, State.MAINTENANCE, State.PAUSED, State.UNKNOWN, State.PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a target was in one part of a timeline, such as a day.
+
+    Attributes:
+        start, end: from `start` on, until just before `end`.
+        uptime: how long it was in each state.
+        cause: why it was down, of the longest time that it was; None where it was not or nobody knows.
+    """
+
+    start: datetime
+    end: datetime
+    uptime: Uptime
+    cause: Fault | None = None
+
+    @property
+    def worst(self) -> State:
+        """The state that the part is shown in; pending where nobody watched."""
+        return next((state for state in _WORST_FIRST if self.uptime.lengths[state]), State.PENDING)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of it."""
+        return any(self.uptime.lengths[state] for state in KNOWN)
+
+
+def cut(timeline: Timeline, edges: Sequence[datetime]) -> list[Timeline]:
+    """Cut a timeline into neighbours.
+
+    Args:
+        timeline: of a target.
+        edges: where the parts begin and the last one ends, in order; within the timeline.
+    """
+    parts = []
+    first = 0
+    for since, until in pairwise(edges):
+        while first < len(timeline.intervals) and timeline.intervals[first].end <= since:
+            first += 1
+        intervals: list[Interval] = []
+        for interval in timeline.intervals[first:]:
+            if interval.begin >= until:
+                break
+            intervals.append(replace(interval, begin=max(interval.begin, since), end=min(interval.end, until)))
+        parts.append(Timeline(since, until, tuple(intervals)))
+    return parts
+
+
+def parts(timeline: Timeline, edges: Sequence[datetime]) -> tuple[Part, ...]:
+    """Say what a target was between each two edges; see `cut`."""
+    return tuple(Part(part.since, part.until, Uptime.of(part), _cause(part)) for part in cut(timeline, edges))
+
+
+def day_edges(now: datetime, days: int) -> list[datetime]:
+    """Return the starts of the last days in UTC, today among them, and now.
+
+    Args:
+        now: with a time zone, UTC.
+        days: how many parts there are between the edges.
+    """
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    starts = [today - number * DAY for number in range(days - 1, -1, -1)]
+    return [*starts, max(now, today + timedelta(microseconds=1))]
+
+
+def month_edges(now: datetime, months: int) -> list[datetime]:
+    """Return the starts of the last months in UTC, this one among them, and now."""
+    start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    edges = [max(now, start + timedelta(microseconds=1))]
+    for _ in range(months):
+        edges.append(start)
+        start = (start - DAY).replace(day=1)
+    return edges[::-1]
+
+
+def _cause(part: Timeline) -> Fault | None:
+    outages = [interval for interval in part.intervals if interval.state is State.DOWN and interval.cause is not None]
+    return max(outages, key=lambda interval: interval.end - interval.begin).cause if outages else None

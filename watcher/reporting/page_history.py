@@ -1,0 +1,180 @@
+"""What the page shows of the past: uptime, days, response times and incidents, in a constant number of queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watcher.history.calendar import DAY, Part, cut, day_edges, month_edges, parts
+from watcher.history.incidents import Flapping, Incident, entries
+from watcher.history.uptime import Timeline, Uptime
+from watcher.postgres.queries.rollups import means_by_bucket, rollups_between, rollups_by_part
+from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from watcher.history.rollup import Rollup
+    from watcher.postgres.db import Database
+
+BAR_DAYS = 90
+SPARK_PARTS = 24
+MONTHS = 12
+SHOWN_FAILURES = 50
+WINDOWS = {"24 h": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY, "90 d": 90 * DAY}
+YEAR = 365 * DAY
+
+
+class Range(NamedTuple):
+    """How far back a chart goes, and into how many parts it is split; a part holds whole minutes, hours or days."""
+
+    length: timedelta
+    parts: int
+
+
+RANGES = {
+    "1h": Range(timedelta(hours=1), 60),
+    "24h": Range(DAY, 96),
+    "7d": Range(7 * DAY, 84),
+    "30d": Range(30 * DAY, 120),
+    "1y": Range(YEAR, 73),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RowHistory:
+    """The past of a target in one row.
+
+    Attributes:
+        day, quarter: the uptime of the last 24 hours and of 90 times that.
+        days: the last 90 days in UTC, today among them, oldest first.
+        means_ms: the mean duration in equal parts of the last 24 hours, None in those without checks.
+    """
+
+    day: Uptime
+    quarter: Uptime
+    days: tuple[Part, ...]
+    means_ms: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetHistory:
+    """The past of one target.
+
+    Attributes:
+        windows: the uptime of each of WINDOWS.
+        days, months: the last 90 days and 12 months in UTC, oldest first.
+        entries: incidents and times of flapping of a year, oldest first.
+        since, until: the range of the chart.
+        chart: what the checks of equal parts of the range came to, None in those without.
+        rollup: what all checks of the range came to.
+        outages: when the target was down within the range.
+        failures: the newest rows of `failures`, newest first.
+    """
+
+    windows: dict[str, Uptime]
+    days: tuple[Part, ...]
+    months: tuple[Part, ...]
+    entries: Sequence[Incident | Flapping]
+    since: datetime
+    until: datetime
+    chart: Sequence[Rollup | None]
+    rollup: Rollup | None
+    outages: Sequence[tuple[datetime, datetime]]
+    failures: Sequence[dict[str, Any]]
+
+
+async def read_row_histories(
+    database: Database, targets: Sequence[str], location: str, now: datetime
+) -> dict[str, RowHistory]:
+    """Read the past of the targets of one page.
+
+    This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        targets: their names.
+        location: whose checks count.
+        now: in UTC.
+    """
+    since = min(now - BAR_DAYS * DAY, day_edges(now, BAR_DAYS)[0])
+    alive_at = (await alive_at_by_location(database)).get(location)
+    flips = await flips_between(database, since, now, targets)
+    means_ms = await means_by_bucket(database, now - DAY, now, SPARK_PARTS, targets)
+    histories = {}
+    for target in targets:
+        key = target, location
+        timeline = Timeline.of(flips.get(key, ()), since=since, until=now, alive_at=alive_at)
+        histories[target] = RowHistory(
+            _uptime(timeline, DAY),
+            _uptime(timeline, BAR_DAYS * DAY),
+            parts(timeline, day_edges(now, BAR_DAYS)),
+            means_ms.get(key, ()),
+        )
+    return histories
+
+
+async def read_target_history(
+    database: Database, target: str, location: str, now: datetime, chart_range: Range
+) -> TargetHistory:
+    """Read the past of one target.
+
+    This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        target: its name.
+        location: whose checks count.
+        now: in UTC.
+        chart_range: one of RANGES.
+    """
+    since, names = now - chart_range.length, [target]
+    earliest = min(now - YEAR, month_edges(now, MONTHS)[0])
+    alive_at = (await alive_at_by_location(database)).get(location)
+    flips = await flips_between(database, earliest, now, names)
+    rollups = await rollups_between(database, since, now, names)
+    chart = await rollups_by_part(database, since, now, chart_range.parts, target, location)
+    failures = await database.failures(limit=SHOWN_FAILURES, target=target, location=location)
+    timeline = Timeline.of(flips.get((target, location), ()), since=earliest, until=now, alive_at=alive_at)
+    return TargetHistory(
+        windows={name: _uptime(timeline, window) for name, window in WINDOWS.items()},
+        days=parts(timeline, day_edges(now, BAR_DAYS)),
+        months=parts(timeline, month_edges(now, MONTHS)),
+        entries=entries(timeline),
+        since=since,
+        until=now,
+        chart=chart,
+        rollup=rollups.get((target, location)),
+        outages=[(one.start, one.end or now) for one in entries(cut(timeline, [since, now])[0])],
+        failures=failures,
+    )
+
+
+async def read_entries(
+    database: Database, targets: Sequence[str], location: str, since: datetime, now: datetime
+) -> list[tuple[str, Incident | Flapping]]:
+    """Read the incidents and times of flapping of many targets, with whose each is, newest first.
+
+    This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        targets: their names.
+        location: whose checks count.
+        since, now: the window, in UTC.
+    """
+    alive_at = (await alive_at_by_location(database)).get(location)
+    flips = await flips_between(database, since, now, targets)
+    found = []
+    for (target, place), of_one in flips.items():
+        if place == location:
+            timeline = Timeline.of(of_one, since=since, until=now, alive_at=alive_at)
+            found += [(target, entry) for entry in entries(timeline)]
+    return sorted(found, key=lambda pair: pair[1].start, reverse=True)
+
+
+def _uptime(timeline: Timeline, length: timedelta) -> Uptime:
+    """Add up the last part of a timeline."""
+    return Uptime.of(cut(timeline, [timeline.until - length, timeline.until])[0])

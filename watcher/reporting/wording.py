@@ -1,0 +1,26 @@
+"""How causes and durations are written for people, on a terminal and on a page: pure functions."""
+
+from __future__ import annotations
+
+from watcher.model.outcome import Reason
+
+_UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def why(reason: str | None, detail: str | None) -> str:
+    """Join a reason and its detail, as in `status: 503 Service Unavailable`; of the monitor's own, the detail alone."""
+    return ": ".join(part for part in (None if detail and reason == Reason.INTERNAL else reason, detail) if part)
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in its two largest units, rounded down, as in `6d 23h`, `1m 12s` or `0.4s`."""
+    if 0 < seconds < 1:
+        return f"{max(int(seconds * 10), 1) / 10}s"
+    left = int(seconds)
+    for index, (unit, length) in enumerate(_UNITS):
+        if left >= length:
+            whole, rest = divmod(left, length)
+            smaller = _UNITS[index + 1 : index + 2]
+            parts = [f"{whole}{unit}", *(f"{rest // size}{name}" for name, size in smaller if rest // size)]
+            return " ".join(parts)
+    return "0s"

@@ -1,0 +1,118 @@
+"""Bars, lines and tiles as SVG whose classes the style sheet colours; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from watcher.history.uptime import GOOD
+from watcher.model.state import State
+from watcher.reporting.wording import why
+from watcher.web.pages.words import losses, percent, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.history.calendar import Part
+    from watcher.web.pages.selection import Seen
+
+_BAR, _HIGH = 4, 26  # a bar with its gap, and how high a row's charts are
+_SPARK_STEP = 4
+_TILES, _TILE = 100, 10  # tiles a line, and a tile with its gap
+MAX_LINKED_TILES = 500
+
+
+def bars(days: Sequence[Part], *, with_causes: bool) -> Markup:
+    """Draw a bar a day: good days are one shape, and each other day tells what it was.
+
+    Args:
+        days: oldest first.
+        with_causes: whether the viewer may read why a target was down.
+    """
+    shapes = {"up": "", "none": ""}
+    told = []
+    for number, day in enumerate(days):
+        left = number * _BAR
+        if day.worst in {State.PENDING, State.UNKNOWN}:
+            shapes["none"] += f"M{left} 0h3v{_HIGH}h-3z"
+        elif day.worst is State.UP:
+            shapes["up"] += f"M{left} 0h3v{_HIGH}h-3z"
+        else:
+            told.append(
+                Markup('<rect class="{}" x="{}" width="3" height="{}"><title>{}</title></rect>').format(
+                    day.worst, left, _HIGH, day_sentence(day, with_cause=with_causes)
+                )
+            )
+    titles = {"up": "nothing went wrong on these days", "none": "nothing is known of these days"}
+    drawn = [
+        Markup('<path class="{}" d="{}"><title>{}</title></path>').format(name, shape, titles[name])
+        for name, shape in shapes.items()
+        if shape
+    ]
+    bad = sum(day.worst is State.DOWN for day in days)
+    label = f"the last {len(days)} days: " + (f"down on {bad} of them" if bad else "down on none")
+    return Markup(
+        '<svg class="bars" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">'
+    ).format(max(1, len(days) * _BAR - 1), _HIGH, label) + Markup("").join([*drawn, *told, Markup("</svg>")])
+
+
+def day_sentence(day: Part, *, with_cause: bool) -> str:
+    """Say what a day was, as in `2026-11-24: 98.750 %, down 18m (status: 503 Service Unavailable)`."""
+    text = f"{day.start:%Y-%m-%d}: {percent(day.uptime)}"
+    if lost := losses(day.uptime):
+        text += f", {lost}"
+    if with_cause and day.cause is not None:
+        text += f" ({safe(why(str(day.cause.reason), day.cause.detail))})"
+    return text
+
+
+def sparkline(means_ms: Sequence[float | None]) -> Markup:
+    """Draw a line from nothing up to the longest duration; it is broken where there were no checks."""
+    highest = max((value for value in means_ms if value is not None), default=0.0)
+    if not highest:
+        return Markup("")
+    points, pen = [], "M"
+    for number, value in enumerate(means_ms):
+        if value is None:
+            pen = "M"
+            continue
+        points.append(f"{pen}{number * _SPARK_STEP} {_HIGH - 1 - (_HIGH - 3) * value / highest:.1f}h.1")
+        pen = "L"
+    return Markup(
+        '<svg class="spark" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true"><path d="{}"/></svg>'
+    ).format((len(means_ms) - 1) * _SPARK_STEP + 1, _HIGH, "".join(points))
+
+
+def heat_map(seen: Sequence[Seen], root: str) -> Markup:
+    """Draw a tile a site: those that are well are one shape, and each of the others leads to its page.
+
+    Args:
+        seen: all sites, in the order of the configuration.
+        root: what stands before all paths.
+    """
+    well: dict[State, list[str]] = {}
+    linked: list[Markup] = []
+    for number, one in enumerate(seen):
+        line, column = divmod(number, _TILES)
+        left, top = column * _TILE, line * _TILE
+        if one.state in GOOD - {State.DEGRADED} or len(linked) >= MAX_LINKED_TILES:
+            well.setdefault(one.state, []).append(f"M{left} {top}h8v8h-8z")
+            continue
+        linked.append(
+            Markup(
+                '<a href="{}" tabindex="-1"><rect class="{}" x="{}" y="{}" width="8" height="8">'
+                "<title>{}: {}</title></rect></a>"
+            ).format(target_path(root, one.site.key), one.state, left, top, one.site.name, one.state)
+        )
+    shapes = [Markup('<path class="{}" d="{}"/>').format(state, "".join(tiles)) for state, tiles in well.items()]
+    lines = -(-len(seen) // _TILES)
+    return Markup('<svg class="heat" viewBox="0 0 {} {}" aria-hidden="true">').format(
+        _TILES * _TILE - 2, max(1, lines * _TILE - 2)
+    ) + Markup("").join([*shapes, *linked, Markup("</svg>")])
+
+
+def target_path(root: str, key: str) -> str:
+    """Return the path of a target's page."""
+    return f"{root}/targets/{quote(key, safe='', errors='replace')}"

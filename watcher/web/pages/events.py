@@ -1,0 +1,68 @@
+"""Server-sent events (HTML Living Standard, section 9.2): a word to each viewer whenever a state has changed.
+
+It is trio-flavoured, and plain ASGI: a generator that is cancelled while it sends would complain.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from watcher.recording.board import Board
+
+# Each viewer looks by itself, at moments of its own, so that many are never woken at once.
+LOOK_SECONDS = 0.7
+BEAT_SECONDS = 10.0  # how long a viewer hears nothing, at most; proxies cut what is silent for a minute
+MAX_VIEWERS = 1000
+
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+_CHANGE = b"event: change\ndata: 1\n\n"
+_BEAT = b": beat\n\n"
+
+
+class Events:
+    """Tells viewers that a state has changed; what it is now, they ask for, as they may see it."""
+
+    def __init__(self, board: Board) -> None:
+        """Take where changes are counted."""
+        self._board = board
+        self._viewers = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events to one viewer until it goes."""
+        if scope["method"] != "GET" or self._viewers >= MAX_VIEWERS:
+            status = 503 if scope["method"] == "GET" else 405
+            await send({"type": "http.response.start", "status": status, "headers": [(b"retry-after", b"60")]})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        self._viewers += 1
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._tell, send)
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                nursery.cancel_scope.cancel()
+        finally:
+            self._viewers -= 1
+
+    async def _tell(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        told, told_at = -1, trio.current_time()
+        while True:
+            text = b""
+            if told != self._board.changes:
+                text = _CHANGE
+            elif trio.current_time() - told_at >= BEAT_SECONDS:
+                text = _BEAT
+            if text:
+                told, told_at = self._board.changes, trio.current_time()
+                await send({"type": "http.response.body", "body": text, "more_body": True})
+            await trio.sleep(LOOK_SECONDS)

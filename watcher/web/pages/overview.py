@@ -1,0 +1,86 @@
+"""The page of all sites: what it is made of, and how it is written; pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.model.state import State
+from watcher.web.pages.charts import heat_map
+from watcher.web.pages.rendering import pieces_of
+from watcher.web.pages.selection import SORTS, WORST_FIRST
+from watcher.web.pages.words import counted, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.reporting.page_history import RowHistory
+    from watcher.web.pages.rendering import Look
+    from watcher.web.pages.selection import Chosen, Seen
+
+MAX_NOW = 5  # of the sites that are told before the list
+HEAT_MAP_BEYOND = 200
+
+_WRONG = (State.DOWN, State.DEGRADED)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the page of all sites shows.
+
+    Attributes:
+        seen: all sites that the viewer may see, in the order of the configuration.
+        chosen: those of this page.
+        histories: the past of those of this page, by the names of their targets; None where it cannot be read.
+        history_lost_at: since when it cannot be read; None where it can, or was never asked for.
+        now: in UTC.
+    """
+
+    seen: Sequence[Seen]
+    chosen: Chosen
+    histories: Mapping[str, RowHistory] | None
+    history_lost_at: datetime | None
+    now: datetime
+
+
+def overview_page(view: Overview, look: Look) -> Iterator[str]:
+    """Write the page of all sites, as HTML in pieces.
+
+    Args:
+        view: what it shows.
+        look: what is the same on all pages.
+    """
+    counts = Counter(one.state for one in view.seen)
+    sentence, state = verdict(counts)
+    wrong = sorted(
+        (one for one in view.seen if one.state in _WRONG),
+        key=lambda one: (_WRONG.index(one.state), -_began(one)),
+    )
+    downs = [one.latest.standing.since for one in wrong if one.state is State.DOWN and one.latest.standing.since]
+    return pieces_of(
+        "overview.html",
+        look,
+        view=view,
+        chosen=view.chosen,
+        selection=view.chosen.selection,
+        sentence=sentence,
+        state=state,
+        down_since=min(downs, default=None),
+        rest=counted(
+            counts, without=State.DOWN if state is State.DOWN else None if state is not State.UP else State.UP
+        ),
+        wrong=wrong[:MAX_NOW],
+        more_wrong=len(wrong) - len(wrong[:MAX_NOW]),
+        states=[(one, counts[one]) for one in WORST_FIRST if counts[one]],
+        sorts=SORTS,
+        groups=sorted({one.site.group for one in view.seen if one.site.group}),
+        heat=heat_map(view.seen, look.root) if len(view.seen) > HEAT_MAP_BEYOND else None,
+        now=view.now,
+    )
+
+
+def _began(one: Seen) -> float:
+    since = one.latest.standing.since
+    return since.timestamp() if since else 0.0

@@ -1,0 +1,102 @@
+"""The templates: what they can call, and what is the same on all pages; whatever they write is escaped."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from watcher import __version__
+from watcher.model.state import State
+from watcher.reporting.wording import duration, why
+from watcher.text.timestamps import timestamp
+from watcher.web.pages import charts, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STATIC = files("watcher.web").joinpath("static")
+
+_SHAPES = {
+    State.UP: "M6 0a6 6 0 1 0 0 12A6 6 0 0 0 6 0zM5 8.6 2.6 6.2l.9-.9L5 6.8l3.5-3.5.9.9z",
+    State.DOWN: "M6 0 12 6 6 12 0 6z",
+    State.DEGRADED: "M6 .5 12 11.5H0z",
+    State.MAINTENANCE: "M0 2h12v3H0zM0 7h12v3H0z",
+    State.PAUSED: "M1 0h4v12H1zM7 0h4v12H7z",
+}
+_RING = "M6 0a6 6 0 1 0 0 12A6 6 0 0 0 6 0zm0 2a4 4 0 1 1 0 8 4 4 0 0 1 0-8z"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is the same on all pages.
+
+    Attributes:
+        title: of the whole.
+        root: what stands before all paths, without a slash at its end.
+        public: whether addresses, reasons and details stay hidden.
+        intro: a text of the operator's, or None.
+    """
+
+    title: str = "Sites"
+    root: str = ""
+    public: bool = False
+    intro: str | None = None
+
+
+def pieces_of(template: str, look: Look, **values: Any) -> Iterator[str]:
+    """Write a page piece by piece, so that whoever takes them can let others have a turn in between.
+
+    Args:
+        template: the name of its file.
+        look: what is the same on all pages.
+        values: what the template calls by name.
+    """
+    return _ENVIRONMENT.get_template(template).generate(look=look, **values)
+
+
+def static_file(name: str) -> bytes:
+    """Return a file that pages load.
+
+    Raises:
+        KeyError: there is none of this name.
+    """
+    return _FILES[name]
+
+
+def _mark(state: State) -> Markup:
+    """Draw the shape of a state, and write its word: a colour is never the only sign."""
+    return Markup(
+        '<span class="state {0}"><svg viewBox="0 0 12 12" aria-hidden="true"><path fill-rule="evenodd" d="{1}"/></svg>'
+        "{2}</span>"
+    ).format(state, _SHAPES.get(state, _RING), str(state).capitalize())
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("watcher.web.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals |= {
+        "words": words,
+        "timestamp": timestamp,
+        "charts": charts,
+        "duration": duration,
+        "why": why,
+        "mark": _mark,
+        "version": __version__,
+        "digests": {name: hashlib.sha256(content).hexdigest()[:12] for name, content in _FILES.items()},
+    }
+    return environment
+
+
+_FILES = {entry.name: entry.read_bytes() for entry in STATIC.iterdir() if entry.name.endswith((".css", ".js", ".svg"))}
+_ENVIRONMENT = _environment()

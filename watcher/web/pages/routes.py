@@ -1,0 +1,185 @@
+"""The handlers of the pages: they gather what a page shows, and have it written. They are trio-flavoured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+from starlette.responses import Response
+from starlette.routing import Route
+
+from watcher.history.calendar import DAY
+from watcher.postgres.errors import StorageError
+from watcher.reporting.page_history import BAR_DAYS, RANGES, read_entries, read_row_histories, read_target_history
+from watcher.web.pages.events import Events
+from watcher.web.pages.incidents import MAX_SHOWN, IncidentsView, feed_atom, incidents_page, told_of
+from watcher.web.pages.overview import Overview, overview_page
+from watcher.web.pages.rendering import static_file
+from watcher.web.pages.selection import Seen, Selection, choose
+from watcher.web.pages.target import TargetView, missing_page, target_page
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from datetime import datetime
+
+    from starlette.requests import Request
+
+    from watcher.postgres.db import Database
+    from watcher.recording.board import Board
+    from watcher.web.pages.rendering import Look
+    from watcher.web.sites import Sites
+
+Result = TypeVar("Result")
+
+MAX_READING = 2  # connections of the daemon's pool that pages take at once; the others are for what the checks find
+HISTORY_SECONDS = 0.8  # a page without its past is better than none within a second
+# Between two turns of others.
+TURN_SITES = 500
+TURN_SECONDS = 0.003
+
+_STATIC_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_FOR_A_YEAR = {"Cache-Control": "public, max-age=31536000, immutable"}  # their addresses have digests
+_FOR_NOW = {"Cache-Control": "no-cache"}
+
+
+@dataclass(slots=True)
+class Pages:
+    """What the pages are made of.
+
+    Attributes:
+        board: the present.
+        sites: returns what a viewer may see, by whether it is the public's view.
+        look: returns what is the same on all pages of this viewer.
+        database: returns where the past is read; None while PostgreSQL is away.
+        clock: returns the time, UTC.
+        location: whose checks count.
+        history_lost_at: since when the past cannot be read.
+    """
+
+    board: Board
+    sites: Callable[[bool], Awaitable[Sites]]
+    look: Callable[[Request], Look]
+    database: Callable[[], Database | None]
+    clock: Callable[[], datetime]
+    location: str
+    history_lost_at: datetime | None = field(default=None, init=False)
+    _reading: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(MAX_READING), init=False)
+    _threads: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(1), init=False)
+
+    def routes(self) -> list[Route]:
+        """Return the routes to be mounted."""
+        return [
+            Route("/", self.overview, methods=["GET"]),
+            Route("/targets/{key}", self.target, methods=["GET"]),
+            Route("/incidents", self.incidents, methods=["GET"]),
+            Route("/feed.atom", self.feed, methods=["GET"]),
+            Route("/events", Events(self.board)),
+            Route("/static/{name}", static, methods=["GET"]),
+        ]
+
+    async def overview(self, request: Request) -> Response:
+        """Answer with the page of all sites."""
+        look, now = self.look(request), self.clock()
+        seen = await self._seen(await self.sites(look.public))
+        selection = Selection.of(request.query_params)
+        chosen = await self._computed(len(seen), lambda: choose(seen, selection))
+        names = [one.site.target for one in chosen.rows]
+        histories = await self._read(lambda database: read_row_histories(database, names, self.location, now))
+        view = Overview(seen, chosen, histories, self.history_lost_at, now)
+        return await _answer(await self._computed(len(seen), lambda: overview_page(view, look)))
+
+    async def target(self, request: Request) -> Response:
+        """Answer with the page of one site; of a key that nobody has, or that this viewer may not see, 404."""
+        look, now = self.look(request), self.clock()
+        site = (await self.sites(look.public)).by_key.get(request.path_params["key"])
+        latest = None if site is None else self.board.of(site.target)
+        if site is None or latest is None:
+            return await _answer(missing_page(look, now), 404)
+        name = request.query_params.get("range", "")
+        range_name = name if name in RANGES else "24h"
+        history = await self._read(
+            lambda database: read_target_history(database, site.target, self.location, now, RANGES[range_name])
+        )
+        view = TargetView(Seen(site, latest), history, range_name, self.history_lost_at, now)
+        return await _answer(target_page(view, look))
+
+    async def incidents(self, request: Request) -> Response:
+        """Answer with the page of incidents."""
+        look = self.look(request)
+        return await _answer(incidents_page(await self._incidents(request, look), look))
+
+    async def feed(self, request: Request) -> Response:
+        """Answer with the incidents as an Atom feed; without the past there is none, which readers try again."""
+        look = self.look(request)
+        view = await self._incidents(request, look)
+        if view.told is None:
+            return Response("the history cannot be read now\n", 503, {"Retry-After": "60"}, "text/plain")
+        origin = f"{request.url.scheme}://{request.url.netloc}"
+        return await _answer(feed_atom(view, look, origin), media_type="application/atom+xml")
+
+    async def _incidents(self, request: Request, look: Look) -> IncidentsView:
+        now, sites = self.clock(), (await self.sites(look.public)).all
+        group = request.query_params.get("group") or None
+        wanted = {site.target: site for site in sites if group in {None, site.group}}
+        names = list(wanted)
+        found = await self._read(
+            lambda database: read_entries(database, names, self.location, now - BAR_DAYS * DAY, now)
+        )
+        told = None
+        if found is not None:
+            told = [told_of(wanted[target], entry, public=look.public) for target, entry in found[:MAX_SHOWN]]
+        groups = sorted({site.group for site in sites if site.group})
+        return IncidentsView(told, max(0, len(found or ()) - MAX_SHOWN), group, groups, self.history_lost_at, now)
+
+    async def _seen(self, sites: Sites) -> list[Seen]:
+        seen = []
+        for number, site in enumerate(sites.all):
+            if number % TURN_SITES == 0:
+                await trio.lowlevel.checkpoint()
+            latest = self.board.of(site.target)
+            if latest is not None:
+                seen.append(Seen(site, latest))
+        return seen
+
+    async def _computed(self, size: int, compute: Callable[[], Result]) -> Result:
+        """Compute something of all sites: of many in a thread, one at a time, since checks must not wait for it."""
+        if size <= TURN_SITES:
+            return compute()
+        return await trio.to_thread.run_sync(compute, limiter=self._threads)
+
+    async def _read(self, read: Callable[[Database], Awaitable[Result]]) -> Result | None:
+        """Read the past; None where the database does not answer in time."""
+        database = self.database()
+        result: Result | None = None
+        with trio.move_on_after(HISTORY_SECONDS):
+            try:
+                if database is not None:
+                    async with self._reading:
+                        result = await read(database)
+            except StorageError:
+                result = None
+        self.history_lost_at = None if result is not None else self.history_lost_at or self.clock()
+        return result
+
+
+async def _answer(pieces: Iterator[str], status_code: int = 200, media_type: str = "text/html") -> Response:
+    """Have a page written, with a turn for others every few milliseconds."""
+    written: list[str] = []
+    turn_ends_at = trio.current_time() + TURN_SECONDS
+    for piece in pieces:
+        written.append(piece)
+        if trio.current_time() > turn_ends_at:
+            await trio.lowlevel.checkpoint()
+            turn_ends_at = trio.current_time() + TURN_SECONDS
+    return Response("".join(written).encode("utf-8", "replace"), status_code, _FOR_NOW, media_type)
+
+
+async def static(request: Request) -> Response:
+    """Answer with a file that pages load."""
+    name = request.path_params["name"]
+    try:
+        content = static_file(name)
+    except KeyError:
+        return Response("not found\n", 404, media_type="text/plain")
+    return Response(content, media_type=_STATIC_TYPES[name.rpartition(".")[2]], headers=_FOR_A_YEAR)

@@ -1,0 +1,76 @@
+"""The page of one site: what it is made of, and how it is written; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.history.incidents import Incident
+from watcher.reporting.page_history import RANGES
+from watcher.web.pages.rendering import pieces_of
+from watcher.web.pages.response_times import LINES, chart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from watcher.reporting.page_history import TargetHistory
+    from watcher.web.pages.rendering import Look
+    from watcher.web.pages.selection import Seen
+
+SHOWN_ENTRIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """What the page of one site shows.
+
+    Attributes:
+        seen: the site, and what is known of it now.
+        history: its past; None where it cannot be read.
+        range_name: of the chart, one of RANGES.
+        history_lost_at: since when the past cannot be read; None where it can, or was never asked for.
+        now: in UTC.
+    """
+
+    seen: Seen
+    history: TargetHistory | None
+    range_name: str
+    history_lost_at: datetime | None
+    now: datetime
+
+
+def target_page(view: TargetView, look: Look) -> Iterator[str]:
+    """Write the page of one site, as HTML in pieces.
+
+    Args:
+        view: what it shows.
+        look: what is the same on all pages.
+    """
+    history = view.history
+    quantiles = {}
+    if history is not None and history.rollup is not None:
+        quantiles = {name: history.rollup.percentile_ms(quantile) for name, quantile in LINES.items()}
+    entries = [] if history is None else list(reversed(history.entries))
+    return pieces_of(
+        "target.html",
+        look,
+        view=view,
+        one=view.seen,
+        ranges=RANGES,
+        chart=None if history is None else chart(history),
+        quantiles=quantiles,
+        entries=[(entry, isinstance(entry, Incident)) for entry in entries[:SHOWN_ENTRIES]],
+        more_entries=len(entries) - len(entries[:SHOWN_ENTRIES]),
+        now=view.now,
+    )
+
+
+def missing_page(look: Look, now: datetime) -> Iterator[str]:
+    """Write that there is no such page, as HTML in pieces.
+
+    Args:
+        look: what is the same on all pages.
+        now: in UTC.
+    """
+    return pieces_of("missing.html", look, now=now)

@@ -1,0 +1,122 @@
+"""Numbers, times and sentences as the pages write them; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from watcher.history.present_state import STALE_AFTER
+from watcher.model.state import State
+from watcher.reporting.wording import duration
+from watcher.text.escaping import one_line
+from watcher.text.timestamps import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from watcher.history.uptime import Uptime
+
+MAX_TEXT_CHARS = 500
+DASH = "\N{EN DASH}"
+
+# In the order in which a sentence counts them.
+_COUNTED = {
+    State.DOWN: "down",
+    State.DEGRADED: "degraded",
+    State.UNKNOWN: "not known",
+    State.PENDING: "waiting for a first check",
+    State.MAINTENANCE: "in maintenance",
+    State.PAUSED: "paused",
+    State.UP: "up",
+}
+
+
+def safe(text: object) -> str:
+    """Make a text of a site or of the configuration fit for one line; whoever writes it into HTML escapes it."""
+    return one_line(str(text), MAX_TEXT_CHARS)
+
+
+def sites(count: int) -> str:
+    """Write how many sites, as in `1 site` or `10,000 sites`."""
+    return f"{count:,} {'site' if count == 1 else 'sites'}"
+
+
+def percent(uptime: Uptime) -> str:
+    """Write an uptime as `watcher report` does, rounded down; a dash where nothing is known."""
+    value = uptime.percent()
+    if value is None:
+        return DASH
+    return "100 %" if value == 100 else f"{value:.3f} %"
+
+
+def losses(uptime: Uptime) -> str:
+    """Say what was not up, as in `down 12m, unknown 1h 3m`; empty where all was, but for the last seconds."""
+    told = []
+    for state in (State.DOWN, State.DEGRADED, State.MAINTENANCE, State.PAUSED, State.UNKNOWN):
+        length = uptime.lengths[state]
+        if length > (STALE_AFTER if state is State.UNKNOWN else type(length)()):
+            told.append(f"{state} {duration(length.total_seconds())}")
+    return ", ".join(told)
+
+
+def milliseconds(value: float | None) -> str:
+    """Write a duration in whole milliseconds, as in `1,630 ms`; one decimal below 10."""
+    if value is None:
+        return DASH
+    return f"{value:.1f} ms" if value < 10 else f"{value:,.0f} ms"
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration that is given in seconds."""
+    return milliseconds(None if value is None else value * 1000)
+
+
+def moment(at: datetime | None, style: str = "full") -> Markup:
+    """Write a moment as an element that tells the exact UTC; a script writes it in the reader's zone.
+
+    Args:
+        at: with a time zone; None for a dash.
+        style: `time` leaves the date away, `day` the time.
+    """
+    if at is None:
+        return Markup.escape(DASH)
+    exact = timestamp(at)
+    shown = {"time": f"{exact[11:19]} UTC", "day": exact[:10]}.get(style, f"{exact[:10]} {exact[11:19]} UTC")
+    return Markup('<time datetime="{0}" title="{0}" data-style="{1}">{2}</time>').format(exact, style, shown)
+
+
+def since(at: datetime | None, now: datetime) -> str:
+    """Write how long ago a moment is."""
+    return DASH if at is None else duration(max(0.0, (now - at).total_seconds()))
+
+
+def verdict(counts: Mapping[State, int]) -> tuple[str, State]:
+    """Say in a sentence how all sites are, and in which state that is.
+
+    Args:
+        counts: how many sites are in which state.
+    """
+    total, down, degraded, up = (
+        sum(counts.values()),
+        *(counts.get(state, 0) for state in (State.DOWN, State.DEGRADED, State.UP)),
+    )
+    if not total:
+        return "No sites are watched", State.UNKNOWN
+    if down:
+        return f"{down:,} of {sites(total)} {'is' if down == 1 else 'are'} down", State.DOWN
+    if degraded:
+        return f"No site is down, {degraded:,} of {total:,} {'is' if degraded == 1 else 'are'} degraded", State.DEGRADED
+    if up == total:
+        return ("The site is up" if total == 1 else f"All {sites(total)} are up"), State.UP
+    untold = counts.get(State.UNKNOWN, 0) + counts.get(State.PENDING, 0)
+    if not untold:
+        return (f"All {sites(up)} that are checked are up" if up else "No site is checked at present"), State.UP
+    return f"{up:,} of {sites(total)} {'is' if up == 1 else 'are'} known to be up", State.UNKNOWN
+
+
+def counted(counts: Mapping[State, int], *, without: State | None = None) -> str:
+    """Count the states, as in `44 up, 1 in maintenance`."""
+    told = [(state, word) for state, word in _COUNTED.items() if counts.get(state) and state is not without]
+    return ", ".join(f"{counts[state]:,} {word}" for state, word in told)

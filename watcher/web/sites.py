@@ -1,0 +1,96 @@
+"""Targets as a viewer may see them: their keys in paths, their names, and what is left out in public; pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.text.escaping import one_line
+from watcher.web.public_names import shown_names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from watcher.model.target import Target
+
+MAX_NAME_CHARS = 500
+HASH_DIGITS = 6
+
+_TO_DASHES = str.maketrans(dict.fromkeys(" /_,.#+&", "-"))
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A target as a viewer may see it.
+
+    Attributes:
+        key: of its paths, in which it must be quoted.
+        name: as it is shown, safe in one line; "Site 3" in public where the name is an address.
+        group: as it is shown, None where it has none.
+        address: without its secrets; None in public.
+        target: its real name, for looking it up; never shown as it is.
+        interval_seconds: between two checks.
+    """
+
+    key: str
+    name: str
+    group: str | None
+    address: str | None
+    target: str
+    interval_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """All that a viewer may see, in the order of the configuration."""
+
+    all: tuple[Site, ...]
+    by_key: Mapping[str, Site]
+
+    @classmethod
+    def of(cls, targets: Iterable[Target], *, public: bool, groups: Collection[str] | None = None) -> Sites:
+        """Name the sites.
+
+        Args:
+            targets: in the order of the configuration; their numbers in public come from it.
+            public: whether addresses stay hidden.
+            groups: those that are seen, None for all.
+        """
+        all_targets = list(targets)
+        shown = shown_names(all_targets, sees_all=not public)
+        named = [(one, shown[one.name]) for one in all_targets if groups is None or one.group in groups]
+        keys = keys_of((target.group, name) for target, name in named)
+        sites = tuple(
+            Site(
+                key,
+                one_line(name, MAX_NAME_CHARS),
+                one_line(target.group, MAX_NAME_CHARS) if target.group else None,
+                None if public else one_line(target.shown_address, MAX_NAME_CHARS),
+                target.name,
+                target.interval_seconds,
+            )
+            for (target, name), key in zip(named, keys, strict=True)
+        )
+        return cls(sites, {site.key: site for site in sites})
+
+
+def keys_of(names: Iterable[tuple[str | None, str]]) -> list[str]:
+    """Make the keys of targets, as Gatus does; where two collide, a hash of the name follows.
+
+    Args:
+        names: the group, or None, and the name of each.
+    """
+    pairs = list(names)
+    plain = [f"{_sanitized(group or '')}_{_sanitized(name)}" for group, name in pairs]
+    often = Counter(plain)
+    return [key if often[key] == 1 else f"{key}-{_digest(name)}" for key, (_, name) in zip(plain, pairs, strict=True)]
+
+
+def _sanitized(text: str) -> str:
+    return one_line(text, MAX_NAME_CHARS).strip().lower().translate(_TO_DASHES)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:HASH_DIGITS]
