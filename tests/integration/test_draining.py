@@ -347,6 +347,19 @@ async def test_what_a_clock_that_was_ahead_has_brought_is_put_right_with_one_lin
     assert (await states(test_db))["Checkout"]["state"] == "up"
 
 
+async def test_what_is_put_right_stays_behind_what_was_before(pipeline: Pipeline, test_db: Database) -> None:
+    now = datetime.now(UTC)
+    await pipeline.store.open(nothing_ended)
+    flips = [replace(UP, at=now + timedelta(seconds=30), number=1), replace(DOWN, at=now + 72 * HOUR, number=2)]
+    await pipeline.put(flips=flips, now=now.timestamp())
+    await pipeline.drain_all()
+    rows = await test_db.fetch("SELECT state, at FROM flips ORDER BY at")
+    assert [row["state"] for row in rows] == ["up", "down"]
+    assert rows[1]["at"] == now + timedelta(seconds=30, microseconds=1)
+    [state] = await test_db.fetch("SELECT state, since FROM states WHERE target = 'Checkout'")
+    assert (state["state"], state["since"]) == ("down", rows[1]["at"])
+
+
 async def test_a_daemon_that_follows_another_is_told_of_none(test_db: Database) -> None:
     with capture_logs() as logs:
         for host in ("one", "two", "three"):
