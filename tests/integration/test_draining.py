@@ -25,7 +25,7 @@ from watcher.outbox.encoding import encode_failure, encode_flip
 from watcher.outbox.flip_door import record_ended
 from watcher.outbox.outbox import Entry
 from watcher.postgres.db import open_database
-from watcher.postgres.errors import DatabaseRefusedError
+from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.store import TableStore
 
 if TYPE_CHECKING:
@@ -312,6 +312,16 @@ async def test_two_daemons_of_one_location_are_told_of_each_other_once(tmp_path:
     assert await mark(second, first, second, first, elsewhere) == [("warning", f"one, since {since}")]
 
 
+async def test_a_daemon_with_a_copy_of_the_data_folder_is_told_as_such(test_db: Database) -> None:
+    registration = a_registration()
+    first, second = TableStore(test_db, registration), TableStore(test_db, replace(registration, host="two"))
+    assert [await store.open(nothing_ended) for store in (first, second)] == [0, 0]
+    kind, payload = encode_failure(a_failure())
+    await first.store([Entry(5, kind, 0.0, payload)], 0)
+    with pytest.raises(DatabaseUnavailableError, match="with a copy of this data folder"):
+        await second.mark_alive(MOMENT, 0)
+
+
 async def test_what_a_clock_that_was_ahead_has_brought_is_put_right_with_one_line(
     pipeline: Pipeline, test_db: Database
 ) -> None:
@@ -335,6 +345,19 @@ async def test_what_a_clock_that_was_ahead_has_brought_is_put_right_with_one_lin
     await pipeline.put(flips=[recovered], now=now.timestamp())
     await pipeline.drain_all()
     assert (await states(test_db))["Checkout"]["state"] == "up"
+
+
+async def test_what_is_put_right_stays_behind_what_was_before(pipeline: Pipeline, test_db: Database) -> None:
+    now = datetime.now(UTC)
+    await pipeline.store.open(nothing_ended)
+    flips = [replace(UP, at=now + timedelta(seconds=30), number=1), replace(DOWN, at=now + 72 * HOUR, number=2)]
+    await pipeline.put(flips=flips, now=now.timestamp())
+    await pipeline.drain_all()
+    rows = await test_db.fetch("SELECT state, at FROM flips ORDER BY at")
+    assert [row["state"] for row in rows] == ["up", "down"]
+    assert rows[1]["at"] == now + timedelta(seconds=30, microseconds=1)
+    [state] = await test_db.fetch("SELECT state, since FROM states WHERE target = 'Checkout'")
+    assert (state["state"], state["since"]) == ("down", rows[1]["at"])
 
 
 async def test_a_daemon_that_follows_another_is_told_of_none(test_db: Database) -> None:

@@ -202,5 +202,10 @@ def _expect(follows: int, found: int | None) -> None:
     Raises:
         DatabaseUnavailableError: another server may be there now: it is opened anew, and asked what it has got.
     """
+    if (found or 0) > follows:
+        # A daemon asks each time it opens a server, and none goes on by itself.
+        raise DatabaseUnavailableError(
+            "another daemon stores with a copy of this data folder: give each one of its own"
+        )
     if (found or 0) != follows:
         raise DatabaseUnavailableError("it is not as it was left, as after a restore or where another server took over")

@@ -15,6 +15,7 @@ from watcher.checking.http.repair.heads import (
     behind_head,
     codings_in,
     may_be_mended,
+    may_end_head,
     mended_head,
 )
 
@@ -30,6 +31,8 @@ MAX_OVERHEAD_BYTES = 100 * 1024
 MAX_OVERHEAD_PER_BODY_BYTE = 8
 
 _START = b"HTTP/"
+# An end of a head that is new ends in the last piece, and begins at most two bytes before it.
+_PIECES_OF_HEAD_END = 3
 # The first was one of RFC 2616 that means nothing.
 _CODINGS = frozenset({b"identity", b"chunked"})
 _WITHOUT_BODY = frozenset({204, 304})
@@ -296,10 +299,10 @@ class Http1:
         self._fed_bytes += len(data)
         if self._raw is not None:
             self._raw.append(data)
-        if self._odd is not None:
-            self._mend(self._odd)
-        else:
+        if self._odd is None:
             self._parse(data)
+        elif self._raw is not None and may_end_head(b"".join(self._raw[-_PIECES_OF_HEAD_END:])):
+            self._mend(self._odd)
         reception = self._reception
         if reception.body_bytes or reception.complete:
             self._raw = None

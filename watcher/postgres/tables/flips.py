@@ -27,19 +27,31 @@ WHERE states.since IS NULL OR states.since < excluded.since OR states.flips < ex
 """
 
 # What lies in the future of the server's clock, as a clock has brought that was ahead, happened before now: in its
-# order, and as late as can be. The id of a flip stays what it was, so that it is not stored once more.
+# order, as late as can be, and behind what was before, which may be dated some seconds ahead. The id of a flip stays
+# what it was, so that it is not stored once more.
 PUT_RIGHT = """
 WITH ahead AS (
-    SELECT id, row_number() OVER (PARTITION BY target, location ORDER BY at DESC, confirmed_at DESC) AS place
+    SELECT id, target, location,
+        row_number() OVER (PARTITION BY target, location ORDER BY at, confirmed_at) AS place,
+        count(*) OVER (PARTITION BY target, location) AS places
     FROM flips
     WHERE at > now() + interval '1 minute'
-), moved AS (
-    UPDATE flips SET at = now() - place * interval '1 microsecond', confirmed_at = now()
+), dated AS (
+    SELECT id, target, location, greatest(now() - (places + 1) * interval '1 microsecond', (
+        SELECT max(at) FROM flips
+        WHERE target = ahead.target AND location = ahead.location AND at <= now() + interval '1 minute'
+    )) + place * interval '1 microsecond' AS at
     FROM ahead
-    WHERE flips.id = ahead.id
+), moved AS (
+    UPDATE flips SET at = dated.at, confirmed_at = greatest(dated.at, now())
+    FROM dated
+    WHERE flips.id = dated.id
     RETURNING flips.id
 ), states_moved AS (
-    UPDATE states SET since = now() - interval '1 microsecond'
+    UPDATE states SET since = coalesce(
+        (SELECT max(at) FROM dated WHERE target = states.target AND location = states.location),
+        now() - interval '1 microsecond'
+    )
     WHERE since > now() + interval '1 minute'
     RETURNING target
 )

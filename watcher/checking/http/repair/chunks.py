@@ -7,6 +7,8 @@ from typing import Protocol
 
 # Of 16 digits is more than anybody can send.
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
+# The bound of a line that is not whole yet, which is looked through again with each piece; of browsers as well.
+MAX_LINE_BYTES = 16 * 1024
 
 
 class ChunkError(Exception):
@@ -27,7 +29,7 @@ class Taker(Protocol):
 
 
 class ChunkReader:
-    """Undoes chunks as they come in; what it holds is less than a line, which the caller bounds."""
+    """Undoes chunks as they come in; it holds no more than a part of a line."""
 
     __slots__ = ("_complete", "_held", "_in_trailers", "_left", "_line_end_due", "_taker")
 
@@ -63,6 +65,8 @@ class ChunkReader:
             self._take_line(data[position:end].removesuffix(b"\r"))
             position = end + 1
         self._held = data[position:]
+        if len(self._held) > MAX_LINE_BYTES and not self._complete:
+            raise ChunkError(f"a line between chunks is longer than {MAX_LINE_BYTES} bytes")
         if self._complete and self._held:
             self._held = b""
             self._taker.on_message_begin()

@@ -107,6 +107,11 @@ def codings_in(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
     return _values_of(b"transfer-encoding", headers)
 
 
+def may_end_head(raw: bytes) -> bool:
+    """Tell whether a part of what came has the end of a head, so that looking at all of it is worth its time."""
+    return _HEAD_END.search(raw) is not None
+
+
 def may_be_mended(raw: bytes) -> bool:
     """Tell whether what came begins as a response does."""
     return _STATUS_LINE.match(raw.lstrip(b"\r\n")) is not None
@@ -152,14 +157,16 @@ def _values_of(name: bytes, headers: Iterable[tuple[bytes, bytes]]) -> list[byte
 
 def _last_head(raw: bytes) -> tuple[int, re.Match[bytes] | None]:
     """Return where the head of a response begins, past those of interim ones, and the match of its end."""
-    start = _skipped(raw, 0)
+    start = _behind_empty_lines(raw, 0)
     while (end := _HEAD_END.search(raw, start)) is not None and _INTERIM.match(raw, start) is not None:
-        start = _skipped(raw, end.end())
+        start = _behind_empty_lines(raw, end.end())
     return start, end
 
 
-def _skipped(raw: bytes, start: int) -> int:
-    return len(raw) - len(raw[start:].lstrip(b"\r\n"))
+def _behind_empty_lines(raw: bytes, start: int) -> int:
+    while raw[start : start + 1] in {b"\r", b"\n"}:
+        start += 1
+    return start
 
 
 def _only(lengths: list[bytes]) -> bytes:
