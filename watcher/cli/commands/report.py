@@ -12,7 +12,7 @@ from watcher.cli.common import env_file_option, env_path, errors_on_one_line
 from watcher.cli.options import DurationType, json_option, read_or_exit, until_option, window
 from watcher.cli.target_names import complete_target, never_watched
 from watcher.cli.views.report_page import page
-from watcher.cli.views.screen import console_for_stdout, print_to
+from watcher.cli.views.screen import console_for_stdout, print_lines
 from watcher.config.env.settings import load_settings
 from watcher.reporting.report_forms import reports_as_csv, reports_as_json
 from watcher.reporting.reports import read_reports
@@ -57,4 +57,4 @@ def report(
         elif as_table:
             click.echo(reports_as_csv(reports), nl=False)
         else:
-            print_to(console_for_stdout(), page(reports, begin, end))
+            print_lines(console_for_stdout(), page(reports, begin, end))

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 import trio
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import RenderableType
 
 # Off a terminal a line has its whole length: it goes on to grep.
 WIDTH_OFF_A_TERMINAL = 20_000
 BAR_SECONDS = 0.1
+PORTION_LINES = 1000
 
 
 class Screen:
@@ -80,6 +85,23 @@ def print_to(console: Console, part: RenderableType) -> None:
     text = captured.get()
     if console.color_system is None:  # rich fills some lines with spaces
         text = "".join(f"{line.rstrip()}\n" for line in text.split("\n")[:-1])
+    _echo(console, text)
+
+
+def print_lines(console: Console, lines: Iterable[Text]) -> None:
+    """Print lines of text as `print_to` does, as many at a time as a buffer may hold.
+
+    Where there are no colours and nothing to wrap at, they are printed as they are: rich takes 0.1 ms for each.
+    """
+    rest = iter(lines)
+    while portion := list(islice(rest, PORTION_LINES)):
+        if console.color_system is None and not console.is_terminal:
+            _echo(console, "".join(f"{line.plain.rstrip()}\n" for line in portion))
+        else:
+            print_to(console, Text("\n").join(portion))
+
+
+def _echo(console: Console, text: str) -> None:
     encoding = console.encoding
     # As the console knows better than click whether colours are wanted, click takes none away.
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
