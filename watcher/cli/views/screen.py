@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # Off a terminal a line has its whole length: it goes on to grep.
 WIDTH_OFF_A_TERMINAL = 20_000
 BAR_SECONDS = 0.1
+LATE_BAR_SECONDS = 1.0
 PORTION_LINES = 1000
 
 
@@ -76,6 +78,36 @@ class Screen:
                 self.print(part)
         self._bar.start()
         self._bar.refresh()
+
+
+class LateBar:
+    """A bar on stderr that is shown where something takes long, and both stdout and stderr are terminals."""
+
+    def __init__(self, what: str) -> None:
+        """Begin to wait."""
+        self._what = what
+        self._shown_from = time.monotonic() + LATE_BAR_SECONDS
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> LateBar:
+        """Nothing is shown yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, done: int, total: int) -> None:
+        """Show how much of all is done."""
+        if time.monotonic() < self._shown_from or sys.stdout is None or not sys.stdout.isatty():
+            return
+        if self._bar is None:
+            self._bar = progress_bar(total, self._what)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+            self._bar.start()
+            self._bar.refresh()
 
 
 def print_to(console: Console, part: RenderableType) -> None:
