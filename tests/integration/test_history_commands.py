@@ -203,9 +203,9 @@ class CountingDatabase(Database):
         super().__init__(url)
         self.operations = 0
 
-    async def operate(self, *arguments: Any) -> Any:
+    async def operate(self, *arguments: Any, **options: Any) -> Any:
         self.operations += 1
-        return await super().operate(*arguments)
+        return await super().operate(*arguments, **options)
 
     async def fetch(self, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
         self.operations += 1

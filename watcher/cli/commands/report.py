@@ -47,9 +47,12 @@ def report(
     begin, end = window(since, until)
     with errors_on_one_line():
         names = None if target is None else [target]
-        options = {"since": begin, "until": end, "targets": names, "with_means": not (as_json or as_table)}
+        with_means = not (as_json or as_table)
         with LateBar("targets") as bar:
-            reports = read_or_exit(load_settings(path), partial(read_reports, **options, progress=bar.show))
+            read = partial(
+                read_reports, since=begin, until=end, targets=names, with_means=with_means, progress=bar.show
+            )
+            reports = read_or_exit(load_settings(path), read)
         if target is not None and not reports:
             raise never_watched(target)
         reports = [one for one in reports if one.is_told or target is not None]
