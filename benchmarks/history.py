@@ -84,7 +84,7 @@ ORDER BY at
 """
 _FILL_STATES = """
 INSERT INTO states (target, location, address, group_name, state, since, reason, detail)
-SELECT name, 'default', 'https://' || replace(name, ' ', '-') || '.example/health', 'group ' || number % 10,
+SELECT name, 'default', 'https://' || replace(name, ' ', '-') || '.example/health', 'group ' || names.number % 10,
        state, at, reason, detail
 FROM names
 CROSS JOIN LATERAL (SELECT * FROM flips WHERE target = name ORDER BY at DESC LIMIT 1) AS newest

@@ -29,11 +29,11 @@ from tests.integration.history_rows import (
 )
 from tests.rounds import rounds
 from watcher.history.present_state import STALE_AFTER
+from watcher.postgres.db import Database
+from watcher.reporting.reports import read_reports
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from watcher.postgres.db import Database
 
 # As many bytes as rows held in memory would take are more than may be taken.
 MANY_ROWS = rounds(40_000, many=200_000)
@@ -194,6 +194,46 @@ async def test_a_report_of_a_day(folder: Folder, test_db: Database) -> None:
     assert "down 2h  status: letter 2" in text
     of_one = json.loads(await said(folder, "report", "--since", "24h", "--target", "gone", "--json"))
     assert [target["target"] for target in of_one["targets"]] == ["gone"]
+
+
+class CountingDatabase(Database):
+    """A database that counts what is asked of it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.operations = 0
+
+    async def operate(self, *arguments: Any, **options: Any) -> Any:
+        self.operations += 1
+        return await super().operate(*arguments, **options)
+
+    async def fetch(self, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
+        self.operations += 1
+        return await super().fetch(*arguments, **options)
+
+
+async def test_many_targets_are_read_a_portion_at_a_time(test_db: Database, db_config: str) -> None:
+    now = datetime.now(UTC)
+    await put_alive(test_db)
+    database = CountingDatabase(db_config)
+    await database.connect()
+    counts = []
+    for target in ("a", "b", "c", "d", "e"):
+        await put_state(test_db, target)
+        await put_flips(test_db, target, "UDU", now - 3 * HOUR)
+        await put_rollup(test_db, target, now.replace(second=0, microsecond=0) - HOUR, {"up": ord(target)})
+        before = database.operations
+        whole = await read_reports(database, now - 24 * HOUR, now)
+        counts.append(database.operations - before)
+    assert counts == [5] * 5
+    told: list[tuple[int, int]] = []
+    in_portions = await read_reports(
+        database, now - 24 * HOUR, now, portion_targets=2, progress=lambda done, total: told.append((done, total))
+    )
+    await database.close()
+    assert in_portions == whole
+    assert [report.checks for report in whole] == [97, 98, 99, 100, 101]
+    assert told == [(2, 5), (4, 5), (5, 5)]
 
 
 async def test_a_report_of_a_window_in_the_past(folder: Folder, test_db: Database) -> None:

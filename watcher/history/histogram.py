@@ -7,11 +7,12 @@ wrong by at most (GAMMA - 1) / (GAMMA + 1), that is 4.6 %, and histograms are me
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 GAMMA = 1.095
 # Bucket 0 is what took less than a microsecond, bucket 1 begins at 1 us, and the last, without end, at 2.8 h.
@@ -30,21 +31,19 @@ def bucket_of(microseconds: int) -> int:
     return bisect_right(_EDGES, microseconds)
 
 
-def percentile(counts: Mapping[int, int], quantile: float, low: float, high: float) -> float:
-    """Estimate the value below or at which a share of all values lies, by the nearest rank.
+def percentiles(counts: Mapping[int, int], quantiles: Iterable[float], low: float, high: float) -> list[float]:
+    """Estimate the values below or at which shares of all values lie, by the nearest rank.
 
     Args:
         counts: how many values each bucket has; one at least.
-        quantile: the share, 0 to 1.
+        quantiles: the shares, 0 to 1.
         low, high: the least and the greatest of the values, in microseconds.
 
     Returns:
-        microseconds, within 4.6 % of the exact value; a value beyond the last edge is only known to be below `high`.
+        microseconds, one for each share, within 4.6 % of the exact value; a value beyond the last edge is only known
+        to be below `high`.
     """
-    rank = max(1, math.ceil(quantile * sum(counts.values()) - _RANK_SLACK))
-    seen = 0
-    for bucket in sorted(counts):
-        seen += counts[bucket]
-        if seen >= rank:
-            return min(max(_MIDDLES[bucket], low), high)
-    return high
+    buckets = sorted(counts)
+    seen = list(accumulate(counts[bucket] for bucket in buckets))
+    ranks = [max(1, math.ceil(quantile * seen[-1] - _RANK_SLACK)) for quantile in quantiles]
+    return [min(max(_MIDDLES[buckets[bisect_left(seen, rank)]], low), high) for rank in ranks]

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from watcher.history.histogram import BUCKETS, bucket_of, percentile
+from watcher.history.histogram import BUCKETS, bucket_of, percentiles
 from watcher.model.outcome import Phases, Reason
 
 if TYPE_CHECKING:
@@ -96,21 +96,22 @@ class Rollup:
         total, count = self.sums_ms[series], self.timed(series)
         return None if total is None or not count else total / count
 
-    def percentile_ms(self, quantile: float, series: int = 0) -> float | None:
-        """Estimate a percentile; see `histogram.percentile`.
+    def percentiles_ms(self, quantiles: Sequence[float], series: int = 0) -> list[float | None]:
+        """Estimate percentiles; see `histogram.percentiles`.
 
         Args:
-            quantile: 0 to 1.
+            quantiles: 0 to 1.
             series: the place in SERIES.
 
         Returns:
-            milliseconds, or None where there is no duration.
+            milliseconds, one for each quantile, or None where there is no duration.
         """
         low, high, counts = self.mins_ms[series], self.maxs_ms[series], self._buckets(series)
         if low is None or high is None or not counts:
-            return None
+            return [None] * len(quantiles)
         # The ends are clamped to in milliseconds, so that they come out as they are.
-        return min(max(percentile(counts, quantile, low * 1000, high * 1000) / 1000, low), high)
+        estimates = percentiles(counts, quantiles, low * 1000, high * 1000)
+        return [min(max(microseconds / 1000, low), high) for microseconds in estimates]
 
     def merge(self, other: Rollup) -> Rollup:
         """Add the checks of another rollup to those of this one."""

@@ -48,7 +48,7 @@ def a_report(letters: str = "UUUU", target: str = "Checkout", **changes: Any) ->
 
 def page_of(*reports: TargetReport) -> str:
     """Return the page as text."""
-    return page(reports, MOMENT, MOMENT + timedelta(days=7)).plain
+    return "\n".join(line.plain for line in page(reports, MOMENT, MOMENT + timedelta(days=7)))
 
 
 def rows_of(*reports: TargetReport) -> list[dict[str, str]]:

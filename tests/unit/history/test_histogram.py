@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.history.histogram import BUCKETS, GAMMA, bucket_of, percentile
+from watcher.history.histogram import BUCKETS, GAMMA, bucket_of, percentiles
 
 HOUR = 3_600_000_000
 durations = st.integers(0, 10 * HOUR // 4) | st.integers(0, 2_000_000)
@@ -19,7 +19,7 @@ def exact(values: list[int], quantile: float) -> int:
 
 
 def estimate(values: list[int], quantile: float) -> float:
-    return percentile(Counter(map(bucket_of, values)), quantile, min(values), max(values))
+    return percentiles(Counter(map(bucket_of, values)), [quantile], min(values), max(values))[0]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_percentile_is_within_the_least_and_the_greatest() -> None:
 
 
 def test_a_duration_beyond_the_last_edge_is_known_by_the_greatest() -> None:
-    assert percentile({BUCKETS - 1: 1}, 0.5, 5 * HOUR, 5 * HOUR) == 5 * HOUR
+    assert percentiles({BUCKETS - 1: 1}, [0.5], 5 * HOUR, 5 * HOUR) == [5 * HOUR]
 
 
 def test_the_rank_is_not_moved_by_what_floats_cannot_hold() -> None:

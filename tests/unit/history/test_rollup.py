@@ -64,9 +64,9 @@ def test_times_are_added_up_phase_by_phase() -> None:
     assert rollup.mins_ms == (2.0, None, 0.5, None, None, None)
     assert rollup.maxs_ms == (4.0, None, 0.5, None, None, None)
     assert (rollup.mean_ms(), rollup.mean_ms(1), rollup.mean_ms(2)) == (3.0, None, 0.5)
-    assert (rollup.percentile_ms(0.5), rollup.percentile_ms(1.0)) == (2.0, 4.0)
-    assert rollup.percentile_ms(0.5, 1) is None
-    assert rollup.percentile_ms(0.5, SERIES.index("connect")) == 0.5
+    assert rollup.percentiles_ms([0.5, 1.0]) == [2.0, 4.0]
+    assert rollup.percentiles_ms([0.5], 1) == [None]
+    assert rollup.percentiles_ms([0.5], SERIES.index("connect")) == [0.5]
 
 
 def test_failing_checks_are_durations_that_people_wait() -> None:
@@ -81,7 +81,7 @@ def test_what_the_monitor_is_to_blame_for_is_counted_but_not_timed(reason: str) 
     assert rollup.results == {"up": 1, reason: 1}
     assert (rollup.checks, rollup.timed(), rollup.mean_ms()) == (2, 1, 1)
     alone = rolled_up(a_measurement([9_000_000], reason))
-    assert (alone.checks, alone.mean_ms(), alone.percentile_ms(0.5), alone.histogram) == (1, None, None, {})
+    assert (alone.checks, alone.mean_ms(), alone.percentiles_ms([0.5]), alone.histogram) == (1, None, [None], {})
 
 
 def test_rows_can_be_json() -> None:

@@ -223,9 +223,8 @@ class Http1:
         """
         while True:
             reception = self._reception
-            chunks = reception.take_chunks()
-            for chunk in chunks:
-                yield chunk
+            if body := b"".join(reception.take_chunks()):  # at once: a site may send chunks of a byte
+                yield body
             if reception.complete:
                 return
             if self._broken is not None:

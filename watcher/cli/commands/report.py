@@ -12,7 +12,7 @@ from watcher.cli.common import env_file_option, env_path, errors_on_one_line
 from watcher.cli.options import DurationType, json_option, read_or_exit, until_option, window
 from watcher.cli.target_names import complete_target, never_watched
 from watcher.cli.views.report_page import page
-from watcher.cli.views.screen import console_for_stdout, print_to
+from watcher.cli.views.screen import LateBar, console_for_stdout, print_lines
 from watcher.config.env.settings import load_settings
 from watcher.reporting.report_forms import reports_as_csv, reports_as_json
 from watcher.reporting.reports import read_reports
@@ -47,8 +47,12 @@ def report(
     begin, end = window(since, until)
     with errors_on_one_line():
         names = None if target is None else [target]
-        read = partial(read_reports, since=begin, until=end, targets=names, with_means=not (as_json or as_table))
-        reports = read_or_exit(load_settings(path), read)
+        with_means = not (as_json or as_table)
+        with LateBar("targets") as bar:
+            read = partial(
+                read_reports, since=begin, until=end, targets=names, with_means=with_means, progress=bar.show
+            )
+            reports = read_or_exit(load_settings(path), read)
         if target is not None and not reports:
             raise never_watched(target)
         reports = [one for one in reports if one.is_told or target is not None]
@@ -57,4 +61,4 @@ def report(
         elif as_table:
             click.echo(reports_as_csv(reports), nl=False)
         else:
-            print_to(console_for_stdout(), page(reports, begin, end))
+            print_lines(console_for_stdout(), page(reports, begin, end))

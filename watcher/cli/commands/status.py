@@ -6,11 +6,10 @@ import json
 import sys
 
 import click
-from rich.text import Text
 
 from watcher.cli.common import EXIT_ERROR, EXIT_NO_DATABASE, env_file_option, env_path, errors_on_one_line
 from watcher.cli.options import json_option, read_or_exit
-from watcher.cli.views.screen import console_for_stdout, print_to
+from watcher.cli.views.screen import console_for_stdout, print_lines
 from watcher.cli.views.status_lines import status_lines
 from watcher.config.env.settings import load_settings
 from watcher.history.present_state import FINE
@@ -34,5 +33,5 @@ def status(as_json: bool, env_file: str | None) -> None:
         if as_json:
             click.echo(json.dumps([present_as_json(present) for present in presents], indent=2))
         else:
-            print_to(console_for_stdout(), Text("\n").join(status_lines(presents)))
+            print_lines(console_for_stdout(), status_lines(presents))
         sys.exit(0 if all(present.state in FINE for present in presents) else EXIT_ERROR)

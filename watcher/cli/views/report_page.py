@@ -25,15 +25,15 @@ MAX_SHOWN_ENTRIES = 20
 _HEADING_COLUMNS = 10
 
 
-def page(reports: Sequence[TargetReport], since: datetime, until: datetime) -> Text:
+def page(reports: Sequence[TargetReport], since: datetime, until: datetime) -> Iterator[Text]:
     """Show all of a report, a block of lines a target."""
     with_location = len({report.present.location for report in reports}) > 1
-    lines = [Text(f"from {timestamp(since)} to {timestamp(until)}")]
+    yield Text(f"from {timestamp(since)} to {timestamp(until)}")
     for report in reports:
-        lines += [Text(), *_block(report, with_location=with_location)]
+        yield Text()
+        yield from _block(report, with_location=with_location)
     if not reports:
-        lines.append(Text("no targets are watched"))
-    return Text("\n").join(lines)
+        yield Text("no targets are watched")
 
 
 def _block(report: TargetReport, *, with_location: bool) -> Iterator[Text]:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 import trio
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import RenderableType
 
 # Off a terminal a line has its whole length: it goes on to grep.
 WIDTH_OFF_A_TERMINAL = 20_000
 BAR_SECONDS = 0.1
+LATE_BAR_SECONDS = 1.0
+PORTION_LINES = 1000
 
 
 class Screen:
@@ -73,6 +80,36 @@ class Screen:
         self._bar.refresh()
 
 
+class LateBar:
+    """A bar on stderr that is shown where something takes long, and both stdout and stderr are terminals."""
+
+    def __init__(self, what: str) -> None:
+        """Begin to wait."""
+        self._what = what
+        self._shown_from = time.monotonic() + LATE_BAR_SECONDS
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> LateBar:
+        """Nothing is shown yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, done: int, total: int) -> None:
+        """Show how much of all is done."""
+        if time.monotonic() < self._shown_from or sys.stdout is None or not sys.stdout.isatty():
+            return
+        if self._bar is None:
+            self._bar = progress_bar(total, self._what)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+            self._bar.start()
+            self._bar.refresh()
+
+
 def print_to(console: Console, part: RenderableType) -> None:
     """Print a part, whatever characters the console may have."""
     with console.capture() as captured:
@@ -80,6 +117,23 @@ def print_to(console: Console, part: RenderableType) -> None:
     text = captured.get()
     if console.color_system is None:  # rich fills some lines with spaces
         text = "".join(f"{line.rstrip()}\n" for line in text.split("\n")[:-1])
+    _echo(console, text)
+
+
+def print_lines(console: Console, lines: Iterable[Text]) -> None:
+    """Print lines of text as `print_to` does, as many at a time as a buffer may hold.
+
+    Where there are no colours and nothing to wrap at, they are printed as they are: rich takes 0.1 ms for each.
+    """
+    rest = iter(lines)
+    while portion := list(islice(rest, PORTION_LINES)):
+        if console.color_system is None and not console.is_terminal:
+            _echo(console, "".join(f"{line.plain.rstrip()}\n" for line in portion))
+        else:
+            print_to(console, Text("\n").join(portion))
+
+
+def _echo(console: Console, text: str) -> None:
     encoding = console.encoding
     # As the console knows better than click whether colours are wanted, click takes none away.
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -42,9 +43,6 @@ def milliseconds(value: float | None) -> str:
 def sparkline(values: Sequence[float | None]) -> str:
     """Draw a line of bars, the highest for the largest value, from nothing up; a gap is blank."""
     highest = max((value for value in values if value is not None), default=0.0)
-    return "".join(_GAP if value is None else _bar(value, highest) for value in values)
-
-
-def _bar(value: float, highest: float) -> str:
-    share = value / highest if highest > 0 else 0.0
-    return _BARS[min(int(share * len(_BARS)), len(_BARS) - 1)]
+    highest = highest if highest > 0 else math.inf
+    top = len(_BARS) - 1
+    return "".join([_GAP if value is None else _BARS[min(int(value / highest * len(_BARS)), top)] for value in values])

@@ -53,6 +53,7 @@ async def rollups_between(
     until: datetime,
     targets: Sequence[str] | None = None,
     *,
+    whole_only: bool = False,
     limit_seconds: float = READ_SECONDS,
 ) -> dict[TargetPlace, Rollup]:
     """Add up the rollups of a window.
@@ -64,6 +65,7 @@ async def rollups_between(
         since, until: any times, with a time zone; rounded outward to whole minutes, or to whole hours where the
             minutes are no longer kept.
         targets: their names; all by default.
+        whole_only: leave the phases of the checks out: the rollups have the first of SERIES only.
         limit_seconds: the longest it may take.
 
     Returns:
@@ -76,7 +78,8 @@ async def rollups_between(
             pieces = await _pieces(connection, since, until, DAY)
             if not pieces:
                 return []
-            query = f"WITH {merging(_source(pieces), 'target, location')} SELECT * FROM merged"  # noqa: S608
+            merged = merging(_source(pieces), "target, location", whole_only=whole_only)
+            query = f"WITH {merged} SELECT * FROM merged"  # noqa: S608
             return await connection.fetch(query, targets, *_bounds(pieces), timeout=limit_seconds)
 
     rows = await database.operate(read, limit_seconds)

@@ -66,7 +66,7 @@ def chart(history: TargetHistory) -> Markup:
 
 
 def _percentile(part: Rollup | None, quantile: float) -> float | None:
-    return None if part is None else part.percentile_ms(quantile)
+    return None if part is None else part.percentiles_ms([quantile])[0]
 
 
 def _stack(part: Rollup | None) -> list[float] | None:
@@ -126,5 +126,5 @@ def _outages(history: TargetHistory) -> Sequence[Markup]:
 def _label(rollup: Rollup | None) -> str:
     if rollup is None or not rollup.timed():
         return "Response time: no checks in this time"
-    values = [milliseconds(rollup.percentile_ms(quantile)) for quantile in LINES.values()]
+    values = [milliseconds(value) for value in rollup.percentiles_ms(list(LINES.values()))]
     return f"Response time: half of the checks within {values[0]}, 95 of 100 within {values[1]}"

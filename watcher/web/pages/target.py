@@ -50,7 +50,7 @@ def target_page(view: TargetView, look: Look) -> Iterator[str]:
     history = view.history
     quantiles = {}
     if history is not None and history.rollup is not None:
-        quantiles = {name: history.rollup.percentile_ms(quantile) for name, quantile in LINES.items()}
+        quantiles = dict(zip(LINES, history.rollup.percentiles_ms(list(LINES.values())), strict=True))
     entries = [] if history is None else list(reversed(history.entries))
     return pieces_of(
         "target.html",
