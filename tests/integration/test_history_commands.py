@@ -194,6 +194,9 @@ async def test_a_report_of_a_day(folder: Folder, test_db: Database) -> None:
     assert "down 2h  status: letter 2" in text
     of_one = json.loads(await said(folder, "report", "--since", "24h", "--target", "gone", "--json"))
     assert [target["target"] for target in of_one["targets"]] == ["gone"]
+    await test_db.fetch("UPDATE flips SET reason = 'of_a_later_version' WHERE reason = 'status'")
+    [incident] = json.loads(await said(folder, "report", "--since", "24h", "--json"))["targets"][0]["incidents"]
+    assert (incident["reason"], incident["detail"]) == ("internal", "of_a_later_version: letter 2")
 
 
 class CountingDatabase(Database):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import structlog
 
 from watcher.model.outcome import Reason
+
+if TYPE_CHECKING:
+    from watcher.model.outcome import Fault
 
 log = structlog.get_logger()
 
@@ -19,11 +24,11 @@ class FirstChecks:
         """Wait for so many first checks."""
         self._count = self._left = count
 
-    def note(self, reason: Reason | None) -> None:
+    def note(self, fault: Fault | None) -> None:
         """Note what the first check of a target failed for, None for a success."""
         if self._left <= 0:
             return
-        if reason not in _OF_THE_NETWORK:
+        if fault is None or fault.was_refused or fault.reason not in _OF_THE_NETWORK:
             self._left = 0
             return
         self._left -= 1

@@ -136,7 +136,7 @@ async def _check_slot(
     report = await context.lanes.run(partial(check_slot, probe, slot, context), failing=failing)
     outcome = report.outcome
     if first_checks is not None:
-        first_checks.note(None if outcome.fault is None else outcome.fault.reason)
+        first_checks.note(outcome.fault)
     conclusion = conclude(probe.target, outcome, watch.standing, last_at)
     try:
         conclusions.send_nowait(conclusion)  # no checkpoint: a check that is done is not lost to a cancellation

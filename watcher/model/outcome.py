@@ -73,11 +73,13 @@ class Fault:
         detail: the sentence.
         quoted: the end of the detail that somebody else said, in which alone a secret may stand; None where nobody can
             tell which that is.
+        was_refused: whether a machine at the other end answered, with no to the connection.
     """
 
     reason: Reason
     detail: str
     quoted: str | None = field(default=None, compare=False, repr=False)
+    was_refused: bool = field(default=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         # Details quote sites and exceptions; here is the one place that makes them safe to log, store and show.

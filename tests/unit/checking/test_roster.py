@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from structlog.testing import capture_logs
 from tests.doubles import MOMENT, a_checker, a_target
 from watcher.checking.first_checks import FirstChecks
 from watcher.checking.http.exchange import Exchange
+from watcher.checking.http.faults import fault_of
 from watcher.checking.roster import LOOPS_A_TURN, Roster
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Phases, Reason
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from watcher.model.target import Target
 
+LOCAL, DNS, CONNECT = (Fault(reason, "") for reason in (Reason.LOCAL, Reason.DNS, Reason.CONNECT))
 A, B = a_target("a", interval_seconds=60.0), a_target("b", interval_seconds=60.0)
 
 
@@ -132,22 +135,24 @@ async def test_a_target_that_is_not_enabled_has_no_loop_and_a_standing(autojump_
 
 
 @pytest.mark.parametrize(
-    ("reasons", "away"),
+    ("faults", "away"),
     [
-        ((Reason.LOCAL, Reason.DNS, Reason.CONNECT), True),
-        ((Reason.LOCAL, Reason.DNS, None), False),
-        ((Reason.TIMEOUT, Reason.DNS, Reason.CONNECT), False),
+        ((LOCAL, DNS, CONNECT), True),
+        ((LOCAL, DNS, None), False),
+        ((Fault(Reason.TIMEOUT, ""), DNS, CONNECT), False),
+        ((LOCAL, fault_of(OSError(errno.ECONNREFUSED, ""), "connect"), CONNECT), False),
+        ((LOCAL, fault_of(OSError(errno.EHOSTUNREACH, ""), "connect"), CONNECT), True),
         ((), False),
     ],
 )
 def test_where_no_target_of_a_start_can_be_reached_one_line_says_so(
-    reasons: tuple[Reason | None, ...], away: bool
+    faults: tuple[Fault | None, ...], away: bool
 ) -> None:
-    first_checks = FirstChecks(len(reasons))
+    first_checks = FirstChecks(len(faults))
     with capture_logs() as logs:
-        for reason in (*reasons, Reason.CONNECT, Reason.CONNECT):
-            first_checks.note(reason)
-    assert [line["targets"] for line in logs] == ([len(reasons)] if away else [])
+        for fault in (*faults, CONNECT, CONNECT):
+            first_checks.note(fault)
+    assert [line["targets"] for line in logs] == ([len(faults)] if away else [])
 
 
 async def test_the_first_checks_of_a_start_are_taken_together(autojump_clock: trio.testing.MockClock) -> None:

@@ -169,4 +169,5 @@ def _system(error: BaseException, step: str | None) -> Fault | None:
         return None
     if step in {"processing", "headers", "transfer"}:
         return Fault(Reason.PROTOCOL, f"the connection broke: {os.strerror(error.errno)}")
-    return Fault(Reason.CONNECT, f"cannot connect: {os.strerror(error.errno)}", "")
+    detail, was_refused = f"cannot connect: {os.strerror(error.errno)}", error.errno == errno.ECONNREFUSED
+    return Fault(Reason.CONNECT, detail, "", was_refused=was_refused)

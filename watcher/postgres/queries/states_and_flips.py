@@ -96,7 +96,6 @@ async def flips_between(
 
 
 def _flip(row: Mapping[str, Any]) -> Flip:
-    cause = None if row["reason"] is None else Fault(Reason(row["reason"]), row["detail"] or "")
     return Flip(
         row["target"],
         row["location"],
@@ -104,10 +103,20 @@ def _flip(row: Mapping[str, Any]) -> Flip:
         row["confirmed_at"],
         state_named(row["state"]),
         state_named(row["before"]),
-        cause,
+        _cause(row["reason"], row["detail"] or ""),
         row["check_id"],
         row["number"],
     )
+
+
+def _cause(word: str | None, detail: str) -> Fault | None:
+    """Return why a state began; a reason that only a later version knows, or a hand wrote, stands in the sentence."""
+    if word is None:
+        return None
+    try:
+        return Fault(Reason(word), detail)
+    except ValueError:
+        return Fault(Reason.INTERNAL, f"{word}: {detail}" if detail else word)
 
 
 def _array(names: Sequence[str] | None) -> list[str] | None:
