@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import httptools
+import trio
 
 from watcher.checking.http.repair.chunks import ChunkError, ChunkReader
 from watcher.checking.http.repair.heads import (
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 MAX_OVERHEAD_BYTES = 100 * 1024
 # The frame of a chunk of a single byte, `1\r\nx\r\n`, is five times as long as what it holds.
 MAX_OVERHEAD_PER_BODY_BYTE = 8
+
+# Others get their turn after so much of chunks, of which some thousands may stand in it.
+CHUNKED_AT_ONCE_BYTES = 16 * 1024
 
 _START = b"HTTP/"
 # An end of a head that is new ends in the last piece, and begins at most two bytes before it.
@@ -234,7 +238,11 @@ class Http1:
                 if reception.ends_with_connection:
                     return
                 raise ProtocolError("the connection was closed before the response was whole")
-            self._feed(data)
+            step = CHUNKED_AT_ONCE_BYTES if self._reception.in_chunks else len(data)
+            for begin in range(0, len(data), step):
+                if begin:
+                    await trio.lowlevel.checkpoint()
+                self._feed(data[begin : begin + step])
 
     def forget(self) -> None:
         """Part the parser and what it calls, which would wait for the garbage collector otherwise."""
