@@ -82,11 +82,13 @@ def usage_error(result: Result) -> str:
     return line.removeprefix("watcher: ")
 
 
+@pytest.mark.slow
 def test_a_good_configuration_is_said_to_be_good(folder: Path) -> None:
     result = process(folder, "validate")
     assert (result.returncode, result.stdout, result.stderr) == (0, "config.yaml: 2 targets, no mistakes\n", "")
 
 
+@pytest.mark.slow
 def test_a_bad_configuration_ends_every_command_and_starts_nothing(bad_folder: Path) -> None:
     before = sorted(bad_folder.rglob("*"))
     result = process(bad_folder)
@@ -98,6 +100,7 @@ def test_a_bad_configuration_ends_every_command_and_starts_nothing(bad_folder: P
     assert sorted(bad_folder.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_the_daemon_tells_machines_of_a_bad_configuration_as_events(bad_folder: Path) -> None:
     env = bad_folder / ".env"
     env.write_text(f"{env.read_text(encoding='utf-8')}WATCHER_LOG_FORMAT=json\n", encoding="utf-8")
@@ -113,6 +116,7 @@ def test_the_daemon_tells_machines_of_a_bad_configuration_as_events(bad_folder: 
     assert [line for line in error_lines(watcher(bad_folder, "validate"), 2) if " | " not in line] == BAD_LINES
 
 
+@pytest.mark.slow
 def test_so_it_does_of_all_else_that_ends_it(folder: Path) -> None:
     result = process(folder, WATCHER_LOG_FORMAT="json", WATCHER_LOG_FILE="config.yaml/x", POSTGRES_HOST="127.0.0.1")
     event = json.loads(result.stderr.splitlines()[-1])

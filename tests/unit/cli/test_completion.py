@@ -119,6 +119,7 @@ OFFERED_BY_BASH = {
 }
 
 
+@pytest.mark.slow
 def test_a_real_bash_gets_what_can_stand_on_its_line(folder: Path) -> None:
     assert dict(zip(OFFERED_BY_BASH, in_bash(folder, OFFERED_BY_BASH), strict=True)) == OFFERED_BY_BASH
 

@@ -18,6 +18,8 @@ from watcher.config.schema.config_file import KNOWN_KEYS
 from watcher.config.targets.build import load_targets, parse_targets
 from watcher.model.target import Target
 
+pytestmark = pytest.mark.slow
+
 MAX_SECONDS = 1.0
 SECRET = "hunter2-5eb63bbbe01eeed093cb"
 VARIABLES = {

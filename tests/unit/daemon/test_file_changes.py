@@ -456,6 +456,7 @@ async def test_a_burst_is_told_once(tmp_path: Path) -> None:
         assert calls.count == 1
 
 
+@pytest.mark.slow
 async def test_what_never_ends_is_told_all_the_same(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
 

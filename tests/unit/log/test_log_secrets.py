@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Both ends are marked, so that a part of a secret gives itself away as well.
+pytestmark = pytest.mark.slow
+
 MARK = "Zq7x"
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 

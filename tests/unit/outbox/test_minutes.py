@@ -170,6 +170,7 @@ STEPS = st.tuples(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=30))
+@pytest.mark.slow
 def test_whatever_the_clock_does_each_check_is_counted_once(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[float, str]]
 ) -> None:

@@ -253,6 +253,7 @@ async def test_past_the_bound_the_oldest_are_given_up_and_told(writer: OutboxWri
     assert len(told.given_up) == MAX_WAITING + 2
 
 
+@pytest.mark.slow
 async def test_what_is_given_up_while_it_is_written_is_told_once(writer: OutboxWriter, disk: Disk, told: Told) -> None:
     async def fill_up() -> None:
         disk.before = trio.lowlevel.checkpoint
@@ -391,6 +392,7 @@ async def test_closed_it_does_not_end_before_all_is_on_disk(
 
 
 @pytest.mark.parametrize("number", range(6))
+@pytest.mark.slow
 async def test_whenever_it_is_cancelled_everything_is_on_disk_or_still_waits(
     disk: Disk, told: Told, number: int
 ) -> None:

@@ -97,6 +97,7 @@ def fresh(number: int, name: str) -> Outcome:
     )
 
 
+@pytest.mark.slow
 def test_a_target_takes_less_than_half_a_kilobyte() -> None:
     names = [f"target {number}" for number in range(TARGETS)]
     standings = {name: Standing(State.DOWN, MOMENT, State.DOWN) for name in names}  # each is that of the target's loop
