@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from watcher.outbox.disk_reserve import Reserve
 from watcher.outbox.errors import OutboxDamagedError, OutboxUnavailableError, mapped_errors
-from watcher.outbox.schema import BESIDE, aside_of, move_aside, prepare
+from watcher.outbox.schema import BESIDE, MAX_WAL_BYTES, aside_of, move_aside, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # A file that is larger is not looked through at the start: damage shows when it is met.
 MAX_CHECKED_BYTES = 64 * 1024 * 1024
+# SQLite takes nothing over from the -wal that a reader with an open transaction may still want, so that it grows.
+MAX_HELD_WAL_BYTES = 4 * MAX_WAL_BYTES
 
 
 class OutboxFile:
@@ -45,6 +47,7 @@ class OutboxFile:
         self._connection: sqlite3.Connection | None = None
         self._is_open = False
         self._identities: list[Identity] = []
+        self._max_wal_bytes = MAX_HELD_WAL_BYTES
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
@@ -81,9 +84,27 @@ class OutboxFile:
         try:
             with mapped_errors(self.reserve):
                 if self._found() != self._identities:
-                    self._write_anew(self._connection)
+                    self._write_anew(self._connection, "was deleted or replaced while it was in use")
         except OutboxUnavailableError as error:
             raise OutboxUnavailableError(f"{self._path} was deleted, and cannot be written anew: {error}") from error
+
+    def leave_readers_behind(self) -> None:
+        """Write the file anew where a reader holds it open, and the -wal has grown past its bound for that.
+
+        What the reader holds takes no more room then, and is gone with its transaction.
+        """
+        wal_bytes = _size_bytes(self._parts[1])
+        if not self._is_open or self._connection is None or wal_bytes <= self._max_wal_bytes:
+            return
+        try:
+            with mapped_errors(self.reserve):
+                _, there, taken_over = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if taken_over < there:
+                    self._write_anew(self._connection, f"is held open by a reader, and its -wal had {wal_bytes} bytes")
+        except OutboxUnavailableError:
+            self._max_wal_bytes = 2 * wal_bytes  # no room for a copy, most likely: not tried again each time
+        else:
+            self._max_wal_bytes = MAX_HELD_WAL_BYTES
 
     def start_anew(self, error: OutboxDamagedError) -> None:
         """Move the damaged file aside and begin with an empty one; `take_notices` has the names."""
@@ -128,7 +149,7 @@ class OutboxFile:
         """Return what is at the path, and beside it."""
         return [_identity(part) for part in self._parts]
 
-    def _write_anew(self, database: sqlite3.Connection) -> None:
+    def _write_anew(self, database: sqlite3.Connection, why: str) -> None:
         """Copy the file to where it was, as it is; it is opened again when it is next needed."""
         copy = self._path.with_name(f"{self._path.name}.new")
         copy.unlink(missing_ok=True)
@@ -143,10 +164,7 @@ class OutboxFile:
             raise
         self._close()  # not before: until then, all could be done once more
         aside = f"; what was in its place is now {stranger}" if stranger else ""
-        self._notices.append(
-            f"{self._path} was deleted or replaced while it was in use; it is written anew, with the {rows} entries"
-            f" that wait{aside}"
-        )
+        self._notices.append(f"{self._path} {why}; it is written anew, with the {rows} entries that wait{aside}")
 
     def _clear(self) -> Path | None:
         """Make room for another file: what is a stranger's is moved aside, what lies beside our own is removed."""
@@ -159,6 +177,13 @@ class OutboxFile:
             elif part != self._path:  # SQLite would take it for a part of the new file
                 part.unlink(missing_ok=True)
         return aside
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _identity(path: Path) -> Identity:

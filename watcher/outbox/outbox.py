@@ -111,6 +111,7 @@ class Outbox:
             slots_until: the last slot of those checks, in seconds since 1970.
         """
         self._file.restore_if_deleted()  # nothing is told to be safe that goes with the process
+        self._file.leave_readers_behind()
         if self._file.reserve.is_spent:
             self.forget_stored(0)
             self.tidy()

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from tests.unit.outbox.full_disk import small_files
 from watcher.outbox.errors import OutboxUnavailableError
+from watcher.outbox.file import MAX_HELD_WAL_BYTES
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
 
@@ -173,3 +174,20 @@ def test_what_others_do_with_it_while_it_is_in_use_is_no_deletion(path: Path) ->
             outbox.tidy()
         fill(outbox, "last")
         assert outbox.take_notices() == []
+
+
+@pytest.mark.slow
+def test_a_reader_who_stays_makes_the_file_beside_grow_to_its_bound_only(path: Path) -> None:
+    wal, text = path.with_name(path.name + "-wal"), "x" * 4_000_000
+    with closing(Outbox(path)) as outbox, closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        fill(outbox, "seen")
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM entries").fetchone() == (1,)
+        for _ in range(20):
+            fill(outbox, text)
+            assert wal.stat().st_size < MAX_HELD_WAL_BYTES + 2 * len(text)
+        assert reader.execute("SELECT count(*) FROM entries").fetchone() == (1,)
+        [notice] = outbox.take_notices()
+        assert "held open by a reader" in notice
+    with closing(Outbox(path)) as again:
+        assert payloads(again) == ["seen", *[text] * 20]
