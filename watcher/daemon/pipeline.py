@@ -109,8 +109,7 @@ async def watch(
     """
     settings, targets = configuration.settings, configuration.targets
     disk, started_at = sinks.disk, time.time()
-    store = TableStore(sinks.database, _registration(configuration, disk, started_at))
-    drain = Drain(disk, store, keep_stored_seconds=settings.outbox_keep_stored_seconds)
+    drain = _drain(configuration, sinks, started_at)
     sinks.lines.use(settings.log_format)
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     trust = ClockTrust(_tell_leap)
@@ -130,14 +129,12 @@ async def watch(
                     writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain)
                     writing.start_soon(drain.run, sinks.database_ready)
                     async with _open_checks(settings, sinks, send, outbox_writer, drain, lived_until) as watched:
-                        present.workers = watched.context.lanes.workers
                         await watched.begin(targets, standings)
                         begun()
-                        present.has_begun = True
+                        present.begin(watched.context.lanes.workers)
                         await _take_over(changes, sinks, watched, flip_lines, present)
                 meanwhile.cancel_scope.cancel()
-            # The channel is closed: the recorder ends when it is empty, the outbox writer when all is on
-            # disk, and the drain when all is stored or the database is away.
+            # The channel is closed: all end when it is empty, on disk, and stored or the database is away.
             writing.cancel_scope.deadline = trio.current_time() + DRAIN.seconds
     finally:
         not_stored = outbox_writer.give_up()
@@ -145,6 +142,11 @@ async def watch(
         log.info("stopped", **sinks.tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
         with trio.move_on_after(OUTBOX_CLOSE.seconds, shield=True), suppress(OutboxUnavailableError):
             await disk.run(Outbox.close)
+
+
+def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Drain:
+    store = TableStore(sinks.database, _registration(configuration, sinks.disk, started_at))
+    return Drain(sinks.disk, store, keep_stored_seconds=configuration.settings.outbox_keep_stored_seconds)
 
 
 def _present_of(configuration: Configuration, sinks: Sinks, drain: Drain) -> Present:

@@ -93,7 +93,6 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
         server = None if settings.postgres_host else EmbeddedPostgres(settings.data_dir.resolve())
         url = external_url(settings) if server is None else server.url()
         success_file, disk = _open_files(settings)
-        _raise_descriptor_limit()
         async with trio.open_nursery() as signals, _writing(StreamSink(STDERR), str, STDERR_FLUSH) as stderr:
             await signals.start(_watch_signals, stop, server, reloader, supervisor)
             signals.start_soon(_watch_files, reloader, read_at)
@@ -125,7 +124,8 @@ def _tell_start(configuration: Configuration) -> None:
 
 
 def _open_files(settings: Settings) -> tuple[FileSink, OutboxThread]:
-    """Open monitor.log and the outbox."""
+    """Open monitor.log and the outbox, and let as many files be open as the system does."""
+    _raise_descriptor_limit()
     with _blaming("WATCHER_LOG_FILE", settings.log_file):
         success_file = FileSink(settings.log_file)
     with _blaming("WATCHER_DATA_DIR", settings.data_dir):

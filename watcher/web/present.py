@@ -52,3 +52,7 @@ class Present:
     location: str = "default"
     shows_targets: bool = True
     clock: Callable[[], float] = time.time
+
+    def begin(self, workers: trio.CapacityLimiter) -> None:
+        """Take note that the checks have begun, and of what bounds them."""
+        self.workers, self.has_begun = workers, True
