@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_MEMORY_BYTES = 50 * 1024 * 1024
-# Of a processor, before the loop turns to others; on one that is shared with others, twice what it takes alone.
-MAX_BUSY_SECONDS = 0.1
+# Of a processor, before the loop turns to others.
+MAX_BUSY_SECONDS = 0.05
 
 
 @pytest.fixture(scope="module")
