@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import trio
 import webencodings
 
 from watcher.checking.http.content_codings.decoders import BodyEncodingError, decoder_for
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # More than a server and a proxy in front of it put on top of one another is no body that anybody reads.
 MAX_CODINGS = 3
+# Others get their turn after so much of an encoded body: it may be thousands of parts that hold nothing.
+DECODED_AT_ONCE_BYTES = 16 * 1024
 # What some servers claim although the body is as it is; names of charsets are of the same kind.
 _NO_CODINGS = frozenset({"", "identity", "none", "null", "7bit", "8bit", "binary", "plain", "text", "aws-chunked"})
 
@@ -84,7 +87,7 @@ class BodyReader:
             if not self._decoders:
                 content += chunk
             else:
-                self._decode(chunk)
+                await self._decode_in_turns(chunk)
             if len(content) > limit_bytes:
                 raise BodyTooLargeError(limit_bytes)
         if not all(decoder.at_an_end for decoder in self._decoders):
@@ -110,6 +113,13 @@ class BodyReader:
         elif len(real) > 1:
             self.note = f"the body has several encodings, {shown}"
         self._decoders = [decoder for decoder in decoders if decoder is not None]
+
+    async def _decode_in_turns(self, chunk: bytes) -> None:
+        for begin in range(0, len(chunk), DECODED_AT_ONCE_BYTES):
+            if begin:
+                await trio.lowlevel.checkpoint()
+            if self._decoders:
+                self._decode(chunk[begin : begin + DECODED_AT_ONCE_BYTES])
 
     def _decode(self, chunk: bytes) -> None:
         content, limit_bytes = self.content, self._limit_bytes
