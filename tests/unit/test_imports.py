@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
     "reporting": {"text", "model", "history", "postgres", "postgres/queries"},
     "web/serving": {"config/env"},
-    "web/access": {"config/env"},
+    "web/access": {"text", "config/env"},
     "web/present": {"model", "recording", "postgres"},
     "web/public_names": {"model"},
     "web/metrics": {"model", "recording", "web/present", "web/public_names"},

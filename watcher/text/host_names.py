@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import idna
 
 MAX_LABEL_CHARS = 63  # RFC 1035, section 2.3.4
@@ -41,3 +43,12 @@ def _ascii_label(label: str) -> str:
     idna.check_initial_combiner(label)
     idna.check_bidi(label)
     return "xn--" + label.encode("punycode").decode("ascii")
+
+
+def is_ip(text: str) -> bool:
+    """Tell whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

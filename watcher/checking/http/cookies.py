@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from watcher.text.host_names import is_ip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +94,7 @@ class CookieJar:
             return
         if secure and url.scheme != "https":
             return  # as browsers and curl have it; RFC 6265 left it open
-        if "domain" in attributes and domain == host and not _is_ip(host):
+        if "domain" in attributes and domain == host and not is_ip(host):
             host_only = False
         path = attributes.get("path", "")
         path = path if path.startswith("/") else _default_path(url)
@@ -156,16 +157,8 @@ def _default_path(url: httpx.URL) -> str:
 
 
 def _domain_matches(host: str, domain: str) -> bool:
-    return host == domain or (host.endswith(f".{domain}") and not _is_ip(host))
+    return host == domain or (host.endswith(f".{domain}") and not is_ip(host))
 
 
 def _path_matches(path: str, prefix: str) -> bool:
     return path == prefix or (path.startswith(prefix) and (prefix.endswith("/") or path[len(prefix)] == "/"))
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

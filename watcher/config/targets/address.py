@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from watcher.text.host_names import ascii_host
+from watcher.text.host_names import ascii_host, is_ip
 
 _UNWANTED = re.compile(r"[\x00-\x20\x7f-\xa0\u2000-\u200f\u2028-\u202e\ud800-\udfff]")
 _HOST_CHARS = re.compile(r"[A-Za-z0-9_-]+")
@@ -44,7 +43,7 @@ def complaint_about(address: str) -> str | None:
     host_and_port = parts.netloc.rpartition("@")[2]
     if "[" in host_and_port or "]" in host_and_port:
         match = _BRACKETED.fullmatch(host_and_port)
-        good = match is not None and match[1].isascii() and _is_ip(match[1])
+        good = match is not None and match[1].isascii() and is_ip(match[1])
         return (
             None if good else "has brackets around what is no IPv6 address; write it as in http://[2001:db8::1]:8080/"
         )
@@ -72,14 +71,6 @@ def _complaint_about_name(host: str) -> str | None:
         return "has a host that is too long; 63 characters between two dots and 253 in all are the limit"
     if not all(_HOST_CHARS.fullmatch(label) for label in labels):
         return f"has the host {host!r}, which is no domain name; letters, digits, - and _ may stand there"
-    if labels[-1].isdigit() and len(labels) == 4 and not _is_ip(ascii_name):
+    if labels[-1].isdigit() and len(labels) == 4 and not is_ip(ascii_name):
         return f"has the host {host!r}, which is no IPv4 address"
     return None
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

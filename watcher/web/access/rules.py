@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from watcher.config.env.http_values import is_loopback
+from watcher.text.host_names import is_ip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +99,7 @@ class AccessRules:
         name = _name_of(host)
         if name is None:
             return False
-        return name in self.hosts or _is_ip(name)
+        return name in self.hosts or is_ip(name)
 
     def is_same_origin(self, host: str, origin: str | None, fetch_site: str | None) -> bool:
         """Tell whether a browser, if it is one that asks, does so for a page of ours.
@@ -137,7 +138,7 @@ class AccessRules:
         ways = [word.strip() for value in forwarded_for for word in value.split(",")]
         while ways and self.trusts(address):
             found = ways.pop()
-            if not _is_ip(found):
+            if not is_ip(found):
                 break
             address = found
         return address
@@ -177,14 +178,6 @@ def _name_of(host: str) -> str | None:
         return (urlsplit(f"//{host.strip()}").hostname or "").removesuffix(".") or None
     except ValueError:
         return None
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_within(address: str, network: Network) -> bool:
