@@ -62,10 +62,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web/access": {"text", "config/env"},
     "web/present": {"model", "recording", "postgres"},
     "web/public_names": {"model"},
-    "web/metrics": {"model", "recording", "web/present", "web/public_names"},
+    "web/metrics": {"model", "recording", "web/serving", "web/present", "web/public_names"},
     "web/sites": {"text", "model", "web/public_names"},
     "web/pages": {
-        *("text", "model", "history", "recording", "postgres", "postgres/errors", "reporting", "web/sites"),
+        *(
+            "text",
+            "model",
+            "history",
+            "recording",
+            "postgres",
+            "postgres/errors",
+            "reporting",
+            "web/serving",
+            "web/sites",
+        ),
     },
     "web": {"config/env", "web/serving", "web/access", "web/present", "web/metrics", "web/pages"},
     "daemon": {

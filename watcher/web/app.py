@@ -13,6 +13,7 @@ from watcher.web.metrics.scrape import Metrics
 from watcher.web.pages.directory import Directory
 from watcher.web.pages.rendering import Look
 from watcher.web.pages.routes import Pages
+from watcher.web.serving.shared import Shared
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,6 +30,8 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
         present: what there is to tell.
         rules: who may see and do what.
     """
+
+    shared = Shared()
 
     async def livez(_request: Request) -> Response:
         """Say that the loop turns: it is the loop of the checks that answers."""
@@ -51,7 +54,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
                 Route("/livez", livez),
                 Route("/readyz", readyz),
                 Route("/metrics", Metrics(present)),
-                *_pages_of(present).routes(),
+                *_pages_of(present, shared).routes(),
                 Route("/-/reload", reload, methods=["POST"]),
             ],
             redirect_slashes=False,
@@ -60,7 +63,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
     )
 
 
-def _pages_of(present: Present) -> Pages:
+def _pages_of(present: Present, shared: Shared) -> Pages:
     directory = Directory(lambda: present.targets)
     return Pages(
         present.board,
@@ -69,4 +72,5 @@ def _pages_of(present: Present) -> Pages:
         lambda: present.database if present.is_database_up() else None,
         lambda: datetime.fromtimestamp(present.clock(), UTC),
         present.location,
+        shared,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
 
 import trio
@@ -13,6 +12,8 @@ from watcher.web.metrics.exposition import END_OF_OPEN_METRICS, OPEN_METRICS, TE
 from watcher.web.metrics.of_daemon import daemon_text
 from watcher.web.metrics.of_targets import targets_text
 from watcher.web.public_names import shown_names
+from watcher.web.serving.few import BusyError, Few, busy_response
+from watcher.web.serving.gzip import compressor, takes_gzip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 MAX_SCRAPES = 2
 # So many bytes are sent at once; a buffer holds no more than twice as many.
 SEND_BYTES = 32 * 1024
-_GZIP = 16 + zlib.MAX_WBITS
 
 
 class Metrics:
@@ -34,7 +34,7 @@ class Metrics:
     def __init__(self, present: Present) -> None:
         """Tell what there is to tell of a daemon."""
         self._present = present
-        self._scrapes = 0
+        self._few = Few(MAX_SCRAPES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a scrape; `?group=` and `?name=`, each once or more, choose targets."""
@@ -42,19 +42,15 @@ class Metrics:
         if request.method not in {"GET", "HEAD"}:
             await PlainTextResponse("Method Not Allowed", 405, {"allow": "GET, HEAD"})(scope, receive, send)
             return
-        if self._scrapes >= MAX_SCRAPES:
-            response = PlainTextResponse("Enough scrapes are under way.\n", 503, {"retry-after": "1"})
-            await response(scope, receive, send)
-            return
-        self._scrapes += 1
         try:
-            await self._send(request, send)
-        finally:
-            self._scrapes -= 1
+            async with self._few.turn():
+                await self._send(request, send)
+        except BusyError:
+            await busy_response()(scope, receive, send)
 
     async def _send(self, request: Request, send: Send) -> None:
         is_open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
-        is_gzip = _takes_gzip(request.headers.get("accept-encoding", ""))
+        is_gzip = takes_gzip(request.headers.get("accept-encoding", ""))
         headers = [
             (b"content-type", (OPEN_METRICS if is_open_metrics else TEXT).encode()),
             (b"vary", b"accept, accept-encoding"),
@@ -64,16 +60,16 @@ class Metrics:
         if request.method == "HEAD":
             await send({"type": "http.response.body"})
             return
-        compressor = zlib.compressobj(1, zlib.DEFLATED, _GZIP) if is_gzip else None
+        gzip = compressor() if is_gzip else None
         waiting = bytearray()
         for text in self._pieces(request, is_open_metrics=is_open_metrics):
             data = text.encode("utf-8", "backslashreplace")
-            waiting += data if compressor is None else compressor.compress(data)
+            waiting += data if gzip is None else gzip.compress(data)
             if len(waiting) >= SEND_BYTES:
                 await send({"type": "http.response.body", "body": bytes(waiting), "more_body": True})
                 waiting.clear()
             await trio.lowlevel.checkpoint()
-        waiting += b"" if compressor is None else compressor.flush()
+        waiting += b"" if gzip is None else gzip.flush()
         await send({"type": "http.response.body", "body": bytes(waiting)})
 
     def _pieces(self, request: Request, *, is_open_metrics: bool) -> Iterator[str]:
@@ -96,11 +92,3 @@ def _chosen(present: Present, request: Request) -> dict[str, str]:
         for name, written in shown.items()
         if (not groups or present.targets[name].group in groups) and (not names or written in names)
     }
-
-
-def _takes_gzip(accepted: str) -> bool:
-    for word in accepted.lower().split(","):
-        coding, _, weight = word.partition(";")
-        if coding.strip() == "gzip":
-            return weight.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return False

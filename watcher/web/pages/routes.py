@@ -18,6 +18,7 @@ from watcher.web.pages.overview import Overview, overview_page
 from watcher.web.pages.rendering import static_file
 from watcher.web.pages.selection import Seen, Selection, choose
 from watcher.web.pages.target import TargetView, missing_page, target_page
+from watcher.web.serving.shared import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -54,6 +55,7 @@ class Pages:
         database: returns where the past is read; None while PostgreSQL is away.
         clock: returns the time, UTC.
         location: whose checks count.
+        shared: keeps what many ask for.
         history_lost_at: since when the past cannot be read.
     """
 
@@ -63,6 +65,7 @@ class Pages:
     database: Callable[[], Database | None]
     clock: Callable[[], datetime]
     location: str
+    shared: Shared = field(default_factory=Shared)
     history_lost_at: datetime | None = field(default=None, init=False)
     _reading: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(MAX_READING), init=False)
     _threads: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(1), init=False)
@@ -70,13 +73,19 @@ class Pages:
     def routes(self) -> list[Route]:
         """Return the routes to be mounted."""
         return [
-            Route("/", self.overview, methods=["GET"]),
-            Route("/targets/{key}", self.target, methods=["GET"]),
-            Route("/incidents", self.incidents, methods=["GET"]),
-            Route("/feed.atom", self.feed, methods=["GET"]),
+            Route("/", self._shared(self.overview), methods=["GET"]),
+            Route("/targets/{key}", self._shared(self.target), methods=["GET"]),
+            Route("/incidents", self._shared(self.incidents), methods=["GET"]),
+            Route("/feed.atom", self._shared(self.feed), methods=["GET"]),
             Route("/events", Events(self.board)),
             Route("/static/{name}", static, methods=["GET"]),
         ]
+
+    def _shared(self, page: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            return await self.shared.response(request, lambda: page(request))
+
+        return answer
 
     async def overview(self, request: Request) -> Response:
         """Answer with the page of all sites."""
