@@ -18,7 +18,7 @@ from tests.integration.sites import serving
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.outbox.encoding import encode_failure, joined
 from watcher.postgres.bridge import transaction
-from watcher.postgres.db import Database, open_database
+from watcher.postgres.db import Database, open_database, open_reading_database
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaTooNewError
 from watcher.postgres.tables.failures import INSERT_FAILURES
 
@@ -297,6 +297,36 @@ async def test_the_server_itself_stops_what_waits_for_a_lock(test_db: Database, 
         await test_db.operate(try_again)
     [row] = await test_db.fetch(waiting)
     assert row == {"backends": 0}
+
+
+async def test_whoever_only_reads_holds_nobody_up_and_is_stopped_by_the_server(
+    test_db: Database, db_config: str
+) -> None:
+    """However many ask, and for however long: they have connections of their own, and none when they are closed."""
+    sleep = "SELECT pg_sleep(3600)"
+    asleep = "SELECT count(*) AS number FROM pg_stat_activity WHERE query = $1 AND state = 'active'"
+    told = []
+
+    async def read(database: Database) -> None:
+        async def operation(connection: Connection) -> None:
+            async with transaction(connection, limit_seconds=None, readonly=True):
+                await connection.execute(sleep, timeout=HANG_SECONDS)
+
+        with pytest.raises(DatabaseUnavailableError) as raised:
+            await database.operate(operation, HANG_SECONDS)
+        told.append(str(raised.value))
+
+    async with open_reading_database(db_config, connections=2, most_seconds=1.0) as database:
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(read, database)
+            with trio.fail_after(HANG_SECONDS):
+                while (await test_db.fetch(asleep, sleep)) != [{"number": 2}]:
+                    pass
+            await test_db.log_failure(a_failure())  # the daemon's own are free
+        assert "statement timeout" in " ".join(told)
+        assert database.statistics() == {"connections": 2, "idle": 2}
+    assert database.statistics() == {"connections": 0, "idle": 0}
 
 
 async def test_a_connection_that_is_cut_has_the_server_cancel(test_db: Database) -> None:

@@ -12,7 +12,7 @@ from tests.doubles import MOMENT, a_failure, a_target
 from tests.integration.proxy import open_proxy
 from tests.peers.pgbouncer import running_pgbouncer
 from tests.pipeline import open_pipeline
-from watcher.postgres.db import open_database
+from watcher.postgres.db import open_database, open_reading_database
 from watcher.postgres.queries.streaming import stream_history
 from watcher.postgres.upkeep.upkeep import keep_up
 from watcher.reporting.status import read_status
@@ -32,18 +32,21 @@ async def test_all_of_it_works_through_a_pooler(mode: str, tmp_path: Path, test_
     async with open_proxy(db_config) as proxy:
         with running_pgbouncer(proxy.url(), mode) as url:
             for start in range(STARTS):
-                async with open_database(url) as database:
-                    await _work(database, tmp_path, start)
+                async with (
+                    open_database(url) as database,
+                    open_reading_database(url, connections=2, most_seconds=2.0) as page_database,
+                ):
+                    await _work(database, page_database, tmp_path, start)
     assert len(await test_db.failures(limit=1000)) == STARTS * 100
 
 
-async def _work(database: Database, folder: Path, start: int) -> None:
+async def _work(database: Database, page_database: Database, folder: Path, start: int) -> None:
     seen: list[dict[str, Any]] = []
 
     async def read() -> None:
         for number in range(10):
             await database.fetch(f"SELECT {number} AS number, count(*) FROM failures WHERE target = $1", "site")
-            await read_status(database)
+            await read_status(page_database)
 
     with open_pipeline(folder, database, a_target("site")) as pipeline:
         await pipeline.put(

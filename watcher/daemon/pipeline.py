@@ -69,6 +69,7 @@ class Sinks:
         board: has the newest of each target.
         tally: what has been done since the start.
         page: tells all of it over HTTP; None where nobody is told.
+        page_database: where the page reads the past, over connections of its own.
         ask_reload: asks for the configuration to be read again, as somebody wants it by hand.
     """
 
@@ -82,6 +83,7 @@ class Sinks:
     board: Board = field(default_factory=Board)
     tally: Tally = field(default_factory=Tally)
     page: Page | None = None
+    page_database: Database | None = None
     ask_reload: Callable[[], None] = lambda: None
 
     def use(self, settings: Settings) -> None:
@@ -158,7 +160,7 @@ def _present_of(configuration: Configuration, sinks: Sinks, drain: Drain) -> Pre
         is_database_up=lambda: drain.is_up,
         outbox_size=lambda: (outbox.rows, outbox.payload_bytes),
         drained_until=lambda: drain.drained_until,
-        database=sinks.database,
+        database=sinks.page_database,
         reload=sinks.ask_reload,
         location=configuration.settings.location,
         shows_targets=configuration.settings.metrics_targets,

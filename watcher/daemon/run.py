@@ -28,7 +28,7 @@ from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
 from watcher.postgres.bridge import open_bridge
-from watcher.postgres.db import open_database
+from watcher.postgres.db import open_database, open_reading_database
 from watcher.postgres.url import external_url
 from watcher.recording.line_writer import FileSink, LineWriter, StreamSink
 from watcher.web.page import open_page
@@ -46,7 +46,9 @@ log = structlog.get_logger()
 MAX_DESCRIPTORS = 1_048_576
 SETTLE_SECONDS = 5.0
 STDERR = 2
-
+# What the page has of the database for itself: whoever looks at it takes nothing from the drain.
+PAGE_CONNECTIONS = 2
+PAGE_QUERY_SECONDS = 2.0
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 RELOAD_SIGNAL = signal.SIGHUP
@@ -109,10 +111,14 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
                     _services(settings, server, supervisor) as server_ready,
                     open_bridge(),
                     open_database(url) as database,
+                    open_reading_database(
+                        url, connections=PAGE_CONNECTIONS, most_seconds=PAGE_QUERY_SECONDS
+                    ) as page_database,
                 ):
                     tell_warnings(configuration.warnings)
                     sinks = Sinks(success_file, successes.put, _lines_to(stderr), disk, database, server_ready)
-                    sinks = replace(sinks, page=page, ask_reload=partial(reloader.ask, by_hand=True))
+                    ask_reload = partial(reloader.ask, by_hand=True)
+                    sinks = replace(sinks, page=page, page_database=page_database, ask_reload=ask_reload)
                     await watch(configuration, changes, stop.checks, sinks, begun)
             signals.cancel_scope.cancel()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -40,7 +41,7 @@ Result = TypeVar("Result")
 
 log = structlog.get_logger()
 
-# The bound on connections: one for the writer, the rest for readers.
+# The bound on connections of a pool. In the daemon's own: one for the writer, the rest for the upkeep.
 MAX_CONNECTIONS = 4
 CONNECT_SECONDS = 3.0
 # With packets lost on the way, asyncpg waits for ever without this. Short, so that a server that is back after
@@ -103,7 +104,7 @@ async def transaction(
     Args:
         connection: that is in no transaction.
         limit_seconds: about the longest that the server is to spend on a statement, or on waiting for a lock; None
-            for what only reads, and is bounded by the client alone.
+            for what only reads, and is bounded by the client alone. A bound of the pool holds as well.
     """
     begun = connection.transaction(**options)
     await begun.start()
@@ -123,6 +124,8 @@ async def transaction(
 def _local_settings(limit_seconds: float | None) -> str:
     """Write the settings of a transaction: of that alone, since behind a pooler the connection is others' as well."""
     durable = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+    if (most_seconds := _most_seconds.get()) is not None:
+        limit_seconds = most_seconds if limit_seconds is None else min(limit_seconds, most_seconds)
     if limit_seconds is None:
         return durable
     milliseconds = max(int(limit_seconds * _SERVER_SHARE * 1000), 1)
@@ -136,15 +139,27 @@ class Pool:
     All methods are trio-flavoured and need `open_bridge` around them; a cancellation leaves the pool whole.
     """
 
-    def __init__(self, url: str, *, command_seconds: float = COMMAND_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        command_seconds: float = COMMAND_SECONDS,
+        connections: int = MAX_CONNECTIONS,
+        most_seconds: float | None = None,
+    ) -> None:
         """Describe the server.
 
         Args:
             url: `postgresql://user:password@host:port/database?sslmode=...`, as libpq takes it.
             command_seconds: the longest that one command may take.
+            connections: how many there may be.
+            most_seconds: the bound of each operation, and of each of its statements on the server, whatever else is
+                said of it; None for no other.
         """
         self._url = url
         self.command_seconds = command_seconds
+        self._connections = connections
+        self._most_seconds = most_seconds
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def connect(self) -> None:
@@ -179,17 +194,28 @@ class Pool:
             with trio.move_on_after(CLOSE_SECONDS, shield=True), suppress(OSError):
                 await trio_asyncio.aio_as_trio(self._pool.close)()
 
+    async def cut(self) -> None:
+        """Close the pool, and cut its connections at once."""
+        if self._pool is not None:
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                await trio_asyncio.aio_as_trio(self._cut_all)()
+
     def statistics(self) -> dict[str, int]:
         """Count the pool's connections: how many there are, and how many of them nobody uses."""
         assert self._pool is not None
         return {"connections": self._pool.get_size(), "idle": self._pool.get_idle_size()}
+
+    async def _cut_all(self) -> None:
+        """Cut all connections. This is an asyncio-flavoured function."""
+        assert self._pool is not None
+        self._pool.terminate()
 
     async def _open_pool(self) -> asyncpg.Pool[asyncpg.Record]:
         """Make the pool. This is an asyncio-flavoured function."""
         return await asyncpg.create_pool(
             self._url,
             min_size=0,  # with more, making the pool fails when the server is away
-            max_size=MAX_CONNECTIONS,
+            max_size=self._connections,
             timeout=CONNECT_SECONDS,
             command_timeout=self.command_seconds,
             # A prepared statement stays with one connection of the server, which a pooler such as PgBouncer changes
@@ -206,7 +232,11 @@ class Pool:
         """Do one operation on a connection of the pool. This is an asyncio-flavoured function."""
         if self._pool is None:
             raise RuntimeError("Database.connect() comes first")
-        async with asyncio.timeout(CONNECT_SECONDS + (limit_seconds or self.command_seconds)):
+        seconds = limit_seconds or self.command_seconds
+        if self._most_seconds is not None:
+            _most_seconds.set(self._most_seconds)  # this is a task of its own
+            seconds = min(seconds, self._most_seconds)
+        async with asyncio.timeout(CONNECT_SECONDS + seconds):
             connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
             try:
                 return await operation(connection)
@@ -223,6 +253,9 @@ class Pool:
             finally:
                 await self._pool.release(connection, timeout=RELEASE_SECONDS)
 
+
+# In an operation: the longest that the server may spend on any statement of it, see `Pool`.
+_most_seconds: ContextVar[float | None] = ContextVar("most_seconds", default=None)
 
 _cancels: set[asyncio.Task[None]] = set()
 

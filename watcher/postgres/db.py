@@ -38,6 +38,25 @@ async def open_database(url: str, *, command_seconds: float = COMMAND_SECONDS) -
         await database.close()
 
 
+@asynccontextmanager
+async def open_reading_database(url: str, *, connections: int, most_seconds: float) -> AsyncIterator[Database]:
+    """Open a database for whoever only reads, for the time of a block; in the end its connections are cut at once.
+
+    This is a trio-flavoured function.
+
+    Args:
+        url: as that of `Database`.
+        connections: how many there may be.
+        most_seconds: the longest that any operation, and any statement on the server, may take.
+    """
+    database = Database(url, command_seconds=most_seconds, connections=connections, most_seconds=most_seconds)
+    await database.connect()
+    try:
+        yield database
+    finally:
+        await database.cut()
+
+
 class Database:
     """A PostgreSQL server: a pool of connections that are made when first needed, and made anew when lost.
 
@@ -45,14 +64,15 @@ class Database:
     DatabaseUnavailableError or DatabaseRefusedError; a cancellation leaves the pool whole.
     """
 
-    def __init__(self, url: str, *, command_seconds: float = COMMAND_SECONDS) -> None:
+    def __init__(self, url: str, *, command_seconds: float = COMMAND_SECONDS, **bounds: Any) -> None:
         """Describe the server.
 
         Args:
             url: `postgresql://user:password@host:port/database?sslmode=...`, as libpq takes it.
             command_seconds: the longest that one command may take.
+            bounds: others of `Pool`.
         """
-        self._pool = Pool(url, command_seconds=command_seconds)
+        self._pool = Pool(url, command_seconds=command_seconds, **bounds)
 
     async def connect(self) -> None:
         """Make the pool; the server need not be there yet."""
@@ -127,6 +147,10 @@ class Database:
     async def close(self) -> None:
         """Close the pool; after a deadline, or when cancelled, its connections are cut."""
         await self._pool.close()
+
+    async def cut(self) -> None:
+        """Close the pool, and cut its connections at once."""
+        await self._pool.cut()
 
     def statistics(self) -> dict[str, int]:
         """Count the pool's connections: how many there are, and how many of them nobody uses."""

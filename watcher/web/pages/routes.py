@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-MAX_READING = 2  # connections of the daemon's pool that pages take at once; the others are for what the checks find
 HISTORY_SECONDS = 0.8  # a page without its past is better than none within a second
 # Between two turns of others.
 TURN_SITES = 500
@@ -67,7 +66,6 @@ class Pages:
     location: str
     shared: Shared = field(default_factory=Shared)
     history_lost_at: datetime | None = field(default=None, init=False)
-    _reading: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(MAX_READING), init=False)
     _threads: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(1), init=False)
 
     def routes(self) -> list[Route]:
@@ -164,8 +162,7 @@ class Pages:
         with trio.move_on_after(HISTORY_SECONDS):
             try:
                 if database is not None:
-                    async with self._reading:
-                        result = await read(database)
+                    result = await read(database)
             except StorageError:
                 result = None
         self.history_lost_at = None if result is not None else self.history_lost_at or self.clock()
