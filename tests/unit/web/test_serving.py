@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -145,24 +146,33 @@ async def test_whatever_viewers_do_a_stop_waits_for_nobody(capfd: pytest.Capture
     assert "fault" not in capfd.readouterr().err
 
 
+class SocketOfMemory:
+    """What a connection asks its socket for, beside a stream that has none."""
+
+    family = socket.AF_INET
+
+    def getpeername(self) -> tuple[str, int]:
+        return "127.0.0.1", 2
+
+    def getsockname(self) -> tuple[str, int]:
+        return "127.0.0.1", 1
+
+
 async def test_who_is_slow_is_cut_after_its_time(autojump_clock: trio.testing.MockClock) -> None:
-    """On a clock of its own, over a pair of sockets that nothing but the bounds ends."""
-    del autojump_clock
+    """On a clock of its own, over a stream in memory that nothing but the bounds ends."""
     for text, seconds, status in (
         ("GET /a HTTP/1.1\r\nX-Slow", connection.IDLE_SECONDS, 0),
         ("", connection.IDLE_SECONDS, 0),
         (get("/a", "Content-Length: 100", method="POST") + "z", bounds.BODY_SECONDS, 408),
     ):
-        ours, theirs = trio.socket.socketpair()
-        with ours, theirs:
-            await theirs.send(text.encode())
-            begun = trio.current_time()
-            served = connection.Connection(
-                bounds.Bounded(echo), connection.connection_config(), trio.SocketStream(ours)
-            )
-            await served.run()
-            assert trio.current_time() - begun == pytest.approx(seconds)
-            assert status == (status_of(await theirs.recv(1000)) if status else 0)
+        ours, theirs = trio.testing.memory_stream_pair()
+        ours.socket = SocketOfMemory()  # type: ignore[attr-defined]
+        await theirs.send_all(text.encode())
+        begun = autojump_clock.current_time()
+        await connection.Connection(bounds.Bounded(echo), connection.connection_config(), ours).run()  # type: ignore[arg-type]
+        assert autojump_clock.current_time() - begun == pytest.approx(seconds)
+        await ours.aclose()
+        assert status_of(await rest_of(theirs)) == status  # type: ignore[arg-type]
 
 
 async def test_a_socket_with_a_path_takes_the_place_of_one_that_is_left_over(tmp_path: Path) -> None:
