@@ -15,6 +15,7 @@ import click
 from benchmarks import lateness as late
 from benchmarks import reload as reloads
 from benchmarks import tables
+from benchmarks import web as webs
 from benchmarks.children import ProgramEndedError, end_on_signals, wait_running
 from benchmarks.machine import Cores, describe
 from benchmarks.measure import Timing, measure, wait_begun
@@ -168,6 +169,33 @@ def reload(targets: int, rate: float, times: int, json_file: Path | None, markdo
     show(title, reloads.COLUMNS, reloads.rows(found), markdown=markdown)
     show_machine(machine, markdown=markdown)
     write(json_file, {"machine": machine, "targets": targets, "rate": rate, **asdict(found)})
+
+
+@main.command()
+@click.option("--targets", type=int, default=10_000, show_default=True)
+@click.option("--rate", type=float, default=500.0, show_default=True, help="Checks a second, all targets together.")
+@click.option("--seconds", type=float, default=20.0, show_default=True, help="Of each measurement.")
+@click.option("--repeat", type=int, default=0, show_default=True, help="Turns of what a check costs with and without.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--markdown", is_flag=True, help="Print the tables in Markdown.")
+def web(targets: int, rate: float, seconds: float, repeat: int, json_file: Path | None, markdown: bool) -> None:
+    """Look at the page, and attack it: how late the checks begin meanwhile, and what a check costs.
+
+    Example: python -m benchmarks web --targets 10000 --rate 500 --repeat 3
+    """
+    with _bench() as bench:
+        machine = describe(bench.cores)
+        try:
+            windows = list(webs.measure_web(bench, targets, rate, seconds))
+            costs = list(webs.measure_cost(bench, targets, rate, seconds, repeat))
+        except ProgramEndedError as error:
+            raise click.ClickException(f"watcher {error}") from error
+    title = f"the page, {targets:,} targets, {rate:g} checks a second"
+    show(title, ("what", *(window.name for window in windows)), webs.rows(windows), markdown=markdown)
+    if costs:
+        show("CPU time a check", ("WATCHER_HTTP", "CPU a check"), webs.cost_rows(costs), markdown=markdown)
+    show_machine(machine, markdown=markdown)
+    write(json_file, {"machine": machine, "windows": [asdict(window) for window in windows], "costs": costs})
 
 
 def _compare(

@@ -76,8 +76,8 @@ class Program:
 
 
 @contextmanager
-def start_watcher(bench: Bench, workload: Workload, folder: Path) -> Iterator[Running]:
-    """Run the daemon with an external database."""
+def start_watcher(bench: Bench, workload: Workload, folder: Path, **more: object) -> Iterator[Running]:
+    """Run the daemon with an external database; `more` are other lines of its `.env`."""
     write_targets(folder / "config.yaml", workload, bench.site.origin(workload.kind))
     settings = {
         "CONFIG_FILE_PATH": "config.yaml",
@@ -85,7 +85,9 @@ def start_watcher(bench: Bench, workload: Workload, folder: Path) -> Iterator[Ru
         "WATCHER_RELOAD": "off",
         "MIN_INTERVAL_VAL": workload.interval_seconds / 2,
         "MAX_INTERVAL_VAL": workload.interval_seconds * 2,
+        "WATCHER_HTTP": "127.0.0.1:0",
         **bench.database.settings(),
+        **more,
     }
     lines = [f"{key}={value}\n" for key, value in settings.items()]
     (folder / ".env").write_text("".join(lines), encoding="utf-8")
