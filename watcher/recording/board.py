@@ -9,14 +9,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.model.outcome import Phases, Reason
+from watcher.recording.results import unpacked, with_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from watcher.model.conclusion import Conclusion
+    from watcher.model.outcome import Outcome
     from watcher.model.state import Standing
+    from watcher.recording.results import Result
 
-# The bound of a detail: with all else, a target stays below half a KB.
+# The bound of a detail: with all else but its former results, a target stays below half a KB.
 MAX_DETAIL_BYTES = 160
 
 # Start in seconds since 1970, duration and five phases in seconds, status code, redirects, ten times the version of
@@ -26,8 +29,8 @@ _NONE = -1  # no status, which has three digits; no redirects; of the versions, 
 _TENFOLD_VERSIONS = {"1.0": 10, "1.1": 11, "2": 20}
 _ELLIPSIS = "…".encode()
 
-# Standing, _NUMBERS, reason, detail, end of the certificate.
-_Kept = tuple["Standing", bytes, Reason | None, bytes, datetime | None]
+# Standing, _NUMBERS, reason, detail, end of the certificate, newest results.
+_Kept = tuple["Standing", bytes, Reason | None, bytes, datetime | None, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Board:
         """Begin with no targets."""
         self._kept: dict[str, _Kept] = {}
         self.changes = 0  # how often a state has changed, or targets have come or gone
+        self.checks = 0  # how many it has been told of
 
     def __len__(self) -> int:
         """Count the targets."""
@@ -88,6 +92,11 @@ class Board:
         kept = self._kept.get(target)
         return None if kept is None else _read(target, kept)
 
+    def results_of(self, target: str) -> list[Result]:
+        """Return the newest results of a target since the daemon started, oldest first."""
+        kept = self._kept.get(target)
+        return [] if kept is None else unpacked(kept[-1])
+
     def place(self, standings: Mapping[str, Standing]) -> None:
         """Take where targets stand that come, or that no check tells of; what their last checks found stays.
 
@@ -96,7 +105,7 @@ class Board:
         """
         for name, standing in standings.items():
             self.changes += 1
-            self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None))[1:])
+            self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None, b""))[1:])
 
     def put(self, conclusion: Conclusion) -> None:
         """Take what a check came to, unless its target is watched no more."""
@@ -106,9 +115,14 @@ class Board:
             return
         reason, detail = (None, outcome.degraded) if fault is None else (fault.reason, fault.detail)
         text = b"" if detail is None else _cut(detail)
-        if self._kept[name][0].state is not conclusion.standing.state:
+        before = self._kept[name]
+        if before[0].state is not conclusion.standing.state:
             self.changes += 1
-        self._kept[name] = (conclusion.standing, _numbers_of(conclusion), reason, text, outcome.cert_expires_at)
+        self.checks += 1
+        started_at = outcome.started_at.timestamp()
+        results = with_result(before[-1], started_at, outcome.duration_seconds, reason, outcome.status_code)
+        numbers = _numbers_of(started_at, outcome)
+        self._kept[name] = (conclusion.standing, numbers, reason, text, outcome.cert_expires_at, results)
 
     def drop(self, targets: Iterable[str]) -> None:
         """Forget targets that are watched no more, by their names."""
@@ -116,10 +130,10 @@ class Board:
             self.changes += self._kept.pop(name, None) is not None
 
 
-def _numbers_of(conclusion: Conclusion) -> bytes:
-    outcome, phases = conclusion.outcome, conclusion.outcome.phases
+def _numbers_of(started_at: float, outcome: Outcome) -> bytes:
+    phases = outcome.phases
     return _NUMBERS.pack(
-        outcome.started_at.timestamp(),
+        started_at,
         outcome.duration_seconds,
         math.nan if phases.resolve is None else phases.resolve,
         math.nan if phases.connect is None else phases.connect,
@@ -139,7 +153,7 @@ def _cut(detail: str) -> bytes:
 
 
 def _read(name: str, kept: _Kept) -> Latest:
-    standing, numbers, reason, detail, cert_expires_at = kept
+    standing, numbers, reason, detail, cert_expires_at, _ = kept
     if not numbers:
         return Latest(name, standing)
     started_at, duration_seconds, *phases, status_code, redirects, http_version, ip_version = _NUMBERS.unpack(numbers)

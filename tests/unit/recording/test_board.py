@@ -14,10 +14,12 @@ from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
 from watcher.model.state import NEVER_CHECKED, Standing, State
 from watcher.recording.board import MAX_DETAIL_BYTES, Board, Latest
+from watcher.recording.results import MAX_RESULTS, Result
 
 UP, DOWN = (Standing(state, MOMENT, state) for state in (State.UP, State.DOWN))
-TARGETS = 3_000
+TARGETS, SOME_TARGETS = 3_000, 100
 MAX_BYTES_A_TARGET = 500
+MAX_BYTES_OF_RESULTS = 400
 
 
 def a_board(**standings: Standing) -> Board:
@@ -43,6 +45,21 @@ def test_what_a_check_found_is_told_until_the_next() -> None:
     assert latest.ok is False
     board.put(Conclusion(success._replace(degraded="slow"), UP))
     assert [(latest.ok, latest.detail) for latest in board] == [(True, "slow"), (None, "")]
+
+
+def test_the_newest_results_are_kept_and_the_oldest_go() -> None:
+    board = a_board(a=NEVER_CHECKED, b=UP)
+    assert board.results_of("a") == board.results_of("nobody") == []
+    expected = []
+    for number in range(MAX_RESULTS + 3):
+        fault = None if number % 2 else Fault(list(Reason)[number % len(Reason)], "why")
+        status = None if number % 3 else 200 + number
+        at = MOMENT + timedelta(milliseconds=number)
+        board.put(Conclusion(an_outcome("a", at=at, fault=fault, duration_seconds=number / 4, status_code=status), UP))
+        expected.append(Result(at, number / 4, fault and fault.reason, status))
+    board.place({"a": DOWN})
+    assert board.results_of("a") == expected[3:]
+    assert (board.results_of("b"), board.checks) == ([], MAX_RESULTS + 3)
 
 
 def test_a_pause_changes_the_standing_and_leaves_the_outcome() -> None:
@@ -98,7 +115,7 @@ def fresh(number: int, name: str) -> Outcome:
 
 
 @pytest.mark.slow
-def test_a_target_takes_less_than_half_a_kilobyte() -> None:
+def test_a_target_takes_less_than_half_a_kilobyte_and_less_than_that_for_its_results() -> None:
     names = [f"target {number}" for number in range(TARGETS)]
     standings = {name: Standing(State.DOWN, MOMENT, State.DOWN) for name in names}  # each is that of the target's loop
     gc.collect()
@@ -106,11 +123,14 @@ def test_a_target_takes_less_than_half_a_kilobyte() -> None:
     try:
         board = Board()
         board.place(standings)
-        for number, name in enumerate(names):
-            board.put(Conclusion(fresh(number, name), standings[name], is_news=True))
-        gc.collect()
-        taken_bytes, _ = tracemalloc.get_traced_memory()
+        taken_bytes = []
+        for checked in (names, names[:SOME_TARGETS] * (MAX_RESULTS + 1)):
+            for number, name in enumerate(checked):
+                board.put(Conclusion(fresh(number, name), standings[name], is_news=True))
+            gc.collect()
+            taken_bytes.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
     assert len(board) == TARGETS
-    assert taken_bytes / TARGETS < MAX_BYTES_A_TARGET
+    assert taken_bytes[0] / TARGETS < MAX_BYTES_A_TARGET
+    assert (taken_bytes[1] - taken_bytes[0]) / SOME_TARGETS < MAX_BYTES_OF_RESULTS
