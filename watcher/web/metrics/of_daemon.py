@@ -27,6 +27,7 @@ GARBAGE = Family(
 CPU = Family("process_cpu_seconds_total", "counter", "User and system time that the daemon has taken.")
 
 _PROCESS = psutil.Process()  # to find it out takes longer than to ask it
+_STARTED_AT = _PROCESS.create_time()
 
 
 def daemon_text(present: Present, *, is_open_metrics: bool) -> str:
@@ -71,3 +72,4 @@ def _gauges(present: Present) -> Iterator[tuple[str, str, float]]:
         meaning = "How long ago all that was known then had come to PostgreSQL."
         yield "watcher_drain_lag_seconds", meaning, max(0.0, present.clock() - drained_until)
     yield "process_resident_memory_bytes", "Memory of the daemon.", _PROCESS.memory_info().rss
+    yield "process_start_time_seconds", "When the daemon was started, in seconds since 1970.", _STARTED_AT
