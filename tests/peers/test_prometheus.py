@@ -13,7 +13,7 @@ import yaml
 from tests.hostile.certificates import TOMORROW, issue
 from tests.integration.daemon import PROJECT, Folder, settings_for
 from tests.integration.proxy import open_proxy
-from tests.integration.sites import answering, read_request, response, serving, silent
+from tests.integration.sites import answering, by_turns, read_request, response, serving, silent
 from tests.integration.test_page import port_of
 from tests.peers.programs import path_of
 from tests.peers.prometheus import SECONDS, running_prometheus
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tests.hostile.certificates import Certificates
     from tests.integration.daemon import Daemon
     from tests.integration.proxy import Proxy
-    from tests.integration.sites import Behaviour
     from tests.peers.prometheus import Prometheus
 
 TOKEN = "0123456789abcdef"
@@ -100,7 +99,8 @@ async def failing(folder: Folder, proxy: Proxy, certificates: Certificates) -> A
     short = certificates.context(issue(certificates.root, "short", ["127.0.0.1"], ends=TOMORROW + timedelta(hours=1)))
     once = {"interval": 0.5, "timeout": 0.5, "failure_threshold": 1, "success_threshold": 1}
     refused = "http://127.0.0.1:1/"
-    async with serving(silent) as hanging, serving(flapping()) as unsure, serving(answering(response()), short) as old:
+    turns = by_turns(answering(response()), answering(response(status="500 Oh")))
+    async with serving(silent) as hanging, serving(turns) as unsure, serving(answering(response()), short) as old:
         urls = [
             *({"name": f"dead {number}", "address": refused, **once, "interval": 2} for number in range(4)),
             {"name": ODD, "group": "shop", "address": refused, **once},
@@ -125,18 +125,6 @@ def _daemon(path: Path, urls: Sequence[dict[str, Any]], proxy: Proxy, **settings
 
 def _trusting(certificates: Certificates) -> dict[str, Any]:
     return {"tls_config": {"ca_file": certificates.ca_file}}
-
-
-def flapping() -> Behaviour:
-    """Answer well and badly by turns."""
-    answers = 0
-
-    async def behave(stream: trio.abc.Stream) -> None:
-        nonlocal answers
-        answers += 1
-        await answering(response() if answers % 2 else response(status="500 Oh"))(stream)
-
-    return behave
 
 
 async def restarting(stream: trio.abc.Stream) -> None:
