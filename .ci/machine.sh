@@ -8,7 +8,7 @@ install_packages() {
     local wanted=(
         python3 python3-venv git ca-certificates shellcheck util-linux procps
         docker.io docker-compose debootstrap iptables netcat-openbsd # tests/containers
-        fish mount pgbouncer prometheus prometheus-blackbox-exporter systemd    # tests/peers
+        apache2-bin caddy fish mount nginx pgbouncer prometheus prometheus-blackbox-exporter systemd # tests/peers
     )
     for package in "${wanted[@]}"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
