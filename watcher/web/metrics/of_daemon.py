@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import resource
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -27,7 +28,8 @@ GARBAGE = Family(
 CPU = Family("process_cpu_seconds_total", "counter", "User and system time that the daemon has taken.")
 
 _PROCESS = psutil.Process()  # to find it out takes longer than to ask it
-_STARTED_AT = _PROCESS.create_time()
+# Nearly; the system would tell by /proc/stat, which the unit of systemd hides.
+_STARTED_AT = time.time()
 
 
 def daemon_text(present: Present, *, is_open_metrics: bool) -> str:
