@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ OF_DAEMON = (
     *("watcher_checks_in_flight", "watcher_check_slots", "watcher_targets", "watcher_outbox_rows"),
     *("watcher_outbox_bytes", "watcher_database_up", "watcher_drain_lag_seconds", "watcher_build_info"),
     *("process_resident_memory_bytes", "process_cpu_seconds_total", "process_start_time_seconds"),
-    "python_gc_collections_total",
+    *("python_gc_collections_total", "watcher_entries_lost_total"),
 )
 # Raised where nothing is scraped at all.
 OF_NOTHING = "WatcherMissing"
@@ -128,12 +129,13 @@ def _trusting(certificates: Certificates) -> dict[str, Any]:
 
 
 async def restarting(stream: trio.abc.Stream) -> None:
-    """Be scraped like a daemon whose checks and history have stood still for long, and that was started just now."""
+    """Be scraped like a daemon whose checks and history have stood still for long, that loses entries, and restarts."""
     await read_request(stream)
     series = {
         "watcher_targets": 3,
         "watcher_check_duration_seconds_count": 7,
         "watcher_drain_lag_seconds": 3600,
+        "watcher_entries_lost_total": trio.current_time(),
         "process_start_time_seconds": trio.current_time(),
     }
     body = "".join(f"{name} {value}\n" for name, value in series.items()).encode()
@@ -170,16 +172,28 @@ async def _is_raised_for_what_is_well(prometheus: Prometheus, expression: str) -
 
 
 async def _every_panel_has_something_to_show(prometheus: Prometheus) -> None:
-    panels = json.loads(DASHBOARD.read_text())["panels"]
+    dashboard = json.loads(DASHBOARD.read_text())
+    panels = dashboard["panels"]
     asked_for = [(panel["title"], target["expr"]) for panel in panels for target in panel.get("targets", [])]
     assert len(asked_for) > 30
+    variables = {one["name"]: one for one in dashboard["templating"]["list"]}
+    assert variables.pop("datasource")["query"] == "prometheus"
+    assert set(variables) == {"job", "instance", "group", "target"}
     for instance in ("healthy", "failing"):
         for title, expression in asked_for:
-            query = expression
-            for variable, value in {**VARIABLES, "$instance": instance, "$target": "secure"}.items():
-                query = query.replace(variable, value)
-            assert "$" not in query, title
-            assert await prometheus.answer_to(query), title
+            assert await prometheus.answer_to(_filled_in(expression, instance)), title
+        for name, variable in variables.items():
+            (found,) = re.findall(r"^label_values\((.*), (\w+)\)$", variable["query"]["query"])
+            samples = await prometheus.answer_to(_filled_in(found[0], instance))
+            assert found[1] == name
+            assert any(name in one["metric"] for one in samples), name
+
+
+def _filled_in(expression: str, instance: str) -> str:
+    for variable, value in {**VARIABLES, "$instance": instance, "$target": "secure"}.items():
+        expression = expression.replace(variable, value)
+    assert "$" not in expression
+    return expression
 
 
 async def _metrics_with(series: bytes, daemon: Daemon) -> bytes:

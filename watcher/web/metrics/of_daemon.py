@@ -22,6 +22,11 @@ DURATION = Family(
     "watcher_check_duration_seconds", "histogram", "How long a check took, from its start to its verdict."
 )
 SKIPPED = Family("watcher_checks_skipped_total", "counter", "Slots that were missed, and are not made up.")
+LOST = Family(
+    "watcher_entries_lost_total",
+    "counter",
+    "Entries that were dropped, too many or too old, before PostgreSQL had them.",
+)
 GARBAGE = Family(
     "python_gc_collections_total", "counter", "How often the garbage collector has looked through a generation."
 )
@@ -42,6 +47,7 @@ def _families(present: Present) -> Iterator[tuple[Family, str]]:
     yield LATENESS, "".join(histogram_samples(LATENESS.name, present.tally.lateness))
     yield DURATION, "".join(histogram_samples(DURATION.name, present.tally.duration))
     yield SKIPPED, sample(SKIPPED.name, "", present.tally.skipped_slots)
+    yield LOST, sample(LOST.name, "", present.entries_lost())
     for name, meaning, value in _gauges(present):
         yield Family(name, "gauge", meaning), sample(name, "", value)
     version = f'version="{__version__}",location="{escaped(present.location)}"'
