@@ -59,7 +59,8 @@ class Client:
             server_hostname=host,
             https_compatible=True,
         ) as stream:
-            lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close", *headers, "", ""]
+            own = [] if any(header.startswith("Host:") for header in headers) else [f"Host: {host}"]
+            lines = [f"{method} {path} HTTP/1.1", *own, "Connection: close", *headers, "", ""]
             await stream.send_all("\r\n".join(lines).encode())
             yield stream
 

@@ -105,7 +105,9 @@ async def _try_pages(client: Client) -> None:
             status, answer = await client.ask(host, link, KNOWN)
             assert (status, ADDRESS in answer) == (200, "/targets/" in link), link
     assert (await client.ask(PRIVATE, "/watcher", KNOWN))[0] in {200, 301, 302, 308}
-    assert "unsure" not in (await client.ask(PRIVATE, "/", KNOWN))[1]
+    for headers in (["Host: other.example"], ["Host: other.example", f"X-Forwarded-Host: {PUBLIC}"]):
+        status, answer = await client.ask(PUBLIC, "/", KNOWN, *headers)
+        assert "unsure" not in answer, (status, headers)
 
 
 async def _try_a_reload(client: Client) -> None:
