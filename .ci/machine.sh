@@ -8,7 +8,8 @@ install_packages() {
     local wanted=(
         python3 python3-venv git ca-certificates shellcheck util-linux procps
         docker.io docker-compose debootstrap iptables netcat-openbsd # tests/containers
-        chromium fish mount pgbouncer prometheus prometheus-blackbox-exporter systemd # tests/peers
+        apache2-bin caddy chromium fish mount nginx pgbouncer # tests/peers
+        prometheus prometheus-blackbox-exporter systemd # tests/peers
     )
     for package in "${wanted[@]}"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

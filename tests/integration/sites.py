@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -26,6 +27,16 @@ def answering(raw: bytes) -> Behaviour:
     async def behave(stream: trio.abc.Stream) -> None:
         await read_request(stream)
         await stream.send_all(raw)
+
+    return behave
+
+
+def by_turns(*behaviours: Behaviour) -> Behaviour:
+    """Behave in one way after the other, again and again."""
+    turns = itertools.cycle(behaviours)
+
+    async def behave(stream: trio.abc.Stream) -> None:
+        await next(turns)(stream)
 
     return behave
 

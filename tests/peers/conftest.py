@@ -4,6 +4,6 @@ from __future__ import annotations
 
 # Fixtures that other suites have, too.
 from tests.hostile.conftest import certificates
-from tests.integration.conftest import folder
+from tests.integration.conftest import folder, proxy
 
-__all__ = ["certificates", "folder"]
+__all__ = ["certificates", "folder", "proxy"]

@@ -95,8 +95,11 @@ def _configure(folder: Folder) -> None:
     written = folder.path / "config.yaml"
     document = yaml.safe_load(written.read_text())
     document["defaults"] = {
-        "resolve_to": "127.0.0.1", "tls_config": {"ca_file": "ca.pem"}, "timeout": 2,
-        "failure_threshold": 1, "success_threshold": 1,
+        "resolve_to": "127.0.0.1",
+        "tls_config": {"ca_file": "ca.pem"},
+        "timeout": 2,
+        "failure_threshold": 1,
+        "success_threshold": 1,
     }
     document["page"] = {"title": "Example status"}
     written.write_text(yaml.safe_dump(document))

@@ -116,7 +116,7 @@ async def watch(
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     trust = ClockTrust(_tell_leap)
     outbox_writer = _outbox_writer(settings, sinks, flip_lines, drain, trust)
-    present = _present_of(configuration, sinks, drain)
+    present = _present_of(configuration, sinks, drain, outbox_writer)
     try:
         async with trio.open_nursery() as writing:
             send, receive = trio.open_memory_channel[Conclusion](MAX_CONCLUSIONS_IN_CHANNEL)
@@ -151,7 +151,7 @@ def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Dra
     return Drain(sinks.disk, store, keep_stored_seconds=configuration.settings.outbox_keep_stored_seconds)
 
 
-def _present_of(configuration: Configuration, sinks: Sinks, drain: Drain) -> Present:
+def _present_of(configuration: Configuration, sinks: Sinks, drain: Drain, outbox_writer: OutboxWriter) -> Present:
     outbox = sinks.disk.outbox
     return Present(
         board=sinks.board,
@@ -159,6 +159,7 @@ def _present_of(configuration: Configuration, sinks: Sinks, drain: Drain) -> Pre
         targets={target.name: target for target in configuration.targets},
         is_database_up=lambda: drain.is_up,
         outbox_size=lambda: (outbox.rows, outbox.payload_bytes),
+        entries_lost=lambda: outbox_writer.lost,
         drained_until=lambda: drain.drained_until,
         database=sinks.page_database,
         reload=sinks.ask_reload,

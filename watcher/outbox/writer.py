@@ -90,7 +90,12 @@ class OutboxWriter:
         self._given_up = 0  # failures
         self._given_up_of_waiting = 0  # conclusions
         self._tick_at = self._tidy_at = self._complaint_at = 0.0
-        self._dropped = 0
+        self._dropped = self._dropped_and_told = 0  # entries
+
+    @property
+    def lost(self) -> int:
+        """How many entries and failures were dropped before PostgreSQL had them, for want of room or for their age."""
+        return self._dropped + self._given_up
 
     @property
     def is_idle(self) -> bool:
@@ -165,9 +170,10 @@ class OutboxWriter:
             self._tidy_at = now
         if self._disk.outbox.rows > before:
             self._kept()
-        if self._dropped and not 0 <= now - self._complaint_at < COMPLAINT_SECONDS:
-            log.warning("the outbox is past its bounds: the oldest entries were dropped", dropped=self._dropped)
-            self._dropped, self._complaint_at = 0, now
+        dropped = self._dropped - self._dropped_and_told
+        if dropped and not 0 <= now - self._complaint_at < COMPLAINT_SECONDS:
+            log.warning("the outbox is past its bounds: the oldest entries were dropped", dropped=dropped)
+            self._dropped_and_told, self._complaint_at = self._dropped, now
 
     def _give_up(self, conclusion: Conclusion) -> None:
         self._given_up_of_waiting += 1

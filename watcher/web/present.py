@@ -29,6 +29,7 @@ class Present:
         has_begun: whether checks have begun.
         is_database_up: asks whether PostgreSQL could be used when it was last tried.
         outbox_size: asks how many rows and bytes wait in the outbox.
+        entries_lost: asks how many entries and failures were dropped before PostgreSQL had them.
         drained_until: asks until when all that the outbox was told is in PostgreSQL, in seconds since 1970; None where
             that is not known.
         database: where the past is read.
@@ -45,6 +46,7 @@ class Present:
     has_begun: bool = False
     is_database_up: Callable[[], bool] = lambda: False
     outbox_size: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    entries_lost: Callable[[], int] = lambda: 0
     drained_until: Callable[[], float | None] = lambda: None
     database: Database | None = None
     workers: trio.CapacityLimiter | None = None

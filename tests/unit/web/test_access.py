@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 from watcher.config.env.settings import load_settings
@@ -34,7 +35,8 @@ def basic(pair: str) -> str:
 async def told(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with what the door has found out."""
     found = {"sees_all": scope["state"]["sees_all"], "root": scope["root_path"], "path": scope["path"]}
-    await JSONResponse(found | {"scheme": scope["scheme"]})(scope, receive, send)
+    host = Headers(scope=scope).get("host")
+    await JSONResponse(found | {"origin": f"{scope['scheme']}://{host}"})(scope, receive, send)
 
 
 async def ask(
@@ -209,13 +211,19 @@ async def test_wrong_credentials_wait_and_those_of_one_address_are_few(
 
 async def test_only_proxies_that_are_trusted_are_believed() -> None:
     rules = AccessRules(trusted_proxies=(ip_network("10.0.0.0/8"),), url="https://status.example/watch")
-    given = {"x_forwarded_for": "203.0.113.1, 10.0.0.9", "x_forwarded_proto": "https", "x_forwarded_host": "localhost"}
+    given = {"x_forwarded_for": "203.0.113.1, 10.0.0.9", "x_forwarded_proto": "https"}
+    given["x_forwarded_host"] = "other.example, localhost"
     gate = Gate(told, rules)
     status, _, body = await ask(gate, address="10.1.1.1", path="/watch/targets/a", host="inner.example", **given)
-    assert (status, body) == (200, '{"sees_all":true,"root":"/watch","path":"/watch/targets/a","scheme":"https"}')
+    assert (status, body) == (
+        200,
+        '{"sees_all":true,"root":"/watch","path":"/watch/targets/a","origin":"https://localhost"}',
+    )
     assert (await ask(gate, address="192.0.2.1", host="inner.example", **given))[0] == 421
+    given["x_forwarded_host"] = "localhost, other.example"
+    assert (await ask(gate, address="10.1.1.1", **given))[0] == 421
     _, _, body = await ask(gate, address="192.0.2.1", path="/targets/a", **given)
-    assert '"path":"/watch/targets/a","scheme":"http"' in body
+    assert '"path":"/watch/targets/a","origin":"http://localhost:8080"' in body
     _, _, body = await ask(gate, address=None, path="/watch")  # at a unix socket
     assert '"path":"/watch/"' in body
     assert rules.client_of("10.1.1.1", ["198.51.100.1, 203.0.113.1", "10.0.0.9"]) == "203.0.113.1"

@@ -39,6 +39,7 @@ def a_present(*outcomes: Outcome) -> Present:
         targets={target.name: target for target in targets},
         location="fra",
         outbox_size=lambda: (7, 700),
+        entries_lost=lambda: 5,
         is_database_up=lambda: True,
         drained_until=lambda: 90.0,
         clock=lambda: 100.0,
@@ -114,7 +115,7 @@ async def test_every_series_is_read_by_both_parsers() -> None:
     assert (of("watcher_checks_total", reason="ok"), of("watcher_checks_total", reason="status")) == (2, 1)
     own = {name: value for (name, labels), value in found.items() if not labels}
     assert own["watcher_checks_skipped_total"] == 3
-    assert (own["watcher_outbox_rows"], own["watcher_outbox_bytes"]) == (7, 700)
+    assert (own["watcher_outbox_rows"], own["watcher_outbox_bytes"], own["watcher_entries_lost_total"]) == (7, 700, 5)
     assert (own["watcher_database_up"], own["watcher_drain_lag_seconds"]) == (1, 10)
     assert (own["watcher_checks_in_flight"], own["watcher_check_slots"], own["watcher_targets"]) == (0, 10, 3)
     assert own["watcher_check_lateness_seconds_count"] == own["watcher_check_duration_seconds_count"] == 5

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import trio
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ _HOW_TO_WRITE = (
 class Gate:
     """Lets in who may come in.
 
-    What follows finds in `scope["state"]`: `sees_all`, whether addresses, details and excerpts may be shown; and the
-    prefix of a proxy in `scope["root_path"]`, for links.
+    What follows finds in `scope["state"]`: `sees_all`, whether addresses, details and excerpts may be shown; the
+    prefix of a proxy in `scope["root_path"]`, for links; and what a browser has asked a trusted proxy for in the header
+    `Host` and in `scope["scheme"]`.
     """
 
     def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
@@ -73,11 +74,12 @@ class Gate:
 
     async def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         """Prepare a request for what follows, or return why that is not to see it."""
-        headers, rules = Headers(scope=scope), self._rules
+        headers, rules = MutableHeaders(scope=scope), self._rules
         address = scope["client"][0].partition("%")[0] if scope["client"] else ""
         host = headers.get("host", "")
         if rules.trusts(address):
-            host = headers.get("x-forwarded-host", host)
+            # Proxies add to what they got: the last word is that of the one that is trusted.
+            host = headers["host"] = headers.get("x-forwarded-host", host).rpartition(",")[2].strip()
             if headers.get("x-forwarded-proto", "") in {"http", "https"}:
                 scope["scheme"] = headers["x-forwarded-proto"]
             address = rules.client_of(address, headers.getlist("x-forwarded-for"))
@@ -102,7 +104,7 @@ class Gate:
             return self._refusal_to_write(headers, host, is_known=is_known)
         return None if rules.may_read(is_known=is_known) else self._unauthorized("Who are you?")
 
-    def _refusal_to_write(self, headers: Headers, host: str, *, is_known: bool) -> PlainTextResponse | None:
+    def _refusal_to_write(self, headers: MutableHeaders, host: str, *, is_known: bool) -> PlainTextResponse | None:
         if not self._rules.has_auth:
             return _answer(403, _HOW_TO_WRITE)
         if not self._rules.is_same_origin(host, headers.get("origin"), headers.get("sec-fetch-site")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import resource
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -21,12 +22,19 @@ DURATION = Family(
     "watcher_check_duration_seconds", "histogram", "How long a check took, from its start to its verdict."
 )
 SKIPPED = Family("watcher_checks_skipped_total", "counter", "Slots that were missed, and are not made up.")
+LOST = Family(
+    "watcher_entries_lost_total",
+    "counter",
+    "Entries that were dropped, too many or too old, before PostgreSQL had them.",
+)
 GARBAGE = Family(
     "python_gc_collections_total", "counter", "How often the garbage collector has looked through a generation."
 )
 CPU = Family("process_cpu_seconds_total", "counter", "User and system time that the daemon has taken.")
 
 _PROCESS = psutil.Process()  # to find it out takes longer than to ask it
+# Nearly; the system would tell by /proc/stat, which the unit of systemd hides.
+_STARTED_AT = time.time()
 
 
 def daemon_text(present: Present, *, is_open_metrics: bool) -> str:
@@ -39,6 +47,7 @@ def _families(present: Present) -> Iterator[tuple[Family, str]]:
     yield LATENESS, "".join(histogram_samples(LATENESS.name, present.tally.lateness))
     yield DURATION, "".join(histogram_samples(DURATION.name, present.tally.duration))
     yield SKIPPED, sample(SKIPPED.name, "", present.tally.skipped_slots)
+    yield LOST, sample(LOST.name, "", present.entries_lost())
     for name, meaning, value in _gauges(present):
         yield Family(name, "gauge", meaning), sample(name, "", value)
     version = f'version="{__version__}",location="{escaped(present.location)}"'
@@ -71,3 +80,4 @@ def _gauges(present: Present) -> Iterator[tuple[str, str, float]]:
         meaning = "How long ago all that was known then had come to PostgreSQL."
         yield "watcher_drain_lag_seconds", meaning, max(0.0, present.clock() - drained_until)
     yield "process_resident_memory_bytes", "Memory of the daemon.", _PROCESS.memory_info().rss
+    yield "process_start_time_seconds", "When the daemon was started, in seconds since 1970.", _STARTED_AT
