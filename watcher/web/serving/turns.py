@@ -6,7 +6,7 @@ each time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import trio
 
@@ -16,6 +16,38 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 TURN_SECONDS = 0.002
+# Of what has come over connections: a request takes about a millisecond.
+READS_A_TURN = 4
+
+
+class Doorway:
+    """Lets a few in with each turn of the loop, in their order: however many come at once, a turn stays short."""
+
+    def __init__(self, a_turn: int = READS_A_TURN) -> None:
+        """Open it; `run` has to be running where more than so many come."""
+        self._a_turn = self._left = a_turn
+        self._waiting = trio.lowlevel.ParkingLot()  # bounded by the connections
+        self._used = trio.Event()
+
+    async def pass_through(self) -> None:
+        """Wait for one's turn, which mostly is now."""
+        if not self._left:
+            await self._waiting.park()
+            return
+        self._left -= 1
+        self._used.set()
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    async def run(self) -> NoReturn:
+        """Let the next ones in with each turn, until cancelled."""
+        while True:
+            await self._used.wait()
+            await trio.lowlevel.checkpoint()
+            let_in = min(self._a_turn, len(self._waiting))
+            self._waiting.unpark(count=let_in)
+            self._left = self._a_turn - let_in
+            if not let_in:
+                self._used = trio.Event()
 
 
 async def in_turns(steps: Generator[Any, None, Result]) -> Result:
