@@ -6,7 +6,7 @@ import math
 import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from watcher.model.outcome import Phases, Reason
 from watcher.recording.results import unpacked, with_result
@@ -70,6 +70,60 @@ class Latest:
         return None if self.started_at is None else self.reason is None
 
 
+class Numbers(NamedTuple):
+    """What the newest check of a target measured, as it is kept: whoever reads many has no time for more.
+
+    Attributes:
+        started_at: in seconds since 1970.
+        duration, resolve, connect, tls, processing, transfer: in seconds; NaN for a phase that did not happen.
+        status_code, redirects: -1 where there is none.
+        tenfold_http_version, ip_version: 0 where there is none.
+    """
+
+    started_at: float
+    duration: float
+    resolve: float
+    connect: float
+    tls: float
+    processing: float
+    transfer: float
+    status_code: int
+    redirects: int
+    tenfold_http_version: int
+    ip_version: int
+
+
+class Measured(NamedTuple):
+    """What the newest check of a target found in numbers.
+
+    Attributes:
+        reason: why it failed, None for a success.
+        cert_expires_at: as that of an outcome.
+        numbers: see there.
+    """
+
+    reason: Reason | None
+    cert_expires_at: datetime | None
+    numbers: Numbers
+
+
+class Glimpse:
+    """A `Latest` of which all but the name and the standing is read when it is asked for.
+
+    Pages look at all targets, and show a few.
+    """
+
+    __slots__ = ("_kept", "standing", "target")
+
+    def __init__(self, target: str, kept: _Kept) -> None:
+        """Look at a target."""
+        self.target, self.standing, self._kept = target, kept[0], kept
+
+    def __getattr__(self, name: str) -> Any:
+        """Read whatever else a `Latest` has."""
+        return getattr(_read(self.target, self._kept), name)
+
+
 class Board:
     """The newest of each target that is watched; it is read in the loop, and nothing about it waits."""
 
@@ -91,6 +145,23 @@ class Board:
         """Return what is known of a target, by its name; None where it is not watched."""
         kept = self._kept.get(target)
         return None if kept is None else _read(target, kept)
+
+    def glimpse_of(self, target: str) -> Latest | None:
+        """Return the same, read when it is asked for: a tenth of the work for whoever wants the standing alone."""
+        kept = self._kept.get(target)
+        return None if kept is None else cast("Latest", Glimpse(target, kept))
+
+    def standing_of(self, target: str) -> Standing | None:
+        """Return where a target stands; None where it is not watched."""
+        kept = self._kept.get(target)
+        return None if kept is None else kept[0]
+
+    def measured_of(self, target: str) -> Measured | None:
+        """Return what the newest check of a target found in numbers; None where there was none."""
+        kept = self._kept.get(target)
+        if kept is None or not kept[1]:
+            return None
+        return Measured(kept[2], kept[4], Numbers._make(_NUMBERS.unpack(kept[1])))
 
     def results_of(self, target: str) -> list[Result]:
         """Return the newest results of a target since the daemon started, oldest first."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import trio
+
 from watcher.history.calendar import DAY, Part, cut, day_edges, month_edges, parts
 from watcher.history.incidents import Flapping, Incident, entries
 from watcher.history.uptime import Timeline, Uptime
@@ -105,6 +107,7 @@ async def read_row_histories(
     means_ms = await means_by_bucket(database, now - DAY, now, SPARK_PARTS, targets)
     histories = {}
     for target in targets:
+        await trio.lowlevel.checkpoint()  # the days of a target take a millisecond
         key = target, location
         timeline = Timeline.of(flips.get(key, ()), since=since, until=now, alive_at=alive_at)
         histories[target] = RowHistory(
@@ -170,6 +173,7 @@ async def read_entries(
     found = []
     for (target, place), of_one in flips.items():
         if place == location:
+            await trio.lowlevel.checkpoint()
             timeline = Timeline.of(of_one, since=since, until=now, alive_at=alive_at)
             found += [(target, entry) for entry in entries(timeline)]
     return sorted(found, key=lambda pair: pair[1].start, reverse=True)

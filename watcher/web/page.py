@@ -72,7 +72,7 @@ class Page:
                 try:
                     await server.serve(self._listeners)
                 except* OSError as errors:
-                    log.error("nobody can be listened to any more, it is tried again", error=errors.exceptions[0])
+                    log.error("nobody can be listened to any more, it is tried again", error=_first_of(errors))
                 finally:
                     self.close()
             await trio.sleep(RETRY_SECONDS)
@@ -85,6 +85,11 @@ class Page:
             listener.socket.close()
         if self._address is not None and listeners:
             remove_socket_file(self._address)
+
+
+def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from watcher.model.outcome import Reason
 from watcher.web.metrics.exposition import Family, escaped, sample, samples
@@ -12,51 +12,54 @@ from watcher.web.metrics.exposition import Family, escaped, sample, samples
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from watcher.recording.board import Latest
+    from watcher.recording.board import Measured
     from watcher.web.present import Present
+
+Item = TypeVar("Item")
 
 # So many targets are looked at, and so many samples are written, before the checks get a turn: less than a millisecond.
 TARGETS_A_TURN = 50
 SAMPLES_A_TURN = 250
 
-PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 NO_VALUE = math.nan
 
-
-def _or_none(value: float | None) -> float:
-    return NO_VALUE if value is None else value
-
-
 # Each with what is read from the newest check of a target; blackbox_exporter's names and meanings.
-GAUGES: tuple[tuple[Family, Callable[[Latest], float]], ...] = (
-    (Family("probe_success", "gauge", "Whether the last check succeeded."), lambda latest: int(latest.reason is None)),
+GAUGES: tuple[tuple[Family, Callable[[Measured], float]], ...] = (
+    (Family("probe_success", "gauge", "Whether the last check succeeded."), lambda found: int(found.reason is None)),
     (
         Family("probe_duration_seconds", "gauge", "How long the last check took."),
-        lambda latest: _or_none(latest.duration_seconds),
+        lambda found: found.numbers.duration,
     ),
     (
         Family("probe_http_status_code", "gauge", "Status of the last response, 0 without one."),
-        lambda latest: latest.status_code or 0,
+        lambda found: max(found.numbers.status_code, 0),
     ),
     (
         Family("probe_http_redirects", "gauge", "Redirects that were followed."),
-        lambda latest: _or_none(latest.redirects),
+        lambda found: NO_VALUE if found.numbers.redirects < 0 else found.numbers.redirects,
     ),
     (
         Family("probe_http_version", "gauge", "Version of HTTP of the last response."),
-        lambda latest: _or_none(latest.http_version),
+        lambda found: found.numbers.tenfold_http_version / 10 or NO_VALUE,
     ),
     (
         Family("probe_failed_due_to_regex", "gauge", "Whether the last check failed by a pattern."),
-        lambda latest: int(latest.reason in {Reason.REGEX, Reason.HEADER}),
+        lambda found: int(found.reason in {Reason.REGEX, Reason.HEADER}),
     ),
     (
         Family("probe_ssl_earliest_cert_expiry", "gauge", "When the first certificate ends, in seconds since 1970."),
-        lambda latest: NO_VALUE if latest.cert_expires_at is None else latest.cert_expires_at.timestamp(),
+        lambda found: NO_VALUE if found.cert_expires_at is None else found.cert_expires_at.timestamp(),
     ),
-    (Family("probe_ip_protocol", "gauge", "4 or 6."), lambda latest: _or_none(latest.ip_version)),
+    (Family("probe_ip_protocol", "gauge", "4 or 6."), lambda found: found.numbers.ip_version or NO_VALUE),
 )
 PHASE = Family("probe_http_duration_seconds", "gauge", "How long each phase took, summed over redirects.")
+PHASES: dict[str, Callable[[Measured], float]] = {
+    "resolve": lambda found: found.numbers.resolve,
+    "connect": lambda found: found.numbers.connect,
+    "tls": lambda found: found.numbers.tls,
+    "processing": lambda found: found.numbers.processing,
+    "transfer": lambda found: found.numbers.transfer,
+}
 STATE = Family("watcher_target_state", "gauge", "1 for the present state.")
 CHECKS = Family("watcher_checks_total", "counter", "Checks since the start, by why they failed; `ok` is a success.")
 
@@ -70,44 +73,41 @@ def targets_text(present: Present, shown: Mapping[str, str], *, is_open_metrics:
         is_open_metrics: whether it is to be in that format.
     """
     checked, states = list[str](), list[str]()
-    columns: list[list[float]] = [[] for _ in GAUGES]
-    phases: list[list[float]] = [[] for _ in PHASES]
+    measured: list[Measured] = []
     location = escaped(present.location)
     for portion in _portions(shown.items(), TARGETS_A_TURN):
         for name, written in portion:
-            latest, target = present.board.of(name), present.targets.get(name)
-            if latest is None or target is None:
+            standing, target = present.board.standing_of(name), present.targets.get(name)
+            if standing is None or target is None:
                 continue
             label = f'target="{escaped(written)}"'
             group = f',group="{escaped(target.group)}"' if target.group else ""
-            states.append(f'{label}{group},location="{location}",state="{latest.standing.state}"')
-            if latest.started_at is not None:
+            states.append(f'{label}{group},location="{location}",state="{standing.state}"')
+            found = present.board.measured_of(name)
+            if found is not None:
                 checked.append(label)
-                for (_, read), column in zip(GAUGES, columns, strict=True):
-                    column.append(read(latest))
-                for phase, column in zip(PHASES, phases, strict=True):
-                    column.append(_or_none(getattr(latest.phases, phase)))
+                measured.append(found)
         yield ""
-    for (family, _), column in zip(GAUGES, columns, strict=True):
-        yield from _written(family, checked, column, is_open_metrics=is_open_metrics)
+    for family, read in GAUGES:
+        yield family.head(is_open_metrics=is_open_metrics)
+        yield from _in_turns(family.name, checked, measured, read)
     yield PHASE.head(is_open_metrics=is_open_metrics)
-    for phase, column in zip(PHASES, phases, strict=True):
-        yield from _in_turns(PHASE.name, checked, column, f',phase="{phase}"')
-    yield from _written(STATE, states, [1] * len(states), is_open_metrics=is_open_metrics)
+    for phase, read in PHASES.items():
+        yield from _in_turns(PHASE.name, checked, measured, read, f',phase="{phase}"')
+    yield STATE.head(is_open_metrics=is_open_metrics)
+    for some in _portions(states, SAMPLES_A_TURN):
+        yield samples(STATE.name, some, [1] * len(some))
     yield CHECKS.head(is_open_metrics=is_open_metrics)
     for portion in _portions(shown.items(), TARGETS_A_TURN):
         yield "".join(sample(CHECKS.name, labels, count) for labels, count in _checks_of(present, portion))
 
 
-def _written(family: Family, labels: Sequence[str], values: Sequence[float], *, is_open_metrics: bool) -> Iterator[str]:
-    yield family.head(is_open_metrics=is_open_metrics)
-    yield from _in_turns(family.name, labels, values)
-
-
-def _in_turns(name: str, labels: Sequence[str], values: Sequence[float], more: str = "") -> Iterator[str]:
+def _in_turns(
+    name: str, labels: Sequence[str], measured: Sequence[Measured], read: Callable[[Measured], float], more: str = ""
+) -> Iterator[str]:
     for start in range(0, len(labels), SAMPLES_A_TURN):
         end = start + SAMPLES_A_TURN
-        yield samples(name, labels[start:end], values[start:end], more)
+        yield samples(name, labels[start:end], [read(found) for found in measured[start:end]], more)
 
 
 def _checks_of(present: Present, portion: Iterable[tuple[str, str]]) -> Iterator[tuple[str, int]]:
@@ -119,7 +119,7 @@ def _checks_of(present: Present, portion: Iterable[tuple[str, str]]) -> Iterator
             yield f'{label},reason="{reason}"', count
 
 
-def _portions(items: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
+def _portions(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     rest = iter(list(items))
     while portion := list(islice(rest, size)):
         yield portion

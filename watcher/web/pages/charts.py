@@ -13,7 +13,7 @@ from watcher.reporting.wording import why
 from watcher.web.pages.words import losses, percent, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from watcher.history.calendar import Part
     from watcher.web.pages.selection import Seen
@@ -85,17 +85,22 @@ def sparkline(means_ms: Sequence[float | None]) -> Markup:
     ).format((len(means_ms) - 1) * _SPARK_STEP + 1, _HIGH, "".join(points))
 
 
-def heat_map(seen: Sequence[Seen], root: str) -> Markup:
+def heat_map(seen: Sequence[Seen], root: str) -> Generator[str, None, Markup]:
     """Draw a tile a site: those that are well are one shape, and each of the others leads to its page.
 
     Args:
         seen: all sites, in the order of the configuration.
         root: what stands before all paths.
+
+    Yields:
+        nothing to write, after each few lines of tiles, so that others can have a turn.
     """
     well: dict[State, list[str]] = {}
     linked: list[Markup] = []
     for number, one in enumerate(seen):
         line, column = divmod(number, _TILES)
+        if not column:
+            yield ""
         left, top = column * _TILE, line * _TILE
         if one.state in GOOD - {State.DEGRADED} or len(linked) >= MAX_LINKED_TILES:
             well.setdefault(one.state, []).append(f"M{left} {top}h8v8h-8z")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from watcher.model.state import State
 from watcher.web.pages.charts import heat_map
 from watcher.web.pages.rendering import pieces_of
-from watcher.web.pages.selection import SORTS, WORST_FIRST
+from watcher.web.pages.selection import SITES_A_STEP, SORTS, WORST_FIRST, Seen
 from watcher.web.pages.words import counted, verdict
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from watcher.reporting.page_history import RowHistory
     from watcher.web.pages.rendering import Look
-    from watcher.web.pages.selection import Chosen, Seen
+    from watcher.web.pages.selection import Chosen
 
 MAX_NOW = 5  # of the sites that are told before the list
 HEAT_MAP_BEYOND = 200
@@ -52,14 +52,22 @@ def overview_page(view: Overview, look: Look) -> Iterator[str]:
         view: what it shows.
         look: what is the same on all pages.
     """
-    counts = Counter(one.state for one in view.seen)
+    counts, wrong, groups = Counter[State](), list[Seen](), set[str]()
+    for number, one in enumerate(view.seen):
+        counts[one.state] += 1
+        if one.state in _WRONG:
+            wrong.append(one)
+        if one.site.group:
+            groups.add(one.site.group)
+        if number % SITES_A_STEP == 0:
+            yield ""
+    heat = None
+    if len(view.seen) > HEAT_MAP_BEYOND:
+        heat = yield from heat_map(view.seen, look.root)
     sentence, state = verdict(counts)
-    wrong = sorted(
-        (one for one in view.seen if one.state in _WRONG),
-        key=lambda one: (_WRONG.index(one.state), -_began(one)),
-    )
+    wrong.sort(key=lambda one: (_WRONG.index(one.state), -_began(one)))
     downs = [one.latest.standing.since for one in wrong if one.state is State.DOWN and one.latest.standing.since]
-    return pieces_of(
+    yield from pieces_of(
         "overview.html",
         look,
         view=view,
@@ -75,8 +83,8 @@ def overview_page(view: Overview, look: Look) -> Iterator[str]:
         more_wrong=len(wrong) - len(wrong[:MAX_NOW]),
         states=[(one, counts[one]) for one in WORST_FIRST if counts[one]],
         sorts=SORTS,
-        groups=sorted({one.site.group for one in view.seen if one.site.group}),
-        heat=heat_map(view.seen, look.root) if len(view.seen) > HEAT_MAP_BEYOND else None,
+        groups=sorted(groups),
+        heat=heat,
         now=view.now,
     )
 

@@ -16,12 +16,13 @@ from watcher.web.pages.events import Events
 from watcher.web.pages.incidents import MAX_SHOWN, IncidentsView, feed_atom, incidents_page, told_of
 from watcher.web.pages.overview import Overview, overview_page
 from watcher.web.pages.rendering import static_file
-from watcher.web.pages.selection import Seen, Selection, choose
+from watcher.web.pages.selection import SITES_A_STEP, Seen, Selection, choosing
 from watcher.web.pages.target import TargetView, missing_page, target_page
 from watcher.web.serving.shared import Shared
+from watcher.web.serving.turns import in_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Generator, Iterator
     from datetime import datetime
 
     from starlette.requests import Request
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 HISTORY_SECONDS = 0.8  # a page without its past is better than none within a second
-# Between two turns of others.
-TURN_SITES = 500
-TURN_SECONDS = 0.003
 
 _STATIC_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FOR_A_YEAR = {"Cache-Control": "public, max-age=31536000, immutable"}  # their addresses have digests
@@ -66,7 +64,6 @@ class Pages:
     location: str
     shared: Shared = field(default_factory=Shared)
     history_lost_at: datetime | None = field(default=None, init=False)
-    _threads: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(1), init=False)
 
     def routes(self) -> list[Route]:
         """Return the routes to be mounted."""
@@ -90,11 +87,11 @@ class Pages:
         look, now = self.look(request), self.clock()
         seen = await self._seen(await self.sites(look.public))
         selection = Selection.of(request.query_params)
-        chosen = await self._computed(len(seen), lambda: choose(seen, selection))
+        chosen = await in_turns(choosing(seen, selection))
         names = [one.site.target for one in chosen.rows]
         histories = await self._read(lambda database: read_row_histories(database, names, self.location, now))
         view = Overview(seen, chosen, histories, self.history_lost_at, now)
-        return await _answer(await self._computed(len(seen), lambda: overview_page(view, look)))
+        return await _answer(overview_page(view, look))
 
     async def target(self, request: Request) -> Response:
         """Answer with the page of one site; of a key that nobody has, or that this viewer may not see, 404."""
@@ -142,18 +139,12 @@ class Pages:
     async def _seen(self, sites: Sites) -> list[Seen]:
         seen = []
         for number, site in enumerate(sites.all):
-            if number % TURN_SITES == 0:
+            if number % SITES_A_STEP == 0:
                 await trio.lowlevel.checkpoint()
-            latest = self.board.of(site.target)
+            latest = self.board.glimpse_of(site.target)
             if latest is not None:
                 seen.append(Seen(site, latest))
         return seen
-
-    async def _computed(self, size: int, compute: Callable[[], Result]) -> Result:
-        """Compute something of all sites: of many in a thread, one at a time, since checks must not wait for it."""
-        if size <= TURN_SITES:
-            return compute()
-        return await trio.to_thread.run_sync(compute, limiter=self._threads)
 
     async def _read(self, read: Callable[[Database], Awaitable[Result]]) -> Result | None:
         """Read the past; None where the database does not answer in time."""
@@ -170,15 +161,17 @@ class Pages:
 
 
 async def _answer(pieces: Iterator[str], status_code: int = 200, media_type: str = "text/html") -> Response:
-    """Have a page written, with a turn for others every few milliseconds."""
-    written: list[str] = []
-    turn_ends_at = trio.current_time() + TURN_SECONDS
+    """Have a page written."""
+    written = await in_turns(_gathered(pieces))
+    return Response("".join(written).encode("utf-8", "replace"), status_code, _FOR_NOW, media_type)
+
+
+def _gathered(pieces: Iterator[str]) -> Generator[None, None, list[str]]:
+    written = []
     for piece in pieces:
         written.append(piece)
-        if trio.current_time() > turn_ends_at:
-            await trio.lowlevel.checkpoint()
-            turn_ends_at = trio.current_time() + TURN_SECONDS
-    return Response("".join(written).encode("utf-8", "replace"), status_code, _FOR_NOW, media_type)
+        yield
+    return written
 
 
 async def static(request: Request) -> Response:

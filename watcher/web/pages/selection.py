@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlencode
 
 from watcher.model.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from watcher.recording.board import Latest
     from watcher.web.sites import Site
 
 PAGE_ROWS = 100
+SITES_A_STEP = 500  # that are looked at in one step: a millisecond
 MAX_QUERY_CHARS = 200
 MAX_PAGE = 100_000
 SORTS = {"worst": "Worst first", "name": "By name", "slowest": "Slowest first"}
@@ -139,37 +143,58 @@ def choose(seen: Sequence[Seen], selection: Selection) -> Chosen:
         seen: all sites, in the order of the configuration.
         selection: what is asked for.
     """
-    chosen = [one for one in seen if _is_selected(one, selection)]
-    by_group: dict[str | None, list[tuple[tuple[Any, ...], Seen]]] = {}
-    for one in chosen:
-        by_group.setdefault(one.site.group, []).append((_rank(one, selection.sort), one))
-    for rows in by_group.values():
-        rows.sort(key=lambda pair: pair[0])
+    steps = choosing(seen, selection)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("Chosen", end.value)
+
+
+def choosing(seen: Sequence[Seen], selection: Selection) -> Generator[None, None, Chosen]:
+    """Do the same in steps of a millisecond, between which others should get a turn."""
+    runs: defaultdict[str | None, list[list[tuple[tuple[Any, ...], Seen]]]] = defaultdict(list)
+    states: defaultdict[str | None, Counter[State]] = defaultdict(Counter)
+    wanted, sort = selection.text.casefold(), selection.sort
+    for start in range(0, len(seen), SITES_A_STEP):
+        step: defaultdict[str | None, list[tuple[tuple[Any, ...], Seen]]] = defaultdict(list)
+        for one in seen[start : start + SITES_A_STEP]:
+            site, state = one.site, one.latest.standing.state
+            if selection.state not in {None, state} or selection.group not in {None, site.group}:
+                continue
+            if wanted and not _has(site, wanted):
+                continue
+            states[site.group][state] += 1
+            step[site.group].append((_rank(one, sort), one))
+        for name, rows in step.items():
+            rows.sort(key=itemgetter(0))
+            runs[name].append(rows)
+        yield
     # The group with the worst site comes first; of those as bad, by their names, and what has no group last.
-    ordered = sorted(by_group, key=lambda name: (_rank_of_group(by_group[name], selection.sort), not name, name or ""))
-    pages = max(1, -(-len(chosen) // PAGE_ROWS))
+    ranks = {name: _rank_of_group(min(run[0][0] for run in of_one), selection.sort) for name, of_one in runs.items()}
+    total = sum(counts.total() for counts in states.values())
+    pages = max(1, -(-total // PAGE_ROWS))
     page = min(selection.page, pages)
     left, first = PAGE_ROWS, (page - 1) * PAGE_ROWS
     groups, skip = [], first
-    for name in ordered:
-        rows = by_group[name]
-        shown = tuple(one for _, one in rows[skip : skip + left])
-        skip = max(0, skip - len(rows))
+    for name in sorted(runs, key=lambda name: (ranks[name], not name, name or "")):
+        counts = states[name]
+        shown = []
+        if left and skip < counts.total():
+            for number, (_, one) in enumerate(islice(merge(*runs[name], key=itemgetter(0)), skip + left)):
+                if number >= skip:
+                    shown.append(one)
+                if number % SITES_A_STEP == SITES_A_STEP - 1:
+                    yield
+        skip = max(0, skip - counts.total())
         left -= len(shown)
         if shown:
-            counts = Counter(one.state for _, one in rows)
-            groups.append(Group(name, shown, {state: counts[state] for state in WORST_FIRST if counts[state]}))
-    return Chosen(replace(selection, page=page), tuple(groups), len(chosen), pages, first + 1 if chosen else 0)
+            groups.append(Group(name, tuple(shown), {state: counts[state] for state in WORST_FIRST if counts[state]}))
+    return Chosen(replace(selection, page=page), tuple(groups), total, pages, first + 1 if total else 0)
 
 
-def _is_selected(one: Seen, selection: Selection) -> bool:
-    if selection.state is not None and one.state is not selection.state:
-        return False
-    site = one.site
-    if selection.group is not None and site.group != selection.group:
-        return False
-    wanted = selection.text.casefold()
-    return not wanted or any(wanted in text.casefold() for text in (site.name, site.group, site.address) if text)
+def _has(site: Site, wanted: str) -> bool:
+    return any(wanted in text.casefold() for text in (site.name, site.group, site.address) if text)
 
 
 def _rank(one: Seen, sort: str) -> tuple[Any, ...]:
@@ -179,5 +204,5 @@ def _rank(one: Seen, sort: str) -> tuple[Any, ...]:
     return (name,) if sort == "name" else (_RANKS[one.state], name)
 
 
-def _rank_of_group(rows: Sequence[tuple[tuple[Any, ...], Seen]], sort: str) -> Any:
-    return 0 if sort == "name" else rows[0][0][0]
+def _rank_of_group(rank: tuple[Any, ...], sort: str) -> Any:
+    return 0 if sort == "name" else rank[0]

@@ -78,17 +78,25 @@ class _Tasks(TaskGroup):
 class Connection(TCPServer):
     """A connection from its first byte to its end."""
 
-    def __init__(self, app: ASGIApp, config: Config, stream: trio.SocketStream) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        config: Config,
+        stream: trio.SocketStream,
+        take_turn: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+    ) -> None:
         """Take a connection over.
 
         Args:
             app: answers.
             config: see `connection_config`.
             stream: closed by whoever opened it.
+            take_turn: waits until what has come may be looked at.
         """
         never_tls = cast("trio.SSLStream[trio.SocketStream]", stream)
         super().__init__(ASGIWrapper(cast("ASGIFramework", app)), config, WorkerContext(None), {}, never_tls)
         self._socket = stream.socket
+        self._take_turn = take_turn
         self._scope = trio.CancelScope()
         self._received_bytes = 0
         self._is_read = False
@@ -154,6 +162,7 @@ class Connection(TCPServer):
                 data = bytes(await self.stream.receive_some(_READ_BYTES))
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 break
+            await self._take_turn()
             self._received_bytes += len(data)
             if self._received_bytes > MAX_REQUEST_BYTES:
                 self._scope.cancel()

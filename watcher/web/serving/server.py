@@ -13,6 +13,7 @@ import trio
 
 from watcher.web.serving.bounds import Bounded
 from watcher.web.serving.connection import Connection, connection_config
+from watcher.web.serving.turns import Doorway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,11 +56,14 @@ class Server:
         self._limits = limits or ConnectionLimits()
         self._is_exempt = is_exempt
         self._config = connection_config()
+        self._doorway = Doorway()
         self.open_connections: Counter[str] = Counter()
 
     async def serve(self, listeners: Sequence[trio.SocketListener]) -> NoReturn:
         """Serve until cancelled; every connection is then cut."""
-        await trio.serve_listeners(self._serve_one, list(listeners))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._doorway.run)
+            await trio.serve_listeners(self._serve_one, list(listeners))
         raise AssertionError("listeners end by a cancellation only")
 
     async def _serve_one(self, stream: trio.SocketStream) -> None:
@@ -70,7 +74,7 @@ class Server:
             return
         self.open_connections[address] += 1
         try:
-            await Connection(self._app, self._config, stream).run()
+            await Connection(self._app, self._config, stream, self._doorway.pass_through).run()
         except OSError:
             pass  # the network is the viewer's business
         except BaseExceptionGroup as group:

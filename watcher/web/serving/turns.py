@@ -1,0 +1,71 @@
+"""Work in turns with the checks: whatever takes long is done in steps, in the loop. It is trio-flavoured.
+
+A thread is no way out: it takes the interpreter's lock away from the loop whenever that waits for the kernel, for 5 ms
+each time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+Result = TypeVar("Result")
+
+TURN_SECONDS = 0.002
+# Of what has come over connections: a request takes about a millisecond.
+READS_A_TURN = 4
+
+
+class Doorway:
+    """Lets a few in with each turn of the loop, in their order: however many come at once, a turn stays short."""
+
+    def __init__(self, a_turn: int = READS_A_TURN) -> None:
+        """Open it; `run` has to be running where more than so many come."""
+        self._a_turn = self._left = a_turn
+        self._waiting = trio.lowlevel.ParkingLot()  # bounded by the connections
+        self._used = trio.Event()
+
+    async def pass_through(self) -> None:
+        """Wait for one's turn, which mostly is now."""
+        if not self._left:
+            await self._waiting.park()
+            return
+        self._left -= 1
+        self._used.set()
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    async def run(self) -> NoReturn:
+        """Let the next ones in with each turn, until cancelled."""
+        while True:
+            await self._used.wait()
+            await trio.lowlevel.checkpoint()
+            let_in = min(self._a_turn, len(self._waiting))
+            self._waiting.unpark(count=let_in)
+            self._left = self._a_turn - let_in
+            if not let_in:
+                self._used = trio.Event()
+
+
+async def in_turns(steps: Generator[Any, None, Result]) -> Result:
+    """Go through all steps, with a turn for others every few milliseconds.
+
+    Args:
+        steps: each takes no longer than a turn; what they yield is let go.
+
+    Returns:
+        what the last one returns.
+    """
+    turn_ends_at = trio.current_time() + TURN_SECONDS
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        if trio.current_time() > turn_ends_at:
+            await trio.lowlevel.checkpoint()
+            turn_ends_at = trio.current_time() + TURN_SECONDS
