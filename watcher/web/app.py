@@ -64,11 +64,13 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
 
 
 def _pages_of(present: Present, shared: Shared) -> Pages:
-    directory = Directory(lambda: present.targets)
+    directory = Directory(lambda: present.targets, lambda: present.page.public_groups)
     return Pages(
         present.board,
         directory.sites,
-        lambda request: Look(root=request.scope.get("root_path", ""), public=not request.state.sees_all),
+        lambda request: Look.of(
+            present.page, root=request.scope.get("root_path", ""), public=not request.state.sees_all
+        ),
         lambda: present.database if present.is_database_up() else None,
         lambda: datetime.fromtimestamp(present.clock(), UTC),
         present.location,

@@ -39,6 +39,7 @@ HISTORY_SECONDS = 0.8  # a page without its past is better than none within a se
 _STATIC_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FOR_A_YEAR = {"Cache-Control": "public, max-age=31536000, immutable"}  # their addresses have digests
 _FOR_NOW = {"Cache-Control": "no-cache"}
+_LOGO_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 @dataclass(slots=True)
@@ -73,6 +74,7 @@ class Pages:
             Route("/incidents", self._shared(self.incidents), methods=["GET"]),
             Route("/feed.atom", self._shared(self.feed), methods=["GET"]),
             Route("/events", Events(self.board)),
+            Route("/static/logo", self.logo, methods=["GET"]),
             Route("/static/{name}", static, methods=["GET"]),
         ]
 
@@ -121,6 +123,15 @@ class Pages:
             return Response("the history cannot be read now\n", 503, {"Retry-After": "60"}, "text/plain")
         origin = f"{request.url.scheme}://{request.url.netloc}"
         return await _answer(feed_atom(view, look, origin), media_type="application/atom+xml")
+
+    async def logo(self, request: Request) -> Response:
+        """Answer with the operator's logo; a script in it would run for nobody, also where it is opened by itself."""
+        logo = self.look(request).logo
+        if logo is None:
+            return Response("not found\n", 404, media_type="text/plain")
+        is_new = request.query_params.get("v") == logo.digest
+        headers = {**(_FOR_A_YEAR if is_new else _FOR_NOW), "Content-Security-Policy": _LOGO_POLICY}
+        return Response(logo.content, media_type=logo.media_type, headers=headers)
 
     async def _incidents(self, request: Request, look: Look) -> IncidentsView:
         now, sites = self.clock(), (await self.sites(look.public)).all

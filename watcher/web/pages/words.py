@@ -31,6 +31,11 @@ _COUNTED = {
     State.PAUSED: "paused",
     State.UP: "up",
 }
+_OF_ONE = {
+    State.PENDING: "The site waits for its first check",
+    State.UNKNOWN: "It is not known whether the site is up",
+    State.MAINTENANCE: "The site is in maintenance",
+}
 
 
 def safe(text: object) -> str:
@@ -98,22 +103,28 @@ def verdict(counts: Mapping[State, int]) -> tuple[str, State]:
     Args:
         counts: how many sites are in which state.
     """
-    total, down, degraded, up = (
+    total, down, degraded, up, pending, unknown = (
         sum(counts.values()),
-        *(counts.get(state, 0) for state in (State.DOWN, State.DEGRADED, State.UP)),
+        *(counts.get(state, 0) for state in (State.DOWN, State.DEGRADED, State.UP, State.PENDING, State.UNKNOWN)),
     )
     if not total:
         return "No sites are watched", State.UNKNOWN
+    if total == 1:
+        state = next(state for state, count in counts.items() if count)
+        return _OF_ONE.get(state, f"The site is {state}"), state
     if down:
         return f"{down:,} of {sites(total)} {'is' if down == 1 else 'are'} down", State.DOWN
     if degraded:
         return f"No site is down, {degraded:,} of {total:,} {'is' if degraded == 1 else 'are'} degraded", State.DEGRADED
     if up == total:
-        return ("The site is up" if total == 1 else f"All {sites(total)} are up"), State.UP
-    untold = counts.get(State.UNKNOWN, 0) + counts.get(State.PENDING, 0)
-    if not untold:
-        return (f"All {sites(up)} that are checked are up" if up else "No site is checked at present"), State.UP
-    return f"{up:,} of {sites(total)} {'is' if up == 1 else 'are'} known to be up", State.UNKNOWN
+        return f"All {sites(total)} are up", State.UP
+    if pending and not up + unknown:
+        return f"Waiting for the first {'check' if pending == 1 else 'checks'} of {sites(pending)}", State.UNKNOWN
+    if pending + unknown:
+        return f"{up:,} of {sites(total)} {'is' if up == 1 else 'are'} known to be up", State.UNKNOWN
+    if not up:
+        return "No site is checked at present", State.UNKNOWN
+    return ("The one site that is checked is up" if up == 1 else f"All {sites(up)} that are checked are up"), State.UP
 
 
 def counted(counts: Mapping[State, int], *, without: State | None = None) -> str:
