@@ -54,7 +54,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
                 Route("/livez", livez),
                 Route("/readyz", readyz),
                 Route("/metrics", Metrics(present)),
-                *_pages_of(present, shared).routes(),
+                *_pages_of(present, shared, rules.origin).routes(),
                 Route("/-/reload", reload, methods=["POST"]),
             ],
             redirect_slashes=False,
@@ -63,7 +63,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
     )
 
 
-def _pages_of(present: Present, shared: Shared) -> Pages:
+def _pages_of(present: Present, shared: Shared, origin: str | None) -> Pages:
     directory = Directory(lambda: present.targets, lambda: present.page.public_groups)
     return Pages(
         present.board,
@@ -75,4 +75,5 @@ def _pages_of(present: Present, shared: Shared) -> Pages:
         lambda: datetime.fromtimestamp(present.clock(), UTC),
         present.location,
         shared,
+        origin,
     )

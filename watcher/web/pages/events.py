@@ -25,7 +25,7 @@ _HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 _CHANGE = b"event: change\ndata: 1\n\n"
-_BEAT = b": beat\n\n"
+_BEAT = b"event: beat\ndata: 1\n\n"
 
 
 class Events:

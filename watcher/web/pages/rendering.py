@@ -81,10 +81,14 @@ def static_file(name: str) -> bytes:
 
 def _mark(state: State) -> Markup:
     """Draw the shape of a state, and write its word: a colour is never the only sign."""
+    return Markup('<span class="state {}">{}{}</span>').format(state, _shape(state), str(state).capitalize())
+
+
+def _shape(state: State | str) -> Markup:
+    """Draw the shape of a state alone, where its word stands beside it."""
     return Markup(
-        '<span class="state {0}"><svg viewBox="0 0 12 12" aria-hidden="true"><path fill-rule="evenodd" d="{1}"/></svg>'
-        "{2}</span>"
-    ).format(state, _SHAPES.get(state, _RING), str(state).capitalize())
+        '<svg class="shape {}" viewBox="0 0 12 12" aria-hidden="true"><path fill-rule="evenodd" d="{}"/></svg>'
+    ).format(state, _SHAPES.get(State(state), _RING))
 
 
 def _environment() -> Environment:
@@ -103,6 +107,7 @@ def _environment() -> Environment:
         "duration": duration,
         "why": why,
         "mark": _mark,
+        "shape": _shape,
         "version": __version__,
         "digests": {name: hashlib.sha256(content).hexdigest()[:12] for name, content in _FILES.items()},
     }
