@@ -95,10 +95,10 @@ def test_without_its_past_the_present_is_shown() -> None:
 @pytest.mark.parametrize(
     ("left", "words", "state"),
     [
-        (timedelta(days=90), "ends in 90 days", State.UP),
-        (timedelta(days=13, hours=23), "ends in 13 days", State.DEGRADED),
-        (timedelta(hours=5, minutes=3), "ends in 5h 3m", State.DEGRADED),
-        (-timedelta(days=3, hours=1), "ended 3 days ago", State.DOWN),
+        (timedelta(days=90), "in 90 days", State.UP),
+        (timedelta(days=13, hours=23), "in 13 days", State.DEGRADED),
+        (timedelta(hours=5, minutes=3), "in 5h 3m", State.DEGRADED),
+        (-timedelta(days=3, hours=1), "3 days ago", State.DOWN),
     ],
 )
 def test_a_certificate_that_ends_is_told_before(left: timedelta, words: str, state: State) -> None:

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from watcher.reporting.page_history import TargetHistory
 
 _WIDE, _HIGH = 1000, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 4, 12, 28
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 4, 12, 28
 _STEPS = (1, 2, 2.5, 5, 10)
 _LINES = 4
-_LABELS = 5
+_LABEL_SPANS = 6
 _LEAST_TOP_MS = 1.0
+_WEEK_DAYS = 7
 LINES = {"p50": 0.5, "p95": 0.95}
 _GAP_WORDS = {
     State.UNKNOWN: "not known, and not counted",
@@ -111,9 +112,10 @@ def _times(scale: _Scale) -> Iterator[Markup]:
     style, name = (
         ("%H:%M", "hour") if length.days <= 1 else ("%d %b", "date") if length.days <= 31 else ("%b %Y", "month")
     )
-    for number in range(_LABELS):
-        at = scale.since + length * number / (_LABELS - 1)
-        anchor = "start" if not number else "end" if number == _LABELS - 1 else "middle"
+    spans = length.days if length.days == _WEEK_DAYS else _LABEL_SPANS
+    for number in range(spans + 1):
+        at = scale.since + length * number / spans
+        anchor = "start" if not number else "end" if number == spans else "middle"
         yield Markup('<text class="{}" x="{}" y="{}" data-at="{}" data-style="{}">{}{}</text>').format(
             anchor,
             scale.of_moment(at),
@@ -168,7 +170,7 @@ def _spans(scale: _Scale, history: TargetHistory) -> Iterator[Markup]:
         length = duration((end - start).total_seconds())
         yield Markup(
             '<rect class="{}" x="{}" y="{}" width="{:.1f}" height="{}"><title>{} for {}</title></rect>'
-        ).format(name, left, _TOP, max(2.0, right - left), _HIGH - _TOP - _BOTTOM, words, length)
+        ).format(name, left, _TOP, max(1.0, right - left), _HIGH - _TOP - _BOTTOM, words, length)
 
 
 def _parts(

@@ -105,14 +105,14 @@ def distance(at: datetime, now: datetime) -> str:
 
 
 def certificate(ends_at: datetime, now: datetime) -> tuple[str, State]:
-    """Say when a certificate ends, and which state that is like.
+    """Say how far away the end of a certificate is, and which state that is like.
 
     Args:
         ends_at: the first of its chain.
         now: in UTC.
     """
     state = State.DOWN if ends_at <= now else State.DEGRADED if ends_at - now < CERTIFICATE_IS_NEAR else State.UP
-    return f"{'ended' if state is State.DOWN else 'ends'} {distance(ends_at, now)}", state
+    return distance(ends_at, now), state
 
 
 def next_check(started_at: datetime | None, interval_seconds: float, state: State, now: datetime) -> Markup | None:

@@ -16,7 +16,11 @@
     date: { day: "numeric", month: "short" },
     month: { month: "short", year: "numeric" },
   };
-  const written = (at, style) => new Date(at).toLocaleString(undefined, styles[style]);
+  function written(at, style) {
+    const date = new Date(at);
+    const isToday = style === "full" && date.toDateString() === new Date().toDateString();
+    return isToday ? `today ${date.toLocaleTimeString(undefined, styles.time)}` : date.toLocaleString(undefined, styles[style]);
+  }
 
   // Times are written in the reader's zone, and bars and charts tell their parts by pointer and by arrow keys.
   function prepare(part) {
@@ -134,6 +138,18 @@
     if (number) again.setAttribute("aria-valuenow", number);
     again.focus({ preventScroll: true });
   }
+
+  // What is folded stays so on the next page as well, and an address says only what was asked for.
+  const folded = new Set(JSON.parse(sessionStorage.getItem("folded") ?? "[]"));
+  for (const one of document.querySelectorAll("details[data-name]")) if (folded.has(one.dataset.name)) one.open = false;
+  document.addEventListener("toggle", ({ target }) => {
+    if (target.dataset.name === undefined || target.matches(".more")) return;
+    folded[target.open ? "delete" : "add"](target.dataset.name);
+    sessionStorage.setItem("folded", JSON.stringify([...folded]));
+  }, true);
+  document.addEventListener("formdata", ({ formData }) => {
+    for (const [name, value] of [...formData]) if (!value) formData.delete(name);
+  });
 
   let isFetching = false;
   let isWanted = false;
