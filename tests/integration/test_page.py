@@ -121,3 +121,43 @@ async def test_pages_show_the_sites_without_their_past_while_there_is_no_databas
         assert b"connect: " in target
         await daemon.stop()
         assert daemon.lines("Traceback") == []
+
+
+async def test_the_public_sees_the_groups_that_it_may_and_the_operators_title(folder: Folder) -> None:
+    svg = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+    (folder.path / "logo.svg").write_text(svg)
+    urls = [{**a_url(), "group": "shop"}, {**a_url(1), "group": "inner"}, a_url(2)]
+    settings = {"WATCHER_HTTP": "127.0.0.1:0", "WATCHER_HTTP_TOKEN": TOKEN, "WATCHER_HTTP_PUBLIC": "on"}
+    folder.configure(urls, **NO_DATABASE, **settings)
+    config = folder.path / "config.yaml"
+    plain = config.read_text()
+    config.write_text(f"{plain}page: {{title: Ours, intro: Hello, logo_file: logo.svg, public_groups: [shop]}}\n")
+    bearer = f"Authorization: Bearer {TOKEN}"
+    async with folder.daemon() as daemon:
+        port = await port_of(daemon)
+        await daemon.until(lambda: len(daemon.lines("failure")) > 9)
+        for path in ("/", "/incidents", "/metrics"):
+            public, known = await asked(port, get(path)), await asked(port, get(path, bearer))
+            assert [b"inner" in public, b"site 1" in public, b"site 2" in public] == [False] * 3, path
+            assert (b"inner" in known) is True, path
+        overview = await asked(port, get("/"))
+        assert b"The site is down" in overview
+        assert b"<bdi>Ours</bdi>" in overview
+        assert b"<p>Hello</p>" in overview
+        assert b"watcher_targets 1\n" in await asked(port, get("/metrics"))
+        assert [status_of(await asked(port, get(f"/targets/{key}"))) for key in ("shop_site-0", "inner_site-1")] == [
+            200,
+            404,
+        ]
+        logo = await asked(port, get("/static/logo"))
+        assert b"default-src 'none'; style-src 'unsafe-inline'; sandbox" in logo
+        assert b"image/svg+xml" in logo
+        config.write_text(f"{plain}page: {{title: Theirs}}\n")
+        assert status_of(await asked(port, get("/-/reload", bearer, method="POST"))) == 202
+        await daemon.until(lambda: daemon.lines("reloaded"))
+        assert "page=" in daemon.lines("reloaded")[0]
+        after = await asked(port, get("/"))
+        assert b"<bdi>Theirs</bdi>" in after
+        assert b"3 of 3 sites are down" in after
+        assert status_of(await asked(port, get("/static/logo"))) == 404
+        await daemon.stop()

@@ -87,12 +87,18 @@ async def test_pages_show_what_the_tables_have(test_db: Database) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         texts = {
             path: (await client.get(path)).text
-            for path in ("/", "/targets/shop_checkout", "/incidents", "/incidents?group=none", "/feed.atom")
+            for path in (
+                *("/", "/targets/shop_checkout", "/incidents", "/incidents?group=none", "/incidents?state=open"),
+                *("/incidents?q=check&state=ended&since=24h", "/feed.atom", "/feed.atom?q=search"),
+            )
         }
     report = (await read_reports(test_db, NOW - DAY, NOW, ["Checkout"]))[0]
     assert f"{report.uptime.percent():.3f} %" in texts["/"]
     assert f"{report.uptime.percent():.3f} %" in texts["/targets/shop_checkout"]
     assert "503 Service Unavailable" in texts["/targets/shop_checkout"]
     assert texts["/incidents"].count("status: letter 0") == 1
-    assert "letter 0" not in texts["/incidents?group=none"]
+    assert texts["/incidents?q=check&state=ended&since=24h"].count("status: letter 0") == 1
+    for path in ("/incidents?group=none", "/incidents?state=open", "/feed.atom?q=search"):
+        assert "letter 0" not in texts[path], path
     assert texts["/feed.atom"].count("<entry>") == 1
+    assert '<link rel="self" href="http://page/feed.atom?q=search"/>' in texts["/feed.atom?q=search"]

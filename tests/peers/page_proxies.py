@@ -6,7 +6,6 @@ import os
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
@@ -18,6 +17,7 @@ from tests.peers.prometheus import running
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
 
 SECONDS = 60
 PORT = 8443

@@ -10,6 +10,7 @@ from watcher.config.mistakes import ConfigurationError
 from watcher.config.secret_files import is_secret_variable
 from watcher.config.targets.build import load_sources
 from watcher.config.warnings import find_warnings
+from watcher.model.page_options import PageOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,7 @@ class Configuration:
         warnings: what is no mistake, and may surprise all the same.
         files: the files and folders that it was read from, those of secrets and certificates included.
         secrets: the values of the variables in the config files that are secrets, wherever they are put in.
+        page: what the files say of the status page.
     """
 
     settings: Settings
@@ -38,6 +40,7 @@ class Configuration:
     warnings: tuple[Mistake, ...] = ()
     files: tuple[Path, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    page: PageOptions = field(default_factory=PageOptions)
 
 
 def load_configuration(
@@ -58,10 +61,11 @@ def load_configuration(
     files = [env_file, *(file.path for file in environment.named_files)]
     sources: tuple[Source, ...] = ()
     targets: tuple[Target, ...] = ()
+    page = PageOptions()
     if settings is not None:
         files.append(settings.config_file)
         try:
-            sources, targets = load_sources(settings, environment.variables)
+            sources, targets, page = load_sources(settings, environment.variables)
         except ConfigurationError as error:
             mistakes = [*mistakes, *error.mistakes]
             files += error.files
@@ -76,4 +80,5 @@ def load_configuration(
         find_warnings(settings, sources, targets, environment.named_files) if with_warnings else (),
         tuple(dict.fromkeys(files)),
         tuple(environment.variables[name] for name in sorted(names) if environment.variables.get(name)),
+        page,
     )

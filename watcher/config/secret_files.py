@@ -1,4 +1,4 @@
-"""Files that `config.yaml`, `.env` and the environment name: secrets and certificates."""
+"""Files that `config.yaml`, `.env` and the environment name: secrets, certificates and the like."""
 
 from __future__ import annotations
 
@@ -50,14 +50,7 @@ def secret_of(path: Path) -> str:
     Raises:
         ValueError: it cannot be used; the message says why, and quotes nothing of what is in it.
     """
-    try:
-        _refuse_pipe(path)
-        with path.open("rb") as file:
-            content = file.read(MAX_SECRET_BYTES + 1)
-    except (OSError, ValueError) as error:  # a ValueError is about a path that no system takes
-        raise ValueError(_unreadable(path, error)) from error
-    if len(content) > MAX_SECRET_BYTES:
-        raise ValueError(f"{shown(str(path))} has more than {MAX_SECRET_BYTES} bytes; name a file of one secret")
+    content = bytes_of(path, MAX_SECRET_BYTES, "a file of one secret")
     try:
         secret = content.decode("utf-8").strip()
     except UnicodeDecodeError:
@@ -67,6 +60,28 @@ def secret_of(path: Path) -> str:
     if not secret.isprintable():
         raise ValueError(f"{shown(str(path))} has more than one line, or an unprintable character")
     return secret
+
+
+def bytes_of(path: Path, max_bytes: int, wanted: str) -> bytes:
+    """Read a file.
+
+    Args:
+        path: of it.
+        max_bytes: what has more is refused.
+        wanted: what to name instead, for the message.
+
+    Raises:
+        ValueError: it cannot be used; the message says why, and quotes nothing of what is in it.
+    """
+    try:
+        _refuse_pipe(path)
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:  # a ValueError is about a path that no system takes
+        raise ValueError(_unreadable(path, error)) from error
+    if len(content) > max_bytes:
+        raise ValueError(f"{shown(str(path))} has more than {max_bytes} bytes; name {wanted}")
+    return content
 
 
 def complaint_about_tls_files(

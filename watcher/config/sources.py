@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from watcher.config.mistakes import Place
     from watcher.config.yaml.document import Document
 
-# Which keys of an entry name a file, and whether what is in it is a secret.
+# Which keys of an entry or of the whole file name a file, and whether what is in it is a secret.
 _FILE_KEYS = (
     ("basic_auth", "password_file", True),
     ("authorization", "credentials_file", True),
     ("tls_config", "ca_file", False),
     ("tls_config", "cert_file", False),
     ("tls_config", "key_file", True),
+    ("page", "logo_file", False),
 )
 
 
@@ -54,9 +55,12 @@ class Source:
     @property
     def defaults(self) -> dict[str, Any]:
         """The `defaults` as written in this file, which hold for the files beside it as well."""
-        data = self.document.data
-        defaults = data.get("defaults") if isinstance(data, dict) else None
-        return defaults if isinstance(defaults, dict) else {}
+        return self._mapping("defaults")
+
+    @property
+    def page(self) -> dict[str, Any]:
+        """The `page` as written in this file; empty where there is none."""
+        return self._mapping("page")
 
     def place_of(self, path: Sequence[str | int], *, key: bool = False) -> Place:
         """Say where a value stands; see `Document.place_of`, which is slow the first time.
@@ -76,10 +80,16 @@ class Source:
         return self.document.variables_in(path)
 
     def named_files(self) -> Iterator[NamedFile]:
-        """Yield the secrets and certificates that it names, in its order; one that is named twice comes twice."""
+        """Yield the logo, secrets and certificates that it names, in order; one that is named twice comes twice."""
+        yield from self._files_in((), {"page": self.page})
         yield from self._files_in(("defaults",), self.defaults)
         for index, entry in enumerate(self.entries):
             yield from self._files_in(("urls", index), entry)
+
+    def _mapping(self, key: str) -> dict[str, Any]:
+        data = self.document.data
+        value = data.get(key) if isinstance(data, dict) else None
+        return value if isinstance(value, dict) else {}
 
     def _files_in(self, base: tuple[str | int, ...], options: Any) -> Iterator[NamedFile]:
         for outer, key, is_secret in _FILE_KEYS if isinstance(options, dict) else ():

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from watcher.config.mistakes import Mistake, dotted, shown
+from watcher.config.mistakes import Mistake, did_you_mean, dotted, shown
 from watcher.config.schema.secret_keys import is_secret_header, is_secret_parameter
 from watcher.config.secret_files import is_secret_variable
 from watcher.config.sources import Source
@@ -60,6 +60,7 @@ def find_warnings(
                 *_told(_secrets_in_names(sources, environment_files)),
                 *_told(_in_the_clear(sources, targets)),
                 *_told(_readable_files(sources, environment_files)),
+                *_told(_groups_of_nobody(sources, targets)),
             ]
         ),
     )
@@ -184,6 +185,15 @@ def _readable_files(sources: Sequence[Source], environment_files: Iterable[Named
             name = shown(str(file.path))
             text = f"the secret in {name} can be read by every user of this machine; take that away, as with chmod o-r"
             yield home, file.steps or (), text
+
+
+def _groups_of_nobody(sources: Sequence[Source], targets: Sequence[Target]) -> Iterator[_Finding]:
+    groups = {target.group for target in targets if target.group is not None}
+    for source in sources:
+        for index, group in enumerate(source.page.get("public_groups") or ()):
+            if group not in groups:
+                text = f"no target is in the group {shown(group)}{did_you_mean(group, groups)}"
+                yield source, ("page", "public_groups", index), text
 
 
 def _is_world_readable(file: NamedFile) -> bool:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from watcher.model.page_options import PageOptions
+
 if TYPE_CHECKING:
     from watcher.config.env.settings import Settings
     from watcher.model.difference import Difference
@@ -22,11 +24,13 @@ class Change:
     Attributes:
         settings: all that hold from now on.
         difference: what comes, goes and changes, and all targets that there are now.
+        page: of the status page, from now on.
         taken_over: set when the daemon works by it.
     """
 
     settings: Settings
     difference: Difference
+    page: PageOptions = field(default_factory=PageOptions)
     taken_over: trio.Event = field(default_factory=trio.Event)
 
 

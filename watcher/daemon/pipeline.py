@@ -157,6 +157,7 @@ def _present_of(configuration: Configuration, sinks: Sinks, drain: Drain, outbox
         board=sinks.board,
         tally=sinks.tally,
         targets={target.name: target for target in configuration.targets},
+        page=configuration.page,
         is_database_up=lambda: drain.is_up,
         outbox_size=lambda: (outbox.rows, outbox.payload_bytes),
         entries_lost=lambda: outbox_writer.lost,
@@ -255,6 +256,7 @@ async def _take_over(
     """Take every change over, until cancelled: the one way by which any reaches the checks and what they come to."""
     async for change in changes:
         sinks.use(change.settings)
+        present.page = change.page
         watched.context.lanes.resize(change.settings.max_workers)
         if not change.difference.is_empty:
             await watched.change(change.difference)

@@ -11,6 +11,7 @@ import trio
 from watcher.history.calendar import DAY, Part, cut, day_edges, month_edges, parts
 from watcher.history.incidents import Flapping, Incident, entries
 from watcher.history.uptime import Timeline, Uptime
+from watcher.model.state import State
 from watcher.postgres.queries.rollups import means_by_bucket, rollups_between, rollups_by_part
 from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from watcher.history.rollup import Rollup
     from watcher.postgres.db import Database
 
+_NOT_COUNTED = frozenset({State.UNKNOWN, State.MAINTENANCE, State.PAUSED})
 BAR_DAYS = 90
 SPARK_PARTS = 24
 MONTHS = 12
@@ -73,6 +75,7 @@ class TargetHistory:
         chart: what the checks of equal parts of the range came to, None in those without.
         rollup: what all checks of the range came to.
         outages: when the target was down within the range.
+        gaps: when nobody watched it within the range, or what it did did not count, and the state that is to be told.
         failures: the newest rows of `failures`, newest first.
     """
 
@@ -85,6 +88,7 @@ class TargetHistory:
     chart: Sequence[Rollup | None]
     rollup: Rollup | None
     outages: Sequence[tuple[datetime, datetime]]
+    gaps: Sequence[tuple[datetime, datetime, State]]
     failures: Sequence[dict[str, Any]]
 
 
@@ -141,6 +145,7 @@ async def read_target_history(
     chart = await rollups_by_part(database, since, now, chart_range.parts, target, location)
     failures = await database.failures(limit=SHOWN_FAILURES, target=target, location=location)
     timeline = Timeline.of(flips.get((target, location), ()), since=earliest, until=now, alive_at=alive_at)
+    shown = cut(timeline, [since, now])[0]
     return TargetHistory(
         windows={name: _uptime(timeline, window) for name, window in WINDOWS.items()},
         days=parts(timeline, day_edges(now, BAR_DAYS)),
@@ -150,7 +155,8 @@ async def read_target_history(
         until=now,
         chart=chart,
         rollup=rollups.get((target, location)),
-        outages=[(one.start, one.end or now) for one in entries(cut(timeline, [since, now])[0])],
+        outages=[(one.start, one.end or now) for one in entries(shown)],
+        gaps=[(one.begin, one.end, one.state) for one in shown.intervals if one.state in _NOT_COUNTED],
         failures=failures,
     )
 

@@ -54,7 +54,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
                 Route("/livez", livez),
                 Route("/readyz", readyz),
                 Route("/metrics", Metrics(present)),
-                *_pages_of(present, shared).routes(),
+                *_pages_of(present, shared, rules.origin).routes(),
                 Route("/-/reload", reload, methods=["POST"]),
             ],
             redirect_slashes=False,
@@ -63,14 +63,17 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
     )
 
 
-def _pages_of(present: Present, shared: Shared) -> Pages:
-    directory = Directory(lambda: present.targets)
+def _pages_of(present: Present, shared: Shared, origin: str | None) -> Pages:
+    directory = Directory(lambda: present.targets, lambda: present.page.public_groups)
     return Pages(
         present.board,
         directory.sites,
-        lambda request: Look(root=request.scope.get("root_path", ""), public=not request.state.sees_all),
+        lambda request: Look.of(
+            present.page, root=request.scope.get("root_path", ""), public=not request.state.sees_all
+        ),
         lambda: present.database if present.is_database_up() else None,
         lambda: datetime.fromtimestamp(present.clock(), UTC),
         present.location,
         shared,
+        origin,
     )

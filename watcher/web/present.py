@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from watcher.model.page_options import PageOptions
 from watcher.recording.board import Board
 from watcher.recording.recorder import Tally
 
@@ -26,6 +27,7 @@ class Present:
         board: the newest of each target.
         tally: what has been done since the start.
         targets: by their names, in their order.
+        page: how the page looks, and what of it the public sees.
         has_begun: whether checks have begun.
         is_database_up: asks whether PostgreSQL could be used when it was last tried.
         outbox_size: asks how many rows and bytes wait in the outbox.
@@ -43,6 +45,7 @@ class Present:
     board: Board = field(default_factory=Board)
     tally: Tally = field(default_factory=Tally)
     targets: Mapping[str, Target] = field(default_factory=dict)
+    page: PageOptions = field(default_factory=PageOptions)
     has_begun: bool = False
     is_database_up: Callable[[], bool] = lambda: False
     outbox_size: Callable[[], tuple[int, int]] = lambda: (0, 0)

@@ -10,13 +10,16 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
 
 
-def shown_names(targets: Collection[Target], *, sees_all: bool) -> dict[str, str]:
-    """Return each target's name with how it is shown.
+def shown_names(
+    targets: Collection[Target], *, sees_all: bool, public_groups: Collection[str] | None = None
+) -> dict[str, str]:
+    """Return the name of each target that may be seen, with how it is shown.
 
     Args:
         targets: all that are watched, in their order.
         sees_all: whether addresses may be shown; where not, a target whose name is its address is "Site 3", by its
             place among all.
+        public_groups: those whose targets may be seen by whoever does not see all; None for all.
     """
     if sees_all:
         return {target.name: target.name for target in targets}
@@ -24,6 +27,7 @@ def shown_names(targets: Collection[Target], *, sees_all: bool) -> dict[str, str
     return {
         target.name: _free(f"Site {number}", taken) if _is_address(target) else target.name
         for number, target in enumerate(targets, 1)
+        if public_groups is None or target.group in public_groups
     }
 
 

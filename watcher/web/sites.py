@@ -56,11 +56,11 @@ class Sites:
         Args:
             targets: in the order of the configuration; their numbers in public come from it.
             public: whether addresses stay hidden.
-            groups: those that are seen, None for all.
+            groups: those that are seen in public, None for all.
         """
         all_targets = list(targets)
-        shown = shown_names(all_targets, sees_all=not public)
-        named = [(one, shown[one.name]) for one in all_targets if groups is None or one.group in groups]
+        shown = shown_names(all_targets, sees_all=not public, public_groups=groups)
+        named = [(one, shown[one.name]) for one in all_targets if one.name in shown]
         keys = keys_of((target.group, name) for target, name in named)
         sites = tuple(
             Site(

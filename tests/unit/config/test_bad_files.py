@@ -133,7 +133,7 @@ LINES = {
         f"11:15: urls[3].interval: 'ten' {NO_DURATION}",
         "14:5: interval: written twice, first in line 13; remove one",
         "14:15: urls[4].interval: 120 is above MAX_INTERVAL_VAL=10; raise that in .env, or lower this",
-        "15:1: colour: unknown key; known are urls, defaults",
+        "15:1: colour: unknown key; known are urls, defaults, page",
     ],
 }
 # One line each, whose end is in the words of a library.

@@ -39,7 +39,7 @@ async def test_a_viewer_hears_of_each_change_and_a_beat_between(autojump_clock: 
         await trio.sleep(1)
         assert sent[2:] == [b"event: change\ndata: 1\n\n"]
         await trio.sleep(BEAT_SECONDS + 1)
-        assert sent[3:] == [b": beat\n\n"]
+        assert sent[3:] == [b"event: beat\ndata: 1\n\n"]
         gone.set()
 
 

@@ -90,7 +90,13 @@ def a_history(state: State, detail: str) -> RowHistory:
     [
         ({}, "No sites are watched"),
         ({State.UP: 1}, "The site is up"),
+        ({State.DOWN: 1}, "The site is down"),
+        ({State.UNKNOWN: 1}, "It is not known whether the site is up"),
+        ({State.PENDING: 1}, "The site waits for its first check"),
+        ({State.PENDING: 48, State.PAUSED: 1}, "Waiting for the first checks of 48 sites"),
+        ({State.PENDING: 47, State.UP: 1}, "1 of 48 sites is known to be up"),
         ({State.UP: 48}, "All 48 sites are up"),
+        ({State.UP: 1, State.PAUSED: 1}, "The one site that is checked is up"),
         ({State.UP: 46, State.DOWN: 2}, "2 of 48 sites are down"),
         ({State.UP: 46, State.DOWN: 1, State.DEGRADED: 1}, "1 of 48 sites is down"),
         ({State.UP: 47, State.DEGRADED: 1}, "No site is down, 1 of 48 is degraded"),
@@ -118,7 +124,7 @@ def test_hostile_names_are_text(name: str) -> None:
     latest = replace(seen[0].latest, reason=Reason.STATUS, detail=name)
     seen[0] = Seen(seen[0].site, latest)
     view = Overview(seen, choose(seen, Selection()), {name: a_history(State.DOWN, name)}, None, MOMENT)
-    html = "".join(overview_page(view, Look(title=name, intro=name)))
+    html = "".join(overview_page(view, Look(title=name, intro=(name,))))
     page = Markup(html)
     assert page.forbidden == []
     assert seen[0].site.name in page.text

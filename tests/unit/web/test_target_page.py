@@ -18,6 +18,7 @@ from watcher.model.state import Flip, State
 from watcher.reporting.page_history import WINDOWS, TargetHistory
 from watcher.web.pages.rendering import Look
 from watcher.web.pages.target import TargetView, missing_page, target_page
+from watcher.web.pages.words import certificate
 
 
 def a_history(text: str) -> TargetHistory:
@@ -46,6 +47,7 @@ def a_history(text: str) -> TargetHistory:
         chart=[None, rollup, None, rollup],
         rollup=rollup,
         outages=[(SINCE, MOMENT)],
+        gaps=[(SINCE - timedelta(hours=2), SINCE - timedelta(hours=1), State.MAINTENANCE)],
         failures=[failure],
     )
 
@@ -59,6 +61,8 @@ def page_of(text: str, look: Look, *, public: bool = False) -> str:
 def test_it_tells_the_cause_the_past_and_what_the_site_said() -> None:
     html = page_of("503 Service Unavailable", Look())
     text = " ".join(Markup(html).text.split())
+    assert "What it says now" in text
+    assert "in maintenance, and not counted for 1h" in text
     assert "Down for 30m" in text
     assert "status: 503 Service Unavailable" in text
     assert "30m, goes on" in text
@@ -86,3 +90,16 @@ def test_without_its_past_the_present_is_shown() -> None:
     assert "The history cannot be read since" in html
     assert "143 ms" in html
     assert "There is no such page" in "".join(missing_page(Look(), MOMENT))
+
+
+@pytest.mark.parametrize(
+    ("left", "words", "state"),
+    [
+        (timedelta(days=90), "in 90 days", State.UP),
+        (timedelta(days=13, hours=23), "in 13 days", State.DEGRADED),
+        (timedelta(hours=5, minutes=3), "in 5h 3m", State.DEGRADED),
+        (-timedelta(days=3, hours=1), "3 days ago", State.DOWN),
+    ],
+)
+def test_a_certificate_that_ends_is_told_before(left: timedelta, words: str, state: State) -> None:
+    assert certificate(MOMENT + left, MOMENT) == (words, state)

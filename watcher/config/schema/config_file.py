@@ -14,6 +14,7 @@ from watcher.config.schema.connection_keys import ConnectingOptions, TlsConfig
 from watcher.config.schema.expectation_keys import ExpectedOptions, HeaderMatch, JsonMatch
 from watcher.config.schema.keys import STATE, Key, keys_of
 from watcher.config.schema.limits import MAX_NAME_CHARS, MAX_RETRIES, MAX_THRESHOLD, SHORTEST_INTERVAL_SECONDS
+from watcher.config.schema.page_keys import PageKeys
 from watcher.config.schema.request_keys import Authorization, BasicAuth, SendingOptions
 from watcher.config.schema.value_types import ABOVE_ZERO, SOME, STRICT, VARIABLE_PATTERN, Duration
 from watcher.model.target import (
@@ -156,6 +157,10 @@ class ConfigFile(TypedDict, total=False):
             example="{interval: 10}",
         ),
     ]
+    page: Annotated[
+        PageKeys | None,
+        Key("how the status page looks, and what of it the public sees", example='{title: "Status of Example"}'),
+    ]
 
 
 # The mappings that there are, by the key that holds one (None: the file).
@@ -163,6 +168,7 @@ SHAPES: dict[str | None, type] = {
     None: ConfigFile,
     "urls": UrlEntry,
     "defaults": Options,
+    "page": PageKeys,
     "basic_auth": BasicAuth,
     "authorization": Authorization,
     "tls_config": TlsConfig,

@@ -29,8 +29,8 @@ def editor_schema() -> dict[str, Any]:
     del made["required"]
     return {
         **_HEAD,
-        # In a folder, the defaults may have a file of their own.
-        "anyOf": [{"required": ["urls"]}, {"required": ["defaults"]}],
+        # In a folder, the defaults and the page may have a file of their own.
+        "anyOf": [{"required": ["urls"]}, {"required": ["defaults"]}, {"required": ["page"]}],
         **made,
     }
 

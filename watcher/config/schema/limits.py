@@ -16,4 +16,8 @@ MAX_JSON_PATH_CHARS = 1000
 # The bound of what may be compared with a value of a body: aliases can make a short file into an endless tree.
 MAX_JSON_NODES = 10_000
 
+# Of the status page; the logo is kept in memory.
+MAX_INTRO_CHARS = 1000
+MAX_LOGO_BYTES = 256 * 1024
+
 PROXY_SCHEMES = ("http", "socks5", "socks5h")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from watcher.config.mistakes import ConfigurationError, Mistake, Place, shown
 from watcher.config.schema.limits import MAX_NAME_CHARS
@@ -13,6 +13,7 @@ from watcher.config.targets.mistake_list import Mistakes
 from watcher.config.targets.patterns import Patterns
 from watcher.config.targets.read_connection import CONNECTING_KEYS, read_connecting
 from watcher.config.targets.read_expectations import EXPECTED_KEYS, read_expectations
+from watcher.config.targets.read_page import read_page
 from watcher.config.targets.read_request import SENDING_KEYS, read_sending
 from watcher.config.targets.read_times import THRESHOLD_KEYS, read_thresholds, read_times
 from watcher.config.targets.validation import ValidFile, joined_defaults, validated
@@ -29,8 +30,23 @@ if TYPE_CHECKING:
     from watcher.config.env.settings import Settings
     from watcher.config.mistakes import Complain
     from watcher.config.schema.config_file import Options, UrlEntry
+    from watcher.model.page_options import PageOptions
 
 Part = TypeVar("Part")
+
+
+class Loaded(NamedTuple):
+    """What the config files say.
+
+    Attributes:
+        sources: what it was read from.
+        targets: in the order of the files.
+        page: of the status page.
+    """
+
+    sources: tuple[Source, ...]
+    targets: tuple[Target, ...]
+    page: PageOptions
 
 
 def load_targets(settings: Settings, variables: Mapping[str, str] | None = None) -> tuple[Target, ...]:
@@ -46,11 +62,11 @@ def load_targets(settings: Settings, variables: Mapping[str, str] | None = None)
     Raises:
         ConfigurationError: with every mistake in the files.
     """
-    return load_sources(settings, variables or {})[1]
+    return load_sources(settings, variables or {}).targets
 
 
-def load_sources(settings: Settings, variables: Mapping[str, str]) -> tuple[tuple[Source, ...], tuple[Target, ...]]:
-    """Read the same as `load_targets`, and keep what the targets were read from."""
+def load_sources(settings: Settings, variables: Mapping[str, str]) -> Loaded:
+    """Read the same as `load_targets`, and keep what else the files say."""
     files = config_files(settings.config_file, settings.config_file_place)
     named_at = None if settings.config_file.is_dir() else settings.config_file_place
     mistakes = Mistakes(map(str, files))
@@ -72,12 +88,12 @@ def parse_targets(
 ) -> tuple[Target, ...]:
     """Turn the content of a config file into targets; see `load_targets`."""
     documents = [(settings.config_file, parse_yaml(source, content, variables))]
-    return _built(documents, settings, Mistakes([source]), in_folder=False)[1]
+    return _built(documents, settings, Mistakes([source]), in_folder=False).targets
 
 
 def _built(
     documents: Sequence[tuple[Path, Document]], settings: Settings, mistakes: Mistakes, *, in_folder: bool
-) -> tuple[tuple[Source, ...], tuple[Target, ...]]:
+) -> Loaded:
     is_whole = not len(mistakes)  # a file that cannot be read may have what seems to be missing
     has_urls = any(isinstance(document.data, dict) and "urls" in document.data for _, document in documents)
     shapes = []
@@ -92,10 +108,11 @@ def _built(
         text = "is missing in every file; list what to watch, as in `urls: [{address: https://example.com/}]`"
         mistakes.add([Mistake(Place(str(settings.config_file)), "urls", text)])
     targets = _Builder(shapes, settings, mistakes).targets()
+    page = read_page(shapes, mistakes)
     mistakes.raise_if_any()
     firsts = accumulate((len(shape.entries) for shape in shapes), initial=0)
     sources = [Source(shape.document, shape.path, first) for shape, first in zip(shapes, firsts, strict=False)]
-    return tuple(sources), targets
+    return Loaded(tuple(sources), targets, page)
 
 
 class _Builder:

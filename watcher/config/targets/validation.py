@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from watcher.config.mistakes import did_you_mean, shown
 from watcher.config.schema.config_file import KNOWN_KEYS, ConfigFile, Options, UrlEntry, all_keys
+from watcher.config.schema.page_keys import PageKeys
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _SECRET_KEYS = frozenset(name for name, key in _KEYS.items() if key.secret)
 _FILE: TypeAdapter[ConfigFile] = TypeAdapter(ConfigFile)
 _ENTRY: TypeAdapter[UrlEntry] = TypeAdapter(UrlEntry)
 _OPTIONS: TypeAdapter[Options] = TypeAdapter(Options)
+_PAGE: TypeAdapter[PageKeys] = TypeAdapter(PageKeys)
 
 
 def _shape_text(path: Sequence[str | int], detail: ErrorDetails) -> str:
@@ -92,12 +94,14 @@ class ValidFile:
         entries: those that have the right shape, so that one bad entry hides no mistake in the others, each with its
             index in `urls`.
         defaults: those of this file.
+        page: what it says of the status page; empty where it says nothing, or nothing that has the right shape.
     """
 
     document: Document
     path: Path
     entries: list[tuple[int, UrlEntry]]
     defaults: Options
+    page: PageKeys = field(default_factory=PageKeys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,24 +139,27 @@ def validated(document: Document, path: Path, mistakes: Mistakes, *, urls_elsewh
     if raw == []:
         text = "is empty; list what to watch, as in `- address: https://example.com/`"
         mistakes.complain(document, ("urls",), text)
-    if data.get("defaults", data) is None:
-        mistakes.complain(document, ("defaults",), "is empty; write a value, or remove the key")
+    for key in ("defaults", "page"):
+        if data.get(key, data) is None:
+            mistakes.complain(document, (key,), "is empty; write a value, or remove the key")
     try:
         file = _FILE.validate_python(document.data)
     except ValidationError as error:
         details: list[Any] = error.errors(include_url=False, include_context=False)
     else:
-        return ValidFile(document, path, list(enumerate(file["urls"])), file.get("defaults") or Options())
+        entries, options, page = list(enumerate(file["urls"])), file.get("defaults"), file.get("page")
+        return ValidFile(document, path, entries, options or Options(), page or PageKeys())
     for detail in details:
         loc, kind = detail["loc"], detail["type"]
         if not (urls_elsewhere and kind == "missing" and loc == ("urls",)):
             mistakes.complain(document, loc, _shape_text(loc, detail), key=kind == "extra_forbidden")
     bad = {detail["loc"][1] for detail in details if len(detail["loc"]) > 1 and detail["loc"][0] == "urls"}
     good = [pair for pair in enumerate(raw) if pair[0] not in bad] if isinstance(raw, list) else []
-    defaults = Options()
-    if data.get("defaults") and not any(detail["loc"][:1] == ("defaults",) for detail in details):
-        defaults = _OPTIONS.validate_python(data["defaults"])
-    return ValidFile(document, path, [(index, _ENTRY.validate_python(entry)) for index, entry in good], defaults)
+    broken = {detail["loc"][0] for detail in details if detail["loc"]}
+    entries = [(index, _ENTRY.validate_python(entry)) for index, entry in good]
+    defaults = {} if "defaults" in broken else data.get("defaults") or {}
+    page = {} if "page" in broken else data.get("page") or {}
+    return ValidFile(document, path, entries, _OPTIONS.validate_python(defaults), _PAGE.validate_python(page))
 
 
 def joined_defaults(files: Iterable[ValidFile], mistakes: Mistakes) -> Defaults:

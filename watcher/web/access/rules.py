@@ -54,6 +54,12 @@ class AccessRules:
         return not (self.is_local or self.has_auth or self.is_public)
 
     @property
+    def origin(self) -> str | None:
+        """Scheme and host of the page as people reach it; None where nobody says."""
+        own = urlsplit(self.url) if self.url else None
+        return f"{own.scheme}://{own.netloc}" if own else None
+
+    @property
     def prefix(self) -> str:
         """The path under which a proxy has it; empty, or without a slash at its end."""
         return urlsplit(self.url).path if self.url else ""

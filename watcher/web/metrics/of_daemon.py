@@ -37,18 +37,24 @@ _PROCESS = psutil.Process()  # to find it out takes longer than to ask it
 _STARTED_AT = time.time()
 
 
-def daemon_text(present: Present, *, is_open_metrics: bool) -> str:
-    """Write all families of the daemon itself."""
-    pieces = [family.head(is_open_metrics=is_open_metrics) + text for family, text in _families(present)]
+def daemon_text(present: Present, targets: int, *, is_open_metrics: bool) -> str:
+    """Write all families of the daemon itself.
+
+    Args:
+        present: what there is to tell.
+        targets: how many whoever asks may see.
+        is_open_metrics: whether it is to be in that format.
+    """
+    pieces = [family.head(is_open_metrics=is_open_metrics) + text for family, text in _families(present, targets)]
     return "".join(pieces)
 
 
-def _families(present: Present) -> Iterator[tuple[Family, str]]:
+def _families(present: Present, targets: int) -> Iterator[tuple[Family, str]]:
     yield LATENESS, "".join(histogram_samples(LATENESS.name, present.tally.lateness))
     yield DURATION, "".join(histogram_samples(DURATION.name, present.tally.duration))
     yield SKIPPED, sample(SKIPPED.name, "", present.tally.skipped_slots)
     yield LOST, sample(LOST.name, "", present.entries_lost())
-    for name, meaning, value in _gauges(present):
+    for name, meaning, value in _gauges(present, targets):
         yield Family(name, "gauge", meaning), sample(name, "", value)
     version = f'version="{__version__}",location="{escaped(present.location)}"'
     yield Family("watcher_build_info", "gauge", "Always 1."), sample("watcher_build_info", version, 1)
@@ -59,10 +65,10 @@ def _families(present: Present) -> Iterator[tuple[Family, str]]:
     yield CPU, sample(CPU.name, "", usage.ru_utime + usage.ru_stime)
 
 
-def _gauges(present: Present) -> Iterator[tuple[str, str, float]]:
+def _gauges(present: Present, targets: int) -> Iterator[tuple[str, str, float]]:
     rows, size = present.outbox_size()
     workers = present.workers
-    yield "watcher_targets", "Targets that are watched.", len(present.targets)
+    yield "watcher_targets", "Targets that are watched.", targets
     yield "watcher_checks_in_flight", "Checks under way.", 0 if workers is None else workers.borrowed_tokens
     yield (
         "watcher_check_slots",

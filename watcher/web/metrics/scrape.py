@@ -73,18 +73,21 @@ class Metrics:
         await send({"type": "http.response.body", "body": bytes(waiting)})
 
     def _pieces(self, request: Request, *, is_open_metrics: bool) -> Iterator[str]:
-        if self._present.shows_targets:
-            shown = _chosen(self._present, request)
-            yield from targets_text(self._present, shown, is_open_metrics=is_open_metrics)
-        yield daemon_text(self._present, is_open_metrics=is_open_metrics)
+        present = self._present
+        shown = shown_names(
+            present.targets.values(), sees_all=request.state.sees_all, public_groups=present.page.public_groups
+        )
+        if present.shows_targets:
+            chosen = _chosen(present, shown, request)
+            yield from targets_text(present, chosen, is_open_metrics=is_open_metrics)
+        yield daemon_text(present, len(shown), is_open_metrics=is_open_metrics)
         if is_open_metrics:
             yield END_OF_OPEN_METRICS
 
 
-def _chosen(present: Present, request: Request) -> dict[str, str]:
+def _chosen(present: Present, shown: dict[str, str], request: Request) -> dict[str, str]:
     """Return the targets that are asked for, each with how it is shown to whoever asks."""
     groups, names = request.query_params.getlist("group"), request.query_params.getlist("name")
-    shown = shown_names(present.targets.values(), sees_all=request.state.sees_all)
     if not groups and not names:
         return shown
     return {

@@ -51,11 +51,24 @@ def bars(days: Sequence[Part], *, with_causes: bool) -> Markup:
         for name, shape in shapes.items()
         if shape
     ]
-    bad = sum(day.worst is State.DOWN for day in days)
-    label = f"the last {len(days)} days: " + (f"down on {bad} of them" if bad else "down on none")
     return Markup(
-        '<svg class="bars" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">'
-    ).format(max(1, len(days) * _BAR - 1), _HIGH, label) + Markup("").join([*drawn, *told, Markup("</svg>")])
+        '<svg class="bars" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}" data-until="{}">'
+    ).format(
+        max(1, len(days) * _BAR - 1), _HIGH, days_sentence(days), f"{days[-1].start:%Y-%m-%d}" if days else ""
+    ) + Markup("").join([*drawn, *told, Markup("</svg>")])
+
+
+def days_sentence(days: Sequence[Part]) -> str:
+    """Say what days were, as in `Last 90 days: down on 2, the last on 2026-11-24; degraded on 1; 12 not known`."""
+    told = []
+    for state in (State.DOWN, State.DEGRADED, State.MAINTENANCE):
+        those = [day for day in days if day.worst is state]
+        if those:
+            told.append(f"{state} on {len(those)}, the last on {those[-1].start:%Y-%m-%d}")
+    unknown = sum(day.worst in {State.PENDING, State.UNKNOWN} for day in days)
+    if unknown:
+        told.append(f"{unknown} not known")
+    return f"Last {len(days)} days: " + ("; ".join(told) or "nothing went wrong")
 
 
 def day_sentence(day: Part, *, with_cause: bool) -> str:

@@ -9,7 +9,7 @@ import trio
 from watcher.web.sites import Sites
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from watcher.model.target import Target
 
@@ -17,18 +17,22 @@ if TYPE_CHECKING:
 class Directory:
     """The sites of the public and of those who see all."""
 
-    def __init__(self, targets: Callable[[], Mapping[str, Target]]) -> None:
-        """Take what returns the targets: another object after each change of them."""
+    def __init__(
+        self, targets: Callable[[], Mapping[str, Target]], public_groups: Callable[[], Collection[str] | None]
+    ) -> None:
+        """Take what returns the targets and the groups that the public sees: other objects after each change."""
         self._targets = targets
-        self._made: dict[bool, tuple[Mapping[str, Target], Sites]] = {}
+        self._public_groups = public_groups
+        self._made: dict[bool, tuple[Mapping[str, Target], Collection[str] | None, Sites]] = {}
         self._making = trio.Lock()
 
     async def sites(self, public: bool) -> Sites:
         """Return what a viewer may see; of many targets it takes a while, which is a thread's."""
         async with self._making:
-            targets = self._targets()
+            targets, groups = self._targets(), self._public_groups()
             made = self._made.get(public)
-            if made is None or made[0] is not targets:
-                made = targets, await trio.to_thread.run_sync(lambda: Sites.of(targets.values(), public=public))
+            if made is None or made[0] is not targets or made[1] is not groups:
+                sites = await trio.to_thread.run_sync(lambda: Sites.of(targets.values(), public=public, groups=groups))
+                made = targets, groups, sites
                 self._made[public] = made
-            return made[1]
+            return made[2]

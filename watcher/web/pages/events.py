@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Each viewer looks by itself, at moments of its own, so that many are never woken at once.
 LOOK_SECONDS = 0.7
+LEAST_SECONDS = 0.5  # between two changes, however many there are: each makes every viewer ask for its page
 BEAT_SECONDS = 10.0  # how long a viewer hears nothing, at most; proxies cut what is silent for a minute
 MAX_VIEWERS = 1000
 
@@ -25,7 +26,7 @@ _HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 _CHANGE = b"event: change\ndata: 1\n\n"
-_BEAT = b": beat\n\n"
+_BEAT = b"event: beat\ndata: 1\n\n"
 
 
 class Events:
@@ -35,6 +36,8 @@ class Events:
         """Take where changes are counted."""
         self._board = board
         self._viewers = 0
+        self._version = -1
+        self._next_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events to one viewer until it goes."""
@@ -53,16 +56,22 @@ class Events:
         finally:
             self._viewers -= 1
 
+    def version(self) -> int:
+        """Return the newest change that viewers are told of: a page that is asked for after that must have it."""
+        if self._version != self._board.changes and trio.current_time() >= self._next_at:
+            self._version, self._next_at = self._board.changes, trio.current_time() + LEAST_SECONDS
+        return self._version
+
     async def _tell(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         told, told_at = -1, trio.current_time()
         while True:
-            text = b""
-            if told != self._board.changes:
+            text, version = b"", self.version()
+            if told != version:
                 text = _CHANGE
             elif trio.current_time() - told_at >= BEAT_SECONDS:
                 text = _BEAT
             if text:
-                told, told_at = self._board.changes, trio.current_time()
+                told, told_at = version, trio.current_time()
                 await send({"type": "http.response.body", "body": text, "more_body": True})
             await trio.sleep(LOOK_SECONDS)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_NOW = 5  # of the sites that are told before the list
 HEAT_MAP_BEYOND = 200
 
+_TOLD_OF = {State.DOWN: State.DOWN, State.DEGRADED: State.DEGRADED}  # what the sentence counts itself
 _WRONG = (State.DOWN, State.DEGRADED)
 
 
@@ -74,11 +75,10 @@ def overview_page(view: Overview, look: Look) -> Iterator[str]:
         chosen=view.chosen,
         selection=view.chosen.selection,
         sentence=sentence,
+        down=counts[State.DOWN],
         state=state,
         down_since=min(downs, default=None),
-        rest=counted(
-            counts, without=State.DOWN if state is State.DOWN else None if state is not State.UP else State.UP
-        ),
+        rest=counted(counts, without=_TOLD_OF.get(state, State.UP)) if len(+counts) > 1 else "",
         wrong=wrong[:MAX_NOW],
         more_wrong=len(wrong) - len(wrong[:MAX_NOW]),
         states=[(one, counts[one]) for one in WORST_FIRST if counts[one]],

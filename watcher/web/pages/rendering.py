@@ -19,6 +19,9 @@ from watcher.web.pages import charts, words
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from watcher.model.page_options import Logo, PageOptions
+
+DEFAULT_TITLE = "Status"
 STATIC = files("watcher.web").joinpath("static")
 
 _SHAPES = {
@@ -39,13 +42,21 @@ class Look:
         title: of the whole.
         root: what stands before all paths, without a slash at its end.
         public: whether addresses, reasons and details stay hidden.
-        intro: a text of the operator's, or None.
+        intro: a text of the operator's, a paragraph each; empty for none.
+        logo: a picture of the operator's, or None.
     """
 
-    title: str = "Sites"
+    title: str = DEFAULT_TITLE
     root: str = ""
     public: bool = False
-    intro: str | None = None
+    intro: tuple[str, ...] = ()
+    logo: Logo | None = None
+
+    @classmethod
+    def of(cls, page: PageOptions, *, root: str, public: bool) -> Look:
+        """Put together what the operator says, and what is known of the viewer."""
+        intro = tuple(line for line in map(str.strip, (page.intro or "").splitlines()) if line)
+        return cls(page.title or DEFAULT_TITLE, root, public, intro, page.logo)
 
 
 def pieces_of(template: str, look: Look, **values: Any) -> Iterator[str]:
@@ -70,10 +81,14 @@ def static_file(name: str) -> bytes:
 
 def _mark(state: State) -> Markup:
     """Draw the shape of a state, and write its word: a colour is never the only sign."""
+    return Markup('<span class="state {}">{}{}</span>').format(state, _shape(state), str(state).capitalize())
+
+
+def _shape(state: State | str) -> Markup:
+    """Draw the shape of a state alone, where its word stands beside it."""
     return Markup(
-        '<span class="state {0}"><svg viewBox="0 0 12 12" aria-hidden="true"><path fill-rule="evenodd" d="{1}"/></svg>'
-        "{2}</span>"
-    ).format(state, _SHAPES.get(state, _RING), str(state).capitalize())
+        '<svg class="shape {}" viewBox="0 0 12 12" aria-hidden="true"><path fill-rule="evenodd" d="{}"/></svg>'
+    ).format(state, _SHAPES.get(State(state), _RING))
 
 
 def _environment() -> Environment:
@@ -92,6 +107,7 @@ def _environment() -> Environment:
         "duration": duration,
         "why": why,
         "mark": _mark,
+        "shape": _shape,
         "version": __version__,
         "digests": {name: hashlib.sha256(content).hexdigest()[:12] for name, content in _FILES.items()},
     }

@@ -1,28 +1,58 @@
-"""The chart of response times: five phases stacked, with the lines of p50 and p95 and the outages; pure."""
+"""The chart of response times: five phases stacked, the band from p50 to p95, outages and what does not count; pure."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from watcher.history.rollup import SERIES
+from watcher.model.state import State
+from watcher.reporting.wording import duration
+from watcher.text.timestamps import timestamp
 from watcher.web.pages.words import milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from watcher.history.rollup import Rollup
     from watcher.reporting.page_history import TargetHistory
 
-_WIDE, _HIGH = 1000, 244
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 6, 16, 26
+_WIDE, _HIGH = 1000, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 4, 12, 28
 _STEPS = (1, 2, 2.5, 5, 10)
 _LINES = 4
-_LABELS = 4
+_LABEL_SPANS = 6
 _LEAST_TOP_MS = 1.0
+_WEEK_DAYS = 7
 LINES = {"p50": 0.5, "p95": 0.95}
+_GAP_WORDS = {
+    State.UNKNOWN: "not known, and not counted",
+    State.MAINTENANCE: "in maintenance, and not counted",
+    State.PAUSED: "paused, and not counted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Where values and moments are drawn."""
+
+    top_ms: float
+    since: datetime
+    until: datetime
+    parts: int
+
+    def of_part(self, number: float) -> float:
+        return round(_LEFT + (_WIDE - _LEFT - _RIGHT) * number / self.parts, 1)
+
+    def of_moment(self, at: datetime) -> float:
+        place = (at - self.since) / (self.until - self.since)
+        return self.of_part(self.parts * min(1.0, max(0.0, place)))
+
+    def of_value(self, value_ms: float) -> float:
+        return round(_TOP + (_HIGH - _TOP - _BOTTOM) * (1 - value_ms / self.top_ms), 1)
 
 
 def chart(history: TargetHistory) -> Markup:
@@ -31,42 +61,22 @@ def chart(history: TargetHistory) -> Markup:
     Args:
         history: of the target; what of it lies in the range.
     """
-    parts = history.chart
-    stacks = [_stack(part) for part in parts]
-    lines = {name: [_percentile(part, quantile) for part in parts] for name, quantile in LINES.items()}
-    highest = max([*(stack[-1] for stack in stacks if stack), *(value or 0.0 for value in lines["p95"])], default=0.0)
-    top_ms = _rounded_up(max(highest, _LEAST_TOP_MS))
-    step = (_WIDE - _LEFT - _RIGHT) / len(parts)
-
-    def across(number: float) -> float:
-        return round(_LEFT + step * number, 1)
-
-    def down(value_ms: float) -> float:
-        return round(_TOP + (_HIGH - _TOP - _BOTTOM) * (1 - value_ms / top_ms), 1)
-
-    drawn = [_grid(top_ms, down), *_times(history, across)]
-    for place, phase in enumerate(SERIES[1:]):
-        bars = [
-            f"M{across(number)} {down(stack[place + 1])}H{across(number + 1)}V{down(stack[place])}H{across(number)}z"
-            for number, stack in enumerate(stacks)
-            if stack and stack[place + 1] > stack[place]
-        ]
-        drawn.append(Markup('<path class="{}" d="{}"/>').format(phase, "".join(bars)))
-    for name, values in lines.items():
-        points = [
-            f"M{across(number)} {down(value)}H{across(number + 1)}"
-            for number, value in enumerate(values)
-            if value is not None
-        ]
-        drawn.append(Markup('<path class="{}" d="{}"/>').format(name, "".join(points)))
-    drawn += _outages(history)
+    stacks = [_stack(part) for part in history.chart]
+    quantiles = [None if part is None else part.percentiles_ms(list(LINES.values())) for part in history.chart]
+    tops = [*(stack[-1] for stack in stacks if stack), *(values[-1] or 0.0 for values in quantiles if values)]
+    top_ms = _rounded_up(max([*tops, _LEAST_TOP_MS]))
+    scale = _Scale(top_ms, history.since, history.until, len(stacks))
+    drawn = [
+        *_grid(scale),
+        *_spans(scale, history),
+        *_phases(scale, stacks),
+        *_lines(scale, quantiles),
+        *_times(scale),
+        *_parts(scale, history.chart, quantiles),
+    ]
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
         _WIDE, _HIGH, _label(history.rollup)
     ) + Markup("").join([*drawn, Markup("</svg>")])
-
-
-def _percentile(part: Rollup | None, quantile: float) -> float | None:
-    return None if part is None else part.percentiles_ms([quantile])[0]
 
 
 def _stack(part: Rollup | None) -> list[float] | None:
@@ -86,41 +96,109 @@ def _rounded_up(value: float) -> float:
     return next(power * step for step in _STEPS if power * step >= value)
 
 
-def _grid(top_ms: float, down: Callable[[float], float]) -> Markup:
-    drawn = []
+def _grid(scale: _Scale) -> Iterator[Markup]:
     for number in range(_LINES + 1):
-        value = top_ms * number / _LINES
-        drawn.append(
-            Markup('<line class="grid" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/><text x="{3}" y="{4}">{5}</text>').format(
-                _LEFT, _WIDE - _RIGHT, down(value), 0, down(value) + 4, f"{value:,g}"
-            )
+        value = scale.top_ms * number / _LINES
+        unit = " ms" if number == _LINES else ""
+        yield Markup(
+            '<line class="grid" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/><text class="value" x="{3}" y="{4}">{5}{6}</text>'
+        ).format(
+            _LEFT, _WIDE - _RIGHT, scale.of_value(value), _LEFT - 8, scale.of_value(value) + 4, f"{value:,g}", unit
         )
-    return Markup("").join([*drawn, Markup('<text x="0" y="10">ms</text>')])
 
 
-def _times(history: TargetHistory, across: Callable[[float], float]) -> list[Markup]:
-    length, parts = history.until - history.since, len(history.chart)
-    style = "%H:%M" if length.days < 1 else "%d %b %H:%M" if length.days <= 7 else "%d %b %Y"
-    return [
-        Markup('<text x="{}" y="{}">{} UTC</text>').format(
-            across(parts * number / _LABELS), _HIGH - 8, f"{history.since + length * number / _LABELS:{style}}"
+def _times(scale: _Scale) -> Iterator[Markup]:
+    length = scale.until - scale.since
+    style, name = (
+        ("%H:%M", "hour") if length.days <= 1 else ("%d %b", "date") if length.days <= 31 else ("%b %Y", "month")
+    )
+    spans = length.days if length.days == _WEEK_DAYS else _LABEL_SPANS
+    for number in range(spans + 1):
+        at = scale.since + length * number / spans
+        anchor = "start" if not number else "end" if number == spans else "middle"
+        yield Markup('<text class="{}" x="{}" y="{}" data-at="{}" data-style="{}">{}{}</text>').format(
+            anchor,
+            scale.of_moment(at),
+            _HIGH - 6,
+            timestamp(at),
+            name,
+            f"{at:{style}}",
+            " UTC" if name == "hour" else "",
         )
-        for number in range(_LABELS)
+
+
+def _phases(scale: _Scale, stacks: Sequence[Sequence[float] | None]) -> Iterator[Markup]:
+    for place, phase in enumerate(SERIES[1:]):
+        bars = [
+            f"M{scale.of_part(number)} {scale.of_value(stack[place + 1])}H{scale.of_part(number + 1)}"
+            f"V{scale.of_value(stack[place])}H{scale.of_part(number)}z"
+            for number, stack in enumerate(stacks)
+            if stack and stack[place + 1] > stack[place]
+        ]
+        yield Markup('<path class="{}" d="{}"/>').format(phase, "".join(bars))
+
+
+def _lines(scale: _Scale, quantiles: Sequence[Sequence[float | None] | None]) -> Iterator[Markup]:
+    """Draw a line through the middle of each part, and the band between the two; broken where there were no checks."""
+    runs: list[list[tuple[float, Sequence[float]]]] = [[]]
+    for number, values in enumerate(quantiles):
+        known = [value for value in values or () if value is not None]
+        if len(known) == len(LINES):
+            runs[-1].append((scale.of_part(number + 0.5), [scale.of_value(value) for value in known]))
+        elif runs[-1]:
+            runs.append([])
+    lines = [
+        "".join("M" + "L".join(f"{across} {heights[place]}" for across, heights in run) + "h.1" for run in runs if run)
+        for place in range(len(LINES))
     ]
+    bands = (
+        [f"{across} {heights[0]}" for across, heights in run]
+        + [f"{across} {heights[-1]}" for across, heights in reversed(run)]
+        for run in runs
+        if run
+    )
+    yield Markup('<path class="band" d="{}"/>').format("".join(f"M{'L'.join(points)}z" for points in bands))
+    for name, line in zip(LINES, lines, strict=True):
+        yield Markup('<path class="{}" d="{}"/>').format(name, line)
 
 
-def _outages(history: TargetHistory) -> Sequence[Markup]:
-    width, length = _WIDE - _LEFT - _RIGHT, history.until - history.since
+def _spans(scale: _Scale, history: TargetHistory) -> Iterator[Markup]:
+    spans = [(start, end, "outage", "down") for start, end in history.outages]
+    spans += [(start, end, f"gap {state}", _GAP_WORDS[state]) for start, end, state in history.gaps]
+    for start, end, name, words in spans:
+        left, right = scale.of_moment(start), scale.of_moment(end)
+        length = duration((end - start).total_seconds())
+        yield Markup(
+            '<rect class="{}" x="{}" y="{}" width="{:.1f}" height="{}"><title>{} for {}</title></rect>'
+        ).format(name, left, _TOP, max(1.0, right - left), _HIGH - _TOP - _BOTTOM, words, length)
 
-    def across(at: datetime) -> float:
-        return _LEFT + width * min(1.0, max(0.0, (at - history.since) / length))
 
-    return [
-        Markup('<rect class="outage" x="{:.1f}" y="{}" width="{:.1f}" height="{}"><title>down</title></rect>').format(
-            across(start), _TOP, max(1.0, across(end) - across(start)), _HIGH - _TOP - _BOTTOM
+def _parts(
+    scale: _Scale, chart_parts: Sequence[Rollup | None], quantiles: Sequence[Sequence[float | None] | None]
+) -> Iterator[Markup]:
+    """Lay over each part what tells its figures."""
+    length = (scale.until - scale.since) / scale.parts
+    for number, (part, values) in enumerate(zip(chart_parts, quantiles, strict=True)):
+        if part is None or values is None:
+            continue
+        left = scale.of_part(number)
+        at = scale.since + length * number
+        figures = ", ".join(f"{name} {milliseconds(value)}" for name, value in zip(LINES, values, strict=True))
+        failed = part.checks - sum(part.results.get(result, 0) for result in ("up", "degraded"))
+        counts = f"{part.checks:,} checks" + (f", {failed:,} failed" if failed else "")
+        yield Markup(
+            '<rect class="part" x="{}" y="{}" width="{:.1f}" height="{}" data-at="{}"><title>{} UTC: {}; {}</title>'
+            "</rect>"
+        ).format(
+            left,
+            _TOP,
+            scale.of_part(number + 1) - left,
+            _HIGH - _TOP - _BOTTOM,
+            timestamp(at),
+            f"{at:%Y-%m-%d %H:%M}",
+            figures,
+            counts,
         )
-        for start, end in history.outages
-    ]
 
 
 def _label(rollup: Rollup | None) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 from starlette.responses import Response
 from starlette.routing import Route
 
-from watcher.history.calendar import DAY
 from watcher.postgres.errors import StorageError
-from watcher.reporting.page_history import BAR_DAYS, RANGES, read_entries, read_row_histories, read_target_history
+from watcher.reporting.page_history import RANGES, read_entries, read_row_histories, read_target_history
 from watcher.web.pages.events import Events
-from watcher.web.pages.incidents import MAX_SHOWN, IncidentsView, feed_atom, incidents_page, told_of
+from watcher.web.pages.incident_selection import PAGE_ENTRIES, IncidentSelection
+from watcher.web.pages.incidents import FEED_ENTRIES, IncidentsView, all_told, feed_atom, incidents_page, pages_of
 from watcher.web.pages.overview import Overview, overview_page
 from watcher.web.pages.rendering import static_file
 from watcher.web.pages.selection import SITES_A_STEP, Seen, Selection, choosing
@@ -39,6 +39,7 @@ HISTORY_SECONDS = 0.8  # a page without its past is better than none within a se
 _STATIC_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FOR_A_YEAR = {"Cache-Control": "public, max-age=31536000, immutable"}  # their addresses have digests
 _FOR_NOW = {"Cache-Control": "no-cache"}
+_LOGO_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Pages:
         clock: returns the time, UTC.
         location: whose checks count.
         shared: keeps what many ask for.
+        origin: scheme and host of the page as people reach it; None for what the request names.
         history_lost_at: since when the past cannot be read.
     """
 
@@ -63,6 +65,7 @@ class Pages:
     clock: Callable[[], datetime]
     location: str
     shared: Shared = field(default_factory=Shared)
+    origin: str | None = None
     history_lost_at: datetime | None = field(default=None, init=False)
 
     def routes(self) -> list[Route]:
@@ -73,6 +76,7 @@ class Pages:
             Route("/incidents", self._shared(self.incidents), methods=["GET"]),
             Route("/feed.atom", self._shared(self.feed), methods=["GET"]),
             Route("/events", Events(self.board)),
+            Route("/static/logo", self.logo, methods=["GET"]),
             Route("/static/{name}", static, methods=["GET"]),
         ]
 
@@ -110,31 +114,38 @@ class Pages:
 
     async def incidents(self, request: Request) -> Response:
         """Answer with the page of incidents."""
-        look = self.look(request)
-        return await _answer(incidents_page(await self._incidents(request, look), look))
+        look, selection = self.look(request), IncidentSelection.of(request.query_params)
+        return await _answer(incidents_page(await self._incidents(selection, look, PAGE_ENTRIES), look))
 
     async def feed(self, request: Request) -> Response:
         """Answer with the incidents as an Atom feed; without the past there is none, which readers try again."""
-        look = self.look(request)
-        view = await self._incidents(request, look)
+        look, selection = self.look(request), replace(IncidentSelection.of(request.query_params), page=1)
+        view = await self._incidents(selection, look, FEED_ENTRIES)
         if view.told is None:
             return Response("the history cannot be read now\n", 503, {"Retry-After": "60"}, "text/plain")
-        origin = f"{request.url.scheme}://{request.url.netloc}"
+        origin = self.origin or f"{request.url.scheme}://{request.url.netloc}"
         return await _answer(feed_atom(view, look, origin), media_type="application/atom+xml")
 
-    async def _incidents(self, request: Request, look: Look) -> IncidentsView:
+    async def logo(self, request: Request) -> Response:
+        """Answer with the operator's logo; a script in it would run for nobody, also where it is opened by itself."""
+        logo = self.look(request).logo
+        if logo is None:
+            return Response("not found\n", 404, media_type="text/plain")
+        is_new = request.query_params.get("v") == logo.digest
+        headers = {**(_FOR_A_YEAR if is_new else _FOR_NOW), "Content-Security-Policy": _LOGO_POLICY}
+        return Response(logo.content, media_type=logo.media_type, headers=headers)
+
+    async def _incidents(self, selection: IncidentSelection, look: Look, limit: int) -> IncidentsView:
         now, sites = self.clock(), (await self.sites(look.public)).all
-        group = request.query_params.get("group") or None
-        wanted = {site.target: site for site in sites if group in {None, site.group}}
-        names = list(wanted)
-        found = await self._read(
-            lambda database: read_entries(database, names, self.location, now - BAR_DAYS * DAY, now)
-        )
-        told = None
-        if found is not None:
-            told = [told_of(wanted[target], entry, public=look.public) for target, entry in found[:MAX_SHOWN]]
+        wanted = {site.target: site for site in sites if selection.has_site(site)}
+        names, since = list(wanted), now - selection.length
+        found = await self._read(lambda database: read_entries(database, names, self.location, since, now))
+        chosen = [pair for pair in found or () if selection.has_entry(pair[1])]
+        selection = replace(selection, page=min(selection.page, pages_of(len(chosen))))
+        first = (selection.page - 1) * limit
+        told = None if found is None else all_told(chosen[first : first + limit], wanted, public=look.public)
         groups = sorted({site.group for site in sites if site.group})
-        return IncidentsView(told, max(0, len(found or ()) - MAX_SHOWN), group, groups, self.history_lost_at, now)
+        return IncidentsView(told, len(chosen), selection, groups, self.history_lost_at, now)
 
     async def _seen(self, sites: Sites) -> list[Seen]:
         seen = []

@@ -69,14 +69,13 @@ class Selection:
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Selection:
         """Read the query of an address; what makes no sense in it is as if it were not there."""
-        state, sort, page = query.get("state", ""), query.get("sort", ""), query.get("page", "")
-        is_number = page.isascii() and page.isdigit() and len(page) < len(str(MAX_PAGE))
+        state, sort = query.get("state", ""), query.get("sort", "")
         return cls(
             text=query.get("q", "")[:MAX_QUERY_CHARS].strip(),
             state=State(state) if state in set(State) else None,
             group=query.get("group") or None,
             sort=sort if sort in SORTS else "worst",
-            page=max(1, int(page)) if is_number else 1,
+            page=page_number(query),
         )
 
     def address(self, **changes: Any) -> str:
@@ -195,6 +194,26 @@ def choosing(seen: Sequence[Seen], selection: Selection) -> Generator[None, None
 
 def _has(site: Site, wanted: str) -> bool:
     return any(wanted in text.casefold() for text in (site.name, site.group, site.address) if text)
+
+
+def matches(site: Site, text: str, group: str | None) -> bool:
+    """Tell whether a site is asked for.
+
+    Args:
+        site: as the viewer may see it.
+        text: what must be in its name, group or address; empty for all.
+        group: None for all.
+    """
+    if group is not None and site.group != group:
+        return False
+    return not text or _has(site, text.casefold())
+
+
+def page_number(query: Mapping[str, str]) -> int:
+    """Read the number of a page from the query of an address; what is none is the first."""
+    page = query.get("page", "")
+    is_number = page.isascii() and page.isdigit() and len(page) < len(str(MAX_PAGE))
+    return max(1, int(page)) if is_number else 1
 
 
 def _rank(one: Seen, sort: str) -> tuple[Any, ...]:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watcher.history.incidents import Incident
+from watcher.model.state import State
 from watcher.reporting.page_history import RANGES
 from watcher.web.pages.rendering import pieces_of
 from watcher.web.pages.response_times import LINES, chart
+from watcher.web.pages.words import certificate, next_check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+    from watcher.history.incidents import Flapping
     from watcher.reporting.page_history import TargetHistory
     from watcher.web.pages.rendering import Look
     from watcher.web.pages.selection import Seen
 
 SHOWN_ENTRIES = 50
+SHOWN_FAILURES = 8  # the others are folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ def target_page(view: TargetView, look: Look) -> Iterator[str]:
         view: what it shows.
         look: what is the same on all pages.
     """
-    history = view.history
+    history, latest = view.history, view.seen.latest
     quantiles = {}
     if history is not None and history.rollup is not None:
         quantiles = dict(zip(LINES, history.rollup.percentiles_ms(list(LINES.values())), strict=True))
@@ -60,10 +64,30 @@ def target_page(view: TargetView, look: Look) -> Iterator[str]:
         ranges=RANGES,
         chart=None if history is None else chart(history),
         quantiles=quantiles,
+        since=_since(view, entries),
+        last_down=entries[0].end if entries else None,
+        said=_said_now(view),
+        certificate=certificate(latest.cert_expires_at, view.now) if latest.cert_expires_at else None,
+        next_check=next_check(latest.started_at, view.seen.site.interval_seconds, view.seen.state, view.now),
+        shown_failures=SHOWN_FAILURES,
         entries=[(entry, isinstance(entry, Incident)) for entry in entries[:SHOWN_ENTRIES]],
         more_entries=len(entries) - len(entries[:SHOWN_ENTRIES]),
         now=view.now,
     )
+
+
+def _since(view: TargetView, entries: Sequence[Incident | Flapping]) -> datetime | None:
+    """Return since when the site is in its state: of an outage that outlived a restart, since it began."""
+    newest = entries[0] if entries else None
+    is_open = isinstance(newest, Incident) and newest.end is None
+    return newest.start if newest and is_open and view.seen.state is State.DOWN else view.seen.latest.standing.since
+
+
+def _said_now(view: TargetView) -> dict[str, Any] | None:
+    """Return the newest failure of an outage that goes on, with the response that was kept; None for none."""
+    failures = view.history.failures if view.history is not None else ()
+    newest = failures[0] if failures and view.seen.state is State.DOWN else None
+    return newest if newest is not None and (newest["excerpt"] or newest["headers"]) else None
 
 
 def missing_page(look: Look, now: datetime) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from watcher.history.uptime import Uptime
 
 MAX_TEXT_CHARS = 500
+DAY_SECONDS = 86_400
+LEAST_DAYS = 2  # what is nearer is told in hours and less
+CERTIFICATE_IS_NEAR = timedelta(days=14)
 DASH = "\N{EN DASH}"
 
 # In the order in which a sentence counts them.
-_COUNTED = {
+COUNTED = {
     State.DOWN: "down",
     State.DEGRADED: "degraded",
     State.UNKNOWN: "not known",
@@ -30,6 +34,11 @@ _COUNTED = {
     State.MAINTENANCE: "in maintenance",
     State.PAUSED: "paused",
     State.UP: "up",
+}
+_OF_ONE = {
+    State.PENDING: "The site waits for its first check",
+    State.UNKNOWN: "It is not known whether the site is up",
+    State.MAINTENANCE: "The site is in maintenance",
 }
 
 
@@ -87,6 +96,43 @@ def moment(at: datetime | None, style: str = "full") -> Markup:
     return Markup('<time datetime="{0}" title="{0}" data-style="{1}">{2}</time>').format(exact, style, shown)
 
 
+def distance(at: datetime, now: datetime) -> str:
+    """Write how far a moment is away, as in `in 23 days`, `in 5h 3m` or `2 days ago`."""
+    seconds_left = (at - now).total_seconds()
+    days = int(abs(seconds_left) // DAY_SECONDS)
+    length = duration(abs(seconds_left)) if days < LEAST_DAYS else f"{days:,} days"
+    return f"in {length}" if seconds_left >= 0 else f"{length} ago"
+
+
+def certificate(ends_at: datetime, now: datetime) -> tuple[str, State]:
+    """Say how far away the end of a certificate is, and which state that is like.
+
+    Args:
+        ends_at: the first of its chain.
+        now: in UTC.
+    """
+    state = State.DOWN if ends_at <= now else State.DEGRADED if ends_at - now < CERTIFICATE_IS_NEAR else State.UP
+    return distance(ends_at, now), state
+
+
+def next_check(started_at: datetime | None, interval_seconds: float, state: State, now: datetime) -> Markup | None:
+    """Write when a site is checked next; None where nobody knows, or it is not checked.
+
+    Args:
+        started_at: of its newest check.
+        interval_seconds: between two.
+        state: of the site.
+        now: in UTC.
+    """
+    if started_at is None or state is State.PAUSED:
+        return None
+    at = max(started_at + timedelta(seconds=interval_seconds), now)
+    exact = timestamp(at)
+    return Markup('<time datetime="{0}" title="{0}" data-style="time" data-every="{1:g}">{2} UTC</time>').format(
+        exact, interval_seconds, exact[11:19]
+    )
+
+
 def since(at: datetime | None, now: datetime) -> str:
     """Write how long ago a moment is."""
     return DASH if at is None else duration(max(0.0, (now - at).total_seconds()))
@@ -98,25 +144,31 @@ def verdict(counts: Mapping[State, int]) -> tuple[str, State]:
     Args:
         counts: how many sites are in which state.
     """
-    total, down, degraded, up = (
+    total, down, degraded, up, pending, unknown = (
         sum(counts.values()),
-        *(counts.get(state, 0) for state in (State.DOWN, State.DEGRADED, State.UP)),
+        *(counts.get(state, 0) for state in (State.DOWN, State.DEGRADED, State.UP, State.PENDING, State.UNKNOWN)),
     )
     if not total:
         return "No sites are watched", State.UNKNOWN
+    if total == 1:
+        state = next(state for state, count in counts.items() if count)
+        return _OF_ONE.get(state, f"The site is {state}"), state
     if down:
         return f"{down:,} of {sites(total)} {'is' if down == 1 else 'are'} down", State.DOWN
     if degraded:
         return f"No site is down, {degraded:,} of {total:,} {'is' if degraded == 1 else 'are'} degraded", State.DEGRADED
     if up == total:
-        return ("The site is up" if total == 1 else f"All {sites(total)} are up"), State.UP
-    untold = counts.get(State.UNKNOWN, 0) + counts.get(State.PENDING, 0)
-    if not untold:
-        return (f"All {sites(up)} that are checked are up" if up else "No site is checked at present"), State.UP
-    return f"{up:,} of {sites(total)} {'is' if up == 1 else 'are'} known to be up", State.UNKNOWN
+        return f"All {sites(total)} are up", State.UP
+    if pending and not up + unknown:
+        return f"Waiting for the first {'check' if pending == 1 else 'checks'} of {sites(pending)}", State.UNKNOWN
+    if pending + unknown:
+        return f"{up:,} of {sites(total)} {'is' if up == 1 else 'are'} known to be up", State.UNKNOWN
+    if not up:
+        return "No site is checked at present", State.UNKNOWN
+    return ("The one site that is checked is up" if up == 1 else f"All {sites(up)} that are checked are up"), State.UP
 
 
 def counted(counts: Mapping[State, int], *, without: State | None = None) -> str:
     """Count the states, as in `44 up, 1 in maintenance`."""
-    told = [(state, word) for state, word in _COUNTED.items() if counts.get(state) and state is not without]
+    told = [(state, word) for state, word in COUNTED.items() if counts.get(state) and state is not without]
     return ", ".join(f"{counts[state]:,} {word}" for state, word in told)

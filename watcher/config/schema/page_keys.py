@@ -1,0 +1,54 @@
+"""The keys of `page`: how the status page looks, and what of it the public sees."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import with_config
+from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
+
+from watcher.config.schema.keys import Key
+from watcher.config.schema.limits import MAX_INTRO_CHARS, MAX_LOGO_BYTES, MAX_NAME_CHARS
+from watcher.config.schema.value_types import SOME, STRICT
+
+
+@with_config(STRICT)
+class PageKeys(TypedDict, total=False):
+    """What may stand in `page`."""
+
+    title: Annotated[
+        str | None,
+        Key(
+            "stands above all pages, and in the feed",
+            default="Status",
+            bounds={"pattern": r"\S", "maxLength": MAX_NAME_CHARS},
+            example="Status of Example",
+        ),
+    ]
+    intro: Annotated[
+        str | None,
+        Key(
+            f"a text above all sites, of up to {MAX_INTRO_CHARS} characters; each line is a paragraph",
+            bounds={"pattern": r"\S", "maxLength": MAX_INTRO_CHARS},
+            example="Write to help@example.com.",
+        ),
+    ]
+    logo_file: Annotated[
+        str | None,
+        Key(
+            "a picture beside the title: PNG, SVG, WebP or JPEG of up to"
+            f" {MAX_LOGO_BYTES // 1024} KiB; the path begins at the folder of the file",
+            bounds={"minLength": 1},
+            example="logo.svg",
+        ),
+    ]
+    public_groups: Annotated[
+        list[str] | None,
+        Key(
+            "the groups that are shown to whoever sees the page without credentials; of the others, and of targets"
+            " without a group, nothing is",
+            default_text="all targets",
+            bounds=SOME,
+            example="[shop]",
+        ),
+    ]
