@@ -54,6 +54,7 @@ def a_page(
     width: int = 1200,
     dark: bool = False,
     scripts: bool = True,
+    zone: str = "Asia/Kolkata",
     complains: Callable[[str], bool] = lambda _text: True,
 ) -> Iterator[Page]:
     """Open a page as one reader's browser does, for the time of a block; nothing may be wrong on its console.
@@ -64,13 +65,14 @@ def a_page(
         width: of the window, in pixels.
         dark: whether the reader's system is dark.
         scripts: whether the reader's browser runs scripts.
+        zone: in which the reader lives.
         complains: tells of an error on the console whether it counts.
     """
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if dark else "light",
         java_script_enabled=scripts,
-        timezone_id="Asia/Kolkata",
+        timezone_id=zone,
     )
     errors: list[str] = []
     page = context.new_page()

@@ -20,6 +20,7 @@ import yaml
 from playwright.sync_api import expect
 
 from tests.integration.daemon import Folder
+from tests.integration.history_rows import put_alive, put_state
 from tests.integration.sites import read_request, response
 from tests.integration.test_page import port_of
 from tests.peers.browsers import a_page, in_browser
@@ -51,10 +52,21 @@ SITES = (
     ("Developers", "Documentation", "docs.example", 30),
     ("Developers", "Package index", "packages.example", 150),
 )
-# Days ago, how many minutes each lasted, and of which site.
-OUTAGES = (
-    *(("Checkout", 0.45, 14), ("Checkout", 11, 38), ("Checkout", 40, 5), ("Search", 3, 9), ("Search", 67, 120)),
-    *(("Sign-in", 22, 17), ("Package index", 6, 52), ("Package index", 55, 12), ("Storefront", 80, 4)),
+_NO_UPSTREAM = ("status", "503 Service Unavailable")
+_SLOWLY = ("slow", "took 93 ms, more than 50 ms")
+# Of which site, how many days ago, how many minutes it lasted (None: it goes on), and what it was.
+OUTAGES: tuple[tuple[str, float, int | None, str, tuple[str, str]], ...] = (
+    ("Checkout", 0.45, 14, "down", _NO_UPSTREAM),
+    ("Checkout", 11, 38, "down", _NO_UPSTREAM),
+    ("Checkout", 40, 5, "down", _NO_UPSTREAM),
+    ("Search", 3, 9, "down", _NO_UPSTREAM),
+    ("Search", 67, 120, "down", _NO_UPSTREAM),
+    ("Sign-in", 22, 17, "down", _NO_UPSTREAM),
+    ("Storefront", 80, 4, "degraded", _SLOWLY),
+    ("Package index", 6, 52, "down", _NO_UPSTREAM),
+    ("Package index", 55, 12, "down", _NO_UPSTREAM),
+    ("Package index", 0.017, None, "down", _NO_UPSTREAM),
+    ("Mail", 0.11, None, "degraded", _SLOWLY),
 )
 FAILING = "Package index"
 SLOW = "Mail"
@@ -71,14 +83,14 @@ async def main() -> None:
         folder = Folder(Path(name))
         authority = trustme.CA()
         authority.cert_pem.write_to_path(folder.path / "ca.pem")
+        await _put_history(folder.path / "data")
         async with trio.open_nursery() as nursery:
             await nursery.start(_serve, _context(authority))
             _configure(folder)
             async with folder.daemon() as daemon:
                 await daemon.until(lambda: daemon.lines("database connected"))
-                await daemon.until(lambda: len(daemon.lines(" up target=")) == len(SITES) - 2)
-                await daemon.until(lambda: daemon.lines(f'down target="{FAILING}"'))
-                await _put_history(EmbeddedPostgres(folder.path / "data").url())
+                await daemon.until(lambda: daemon.lines(f'failure target="{FAILING}"'))
+                await daemon.until(lambda: len(folder.successes()) > 2 * len(SITES))
                 port = await port_of(daemon)
                 await in_browser(lambda browser: _take(browser, f"http://127.0.0.1:{port}/"))
                 await daemon.stop()
@@ -131,23 +143,39 @@ async def _serve(context: ssl.SSLContext, *, task_status: Any) -> None:
     await trio.serve_listeners(answer, listeners)
 
 
-async def _put_history(url: str) -> None:
-    """Put ninety days and more into the tables of the daemon, as if it had watched all the time."""
+async def _put_history(data_dir: Path) -> None:
+    """Put ninety days and more into the tables of a daemon that has not been yet, as if it had watched all the time."""
     now = datetime.now(UTC).replace(second=0, microsecond=0)
-    async with open_bridge(), open_database(url) as database:
-        for _, name, _, milliseconds in SITES:
-            await _put_flips(database, name, now)
-            await _put_times(database, name, milliseconds, now)
+    data_dir.mkdir()
+    server = EmbeddedPostgres(data_dir)
+    assert server.try_hold()
+    try:
+        await server.start()
+        async with open_bridge(), open_database(server.url()) as database:
+            await database.init_db()
+            for _, name, _, milliseconds in SITES:
+                await _put_flips(database, name, now)
+                await _put_times(database, name, milliseconds, now)
+            await put_alive(database)
+        await server.stop()
+    finally:
+        server.release()
 
 
 async def _put_flips(database: Database, name: str, now: datetime) -> None:
-    await database.fetch(_FLIP, uuid.uuid4(), name, now - 400 * DAY, "up", "pending", None, None)
-    for site, days_ago, minutes in OUTAGES:
+    flips: list[tuple[datetime, str, tuple[str, str] | None]] = [(now - 400 * DAY, "up", None)]
+    for site, days_ago, minutes, worse, cause in OUTAGES:
         if site == name:
-            start, why = now - days_ago * DAY, ("status", "503 Service Unavailable")
-            await database.fetch(_FLIP, uuid.uuid4(), name, start, "down", "up", *why)
-            end = start + timedelta(minutes=minutes)
-            await database.fetch(_FLIP, uuid.uuid4(), name, end, "up", "down", None, None)
+            start = now - days_ago * DAY
+            flips.append((start, worse, cause))
+            if minutes:
+                flips.append((start + timedelta(minutes=minutes), "up", None))
+    before = "pending"
+    for at, state, why in sorted(flips):
+        await database.fetch(_FLIP, uuid.uuid4(), name, at, state, before, *(why or (None, None)))
+        before = state
+    at, state, why = max(flips)
+    await put_state(database, name, state, since=at, why=why)
 
 
 async def _put_times(database: Database, name: str, milliseconds: int, now: datetime) -> None:
@@ -171,7 +199,7 @@ async def _put_times(database: Database, name: str, milliseconds: int, now: date
 def _take(browser: Browser, url: str) -> None:
     """Look at a page in the light, and at one in the dark."""
     for path, file, dark in (("", "overview.png", False), ("targets/shop_checkout", "target.png", True)):
-        with a_page(browser, url + path, dark=dark) as page:
+        with a_page(browser, url + path, dark=dark, zone="UTC") as page:
             expect(page.locator("#asof")).to_contain_text("live")
             content = page.screenshot(path=FOLDER / file)
             assert len(content) < MAX_PICTURE_BYTES, f"{file} has {len(content)} bytes"
