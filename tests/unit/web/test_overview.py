@@ -94,6 +94,7 @@ def a_history(state: State, detail: str) -> RowHistory:
         ({State.UNKNOWN: 1}, "It is not known whether the site is up"),
         ({State.PENDING: 1}, "The site waits for its first check"),
         ({State.PENDING: 48, State.PAUSED: 1}, "Waiting for the first checks of 48 sites"),
+        ({State.UNKNOWN: 2, State.PENDING: 1}, "It is not known whether 3 sites are up"),
         ({State.PENDING: 47, State.UP: 1}, "1 of 48 sites is known to be up"),
         ({State.UP: 48}, "All 48 sites are up"),
         ({State.UP: 1, State.PAUSED: 1}, "The one site that is checked is up"),

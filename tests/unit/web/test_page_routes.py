@@ -8,11 +8,13 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+import trio
 from starlette.routing import Router
 
 from tests.doubles import MOMENT, a_target
 from watcher.model.state import Standing, State
 from watcher.recording.board import Board
+from watcher.web.pages.events import LEAST_SECONDS
 from watcher.web.pages.rendering import Look
 from watcher.web.pages.routes import Pages
 from watcher.web.sites import Sites
@@ -20,13 +22,17 @@ from watcher.web.sites import Sites
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from trio.testing import MockClock
+
 NAMES = ["Checkout", "https://inner.example/", "<b>/../%00", "ünï"]
 
 
 @asynccontextmanager
-async def a_browser(*, public: bool = False) -> AsyncIterator[tuple[httpx.AsyncClient, Sites]]:
+async def a_browser(
+    *, public: bool = False, board: Board | None = None
+) -> AsyncIterator[tuple[httpx.AsyncClient, Sites]]:
     targets = [a_target(name, group="shop", shown_address="https://inner.example/") for name in NAMES]
-    board = Board()
+    board = board or Board()
     board.place({name: Standing(State.UP, MOMENT) for name in NAMES})
     sites = {is_public: Sites.of(targets, public=is_public) for is_public in (True, False)}
 
@@ -51,6 +57,16 @@ async def test_every_site_is_found_under_its_key(public: bool) -> None:
             answer = await client.get(f"/targets/{quote(site.key, safe='')}")
             assert answer.status_code == 200, site.key
             assert ("inner" in answer.text) is not public
+
+
+async def test_whoever_hears_of_a_flip_finds_it_on_the_page(autojump_clock: MockClock) -> None:
+    board = Board()
+    board.place({NAMES[0]: Standing(State.UP, MOMENT)})
+    async with a_browser(board=board) as (client, _):
+        assert "All 4 sites are up" in (await client.get("/")).text
+        board.place({NAMES[0]: Standing(State.DOWN, MOMENT)})
+        await trio.sleep(LEAST_SECONDS)  # viewers are told no sooner
+        assert "1 of 4 sites is down" in (await client.get("/")).text
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,11 @@ class Pages:
     shared: Shared = field(default_factory=Shared)
     origin: str | None = None
     history_lost_at: datetime | None = field(default=None, init=False)
+    _events: Events = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what tells viewers of changes."""
+        self._events = Events(self.board)
 
     def routes(self) -> list[Route]:
         """Return the routes to be mounted."""
@@ -75,14 +80,15 @@ class Pages:
             Route("/targets/{key}", self._shared(self.target), methods=["GET"]),
             Route("/incidents", self._shared(self.incidents), methods=["GET"]),
             Route("/feed.atom", self._shared(self.feed), methods=["GET"]),
-            Route("/events", Events(self.board)),
+            Route("/events", self._events),
             Route("/static/logo", self.logo, methods=["GET"]),
             Route("/static/{name}", static, methods=["GET"]),
         ]
 
     def _shared(self, page: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            return await self.shared.response(request, lambda: page(request))
+            version = self._events.version(), self.look(request)
+            return await self.shared.response(request, lambda: page(request), version)
 
         return answer
 

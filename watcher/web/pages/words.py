@@ -161,6 +161,8 @@ def verdict(counts: Mapping[State, int]) -> tuple[str, State]:
         return f"All {sites(total)} are up", State.UP
     if pending and not up + unknown:
         return f"Waiting for the first {'check' if pending == 1 else 'checks'} of {sites(pending)}", State.UNKNOWN
+    if pending + unknown and not up:
+        return f"It is not known whether {sites(pending + unknown)} are up", State.UNKNOWN
     if pending + unknown:
         return f"{up:,} of {sites(total)} {'is' if up == 1 else 'are'} known to be up", State.UNKNOWN
     if not up:

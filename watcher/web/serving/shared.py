@@ -89,12 +89,15 @@ class Shared:
         self._kept_bytes = 0
         self._flights: dict[object, _Flight] = {}  # bounded by the connections
 
-    async def response(self, request: Request, compute: Callable[[], Awaitable[Response]]) -> Response:
+    async def response(
+        self, request: Request, compute: Callable[[], Awaitable[Response]], version: object = None
+    ) -> Response:
         """Answer a request as everybody who asks for the same, and may see the same; with gzip to who takes it.
 
         Args:
             request: whose address, with host and query, and view tell what is the same.
             compute: makes the response, whole; where whoever called for it goes away, the next one's is called.
+            version: of what it is made from; what was computed from another one is not good enough.
         """
         is_gzip = takes_gzip(request.headers.get("accept-encoding", ""))
         sees_all = request.scope.get("state", {}).get("sees_all", False)
@@ -103,7 +106,7 @@ class Shared:
             return await _answer_of(await compute(), is_gzip=is_gzip)
 
         try:
-            return AnswerResponse(await self.answer((sees_all, str(request.url), is_gzip), make))
+            return AnswerResponse(await self.answer((sees_all, str(request.url), is_gzip, version), make))
         except BusyError:
             return busy_response()
 
