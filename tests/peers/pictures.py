@@ -146,7 +146,7 @@ async def _serve(context: ssl.SSLContext, *, task_status: Any) -> None:
 async def _put_history(data_dir: Path) -> None:
     """Put ninety days and more into the tables of a daemon that has not been yet, as if it had watched all the time."""
     now = datetime.now(UTC).replace(second=0, microsecond=0)
-    data_dir.mkdir()
+    await trio.Path(data_dir).mkdir()
     server = EmbeddedPostgres(data_dir)
     assert server.try_hold()
     try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, Router
 
-from watcher.web.access.gate import Gate
+from watcher.web.access.gate import SIGN_IN_PATH, Gate
 from watcher.web.metrics.scrape import Metrics
 from watcher.web.pages.directory import Directory
 from watcher.web.pages.rendering import Look
@@ -48,13 +48,18 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
         present.reload()
         return PlainTextResponse("The configuration is read again; the log says what comes of it.\n", 202)
 
+    async def sign_in(request: Request) -> Response:
+        """Lead whom the gate has let in to the page that shows all."""
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/", 303)
+
     return Gate(
         Router(
             [
                 Route("/livez", livez),
                 Route("/readyz", readyz),
                 Route("/metrics", Metrics(present)),
-                *_pages_of(present, shared, rules.origin).routes(),
+                *_pages_of(present, shared, rules).routes(),
+                Route(SIGN_IN_PATH, sign_in),
                 Route("/-/reload", reload, methods=["POST"]),
             ],
             redirect_slashes=False,
@@ -63,17 +68,20 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
     )
 
 
-def _pages_of(present: Present, shared: Shared, origin: str | None) -> Pages:
+def _pages_of(present: Present, shared: Shared, rules: AccessRules) -> Pages:
     directory = Directory(lambda: present.targets, lambda: present.page.public_groups)
     return Pages(
         present.board,
         directory.sites,
         lambda request: Look.of(
-            present.page, root=request.scope.get("root_path", ""), public=not request.state.sees_all
+            present.page,
+            root=request.scope.get("root_path", ""),
+            public=not request.state.sees_all,
+            sign_in=rules.has_auth,
         ),
         lambda: present.database if present.is_database_up() else None,
         lambda: datetime.fromtimestamp(present.clock(), UTC),
         present.location,
         shared,
-        origin,
+        rules.origin,
     )

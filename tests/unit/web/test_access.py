@@ -110,6 +110,24 @@ async def test_who_may_see_and_write(
 
 
 @pytest.mark.parametrize(
+    ("rules", "authorization", "status", "asks"),
+    [
+        (PUBLIC, None, 401, "Basic"),
+        (PUBLIC, basic(f"me:{TOKEN}"), 200, None),
+        (BOTH, None, 401, "Basic"),
+        (OPEN, None, 200, None),
+    ],
+)
+async def test_a_person_can_sign_in_where_the_page_is_public(
+    rules: AccessRules, authorization: str | None, status: int, asks: str | None
+) -> None:
+    given = {} if authorization is None else {"authorization": authorization}
+    answered, headers, _body = await ask(Gate(told, rules), path="/sign-in", **given)
+    assert answered == status
+    assert headers.get("www-authenticate", "").partition(" ")[0] == (asks or "")
+
+
+@pytest.mark.parametrize(
     ("host", "is_ours"),
     [
         ("localhost", True),

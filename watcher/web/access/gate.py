@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # They tell nothing, and whoever asks has neither a name nor credentials: probes of containers and the like.
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
+# Whoever may read asks nothing of browsers, and they tell nothing: here they are asked, on a page that is public.
+SIGN_IN_PATH = "/sign-in"
 READING_METHODS = frozenset({"GET", "HEAD"})
 METHODS = READING_METHODS | {"POST", "DELETE"}
 # How long wrong credentials wait for their answer.
@@ -102,6 +104,8 @@ class Gate:
         scope["state"]["sees_all"] = rules.sees_all(is_known=is_known)
         if scope["method"] not in READING_METHODS:
             return self._refusal_to_write(headers, host, is_known=is_known)
+        if path == SIGN_IN_PATH and rules.has_auth and not is_known:
+            return self._unauthorized("Who are you?", by_a_person=True)
         return None if rules.may_read(is_known=is_known) else self._unauthorized("Who are you?")
 
     def _refusal_to_write(self, headers: MutableHeaders, host: str, *, is_known: bool) -> PlainTextResponse | None:
@@ -111,8 +115,8 @@ class Gate:
             return _answer(403, "Another site asks for this.")
         return None if is_known else self._unauthorized("Who are you?")
 
-    def _unauthorized(self, sentence: str) -> PlainTextResponse:
-        basic = self._rules.user is not None
+    def _unauthorized(self, sentence: str, *, by_a_person: bool = False) -> PlainTextResponse:
+        basic = by_a_person or self._rules.user is not None  # a browser asks for nothing else
         return _answer(401, sentence, www_authenticate=f'{"Basic" if basic else "Bearer"} realm="watcher"')
 
     async def _slow_down(self, address: str) -> None:

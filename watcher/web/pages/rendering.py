@@ -44,6 +44,7 @@ class Look:
         public: whether addresses, reasons and details stay hidden.
         intro: a text of the operator's, a paragraph each; empty for none.
         logo: a picture of the operator's, or None.
+        sign_in: whether whoever sees only what is public may say who he is.
     """
 
     title: str = DEFAULT_TITLE
@@ -51,12 +52,13 @@ class Look:
     public: bool = False
     intro: tuple[str, ...] = ()
     logo: Logo | None = None
+    sign_in: bool = False
 
     @classmethod
-    def of(cls, page: PageOptions, *, root: str, public: bool) -> Look:
+    def of(cls, page: PageOptions, *, root: str, public: bool, sign_in: bool = False) -> Look:
         """Put together what the operator says, and what is known of the viewer."""
         intro = tuple(line for line in map(str.strip, (page.intro or "").splitlines()) if line)
-        return cls(page.title or DEFAULT_TITLE, root, public, intro, page.logo)
+        return cls(page.title or DEFAULT_TITLE, root, public, intro, page.logo, sign_in and public)
 
 
 def pieces_of(template: str, look: Look, **values: Any) -> Iterator[str]:
