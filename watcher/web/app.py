@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import trio
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
@@ -31,7 +32,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
         rules: who may see and do what.
     """
 
-    shared = Shared()
+    shared, turn = Shared(), trio.Lock()
 
     async def livez(_request: Request) -> Response:
         """Say that the loop turns: it is the loop of the checks that answers."""
@@ -53,8 +54,8 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
             [
                 Route("/livez", livez),
                 Route("/readyz", readyz),
-                Route("/metrics", Metrics(present)),
-                *_pages_of(present, shared).routes(),
+                Route("/metrics", Metrics(present, turn)),
+                *_pages_of(present, shared, turn).routes(),
                 Route("/-/reload", reload, methods=["POST"]),
             ],
             redirect_slashes=False,
@@ -63,7 +64,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
     )
 
 
-def _pages_of(present: Present, shared: Shared) -> Pages:
+def _pages_of(present: Present, shared: Shared, turn: trio.Lock) -> Pages:
     directory = Directory(lambda: present.targets)
     return Pages(
         present.board,
@@ -73,4 +74,5 @@ def _pages_of(present: Present, shared: Shared) -> Pages:
         lambda: datetime.fromtimestamp(present.clock(), UTC),
         present.location,
         shared,
+        turn,
     )
