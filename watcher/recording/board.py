@@ -6,7 +6,7 @@ import math
 import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.model.outcome import Phases, Reason
 from watcher.recording.results import unpacked, with_result
@@ -108,20 +108,30 @@ class Measured(NamedTuple):
 
 
 class Glimpse:
-    """A `Latest` of which all but the name and the standing is read when it is asked for.
+    """A `Latest` of which the standing alone is at hand; all else is read when it is asked for.
 
-    Pages look at all targets, and show a few.
+    Pages look at all targets, and show a few: to make ten thousand of anything at each look keeps the garbage
+    collector busy.
     """
 
-    __slots__ = ("_kept", "standing", "target")
+    __slots__ = ("_board", "standing", "target")
 
-    def __init__(self, target: str, kept: _Kept) -> None:
+    def __init__(self, target: str, standing: Standing, board: Board) -> None:
         """Look at a target."""
-        self.target, self.standing, self._kept = target, kept[0], kept
+        self.target, self.standing, self._board = target, standing, board
+
+    def look_again(self) -> bool:
+        """Take the standing of this moment, and return whether the target is still watched."""
+        standing = self._board.standing_of(self.target)
+        if standing is None:
+            return False
+        self.standing = standing
+        return True
 
     def __getattr__(self, name: str) -> Any:
         """Read whatever else a `Latest` has."""
-        return getattr(_read(self.target, self._kept), name)
+        latest = self._board.of(self.target)
+        return getattr(Latest(self.target, self.standing) if latest is None else latest, name)
 
 
 class Board:
@@ -145,11 +155,6 @@ class Board:
         """Return what is known of a target, by its name; None where it is not watched."""
         kept = self._kept.get(target)
         return None if kept is None else _read(target, kept)
-
-    def glimpse_of(self, target: str) -> Latest | None:
-        """Return the same, read when it is asked for: a tenth of the work for whoever wants the standing alone."""
-        kept = self._kept.get(target)
-        return None if kept is None else cast("Latest", Glimpse(target, kept))
 
     def standing_of(self, target: str) -> Standing | None:
         """Return where a target stands; None where it is not watched."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import trio
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, Router
 
@@ -31,7 +32,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
         rules: who may see and do what.
     """
 
-    shared = Shared()
+    shared, turn = Shared(), trio.Lock()
 
     async def livez(_request: Request) -> Response:
         """Say that the loop turns: it is the loop of the checks that answers."""
@@ -57,8 +58,8 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
             [
                 Route("/livez", livez),
                 Route("/readyz", readyz),
-                Route("/metrics", Metrics(present)),
-                *_pages_of(present, shared, rules).routes(),
+                Route("/metrics", Metrics(present, turn)),
+                *_pages_of(present, shared, turn, rules).routes(),
                 Route(SIGN_IN_PATH, sign_in),
                 Route("/-/reload", reload, methods=["POST"]),
             ],
@@ -68,7 +69,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
     )
 
 
-def _pages_of(present: Present, shared: Shared, rules: AccessRules) -> Pages:
+def _pages_of(present: Present, shared: Shared, turn: trio.Lock, rules: AccessRules) -> Pages:
     directory = Directory(lambda: present.targets, lambda: present.page.public_groups)
     return Pages(
         present.board,
@@ -83,5 +84,6 @@ def _pages_of(present: Present, shared: Shared, rules: AccessRules) -> Pages:
         lambda: datetime.fromtimestamp(present.clock(), UTC),
         present.location,
         shared,
+        turn,
         rules.origin,
     )

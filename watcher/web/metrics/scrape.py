@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
@@ -18,6 +17,7 @@ from watcher.web.serving.gzip import compressor, takes_gzip
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import trio
     from starlette.types import Receive, Scope, Send
 
     from watcher.web.present import Present
@@ -31,9 +31,15 @@ SEND_BYTES = 32 * 1024
 class Metrics:
     """Answers scrapes."""
 
-    def __init__(self, present: Present) -> None:
-        """Tell what there is to tell of a daemon."""
+    def __init__(self, present: Present, turn: trio.Lock) -> None:
+        """Tell what there is to tell of a daemon.
+
+        Args:
+            present: what there is to tell.
+            turn: of whatever takes long, see `in_turns`.
+        """
         self._present = present
+        self._turn = turn
         self._few = Few(MAX_SCRAPES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,13 +68,17 @@ class Metrics:
             return
         gzip = compressor() if is_gzip else None
         waiting = bytearray()
-        for text in self._pieces(request, is_open_metrics=is_open_metrics):
-            data = text.encode("utf-8", "backslashreplace")
-            waiting += data if gzip is None else gzip.compress(data)
+        pieces = self._pieces(request, is_open_metrics=is_open_metrics)
+        while True:
+            async with self._turn:
+                text = next(pieces, None)
+                data = b"" if text is None else text.encode("utf-8", "backslashreplace")
+                waiting += data if gzip is None else gzip.compress(data)
+            if text is None:
+                break
             if len(waiting) >= SEND_BYTES:
                 await send({"type": "http.response.body", "body": bytes(waiting), "more_body": True})
                 waiting.clear()
-            await trio.lowlevel.checkpoint()
         waiting += b"" if gzip is None else gzip.flush()
         await send({"type": "http.response.body", "body": bytes(waiting)})
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import trio
 from starlette.responses import Response
 from starlette.routing import Route
 
 from watcher.postgres.errors import StorageError
+from watcher.recording.board import Glimpse
 from watcher.reporting.page_history import RANGES, read_entries, read_row_histories, read_target_history
 from watcher.web.pages.events import Events
 from watcher.web.pages.incident_selection import PAGE_ENTRIES, IncidentSelection
 from watcher.web.pages.incidents import FEED_ENTRIES, IncidentsView, all_told, feed_atom, incidents_page, pages_of
 from watcher.web.pages.overview import Overview, overview_page
 from watcher.web.pages.rendering import static_file
-from watcher.web.pages.selection import SITES_A_STEP, Seen, Selection, choosing
+from watcher.web.pages.selection import Seen, Selection, choosing
 from watcher.web.pages.target import TargetView, missing_page, target_page
 from watcher.web.serving.shared import Shared
 from watcher.web.serving.turns import in_turns
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from watcher.postgres.db import Database
-    from watcher.recording.board import Board
+    from watcher.recording.board import Board, Latest
     from watcher.web.pages.rendering import Look
     from watcher.web.sites import Sites
 
@@ -54,6 +55,7 @@ class Pages:
         clock: returns the time, UTC.
         location: whose checks count.
         shared: keeps what many ask for.
+        turn: of whatever takes long.
         origin: scheme and host of the page as people reach it; None for what the request names.
         history_lost_at: since when the past cannot be read.
     """
@@ -65,8 +67,10 @@ class Pages:
     clock: Callable[[], datetime]
     location: str
     shared: Shared = field(default_factory=Shared)
+    turn: trio.Lock = field(default_factory=trio.Lock)
     origin: str | None = None
     history_lost_at: datetime | None = field(default=None, init=False)
+    _glimpses: dict[bool, tuple[Sites, list[tuple[Seen, Glimpse]]]] = field(default_factory=dict, init=False)
     _events: Events = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,13 +99,13 @@ class Pages:
     async def overview(self, request: Request) -> Response:
         """Answer with the page of all sites."""
         look, now = self.look(request), self.clock()
-        seen = await self._seen(await self.sites(look.public))
+        seen = await in_turns(self._seen(await self.sites(look.public), public=look.public), self.turn)
         selection = Selection.of(request.query_params)
-        chosen = await in_turns(choosing(seen, selection))
+        chosen = await in_turns(choosing(seen, selection), self.turn)
         names = [one.site.target for one in chosen.rows]
         histories = await self._read(lambda database: read_row_histories(database, names, self.location, now))
         view = Overview(seen, chosen, histories, self.history_lost_at, now)
-        return await _answer(overview_page(view, look))
+        return await self._answer(overview_page(view, look))
 
     async def target(self, request: Request) -> Response:
         """Answer with the page of one site; of a key that nobody has, or that this viewer may not see, 404."""
@@ -109,19 +113,19 @@ class Pages:
         site = (await self.sites(look.public)).by_key.get(request.path_params["key"])
         latest = None if site is None else self.board.of(site.target)
         if site is None or latest is None:
-            return await _answer(missing_page(look, now), 404)
+            return await self._answer(missing_page(look, now), 404)
         name = request.query_params.get("range", "")
         range_name = name if name in RANGES else "24h"
         history = await self._read(
             lambda database: read_target_history(database, site.target, self.location, now, RANGES[range_name])
         )
         view = TargetView(Seen(site, latest), history, range_name, self.history_lost_at, now)
-        return await _answer(target_page(view, look))
+        return await self._answer(target_page(view, look))
 
     async def incidents(self, request: Request) -> Response:
         """Answer with the page of incidents."""
         look, selection = self.look(request), IncidentSelection.of(request.query_params)
-        return await _answer(incidents_page(await self._incidents(selection, look, PAGE_ENTRIES), look))
+        return await self._answer(incidents_page(await self._incidents(selection, look, PAGE_ENTRIES), look))
 
     async def feed(self, request: Request) -> Response:
         """Answer with the incidents as an Atom feed; without the past there is none, which readers try again."""
@@ -130,7 +134,7 @@ class Pages:
         if view.told is None:
             return Response("the history cannot be read now\n", 503, {"Retry-After": "60"}, "text/plain")
         origin = self.origin or f"{request.url.scheme}://{request.url.netloc}"
-        return await _answer(feed_atom(view, look, origin), media_type="application/atom+xml")
+        return await self._answer(feed_atom(view, look, origin), media_type="application/atom+xml")
 
     async def logo(self, request: Request) -> Response:
         """Answer with the operator's logo; a script in it would run for nobody, also where it is opened by itself."""
@@ -153,15 +157,29 @@ class Pages:
         groups = sorted({site.group for site in sites if site.group})
         return IncidentsView(told, len(chosen), selection, groups, self.history_lost_at, now)
 
-    async def _seen(self, sites: Sites) -> list[Seen]:
-        seen = []
-        for number, site in enumerate(sites.all):
-            if number % SITES_A_STEP == 0:
-                await trio.lowlevel.checkpoint()
-            latest = self.board.glimpse_of(site.target)
-            if latest is not None:
-                seen.append(Seen(site, latest))
-        return seen
+    def _seen(self, sites: Sites, *, public: bool) -> Generator[None, None, list[Seen]]:
+        """Look at all sites, in steps; what is made for that is kept for the next look."""
+        made, seen = self._glimpses.get(public, (None, list[tuple[Seen, Glimpse]]()))
+        if made is not sites:
+            seen = []
+            for site in sites.all:
+                standing = self.board.standing_of(site.target)
+                if standing is not None:
+                    glimpse = Glimpse(site.target, standing, self.board)
+                    seen.append((Seen(site, cast("Latest", glimpse)), glimpse))
+                    yield
+            self._glimpses[public] = sites, seen
+        found = []
+        for one, glimpse in seen:
+            if glimpse.look_again():
+                found.append(one)
+            yield
+        return found
+
+    async def _answer(self, pieces: Iterator[str], status_code: int = 200, media_type: str = "text/html") -> Response:
+        """Have a page written."""
+        written = await in_turns(_gathered(pieces), self.turn)
+        return Response("".join(written).encode("utf-8", "replace"), status_code, _FOR_NOW, media_type)
 
     async def _read(self, read: Callable[[Database], Awaitable[Result]]) -> Result | None:
         """Read the past; None where the database does not answer in time."""
@@ -175,12 +193,6 @@ class Pages:
                 result = None
         self.history_lost_at = None if result is not None else self.history_lost_at or self.clock()
         return result
-
-
-async def _answer(pieces: Iterator[str], status_code: int = 200, media_type: str = "text/html") -> Response:
-    """Have a page written."""
-    written = await in_turns(_gathered(pieces))
-    return Response("".join(written).encode("utf-8", "replace"), status_code, _FOR_NOW, media_type)
 
 
 def _gathered(pieces: Iterator[str]) -> Generator[None, None, list[str]]:

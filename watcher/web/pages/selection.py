@@ -6,14 +6,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import islice
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlencode
 
 from watcher.model.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from watcher.recording.board import Latest
     from watcher.web.sites import Site
@@ -152,11 +151,11 @@ def choose(seen: Sequence[Seen], selection: Selection) -> Chosen:
 
 def choosing(seen: Sequence[Seen], selection: Selection) -> Generator[None, None, Chosen]:
     """Do the same in steps of a millisecond, between which others should get a turn."""
-    runs: defaultdict[str | None, list[list[tuple[tuple[Any, ...], Seen]]]] = defaultdict(list)
+    runs: defaultdict[str | None, list[list[Seen]]] = defaultdict(list)
     states: defaultdict[str | None, Counter[State]] = defaultdict(Counter)
-    wanted, sort = selection.text.casefold(), selection.sort
+    wanted, rank = selection.text.casefold(), _RANKINGS[selection.sort]
     for start in range(0, len(seen), SITES_A_STEP):
-        step: defaultdict[str | None, list[tuple[tuple[Any, ...], Seen]]] = defaultdict(list)
+        step: defaultdict[str | None, list[Seen]] = defaultdict(list)
         for one in seen[start : start + SITES_A_STEP]:
             site, state = one.site, one.latest.standing.state
             if selection.state not in {None, state} or selection.group not in {None, site.group}:
@@ -164,13 +163,13 @@ def choosing(seen: Sequence[Seen], selection: Selection) -> Generator[None, None
             if wanted and not _has(site, wanted):
                 continue
             states[site.group][state] += 1
-            step[site.group].append((_rank(one, sort), one))
+            step[site.group].append(one)
         for name, rows in step.items():
-            rows.sort(key=itemgetter(0))
+            rows.sort(key=rank)
             runs[name].append(rows)
         yield
     # The group with the worst site comes first; of those as bad, by their names, and what has no group last.
-    ranks = {name: _rank_of_group(min(run[0][0] for run in of_one), selection.sort) for name, of_one in runs.items()}
+    ranks = {name: _rank_of_group(min(rank(run[0]) for run in of_one), selection.sort) for name, of_one in runs.items()}
     total = sum(counts.total() for counts in states.values())
     pages = max(1, -(-total // PAGE_ROWS))
     page = min(selection.page, pages)
@@ -180,7 +179,7 @@ def choosing(seen: Sequence[Seen], selection: Selection) -> Generator[None, None
         counts = states[name]
         shown = []
         if left and skip < counts.total():
-            for number, (_, one) in enumerate(islice(merge(*runs[name], key=itemgetter(0)), skip + left)):
+            for number, one in enumerate(islice(merge(*runs[name], key=rank), skip + left)):
                 if number >= skip:
                     shown.append(one)
                 if number % SITES_A_STEP == SITES_A_STEP - 1:
@@ -216,11 +215,11 @@ def page_number(query: Mapping[str, str]) -> int:
     return max(1, int(page)) if is_number else 1
 
 
-def _rank(one: Seen, sort: str) -> tuple[Any, ...]:
-    name = one.site.name.casefold()
-    if sort == "slowest":
-        return -(one.latest.duration_seconds or 0.0), name
-    return (name,) if sort == "name" else (_RANKS[one.state], name)
+_RANKINGS: dict[str, Callable[[Seen], tuple[Any, ...]]] = {
+    "worst": lambda one: (_RANKS[one.latest.standing.state], one.site.name.casefold()),
+    "name": lambda one: (one.site.name.casefold(),),
+    "slowest": lambda one: (-(one.latest.duration_seconds or 0.0), one.site.name.casefold()),
+}
 
 
 def _rank_of_group(rank: tuple[Any, ...], sort: str) -> Any:

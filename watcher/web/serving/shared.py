@@ -24,11 +24,11 @@ MAX_KEPT = 256
 MAX_KEPT_BYTES = 16 * 1024 * 1024
 MAX_ANSWER_BYTES = MAX_KEPT_BYTES // 4
 # Different answers that are computed at once, and the bound of those that wait for it.
-MAX_COMPUTED = 4
+MAX_COMPUTED = 2
 MAX_IN_WAIT = 32
 WAIT_SECONDS = 2.0
 # So many of those who have waited for one answer go on in one turn of the loop: all at once, the checks would feel it.
-VIEWERS_A_TURN = 8
+VIEWERS_A_TURN = 4
 # What is sent at once, and has its own time on the way.
 SEND_BYTES = 64 * 1024
 LEAST_GZIP_BYTES = 1024  # less comes in one packet either way
