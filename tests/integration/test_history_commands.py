@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -215,7 +216,7 @@ class CountingDatabase(Database):
         return await super().fetch(*arguments, **options)
 
 
-async def test_many_targets_are_read_a_portion_at_a_time(test_db: Database, db_config: str) -> None:
+async def test_many_targets_are_read_at_once_and_their_means_are_coarser(test_db: Database, db_config: str) -> None:
     now = datetime.now(UTC)
     await put_alive(test_db)
     database = CountingDatabase(db_config)
@@ -226,17 +227,23 @@ async def test_many_targets_are_read_a_portion_at_a_time(test_db: Database, db_c
         await put_flips(test_db, target, "UDU", now - 3 * HOUR)
         await put_rollup(test_db, target, now.replace(second=0, microsecond=0) - HOUR, {"up": ord(target)})
         before = database.operations
-        whole = await read_reports(database, now - 24 * HOUR, now)
+        in_detail = await read_reports(database, now - 24 * HOUR, now)
         counts.append(database.operations - before)
     assert counts == [5] * 5
     told: list[tuple[int, int]] = []
-    in_portions = await read_reports(
-        database, now - 24 * HOUR, now, portion_targets=2, progress=lambda done, total: told.append((done, total))
+    coarser = await read_reports(
+        database, now - 24 * HOUR, now, most_in_detail=4, progress=lambda done, total: told.append((done, total))
     )
     await database.close()
-    assert in_portions == whole
-    assert [report.checks for report in whole] == [97, 98, 99, 100, 101]
-    assert told == [(2, 5), (4, 5), (5, 5)]
+    assert [replace(report, means_ms=()) for report in coarser] == [
+        replace(report, means_ms=()) for report in in_detail
+    ]
+    assert [report.checks for report in coarser] == [97, 98, 99, 100, 101]
+    for fine, coarse in zip(in_detail, coarser, strict=True):
+        pairs = list(zip(fine.means_ms, coarse.means_ms, strict=True))
+        assert {mean for pair in pairs for mean in pair} == {None, 100.0}
+        assert all(mean == 100.0 for means in pairs if means[0] for mean in means)
+    assert told == [(number, told[-1][1]) for number in range(1, told[-1][1] + 1)]
 
 
 async def test_a_report_of_a_window_in_the_past(folder: Folder, test_db: Database) -> None:

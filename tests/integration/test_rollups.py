@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import trio
 from tests.integration.held import Held
 from watcher.history.rollup import Measurement, Rollup, TargetPlace, roll_up, rollup_rows
 from watcher.postgres.queries.rollups import means_by_bucket, rollups_between
+from watcher.postgres.queries.whole_rollups import WholeRollups, whole_rollups
 from watcher.postgres.tables.partitions import KEEP_FAILURES
 from watcher.postgres.tables.rollups import INSERT_ROLLUPS, rename_rollups
 from watcher.postgres.upkeep.upkeep import keep_up
@@ -108,6 +110,16 @@ async def assert_answers(database: Database, checks: Checks, since: datetime, un
     assert answers.keys() == expected.keys()
     for key, rollup in answers.items():
         assert_true_of(rollup, expected[key])
+    assert_same(await whole_rollups(database, since, until), answers)
+
+
+def assert_same(whole: WholeRollups, answers: dict[TargetPlace, Rollup]) -> None:
+    """Compare what is read of whole checks alone with all that is known."""
+    assert whole.rollups.keys() == answers.keys()
+    for key, rollup in answers.items():
+        found, expected = whole.rollups[key], rollup.whole()
+        assert replace(found, sums_ms=expected.sums_ms) == expected
+        assert found.sums_ms == pytest.approx(expected.sums_ms)
 
 
 async def periods(database: Database, target: str | None = None) -> dict[int, int]:
@@ -175,6 +187,22 @@ async def test_minutes_that_come_late_are_counted_before_and_after_they_are_merg
     assert await merge(test_db) == 0
     await assert_answers(test_db, both, BEGIN, END)
     await assert_answers(test_db, both, BEGIN, BEGIN + 3 * DAY)
+
+
+async def test_hours_that_a_former_version_has_merged_are_read_as_well(test_db: Database) -> None:
+    """Their buckets are in any order, so that those of whole checks cannot be told from the others at a glance."""
+    checks = some_checks(15)
+    await insert(test_db, checks)
+    await merge(test_db)
+    shuffled = """
+UPDATE rollups SET (keys, counts) = (
+    SELECT array_agg(key ORDER BY md5(key::text)), array_agg(count ORDER BY md5(key::text))
+    FROM unnest(keys, counts) AS bucket (key, count)
+)
+WHERE period_seconds > 60 AND target = 'a'
+"""
+    await test_db.execute_query(shuffled)
+    await assert_answers(test_db, checks, BEGIN + 30 * MINUTE, END)
 
 
 async def test_only_some_targets_can_be_asked_for(test_db: Database) -> None:

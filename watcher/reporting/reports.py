@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from itertools import chain
 from typing import TYPE_CHECKING
+
+import trio
 
 from watcher.history.incidents import entries
 from watcher.history.uptime import Timeline, Uptime
-from watcher.postgres.queries.rollups import means_by_bucket, rollups_between
+from watcher.postgres.queries.rollups import means_by_bucket
 from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between, present_states
+from watcher.postgres.queries.whole_rollups import whole_rollups
 from watcher.reporting.report_forms import TargetReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from watcher.history.present_state import Present
+    from watcher.history.incidents import Flapping, Incident
     from watcher.postgres.db import Database
 
 SPARK_COLUMNS = 40  # parts of the window that a sparkline shows the mean duration of
-# As many are read at a time: to add up what they have takes a query a few seconds, however many there are in all.
-PORTION_TARGETS = 2500
+# The sparklines of more targets are as fine as the rollups that are read anyway, days for the most part.
+MOST_IN_DETAIL = 1000
+TARGETS_AT_ONCE = 500  # are reckoned before others have their turn
 
 
 async def read_reports(
@@ -31,7 +33,7 @@ async def read_reports(
     targets: Sequence[str] | None = None,
     *,
     with_means: bool = True,
-    portion_targets: int = PORTION_TARGETS,
+    most_in_detail: int = MOST_IN_DETAIL,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[TargetReport]:
     """Read the report on each target, also on those that are no longer watched, in the order of their names.
@@ -43,32 +45,36 @@ async def read_reports(
         since, until: the window, with a time zone.
         targets: their names; all by default.
         with_means: whether the means for sparklines are wanted.
-        portion_targets: how many are read at a time.
-        progress: called after each portion with how many of the targets have been read, and how many there are.
+        most_in_detail: of how many targets the means are those of all parts; see `WholeRollups`.
+        progress: called now and then with how much has been read, and of how much.
 
     Returns:
         a report for each target and location that was ever watched; `TargetReport.is_told` says which of them have
         anything to do with the window.
     """
     presents = await present_states(database, targets, with_unwatched=True)
-    alive_at = await alive_at_by_location(database)
-    by_target: defaultdict[str, list[Present]] = defaultdict(list)
-    for present in presents:
-        by_target[present.target].append(present)
-    names = list(by_target)
-    reports: list[TargetReport] = []
-    for first in range(0, len(names), portion_targets):
-        portion = names[first : first + portion_targets]
-        flips = await flips_between(database, since, until, portion)
-        rollups = await rollups_between(database, since, until, portion, whole_only=True)
-        means_ms = await means_by_bucket(database, since, until, SPARK_COLUMNS, portion) if with_means else {}
-        for present in chain.from_iterable(by_target[name] for name in portion):
-            key = present.target, present.location
+    in_detail = len(presents) <= most_in_detail
+    parts = SPARK_COLUMNS if with_means and not in_detail else 0
+    timelines: list[tuple[Uptime, Sequence[Incident | Flapping]]] = []
+
+    async def read_timelines() -> None:
+        alive_at = await alive_at_by_location(database)
+        flips = await flips_between(database, since, until, targets)
+        for number, present in enumerate(presents):
+            if number % TARGETS_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+            of_one = flips.get((present.target, present.location), ())
             alive = alive_at.get(present.location)
-            timeline = Timeline.of(flips.get(key, ()), since=since, until=until, alive_at=alive)
-            reports.append(
-                TargetReport(present, Uptime.of(timeline), entries(timeline), rollups.get(key), means_ms.get(key, ()))
-            )
-        if progress is not None:
-            progress(first + len(portion), len(names))
-    return reports
+            timeline = Timeline.of(of_one, since=since, until=until, alive_at=alive)
+            timelines.append((Uptime.of(timeline), entries(timeline)))
+
+    # The one is reckoned here while the server is at the other.
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read_timelines)
+        rollups, means_ms = await whole_rollups(database, since, until, targets, parts=parts, progress=progress)
+    if with_means and in_detail:
+        means_ms = await means_by_bucket(database, since, until, SPARK_COLUMNS, targets)
+    return [
+        TargetReport(present, *timeline, rollups.get(key := (present.target, present.location)), means_ms.get(key, ()))
+        for present, timeline in zip(presents, timelines, strict=True)
+    ]

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.postgres.tables.rollup_pieces import DAY, FINER, HOUR, MINUTE, Piece, Unit, pieces_of, split_units
+from watcher.postgres.tables.rollup_pieces import (
+    DAY,
+    FINER,
+    HOUR,
+    MINUTE,
+    PORTION_WEIGHT,
+    WEIGHTS,
+    Piece,
+    Unit,
+    pieces_of,
+    portions_of,
+    split_units,
+)
 
 if TYPE_CHECKING:
     import random
@@ -76,3 +89,12 @@ def test_every_minute_is_covered_once(chance: random.Random) -> None:
     assert covered == list(range(begin, end, MINUTE))
     read = {(piece.period, unit) for piece in pieces for unit in range(piece.begin, piece.end, piece.period)}
     assert not read & marked
+    for longest in (math.inf, (end - begin) / 8):
+        portions = portions_of(pieces, longest)
+        assert [minute for portion in portions for piece in portion for minute in range(*piece[1:], MINUTE)] == covered
+        for portion in portions:
+            counts = [(piece.end - piece.begin) // piece.period for piece in portion]
+            assert all(counts)
+            weights = [count * WEIGHTS[piece.period] for count, piece in zip(counts, portion, strict=True)]
+            assert sum(weights) <= PORTION_WEIGHT
+            assert portion[-1].end - portion[0].begin <= longest or len(portion) == sum(counts) == 1

@@ -33,6 +33,14 @@ FROM rollup_work
 WHERE began_at < $2 AND began_at + period_seconds * interval '1 second' > $1
 """
 
+# How many checks of a rollup were timed: see FAULTS_OF_THE_MONITOR. Most rollups have nothing but what is up.
+_TIMED = """
+CASE WHEN results - 'up' = '{}' THEN (results ->> 'up')::bigint
+     ELSE (SELECT sum(number::bigint) FROM jsonb_each_text(results) AS result (word, number)
+           WHERE word NOT IN ('local', 'internal'))
+END
+"""
+
 # Where a partition was dropped, only what came too late can still be in the default one.
 _GONE = """
 SELECT period, begins_at
@@ -53,7 +61,6 @@ async def rollups_between(
     until: datetime,
     targets: Sequence[str] | None = None,
     *,
-    whole_only: bool = False,
     limit_seconds: float = READ_SECONDS,
 ) -> dict[TargetPlace, Rollup]:
     """Add up the rollups of a window.
@@ -65,24 +72,36 @@ async def rollups_between(
         since, until: any times, with a time zone; rounded outward to whole minutes, or to whole hours where the
             minutes are no longer kept.
         targets: their names; all by default.
-        whole_only: leave the phases of the checks out: the rollups have the first of SERIES only.
         limit_seconds: the longest it may take.
 
     Returns:
         the rollup of each (target, location) that was checked in that time.
     """
 
-    async def read(connection: Connection) -> list[Any]:
+    async def read(connection: Connection) -> dict[TargetPlace, Rollup]:
         # One view of the table and of what is marked in it, or a merge in between could hide something.
         async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
-            pieces = await _pieces(connection, since, until, DAY)
-            if not pieces:
-                return []
-            merged = merging(_source(pieces), "target, location", whole_only=whole_only)
-            query = f"WITH {merged} SELECT * FROM merged"  # noqa: S608
-            return await connection.fetch(query, targets, *_bounds(pieces), timeout=limit_seconds)
+            pieces = await pieces_between(connection, since, until, DAY)
+            return await merged_rollups(connection, pieces, targets, limit_seconds=limit_seconds)
 
-    rows = await database.operate(read, limit_seconds)
+    return await database.operate(read, limit_seconds)
+
+
+async def merged_rollups(
+    connection: Connection, pieces: list[Piece], targets: Sequence[str] | None, *, limit_seconds: float
+) -> dict[TargetPlace, Rollup]:
+    """Add up the rollups of pieces, all on the server. This is an asyncio-flavoured function.
+
+    Args:
+        connection: in the transaction in which the pieces were found.
+        pieces: of a window.
+        targets: their names, None for all.
+        limit_seconds: the longest it may take.
+    """
+    if not pieces:
+        return {}
+    query = f"WITH {merging(_source(pieces), 'target, location')} SELECT * FROM merged"  # noqa: S608
+    rows = await connection.fetch(query, targets, *bounds_of(pieces), timeout=limit_seconds)
     return {(row["target"], row["location"]): _rollup(row) for row in rows}
 
 
@@ -113,12 +132,12 @@ async def means_by_bucket(
 
     async def read(connection: Connection) -> list[Any]:
         async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
-            pieces = await _pieces(connection, since, until, _coarsest(until - since, buckets))
+            pieces = await pieces_between(connection, since, until, _coarsest(until - since, buckets))
             if not pieces:
                 return []
             query = _means_query(_source(pieces), first=2 + 2 * len(pieces))
             width_seconds = (until - since) / _SECOND / buckets
-            arguments = (targets, *_bounds(pieces), since, width_seconds, buckets)
+            arguments = (targets, *bounds_of(pieces), since, width_seconds, buckets)
             return await connection.fetch(query, *arguments, timeout=limit_seconds)
 
     means: defaultdict[TargetPlace, list[float | None]] = defaultdict(lambda: [None] * buckets)
@@ -154,7 +173,7 @@ async def rollups_by_part(
 
     async def read(connection: Connection) -> list[Any]:
         async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
-            pieces = await _pieces(connection, since, until, _coarsest(until - since, parts))
+            pieces = await pieces_between(connection, since, until, _coarsest(until - since, parts))
             if not pieces:
                 return []
             first = 2 + 2 * len(pieces)
@@ -165,7 +184,7 @@ WHERE location = ${first + 3}
 """  # noqa: S608  # nothing of it comes from outside
             query = f"WITH {merging(placed, 'place')} SELECT * FROM merged"  # noqa: S608
             width_seconds = (until - since) / _SECOND / parts
-            arguments = ([target], *_bounds(pieces), since, width_seconds, parts, location)
+            arguments = ([target], *bounds_of(pieces), since, width_seconds, parts, location)
             return await connection.fetch(query, *arguments, timeout=limit_seconds)
 
     chart: list[Rollup | None] = [None] * parts
@@ -174,7 +193,14 @@ WHERE location = ${first + 3}
     return chart
 
 
-async def _pieces(connection: Connection, since: datetime, until: datetime, coarsest: int) -> list[Piece]:
+async def pieces_between(connection: Connection, since: datetime, until: datetime, coarsest: int) -> list[Piece]:
+    """Find out of which rollups a window is put together. This is an asyncio-flavoured function.
+
+    Args:
+        connection: in a transaction that goes on until they are read.
+        since, until: any times, with a time zone; rounded outward to whole minutes.
+        coarsest: the longest period to read.
+    """
     begin = _seconds(since) // MINUTE * MINUTE
     end = -(-_seconds(until, round_up=True) // MINUTE) * MINUTE
     if begin >= end:
@@ -205,7 +231,8 @@ def _source(pieces: list[Piece]) -> str:
     )
 
 
-def _bounds(pieces: list[Piece]) -> list[datetime]:
+def bounds_of(pieces: list[Piece]) -> list[datetime]:
+    """Return where pieces begin and end, as arguments of a query."""
     return [_moment(bound) for piece in pieces for bound in (piece.begin, piece.end)]
 
 
@@ -230,7 +257,7 @@ def _means_query(source: str, first: int) -> str:
 SELECT target, location, place, sum(sum_ms) / nullif(sum(timed), 0) AS mean_ms
 FROM (
     SELECT target, location, sums_ms[1] AS sum_ms,
-           (SELECT sum(count) FROM unnest(keys, counts) AS bucket (key, count) WHERE key < 256) AS timed,
+           {_TIMED} AS timed,
            {_place(first)} AS place
     FROM ({source}) AS source
 ) AS placed

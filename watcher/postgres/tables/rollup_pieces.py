@@ -7,6 +7,7 @@ which a day in UTC is a multiple.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ MINUTE = 60
 HOUR = 3600
 DAY = 86_400
 FINER = {DAY: HOUR, HOUR: MINUTE}
+
+# About how much there is to add up in the rollups of each period, and how much of it a portion may have.
+WEIGHTS = {MINUTE: 1, HOUR: 6, DAY: 8}
+PORTION_WEIGHT = 60
 
 Unit = tuple[int, int]  # a period and where it begins
 
@@ -70,3 +75,29 @@ def _cover(period: int, begin: int, end: int, marked: Set[Unit], gone: Set[Unit]
             yield Piece(period, unit, unit + period)
         else:
             yield from _cover(FINER[period], first, last, marked, gone, coarsest)
+
+
+def portions_of(pieces: list[Piece], longest_seconds: float = math.inf) -> list[list[Piece]]:
+    """Split pieces into portions that a server groups in memory, however many targets there are.
+
+    Args:
+        pieces: in the order of time.
+        longest_seconds: no portion is longer, unless a single rollup is.
+
+    Returns:
+        portions, in the order of time, of about PORTION_WEIGHT each.
+    """
+    portions: list[list[Piece]] = []
+    weight, latest_end = PORTION_WEIGHT, -math.inf
+    for period, begin, end in pieces:
+        begins_at, weighs = begin, WEIGHTS[period]
+        while begins_at < end:
+            if weight + weighs > PORTION_WEIGHT or begins_at + period > latest_end:
+                portions.append([])
+                weight, latest_end = 0, begins_at + max(longest_seconds, period)
+            most = (min(latest_end, end) - begins_at) // period
+            many = int(min(most, (PORTION_WEIGHT - weight) // weighs))
+            portions[-1].append(Piece(period, begins_at, begins_at + many * period))
+            weight += many * weighs
+            begins_at += many * period
+    return portions

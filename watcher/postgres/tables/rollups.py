@@ -70,7 +70,7 @@ WHERE (period_seconds, began_at) IN (
 """
 
 
-def merging(source: str, by: str, *, whole_only: bool = False) -> str:
+def merging(source: str, by: str) -> str:
     """Write the common table expressions that merge rollups; the last of them is `merged`.
 
     Three aggregations are put together by a fourth, not by joins: of such rows the planner knows no number, and might
@@ -79,12 +79,17 @@ def merging(source: str, by: str, *, whole_only: bool = False) -> str:
     Args:
         source: a query for rollups, with the columns of `by` and COLUMNS.
         by: the columns, parted by commas, that are the same for what is merged.
-        whole_only: leave the phases of the checks out, which are five sixths of what there is to add up.
     """
-    places = range(1, 2 if whole_only else 7)
     sums, mins, maxs = (
-        f"ARRAY[{', '.join(f'{join}({column}[{place}])' for place in places)}] AS {column}"
+        f"ARRAY[{', '.join(f'{join}({column}[{place}])' for place in range(1, 7))}] AS {column}"
         for join, column in (("sum", "sums_ms"), ("min", "mins_ms"), ("max", "maxs_ms"))
+    )
+    # The buckets of whole checks come first, for those who read no others.
+    keys, counts = (
+        " || ".join(
+            f"coalesce(array_agg({name}) FILTER (WHERE {which}), '{{}}')" for which in ("key < 256", "key > 255")
+        )
+        for name in ("key", "count")
     )
     return f"""
 source AS ({source}), merged_parts AS (
@@ -97,10 +102,9 @@ source AS ({source}), merged_parts AS (
           FROM source, jsonb_each_text(results) AS result (word, number) GROUP BY {by}, word) AS words
     GROUP BY {by}
     UNION ALL
-    SELECT {by}, NULL, NULL, NULL, NULL, array_agg(key), array_agg(count)
+    SELECT {by}, NULL, NULL, NULL, NULL, {keys}, {counts}
     FROM (SELECT {by}, key, sum(count)::int AS count
-          FROM source, unnest(keys, counts) AS bucket (key, count)
-          WHERE key < {256 * len(places)} GROUP BY {by}, key) AS histograms
+          FROM source, unnest(keys, counts) AS bucket (key, count) GROUP BY {by}, key) AS histograms
     GROUP BY {by}
 ), merged AS (
     SELECT {by}, jsonb_agg(results) FILTER (WHERE results IS NOT NULL) -> 0 AS results,

@@ -1,0 +1,196 @@
+"""Rollups of whole checks, of many targets at once: added up on both sides, here while the server goes on.
+
+The server reads them in the order in which they were written, a portion of the window at a time, and joins the
+arrays of each target; to take the arrays apart would take it several times as long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections import Counter
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watcher.history.tally import Tally, timed_of
+from watcher.postgres.bridge import transaction
+from watcher.postgres.queries.rollups import bounds_of, merged_rollups, pieces_between
+from watcher.postgres.tables.rollup_pieces import DAY, portions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.history.rollup import Rollup, TargetPlace
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
+    from watcher.postgres.tables.rollup_pieces import Piece
+
+# Of all portions, and of one: a disk may have to be read for it.
+READ_SECONDS = 1800.0
+PORTION_SECONDS = 120.0
+# A line of means is made of that many portions at least.
+LEAST_STEPS = 8
+# So many rows are added up before others have their turn: the server's next answer, and whoever wants to end this.
+ROWS_AT_ONCE = 1000
+DIFFERENT_RESULTS = 10_000  # that are remembered: of most targets all checks are up
+
+# That 50,000 targets are grouped in memory more or less, and never sorted by their names.
+_SETTINGS = """
+SET LOCAL enable_sort = off;
+SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')
+"""
+_PORTION = """
+SELECT target, location, string_agg(results::text, E'\\n'), sum(sum_ms), min(min_ms), max(max_ms),
+       watcher_joined(keys), watcher_joined(counts)
+FROM ({source}) AS source
+GROUP BY target, location
+"""
+# The buckets of whole checks are the first ones in a rollup, so that a binary search finds where they end. Those that
+# a former version has merged are in any order: what is found of them is not whole, and is read once more.
+_SOURCE = """
+SELECT target, location, results, sums_ms[1] AS sum_ms, mins_ms[1] AS min_ms, maxs_ms[1] AS max_ms,
+       keys[1:width_bucket(255::smallint, keys)] AS keys, counts[1:width_bucket(255::smallint, keys)] AS counts
+FROM rollups
+WHERE period_seconds = {period} AND began_at >= ${begin} AND began_at < ${end}
+      AND ($1::text[] IS NULL OR target = ANY($1))
+"""
+
+
+class WholeRollups(NamedTuple):
+    """What the checks of a window came to, for each target and location that had some.
+
+    Attributes:
+        rollups: of whole checks: they have the first of SERIES only.
+        means_ms: their mean durations in equal parts of the window, None where nothing is known; where rollups
+            are longer than a part, neighbours have the same.
+    """
+
+    rollups: dict[TargetPlace, Rollup]
+    means_ms: dict[TargetPlace, list[float | None]]
+
+
+async def whole_rollups(
+    database: Database,
+    since: datetime,
+    until: datetime,
+    targets: Sequence[str] | None = None,
+    *,
+    parts: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> WholeRollups:
+    """Add up the whole checks of a window.
+
+    This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        since, until: any times, with a time zone; rounded as by `rollups_between`.
+        targets: their names; all by default.
+        parts: of the means.
+        progress: called now and then with how much has been read, and of how much.
+    """
+
+    async def read(connection: Connection) -> WholeRollups:
+        # One view of the table and of what is marked in it, or a merge in between could hide something.
+        async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
+            await connection.execute(_SETTINGS)
+            reading = _Reading(connection, targets, since, until, parts, progress)
+            pieces = await pieces_between(connection, since, until, DAY)
+            await reading.run(pieces)
+            return WholeRollups(await reading.rollups(pieces), reading.means_ms)
+
+    return await database.operate(read, READ_SECONDS)
+
+
+class _Reading:
+    """One reading; all of its methods are asyncio-flavoured."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        targets: Sequence[str] | None,
+        since: datetime,
+        until: datetime,
+        parts: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._connection = connection
+        self._targets = None if targets is None else list(targets)
+        self._since = since.timestamp()
+        self._length_seconds = (until - since).total_seconds()
+        self._parts = parts
+        self._progress = progress
+        self._tallies: dict[TargetPlace, Tally] = {}
+        self.means_ms: dict[TargetPlace, list[float | None]] = {}
+
+    async def run(self, pieces: list[Piece]) -> None:
+        """Read all pieces, and add up what has come while the server makes what comes next."""
+        portions = portions_of(pieces, *([self._length_seconds / LEAST_STEPS] if self._parts else []))
+        came: list[Any] = []
+        for number, portion in enumerate(portions):
+            fetching = asyncio.create_task(self._fetch(portion))
+            try:
+                await self._add(came, portions[number - 1])
+                came = await fetching
+            finally:
+                fetching.cancel()
+            if self._progress is not None:
+                self._progress(number + 1, len(portions))
+        if came:
+            await self._add(came, portions[-1])
+
+    async def rollups(self, pieces: list[Piece]) -> dict[TargetPlace, Rollup]:
+        """Return what was added up, and read those once more of which something is missing."""
+        found = {key: tally.rollup() for key, tally in self._tallies.items() if tally.is_whole}
+        if len(found) < len(self._tallies):
+            names = sorted({target for target, location in self._tallies if (target, location) not in found})
+            for first in range(0, len(names), ROWS_AT_ONCE):
+                some = names[first : first + ROWS_AT_ONCE]
+                merged = await merged_rollups(self._connection, pieces, some, limit_seconds=PORTION_SECONDS)
+                found |= {key: rollup.whole() for key, rollup in merged.items()}
+        return found
+
+    async def _fetch(self, portion: list[Piece]) -> list[Any]:
+        source = " UNION ALL ".join(
+            _SOURCE.format(period=piece.period, begin=2 * number + 2, end=2 * number + 3)
+            for number, piece in enumerate(portion)
+        )
+        query = _PORTION.format(source=source)
+        return await self._connection.fetch(query, self._targets, *bounds_of(portion), timeout=PORTION_SECONDS)
+
+    async def _add(self, rows: list[Any], portion: list[Piece]) -> None:
+        columns = self._columns_of(portion)
+        gap: list[float | None] = [None] * self._parts
+        for first in range(0, len(rows), ROWS_AT_ONCE):
+            await asyncio.sleep(0)
+            for target, location, texts, sum_ms, low_ms, high_ms, keys, counts in rows[first : first + ROWS_AT_ONCE]:
+                key = target, location
+                tally = self._tallies.get(key)
+                if tally is None:
+                    tally = self._tallies[key] = Tally()
+                    if self._parts:
+                        self.means_ms[key] = gap.copy()
+                results, timed = _added_up(texts)
+                tally.add(results, (sum_ms, low_ms, high_ms), keys, counts)
+                if self._parts and timed and sum_ms is not None:
+                    self.means_ms[key][columns] = [sum_ms / timed] * (columns.stop - columns.start)
+
+    def _columns_of(self, portion: list[Piece]) -> slice:
+        """Return the parts of the window that a portion has some of."""
+        begin, end = (
+            (moment - self._since) * self._parts / self._length_seconds
+            for moment in (portion[0].begin, portion[-1].end)
+        )
+        first = min(max(math.floor(begin), 0), max(self._parts - 1, 0))
+        return slice(first, max(min(math.ceil(end), self._parts), first + 1))
+
+
+@lru_cache(DIFFERENT_RESULTS)
+def _added_up(texts: str) -> tuple[Mapping[str, int], int]:
+    """Read the results of rollups, a line each, and return their sum, and how many of the checks were timed."""
+    results: Counter[str] = Counter()
+    for text in texts.split("\n"):
+        results.update(json.loads(text))
+    return dict(results), timed_of(results)
