@@ -20,7 +20,7 @@ from watcher.outbox.thread import OutboxThread
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from watcher.model.state import Flip
     from watcher.outbox.outbox import Entry, Outbox
@@ -182,3 +182,16 @@ class Store:
         await trio.lowlevel.checkpoint()
         if self.error is not None:
             raise self.error
+
+
+class PiecesWire:
+    """A wire that has been given what comes over it."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+
+    async def send_some(self, data: bytes) -> int:
+        return len(data)
+
+    async def receive(self) -> bytes:
+        return next(self._pieces, b"")

@@ -6,7 +6,7 @@ import random
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -17,7 +17,7 @@ from tests.doubles import MOMENT, a_failure
 from tests.integration.sites import serving
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.outbox.encoding import encode_failure, joined
-from watcher.postgres.bridge import transaction
+from watcher.postgres.bridge import Pool, transaction
 from watcher.postgres.db import Database, open_database, open_reading_database
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, SchemaTooNewError
 from watcher.postgres.tables.failures import INSERT_FAILURES
@@ -215,6 +215,24 @@ async def test_a_server_that_is_no_postgresql_is_only_unavailable(bridge: None, 
         async with open_database(url, command_seconds=1) as database:
             with pytest.raises(DatabaseUnavailableError):
                 await database.ping()
+
+
+class BrokenConnections:
+    """A pool of asyncpg's whose server goes while it says goodbye, in the way that asyncpg does not expect."""
+
+    async def close(self) -> None:
+        raise BrokenPipeError
+
+
+class PoolOfBroken(Pool):
+    async def _open_pool(self) -> Any:
+        return BrokenConnections()
+
+
+async def test_a_server_that_goes_during_the_goodbye_breaks_nothing(bridge: None) -> None:
+    pool = PoolOfBroken("postgresql://nobody@127.0.0.1:1/none")
+    await pool.connect()
+    await pool.close()
 
 
 async def test_an_older_program_on_a_newer_schema_says_so(test_db: Database) -> None:

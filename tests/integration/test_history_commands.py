@@ -302,7 +302,8 @@ async def test_an_export_has_the_flips_and_the_failures_of_its_window(folder: Fo
     lines = [json.loads(line) for line in (await said(folder, "export", "--since", "10h")).splitlines()]
     assert [line["kind"] for line in lines] == ["flip"] * 4 + ["failure"] * 3
     assert list(lines[0]) == [
-        *("kind", "id", "target", "location", "at", "confirmed_at", "state", "before", "reason", "detail", "check_id")
+        *("kind", "id", "target", "location", "at", "confirmed_at", "state", "before", "reason", "detail", "check_id"),
+        "number",
     ]
     assert (lines[1]["state"], lines[1]["reason"]) == ("down", "status")
     assert lines[1]["at"].endswith("Z")

@@ -104,7 +104,11 @@ async def test_retention_drops_just_the_right_ones(test_db: Database) -> None:
     await test_db.execute_query("CREATE TABLE rollups_hours_2020_1 (LIKE rollups_hours)")
     bounds = "FROM ('2020-01-01') TO ('2020-02-01')"
     await test_db.execute_query(f"ALTER TABLE rollups_hours ATTACH PARTITION rollups_hours_2020_1 FOR VALUES {bounds}")
+    for days in (399, 401):
+        query = "INSERT INTO outboxes (outbox, stored_until, stored_at) VALUES (gen_random_uuid(), $1, $2)"
+        await test_db.fetch(query, days, NOW - days * DAY)
     report = await kept(test_db, NOW, timedelta(days=100))
+    assert await test_db.fetch("SELECT stored_until FROM outboxes") == [{"stored_until": 399}]
     assert await partitions(test_db) == before - set(report.dropped) | {"rollups_hours_2020_1"}
     assert await test_db.fetch("SELECT FROM failures_2020_01") == []
     assert [name for name in report.dropped if name.startswith("failures")][-1] == "failures_2025_07"
@@ -270,6 +274,22 @@ async def test_rows_that_come_while_others_are_moved_are_moved_as_well(test_db: 
         nursery.start_soon(end_the_writing)
         await kept(test_db)
     assert await places(test_db, "failures") == {"failures_2025_10": 2}
+
+
+async def test_while_somebody_reads_the_default_partition_no_row_is_moved_in_vain(test_db: Database) -> None:
+    await kept(test_db, NOW - 31 * DAY)
+    await test_db.log_failures([a_failure(f"{number}", at=NOW + 60 * DAY) for number in range(20)])
+    async with trio.open_nursery() as nursery:
+        reading = Held(test_db, "SELECT FROM failures_default")
+        await nursery.start(reading.run)
+        report = await keep_up(test_db, KEEP_FAILURES, NOW)
+        [failed] = report.failed
+        assert failed.startswith("failures_2026_01: ")
+        # What was deleted and is there again bears the number of who deleted it.
+        assert await test_db.fetch("SELECT count(*) AS moved FROM failures_default WHERE xmax <> '0'") == [{"moved": 0}]
+        reading.end()
+    await kept(test_db)
+    assert await places(test_db, "failures") == {"failures_2026_01": 20}
 
 
 async def test_partitions_that_somebody_has_dropped_are_made_again(test_db: Database) -> None:

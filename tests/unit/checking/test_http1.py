@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 import trio
 
+from tests.doubles import PiecesWire
 from tests.unit.quickly import quickly
 from watcher.checking.http.http1 import Http1, ProtocolError
 from watcher.checking.http.stopwatch import Stopwatch
@@ -20,19 +21,6 @@ MEGABYTE = 1024 * 1024
 IN_CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 BEHIND_A_BODY = IN_CHUNKS + b"%x\r\n%s\r\n" % (MEGABYTE, b"x" * MEGABYTE)
 ODD = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n"
-
-
-class PiecesWire:
-    """A wire that has been given what comes over it."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-
-    async def send_some(self, data: bytes) -> int:
-        return len(data)
-
-    async def receive(self) -> bytes:
-        return next(self._pieces, b"")
 
 
 async def read(pieces: Iterable[bytes]) -> str:

@@ -31,8 +31,11 @@ MAX_OVERHEAD_BYTES = 100 * 1024
 # The frame of a chunk of a single byte, `1\r\nx\r\n`, is five times as long as what it holds.
 MAX_OVERHEAD_PER_BODY_BYTE = 8
 
-# Others get their turn after so much of chunks, of which some thousands may stand in it.
-CHUNKED_AT_ONCE_BYTES = 16 * 1024
+# The bound of what is held of a response in chunks while the parser reads it, which is quick, and stricter than curl
+# and browsers: where it refuses them, they are read once more from their start.
+MAX_TRIED_BYTES = 128 * 1024
+# Others get their turn after so much of what has many lines, since each may be a chunk.
+MANY_LINES, MANY_LINES_AT_ONCE_BYTES = 2000, 16 * 1024
 
 _START = b"HTTP/"
 # An end of a head that is new ends in the last piece, and begins at most two bytes before it.
@@ -44,10 +47,6 @@ _WITHOUT_BODY = frozenset({204, 304})
 
 class ProtocolError(Exception):
     """What came is not what the protocol allows; the message is for people."""
-
-
-class _ChunksFollowError(Exception):
-    """What follows the head is not for the parser, which is stopped by this."""
 
 
 class Head(NamedTuple):
@@ -67,7 +66,7 @@ class Reception:
         parser: who tells; the caller parts the two when the response is done with.
         status_code, phrase, http_version, headers: of the head; names are in small letters.
         keeps_open: whether the head lets another request follow.
-        in_chunks: whether the head is followed by chunks.
+        in_chunks, only_in_chunks: whether the head is followed by chunks, and says nothing else beside that.
         head_complete, complete: how far it has come.
         has_surplus: another response came, which nobody asked for.
         body_bytes: how long the body is so far.
@@ -76,7 +75,7 @@ class Reception:
 
     __slots__ = (
         *("body_bytes", "chunks", "complete", "has_surplus", "head_complete", "headers", "http_version", "in_chunks"),
-        *("keeps_open", "parser", "phrase", "status_code"),
+        *("keeps_open", "only_in_chunks", "parser", "phrase", "status_code"),
     )
 
     def __init__(self) -> None:
@@ -84,7 +83,7 @@ class Reception:
         self.parser: httptools.HttpResponseParser | None = None
         self.status_code = 0
         self.http_version = ""
-        self.in_chunks = self.keeps_open = False
+        self.in_chunks = self.only_in_chunks = self.keeps_open = False
         self.has_surplus = False
         self.phrase = b""
         self.headers: list[tuple[bytes, bytes]] = []
@@ -108,11 +107,7 @@ class Reception:
             self.headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        """End the head.
-
-        Raises:
-            _ChunksFollowError: to stop the parser, which is stricter about chunks than curl and browsers.
-        """
+        """End the head."""
         parser = self.parser
         assert parser is not None
         if not self.complete and (status_code := parser.get_status_code()) >= 200:
@@ -121,9 +116,10 @@ class Reception:
             self.status_code = status_code
             self.http_version = parser.get_http_version()
             self.keeps_open = bool(parser.should_keep_alive())
-            if status_code not in _WITHOUT_BODY and b"chunked" in codings_in(self.headers):
-                self.in_chunks = True
-                raise _ChunksFollowError
+            codings = [] if status_code in _WITHOUT_BODY else codings_in(self.headers)
+            self.in_chunks, self.only_in_chunks = b"chunked" in codings, codings == [b"chunked"]
+            if self.only_in_chunks:  # else it would take two bytes for a lone LF
+                parser.set_dangerous_leniencies(lenient_headers=False, lenient_optional_cr_before_lf=False)
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -144,6 +140,17 @@ class Reception:
         """Whether nothing but the end of the connection tells the end of the body (RFC 9112, section 6.3)."""
         return not self.in_chunks and all(name != b"content-length" for name, _ in self.headers)
 
+    def forget_body(self) -> int:
+        """Drop what came of the body, to be told of it again; return how much of it has been taken."""
+        taken_bytes = self.body_bytes - sum(map(len, self.chunks))
+        self.chunks.clear()
+        self.body_bytes = 0
+        return taken_bytes
+
+    def skip(self, taken_bytes: int) -> None:
+        """Drop what has been taken before, from the beginning of the body."""
+        self.chunks = [b"".join(self.chunks)[taken_bytes:]]
+
     def take_chunks(self) -> list[bytes]:
         """Return the pieces of the body that nobody has taken yet."""
         chunks, self.chunks = self.chunks, []
@@ -154,16 +161,8 @@ class Http1:
     """A connection that speaks HTTP/1.1."""
 
     __slots__ = (
-        "_broken",
-        "_clean",
-        "_fed_bytes",
-        "_notes",
-        "_odd",
-        "_parser",
-        "_raw",
-        "_reception",
-        "_start",
-        "_wire",
+        *("_broken", "_clean", "_fed_bytes", "_notes", "_odd"),
+        *("_parser", "_raw", "_reception", "_start", "_wire"),
     )
 
     def __init__(self, wire: Wire) -> None:
@@ -173,7 +172,7 @@ class Http1:
         self._reception = Reception()
         self._fed_bytes = 0
         self._start = b""
-        self._raw: list[bytes] | None = None  # what came before any of the body, while it may have to be mended
+        self._raw: list[bytes] | None = None  # all that came, while it may have to be mended, or read once more
         self._notes: tuple[str, ...] = ()
         self._clean = True
         self._odd: ProtocolError | None = None  # until the head is whole, and can be mended
@@ -237,8 +236,13 @@ class Http1:
             if not data:
                 if reception.ends_with_connection:
                     return
+                if self._is_tried:
+                    self._read_chunks_anew()
+                    continue
                 raise ProtocolError("the connection was closed before the response was whole")
-            step = CHUNKED_AT_ONCE_BYTES if self._reception.in_chunks else len(data)
+            step = len(data)
+            if reception.in_chunks and step > MANY_LINES_AT_ONCE_BYTES and data.count(b"\n") > MANY_LINES:
+                step = MANY_LINES_AT_ONCE_BYTES
             for begin in range(0, len(data), step):
                 if begin:
                     await trio.lowlevel.checkpoint()
@@ -311,7 +315,7 @@ class Http1:
         elif self._raw is not None and may_end_head(b"".join(self._raw[-_PIECES_OF_HEAD_END:])):
             self._mend(self._odd)
         reception = self._reception
-        if reception.body_bytes or reception.complete:
+        if reception.complete or (reception.body_bytes and not self._is_tried):
             self._raw = None
         body_bytes = reception.body_bytes
         overhead_bytes = self._fed_bytes - body_bytes
@@ -319,20 +323,20 @@ class Http1:
             raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
 
     def _parse(self, data: bytes) -> None:
-        reception = self._reception
-        assert self._parser is not None
+        reception, parser = self._reception, self._parser
+        assert parser is not None
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
+            if self._is_tried and not (reception.only_in_chunks and self._fed_bytes <= MAX_TRIED_BYTES):
+                self._read_chunks_anew()
         except httptools.HttpParserUpgrade as error:
             raise ProtocolError("the server switches protocols, unasked") from error
-        except httptools.HttpParserCallbackError:  # of chunks
-            assert self._raw is not None
-            raw, self._raw = b"".join(self._raw), None
-            self._read_chunks(behind_head(raw))
         except (httptools.HttpParserError, ChunkError) as error:
             complaint = ProtocolError(f"the response is not HTTP: {error}")
             if reception.complete:
                 self._clean = False  # something follows the response; nobody reads it
+            elif self._is_tried:
+                self._read_chunks_anew()
             elif self._raw is not None and not reception.body_bytes and may_be_mended(b"".join(self._raw)):
                 self._mend(complaint)
             elif reception.head_complete:
@@ -355,13 +359,26 @@ class Http1:
         parser = self._begin_to_parse()
         try:
             parser.feed_data(mended.head)
-        except httptools.HttpParserCallbackError:  # of chunks
-            self._read_chunks(mended.rest)
-            return
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             raise complaint from None
-        if mended.rest:
+        if self._reception.in_chunks:
+            self._read_chunks(mended.rest)
+        elif mended.rest:
             self._parse(mended.rest)
+
+    @property
+    def _is_tried(self) -> bool:
+        """Whether the parser reads chunks, and all that it was given is held."""
+        reception = self._reception
+        return reception.in_chunks and not reception.complete and self._parser is reception.parser
+
+    def _read_chunks_anew(self) -> None:
+        """Read chunks from their start, as lenient as browsers, since nobody could tell where in one the parser is."""
+        assert self._raw is not None
+        raw, self._raw = b"".join(self._raw), None
+        taken_bytes = self._reception.forget_body()
+        self._read_chunks(behind_head(raw))
+        self._reception.skip(taken_bytes)
 
     def _read_chunks(self, data: bytes) -> None:
         self._parser = ChunkReader(self._reception)

@@ -27,7 +27,7 @@ WHOLE_SECONDS = 86_400.0
 
 _QUERIES = {
     FLIP: """
-SELECT id, target, location, at, confirmed_at, state, before, reason, detail, check_id
+SELECT id, target, location, at, confirmed_at, state, before, reason, detail, check_id, number
 FROM flips
 WHERE at >= $1 AND at < $2
 ORDER BY at, id

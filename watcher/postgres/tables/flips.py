@@ -4,7 +4,8 @@ from __future__ import annotations
 
 # Flips as the outbox has them, `joined`. Of `states`, those that are watched have been put there by the registration.
 # The newest flip is the one with the highest number, however a clock that was ahead has dated the others; the latest
-# where another outbox counts anew, and where nobody counted.
+# where another outbox counts anew, and where nobody counted. Where the clock was ahead only when a flip was confirmed,
+# that is put right here.
 INSERT_FLIPS = """
 WITH rows AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS row (
@@ -13,7 +14,10 @@ WITH rows AS (
     )
 ), inserted AS (
     INSERT INTO flips (id, target, location, at, confirmed_at, state, before, reason, detail, check_id, number)
-    SELECT id, target, location, at, confirmed_at, state, before, reason, detail, check_id, number FROM rows
+    SELECT id, target, location, at,
+        CASE WHEN confirmed_at > now() + interval '1 minute' THEN greatest(at, now()) ELSE confirmed_at END,
+        state, before, reason, detail, check_id, number
+    FROM rows
     ON CONFLICT DO NOTHING
 )
 INSERT INTO states (target, location, state, since, reason, detail, flips, watched)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     Step = Callable[[Connection], Awaitable[bool]]
 
 STEP_SECONDS = 120.0
+# After which an outbox that stores nothing any more was deleted, or stands in a folder that nobody uses.
+KEEP_OUTBOXES = timedelta(days=400)
 # Of what an hour or a day is merged, and how long that is kept.
 _MERGED_FROM = {HOUR: (MINUTES, KEEP_MINUTES), DAY: (HOURS, KEEP_HOURS)}
 # What the rollups of a table are merged into: while it is marked, they are not dropped.
@@ -47,6 +49,7 @@ _MARKS = "SELECT period_seconds, began_at FROM rollup_work ORDER BY period_secon
 _MARKED_WITHIN = """
 SELECT EXISTS (SELECT FROM rollup_work WHERE period_seconds = $1 AND began_at >= $2 AND began_at < $3)
 """
+_FORGET_OUTBOXES = "DELETE FROM outboxes WHERE stored_at < $1"
 _FORGET_FAILURES = "DELETE FROM failures_default WHERE scheduled_at < $1"
 _FORGET_MINUTES = """
 DELETE FROM rollups_minutes_default
@@ -72,13 +75,19 @@ async def survey(connection: Connection) -> tuple[set[str], list[tuple[int, date
 def making(partition: Partition) -> Step:
     """Make a partition, with what the default one has of its time: while that has such rows, PostgreSQL refuses it.
 
-    Nearly all is moved while others write; then they are kept off for what has come meanwhile, and for no longer.
+    Nearly all is moved while others write; then they are kept off for what has come meanwhile, and for no longer. Where
+    somebody reads the default one for longer than a lock is waited for, that shows before anything is moved in vain.
     """
     parent, column = partition.table.name, partition.table.time_column
     move = f"""
 WITH moved AS (DELETE FROM {parent}_default WHERE {column} >= $1 AND {column} < $2 RETURNING *)
 INSERT INTO {partition.name} SELECT * FROM moved
 """  # noqa: S608  # nothing of it comes from outside
+    # The parent first, as whoever writes does, and as ATTACH locks it.
+    lock = f"""
+LOCK TABLE ONLY {parent} IN SHARE UPDATE EXCLUSIVE MODE;
+LOCK TABLE {parent}_default IN ACCESS EXCLUSIVE MODE
+"""
     bounds = f"FROM ('{partition.begins_at.isoformat()}') TO ('{partition.ends_at.isoformat()}')"
 
     async def make(connection: Connection) -> bool:
@@ -86,10 +95,9 @@ INSERT INTO {partition.name} SELECT * FROM moved
             return False
         run = partial(connection.execute, timeout=STEP_SECONDS)
         await run(f"CREATE TABLE {partition.name} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
+        await run(f"SAVEPOINT unlocked; {lock}; ROLLBACK TO unlocked")
         await run(move, partition.begins_at, partition.ends_at)
-        # The parent first, as whoever writes does, and as ATTACH locks it.
-        await run(f"LOCK TABLE ONLY {parent} IN SHARE UPDATE EXCLUSIVE MODE")
-        await run(f"LOCK TABLE {parent}_default IN ACCESS EXCLUSIVE MODE")
+        await run(lock)
         await run(move, partition.begins_at, partition.ends_at)
         await run(f"ALTER TABLE {parent} ATTACH PARTITION {partition.name} FOR VALUES {bounds}")
         return True
@@ -124,7 +132,7 @@ def merging_of(period: int, began_at: datetime, now: datetime, old_at: datetime)
 
 
 def forgetting(now: datetime, keep_failures: timedelta) -> Step:
-    """Delete from the default partitions what would have been dropped in a partition of its own."""
+    """Delete from the default partitions what would have been dropped in a partition of its own, and old outboxes."""
 
     async def forget(connection: Connection) -> bool:
         for table, keep, text in (
@@ -133,6 +141,8 @@ def forgetting(now: datetime, keep_failures: timedelta) -> Step:
             (HOURS, KEEP_HOURS, _FORGET_HOURS),
         ):
             await connection.execute(text, kept_since(table, now, keep), timeout=STEP_SECONDS)
+        # One that stores again after all is noted again, and stores once more what it has of its last minute.
+        await connection.execute(_FORGET_OUTBOXES, now - KEEP_OUTBOXES, timeout=STEP_SECONDS)
         return True
 
     return forget

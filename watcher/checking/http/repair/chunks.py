@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-# Of 16 digits is more than anybody can send.
-_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
+# Of 16 digits is more than anybody can send; zeros before them do no harm.
+_SIZE = re.compile(rb"0*[0-9A-Fa-f]{1,16}")
+# How nearly all begin a chunk.
+_PLAIN_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
 # The bound of a line that is not whole yet, which is looked through again with each piece; of browsers as well.
 MAX_LINE_BYTES = 16 * 1024
 
@@ -50,7 +52,9 @@ class ChunkReader:
         Raises:
             ChunkError: it is not in chunks.
         """
-        data, position = self._held + data, 0
+        if self._held:
+            data = self._held + data
+        position = 0
         while position < len(data) and not self._complete:
             if self._left:
                 piece = data[position : position + self._left]
@@ -59,6 +63,8 @@ class ChunkReader:
                 self._line_end_due = not self._left
                 self._taker.on_body(piece)
                 continue
+            if not (self._line_end_due or self._in_trailers):
+                position = self._take_plain(data, position)
             end = data.find(b"\n", position)
             if end < 0:
                 break
@@ -67,9 +73,21 @@ class ChunkReader:
         self._held = data[position:]
         if len(self._held) > MAX_LINE_BYTES and not self._complete:
             raise ChunkError(f"a line between chunks is longer than {MAX_LINE_BYTES} bytes")
-        if self._complete and self._held:
-            self._held = b""
-            self._taker.on_message_begin()
+        if self._complete:
+            surplus, self._held = self._held, b""
+            if surplus.strip(b"\r\n"):  # empty lines mean nothing (RFC 9112, section 2.2)
+                self._taker.on_message_begin()
+
+    def _take_plain(self, data: bytes, position: int) -> int:
+        """Take the chunks that are here as a whole, without anything odd; return where the next line begins."""
+        while (line := _PLAIN_LINE.match(data, position)) is not None:
+            begin = line.end()
+            end = begin + int(line[1], 16)
+            if end == begin or not data.startswith(b"\r\n", end):
+                break
+            self._taker.on_body(data[begin:end])
+            position = end + 2
+        return position
 
     def _take_line(self, line: bytes) -> None:
         if self._in_trailers:

@@ -94,8 +94,14 @@ def behind_head(raw: bytes) -> bytes:
     Args:
         raw: all that came, with the whole head.
     """
-    _, end = _last_head(raw)
-    return b"" if end is None else raw[end.end() :]
+    # Nearly all have no interim response before theirs, and their lines end as they should; then nothing is searched
+    # with a pattern, which would take as long as the parser takes for all.
+    if raw.startswith(b"HTTP/") and raw[9:10] != b"1":
+        end = raw.find(b"\n\r\n")
+        if end >= 0 and raw.find(b"\n\n", 0, end + 1) < 0:
+            return raw[end + 3 :]
+    _, found = _last_head(raw)
+    return b"" if found is None else raw[found.end() :]
 
 
 def codings_in(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
