@@ -115,15 +115,8 @@ async def test_replicas_that_start_at_once_make_the_tables_once(test_db: Databas
     async with trio.open_nursery() as nursery:
         for _ in range(8):
             nursery.start_soon(_initialise, db_config)
-    assert await test_db.execute_query("SELECT version FROM watcher_schema") == [
-        {"version": 1},
-        {"version": 2},
-        {"version": 3},
-        {"version": 4},
-        {"version": 5},
-        {"version": 6},
-        {"version": 7},
-    ]
+    versions = [row["version"] for row in await test_db.execute_query("SELECT version FROM watcher_schema")]
+    assert versions == list(range(1, 9))
 
 
 async def test_the_tables_keep_their_rows_over_a_restart(test_db: Database) -> None:
