@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import trio
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, Router
 
@@ -17,8 +18,7 @@ from watcher.web.pages.routes import Pages
 from watcher.web.serving.shared import Shared
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from watcher.web.access.rules import AccessRules
     from watcher.web.present import Present
@@ -33,6 +33,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
     """
 
     shared, turn = Shared(), trio.Lock()
+    pages = _pages_of(present, shared, turn, rules)
 
     async def livez(_request: Request) -> Response:
         """Say that the loop turns: it is the loop of the checks that answers."""
@@ -44,6 +45,13 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
             *([] if present.is_database_up() else ["database"]),
         ]
         return JSONResponse({"ready": present.has_begun, "missing": missing}, 200 if present.has_begun else 503)
+
+    async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer people with a page, and machines, below `/api`, with a word."""
+        request = Request(scope)
+        is_api = request.url.path.removeprefix(scope.get("root_path", "")).startswith("/api/")
+        response = PlainTextResponse("There is no such path.\n", 404) if is_api else await pages.missing(request)
+        await response(scope, receive, send)
 
     async def reload(_request: Request) -> Response:
         present.reload()
@@ -59,11 +67,12 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
                 Route("/livez", livez),
                 Route("/readyz", readyz),
                 Route("/metrics", Metrics(present, turn)),
-                *_pages_of(present, shared, turn, rules).routes(),
+                *pages.routes(),
                 Route(SIGN_IN_PATH, sign_in),
                 Route("/-/reload", reload, methods=["POST"]),
             ],
             redirect_slashes=False,
+            default=not_found,
         ),
         rules,
     )

@@ -107,13 +107,17 @@ class Pages:
         view = Overview(seen, chosen, histories, self.history_lost_at, now)
         return await self._answer(overview_page(view, look))
 
+    async def missing(self, request: Request) -> Response:
+        """Answer that there is no such page."""
+        return await self._answer(missing_page(self.look(request), self.clock()), 404)
+
     async def target(self, request: Request) -> Response:
         """Answer with the page of one site; of a key that nobody has, or that this viewer may not see, 404."""
         look, now = self.look(request), self.clock()
         site = (await self.sites(look.public)).by_key.get(request.path_params["key"])
         latest = None if site is None else self.board.of(site.target)
         if site is None or latest is None:
-            return await self._answer(missing_page(look, now), 404)
+            return await self.missing(request)
         name = request.query_params.get("range", "")
         range_name = name if name in RANGES else "24h"
         history = await self._read(

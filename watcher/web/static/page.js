@@ -178,6 +178,7 @@
   }
 
   prepare(document);
+  if (!document.querySelector("main [data-live]")) return;
   const label = document.createElement("b");
   asof.prepend(label, " · ");
   function tell(isLive) {
