@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_TOLD = 20
 
 _PLAIN_HTTP = "http://"
-_SHOWN_KEYS = ("name", "group")
+_SHOWN_KEYS = ("name", "group", "title", "intro")
 _HOLDERS = (("basic_auth", "password"), ("authorization", "credentials"))
 
 _Path = tuple["str | int", ...]
@@ -104,7 +104,11 @@ def _plain_secrets(sources: Sequence[Source]) -> Iterator[_Finding]:
 
 def _secrets_in_names(sources: Sequence[Source], environment_files: Sequence[NamedFile]) -> Iterator[_Finding]:
     for source in sources:
-        places = [(("defaults",), source.defaults), *((("urls", i), entry) for i, entry in enumerate(source.entries))]
+        places = [
+            (("page",), source.page),
+            (("defaults",), source.defaults),
+            *((("urls", i), entry) for i, entry in enumerate(source.entries)),
+        ]
         for base, options in places:
             for key in _SHOWN_KEYS:
                 names = source.variables_in((*base, key)) if key in options else ()

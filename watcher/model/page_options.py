@@ -10,11 +10,13 @@ class Logo:
     """A picture of the operator's.
 
     Attributes:
-        content: of its file.
+        path: of its file.
+        content: of that.
         media_type: as in `image/png`.
         digest: of the content, for its address.
     """
 
+    path: str
     content: bytes = field(repr=False)
     media_type: str
     digest: str

@@ -32,6 +32,7 @@ urls:
     proxy_url: http://u:hunter2@proxy:3128
     json: [{path: a, equals: {"yes": [1, null, "世\\x85"]}}]
   - {name: "two: #2", address: https://b.example/, tls_config: {min_version: TLS13}, enabled: false}
+page: {title: "1: #2", intro: "a\\nb"}
 """
 
 
@@ -48,6 +49,7 @@ def test_all_is_shown_with_its_defaults_and_without_secrets(folder: Path) -> Non
     assert "hunter2" not in result.output
     shown = yaml.safe_load(result.stdout)
     first, second = shown["urls"]
+    assert shown["page"] == {"title": "1: #2", "intro": "a\nb"}
     expected = {
         "name": "https://a.example/?token=***",
         "address": "https://a.example/?token=***",

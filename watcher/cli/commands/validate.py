@@ -57,12 +57,12 @@ def validate(file: str | None, as_json: bool, show: bool, env_file: str | None) 
         if show and file:
             settings["CONFIG_FILE_PATH"]["from"] = "FILE"
         if as_json:
-            whole = {"settings": settings, "urls": _plain_targets(configuration)} if show else None
+            whole = {"settings": settings, **_plain(configuration)} if show else None
             click.echo(_json_document((), configuration, whole))
             return
         tell(configuration.warnings, path, prefix="warning: ", colour="yellow")
         if show:
-            for lines in yaml_lines(settings, configuration.targets, configuration.secrets):
+            for lines in yaml_lines(settings, configuration.targets, configuration.page, configuration.secrets):
                 click.echo(lines.encode())  # YAML is UTF-8, whatever the terminal is
         else:
             click.echo(validation_summary(configuration))
@@ -100,9 +100,10 @@ def _json_document(
     return json.dumps(document, indent=2)
 
 
-def _plain_targets(configuration: Configuration) -> list[dict[str, Any]]:
+def _plain(configuration: Configuration) -> dict[str, Any]:
     shower = TargetShower(configuration.secrets)
-    return [shower.all_of(target) for target in configuration.targets]
+    page = shower.page(configuration.page)
+    return {**({"page": page} if page else {}), "urls": [shower.all_of(target) for target in configuration.targets]}
 
 
 def _counted(count: int, noun: str) -> str:

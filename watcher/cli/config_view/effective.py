@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from watcher.config.env.settings import read_environment
@@ -15,8 +16,8 @@ from watcher.text.redaction import MASK, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
+    from watcher.model.page_options import PageOptions
     from watcher.model.target import Connecting, Expectations, HeaderPattern, Sending, Target, TlsOptions
 
 FROM_NOWHERE = "default"
@@ -55,6 +56,16 @@ class TargetShower:
         self._secrets = tuple(form for secret in secrets for part in _shown_of(secret) for form in ways_to_write(part))
         self._short = frozenset(secret for secret in secrets if len(secret) < MIN_SECRET_CHARS)
         self._parts: dict[int, tuple[object, dict[str, Any]]] = {}
+
+    def page(self, page: PageOptions) -> dict[str, Any]:
+        """Return what is said of the status page; the path of its logo means the same wherever the text is kept."""
+        said = {
+            "title": page.title and self.masked(page.title),
+            "intro": "\n".join(map(self.masked, (page.intro or "").splitlines())),
+            "logo_file": page.logo and str(Path(page.logo.path).absolute()),
+            "public_groups": sorted(map(self.masked, page.public_groups or ())),
+        }
+        return {key: value for key, value in said.items() if value}
 
     def own(self, target: Target) -> dict[str, Any]:
         """Return what is not shared with other targets."""

@@ -15,6 +15,7 @@ from watcher.text.redaction import without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from watcher.model.page_options import PageOptions
     from watcher.model.target import Target
 
 # What YAML takes for text wherever it stands; all else is put in quotes.
@@ -31,7 +32,10 @@ MAX_WHOLE = 1e15
 
 
 def yaml_lines(
-    settings: Mapping[str, Mapping[str, Any]], targets: Iterable[Target], secrets: Sequence[str] = ()
+    settings: Mapping[str, Mapping[str, Any]],
+    targets: Iterable[Target],
+    page: PageOptions,
+    secrets: Sequence[str] = (),
 ) -> Iterator[str]:
     """Write the settings as comments, each with where it is from, and the targets with all that holds for them.
 
@@ -40,6 +44,7 @@ def yaml_lines(
     Args:
         settings: from `effective_settings`.
         targets: any number.
+        page: of the status page; nothing is written where nothing is said.
         secrets: for `TargetShower`.
 
     Yields:
@@ -48,9 +53,11 @@ def yaml_lines(
     yield "# What takes effect, with secrets masked as ***: first the settings, each with where it is from."
     for key, setting in settings.items():
         yield f"# {key}={_UNSAFE.sub(_escaped, one_line(setting['value'] or ''))}  ({one_line(setting['from'])})"
+    shower, known = TargetShower(secrets), dict[int, str]()
+    if shown := shower.page(page):
+        yield "\n".join(["page:", *_mapping(shown, "  ")])
     yield "# The targets, with their defaults; durations are in seconds."
     yield "urls:"
-    shower, known = TargetShower(secrets), dict[int, str]()
     for target in targets:
         own = {**shower.own(target), "address": shower.masked(without_secrets(target.address))}  # however long
         texts = ["\n".join(_mapping(own, "    "))]

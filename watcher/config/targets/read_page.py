@@ -73,5 +73,5 @@ def _logo_of(path: Path) -> Logo:
     content = bytes_of(path, MAX_LOGO_BYTES, "a smaller picture")
     for start, media_type in _KINDS:
         if start.match(content):
-            return Logo(content, media_type, hashlib.sha256(content).hexdigest()[:12])
+            return Logo(str(path), content, media_type, hashlib.sha256(content).hexdigest()[:12])
     raise ValueError(f"{shown(str(path))} is neither PNG, SVG, WebP nor JPEG; name a picture of one of these kinds")
