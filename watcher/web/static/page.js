@@ -124,6 +124,7 @@
     const link = one.matches("a") ? one : row && row.querySelector("a");
     return `${one.localName} ${link ? link.getAttribute("href") : one.parentElement.dataset.name} ${one.getAttribute("class")}`;
   };
+  const linkOf = (row) => row.querySelector("a")?.getAttribute("href");
   function swap(old, fresh) {
     const folded = new Set([...old.querySelectorAll("details:not([open])")].map((one) => one.dataset.name));
     if (old.matches("details:not([open])")) fresh.open = false;
@@ -131,6 +132,11 @@
     const focused = old.contains(document.activeElement) ? document.activeElement : null;
     const place = focused && placeOf(focused);
     const number = focused && focused.getAttribute("aria-valuenow");
+    const before = new Map([...old.querySelectorAll("li.row")].map((row) => [linkOf(row), row.className]));
+    for (const row of fresh.querySelectorAll("li.row")) {
+      const former = before.get(linkOf(row));
+      if (former && !former.startsWith(row.className)) row.classList.add("changed");
+    }
     old.replaceWith(fresh);
     if (!focused) return;
     const again = [...fresh.querySelectorAll(focused.localName)].find((one) => placeOf(one) === place);
@@ -151,6 +157,7 @@
     for (const [name, value] of [...formData]) if (!value) formData.delete(name);
   });
 
+  const partsOf = (page) => [...page.querySelectorAll("[data-live], .notice")].map((one) => one.id).join(" ");
   let isFetching = false;
   let isWanted = false;
   async function refresh() {
@@ -164,11 +171,15 @@
         if (!answer.ok) throw new Error(answer.statusText);
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         prepare(page);
-        for (const old of document.querySelectorAll("[data-live]")) {
+        announce(page);
+        // Where parts have come or gone, as when the history can be read again, all of them are new.
+        const whole = partsOf(page) === partsOf(document) ? "[data-live]" : "main, #as-of-now";
+        for (const old of document.querySelectorAll(whole)) {
           const fresh = page.getElementById(old.id);
           if (fresh && fresh.outerHTML !== old.outerHTML) swap(old, document.importNode(fresh, true));
         }
         document.title = page.title;
+        if (page.querySelector(".notice")) setTimeout(refresh, AGAIN_MS);
       } catch {
         tell(false);
       }
@@ -179,6 +190,16 @@
 
   prepare(document);
   if (!document.querySelector("main [data-live]")) return;
+  // Whoever does not see the page hears when its first sentence has changed; how long it has been so is no news.
+  const news = document.createElement("p");
+  news.className = "unseen";
+  news.setAttribute("role", "status");
+  asof.append(news);
+  const sentenceOf = (page) => page.querySelector("#verdict h2")?.textContent.replace(/ for .*/, "") ?? "";
+  function announce(page) {
+    const sentence = sentenceOf(page);
+    if (sentence !== sentenceOf(document)) news.textContent = sentence;
+  }
   const label = document.createElement("b");
   asof.prepend(label, " · ");
   function tell(isLive) {
