@@ -30,13 +30,13 @@ COUNTED = {
     State.DOWN: "down",
     State.DEGRADED: "degraded",
     State.UNKNOWN: "not known",
-    State.PENDING: "waiting for a first check",
+    State.PENDING: "pending",
     State.MAINTENANCE: "in maintenance",
     State.PAUSED: "paused",
     State.UP: "up",
 }
 _OF_ONE = {
-    State.PENDING: "The site waits for its first check",
+    State.PENDING: "The first checks of the site are under way",
     State.UNKNOWN: "It is not known whether the site is up",
     State.MAINTENANCE: "The site is in maintenance",
 }
@@ -160,7 +160,7 @@ def verdict(counts: Mapping[State, int]) -> tuple[str, State]:
     if up == total:
         return f"All {sites(total)} are up", State.UP
     if pending and not up + unknown:
-        return f"Waiting for the first {'check' if pending == 1 else 'checks'} of {sites(pending)}", State.UNKNOWN
+        return f"The first checks of {sites(pending)} are under way", State.UNKNOWN
     if pending + unknown and not up:
         return f"It is not known whether {sites(pending + unknown)} are up", State.UNKNOWN
     if pending + unknown:
