@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from watcher.model.outcome import Reason
+from watcher.recording.board import Numbers
 from watcher.web.metrics.exposition import Family, escaped, sample, samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from watcher.recording.board import Measured
     from watcher.web.present import Present
 
 Item = TypeVar("Item")
@@ -23,43 +23,43 @@ SAMPLES_A_TURN = 250
 
 NO_VALUE = math.nan
 
-# Each with what is read from the newest check of a target; blackbox_exporter's names and meanings.
-GAUGES: tuple[tuple[Family, Callable[[Measured], float]], ...] = (
-    (Family("probe_success", "gauge", "Whether the last check succeeded."), lambda found: int(found.reason is None)),
+# Each with the column of what was measured that it is read from, and how; blackbox_exporter's names and meanings.
+GAUGES: tuple[tuple[Family, str, Callable[[Any], float]], ...] = (
     (
-        Family("probe_duration_seconds", "gauge", "How long the last check took."),
-        lambda found: found.numbers.duration,
+        Family("probe_success", "gauge", "Whether the last check succeeded."),
+        "reason",
+        lambda reason: int(reason is None),
     ),
+    (Family("probe_duration_seconds", "gauge", "How long the last check took."), "duration", float),
     (
         Family("probe_http_status_code", "gauge", "Status of the last response, 0 without one."),
-        lambda found: max(found.numbers.status_code, 0),
+        "status_code",
+        lambda status_code: max(status_code, 0),
     ),
     (
         Family("probe_http_redirects", "gauge", "Redirects that were followed."),
-        lambda found: NO_VALUE if found.numbers.redirects < 0 else found.numbers.redirects,
+        "redirects",
+        lambda redirects: NO_VALUE if redirects < 0 else redirects,
     ),
     (
         Family("probe_http_version", "gauge", "Version of HTTP of the last response."),
-        lambda found: found.numbers.tenfold_http_version / 10 or NO_VALUE,
+        "tenfold_http_version",
+        lambda tenfold: tenfold / 10 or NO_VALUE,
     ),
     (
         Family("probe_failed_due_to_regex", "gauge", "Whether the last check failed by a pattern."),
-        lambda found: int(found.reason in {Reason.REGEX, Reason.HEADER}),
+        "reason",
+        lambda reason: int(reason in {Reason.REGEX, Reason.HEADER}),
     ),
     (
         Family("probe_ssl_earliest_cert_expiry", "gauge", "When the first certificate ends, in seconds since 1970."),
-        lambda found: NO_VALUE if found.cert_expires_at is None else found.cert_expires_at.timestamp(),
+        "cert_expires_at",
+        lambda moment: NO_VALUE if moment is None else moment.timestamp(),
     ),
-    (Family("probe_ip_protocol", "gauge", "4 or 6."), lambda found: found.numbers.ip_version or NO_VALUE),
+    (Family("probe_ip_protocol", "gauge", "4 or 6."), "ip_version", lambda version: version or NO_VALUE),
 )
 PHASE = Family("probe_http_duration_seconds", "gauge", "How long each phase took, summed over redirects.")
-PHASES: dict[str, Callable[[Measured], float]] = {
-    "resolve": lambda found: found.numbers.resolve,
-    "connect": lambda found: found.numbers.connect,
-    "tls": lambda found: found.numbers.tls,
-    "processing": lambda found: found.numbers.processing,
-    "transfer": lambda found: found.numbers.transfer,
-}
+PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 STATE = Family("watcher_target_state", "gauge", "1 for the present state.")
 CHECKS = Family("watcher_checks_total", "counter", "Checks since the start, by why they failed; `ok` is a success.")
 
@@ -73,7 +73,8 @@ def targets_text(present: Present, shown: Mapping[str, str], *, is_open_metrics:
         is_open_metrics: whether it is to be in that format.
     """
     checked, states = list[str](), list[str]()
-    measured: list[Measured] = []
+    # Plain numbers in columns, not an object for each target: those the garbage collector would have to look through.
+    columns: dict[str, list[Any]] = {name: [] for name in (*Numbers._fields, "reason", "cert_expires_at")}
     location = escaped(present.location)
     for portion in _portions(shown.items(), TARGETS_A_TURN):
         for name, written in portion:
@@ -86,14 +87,17 @@ def targets_text(present: Present, shown: Mapping[str, str], *, is_open_metrics:
             found = present.board.measured_of(name)
             if found is not None:
                 checked.append(label)
-                measured.append(found)
+                columns["reason"].append(found.reason)
+                columns["cert_expires_at"].append(found.cert_expires_at)
+                for column, number in zip(columns.values(), found.numbers, strict=False):
+                    column.append(number)
         yield ""
-    for family, read in GAUGES:
+    for family, column_name, read in GAUGES:
         yield family.head(is_open_metrics=is_open_metrics)
-        yield from _in_turns(family.name, checked, measured, read)
+        yield from _in_turns(family.name, checked, columns[column_name], read)
     yield PHASE.head(is_open_metrics=is_open_metrics)
-    for phase, read in PHASES.items():
-        yield from _in_turns(PHASE.name, checked, measured, read, f',phase="{phase}"')
+    for phase in PHASES:
+        yield from _in_turns(PHASE.name, checked, columns[phase], float, f',phase="{phase}"')
     yield STATE.head(is_open_metrics=is_open_metrics)
     for some in _portions(states, SAMPLES_A_TURN):
         yield samples(STATE.name, some, [1] * len(some))
@@ -103,11 +107,11 @@ def targets_text(present: Present, shown: Mapping[str, str], *, is_open_metrics:
 
 
 def _in_turns(
-    name: str, labels: Sequence[str], measured: Sequence[Measured], read: Callable[[Measured], float], more: str = ""
+    name: str, labels: Sequence[str], column: Sequence[Any], read: Callable[[Any], float], more: str = ""
 ) -> Iterator[str]:
     for start in range(0, len(labels), SAMPLES_A_TURN):
         end = start + SAMPLES_A_TURN
-        yield samples(name, labels[start:end], [read(found) for found in measured[start:end]], more)
+        yield samples(name, labels[start:end], list(map(read, column[start:end])), more)
 
 
 def _checks_of(present: Present, portion: Iterable[tuple[str, str]]) -> Iterator[tuple[str, int]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Each viewer looks by itself, at moments of its own, so that many are never woken at once.
 LOOK_SECONDS = 0.7
 LEAST_SECONDS = 0.5  # between two changes, however many there are: each makes every viewer ask for its page
+SECONDS_A_VIEWER = 0.01  # is added for each, so that all of them together ask a hundred times a second at most
 BEAT_SECONDS = 10.0  # how long a viewer hears nothing, at most; proxies cut what is silent for a minute
 MAX_VIEWERS = 1000
 
@@ -59,7 +60,8 @@ class Events:
     def version(self) -> int:
         """Return the newest change that viewers are told of: a page that is asked for after that must have it."""
         if self._version != self._board.changes and trio.current_time() >= self._next_at:
-            self._version, self._next_at = self._board.changes, trio.current_time() + LEAST_SECONDS
+            pause_seconds = max(LEAST_SECONDS, self._viewers * SECONDS_A_VIEWER)
+            self._version, self._next_at = self._board.changes, trio.current_time() + pause_seconds
         return self._version
 
     async def _tell(self, send: Send) -> None:

@@ -17,19 +17,21 @@ from watcher.web.pages.incident_selection import PAGE_ENTRIES, IncidentSelection
 from watcher.web.pages.incidents import FEED_ENTRIES, IncidentsView, all_told, feed_atom, incidents_page, pages_of
 from watcher.web.pages.overview import Overview, overview_page
 from watcher.web.pages.rendering import static_file
+from watcher.web.pages.row_histories import RowHistories
 from watcher.web.pages.selection import Seen, Selection, choosing
 from watcher.web.pages.target import TargetView, missing_page, target_page
 from watcher.web.serving.shared import Shared
 from watcher.web.serving.turns import in_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterator
+    from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
     from datetime import datetime
 
     from starlette.requests import Request
 
     from watcher.postgres.db import Database
     from watcher.recording.board import Board, Latest
+    from watcher.reporting.page_history import RowHistory
     from watcher.web.pages.rendering import Look
     from watcher.web.sites import Sites
 
@@ -70,6 +72,7 @@ class Pages:
     turn: trio.Lock = field(default_factory=trio.Lock)
     origin: str | None = None
     history_lost_at: datetime | None = field(default=None, init=False)
+    _row_histories: RowHistories = field(default_factory=RowHistories, init=False)
     _glimpses: dict[bool, tuple[Sites, list[tuple[Seen, Glimpse]]]] = field(default_factory=dict, init=False)
     _events: Events = field(init=False)
 
@@ -102,8 +105,7 @@ class Pages:
         seen = await in_turns(self._seen(await self.sites(look.public), public=look.public), self.turn)
         selection = Selection.of(request.query_params)
         chosen = await in_turns(choosing(seen, selection), self.turn)
-        names = [one.site.target for one in chosen.rows]
-        histories = await self._read(lambda database: read_row_histories(database, names, self.location, now))
+        histories = await self._histories_of(chosen.rows, now)
         view = Overview(seen, chosen, histories, self.history_lost_at, now)
         return await self._answer(overview_page(view, look))
 
@@ -160,6 +162,18 @@ class Pages:
         told = None if found is None else all_told(chosen[first : first + limit], wanted, public=look.public)
         groups = sorted({site.group for site in sites if site.group})
         return IncidentsView(told, len(chosen), selection, groups, self.history_lost_at, now)
+
+    async def _histories_of(self, rows: Sequence[Seen], now: datetime) -> dict[str, RowHistory] | None:
+        """Return the past of rows; None where it cannot be read."""
+        known = self._row_histories.known(rows, trio.current_time())
+        names = [one.site.target for one in rows if one.site.target not in known]
+        if not names and self.database() is not None:
+            return known
+        read = await self._read(lambda database: read_row_histories(database, names, self.location, now))
+        if read is None:
+            return None
+        self._row_histories.keep(read, rows, trio.current_time())
+        return {**known, **read}
 
     def _seen(self, sites: Sites, *, public: bool) -> Generator[None, None, list[Seen]]:
         """Look at all sites, in steps; what is made for that is kept for the next look."""

@@ -126,6 +126,16 @@ class Connection(TCPServer):
                 self._is_read = True
                 await self.idle_task.stop()
 
+    def forget(self) -> None:
+        """Let go of all that this has been made of.
+
+        A connection, its protocol and its tasks know each other: what `gc.freeze` has set apart of such a circle would
+        stay for good, see `daemon/garbage.py`.
+        """
+        for one in (getattr(self, "protocol", None), self):
+            if one is not None:
+                vars(one).clear()
+
     async def protocol_send(self, event: Event) -> None:
         """Send what the protocol has to say, or take note of what it says of itself."""
         if isinstance(event, RawData):

@@ -73,8 +73,9 @@ class Server:
         if is_one_too_many or self.open_connections.total() >= self._limits.total:
             return
         self.open_connections[address] += 1
+        connection = Connection(self._app, self._config, stream, self._doorway.pass_through)
         try:
-            await Connection(self._app, self._config, stream, self._doorway.pass_through).run()
+            await connection.run()
         except OSError:
             pass  # the network is the viewer's business
         except BaseExceptionGroup as group:
@@ -87,6 +88,7 @@ class Server:
         except Exception:  # as before
             log.exception("a connection has ended because of a fault of this program")
         finally:
+            connection.forget()
             self.open_connections[address] -= 1
             if not self.open_connections[address]:
                 del self.open_connections[address]

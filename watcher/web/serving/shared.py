@@ -35,20 +35,38 @@ LEAST_GZIP_BYTES = 1024  # less comes in one packet either way
 
 
 class Answer(NamedTuple):
-    """What is sent to everybody who asks for the same."""
+    """What is sent to everybody who asks for the same.
+
+    Attributes:
+        status: of it.
+        headers: without those that tell length and coding.
+        body: as it is.
+        compressed: the same with gzip; None where that is not worth it.
+    """
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    compressed: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return len(self.body) + len(self.compressed or b"")
 
 
 class AnswerResponse(Response):
     """An answer for one viewer, sent in pieces: each has the time that a piece may take."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, is_gzip: bool) -> None:
         """Take the answer; its headers are copied, since what sends them on adds some."""
         super().__init__(None, answer.status)
         self.body, self.raw_headers = answer.body, list(answer.headers)
+        if is_gzip and answer.compressed is not None:
+            self.body = answer.compressed
+            self.raw_headers = [(name, _weak(value) if name == b"etag" else value) for name, value in answer.headers]
+            self.raw_headers.append((b"content-encoding", b"gzip"))
+        self.raw_headers.append((b"content-length", str(len(self.body)).encode()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -103,12 +121,13 @@ class Shared:
         sees_all = request.scope.get("state", {}).get("sees_all", False)
 
         async def make() -> Answer:
-            return await _answer_of(await compute(), is_gzip=is_gzip)
+            return await _answer_of(await compute())
 
         try:
-            return AnswerResponse(await self.answer((sees_all, str(request.url), is_gzip, version), make))
+            answer = await self.answer((sees_all, str(request.url), version), make)
         except BusyError:
             return busy_response()
+        return AnswerResponse(answer, is_gzip=is_gzip)
 
     async def answer(self, key: object, compute: Callable[[], Awaitable[Answer]]) -> Answer:
         """Return what was computed less than a second ago, or is being computed, or compute it.
@@ -154,10 +173,10 @@ class Shared:
     def _keep(self, key: object, answer: Answer) -> None:
         now = self._clock()
         self._drop(key)
-        if len(answer.body) > MAX_ANSWER_BYTES:
+        if answer.size > MAX_ANSWER_BYTES:
             return
         self._kept[key] = now + SHARED_SECONDS, answer
-        self._kept_bytes += len(answer.body)
+        self._kept_bytes += answer.size
         while self._kept:
             oldest = next(iter(self._kept))
             is_within = len(self._kept) <= MAX_KEPT and self._kept_bytes <= MAX_KEPT_BYTES
@@ -168,19 +187,15 @@ class Shared:
     def _drop(self, key: object) -> None:
         kept = self._kept.pop(key, None)
         if kept is not None:
-            self._kept_bytes -= len(kept[1].body)
+            self._kept_bytes -= kept[1].size
 
 
-async def _answer_of(response: Response, *, is_gzip: bool) -> Answer:
-    body, headers = bytes(response.body), list(response.raw_headers)
-    names = {name for name, _ in headers}
+async def _answer_of(response: Response) -> Answer:
+    body = bytes(response.body)
+    headers = [pair for pair in response.raw_headers if pair[0] != b"content-length"]
+    is_worth_it = len(body) >= LEAST_GZIP_BYTES and all(name != b"content-encoding" for name, _ in headers)
     headers.append((b"vary", b"accept-encoding"))
-    if is_gzip and len(body) >= LEAST_GZIP_BYTES and b"content-encoding" not in names:
-        body = await compressed(body)
-        headers = [(name, _weak(value) if name == b"etag" else value) for name, value in headers]
-        headers = [pair for pair in headers if pair[0] != b"content-length"]
-        headers += [(b"content-encoding", b"gzip"), (b"content-length", str(len(body)).encode())]
-    return Answer(response.status_code, tuple(headers), body)
+    return Answer(response.status_code, tuple(headers), body, await compressed(body) if is_worth_it else None)
 
 
 def _weak(etag: bytes) -> bytes:
