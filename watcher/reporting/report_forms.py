@@ -108,7 +108,7 @@ def _report_as_json(report: TargetReport) -> dict[str, Any]:
         "checks": report.checks,
         "failures": report.failures,
         "percentiles_ms": report.percentiles_ms,
-        "incidents": [_entry(entry) for entry in report.entries],
+        "incidents": [entry_as_json(entry) for entry in report.entries],
     }
 
 
@@ -117,7 +117,7 @@ def _times(uptime: Uptime) -> dict[str, float | int | None]:
     return {"uptime_percent": uptime.percent(DIGITS), "known_ms": _ms(uptime.known_seconds), **lengths}
 
 
-def _entry(entry: Incident | Flapping) -> dict[str, Any]:
+def entry_as_json(entry: Incident | Flapping) -> dict[str, Any]:
     """Return an incident or a time of flapping; both have the same keys, what one does not have is None."""
     incident = entry if isinstance(entry, Incident) else None
     run = entry if isinstance(entry, Flapping) else None
