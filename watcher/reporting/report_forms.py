@@ -82,7 +82,7 @@ def reports_as_json(reports: Sequence[TargetReport], since: datetime, until: dat
     return {
         "since": timestamp(since),
         "until": timestamp(until),
-        "targets": [_report_as_json(report) for report in reports],
+        "targets": [report_as_json(report) for report in reports],
     }
 
 
@@ -96,7 +96,8 @@ def reports_as_csv(reports: Sequence[TargetReport]) -> str:
     return lines.getvalue()
 
 
-def _report_as_json(report: TargetReport) -> dict[str, Any]:
+def report_as_json(report: TargetReport) -> dict[str, Any]:
+    """Return the JSON object of what a report says of a target."""
     present = report.present
     return {
         "target": present.target,

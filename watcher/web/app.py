@@ -36,7 +36,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
 
     shared, turn = Shared(), trio.Lock()
     pages = _pages_of(present, shared, turn, rules)
-    source = Source(pages.board, pages.sites, pages.database, pages.clock, pages.location)
+    source = Source(pages.board, pages.sites, pages.database, pages.clock, pages.location, turn)
 
     async def livez(_request: Request) -> Response:
         """Say that the loop turns: it is the loop of the checks that answers."""

@@ -11,9 +11,10 @@ import trio
 from starlette.responses import Response
 
 from watcher.postgres.errors import StorageError
+from watcher.web.serving.turns import in_turns
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
     from datetime import datetime
 
     from starlette.requests import Request
@@ -29,7 +30,6 @@ ANSWER_SECONDS = 0.8
 # The longest that all queries for an answer may take.
 READ_SECONDS = 8.0
 RETRY_AFTER_SECONDS = 10
-TURN_ROWS = 100  # what is written before the checks get a turn
 
 _FOR_NOW = {"Cache-Control": "no-cache"}
 
@@ -48,6 +48,7 @@ class Source:
         database: returns where the past is read; None while PostgreSQL is away.
         clock: returns the time, UTC.
         location: whose checks count.
+        turn: shared by all that takes long, see `in_turns`.
     """
 
     board: Board
@@ -55,6 +56,7 @@ class Source:
     database: Callable[[], Database | None]
     clock: Callable[[], datetime]
     location: str
+    turn: trio.Lock
 
     async def read(self, read: Callable[[Database], Awaitable[Result]]) -> Result:
         """Read the past.
@@ -104,25 +106,34 @@ class Call:
         """The duration that stands in the path."""
         return str(self.request.path_params["duration"])
 
+    async def in_turns(self, steps: Generator[Any, None, Result]) -> Result:
+        """Go through all steps, in turns with the checks."""
+        return await in_turns(steps, self.source.turn)
 
-async def json_response(value: Mapping[str, Any], rows: str | None = None) -> Response:
-    """Write an answer as JSON, in turns with others.
+    async def list_response(self, name: str, rows: Iterable[Mapping[str, Any]], **rest: Any) -> Response:
+        """Answer with a long list.
 
-    Args:
-        value: the whole answer.
-        rows: the key of its long list, if it has one.
-    """
-    if rows is None:
-        return content_response(json.dumps(value).encode(), "application/json")
-    rest = {key: one for key, one in value.items() if key != rows}
-    pieces = []
-    for number, row in enumerate(value[rows]):
-        if number % TURN_ROWS == TURN_ROWS - 1:
-            await trio.lowlevel.checkpoint()
-        pieces.append(json.dumps(row))
-    head = json.dumps({rows: []})[:-2]
-    text = f"{head}{', '.join(pieces)}]{', ' if rest else ''}{json.dumps(rest)[1:]}"
-    return content_response(text.encode(), "application/json")
+        Args:
+            name: its key.
+            rows: what is in it; each is made when it is written.
+            rest: what else there is to tell.
+        """
+
+        def steps() -> Generator[None, None, str]:
+            texts = []
+            for row in rows:
+                texts.append(json.dumps(row))
+                yield
+            return ", ".join(texts)
+
+        written = await self.in_turns(steps())
+        text = f"{{{json.dumps(name)}: [{written}], {json.dumps(rest)[1:]}"
+        return content_response(text.encode(), "application/json")
+
+
+def json_response(value: Mapping[str, Any]) -> Response:
+    """Answer with something that is soon written."""
+    return content_response(json.dumps(value).encode(), "application/json")
 
 
 def content_response(content: bytes, media_type: str) -> Response:

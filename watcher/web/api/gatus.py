@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import trio
 from starlette.responses import Response
 
 from watcher.history.uptime import GOOD
@@ -21,7 +20,7 @@ from watcher.web.api.calls import HistoryAwayError, content_response, json_respo
 from watcher.web.api.parameters import DURATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from watcher.history.uptime import Uptime
     from watcher.model.state import Flip
@@ -34,26 +33,29 @@ if TYPE_CHECKING:
 HOUR = timedelta(hours=1)
 EVENTS_BACK = timedelta(days=90)
 MAX_EVENTS = 50
-# What is written before the checks get a turn: about a millisecond.
-TURN_SITES = 20
 _SVG = "image/svg+xml"
 
 
 async def statuses(call: Call) -> Response:
     """Answer with all targets and their newest results."""
-    pieces = [piece async for piece in pieces_of_statuses(call)]
-    return content_response(b"".join(pieces), "application/json")
+
+    def steps() -> Generator[None, None, bytes]:
+        pieces = []
+        for piece in pieces_of_statuses(call):
+            pieces.append(piece)
+            yield
+        return b"".join(pieces)
+
+    return content_response(await call.in_turns(steps()), "application/json")
 
 
-async def pieces_of_statuses(call: Call) -> AsyncIterator[bytes]:
-    """Write all targets piece by piece, in turns with others."""
-    mark = "["
-    for first in range(0, len(call.sites.all), TURN_SITES):
-        texts = [json.dumps(_status_of(call, site)) for site in call.sites.all[first : first + TURN_SITES]]
-        yield f"{mark}{','.join(texts)}".encode()
-        mark = ","
-        await trio.lowlevel.checkpoint()
-    yield b"[]" if mark == "[" else b"]"
+def pieces_of_statuses(call: Call) -> Iterator[bytes]:
+    """Write the list of all targets and their newest results, a target at a time."""
+    mark = b"["
+    for site in call.sites.all:
+        yield mark + json.dumps(_status_of(call, site)).encode()
+        mark = b","
+    yield b"[]" if mark == b"[" else b"]"
 
 
 async def status(call: Call) -> Response:
@@ -63,8 +65,8 @@ async def status(call: Call) -> Response:
     try:
         flips = await source.read(lambda database: read_flips(database, name, source.location, since, call.now))
     except HistoryAwayError:
-        return await json_response({**told})
-    return await json_response({**told, "events": events_of(flips)})
+        return json_response({**told})
+    return json_response({**told, "events": events_of(flips)})
 
 
 async def uptime(call: Call) -> Response:
@@ -93,7 +95,7 @@ async def response_time_history(call: Call) -> Response:
     """Answer with the mean response time of each hour."""
     name, location, hours = call.site.target, call.source.location, DURATIONS[call.duration] // HOUR
     means = await call.source.read(lambda database: read_hourly_means(database, name, location, hours, call.now))
-    return await json_response(
+    return json_response(
         {
             "timestamps": [round(at.timestamp() * 1000) for at, _ in means],
             "values": [round(mean_ms) for _, mean_ms in means],
@@ -108,7 +110,7 @@ async def health_as_badge(call: Call) -> Response:
 
 async def health_as_shields(call: Call) -> Response:
     """Answer with the present state for shields.io."""
-    return await json_response(health_for_shields(_state_of(call)))
+    return json_response(health_for_shields(_state_of(call)))
 
 
 def events_of(flips: Sequence[Flip]) -> list[GatusEvent]:

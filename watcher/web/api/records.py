@@ -7,37 +7,35 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
-
-import trio
 
 from watcher.history.incidents import Incident
 from watcher.history.present_state import Present
 from watcher.reporting.failures import failure_as_json
 from watcher.reporting.page_history import read_entries
-from watcher.reporting.report_forms import entry_as_json, reports_as_json
+from watcher.reporting.report_forms import entry_as_json, report_as_json
 from watcher.reporting.reports import read_reports
 from watcher.reporting.status import present_as_json
 from watcher.text.timestamps import timestamp
-from watcher.web.api.calls import json_response
 from watcher.web.api.cursors import cursor_of, place_of
 from watcher.web.api.parameters import WrongValuesError, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from starlette.responses import Response
 
     from watcher.history.incidents import Flapping
     from watcher.recording.board import Latest
+    from watcher.reporting.report_forms import TargetReport
     from watcher.web.api.calls import Call
     from watcher.web.sites import Site
 
 INCIDENTS_BACK = timedelta(days=90)
 REPORT_BACK = timedelta(days=7)
 MAX_REPORTED = 200  # targets of one page of a report: a query adds up what all of them have
-TURN_SITES = 500  # what is looked through before the checks get a turn
 
 # What whoever has no auth is not told.
 _HIDDEN_OF_TARGET = dict.fromkeys(("address", "reason", "detail", "status_code"))
@@ -51,18 +49,22 @@ _HIDDEN_OF_FAILURE: dict[str, Any] = {
 async def targets(call: Call) -> Response:
     """Answer with where targets stand, in the order of their keys."""
     limit, state = call.values["limit"], call.values["state"]
-    found: list[dict[str, Any]] = []
-    for number, site in enumerate(_sites_after(call, _key_of_cursor(call))):
-        if number % TURN_SITES == TURN_SITES - 1:
-            await trio.lowlevel.checkpoint()
-        latest = call.source.board.of(site.target)
-        if latest is None or state not in {None, str(latest.standing.state)}:
-            continue
-        found.append(_target_record(call, site, latest))
-        if len(found) > limit:
-            break
-    following = cursor_of(found[limit - 1]["key"]) if len(found) > limit else None
-    return await json_response({"targets": found[:limit], "next": following}, "targets")
+
+    def look() -> Generator[None, None, list[tuple[Site, Latest]]]:
+        found = []
+        for site in _sites_after(call, _key_of_cursor(call)):
+            latest = call.source.board.of(site.target)
+            if latest is not None and state in {None, str(latest.standing.state)}:
+                found.append((site, latest))
+            if len(found) > limit:
+                break
+            yield
+        return found
+
+    found = await call.in_turns(look())
+    following = cursor_of(found[limit - 1][0].key) if len(found) > limit else None
+    records = (_target_record(call, *one) for one in found[:limit])
+    return await call.list_response("targets", records, next=following)
 
 
 async def incidents(call: Call) -> Response:
@@ -73,7 +75,7 @@ async def incidents(call: Call) -> Response:
     if values["cursor"] is not None:
         start, key, since = _place(call, datetime, str, datetime)
         before = start, key
-    sites = {site.target: site for site in _chosen(call)}
+    sites = {site.target: site for site in _sites_after(call, "")}
     location = call.source.location
     found = await call.source.read(lambda database: read_entries(database, list(sites), location, since, until))
     told: list[tuple[datetime, str, Site, Incident | Flapping]] = []
@@ -84,9 +86,9 @@ async def incidents(call: Call) -> Response:
     told.sort(key=_newest_first)
     first = 0 if before is None else bisect_right(told, _newest_first(before), key=_newest_first)
     page = told[first : first + limit]
-    records = [_incident_record(call, site, entry) for _, _, site, entry in page]
+    records = (_incident_record(call, site, entry) for _, _, site, entry in page)
     following = cursor_of(*page[-1][:2], since) if len(told) > first + limit else None
-    return await json_response({"incidents": records, "next": following}, "incidents")
+    return await call.list_response("incidents", records, next=following)
 
 
 async def failures(call: Call) -> Response:
@@ -107,12 +109,12 @@ async def failures(call: Call) -> Response:
     rows = await call.source.read(lambda database: database.failures(limit=limit + 1, **filters))
     names = {row["target"] for row in rows}
     sites = {site.target: site for site in call.sites.all if site.target in names}
-    records = [_failure_record(call, row, sites.get(row["target"])) for row in rows[:limit]]
+    records = (_failure_record(call, row, sites.get(row["target"])) for row in rows[:limit])
     following = None
     if len(rows) > limit:
         last = rows[limit - 1]
         following = cursor_of(last["started_at" if "target" in filters else "scheduled_at"], str(last["id"]))
-    return await json_response({"failures": records, "next": following}, "failures")
+    return await call.list_response("failures", records, next=following)
 
 
 async def report(call: Call) -> Response:
@@ -122,16 +124,15 @@ async def report(call: Call) -> Response:
     after = ""
     if call.values["cursor"] is not None:
         after, since, until = _place(call, str, datetime, datetime)
-    sites = [site for site, _ in zip(_sites_after(call, after), range(limit + 1), strict=False)]
+    sites = list(islice(_sites_after(call, after), limit + 1))
     of_page = {site.target: site for site in sites[:limit]}
     reports = await call.source.read(
         lambda database: read_reports(database, since, until, list(of_page), with_means=False)
     )
-    whole = reports_as_json(reports, since, until)
-    records = [_report_record(call, of_page[one["target"]], one) for one in whole["targets"]]
-    records.sort(key=lambda record: (record["key"], record["location"]))
+    reports.sort(key=lambda one: (of_page[one.present.target].key, one.present.location))
+    records = (_report_record(call, of_page[one.present.target], one) for one in reports)
     following = cursor_of(sites[limit - 1].key, since, until) if len(sites) > limit else None
-    return await json_response({**whole, "targets": records, "next": following}, "targets")
+    return await call.list_response("targets", records, since=timestamp(since), until=timestamp(until), next=following)
 
 
 def _target_record(call: Call, site: Site, latest: Latest) -> dict[str, Any]:
@@ -171,7 +172,8 @@ def _failure_record(call: Call, row: Mapping[str, Any], site: Site | None) -> di
     return record
 
 
-def _report_record(call: Call, site: Site, record: Mapping[str, Any]) -> dict[str, Any]:
+def _report_record(call: Call, site: Site, report: TargetReport) -> dict[str, Any]:
+    record = report_as_json(report)
     told = {"key": site.key, **record}
     if call.public:
         entries = [entry | _HIDDEN_OF_ENTRY for entry in record["incidents"]]
@@ -179,18 +181,17 @@ def _report_record(call: Call, site: Site, record: Mapping[str, Any]) -> dict[st
     return told
 
 
-def _sites_after(call: Call, key: str) -> Sequence[Site]:
-    """Return the sites that are asked for, in the order of their keys, from behind a key on."""
-    keys = call.sites.keys
-    following = (call.sites.by_key[one] for one in keys[bisect_right(keys, key) :])
-    group, only = call.values["group"], call.values.get("key")
+def _sites_after(call: Call, key: str) -> Iterator[Site]:
+    """Yield the sites that are asked for, in the order of their keys, from behind a key on."""
+    keys, group, only = call.sites.keys, call.values["group"], call.values.get("key")
     if only is not None:
-        _site(call, only)
-    return [site for site in following if group in {None, site.group} and only in {None, site.key}]
-
-
-def _chosen(call: Call) -> Sequence[Site]:
-    return _sites_after(call, "")
+        following: Iterable[str] = [_site(call, only).key] if only > key else []
+    else:
+        following = islice(keys, bisect_right(keys, key), None)
+    for one in following:
+        site = call.sites.by_key[one]
+        if group in {None, site.group}:
+            yield site
 
 
 def _site(call: Call, key: str) -> Site:
