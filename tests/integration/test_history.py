@@ -132,6 +132,13 @@ async def test_failures_are_filtered(test_db: Database) -> None:
     assert await count(location="eu") == 1
     assert await count(since=MOMENT + HOUR) == 2
     assert await count(since=MOMENT, until=MOMENT) == 0
+    for filters in ({"target": "a"}, {}):
+        pages, before = list[list[dict[str, Any]]](), None
+        while not pages or pages[-1]:
+            pages.append(await test_db.failures(limit=2, before=before, **filters))
+            before = (pages[-1][-1]["scheduled_at"], pages[-1][-1]["id"]) if pages[-1] else None
+        assert [row for page in pages for row in page] == await test_db.failures(limit=100, **filters)
+    assert await count(targets=["b", "c"]) == 1
     [row] = await test_db.failures(limit=1, location="eu")
     assert row["headers"] == {"server": "nginx"}
     assert row["phases_ms"]["connect"] == 12.0

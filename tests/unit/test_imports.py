@@ -77,7 +77,11 @@ MAY_IMPORT: dict[str, set[str]] = {
             "web/sites",
         ),
     },
-    "web": {"config/env", "web/serving", "web/access", "web/present", "web/metrics", "web/pages"},
+    "web/api": {
+        *("text", "model", "history", "recording", "postgres", "postgres/errors", "reporting"),
+        *("web/serving", "web/sites", "web/pages"),
+    },
+    "web": {"config/env", "web/serving", "web/access", "web/present", "web/metrics", "web/pages", "web/api"},
     "daemon": {
         "model",
         "log",

@@ -82,7 +82,7 @@ def reports_as_json(reports: Sequence[TargetReport], since: datetime, until: dat
     return {
         "since": timestamp(since),
         "until": timestamp(until),
-        "targets": [_report_as_json(report) for report in reports],
+        "targets": [report_as_json(report) for report in reports],
     }
 
 
@@ -96,7 +96,8 @@ def reports_as_csv(reports: Sequence[TargetReport]) -> str:
     return lines.getvalue()
 
 
-def _report_as_json(report: TargetReport) -> dict[str, Any]:
+def report_as_json(report: TargetReport) -> dict[str, Any]:
+    """Return the JSON object of what a report says of a target."""
     present = report.present
     return {
         "target": present.target,
@@ -108,7 +109,7 @@ def _report_as_json(report: TargetReport) -> dict[str, Any]:
         "checks": report.checks,
         "failures": report.failures,
         "percentiles_ms": report.percentiles_ms,
-        "incidents": [_entry(entry) for entry in report.entries],
+        "incidents": [entry_as_json(entry) for entry in report.entries],
     }
 
 
@@ -117,7 +118,7 @@ def _times(uptime: Uptime) -> dict[str, float | int | None]:
     return {"uptime_percent": uptime.percent(DIGITS), "known_ms": _ms(uptime.known_seconds), **lengths}
 
 
-def _entry(entry: Incident | Flapping) -> dict[str, Any]:
+def entry_as_json(entry: Incident | Flapping) -> dict[str, Any]:
     """Return an incident or a time of flapping; both have the same keys, what one does not have is None."""
     incident = entry if isinstance(entry, Incident) else None
     run = entry if isinstance(entry, Flapping) else None

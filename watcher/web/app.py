@@ -11,6 +11,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route, Router
 
 from watcher.web.access.gate import SIGN_IN_PATH, Gate
+from watcher.web.api.calls import Source
+from watcher.web.api.routes import Api
 from watcher.web.metrics.scrape import Metrics
 from watcher.web.pages.directory import Directory
 from watcher.web.pages.rendering import Look
@@ -34,6 +36,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
 
     shared, turn = Shared(), trio.Lock()
     pages = _pages_of(present, shared, turn, rules)
+    source = Source(pages.board, pages.sites, pages.database, pages.clock, pages.location, turn)
 
     async def livez(_request: Request) -> Response:
         """Say that the loop turns: it is the loop of the checks that answers."""
@@ -69,6 +72,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
                 Route("/metrics", Metrics(present, turn)),
                 *pages.routes(),
                 Route(SIGN_IN_PATH, sign_in),
+                *Api(source, pages.look, shared).routes(),
                 Route("/-/reload", reload, methods=["POST"]),
             ],
             redirect_slashes=False,

@@ -11,7 +11,7 @@ from watcher.text.escaping import one_line
 from watcher.web.public_names import shown_names
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from watcher.model.target import Target
 
@@ -48,6 +48,7 @@ class Sites:
 
     all: tuple[Site, ...]
     by_key: Mapping[str, Site]
+    keys: Sequence[str]  # in their own order
 
     @classmethod
     def of(cls, targets: Iterable[Target], *, public: bool, groups: Collection[str] | None = None) -> Sites:
@@ -73,7 +74,8 @@ class Sites:
             )
             for (target, name), key in zip(named, keys, strict=True)
         )
-        return cls(sites, {site.key: site for site in sites})
+        by_key = {site.key: site for site in sites}
+        return cls(sites, by_key, sorted(by_key))
 
 
 def keys_of(names: Iterable[tuple[str | None, str]]) -> list[str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from watcher.model.outcome import Phases
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
 # Failures as the outbox has them, `joined`. What is stored twice is there once.
 INSERT_FAILURES = """
@@ -35,8 +36,10 @@ def failures_query(
     since: datetime | None = None,
     until: datetime | None = None,
     target: str | None = None,
+    targets: Sequence[str] | None = None,
     reason: str | None = None,
     location: str | None = None,
+    before: tuple[datetime, UUID] | None = None,
 ) -> tuple[Any, ...]:
     """Return the query for failures, newest first, and its arguments.
 
@@ -46,25 +49,35 @@ def failures_query(
         limit: the most rows.
         since, until: only those whose slot is at `since` or later, and before `until`.
         target, reason, location: only those of which this is true.
+        targets: only those of one of these.
+        before: only what comes in this order after the row with this time, of the slot where no target is given and of
+            the start where one is, and this id.
     """
-    order = "scheduled_at DESC, id DESC" if target is None else "started_at DESC"
+    column = "scheduled_at" if target is None else "started_at"
     filters = {
-        "scheduled_at >= ": since,
-        "scheduled_at < ": until,
-        "target = ": target,
-        "reason = ": reason,
-        "location = ": location,
+        "scheduled_at >= {}": since,
+        "scheduled_at < {}": until,
+        "target = {}": target,
+        "target = ANY({})": targets,
+        "reason = {}": reason,
+        "location = {}": location,
+        f"({column}, id) < ({{}}, {{}})": before,
     }
-    wanted = {test: value for test, value in filters.items() if value is not None}
-    tests = " AND ".join(f"{test}${number}" for number, test in enumerate(wanted, start=1))
+    tests, arguments = list[str](), list[Any]()
+    for test, value in filters.items():
+        if value is not None:
+            values = value if isinstance(value, tuple) else (value,)
+            arguments += values
+            numbers = range(len(arguments) - len(values) + 1, len(arguments) + 1)
+            tests.append(test.format(*(f"${number}" for number in numbers)))
     query = f"""
 SELECT {FAILURE_COLUMNS}
 FROM failures
-WHERE {tests or "true"}
-ORDER BY {order}
-LIMIT ${len(wanted) + 1}
+WHERE {" AND ".join(tests) or "true"}
+ORDER BY {column} DESC, id DESC
+LIMIT ${len(arguments) + 1}
 """  # noqa: S608  # nothing of it comes from outside
-    return query, *wanted.values(), limit
+    return query, *arguments, limit
 
 
 def decode_failure(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,8 +65,10 @@ class Bounded:
 async def _body_of(scope: Scope, receive: Receive) -> bytes | None:
     """Return the whole body; None where none is announced."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
-    head_bytes = len(scope["raw_path"]) + len(scope["query_string"])
-    head_bytes += sum(len(name) + len(value) + 4 for name, value in headers)
+    address_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+    if address_bytes > MAX_HEAD_BYTES:
+        raise _Refused(414, f"The address has more than {MAX_HEAD_BYTES} bytes.")
+    head_bytes = address_bytes + sum(len(name) + len(value) + 4 for name, value in headers)
     if head_bytes > MAX_HEAD_BYTES:
         raise _Refused(431, f"The head of the request has more than {MAX_HEAD_BYTES} bytes.")
     if not scope["path"].startswith("/") or _CONTROL.search(scope["path"]):

@@ -13,6 +13,7 @@ import trio
 
 from watcher.web.serving.bounds import Bounded
 from watcher.web.serving.connection import Connection, connection_config
+from watcher.web.serving.problems import Problems
 from watcher.web.serving.turns import Doorway
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Server:
             is_exempt: tells of an address whether many people may stand behind it, as behind a proxy; by default, those
                 on this machine. Empty for a unix socket.
         """
-        self._app = Bounded(app)
+        self._app = Problems(Bounded(app))
         self._limits = limits or ConnectionLimits()
         self._is_exempt = is_exempt
         self._config = connection_config()

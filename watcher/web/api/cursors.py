@@ -1,0 +1,48 @@
+"""Where a list goes on: the place of its last entry, not a number, so that nothing shifts meanwhile; pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from datetime import UTC, datetime, timedelta
+
+from watcher.model.outcome import EPOCH
+
+MAX_CHARS = 6000  # a key has 1,001 characters at most, in up to four bytes each
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def cursor_of(*place: str | datetime) -> str:
+    """Write a cursor, which callers only hand back.
+
+    Args:
+        place: what the entries are ordered by, and what else holds for the whole list.
+    """
+    values = [one if isinstance(one, str) else (one - EPOCH) // _MICROSECOND for one in place]
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str, *types: type[str] | type[datetime]) -> list[str | datetime]:
+    """Read a cursor.
+
+    Args:
+        cursor: of the same list.
+        types: of what it was made of.
+
+    Raises:
+        ValueError: it is none of this list.
+    """
+    try:
+        values = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+        return [_value(value, one) for value, one in zip(values, types, strict=True)]
+    except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError):
+        raise ValueError("is not a cursor of this list") from None
+
+
+def _value(value: object, expected: type[str] | type[datetime]) -> str | datetime:
+    if isinstance(value, str) and expected is str:
+        return value
+    if isinstance(value, int) and expected is datetime:
+        return (EPOCH + value * _MICROSECOND).astimezone(UTC)
+    raise ValueError

@@ -1,0 +1,110 @@
+"""The document of the API (OpenAPI 3.1), made of its operations and of the shapes of their answers; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from watcher import __version__
+from watcher.web.api.parameters import DURATION_IN_PATH, KEY_IN_PATH
+from watcher.web.api.shapes import SHAPES
+from watcher.web.serving.problems import MEDIA_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from watcher.web.api.operations import Operation
+    from watcher.web.api.parameters import Parameter
+
+_REFERENCES = "#/components/schemas/{model}"
+_ABOUT = (
+    "Times are ISO 8601 in UTC, durations milliseconds, but in what has Gatus' shape. Without auth, where the page is"
+    " public, addresses, reasons, details and excerpts are null or left out."
+)
+# What any operation may answer beside what it is asked for.
+_OF_ALL = {
+    "304": "Nothing has changed since the answer whose ETag `If-None-Match` has",
+    "400": "The request is not one, or the duration is none of those",
+    "401": "Whoever asks has not said who it is, or said it wrongly",
+    "414": "The address is too long",
+    "421": "`Host` is not a name of this page",
+    "422": "Values of the query are wrong; `errors` says which",
+    "429": "Too many wrong credentials",
+    "431": "The head of the request is too large",
+    "503": "Too much is asked for at once",
+}
+_AWAY = "The history cannot be read now, or too much is asked for at once"
+
+
+def document_of(operations: Iterable[Operation], root: str) -> dict[str, Any]:
+    """Make the document.
+
+    Args:
+        operations: all.
+        root: what stands before all paths, without a slash at its end.
+    """
+    _, definitions = TypeAdapter.json_schemas(
+        [(name, "serialization", TypeAdapter(shape)) for name, shape in SHAPES.items()], ref_template=_REFERENCES
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "watcher", "version": __version__, "description": _ABOUT},
+        "servers": [{"url": root or "/"}],
+        "security": [{}, {"basic": []}, {"token": []}],
+        "paths": {operation.path: {"get": _operation(operation)} for operation in operations},
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {
+                "basic": {"type": "http", "scheme": "basic"},
+                "token": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    in_path = [one for one in (KEY_IN_PATH, DURATION_IN_PATH) if f"{{{one.name}}}" in operation.path]
+    answers: dict[str, Any] = {"200": {"description": operation.summary, "content": _content(operation)}}
+    if operation.may_be_empty:
+        answers["204"] = {"description": "Nothing is known of that time"}
+    told = {**_OF_ALL, **({"404": "There is no target with this key"} if in_path else {})}
+    if operation.reads_history:
+        told["503"] = _AWAY
+    return {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": [
+            *(_parameter(one, "path") for one in in_path),
+            *(_parameter(one, "query") for one in operation.query),
+        ],
+        "responses": {
+            **answers,
+            **{status: {"description": about, **_problem(status)} for status, about in sorted(told.items())},
+        },
+    }
+
+
+def _parameter(parameter: Parameter, place: str) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": place,
+        "description": parameter.about,
+        "required": place == "path",
+        "schema": parameter.schema,
+    }
+
+
+def _content(operation: Operation) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    if operation.shape is not None:
+        schema = {"$ref": _REFERENCES.format(model=operation.shape)}
+    if operation.is_list:
+        schema = {"type": "array", "items": schema}
+    return {operation.media_type: {"schema": schema}}
+
+
+def _problem(status: str) -> dict[str, Any]:
+    if status == "304":
+        return {}
+    return {"content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCES.format(model="Problem")}}}}

@@ -1,0 +1,193 @@
+"""What Gatus has, in its shapes, so that dashboards that were made for it read this daemon. It is trio-flavoured."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+
+from watcher.history.uptime import GOOD
+from watcher.model.outcome import Reason
+from watcher.model.state import State
+from watcher.reporting.endpoint_history import read_flips, read_hourly_means, read_mean_ms, read_uptime
+from watcher.reporting.wording import why
+from watcher.text.timestamps import timestamp
+from watcher.web.api.badges import health_badge, health_for_shields, response_time_badge, uptime_badge
+from watcher.web.api.calls import HistoryAwayError, content_response, json_response
+from watcher.web.api.parameters import DURATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from watcher.history.uptime import Uptime
+    from watcher.model.state import Flip
+    from watcher.recording.board import Latest
+    from watcher.recording.results import Result
+    from watcher.web.api.calls import Call
+    from watcher.web.api.shapes import GatusEvent, GatusResult, GatusStatus
+    from watcher.web.sites import Site
+
+HOUR = timedelta(hours=1)
+EVENTS_BACK = timedelta(days=90)
+MAX_EVENTS = 50
+_SVG = "image/svg+xml"
+
+
+async def statuses(call: Call) -> Response:
+    """Answer with all targets and their newest results."""
+
+    def steps() -> Generator[None, None, bytes]:
+        pieces = []
+        for piece in pieces_of_statuses(call):
+            pieces.append(piece)
+            yield
+        return b"".join(pieces)
+
+    return content_response(await call.in_turns(steps()), "application/json")
+
+
+def pieces_of_statuses(call: Call) -> Iterator[bytes]:
+    """Write the list of all targets and their newest results, a target at a time."""
+    mark = b"["
+    for site in call.sites.all:
+        yield mark + json.dumps(_status_of(call, site)).encode()
+        mark = b","
+    yield b"[]" if mark == b"[" else b"]"
+
+
+async def status(call: Call) -> Response:
+    """Answer with one target, its newest results, and where the past can be read, how its health changed."""
+    told, name = _status_of(call, call.site), call.site.target
+    source, since = call.source, call.now - EVENTS_BACK
+    try:
+        flips = await source.read(lambda database: read_flips(database, name, source.location, since, call.now))
+    except HistoryAwayError:
+        return json_response({**told})
+    return json_response({**told, "events": events_of(flips)})
+
+
+async def uptime(call: Call) -> Response:
+    """Answer with the uptime as a plain number from 0 to 1, rounded down."""
+    percent = (await _uptime_of(call)).percent(4)
+    return _number(None if percent is None else f"{percent / 100:.6f}")
+
+
+async def uptime_as_badge(call: Call) -> Response:
+    """Answer with a badge of the uptime."""
+    return content_response(uptime_badge(call.duration, await _uptime_of(call)).encode(), _SVG)
+
+
+async def response_time(call: Call) -> Response:
+    """Answer with the mean response time in whole milliseconds."""
+    mean_ms = await _mean_of(call)
+    return _number(None if mean_ms is None else f"{mean_ms:.0f}")
+
+
+async def response_time_as_badge(call: Call) -> Response:
+    """Answer with a badge of the mean response time."""
+    return content_response(response_time_badge(call.duration, await _mean_of(call)).encode(), _SVG)
+
+
+async def response_time_history(call: Call) -> Response:
+    """Answer with the mean response time of each hour."""
+    name, location, hours = call.site.target, call.source.location, DURATIONS[call.duration] // HOUR
+    means = await call.source.read(lambda database: read_hourly_means(database, name, location, hours, call.now))
+    return json_response(
+        {
+            "timestamps": [round(at.timestamp() * 1000) for at, _ in means],
+            "values": [round(mean_ms) for _, mean_ms in means],
+        }
+    )
+
+
+async def health_as_badge(call: Call) -> Response:
+    """Answer with a badge of the present state."""
+    return content_response(health_badge(_state_of(call)).encode(), _SVG)
+
+
+async def health_as_shields(call: Call) -> Response:
+    """Answer with the present state for shields.io."""
+    return json_response(health_for_shields(_state_of(call)))
+
+
+def events_of(flips: Sequence[Flip]) -> list[GatusEvent]:
+    """Return how a target's health changed, oldest first: what is neither up nor down changes nothing."""
+    events: list[GatusEvent] = []
+    if flips and flips[0].before is State.PENDING:
+        events.append({"type": "START", "timestamp": timestamp(flips[0].at)})
+    was_good: bool | None = None
+    for flip in flips:
+        is_good = flip.state in GOOD
+        if (is_good or flip.state is State.DOWN) and is_good is not was_good:
+            events.append({"type": "HEALTHY" if is_good else "UNHEALTHY", "timestamp": timestamp(flip.at)})
+            was_good = is_good
+    return events[-MAX_EVENTS:]
+
+
+def result_of(result: Result, hostname: str | None, latest: Latest | None, *, public: bool) -> GatusResult:
+    """Tell one check.
+
+    Args:
+        result: of the check.
+        hostname: of the target; None where it is hidden.
+        latest: the newest of the target, of which more is known.
+        public: whether it stays hidden why it failed.
+    """
+    told: GatusResult = {
+        "duration": round(result.duration_seconds * 1_000_000_000),
+        "success": result.reason is None,
+        "timestamp": timestamp(result.started_at),
+    }
+    if hostname:
+        told["hostname"] = hostname
+    if result.status_code is not None and not public:
+        told["status"] = result.status_code
+    if result.reason is not None and not public:
+        is_newest = latest is not None and latest.started_at == result.started_at
+        by_status = str(result.status_code) if result.reason is Reason.STATUS else None
+        told["errors"] = [why(str(result.reason), latest.detail if is_newest and latest is not None else by_status)]
+    return told
+
+
+def _status_of(call: Call, site: Site) -> GatusStatus:
+    page, size = call.values["page"], call.values["pageSize"]
+    latest, results = call.source.board.of(site.target), call.source.board.results_of(site.target)
+    end = max(len(results) - (page - 1) * size, 0)
+    hostname = _hostname_of(site)
+    told = [result_of(one, hostname, latest, public=call.public) for one in results[max(end - size, 0) : end]]
+    status: GatusStatus = {"name": site.name, "key": site.key, "results": told}
+    if site.group:
+        status["group"] = site.group
+    return status
+
+
+def _hostname_of(site: Site) -> str | None:
+    try:
+        return urlsplit(site.address).hostname if site.address else None
+    except ValueError:
+        return None
+
+
+async def _uptime_of(call: Call) -> Uptime:
+    name, source, since = call.site.target, call.source, call.now - DURATIONS[call.duration]
+    return await source.read(lambda database: read_uptime(database, name, source.location, since, call.now))
+
+
+async def _mean_of(call: Call) -> float | None:
+    name, source, since = call.site.target, call.source, call.now - DURATIONS[call.duration]
+    return await source.read(lambda database: read_mean_ms(database, name, source.location, since, call.now))
+
+
+def _number(text: str | None) -> Response:
+    """Answer with a plain number; where nothing is known, with nothing, since 0 would be one."""
+    if text is None:
+        return Response(None, 204, {"Cache-Control": "no-cache"})
+    return content_response(text.encode(), "text/plain")
+
+
+def _state_of(call: Call) -> State:
+    latest = call.source.board.of(call.site.target)
+    return State.UNKNOWN if latest is None else latest.standing.state

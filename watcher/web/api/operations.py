@@ -1,0 +1,111 @@
+"""What the API can be asked: a path, what may stand in it, and what answers; and the one way by which all is answered.
+
+It is trio-flavoured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from watcher.web.api.calls import RETRY_AFTER_SECONDS, Call, HistoryAwayError, Source
+from watcher.web.api.parameters import DURATIONS, WrongValuesError, values_of
+from watcher.web.serving.problems import problem_response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from watcher.web.api.parameters import Parameter
+    from watcher.web.serving.shared import Shared
+
+READING = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Something that can be asked.
+
+    Attributes:
+        path: with the names of its parameters in braces.
+        name: of it in the document, where it is unique.
+        summary: in a few words.
+        answer: makes the answer.
+        media_type: of the answer.
+        shape: the name of the shape of the answer, or None for one that is not JSON.
+        is_list: whether the answer is a bare list of that shape.
+        query: its parameters.
+        reads_history: whether it needs the database.
+        may_be_empty: whether there may be nothing to tell: 204.
+    """
+
+    path: str
+    name: str
+    summary: str
+    answer: Callable[[Call], Awaitable[Response]]
+    media_type: str = "application/json"
+    shape: str | None = None
+    is_list: bool = False
+    query: tuple[Parameter, ...] = ()
+    reads_history: bool = True
+    may_be_empty: bool = False
+
+
+class Answering:
+    """Answers one operation; an ASGI app."""
+
+    def __init__(self, operation: Operation, source: Source, shared: Shared) -> None:
+        """Take what there is to tell.
+
+        Args:
+            operation: what is answered.
+            source: what the API tells of.
+            shared: keeps what many ask for.
+        """
+        self._operation = operation
+        self._source = source
+        self._shared = shared
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        request = Request(scope, receive)
+        if request.method not in READING:
+            allow = ", ".join(READING)
+            response = problem_response(405, f"There is {allow} here.", {"Allow": allow})
+        else:
+            response = await self._shared.response(request, lambda: self._respond(request))
+            response = unless_known(request, response)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        path, public = request.path_params, not request.state.sees_all
+        if path.get("duration", "1h") not in DURATIONS:
+            return problem_response(400, f"The duration is not one of {', '.join(DURATIONS)}.")
+        sites = await self._source.sites(public)
+        if "key" in path and path["key"] not in sites.by_key:
+            return problem_response(404, "There is no target with this key.")
+        try:
+            values = values_of(self._operation.query, request.query_params)
+            return await self._operation.answer(
+                Call(request, self._source, public, sites, values, self._source.clock())
+            )
+        except WrongValuesError as error:
+            wrong = [{"name": name, "detail": f"{name} {what}"} for name, what in error.wrong.items()]
+            return problem_response(422, f"The query is wrong: {error}.", errors=wrong)
+        except HistoryAwayError:
+            retry_after = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return problem_response(503, "The history cannot be read now: the database does not answer.", retry_after)
+
+
+def unless_known(request: Request, response: Response) -> Response:
+    """Return the answer, or that it has not changed (RFC 9110, section 13.1.2)."""
+    etag = response.headers.get("etag")
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    if etag is None or response.status_code != 200 or not {etag.removeprefix("W/"), "*"} & set(known):
+        return response
+    kept = {name: response.headers[name] for name in ("etag", "cache-control", "vary") if name in response.headers}
+    return Response(None, 304, kept)

@@ -1,0 +1,179 @@
+"""What may stand in an address: each parameter once, for whoever reads it and for the document; pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from watcher.model.outcome import Reason
+from watcher.model.state import State
+from watcher.web.api.cursors import MAX_CHARS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from starlette.datastructures import QueryParams
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+MAX_NUMBER = 1_000_000_000
+MAX_TEXT_CHARS = 500
+# Gatus' own.
+DURATIONS = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+}
+# As far back as anything is read.
+OLDEST = timedelta(days=3660)
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_AGO = r"[0-9]{1,4}[mhd]"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a path or a query.
+
+    Attributes:
+        name: as it is written.
+        about: what it means.
+        schema: what it may be, as JSON Schema.
+        read: makes a value of its text; raises ValueError with what is wrong, without a subject.
+        default: the value where it is not given.
+    """
+
+    name: str
+    about: str
+    schema: Mapping[str, Any]
+    read: Callable[[str], Any]
+    default: Any = field(default=None)
+
+
+class WrongValuesError(Exception):
+    """Values of a query are not what they may be; the argument is what is wrong with each, by its name."""
+
+    def __init__(self, wrong: Mapping[str, str]) -> None:
+        """Take what is wrong with each."""
+        super().__init__("; ".join(f"{name} {what}" for name, what in wrong.items()))
+        self.wrong = dict(wrong)
+
+
+def values_of(parameters: Iterable[Parameter], given: QueryParams) -> dict[str, Any]:
+    """Read a query; what is in it besides is nobody's.
+
+    Args:
+        parameters: those that are known.
+        given: the query.
+
+    Raises:
+        WrongValuesError: a value is wrong, or comes twice.
+    """
+    values, wrong = {}, {}
+    for parameter in parameters:
+        texts = given.getlist(parameter.name)
+        values[parameter.name] = parameter.default
+        try:
+            if len(texts) > 1:
+                wrong[parameter.name] = "is given more than once"
+            elif texts:
+                values[parameter.name] = parameter.read(texts[0])
+        except ValueError as error:
+            wrong[parameter.name] = str(error)
+    if wrong:
+        raise WrongValuesError(wrong)
+    return values
+
+
+def moment(value: timedelta | datetime | None, now: datetime, default: timedelta) -> datetime:
+    """Return the moment that is meant, not in the future and not before anything is read.
+
+    Args:
+        value: what was given, a moment or how long ago it was.
+        now: in UTC.
+        default: how long ago it was, where nothing was given.
+    """
+    meant = value if isinstance(value, datetime) else now - (default if value is None else value)
+    return min(max(meant, now - OLDEST), now)
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,10}", text) or not low <= int(text) <= high:
+            raise ValueError(f"is not a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _one_of(words: Iterable[str]) -> Callable[[str], str]:
+    allowed = tuple(words)
+
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"is not one of {', '.join(allowed)}")
+        return text
+
+    return read
+
+
+def _text(text: str) -> str:
+    if not 0 < len(text) <= MAX_TEXT_CHARS:
+        raise ValueError(f"has no characters, or more than {MAX_TEXT_CHARS}")
+    return text
+
+
+def _cursor(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", text) or len(text) > MAX_CHARS:
+        raise ValueError("is not a cursor")
+    return text
+
+
+def _moment(text: str) -> timedelta | datetime:
+    if re.fullmatch(_AGO, text):
+        return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+    try:
+        # A plus sign that is not quoted has become a space on its way.
+        at = datetime.fromisoformat(text.upper().replace(" ", "+"))
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is neither a duration, as 30m, 24h or 7d, nor a time in ISO 8601") from None
+
+
+def _integer(name: str, about: str, low: int, high: int, default: int) -> Parameter:
+    schema = {"type": "integer", "minimum": low, "maximum": high, "default": default}
+    return Parameter(name, about, schema, _number(low, high), default)
+
+
+def _word(name: str, about: str, words: Iterable[str]) -> Parameter:
+    return Parameter(name, about, {"type": "string", "enum": list(words)}, _one_of(words))
+
+
+def _time(name: str, about: str) -> Parameter:
+    schema = {"anyOf": [{"type": "string", "pattern": f"^{_AGO}$"}, {"type": "string", "format": "date-time"}]}
+    return Parameter(name, about, schema, _moment)
+
+
+_TEXT_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS}
+
+PAGE = _integer("page", "which page of the results of each endpoint; 1 has the newest", 1, MAX_NUMBER, 1)
+PAGE_SIZE = _integer("pageSize", "how many results of each endpoint", 1, MAX_NUMBER, 50)
+LIMIT = _integer("limit", "how many entries at most", 1, MAX_LIMIT, DEFAULT_LIMIT)
+CURSOR = Parameter(
+    "cursor",
+    "`next` of the page before; it holds for the same query, and is stable while entries come",
+    {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": MAX_CHARS},
+    _cursor,
+)
+GROUP = Parameter("group", "only those of this group", _TEXT_SCHEMA, _text)
+TARGET_KEY = Parameter("key", "only those of the target with this key", _TEXT_SCHEMA, _text)
+STATE = _word("state", "only those in this state", [str(state) for state in State])
+ENDED = _word("state", "only those that go on, or that have ended", ["open", "ended"])
+REASON = _word("reason", "only those with this reason", [str(reason) for reason in Reason])
+SINCE = _time("since", "only from then on: how long ago, as `30m`, `24h` or `7d`, or a time")
+UNTIL = _time("until", "only before then; as `since`")
+KEY_IN_PATH = Parameter("key", "of the target: `group_name`, trimmed, in small letters", {"type": "string"}, str)
+DURATION_IN_PATH = _word("duration", "how far back", DURATIONS)

@@ -1,0 +1,82 @@
+"""What is answered below `/api`. It is trio-flavoured."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from watcher.web.api.calls import content_response
+from watcher.web.api.document import document_of
+from watcher.web.api.operations import Answering, unless_known
+from watcher.web.api.table import OPERATIONS
+from watcher.web.pages.rendering import pieces_of
+from watcher.web.serving.problems import problem_response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from watcher.web.api.calls import Source
+    from watcher.web.pages.rendering import Look
+    from watcher.web.serving.shared import Shared
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The API of a daemon.
+
+    Attributes:
+        source: what it tells of.
+        look: returns what is the same on all pages of this viewer.
+        shared: keeps what many ask for.
+    """
+
+    source: Source
+    look: Callable[[Request], Look]
+    shared: Shared
+
+    def routes(self) -> list[Route]:
+        """Return the routes to be mounted."""
+        return [
+            Route("/api", self.page, methods=["GET"]),
+            Route("/api/openapi.json", self.document, methods=["GET"]),
+            *(Route(one.path, Answering(one, self.source, self.shared)) for one in OPERATIONS),
+            Route("/api/{rest:path}", nothing, methods=["GET", "POST", "DELETE"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """Answer with the document as people read it."""
+
+        async def write() -> Response:
+            look = self.look(request)
+            pieces = pieces_of("api.html", look, document=_document(look.root), now=self.source.clock())
+            return HTMLResponse("".join(pieces), headers={"Cache-Control": "no-cache"})
+
+        return await self.shared.response(request, write)
+
+    async def document(self, request: Request) -> Response:
+        """Answer with the document."""
+
+        async def write() -> Response:
+            text = json.dumps(_document(self.look(request).root), indent=1)
+            return content_response(text.encode(), "application/json")
+
+        return unless_known(request, await self.shared.response(request, write))
+
+
+async def nothing(request: Request) -> Response:
+    """Answer that there is nothing of that path."""
+    del request
+    return problem_response(404, "There is nothing here; /api tells what there is.")
+
+
+@cache
+def _document(root: str) -> dict[str, Any]:
+    """Make the document once it is asked for; there is one root."""
+    return document_of(OPERATIONS, root)
