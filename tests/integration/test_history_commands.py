@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ import pytest
 import trio
 
 from tests.integration.daemon import Folder
+from tests.integration.forked import Commands
 from tests.integration.history_rows import (
     HOUR,
     put_alive,
@@ -34,6 +35,7 @@ from watcher.postgres.db import Database
 from watcher.reporting.reports import read_reports
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # As many bytes as rows held in memory would take are more than may be taken.
@@ -41,10 +43,28 @@ MANY_ROWS = rounds(40_000, many=200_000)
 MAX_GROWTH_BYTES = 30_000_000
 
 
+@dataclass
+class ForkingFolder(Folder):
+    """A folder whose commands are forked off, unless Python itself is to start in an environment of its own."""
+
+    commands: Commands = field(kw_only=True)
+
+    async def run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        if self.environment:
+            return await super().run(*arguments)
+        return await trio.to_thread.run_sync(self.commands.run, self.path, self.env(), *arguments)
+
+
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Commands]:
+    with Commands.start() as commands:
+        yield commands
+
+
 @pytest.fixture
-def folder(tmp_path: Path, db_config: str) -> Folder:
+def folder(tmp_path: Path, db_config: str, commands: Commands) -> Folder:
     """A folder whose settings lead to the database of the tests."""
-    folder = Folder(tmp_path)
+    folder = ForkingFolder(tmp_path, commands=commands)
     folder.configure([{"address": "https://shop.example/"}], **settings_of(db_config))
     return folder
 

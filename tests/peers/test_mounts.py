@@ -12,14 +12,14 @@ import pytest
 from tests.integration.daemon import COMMAND, Daemon, Folder
 from tests.integration.full_disk import live_through_a_full_disk
 from tests.peers.mounts import unshared
-from tests.peers.small_disk import run_scenario
+from tests.peers.small_disk import DISK_BYTES, SMALLER_DISK_BYTES, run_scenario
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from watcher.postgres.db import Database
 
-DISK_BYTES = 24 * 1024 * 1024
+DATA_DISK_BYTES = 24 * 1024 * 1024
 PIECE = bytes(64 * 1024)
 
 
@@ -29,7 +29,7 @@ class SmallDisk:
     def daemon(self, folder: Folder) -> AbstractAsyncContextManager[Daemon]:
         """Run the daemon with its data folder on the small disk."""
         (folder.path / "data").mkdir()
-        return folder.daemon(unshared(f"mount -t tmpfs -o size={DISK_BYTES} none data", COMMAND))
+        return folder.daemon(unshared(f"mount -t tmpfs -o size={DATA_DISK_BYTES} none data", COMMAND))
 
     def fill(self, daemon: Daemon) -> bool:
         """Leave not a byte; return whether there was any."""
@@ -61,9 +61,17 @@ async def test_a_full_disk_holds_up_no_check_and_loses_nothing(
     await live_through_a_full_disk(SmallDisk(), test_db, db_config, tmp_path)
 
 
-@pytest.mark.parametrize("scenario", ["fills_itself", "is_filled_by_others", "is_full_when_the_outbox_is_deleted"])
-def test_an_outbox_on_a_full_disk_loses_nothing_and_recovers(scenario: str, tmp_path: Path) -> None:
-    assert run_scenario(scenario, tmp_path) == "done\n"
+@pytest.mark.parametrize(
+    ("scenario", "disk_bytes"),
+    [
+        ("fills_itself", DISK_BYTES),
+        ("is_filled_by_others", DISK_BYTES),
+        ("is_filled_by_others", SMALLER_DISK_BYTES),
+        ("is_full_when_the_outbox_is_deleted", DISK_BYTES),
+    ],
+)
+def test_an_outbox_on_a_full_disk_loses_nothing_and_recovers(scenario: str, disk_bytes: int, tmp_path: Path) -> None:
+    assert run_scenario(scenario, tmp_path, disk_bytes) == "done\n"
 
 
 def test_an_outbox_in_a_folder_that_can_only_be_read_is_unavailable(tmp_path: Path) -> None:

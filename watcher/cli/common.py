@@ -101,7 +101,7 @@ async def cancel_on_signal(scope: trio.CancelScope, *, task_status: trio.TaskSta
 def _kinds_of_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
     """Return the errors of a bad configuration, and all that a user can mend."""
     # Here, since they bring in all else: completion in a shell must not wait for that.
-    from watcher.daemon.run import UnusablePathError
+    from watcher.daemon.errors import UnusablePathError
     from watcher.embedded_postgres.binaries import EmbeddedError
     from watcher.embedded_postgres.folder_lock import FolderLockedError
     from watcher.embedded_postgres.os_user import OsUserError

@@ -14,6 +14,7 @@ import structlog
 import trio
 
 from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change
+from watcher.daemon.errors import UnusablePathError
 from watcher.daemon.file_changes import watch_files
 from watcher.daemon.garbage import collect_in_small_steps, stop_collecting
 from watcher.daemon.heartbeat import beat
@@ -60,10 +61,6 @@ class _Stop:
 
     reloads: trio.CancelScope = field(default_factory=trio.CancelScope)
     checks: trio.CancelScope = field(default_factory=trio.CancelScope)
-
-
-class UnusablePathError(Exception):
-    """A path of the settings cannot be written; the message names the key."""
 
 
 async def run_daemon(configuration: Configuration, load: Callable[[], Configuration], read_at: float) -> None:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RESERVE_BYTES = 4 * 1024 * 1024
+# Of a disk that is small, such as a tmpfs of some megabytes, it is but so much, or it could never be held again.
+MAX_SHARE_OF_DISK = 1 / 3
 
 
 class Reserve:
@@ -31,9 +33,10 @@ class Reserve:
         with suppress(OSError):  # without a reserve all works but a full disk
             if not self._path.exists():
                 room = os.statvfs(self._path.parent)
-                if room.f_bavail * room.f_frsize < 2 * self._size_bytes:
+                size_bytes = min(self._size_bytes, int(room.f_blocks * room.f_frsize * MAX_SHARE_OF_DISK))
+                if room.f_bavail * room.f_frsize < 2 * size_bytes:
                     return
-                self._make()
+                self._make(size_bytes)
             self.is_spent = False
 
     def free(self) -> bool:
@@ -45,10 +48,10 @@ class Reserve:
             return False
         return True
 
-    def _make(self) -> None:
+    def _make(self, size_bytes: int) -> None:
         try:
             with self._path.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, self._size_bytes)
+                os.posix_fallocate(file.fileno(), 0, size_bytes)
         except OSError:
             self._path.unlink(missing_ok=True)  # half a reserve would be taken for a whole one
             raise
