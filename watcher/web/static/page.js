@@ -227,13 +227,15 @@
   listen();
   // A browser gives up where it is answered with an error, and does not notice a connection that is dead.
   setInterval(() => {
+    if (document.hidden) return;
     const isDead = Date.now() - heardAt > SILENCE_MS;
     if (isDead) tell(false);
     if (isDead || events.readyState === EventSource.CLOSED) listen();
   }, AGAIN_MS);
   setInterval(() => document.hidden || refresh(), REFRESH_MS);
   addEventListener("online", listen);
-  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+  // A browser has six connections to one host, for all its tabs: those that nobody sees hold none.
+  document.addEventListener("visibilitychange", () => (document.hidden ? events.close() : listen()));
   // Between two fetches, the next check moves on.
   setInterval(() => {
     for (const time of document.querySelectorAll("time[data-every]")) {
