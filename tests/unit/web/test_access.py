@@ -229,6 +229,7 @@ async def test_wrong_credentials_wait_and_those_of_one_address_are_few(
 
 async def test_only_proxies_that_are_trusted_are_believed() -> None:
     rules = AccessRules(trusted_proxies=(ip_network("10.0.0.0/8"),), url="https://status.example/watch")
+    assert rules.origin == "https://status.example"
     given = {"x_forwarded_for": "203.0.113.1, 10.0.0.9", "x_forwarded_proto": "https"}
     given["x_forwarded_host"] = "other.example, localhost"
     gate = Gate(told, rules)

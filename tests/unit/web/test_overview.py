@@ -113,7 +113,9 @@ def test_one_sentence_tells_of_all(counts: dict[State, int], sentence: str) -> N
 def test_what_is_down_comes_first_with_its_reason() -> None:
     seen = seen_of([a_target("Front page"), a_target("Checkout", group="shop")], {"Checkout": State.DOWN})
     latest = replace(seen[1].latest, reason=Reason.STATUS, detail="503 Service Unavailable")
-    page = Markup(page_of([seen[0], Seen(seen[1].site, latest)])).text
+    html = page_of([seen[0], Seen(seen[1].site, latest)])
+    page = Markup(html).text
+    assert "/static/icon-down.svg?v=" in html
     assert "1 of 2 sites is down" in page
     assert page.index("status: 503 Service Unavailable") < page.index("Front page")
 

@@ -93,6 +93,13 @@ def _shape(state: State | str) -> Markup:
     ).format(state, _SHAPES.get(State(state), _RING))
 
 
+def _icon(state: State | str) -> str:
+    """Name the icon of a page that tells of a state; its tab says what is wrong while nobody looks at it."""
+    name = f"icon-{state}.svg"
+    name = name if name in _FILES else "icon.svg"
+    return f"{name}?v={_DIGESTS[name]}"
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("watcher.web.pages"),
@@ -110,11 +117,13 @@ def _environment() -> Environment:
         "why": why,
         "mark": _mark,
         "shape": _shape,
+        "icon": _icon,
         "version": __version__,
-        "digests": {name: hashlib.sha256(content).hexdigest()[:12] for name, content in _FILES.items()},
+        "digests": _DIGESTS,
     }
     return environment
 
 
 _FILES = {entry.name: entry.read_bytes() for entry in STATIC.iterdir() if entry.name.endswith((".css", ".js", ".svg"))}
+_DIGESTS = {name: hashlib.sha256(content).hexdigest()[:12] for name, content in _FILES.items()}
 _ENVIRONMENT = _environment()

@@ -173,7 +173,7 @@
         prepare(page);
         announce(page);
         // Where parts have come or gone, as when the history can be read again, all of them are new.
-        const whole = partsOf(page) === partsOf(document) ? "[data-live]" : "main, #as-of-now";
+        const whole = partsOf(page) === partsOf(document) ? "[data-live]" : "main, #icon, #as-of-now";
         for (const old of document.querySelectorAll(whole)) {
           const fresh = page.getElementById(old.id);
           if (fresh && fresh.outerHTML !== old.outerHTML) swap(old, document.importNode(fresh, true));
@@ -224,18 +224,18 @@
     events.addEventListener("change", () => hear(true));
     events.addEventListener("error", () => tell(false));
   }
-  listen();
+  if (!document.hidden) listen();
   // A browser gives up where it is answered with an error, and does not notice a connection that is dead.
   setInterval(() => {
     if (document.hidden) return;
     const isDead = Date.now() - heardAt > SILENCE_MS;
     if (isDead) tell(false);
-    if (isDead || events.readyState === EventSource.CLOSED) listen();
+    if (isDead || events?.readyState === EventSource.CLOSED) listen();
   }, AGAIN_MS);
   setInterval(() => document.hidden || refresh(), REFRESH_MS);
   addEventListener("online", listen);
   // A browser has six connections to one host, for all its tabs: those that nobody sees hold none.
-  document.addEventListener("visibilitychange", () => (document.hidden ? events.close() : listen()));
+  document.addEventListener("visibilitychange", () => (document.hidden ? events?.close() : listen()));
   // Between two fetches, the next check moves on.
   setInterval(() => {
     for (const time of document.querySelectorAll("time[data-every]")) {
