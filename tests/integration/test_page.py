@@ -136,7 +136,7 @@ async def test_the_public_sees_the_groups_that_it_may_and_the_operators_title(fo
     async with folder.daemon() as daemon:
         port = await port_of(daemon)
         await daemon.until(lambda: len(daemon.lines("failure")) > 9)
-        for path in ("/", "/incidents", "/metrics"):
+        for path in ("/", "/incidents", "/metrics", "/api/v1/endpoints/statuses"):
             public, known = await asked(port, get(path)), await asked(port, get(path, bearer))
             assert [b"inner" in public, b"site 1" in public, b"site 2" in public] == [False] * 3, path
             assert (b"inner" in known) is True, path
@@ -145,10 +145,9 @@ async def test_the_public_sees_the_groups_that_it_may_and_the_operators_title(fo
         assert b"<bdi>Ours</bdi>" in overview
         assert b"<p>Hello</p>" in overview
         assert b"watcher_targets 1\n" in await asked(port, get("/metrics"))
-        assert [status_of(await asked(port, get(f"/targets/{key}"))) for key in ("shop_site-0", "inner_site-1")] == [
-            200,
-            404,
-        ]
+        for path in ("/targets/{}", "/api/v1/endpoints/{}/statuses", "/api/v1/endpoints/{}/health/badge.svg"):
+            keys = "shop_site-0", "inner_site-1"
+            assert [status_of(await asked(port, get(path.format(key)))) for key in keys] == [200, 404], path
         logo = await asked(port, get("/static/logo"))
         assert b"default-src 'none'; style-src 'unsafe-inline'; sandbox" in logo
         assert b"image/svg+xml" in logo
