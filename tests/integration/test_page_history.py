@@ -49,6 +49,7 @@ async def test_rows_have_the_numbers_of_the_report(test_db: Database) -> None:
     assert [day.worst for day in checkout.days[-2:]] == [State.UP, State.DOWN]
     assert checkout.days[-1].cause is not None
     assert len(checkout.days) == 90
+    assert checkout.down_since is None
     assert [value for value in checkout.means_ms if value is not None] == [120.0]
 
 

@@ -55,12 +55,14 @@ class RowHistory:
         day, quarter: the uptime of the last 24 hours and of 90 times that.
         days: the last 90 days in UTC, today among them, oldest first.
         means_ms: the mean duration in equal parts of the last 24 hours, None in those without checks.
+        down_since: see `down_since`.
     """
 
     day: Uptime
     quarter: Uptime
     days: tuple[Part, ...]
     means_ms: Sequence[float | None]
+    down_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,16 @@ class TargetHistory:
     failures: Sequence[dict[str, Any]]
 
 
+def down_since(told: Sequence[Incident | Flapping]) -> datetime | None:
+    """Return when the incident began that goes on, also over restarts of the monitor; None where none does.
+
+    Args:
+        told: of one target, oldest first.
+    """
+    newest = told[-1] if told else None
+    return newest.start if isinstance(newest, Incident) and newest.end is None else None
+
+
 async def read_row_histories(
     database: Database, targets: Sequence[str], location: str, now: datetime
 ) -> dict[str, RowHistory]:
@@ -119,6 +131,7 @@ async def read_row_histories(
             _uptime(timeline, BAR_DAYS * DAY),
             parts(timeline, day_edges(now, BAR_DAYS)),
             means_ms.get(key, ()),
+            down_since(entries(timeline)),
         )
     return histories
 

@@ -200,3 +200,13 @@ def test_keys_are_those_of_gatus_and_differ() -> None:
     keys = keys_of([("g", "a b"), ("g", "a-b"), ("g", "c")])
     assert len(set(keys)) == 3
     assert all(key.startswith("g_a-b-") and len(key) == len("g_a-b-") + 6 for key in keys[:2])
+
+
+def test_an_outage_that_has_outlived_a_restart_is_told_since_it_began() -> None:
+    [one] = seen_of([a_target()], {"Checkout": State.DOWN})
+    began = SINCE - timedelta(hours=5)
+    assert one.since(None) == SINCE
+    assert one.since(began) == began
+    histories = {"Checkout": replace(a_history(State.DOWN, "503"), down_since=began)}
+    view = Overview([one], choose([one], Selection()), histories, None, MOMENT)
+    assert "down for 5h 30m" in "".join(overview_page(view, Look()))

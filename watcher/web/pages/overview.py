@@ -66,8 +66,9 @@ def overview_page(view: Overview, look: Look) -> Iterator[str]:
     if len(view.seen) > HEAT_MAP_BEYOND:
         heat = yield from heat_map(view.seen, look.root)
     sentence, state = verdict(counts)
-    wrong.sort(key=lambda one: (_WRONG.index(one.state), -_began(one)))
-    downs = [one.latest.standing.since for one in wrong if one.state is State.DOWN and one.latest.standing.since]
+    began = {one.site.target: _since(one, view) for one in wrong}
+    downs = [since for one in wrong if one.state is State.DOWN and (since := began[one.site.target])]
+    wrong.sort(key=lambda one: (_WRONG.index(one.state), -_timestamp(began[one.site.target])))
     yield from pieces_of(
         "overview.html",
         look,
@@ -79,7 +80,7 @@ def overview_page(view: Overview, look: Look) -> Iterator[str]:
         state=state,
         down_since=min(downs, default=None),
         rest=counted(counts, without=_TOLD_OF.get(state, State.UP)) if len(+counts) > 1 else "",
-        wrong=wrong[:MAX_NOW],
+        wrong=[(one, began[one.site.target]) for one in wrong[:MAX_NOW]],
         more_wrong=len(wrong) - len(wrong[:MAX_NOW]),
         states=[(one, counts[one]) for one in WORST_FIRST if counts[one]],
         sorts=SORTS,
@@ -89,6 +90,10 @@ def overview_page(view: Overview, look: Look) -> Iterator[str]:
     )
 
 
-def _began(one: Seen) -> float:
-    since = one.latest.standing.since
-    return since.timestamp() if since else 0.0
+def _since(one: Seen, view: Overview) -> datetime | None:
+    history = view.histories.get(one.site.target) if view.histories is not None else None
+    return one.since(None if history is None else history.down_since)
+
+
+def _timestamp(at: datetime | None) -> float:
+    return at.timestamp() if at else 0.0

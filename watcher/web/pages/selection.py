@@ -13,6 +13,7 @@ from watcher.model.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+    from datetime import datetime
 
     from watcher.recording.board import Latest
     from watcher.web.sites import Site
@@ -45,6 +46,15 @@ class Seen(NamedTuple):
     def state(self) -> State:
         """Where it stands."""
         return self.latest.standing.state
+
+    def since(self, down_since: datetime | None) -> datetime | None:
+        """Return since when: of an outage that has outlived a restart, since it began.
+
+        Args:
+            down_since: what the past says of it; None where it says nothing, or cannot be read.
+        """
+        since = self.latest.standing.since
+        return min(since, down_since) if since and down_since and self.state is State.DOWN else since
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.history.incidents import Incident
 from watcher.model.state import State
-from watcher.reporting.page_history import RANGES
+from watcher.reporting.page_history import RANGES, down_since
 from watcher.web.pages.rendering import pieces_of
 from watcher.web.pages.response_times import LINES, chart
 from watcher.web.pages.words import certificate, next_check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from watcher.history.incidents import Flapping
     from watcher.reporting.page_history import TargetHistory
     from watcher.web.pages.rendering import Look
     from watcher.web.pages.selection import Seen
@@ -64,7 +63,7 @@ def target_page(view: TargetView, look: Look) -> Iterator[str]:
         ranges=RANGES,
         chart=None if history is None else chart(history),
         quantiles=quantiles,
-        since=_since(view, entries),
+        since=_since(view),
         last_down=entries[0].end if entries else None,
         said=_said_now(view),
         certificate=certificate(latest.cert_expires_at, view.now) if latest.cert_expires_at else None,
@@ -76,11 +75,8 @@ def target_page(view: TargetView, look: Look) -> Iterator[str]:
     )
 
 
-def _since(view: TargetView, entries: Sequence[Incident | Flapping]) -> datetime | None:
-    """Return since when the site is in its state: of an outage that outlived a restart, since it began."""
-    newest = entries[0] if entries else None
-    is_open = isinstance(newest, Incident) and newest.end is None
-    return newest.start if newest and is_open and view.seen.state is State.DOWN else view.seen.latest.standing.since
+def _since(view: TargetView) -> datetime | None:
+    return view.seen.since(None if view.history is None else down_since(view.history.entries))
 
 
 def _said_now(view: TargetView) -> dict[str, Any] | None:
