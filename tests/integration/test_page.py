@@ -94,6 +94,7 @@ async def test_whoever_asks_and_does_not_listen_holds_no_stop_up(folder: Folder)
             get("/livez"),
             "GET / HTTP/1.1\r\nX-Slow",
             get("/", "Content-Length: 9", method="POST"),
+            get("/events", f"Authorization: Bearer {TOKEN}"),
         ] * 30:  # less than the backlog
             streams.append(await trio.open_unix_socket(path))
             await streams[-1].send_all(text.encode())

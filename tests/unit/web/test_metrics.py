@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.doubles import MOMENT, a_failure, a_target, an_outcome
+from tests.unit.web.turns import Turns
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Reason
 from watcher.model.state import Standing, State
@@ -168,21 +169,12 @@ async def test_the_public_reads_no_address() -> None:
 
 async def test_many_targets_come_in_pieces_and_the_checks_have_turns_in_between() -> None:
     present = a_present(*(an_outcome(f"site {number}") for number in range(20 * TARGETS_A_TURN)))
-    turns, done = 0, False
-
-    async def count_turns() -> None:
-        nonlocal turns
-        while not done:
-            turns += 1
-            await trio.lowlevel.checkpoint()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(count_turns)
-        _, body, pieces = await scraped(present)
-        done = True
+    turns = Turns()
+    trio.lowlevel.add_instrument(turns)
+    _, body, pieces = await scraped(present)
     assert body.count(b"\nprobe_success{") == 20 * TARGETS_A_TURN
     assert pieces > 10
-    assert turns > 20
+    assert turns.now > 20
 
 
 async def test_too_many_scrapes_at_once_are_told_to_come_again() -> None:

@@ -13,6 +13,7 @@ from watcher.web.metrics.of_targets import targets_text
 from watcher.web.public_names import shown_names
 from watcher.web.serving.few import BusyError, Few, busy_response
 from watcher.web.serving.gzip import compressor, takes_gzip
+from watcher.web.serving.turns import until_idle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,7 @@ class Metrics:
         pieces = self._pieces(request, is_open_metrics=is_open_metrics)
         while True:
             async with self._turn:
+                await until_idle()
                 text = next(pieces, None)
                 data = b"" if text is None else text.encode("utf-8", "backslashreplace")
                 waiting += data if gzip is None else gzip.compress(data)
