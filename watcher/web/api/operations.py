@@ -77,7 +77,8 @@ class Answering:
             allow = ", ".join(READING)
             response = problem_response(405, f"There is {allow} here.", {"Allow": allow})
         else:
-            response = await self._shared.response(request, lambda: self._respond(request))
+            changes = self._source.board.changes
+            response = await self._shared.response(request, lambda: self._respond(request), changes)
             response = unless_known(request, response)
         await response(scope, receive, send)
 
