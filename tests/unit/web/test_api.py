@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -231,3 +233,11 @@ def test_events_tell_when_health_changed_and_nothing_else() -> None:
     flips = [flip, *(replace(flip, state=state, before=State.UP) for state in words)]
     assert [event["type"] for event in events_of(flips)] == ["START", "HEALTHY", "UNHEALTHY", "HEALTHY"]
     assert events_of([]) == []
+
+
+@pytest.mark.slow
+def test_who_has_switched_it_off_imports_nothing_of_it() -> None:
+    """Starlette, Hypercorn and Jinja take as much memory as thousands of targets."""
+    code = "import sys, watcher.daemon.run; print(*({'starlette', 'hypercorn', 'jinja2'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout.split() == []
