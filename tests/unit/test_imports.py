@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres": {"text", "model", "outbox", "embedded_postgres", *POSTGRES},
     "postgres/queries": {"model", "history", *POSTGRES},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
-    "reporting": {"text", "model", "history", "postgres", "postgres/queries"},
+    "reporting": {"text", "model", "history", "postgres", "postgres/errors", "postgres/queries"},
     "web/serving": {"config/env"},
     "web/access": {"text", "config/env"},
     "web/present": {"model", "recording", "postgres"},

@@ -8,6 +8,7 @@ import trio
 
 from watcher.history.incidents import entries
 from watcher.history.uptime import Timeline, Uptime
+from watcher.postgres.errors import StorageError
 from watcher.postgres.queries.rollups import means_by_bucket
 from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between, present_states
 from watcher.postgres.queries.whole_rollups import whole_rollups
@@ -69,9 +70,15 @@ async def read_reports(
             timelines.append((Uptime.of(timeline), entries(timeline)))
 
     # The one is reckoned here while the server is at the other.
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(read_timelines)
-        rollups, means_ms = await whole_rollups(database, since, until, targets, parts=parts, progress=progress)
+    failed: list[Exception] = []
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_timelines)
+            rollups, means_ms = await whole_rollups(database, since, until, targets, parts=parts, progress=progress)
+    except* StorageError as group:
+        failed = [*group.exceptions]
+    if failed:
+        raise failed[0]
     if with_means and in_detail:
         means_ms = await means_by_bucket(database, since, until, SPARK_COLUMNS, targets)
     return [

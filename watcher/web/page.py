@@ -9,15 +9,15 @@ import structlog
 import trio
 
 from watcher.web.access.rules import rules_of
-from watcher.web.app import app_of
 from watcher.web.serving.listen import CannotListenError, open_listeners, remove_socket_file, urls_of
-from watcher.web.serving.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from watcher.config.env.settings import Settings
+    from watcher.web.access.rules import AccessRules
     from watcher.web.present import Present
+    from watcher.web.serving.server import Server
 
 log = structlog.get_logger()
 
@@ -32,6 +32,7 @@ class Page:
         """Take the settings; nothing is opened yet."""
         self._address = settings.http
         self._rules = rules_of(settings)
+        self._server_of = None if self._address is None else _import_server(self._rules)
         self._listeners: list[trio.SocketListener] = []
         self._complaint: str | None = None
 
@@ -64,9 +65,9 @@ class Page:
         Args:
             present: what there is to tell.
         """
-        if self._address is None:
+        if self._server_of is None:
             return
-        server = Server(app_of(present, self._rules), is_exempt=self._rules.may_be_many)
+        server = self._server_of(present)
         while True:
             if self._listeners:
                 try:
@@ -90,6 +91,14 @@ class Page:
 def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     first = group.exceptions[0]
     return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _import_server(rules: AccessRules) -> Callable[[Present], Server]:
+    """Import what answers: whoever has switched it off is spared the time and the memory."""
+    from watcher.web.app import app_of
+    from watcher.web.serving.server import Server
+
+    return lambda present: Server(app_of(present, rules), is_exempt=rules.may_be_many)
 
 
 @asynccontextmanager

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
 # Whoever may read asks nothing of browsers, and they tell nothing: here they are asked, on a page that is public.
 SIGN_IN_PATH = "/sign-in"
+# Below it there are more methods to come, and each path says itself which it has.
+API_PATH = "/api/"
 READING_METHODS = frozenset({"GET", "HEAD"})
 METHODS = READING_METHODS | {"POST", "DELETE"}
 # How long wrong credentials wait for their answer.
@@ -91,7 +93,7 @@ class Gate:
             return None
         if not rules.has_host(host):
             return _answer(421, "This name is not one of this page; WATCHER_HTTP_HOSTS may name it.")
-        if scope["method"] not in METHODS:
+        if scope["method"] not in METHODS and not path.startswith(API_PATH):
             return _answer(405, "There is no such method.", allow=", ".join(sorted(METHODS)))
         is_known = False
         if (authorization := headers.get("authorization")) is not None and rules.has_auth:

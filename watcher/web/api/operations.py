@@ -13,17 +13,23 @@ from starlette.responses import Response
 
 from watcher.web.api.calls import RETRY_AFTER_SECONDS, Call, HistoryAwayError, Source
 from watcher.web.api.parameters import DURATIONS, WrongValuesError, values_of
+from watcher.web.api.streaming import Streamed
+from watcher.web.serving.few import Few
 from watcher.web.serving.problems import problem_response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from starlette.types import Receive, Scope, Send
 
     from watcher.web.api.parameters import Parameter
     from watcher.web.serving.shared import Shared
+    from watcher.web.sites import Sites
 
 READING = ("GET", "HEAD")
+# The list of more sites is sent while it is written: a site has up to 3 KB, and an answer that is held has a bound.
+MAX_WHOLE_SITES = 1000
+MAX_STREAMS = 16  # each has a buffer, and all together one portion of each turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class Operation:
         query: its parameters.
         reads_history: whether it needs the database.
         may_be_empty: whether there may be nothing to tell: 204.
+        pieces: writes the answer piece by piece, where it may be a large one.
     """
 
     path: str
@@ -53,6 +60,7 @@ class Operation:
     query: tuple[Parameter, ...] = ()
     reads_history: bool = True
     may_be_empty: bool = False
+    pieces: Callable[[Call], Iterator[bytes]] | None = None
 
 
 class Answering:
@@ -69,6 +77,7 @@ class Answering:
         self._operation = operation
         self._source = source
         self._shared = shared
+        self._streams = Few(MAX_STREAMS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -77,22 +86,27 @@ class Answering:
             allow = ", ".join(READING)
             response = problem_response(405, f"There is {allow} here.", {"Allow": allow})
         else:
-            response = await self._shared.response(request, lambda: self._respond(request))
-            response = unless_known(request, response)
-        await response(scope, receive, send)
+            sites = await self._source.sites(not request.state.sees_all)
+            if self._operation.pieces is not None and len(sites.all) > MAX_WHOLE_SITES:
+                response = await self._respond(request, sites)
+            else:
+                response = await self._shared.response(
+                    request, lambda: self._respond(request, sites), self._source.board.changes
+                )
+        await unless_known(request, response)(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
-        path, public = request.path_params, not request.state.sees_all
+    async def _respond(self, request: Request, sites: Sites) -> Response:
+        path = request.path_params
         if path.get("duration", "1h") not in DURATIONS:
             return problem_response(400, f"The duration is not one of {', '.join(DURATIONS)}.")
-        sites = await self._source.sites(public)
         if "key" in path and path["key"] not in sites.by_key:
             return problem_response(404, "There is no target with this key.")
         try:
             values = values_of(self._operation.query, request.query_params)
-            return await self._operation.answer(
-                Call(request, self._source, public, sites, values, self._source.clock())
-            )
+            call = Call(request, self._source, not request.state.sees_all, sites, values, self._source.clock())
+            if self._operation.pieces is not None and len(sites.all) > MAX_WHOLE_SITES:
+                return Streamed(request, self._operation.pieces(call), self._source.turn, self._streams)
+            return await self._operation.answer(call)
         except WrongValuesError as error:
             wrong = [{"name": name, "detail": f"{name} {what}"} for name, what in error.wrong.items()]
             return problem_response(422, f"The query is wrong: {error}.", errors=wrong)

@@ -27,8 +27,9 @@ DURATIONS = {
     "7d": timedelta(days=7),
     "30d": timedelta(days=30),
 }
-# As far back as anything is read.
-OLDEST = timedelta(days=3660)
+# As far back as rows are read, and as far back as anything is added up.
+OLDEST_ROW = timedelta(days=3660)
+OLDEST = timedelta(days=366)
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _AGO = r"[0-9]{1,4}[mhd]"
@@ -88,16 +89,19 @@ def values_of(parameters: Iterable[Parameter], given: QueryParams) -> dict[str, 
     return values
 
 
-def moment(value: timedelta | datetime | None, now: datetime, default: timedelta) -> datetime:
+def moment(
+    value: timedelta | datetime | None, now: datetime, default: timedelta = timedelta(), oldest: timedelta = OLDEST
+) -> datetime:
     """Return the moment that is meant, not in the future and not before anything is read.
 
     Args:
         value: what was given, a moment or how long ago it was.
         now: in UTC.
         default: how long ago it was, where nothing was given.
+        oldest: as far back as anything is read.
     """
     meant = value if isinstance(value, datetime) else now - (default if value is None else value)
-    return min(max(meant, now - OLDEST), now)
+    return min(max(meant, now - oldest), now)
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:

@@ -20,7 +20,7 @@ from watcher.reporting.reports import read_reports
 from watcher.reporting.status import present_as_json
 from watcher.text.timestamps import timestamp
 from watcher.web.api.cursors import cursor_of, place_of
-from watcher.web.api.parameters import WrongValuesError, moment
+from watcher.web.api.parameters import OLDEST_ROW, WrongValuesError, moment
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -77,7 +77,9 @@ async def incidents(call: Call) -> Response:
         before = start, key
     sites = {site.target: site for site in _sites_after(call, "")}
     location = call.source.location
-    found = await call.source.read(lambda database: read_entries(database, list(sites), location, since, until))
+    found = []
+    if since < until:
+        found = await call.source.read(lambda database: read_entries(database, list(sites), location, since, until))
     told: list[tuple[datetime, str, Site, Incident | Flapping]] = []
     for target, entry in found:
         is_open = isinstance(entry, Incident) and entry.end is None
@@ -95,10 +97,9 @@ async def failures(call: Call) -> Response:
     """Answer with rows of the table of failures, newest first."""
     values, limit = call.values, call.values["limit"]
     filters: dict[str, Any] = {"reason": values["reason"]}
-    if values["since"] is not None:
-        filters["since"] = moment(values["since"], call.now, timedelta())
-    if values["until"] is not None:
-        filters["until"] = moment(values["until"], call.now, timedelta())
+    for name in ("since", "until"):
+        if values[name] is not None:
+            filters[name] = moment(values[name], call.now, oldest=OLDEST_ROW)
     if values["key"] is not None:
         filters["target"] = _site(call, values["key"]).target
     elif call.public:
@@ -126,9 +127,11 @@ async def report(call: Call) -> Response:
         after, since, until = _place(call, str, datetime, datetime)
     sites = list(islice(_sites_after(call, after), limit + 1))
     of_page = {site.target: site for site in sites[:limit]}
-    reports = await call.source.read(
-        lambda database: read_reports(database, since, until, list(of_page), with_means=False)
-    )
+    reports = []
+    if since < until and of_page:
+        reports = await call.source.read(
+            lambda database: read_reports(database, since, until, list(of_page), with_means=False)
+        )
     reports.sort(key=lambda one: (of_page[one.present.target].key, one.present.location))
     records = (_report_record(call, of_page[one.present.target], one) for one in reports)
     following = cursor_of(sites[limit - 1].key, since, until) if len(sites) > limit else None
@@ -203,7 +206,7 @@ def _site(call: Call, key: str) -> Site:
 
 def _window(call: Call, default: timedelta) -> tuple[datetime, datetime]:
     since = moment(call.values["since"], call.now, default)
-    return since, max(since, moment(call.values["until"], call.now, timedelta()))
+    return since, max(since, moment(call.values["until"], call.now))
 
 
 def _newest_first(entry: tuple[Any, ...]) -> tuple[float, str]:

@@ -22,19 +22,18 @@ _ALL = "/api/v1/endpoints"
 _ONE = f"{_ALL}/{{key}}"
 _SVG = "image/svg+xml"
 
-STATUSES = Operation(
-    f"{_ALL}/statuses",
-    "statuses",
-    "All targets and their newest results",
-    gatus.statuses,
-    shape="GatusStatus",
-    is_list=True,
-    query=(PAGE, PAGE_SIZE),
-    reads_history=False,
-)
-
 OPERATIONS = (
-    STATUSES,
+    Operation(
+        f"{_ALL}/statuses",
+        "statuses",
+        "All targets and their newest results",
+        gatus.statuses,
+        shape="GatusStatus",
+        is_list=True,
+        query=(PAGE, PAGE_SIZE),
+        reads_history=False,
+        pieces=gatus.pieces_of_statuses,
+    ),
     Operation(
         f"{_ONE}/statuses",
         "status",
