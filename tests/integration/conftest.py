@@ -8,6 +8,7 @@ import pytest
 
 from tests.hostile.conftest import certificates, no_garbage_collection
 from tests.integration.daemon import Folder
+from tests.integration.own_server import make_server
 from tests.integration.proxy import Proxy, open_proxy
 
 if TYPE_CHECKING:
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
 
     from watcher.postgres.db import Database
 
-__all__ = ["certificates", "folder", "no_garbage_collection", "proxy"]
+__all__ = ["certificates", "folder", "made_server", "no_garbage_collection", "proxy"]
+
+
+@pytest.fixture(scope="session")
+def made_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a server that was made and does not run, to be copied."""
+    folder = tmp_path_factory.mktemp("made")
+    make_server(folder)
+    return folder
 
 
 @pytest.fixture

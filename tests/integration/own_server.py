@@ -1,9 +1,13 @@
-"""A PostgreSQL server of a test's own, to be stopped, restarted and spoilt at will."""
+"""A PostgreSQL server of a test's own, to be stopped, restarted and spoilt at will.
+
+To make one takes longer than most tests: it is done once, and copied, save where the making itself is tested.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 # What pg_ctl sends for the two ways of stopping: the second one is a crash, and the next start a recovery.
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT
 STOP_SECONDS = 30.0
+# What a data folder has of a server that was made.
+_MADE = ("postgres", "postgres.password")
 
 
 class OwnServer:
@@ -44,9 +50,25 @@ class OwnServer:
                 await trio.sleep(0.02)
 
 
+def make_server(folder: Path) -> None:
+    """Make a server in a data folder; outside of any trio loop."""
+    server = EmbeddedPostgres(folder)
+    server.url()  # makes the password
+    assert server.try_hold()
+    trio.run(server.start)
+    trio.run(server.stop)
+
+
+def copy_server(made: Path, folder: Path) -> None:
+    """Copy a server that does not run, with its owner, to another data folder."""
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["cp", "--archive", *(str(made / name) for name in _MADE), str(folder)], check=True)
+
+
 @contextmanager
-def running_server(folder: Path) -> Iterator[OwnServer]:
-    """Run a server for the time of a block; outside of any trio loop."""
+def running_server(made: Path, folder: Path) -> Iterator[OwnServer]:
+    """Run a copy of a server in a folder for the time of a block; outside of any trio loop."""
+    copy_server(made, folder)
     server = OwnServer(folder)
     assert server._server.try_hold()
     try:

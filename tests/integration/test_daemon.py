@@ -18,6 +18,7 @@ import trio
 
 from tests.integration.daemon import NO_DATABASE, START_SECONDS, Daemon, Folder, settings_for
 from tests.integration.evidence import left_in, told_ids
+from tests.integration.own_server import copy_server
 from tests.integration.sites import answering, response, serving, silent
 from watcher.daemon.heartbeat import BEAT_SECONDS
 from watcher.daemon.stop_ladder import DRAIN
@@ -193,7 +194,8 @@ async def test_a_second_signal_ends_it_at_once(folder: Folder, proxy: Proxy) -> 
 
 
 @pytest.mark.smoke
-async def test_after_kill_9_the_next_daemon_takes_the_database_up_again(folder: Folder) -> None:
+async def test_after_kill_9_the_next_daemon_takes_the_database_up_again(folder: Folder, made_server: Path) -> None:
+    copy_server(made_server, folder.path / "data")
     folder.configure([a_dead_url()])
     async with folder.daemon() as daemon:
         await daemon.until(lambda: daemon.lines(" failure ") and daemon.lines("database connected"))
@@ -311,7 +313,8 @@ async def test_closed_streams_are_no_reason_to_fail(folder: Folder) -> None:
             process.kill()
 
 
-async def test_readers_at_the_same_time_do_not_disturb_each_other(folder: Folder) -> None:
+async def test_readers_at_the_same_time_do_not_disturb_each_other(folder: Folder, made_server: Path) -> None:
+    copy_server(made_server, folder.path / "data")
     folder.configure([a_dead_url()])
     async with folder.daemon() as daemon:
         await daemon.until(lambda: daemon.lines(" failure ") and daemon.lines("database connected"))
@@ -329,7 +332,8 @@ async def test_readers_at_the_same_time_do_not_disturb_each_other(folder: Folder
     await _postgres_gone(folder.path)
 
 
-async def test_a_reader_that_is_interrupted_leaves_nothing_behind(folder: Folder) -> None:
+async def test_a_reader_that_is_interrupted_leaves_nothing_behind(folder: Folder, made_server: Path) -> None:
+    copy_server(made_server, folder.path / "data")
     folder.configure([a_dead_url()])
     async with folder.daemon() as daemon:
         await daemon.until(lambda: daemon.lines(" failure ") and daemon.lines("database connected"))

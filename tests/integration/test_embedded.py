@@ -16,6 +16,7 @@ import pytest
 import trio
 
 from tests.doubles import a_failure
+from tests.integration.own_server import copy_server
 from tests.rounds import rounds
 from watcher.embedded_postgres.binaries import EmbeddedError, find_binaries
 from watcher.embedded_postgres.os_user import server_os_user
@@ -33,7 +34,7 @@ END_SECONDS = 60.0
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
+async def unmade_server(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
     server = EmbeddedPostgres(tmp_path)
     assert server.try_hold()
     try:
@@ -41,6 +42,12 @@ async def server(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
     finally:
         with trio.CancelScope(shield=True):
             await server.stop()
+
+
+@pytest.fixture
+def server(made_server: Path, unmade_server: EmbeddedPostgres, tmp_path: Path) -> EmbeddedPostgres:
+    copy_server(made_server, tmp_path)
+    return unmade_server
 
 
 async def store_one(server: EmbeddedPostgres) -> None:
@@ -74,7 +81,10 @@ async def stopped(server: EmbeddedPostgres, folder: Path) -> None:
 
 
 @pytest.mark.smoke
-async def test_it_is_made_stopped_and_started_again_with_its_rows(server: EmbeddedPostgres, tmp_path: Path) -> None:
+async def test_it_is_made_stopped_and_started_again_with_its_rows(
+    unmade_server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    server = unmade_server
     await server.start()
     await store_one(server)
     started = trio.current_time()
@@ -85,7 +95,8 @@ async def test_it_is_made_stopped_and_started_again_with_its_rows(server: Embedd
         assert await count_rows(database) == 1
 
 
-async def test_it_is_safe(server: EmbeddedPostgres, tmp_path: Path) -> None:
+async def test_it_is_safe(unmade_server: EmbeddedPostgres, tmp_path: Path) -> None:
+    server = unmade_server
     await server.start()
     assert stat.S_IMODE((tmp_path / "postgres.password").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "postgres").stat().st_mode) == 0o700
@@ -147,11 +158,11 @@ async def test_a_pid_file_that_names_another_program_does_not_stop_the_start(
 
 
 async def test_another_server_whose_number_stands_in_the_pid_file_is_left_alone(
-    server: EmbeddedPostgres, tmp_path: Path
+    server: EmbeddedPostgres, made_server: Path, tmp_path: Path
 ) -> None:
     await server.start()
     other_folder = tmp_path / "other"
-    other_folder.mkdir()
+    copy_server(made_server, other_folder)
     other = EmbeddedPostgres(other_folder)
     assert other.try_hold()
     await other.start()
@@ -182,7 +193,8 @@ async def test_a_socket_that_was_removed_is_made_again(server: EmbeddedPostgres,
         nursery.cancel_scope.cancel()
 
 
-async def test_one_that_was_half_made_is_made_anew(server: EmbeddedPostgres, tmp_path: Path) -> None:
+async def test_one_that_was_half_made_is_made_anew(unmade_server: EmbeddedPostgres, tmp_path: Path) -> None:
+    server = unmade_server
     unfinished = tmp_path / "postgres" / "pgdata.new"
     unfinished.mkdir(parents=True)
     owner = server_os_user(tmp_path / "nothing", find_binaries())

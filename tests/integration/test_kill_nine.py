@@ -77,8 +77,8 @@ class Site:
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
-    with running_server(tmp_path_factory.mktemp("postgres")) as server:
+def server(made_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    with running_server(made_server, tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
 

@@ -48,8 +48,8 @@ CREATE TRIGGER is_full BEFORE INSERT ON rollups FOR EACH STATEMENT EXECUTE FUNCT
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
-    with running_server(tmp_path_factory.mktemp("postgres")) as server:
+def server(made_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    with running_server(made_server, tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
 

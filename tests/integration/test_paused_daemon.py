@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from tests.integration.daemon import Folder
+from tests.integration.daemon import NO_DATABASE, Folder
 from tests.integration.sites import read_request, response, serving
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ async def test_a_stopped_process_calls_no_site_slow(tmp_path: Path) -> None:
                     "timeout": TIMEOUT_SECONDS,
                 }
                 for index in range(5)
-            ]
+            ],
+            **NO_DATABASE,
         )
         async with folder.daemon() as daemon:
             await daemon.until(lambda: len(folder.successes()) >= 5)

@@ -34,8 +34,8 @@ STORED_SECONDS = 30.0
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
-    with running_server(tmp_path_factory.mktemp("postgres")) as server:
+def server(made_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    with running_server(made_server, tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
 
