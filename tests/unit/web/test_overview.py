@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -34,6 +35,9 @@ SINCE = MOMENT - timedelta(minutes=30)
 HOSTILE = ["<script>alert(1)</script>", "\u202egnp.exe", "n" * 500, "a\" onmouseover='x'", "{{ 7 * 7 }}", "a&b\0c"]
 # Without a script and a style in the markup, nothing but the page's own can run.
 FORBIDDEN_TAGS = {"script", "style", "iframe", "object", "img"}
+OWN_SCRIPTS = ("/static/page.js?v=", "/watch/static/page.js?v=")
+LINKS = {"href", "src", "action", "formaction", "xlink:href"}
+OWN_PATH = re.compile(r"/(?![/\\])|[?#]")
 
 
 class Markup(HTMLParser):
@@ -48,9 +52,12 @@ class Markup(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take the start of an element."""
-        is_own_script = tag == "script" and str(dict(attrs).get("src")).startswith("/static/page.js?v=")
+        is_own_script = tag == "script" and str(dict(attrs).get("src")).startswith(OWN_SCRIPTS)
         self.forbidden += [tag] if tag in FORBIDDEN_TAGS and not is_own_script else []
         self.forbidden += [name for name, _ in attrs if name.startswith("on") or name == "style"]
+        self.forbidden += [
+            f"{name}={value}" for name, value in attrs if name in LINKS and not OWN_PATH.match(value or "")
+        ]
 
     def handle_data(self, data: str) -> None:
         """Take text."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -39,10 +39,19 @@ async def serving(
         nursery.cancel_scope.cancel()
 
 
-async def asked(port: int, request: str | bytes) -> bytes:
-    """Send a request as it stands, and return all that comes until the end."""
+async def asked(port: int, request: str | bytes, *, ends: bool = False) -> bytes:
+    """Send a request as it stands, and return all that comes until the end.
+
+    Args:
+        port: of this machine.
+        request: all that is said.
+        ends: whether that nothing more comes is said, too.
+    """
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         await stream.send_all(request.encode() if isinstance(request, str) else request)
+        if ends:
+            with suppress(trio.BrokenResourceError):  # what has come was enough to be cut off
+                await stream.send_eof()
         return await rest_of(stream)
 
 
