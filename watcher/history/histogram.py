@@ -44,6 +44,6 @@ def percentiles(counts: Mapping[int, int], quantiles: Iterable[float], low: floa
         to be below `high`.
     """
     buckets = sorted(counts)
-    seen = list(accumulate(counts[bucket] for bucket in buckets))
+    seen = list(accumulate(map(counts.__getitem__, buckets)))
     ranks = [max(1, math.ceil(quantile * seen[-1] - _RANK_SLACK)) for quantile in quantiles]
     return [min(max(_MIDDLES[buckets[bisect_left(seen, rank)]], low), high) for rank in ranks]
