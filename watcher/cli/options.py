@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,8 @@ Result = TypeVar("Result")
 
 # All that there is, and a moment that a date can still name.
 LONGEST_DURATION = timedelta(days=36_500)
+
+GARBAGE_THRESHOLD = 100_000  # new objects that a collection waits for
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -70,6 +73,8 @@ def read_or_exit(settings: Settings, read: Callable[[Database], Awaitable[Result
     """
     import trio  # here, since a shell that completes must not wait for it
 
+    # Rows by the hundred thousand are no garbage, and a collection looks at each of them.
+    gc.set_threshold(GARBAGE_THRESHOLD)
     results = trio.run(_read, settings, read)
     if not results:
         # A thread may still be held up by who reads our output, and hold what an orderly exit flushes.

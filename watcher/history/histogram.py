@@ -44,6 +44,7 @@ def percentiles(counts: Mapping[int, int], quantiles: Iterable[float], low: floa
         to be below `high`.
     """
     buckets = sorted(counts)
-    seen = list(accumulate(counts[bucket] for bucket in buckets))
-    ranks = [max(1, math.ceil(quantile * seen[-1] - _RANK_SLACK)) for quantile in quantiles]
-    return [min(max(_MIDDLES[buckets[bisect_left(seen, rank)]], low), high) for rank in ranks]
+    seen = list(accumulate(map(counts.__getitem__, buckets)))
+    # As many as are seen are whole numbers, so that a rank need not be rounded up to one.
+    values = [_MIDDLES[buckets[bisect_left(seen, quantile * seen[-1] - _RANK_SLACK)]] for quantile in quantiles]
+    return [low if value < low else min(value, high) for value in values]

@@ -127,8 +127,10 @@ class Rollup:
         """Return what it has of whole checks, without their phases."""
         return Rollup(self.results, self.sums_ms[:1], self.mins_ms[:1], self.maxs_ms[:1], self._buckets(0))
 
-    def _buckets(self, series: int) -> dict[int, int]:
+    def _buckets(self, series: int) -> Mapping[int, int]:
         first = BUCKETS * series
+        if len(self.sums_ms) == 1:
+            return self.histogram
         return {key - first: count for key, count in self.histogram.items() if first <= key < first + BUCKETS}
 
 

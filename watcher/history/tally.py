@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from watcher.history.histogram import BUCKETS
@@ -67,6 +68,7 @@ class Tally:
 
     def rollup(self) -> Rollup:
         """Return what was added, of the first of SERIES alone."""
-        histogram = {bucket: count for bucket, count in enumerate(self._counts) if count}
+        counts = self._counts
+        histogram = dict(zip(compress(range(BUCKETS), counts), filter(None, counts), strict=True))
         times = ((self._sum_ms,), (self._low_ms,), (self._high_ms,))
         return Rollup(self._results, *times, histogram)

@@ -110,14 +110,15 @@ class Uptime:
         Args:
             digits: how many after the point.
         """
-        if not self.known:
+        known = self.known
+        if not known:
             return None
         # Whole numbers, as no float is exact enough to be rounded down.
-        good, known = self._of(GOOD) // _MICROSECOND, self.known // _MICROSECOND
-        return float(good * 100 * 10**digits // known / 10**digits)
+        good = (known - self.lengths[State.DOWN]) // _MICROSECOND
+        return float(good * 100 * 10**digits // (known // _MICROSECOND) / 10**digits)
 
     def _of(self, states: frozenset[State]) -> timedelta:
-        return sum((self.lengths[state] for state in states), timedelta())
+        return sum([self.lengths[state] for state in states], timedelta())
 
 
 def _stretches(flips: Iterable[Flip], since: datetime, known_until: datetime, until: datetime) -> Iterator[Interval]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from watcher.text.escaping import one_line
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from watcher.history.present_state import Present
@@ -72,18 +73,17 @@ class TargetReport:
         return {name: None if ms is None else round(ms, 3) for name, ms in zip(QUANTILES, values, strict=True)}
 
 
-def reports_as_json(reports: Sequence[TargetReport], since: datetime, until: datetime) -> dict[str, Any]:
-    """Return the JSON object of a whole report.
+def reports_as_json(reports: Sequence[TargetReport], since: datetime, until: datetime) -> Iterator[str]:
+    """Write the JSON object of a whole report, in pieces: a line a target.
 
     Args:
         reports: of its targets.
         since, until: the window that they are about.
     """
-    return {
-        "since": timestamp(since),
-        "until": timestamp(until),
-        "targets": [report_as_json(report) for report in reports],
-    }
+    yield f'{{"since": "{timestamp(since)}", "until": "{timestamp(until)}", "targets": ['
+    for number, report in enumerate(reports):
+        yield f"{',' if number else ''}\n{json.dumps(report_as_json(report))}"
+    yield "\n]}" if reports else "]}"
 
 
 def reports_as_csv(reports: Sequence[TargetReport]) -> str:

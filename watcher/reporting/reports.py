@@ -8,6 +8,7 @@ import trio
 
 from watcher.history.incidents import entries
 from watcher.history.uptime import Timeline, Uptime
+from watcher.model.state import State
 from watcher.postgres.errors import StorageError
 from watcher.postgres.queries.rollups import means_by_bucket
 from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between, present_states
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from watcher.history.incidents import Flapping, Incident
+    from watcher.history.present_state import Present
     from watcher.postgres.db import Database
+
+    _Told = tuple[Uptime, Sequence[Incident | Flapping]]
 
 SPARK_COLUMNS = 40  # parts of the window that a sparkline shows the mean duration of
 # The sparklines of more targets are as fine as the rollups that are read anyway, days for the most part.
@@ -56,24 +60,12 @@ async def read_reports(
     presents = await present_states(database, targets, with_unwatched=True)
     in_detail = len(presents) <= most_in_detail
     parts = SPARK_COLUMNS if with_means and not in_detail else 0
-    timelines: list[tuple[Uptime, Sequence[Incident | Flapping]]] = []
-
-    async def read_timelines() -> None:
-        alive_at = await alive_at_by_location(database)
-        flips = await flips_between(database, since, until, targets)
-        for number, present in enumerate(presents):
-            if number % TARGETS_AT_ONCE == 0:
-                await trio.lowlevel.checkpoint()
-            of_one = flips.get((present.target, present.location), ())
-            alive = alive_at.get(present.location)
-            timeline = Timeline.of(of_one, since=since, until=until, alive_at=alive)
-            timelines.append((Uptime.of(timeline), entries(timeline)))
-
+    timelines: list[_Told] = []
     # The one is reckoned here while the server is at the other.
     failed: list[Exception] = []
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(read_timelines)
+            nursery.start_soon(_read_timelines, database, presents, since, until, targets, timelines)
             rollups, means_ms = await whole_rollups(database, since, until, targets, parts=parts, progress=progress)
     except* StorageError as group:
         failed = [*group.exceptions]
@@ -85,3 +77,31 @@ async def read_reports(
         TargetReport(present, *timeline, rollups.get(key := (present.target, present.location)), means_ms.get(key, ()))
         for present, timeline in zip(presents, timelines, strict=True)
     ]
+
+
+async def _read_timelines(
+    database: Database,
+    presents: Sequence[Present],
+    since: datetime,
+    until: datetime,
+    targets: Sequence[str] | None,
+    timelines: list[_Told],
+) -> None:
+    """Read what the flips tell of each target, in the order of `presents`."""
+    alive_at = await alive_at_by_location(database)
+    flips = await flips_between(database, since, until, targets)
+    steady: dict[tuple[State, datetime | None], _Told] = {}
+    for number, present in enumerate(presents):
+        if number % TARGETS_AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
+        of_one = flips.get((present.target, present.location), [])
+        alive = alive_at.get(present.location)
+        # Most targets have one flip, from before the window: all that have been in its state are alike.
+        is_steady = len(of_one) == 1 and of_one[0].at <= since and of_one[0].state is not State.DOWN
+        told = steady.get((of_one[0].state, alive)) if is_steady else None
+        if told is None:
+            timeline = Timeline.of(of_one, since=since, until=until, alive_at=alive)
+            told = Uptime.of(timeline), entries(timeline)
+            if is_steady:
+                steady[of_one[0].state, alive] = told
+        timelines.append(told)

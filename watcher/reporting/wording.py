@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from watcher.model.outcome import Reason
 
-_UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+# Each with the next smaller one.
+_UNITS = (("d", 86_400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1))
 
 
 def why(reason: str | None, detail: str | None) -> str:
@@ -17,10 +18,8 @@ def duration(seconds: float) -> str:
     if 0 < seconds < 1:
         return f"{max(int(seconds * 10), 1) / 10}s"
     left = int(seconds)
-    for index, (unit, length) in enumerate(_UNITS):
+    for unit, length, smaller, size in _UNITS:
         if left >= length:
             whole, rest = divmod(left, length)
-            smaller = _UNITS[index + 1 : index + 2]
-            parts = [f"{whole}{unit}", *(f"{rest // size}{name}" for name, size in smaller if rest // size)]
-            return " ".join(parts)
-    return "0s"
+            return f"{whole}{unit} {rest // size}{smaller}" if rest >= size else f"{whole}{unit}"
+    return f"{left}s"

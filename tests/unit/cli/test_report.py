@@ -51,6 +51,12 @@ def page_of(*reports: TargetReport) -> str:
     return "\n".join(line.plain for line in page(reports, MOMENT, MOMENT + timedelta(days=7)))
 
 
+def json_of(*reports: TargetReport) -> dict[str, Any]:
+    """Return the JSON document as a program reads it."""
+    document: dict[str, Any] = json.loads("".join(reports_as_json(reports, MOMENT, MOMENT + timedelta(hours=1))))
+    return document
+
+
 def rows_of(*reports: TargetReport) -> list[dict[str, str]]:
     """Return the rows of the CSV."""
     return list(csv.DictReader(reports_as_csv(reports).splitlines()))
@@ -58,7 +64,7 @@ def rows_of(*reports: TargetReport) -> list[dict[str, str]]:
 
 def test_the_keys_of_json_are_always_there() -> None:
     flapping = a_report("UD" * 20 + "U" * 70 + "D??")
-    document = reports_as_json([flapping, a_report()], MOMENT, MOMENT + timedelta(hours=1))
+    document = json_of(flapping, a_report())
     assert list(document) == ["since", "until", "targets"]
     assert document["since"] == "2026-11-23T15:20:55.857Z"
     assert [list(target) for target in document["targets"]] == [TARGET_KEYS] * 2
@@ -67,13 +73,11 @@ def test_the_keys_of_json_are_always_there() -> None:
     assert (run["kind"], run["flips"], run["reason"]) == ("flapping", 40, None)
     assert (incident["kind"], incident["end"], incident["flips"]) == ("incident", None, None)
     assert (incident["reason"], incident["detail"], incident["down_ms"]) == ("status", "minute 110", 60_000)
-    json.dumps(document)
+    assert json_of()["targets"] == []
 
 
 def test_the_numbers_of_json() -> None:
-    [target] = reports_as_json([a_report("UUDU??", results={"up": 7, "timeout": 1, "status": 2})], MOMENT, MOMENT)[
-        "targets"
-    ]
+    [target] = json_of(a_report("UUDU??", results={"up": 7, "timeout": 1, "status": 2}))["targets"]
     assert (target["uptime_percent"], target["known_ms"], target["unknown_ms"]) == (75.0, 240_000, 120_000)
     assert (target["checks"], target["failures"]) == (10, {"status": 2, "timeout": 1})
     assert target["percentiles_ms"] == {"p50": 100.0, "p90": 100.0, "p95": 100.0, "p99": 100.0}
@@ -82,7 +86,7 @@ def test_the_numbers_of_json() -> None:
 def test_where_there_were_no_checks_there_are_no_numbers() -> None:
     timeline = timeline_of("????")
     report = TargetReport(a_present(), Uptime.of(timeline))
-    [target] = reports_as_json([report], MOMENT, MOMENT)["targets"]
+    [target] = json_of(report)["targets"]
     assert (target["uptime_percent"], target["checks"], target["percentiles_ms"]["p99"]) == (None, 0, None)
     [row] = rows_of(report)
     assert (row["uptime_percent"], row["p99_ms"], row["failures_by_reason"]) == ("", "", "")

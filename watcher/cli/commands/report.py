@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -57,7 +56,7 @@ def report(
             raise never_watched(target)
         reports = [one for one in reports if one.is_told or target is not None]
         if as_json:
-            click.echo(json.dumps(reports_as_json(reports, begin, end), indent=2))
+            click.echo("".join(reports_as_json(reports, begin, end)))
         elif as_table:
             click.echo(reports_as_csv(reports), nl=False)
         else:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Text
+from rich.text import Span, Text
 
-from watcher.cli.views.wording import STATE_COLOURS, milliseconds, sparkline, styled
+from watcher.cli.views.wording import STATE_COLOURS, milliseconds, shown, sparkline
 from watcher.history.incidents import Flapping, Incident
 from watcher.history.present_state import STALE_AFTER
 from watcher.model.state import State
@@ -38,56 +38,58 @@ def page(reports: Sequence[TargetReport], since: datetime, until: datetime) -> I
 
 def _block(report: TargetReport, *, with_location: bool) -> Iterator[Text]:
     present = report.present
-    title = styled(present.target, "bold")
+    title = shown(present.target)
     if with_location:
-        title.append(" (").append(styled(present.location)).append(")")
-    if not present.watched:
-        title.append(" no longer watched")
-    yield title
-    yield _headed("uptime").append(_uptime(report.uptime))
-    yield _headed("checks").append(_checks(report))
+        title += f" ({shown(present.location)})"
+    yield Text(title if present.watched else f"{title} no longer watched", "bold")
+    yield _line("uptime", *_uptime(report.uptime))
+    yield _line("checks", _checks(report))
     if report.checks:
         percentiles = "  ".join(f"{name} {milliseconds(value)}" for name, value in report.percentiles_ms.items())
-        yield _headed("duration").append(f"{sparkline(report.means_ms)}  {percentiles}")
+        yield _line("duration", f"{sparkline(report.means_ms)}  {percentiles}")
     yield from _entries(report.entries)
 
 
-def _headed(heading: str) -> Text:
-    return Text(f"  {heading:<{_HEADING_COLUMNS}}")
+def _line(heading: str, text: str, colour: str = "", *, indent: str = "") -> Text:
+    """Write a line; what comes after the indent has the colour."""
+    start = f"  {heading:<{_HEADING_COLUMNS}}{indent}"
+    line = f"{start}{text}"
+    # With its parts appended one by one, a line would take several times as long.
+    return Text(line, spans=[Span(len(start), len(line), colour)] if colour else None)
 
 
-def _uptime(uptime: Uptime) -> Text:
+def _uptime(uptime: Uptime) -> tuple[str, str]:
     percent = uptime.percent()
     if percent is None:
-        text = Text("nothing is known")
+        text, colour = "nothing is known", ""
     else:
         colour = STATE_COLOURS[State.DOWN if uptime.lengths[State.DOWN] else State.UP]
-        text = Text(f"{percent:.3f} %", colour).append(f" of {duration(uptime.known_seconds)}", "")
+        text = f"{percent:.3f} % of {duration(uptime.known_seconds)}"
     for state, length in uptime.lengths.items():
         # The last seconds are always unknown: the daemon says every few seconds only that it lives.
-        too_short = length < STALE_AFTER if state is State.UNKNOWN else not length
-        if state is not State.UP and not too_short:
-            text.append(f", {state} {duration(length.total_seconds())}", "")
-    return text
+        if length and state is not State.UP and (state is not State.UNKNOWN or length >= STALE_AFTER):
+            text += f", {state} {duration(length.total_seconds())}"
+    return text, colour
 
 
 def _checks(report: TargetReport) -> str:
-    failed = sum(report.failures.values())
-    by_reason = ", ".join(f"{reason} {count:,}" for reason, count in report.failures.items())
+    failures = report.failures
+    failed = sum(failures.values())
+    by_reason = ", ".join(f"{reason} {count:,}" for reason, count in failures.items())
     return f"{report.checks:,}, {failed:,} failed" + (f": {by_reason}" if failed else "")
 
 
 def _entries(entries: Sequence[Incident | Flapping]) -> Iterator[Text]:
     """Show the newest incidents, newest first."""
     for number, entry in enumerate(reversed(entries[-MAX_SHOWN_ENTRIES:])):
-        line = _headed("" if number else "incidents").append(f"{timestamp(entry.start)}  ", "")
-        yield line.append(_incident(entry) if isinstance(entry, Incident) else _flapping(entry))
+        told = _incident(entry) if isinstance(entry, Incident) else _flapping(entry)
+        yield _line("" if number else "incidents", *told, indent=f"{timestamp(entry.start)}  ")
     if len(entries) > MAX_SHOWN_ENTRIES:
-        yield _headed("").append(f"and {len(entries) - MAX_SHOWN_ENTRIES} more; --json has them all")
+        yield _line("", f"and {len(entries) - MAX_SHOWN_ENTRIES} more; --json has them all")
 
 
-def _incident(incident: Incident) -> Text:
-    text = Text(f"down {duration(incident.length_seconds)}", STATE_COLOURS[State.DOWN])
+def _incident(incident: Incident) -> tuple[str, str]:
+    text = f"down {duration(incident.length_seconds)}"
     notes = []
     if incident.end is None:
         notes.append("still on")
@@ -96,12 +98,12 @@ def _incident(incident: Incident) -> Text:
     if incident.down_seconds < incident.length_seconds:
         notes.append(f"{duration(incident.down_seconds)} of it known")
     if notes:
-        text.append(f" ({', '.join(notes)})", "")
+        text += f" ({', '.join(notes)})"
     if incident.cause is not None:
-        text.append("  ", "").append(styled(why(incident.cause.reason, incident.cause.detail)))
-    return text
+        text += f"  {shown(why(incident.cause.reason, incident.cause.detail))}"
+    return text, STATE_COLOURS[State.DOWN]
 
 
-def _flapping(run: Flapping) -> Text:
-    text = Text(f"flapping {duration(run.length_seconds)}", STATE_COLOURS[State.DEGRADED])
-    return text.append(f" ({run.flips} flips, down {duration(run.down_seconds)})", "")
+def _flapping(run: Flapping) -> tuple[str, str]:
+    text = f"flapping {duration(run.length_seconds)} ({run.flips} flips, down {duration(run.down_seconds)})"
+    return text, STATE_COLOURS[State.DEGRADED]

@@ -26,13 +26,18 @@ STATE_COLOURS = {
     State.PAUSED: "blue",
 }
 
-_BARS = "▁▂▃▄▅▆▇█"
+_BARS = "▁▂▃▄▅▆▇██"  # the highest also for the very largest value
 _GAP = " "
 
 
-def styled(shown: str, style: str = "") -> Text:
+def shown(text: str) -> str:
+    """Make text that came from a site or a config safe to print in a line."""
+    return one_line(text, limit_chars=MAX_SHOWN_CHARS)
+
+
+def styled(text: str, style: str = "") -> Text:
     """Make text that came from a site or a config safe to print; rich looks for no markup in a `Text`."""
-    return Text(one_line(shown, limit_chars=MAX_SHOWN_CHARS), style)
+    return Text(shown(text), style)
 
 
 def milliseconds(value: float | None) -> str:
@@ -42,7 +47,7 @@ def milliseconds(value: float | None) -> str:
 
 def sparkline(values: Sequence[float | None]) -> str:
     """Draw a line of bars, the highest for the largest value, from nothing up; a gap is blank."""
-    highest = max((value for value in values if value is not None), default=0.0)
+    highest = max([value for value in values if value is not None], default=0.0)
     highest = highest if highest > 0 else math.inf
     top = len(_BARS) - 1
-    return "".join([_GAP if value is None else _BARS[min(int(value / highest * len(_BARS)), top)] for value in values])
+    return "".join([_GAP if value is None else _BARS[int(value / highest * top)] for value in values])

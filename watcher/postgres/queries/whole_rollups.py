@@ -34,6 +34,7 @@ PORTION_SECONDS = 120.0
 LEAST_STEPS = 8
 # So many rows are added up before others have their turn: the server's next answer, and whoever wants to end this.
 ROWS_AT_ONCE = 1000
+_JSON = json.JSONDecoder()
 DIFFERENT_RESULTS = 10_000  # that are remembered: of most targets all checks are up
 
 # That 50,000 targets are grouped in memory more or less, and never sorted by their names.
@@ -42,7 +43,7 @@ SET LOCAL enable_sort = off;
 SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')
 """
 _PORTION = """
-SELECT target, location, string_agg(results::text, E'\\n'), sum(sum_ms), min(min_ms), max(max_ms),
+SELECT target, location, watcher_joined(results::text), sum(sum_ms), min(min_ms), max(max_ms),
        watcher_joined(keys), watcher_joined(counts)
 FROM ({source}) AS source
 GROUP BY target, location
@@ -189,8 +190,10 @@ class _Reading:
 
 @lru_cache(DIFFERENT_RESULTS)
 def _added_up(texts: str) -> tuple[Mapping[str, int], int]:
-    """Read the results of rollups, a line each, and return their sum, and how many of the checks were timed."""
+    """Read the results of rollups, one JSON object after the other, and return their sum, and how many were timed."""
     results: Counter[str] = Counter()
-    for text in texts.split("\n"):
-        results.update(json.loads(text))
+    end = 0
+    while end < len(texts):
+        one, end = _JSON.raw_decode(texts, end)
+        results.update(one)
     return dict(results), timed_of(results)
