@@ -157,9 +157,9 @@ def test_pages_are_whole_whatever_they_are_asked(
 ) -> None:
     path = unquote(path)  # as servers do
     status, answered, body = answer_to(rules, "GET", path, query, [("host", "localhost"), *headers])
-    assert status in {200, 404, 400, 431}
+    assert status in {200, 404, 400, 414, 431}
     is_page = answered["content-type"].startswith("text/html")
-    assert is_page or status in {404, 400, 431}
+    assert is_page or status in {404, 400, 414, 431}
     assert not is_page or Markup(body.decode()).forbidden == []
 
 
