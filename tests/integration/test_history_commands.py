@@ -32,6 +32,7 @@ from tests.integration.history_rows import (
 from tests.rounds import rounds
 from watcher.history.present_state import STALE_AFTER
 from watcher.postgres.db import Database
+from watcher.postgres.errors import DatabaseUnavailableError
 from watcher.reporting.reports import read_reports
 
 if TYPE_CHECKING:
@@ -236,6 +237,13 @@ class CountingDatabase(Database):
         return await super().fetch(*arguments, **options)
 
 
+class AwayDatabase(Database):
+    """A database that is away when it comes to the rollups."""
+
+    async def operate(self, *_arguments: Any, **_options: Any) -> Any:
+        raise DatabaseUnavailableError
+
+
 async def test_many_targets_are_read_at_once_and_their_means_are_coarser(test_db: Database, db_config: str) -> None:
     now = datetime.now(UTC)
     await put_alive(test_db)
@@ -255,6 +263,11 @@ async def test_many_targets_are_read_at_once_and_their_means_are_coarser(test_db
         database, now - 24 * HOUR, now, most_in_detail=4, progress=lambda done, total: told.append((done, total))
     )
     await database.close()
+    away = AwayDatabase(db_config)
+    await away.connect()
+    with pytest.raises(DatabaseUnavailableError):
+        await read_reports(away, now - 24 * HOUR, now, most_in_detail=4)
+    await away.close()
     assert [replace(report, means_ms=()) for report in coarser] == [
         replace(report, means_ms=()) for report in in_detail
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -61,16 +62,22 @@ async def read_reports(
     in_detail = len(presents) <= most_in_detail
     parts = SPARK_COLUMNS if with_means and not in_detail else 0
     timelines: list[_Told] = []
-    # The one is reckoned here while the server is at the other.
-    failed: list[Exception] = []
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_read_timelines, database, presents, since, until, targets, timelines)
-            rollups, means_ms = await whole_rollups(database, since, until, targets, parts=parts, progress=progress)
-    except* StorageError as group:
-        failed = [*group.exceptions]
-    if failed:
-        raise failed[0]
+    read_timelines = partial(_read_timelines, database, presents, since, until, targets, timelines)
+    read_rollups = partial(whole_rollups, database, since, until, targets, parts=parts, progress=progress)
+    if in_detail:
+        await read_timelines()
+        rollups, means_ms = await read_rollups()
+    else:
+        # Timelines are reckoned here while the server is at the rollups; both may find the database away.
+        failed: list[Exception] = []
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(read_timelines)
+                rollups, means_ms = await read_rollups()
+        except* StorageError as group:
+            failed = [*group.exceptions]
+        if failed:
+            raise failed[0]
     if with_means and in_detail:
         means_ms = await means_by_bucket(database, since, until, SPARK_COLUMNS, targets)
     return [

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Span, Text
-
-from watcher.cli.views.wording import STATE_COLOURS, milliseconds, shown, sparkline
+from watcher.cli.views.wording import STATE_COLOURS, Line, milliseconds, shown, sparkline
 from watcher.history.incidents import Flapping, Incident
 from watcher.history.present_state import STALE_AFTER
 from watcher.model.state import State
@@ -25,23 +23,23 @@ MAX_SHOWN_ENTRIES = 20
 _HEADING_COLUMNS = 10
 
 
-def page(reports: Sequence[TargetReport], since: datetime, until: datetime) -> Iterator[Text]:
+def page(reports: Sequence[TargetReport], since: datetime, until: datetime) -> Iterator[Line]:
     """Show all of a report, a block of lines a target."""
     with_location = len({report.present.location for report in reports}) > 1
-    yield Text(f"from {timestamp(since)} to {timestamp(until)}")
+    yield Line(f"from {timestamp(since)} to {timestamp(until)}")
     for report in reports:
-        yield Text()
+        yield Line("")
         yield from _block(report, with_location=with_location)
     if not reports:
-        yield Text("no targets are watched")
+        yield Line("no targets are watched")
 
 
-def _block(report: TargetReport, *, with_location: bool) -> Iterator[Text]:
+def _block(report: TargetReport, *, with_location: bool) -> Iterator[Line]:
     present = report.present
     title = shown(present.target)
     if with_location:
         title += f" ({shown(present.location)})"
-    yield Text(title if present.watched else f"{title} no longer watched", "bold")
+    yield Line(title if present.watched else f"{title} no longer watched", "bold")
     yield _line("uptime", *_uptime(report.uptime))
     yield _line("checks", _checks(report))
     if report.checks:
@@ -50,12 +48,10 @@ def _block(report: TargetReport, *, with_location: bool) -> Iterator[Text]:
     yield from _entries(report.entries)
 
 
-def _line(heading: str, text: str, colour: str = "", *, indent: str = "") -> Text:
+def _line(heading: str, text: str, colour: str = "", *, indent: str = "") -> Line:
     """Write a line; what comes after the indent has the colour."""
     start = f"  {heading:<{_HEADING_COLUMNS}}{indent}"
-    line = f"{start}{text}"
-    # With its parts appended one by one, a line would take several times as long.
-    return Text(line, spans=[Span(len(start), len(line), colour)] if colour else None)
+    return Line(f"{start}{text}", colour, len(start))
 
 
 def _uptime(uptime: Uptime) -> tuple[str, str]:
@@ -79,7 +75,7 @@ def _checks(report: TargetReport) -> str:
     return f"{report.checks:,}, {failed:,} failed" + (f": {by_reason}" if failed else "")
 
 
-def _entries(entries: Sequence[Incident | Flapping]) -> Iterator[Text]:
+def _entries(entries: Sequence[Incident | Flapping]) -> Iterator[Line]:
     """Show the newest incidents, newest first."""
     for number, entry in enumerate(reversed(entries[-MAX_SHOWN_ENTRIES:])):
         told = _incident(entry) if isinstance(entry, Incident) else _flapping(entry)

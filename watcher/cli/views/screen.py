@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from watcher.cli.views.wording import Line
+
 # Off a terminal a line has its whole length: it goes on to grep.
 WIDTH_OFF_A_TERMINAL = 20_000
 BAR_SECONDS = 0.1
@@ -120,7 +122,7 @@ def print_to(console: Console, part: RenderableType) -> None:
     _echo(console, text)
 
 
-def print_lines(console: Console, lines: Iterable[Text]) -> None:
+def print_lines(console: Console, lines: Iterable[Line]) -> None:
     """Print lines of text as `print_to` does, as many at a time as a buffer may hold.
 
     Where there are no colours and nothing to wrap at, they are printed as they are: rich takes 0.1 ms for each.
@@ -130,7 +132,7 @@ def print_lines(console: Console, lines: Iterable[Text]) -> None:
         if console.color_system is None and not console.is_terminal:
             _echo(console, "".join(f"{line.plain.rstrip()}\n" for line in portion))
         else:
-            print_to(console, Text("\n").join(portion))
+            print_to(console, Text("\n").join([line.text() for line in portion]))
 
 
 def _echo(console: Console, text: str) -> None:

@@ -6,9 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from rich.text import Text
 
-from watcher.cli.views.wording import STATE_COLOURS, STATE_COLUMNS, styled
+from watcher.cli.views.wording import STATE_COLOURS, STATE_COLUMNS, Line, shown
 from watcher.history.present_state import FINE
 from watcher.model.state import State
 from watcher.reporting.wording import why
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 MAX_NAME_COLUMNS = 40  # a longer name pushes only its own line to the right
 
 
-def status_lines(presents: Sequence[Present]) -> list[Text]:
+def status_lines(presents: Sequence[Present]) -> list[Line]:
     """Show each target in a line, and count them in the last one."""
     with_location = len({present.location for present in presents}) > 1
     names = [_name(present, with_location=with_location) for present in presents]
@@ -32,20 +31,19 @@ def status_lines(presents: Sequence[Present]) -> list[Text]:
 
 
 def _name(present: Present, *, with_location: bool) -> str:
-    return styled(f"{present.target} ({present.location})" if with_location else present.target).plain
+    return shown(f"{present.target} ({present.location})" if with_location else present.target)
 
 
-def _line(present: Present, name: str, columns: int) -> Text:
-    line = Text(f"{present.state:<{STATE_COLUMNS}}", STATE_COLOURS[present.state])
-    line.append(f"  {name}{' ' * (columns - cell_len(name))}", "")
-    line.append(f"  since {timestamp(present.since)}" if present.since else "  not confirmed yet", "")
+def _line(present: Present, name: str, columns: int) -> Line:
+    since = f"since {timestamp(present.since)}" if present.since else "not confirmed yet"
     text = why(present.reason, present.detail)
-    return line.append("  ").append(styled(text)) if text else line
+    cells = (f"{present.state:<{STATE_COLUMNS}}", f"{name}{' ' * (columns - cell_len(name))}", since)
+    return Line("  ".join([*cells, shown(text)] if text else cells), STATE_COLOURS[present.state])
 
 
-def _totals(presents: Sequence[Present]) -> Text:
+def _totals(presents: Sequence[Present]) -> Line:
     if not presents:
-        return Text("no targets are watched")
+        return Line("no targets are watched")
     counts = Counter(present.state for present in presents)
     text = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
-    return Text(text, "bold green" if all(state in FINE for state in counts) else "bold red")
+    return Line(text, "bold green" if all(state in FINE for state in counts) else "bold red")

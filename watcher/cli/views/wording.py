@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from rich.text import Text
+from rich.text import Span, Text
 
 from watcher.model.state import State
 from watcher.text.escaping import one_line
@@ -28,6 +28,23 @@ STATE_COLOURS = {
 
 _BARS = "▁▂▃▄▅▆▇██"  # the highest also for the very largest value
 _GAP = " "
+
+
+class Line(NamedTuple):
+    """A line that may become a `Text`: to make one for each takes as long as all else of it.
+
+    Attributes:
+        plain: what it says, safe to print.
+        style: of its characters from `start` on.
+    """
+
+    plain: str
+    style: str = ""
+    start: int = 0
+
+    def text(self) -> Text:
+        """Return it with its style."""
+        return Text(self.plain, spans=[Span(self.start, len(self.plain), self.style)] if self.style else None)
 
 
 def shown(text: str) -> str:

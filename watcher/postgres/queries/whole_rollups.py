@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.history.tally import Tally, timed_of
 from watcher.postgres.bridge import transaction
-from watcher.postgres.queries.rollups import bounds_of, merged_rollups, pieces_between
+from watcher.postgres.queries.rollups import READ_SECONDS, bounds_of, merged_rollups, pieces_between
 from watcher.postgres.tables.rollup_pieces import DAY, portions_of
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from watcher.postgres.db import Database
     from watcher.postgres.tables.rollup_pieces import Piece
 
-# Of all portions, and of one: a disk may have to be read for it.
-READ_SECONDS = 1800.0
+# Of all portions, and of one, where that is all targets: a disk may have to be read for it.
+ALL_SECONDS = 1800.0
 PORTION_SECONDS = 120.0
 # A line of means is made of that many portions at least.
 LEAST_STEPS = 8
@@ -102,7 +102,7 @@ async def whole_rollups(
             await reading.run(pieces)
             return WholeRollups(await reading.rollups(pieces), reading.means_ms)
 
-    return await database.operate(read, READ_SECONDS)
+    return await database.operate(read, ALL_SECONDS if targets is None else READ_SECONDS)
 
 
 class _Reading:
