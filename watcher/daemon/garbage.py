@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 # A full collection that takes longer has looked through what stays for good, and need not do so again.
 LONG_COLLECTION_SECONDS = 0.005
-# For `gc.set_threshold`. A full collection so comes after some 14,000 new objects, and not 77,000: it finds as much in
-# all, in steps of a fifth. Viewers who only listen make as many within seconds.
-THRESHOLDS = (700, 5, 4)
+# For `gc.set_threshold`. A full collection so comes after some 7,000 new objects, and not 77,000: it finds as much in
+# all, in steps of a tenth. Viewers who only listen make as many within seconds.
+THRESHOLDS = (700, 5, 2)
 
 
 def stop_collecting() -> None:

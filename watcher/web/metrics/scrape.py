@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import trio
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
@@ -13,12 +14,12 @@ from watcher.web.metrics.of_targets import targets_text
 from watcher.web.public_names import shown_names
 from watcher.web.serving.few import BusyError, Few, busy_response
 from watcher.web.serving.gzip import compressor, takes_gzip
-from watcher.web.serving.turns import until_idle
+from watcher.web.serving.turns import PORTION_SECONDS, until_idle
 
 if TYPE_CHECKING:
+    import zlib
     from collections.abc import Iterator
 
-    import trio
     from starlette.types import Receive, Scope, Send
 
     from watcher.web.present import Present
@@ -70,14 +71,11 @@ class Metrics:
         gzip = compressor() if is_gzip else None
         waiting = bytearray()
         pieces = self._pieces(request, is_open_metrics=is_open_metrics)
-        while True:
+        is_over = False
+        while not is_over:
             async with self._turn:
                 await until_idle()
-                text = next(pieces, None)
-                data = b"" if text is None else text.encode("utf-8", "backslashreplace")
-                waiting += data if gzip is None else gzip.compress(data)
-            if text is None:
-                break
+                is_over = _take_portion(pieces, waiting, gzip)
             if len(waiting) >= SEND_BYTES:
                 await send({"type": "http.response.body", "body": bytes(waiting), "more_body": True})
                 waiting.clear()
@@ -95,6 +93,17 @@ class Metrics:
         yield daemon_text(present, len(shown), is_open_metrics=is_open_metrics)
         if is_open_metrics:
             yield END_OF_OPEN_METRICS
+
+
+def _take_portion(pieces: Iterator[str], waiting: bytearray, gzip: zlib._Compress | None) -> bool:
+    """Write for about a millisecond, and return whether that was all."""
+    ends_at = trio.current_time() + PORTION_SECONDS
+    for text in pieces:
+        data = text.encode("utf-8", "backslashreplace")
+        waiting += data if gzip is None else gzip.compress(data)
+        if len(waiting) >= SEND_BYTES or trio.current_time() > ends_at:
+            return False
+    return True
 
 
 def _chosen(present: Present, shown: dict[str, str], request: Request) -> dict[str, str]:

@@ -22,6 +22,7 @@ _BAR, _HIGH = 4, 26  # a bar with its gap, and how high a row's charts are
 _SPARK_STEP = 4
 _TILES, _TILE = 100, 10  # tiles a line, and a tile with its gap
 MAX_LINKED_TILES = 500
+_NOT_KNOWN = frozenset({State.PENDING, State.UNKNOWN})
 
 
 def bars(days: Sequence[Part], *, with_causes: bool) -> Markup:
@@ -33,16 +34,17 @@ def bars(days: Sequence[Part], *, with_causes: bool) -> Markup:
     """
     shapes = {"up": "", "none": ""}
     told = []
-    for number, day in enumerate(days):
+    worsts = [day.worst for day in days]  # of a hundred rows it takes a while, and is asked for again and again
+    for number, (day, worst) in enumerate(zip(days, worsts, strict=True)):
         left = number * _BAR
-        if day.worst in {State.PENDING, State.UNKNOWN}:
+        if worst in _NOT_KNOWN:
             shapes["none"] += f"M{left} 0h3v{_HIGH}h-3z"
-        elif day.worst is State.UP:
+        elif worst is State.UP:
             shapes["up"] += f"M{left} 0h3v{_HIGH}h-3z"
         else:
             told.append(
                 Markup('<rect class="{}" x="{}" width="3" height="{}"><title>{}</title></rect>').format(
-                    day.worst, left, _HIGH, day_sentence(day, with_cause=with_causes)
+                    worst, left, _HIGH, day_sentence(day, with_cause=with_causes)
                 )
             )
     titles = {"up": "nothing went wrong on these days", "none": "nothing is known of these days"}
@@ -54,18 +56,22 @@ def bars(days: Sequence[Part], *, with_causes: bool) -> Markup:
     return Markup(
         '<svg class="bars" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}" data-until="{}">'
     ).format(
-        max(1, len(days) * _BAR - 1), _HIGH, days_sentence(days), f"{days[-1].start:%Y-%m-%d}" if days else ""
+        max(1, len(days) * _BAR - 1), _HIGH, _sentence_of(days, worsts), f"{days[-1].start:%Y-%m-%d}" if days else ""
     ) + Markup("").join([*drawn, *told, Markup("</svg>")])
 
 
 def days_sentence(days: Sequence[Part]) -> str:
     """Say what days were, as in `Last 90 days: down on 2, the last on 2026-11-24; degraded on 1; 12 not known`."""
+    return _sentence_of(days, [day.worst for day in days])
+
+
+def _sentence_of(days: Sequence[Part], worsts: Sequence[State]) -> str:
     told = []
     for state in (State.DOWN, State.DEGRADED, State.MAINTENANCE):
-        those = [day for day in days if day.worst is state]
+        those = [day for day, worst in zip(days, worsts, strict=True) if worst is state]
         if those:
             told.append(f"{state} on {len(those)}, the last on {those[-1].start:%Y-%m-%d}")
-    unknown = sum(day.worst in {State.PENDING, State.UNKNOWN} for day in days)
+    unknown = sum(worst in _NOT_KNOWN for worst in worsts)
     if unknown:
         told.append(f"{unknown} not known")
     return f"Last {len(days)} days: " + ("; ".join(told) or "nothing went wrong")

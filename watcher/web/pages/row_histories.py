@@ -1,4 +1,4 @@
-"""The past of the rows of an overview, kept for a little: what it says of 90 days hardly changes within seconds; pure.
+"""The past of the rows of an overview, kept for a minute: what it says of 90 days hardly changes meanwhile; pure.
 
 To read it for a hundred rows leaves some thousands of objects, which the garbage collector must look through.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from watcher.reporting.page_history import RowHistory
     from watcher.web.pages.selection import Seen
 
-KEPT_SECONDS = 15.0
+KEPT_SECONDS = 60.0
 # The bound of those that are kept, the oldest go first: two pages of 100 rows, each row some 50 KB.
 MAX_KEPT = 200
 

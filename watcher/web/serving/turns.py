@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio import _core as trio_core
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Awaitable, Callable, Generator
 
 Result = TypeVar("Result")
 
@@ -23,12 +23,14 @@ READS_A_TURN = 2
 
 # The longest that the page waits for the loop to have nothing else to do: where checks take all time, it is slow.
 LONGEST_WAIT_SECONDS = 0.02
+# It is public as trio.testing.wait_all_tasks_blocked, but that module imports all of pytest where there is one.
+_wait_all_tasks_blocked: Callable[[], Awaitable[None]] = vars(trio_core)["wait_all_tasks_blocked"]
 
 
 async def until_idle() -> None:
     """Let all go first that can go on now."""
     with trio.move_on_after(LONGEST_WAIT_SECONDS):
-        await wait_all_tasks_blocked()
+        await _wait_all_tasks_blocked()
 
 
 class Doorway:
