@@ -101,6 +101,14 @@ async def test_requests_follow_each_other_over_one_connection() -> None:
         assert (await rest_of(stream)).count(b"200") == 2
 
 
+async def test_no_request_follows_one_whose_end_is_ambiguous() -> None:
+    """A proxy that believes the other length would take the second request for the body of the first."""
+    first = get("/a", "Content-Length: 5", "Transfer-Encoding: chunked", method="POST")
+    text = first.replace("Connection: close\r\n", "") + "0\r\n\r\n" + get("/b")
+    async with serving(echo) as (_server, port):
+        assert (await asked(port, text)).count(b"HTTP/1.1 ") == 1
+
+
 async def test_connections_are_counted_in_all_and_by_address() -> None:
     for limits, is_exempt, most in (
         (ConnectionLimits(10, 3), False, 3),

@@ -76,6 +76,9 @@ async def _body_of(scope: Scope, receive: Receive) -> bytes | None:
     announced = dict(headers)
     if b"content-length" not in announced and b"transfer-encoding" not in announced:
         return None
+    if b"content-length" in announced and b"transfer-encoding" in announced:
+        # A proxy may believe the other one, and take the rest for a request of its own (RFC 9112, section 6.1).
+        raise _Refused(400, "A request has one of Content-Length and Transfer-Encoding, not both.")
     too_large = _Refused(413, f"The body of the request has more than {MAX_BODY_BYTES} bytes.")
     if int(announced.get(b"content-length", b"0")) > MAX_BODY_BYTES:
         raise too_large
