@@ -63,6 +63,9 @@ class _Stop:
     checks: trio.CancelScope = field(default_factory=trio.CancelScope)
 
 
+_open_page_database = partial(open_reading_database, connections=PAGE_CONNECTIONS, most_seconds=PAGE_QUERY_SECONDS)
+
+
 async def run_daemon(configuration: Configuration, load: Callable[[], Configuration], read_at: float) -> None:
     """Watch the targets until SIGINT or SIGTERM; read the configuration again at SIGHUP, and when its files change.
 
@@ -108,14 +111,12 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
                     _services(settings, server, supervisor) as server_ready,
                     open_bridge(),
                     open_database(url) as database,
-                    open_reading_database(
-                        url, connections=PAGE_CONNECTIONS, most_seconds=PAGE_QUERY_SECONDS
-                    ) as page_database,
+                    _open_page_database(url) as page_database,
                 ):
                     tell_warnings(configuration.warnings)
                     sinks = Sinks(success_file, successes.put, _lines_to(stderr), disk, database, server_ready)
-                    ask_reload = partial(reloader.ask, by_hand=True)
-                    sinks = replace(sinks, page=page, page_database=page_database, ask_reload=ask_reload)
+                    ask = partial(reloader.ask, by_hand=True)
+                    sinks = replace(sinks, page=page, page_database=page_database, ask_reload=ask)
                     await watch(configuration, changes, stop.checks, sinks, begun)
             signals.cancel_scope.cancel()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
@@ -17,7 +17,7 @@ from watcher.postgres.queries.whole_rollups import whole_rollups
 from watcher.reporting.report_forms import TargetReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from watcher.history.incidents import Flapping, Incident
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from watcher.postgres.db import Database
 
     _Told = tuple[Uptime, Sequence[Incident | Flapping]]
+
+_T = TypeVar("_T")
 
 SPARK_COLUMNS = 40  # parts of the window that a sparkline shows the mean duration of
 # The sparklines of more targets are as fine as the rollups that are read anyway, days for the most part.
@@ -64,26 +66,30 @@ async def read_reports(
     timelines: list[_Told] = []
     read_timelines = partial(_read_timelines, database, presents, since, until, targets, timelines)
     read_rollups = partial(whole_rollups, database, since, until, targets, parts=parts, progress=progress)
-    if in_detail:
-        await read_timelines()
-        rollups, means_ms = await read_rollups()
-    else:
-        # Timelines are reckoned here while the server is at the rollups; both may find the database away.
-        failed: list[Exception] = []
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(read_timelines)
-                rollups, means_ms = await read_rollups()
-        except* StorageError as group:
-            failed = [*group.exceptions]
-        if failed:
-            raise failed[0]
+    rollups, means_ms = await _both(read_timelines, read_rollups, at_once=not in_detail)
     if with_means and in_detail:
         means_ms = await means_by_bucket(database, since, until, SPARK_COLUMNS, targets)
     return [
         TargetReport(present, *timeline, rollups.get(key := (present.target, present.location)), means_ms.get(key, ()))
         for present, timeline in zip(presents, timelines, strict=True)
     ]
+
+
+async def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Awaitable[_T]], *, at_once: bool) -> _T:
+    """Do two things and return what comes of the second; both may find the database away."""
+    if not at_once:
+        await first()
+        return await second()
+    failed: list[Exception] = []
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(first)
+            found = await second()  # the server is at it while the first reckons
+    except* StorageError as group:
+        failed = [*group.exceptions]
+    if failed:
+        raise failed[0]
+    return found
 
 
 async def _read_timelines(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, Router
 
 from watcher.web.access.gate import SIGN_IN_PATH, Gate
@@ -17,6 +17,7 @@ from watcher.web.metrics.scrape import Metrics
 from watcher.web.pages.directory import Directory
 from watcher.web.pages.rendering import Look
 from watcher.web.pages.routes import Pages
+from watcher.web.probes import Probes
 from watcher.web.serving.shared import Shared
 
 if TYPE_CHECKING:
@@ -33,21 +34,11 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
         present: what there is to tell.
         rules: who may see and do what.
     """
-
     shared, turn = Shared(), trio.Lock()
     pages = _pages_of(present, shared, turn, rules)
     source = Source(pages.board, pages.sites, pages.database, pages.clock, pages.location, turn)
 
-    async def livez(_request: Request) -> Response:
-        """Say that the loop turns: it is the loop of the checks that answers."""
-        return PlainTextResponse("alive\n")
-
-    async def readyz(_request: Request) -> Response:
-        missing = [
-            *([] if present.has_begun else ["checks"]),
-            *([] if present.is_database_up() else ["database"]),
-        ]
-        return JSONResponse({"ready": present.has_begun, "missing": missing}, 200 if present.has_begun else 503)
+    probes = Probes(present)
 
     async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
         """Answer people with a page, and machines, below `/api`, with a word."""
@@ -56,30 +47,27 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
         response = PlainTextResponse("There is no such path.\n", 404) if is_api else await pages.missing(request)
         await response(scope, receive, send)
 
-    async def reload(_request: Request) -> Response:
-        present.reload()
-        return PlainTextResponse("The configuration is read again; the log says what comes of it.\n", 202)
-
-    async def sign_in(request: Request) -> Response:
-        """Lead whom the gate has let in to the page that shows all."""
-        return RedirectResponse(f"{request.scope.get('root_path', '')}/", 303)
-
     return Gate(
         Router(
             [
-                Route("/livez", livez),
-                Route("/readyz", readyz),
+                Route("/livez", probes.livez),
+                Route("/readyz", probes.readyz),
                 Route("/metrics", Metrics(present, turn)),
                 *pages.routes(),
-                Route(SIGN_IN_PATH, sign_in),
+                Route(SIGN_IN_PATH, _sign_in),
                 *Api(source, pages.look, shared).routes(),
-                Route("/-/reload", reload, methods=["POST"]),
+                Route("/-/reload", probes.reload, methods=["POST"]),
             ],
             redirect_slashes=False,
             default=not_found,
         ),
         rules,
     )
+
+
+async def _sign_in(request: Request) -> Response:
+    """Lead whom the gate has let in to the page that shows all."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/", 303)
 
 
 def _pages_of(present: Present, shared: Shared, turn: trio.Lock, rules: AccessRules) -> Pages:
