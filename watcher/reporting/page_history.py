@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import trio
 
 from watcher.history.calendar import DAY, Part, cut, day_edges, month_edges, parts
-from watcher.history.incidents import Flapping, Incident, entries
+from watcher.history.incidents import Flapping, Incident, entries, incidents
 from watcher.history.uptime import Timeline, Uptime
 from watcher.model.state import State
 from watcher.postgres.queries.rollups import means_by_bucket, rollups_between, rollups_by_part
@@ -168,7 +168,7 @@ async def read_target_history(
         until=now,
         chart=chart,
         rollup=rollups.get((target, location)),
-        outages=[(one.start, one.end or now) for one in entries(shown)],
+        outages=[(one.start, one.end or now) for one in incidents(shown)],
         gaps=[(one.begin, one.end, one.state) for one in shown.intervals if one.state in _NOT_COUNTED],
         failures=failures,
     )

@@ -161,6 +161,9 @@ async def test_the_public_reads_no_address() -> None:
     _, body, _ = await scraped(a_present(*THREE), rules=public)
     assert b"https://" not in body
     assert b'probe_success{target="Site 3"}' in body
+    assert b'reason="failed"' in body
+    assert b"status" not in body
+    assert b"regex" not in body
     _, body, _ = await scraped(a_present(*THREE), "name=https://shop.example/health", rules=public)
     assert b"probe_success{" not in body
     _, body, _ = await scraped(a_present(*THREE), rules=public, authorization=f"Bearer {TOKEN}")

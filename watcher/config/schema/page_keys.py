@@ -46,7 +46,7 @@ class PageKeys(TypedDict, total=False):
         list[str] | None,
         Key(
             "the groups that are shown to whoever sees the page without credentials; of the others, and of targets"
-            " without a group, nothing is",
+            " without a group, nothing is; without `WATCHER_HTTP_PUBLIC` or a page that others reach, nobody sees less",
             default_text="all targets",
             bounds=SOME,
             example="[shop]",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _REFERENCES = "#/components/schemas/{model}"
 _ABOUT = (
     "Times are ISO 8601 in UTC, durations milliseconds, but in what has Gatus' shape. Without auth, where the page is"
-    " public, addresses, reasons, details and excerpts are null or left out."
+    " public, addresses, reasons, details, status codes and excerpts are null or left out."
 )
 # What any operation may answer beside what it is asked for.
 _OF_ALL = {

@@ -164,7 +164,7 @@ def _time(name: str, about: str) -> Parameter:
 _TEXT_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS}
 
 PAGE = _integer("page", "which page of the results of each endpoint; 1 has the newest", 1, MAX_NUMBER, 1)
-PAGE_SIZE = _integer("pageSize", "how many results of each endpoint", 1, MAX_NUMBER, 50)
+PAGE_SIZE = _integer("pageSize", "how many results of each endpoint; 20 are kept", 1, MAX_NUMBER, 50)
 LIMIT = _integer("limit", "how many entries at most", 1, MAX_LIMIT, DEFAULT_LIMIT)
 CURSOR = Parameter(
     "cursor",

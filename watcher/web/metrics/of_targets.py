@@ -58,18 +58,23 @@ GAUGES: tuple[tuple[Family, str, Callable[[Any], float]], ...] = (
     ),
     (Family("probe_ip_protocol", "gauge", "4 or 6."), "ip_version", lambda version: version or NO_VALUE),
 )
+# What the public is not told: it sees that checks failed, and not why.
+TELL_WHY = frozenset({"probe_http_status_code", "probe_failed_due_to_regex"})
+ANY_REASON = "failed"
+
 PHASE = Family("probe_http_duration_seconds", "gauge", "How long each phase took, summed over redirects.")
 PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 STATE = Family("watcher_target_state", "gauge", "1 for the present state.")
 CHECKS = Family("watcher_checks_total", "counter", "Checks since the start, by why they failed; `ok` is a success.")
 
 
-def targets_text(present: Present, shown: Mapping[str, str], *, is_open_metrics: bool) -> Iterator[str]:
+def targets_text(present: Present, shown: Mapping[str, str], *, sees_all: bool, is_open_metrics: bool) -> Iterator[str]:
     """Write all families of the targets, piece by piece; between two, the checks should get a turn.
 
     Args:
         present: what there is to tell.
         shown: the names of the targets to write, each with how it is shown.
+        sees_all: whether the reader may know why checks failed, and with which status.
         is_open_metrics: whether it is to be in that format.
     """
     checked, states = list[str](), list[str]()
@@ -93,6 +98,8 @@ def targets_text(present: Present, shown: Mapping[str, str], *, is_open_metrics:
                     column.append(number)
         yield ""
     for family, column_name, read in GAUGES:
+        if not sees_all and family.name in TELL_WHY:
+            continue
         yield family.head(is_open_metrics=is_open_metrics)
         yield from _in_turns(family.name, checked, columns[column_name], read)
     yield PHASE.head(is_open_metrics=is_open_metrics)
@@ -103,7 +110,7 @@ def targets_text(present: Present, shown: Mapping[str, str], *, is_open_metrics:
         yield samples(STATE.name, some, [1] * len(some))
     yield CHECKS.head(is_open_metrics=is_open_metrics)
     for portion in _portions(shown.items(), TARGETS_A_TURN):
-        yield "".join(sample(CHECKS.name, labels, count) for labels, count in _checks_of(present, portion))
+        yield "".join(sample(CHECKS.name, labels, count) for labels, count in _checks_of(present, portion, sees_all))
 
 
 def _in_turns(
@@ -114,12 +121,16 @@ def _in_turns(
         yield samples(name, labels[start:end], list(map(read, column[start:end])), more)
 
 
-def _checks_of(present: Present, portion: Iterable[tuple[str, str]]) -> Iterator[tuple[str, int]]:
+def _checks_of(present: Present, portion: Iterable[tuple[str, str]], sees_all: bool) -> Iterator[tuple[str, int]]:
     for name, written in portion:
         label = f'target="{escaped(written)}"'
         if name in present.tally.successes_of:
             yield f'{label},reason="ok"', present.tally.successes_of[name]
-        for reason, count in present.tally.failures_of.get(name, {}).items():
+        failures = present.tally.failures_of.get(name, {})
+        if failures and not sees_all:
+            yield f'{label},reason="{ANY_REASON}"', sum(failures.values())
+            continue
+        for reason, count in failures.items():
             yield f'{label},reason="{reason}"', count
 
 

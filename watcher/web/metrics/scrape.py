@@ -84,12 +84,11 @@ class Metrics:
 
     def _pieces(self, request: Request, *, is_open_metrics: bool) -> Iterator[str]:
         present = self._present
-        shown = shown_names(
-            present.targets.values(), sees_all=request.state.sees_all, public_groups=present.page.public_groups
-        )
+        sees_all = request.state.sees_all
+        shown = shown_names(present.targets.values(), sees_all=sees_all, public_groups=present.page.public_groups)
         if present.shows_targets:
             chosen = _chosen(present, shown, request)
-            yield from targets_text(present, chosen, is_open_metrics=is_open_metrics)
+            yield from targets_text(present, chosen, sees_all=sees_all, is_open_metrics=is_open_metrics)
         yield daemon_text(present, len(shown), is_open_metrics=is_open_metrics)
         if is_open_metrics:
             yield END_OF_OPEN_METRICS

@@ -61,7 +61,7 @@ def bars(days: Sequence[Part], *, with_causes: bool) -> Markup:
 
 
 def days_sentence(days: Sequence[Part]) -> str:
-    """Say what days were, as in `Last 90 days: down on 2, the last on 2026-11-24; degraded on 1; 12 not known`."""
+    """Say what days were, as in `Last 90 days: down on 2, the last on Nov 24; degraded on 1; 12 not known`."""
     return _sentence_of(days, [day.worst for day in days])
 
 
@@ -70,7 +70,7 @@ def _sentence_of(days: Sequence[Part], worsts: Sequence[State]) -> str:
     for state in (State.DOWN, State.DEGRADED, State.MAINTENANCE):
         those = [day for day, worst in zip(days, worsts, strict=True) if worst is state]
         if those:
-            told.append(f"{state} on {len(those)}, the last on {those[-1].start:%Y-%m-%d}")
+            told.append(f"{state} on {len(those)}, the last on {those[-1].start:%b} {those[-1].start.day}")
     unknown = sum(worst in _NOT_KNOWN for worst in worsts)
     if unknown:
         told.append(f"{unknown} not known")

@@ -165,12 +165,20 @@ def _lines(scale: _Scale, quantiles: Sequence[Sequence[float | None] | None]) ->
 def _spans(scale: _Scale, history: TargetHistory) -> Iterator[Markup]:
     spans = [(start, end, "outage", "down") for start, end in history.outages]
     spans += [(start, end, f"gap {state}", _GAP_WORDS[state]) for start, end, state in history.gaps]
+    joined: dict[tuple[str, str], list[list[float]]] = {}  # of each kind: from where to where, seconds, and how many
     for start, end, name, words in spans:
-        left, right = scale.of_moment(start), scale.of_moment(end)
-        length = duration((end - start).total_seconds())
-        yield Markup(
-            '<rect class="{}" x="{}" y="{}" width="{:.1f}" height="{}"><title>{} for {}</title></rect>'
-        ).format(name, left, _TOP, max(1.0, right - left), _HIGH - _TOP - _BOTTOM, words, length)
+        left, right, of_kind = scale.of_moment(start), scale.of_moment(end), joined.setdefault((name, words), [])
+        seconds = (end - start).total_seconds()
+        if of_kind and left - of_kind[-1][1] < 1.0:  # nobody could tell them apart, and a site may flap for a year
+            of_kind[-1] = [of_kind[-1][0], right, of_kind[-1][2] + seconds, of_kind[-1][3] + 1]
+        else:
+            of_kind.append([left, right, seconds, 1])
+    for (name, words), of_kind in joined.items():
+        for left, right, seconds, count in of_kind:
+            told = f"{words} for {duration(seconds)}" if count == 1 else f"{words} {count} times, {duration(seconds)}"
+            yield Markup('<rect class="{}" x="{}" y="{}" width="{:.1f}" height="{}"><title>{}</title></rect>').format(
+                name, left, _TOP, max(1.0, right - left), _HIGH - _TOP - _BOTTOM, told
+            )
 
 
 def _parts(
