@@ -17,6 +17,7 @@ from watcher.model.outcome import Fault, Reason
 from watcher.model.state import Flip, State
 from watcher.reporting.page_history import WINDOWS, TargetHistory
 from watcher.web.pages.rendering import Look
+from watcher.web.pages.response_times import chart
 from watcher.web.pages.target import TargetView, missing_page, target_page
 from watcher.web.pages.words import certificate
 
@@ -54,7 +55,7 @@ def a_history(text: str) -> TargetHistory:
 
 def page_of(text: str, look: Look, *, public: bool = False) -> str:
     [seen] = seen_of([a_target("Checkout", group="shop")], {"Checkout": State.DOWN}, public=public)
-    seen = seen._replace(latest=replace(seen.latest, reason=Reason.STATUS, detail=text))
+    seen = seen._replace(latest=replace(seen.latest, reason=Reason.STATUS, status_code=503, detail=text))
     return "".join(target_page(TargetView(seen, a_history(text), "24h", None, MOMENT), look))
 
 
@@ -82,6 +83,16 @@ def test_the_public_sees_no_reasons_and_no_excerpts() -> None:
     html = page_of("inner secret", Look(public=True), public=True)
     assert "inner secret" not in html
     assert "127.0.0.1" not in html
+    assert "status 503" not in html
+    assert "status 503" in page_of("inner secret", Look())
+
+
+def test_a_site_that_flaps_all_day_is_drawn_in_no_more_pieces_than_anybody_could_tell_apart() -> None:
+    starts = [MOMENT - timedelta(seconds=10 * number) for number in range(8000, 0, -1)]
+    outages = [(start, start + timedelta(seconds=5)) for start in starts]
+    drawn = str(chart(replace(a_history(""), outages=outages)))
+    assert drawn.count('class="outage"') < 10
+    assert "down 8000 times, 11h 6m" in drawn
 
 
 def test_without_its_past_the_present_is_shown() -> None:
