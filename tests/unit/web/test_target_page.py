@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.doubles import MOMENT, a_target, an_outcome
+from tests.unit.web.test_incidents_page import a_view
 from tests.unit.web.test_overview import HOSTILE, SINCE, Markup, seen_of
+from tests.unit.web.test_overview import page_of as overview_of
 from watcher.history.calendar import day_edges, month_edges, parts
 from watcher.history.incidents import entries
 from watcher.history.rollup import measurement_of, roll_up
@@ -16,10 +20,14 @@ from watcher.history.uptime import Timeline, Uptime
 from watcher.model.outcome import Fault, Reason
 from watcher.model.state import Flip, State
 from watcher.reporting.page_history import WINDOWS, TargetHistory
+from watcher.web.pages.incidents import feed_atom, incidents_page
 from watcher.web.pages.rendering import Look
 from watcher.web.pages.response_times import chart
 from watcher.web.pages.target import TargetView, missing_page, target_page
 from watcher.web.pages.words import certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def a_history(text: str) -> TargetHistory:
@@ -114,3 +122,25 @@ def test_without_its_past_the_present_is_shown() -> None:
 )
 def test_a_certificate_that_ends_is_told_before(left: timedelta, words: str, state: State) -> None:
     assert certificate(MOMENT + left, MOMENT) == (words, state)
+
+
+def test_a_page_that_is_written_leaves_no_circles_behind() -> None:
+    """What stands in one while the collector sets apart what is there (`gc.freeze`) would stay for good."""
+    pages: list[Callable[[], str]] = [
+        lambda: overview_of(seen_of([a_target("Checkout", group="shop")])),
+        lambda: page_of("503 Service Unavailable", Look()),
+        lambda: "".join(incidents_page(a_view("Checkout"), Look())),
+        lambda: "".join(feed_atom(a_view("Checkout"), Look(), "https://status.example")),
+        lambda: "".join(missing_page(Look(), MOMENT)),
+    ]
+    left = []
+    for write in pages:
+        write()  # the first time, its template is compiled
+        gc.collect()
+        gc.disable()
+        try:
+            write()
+            left.append(gc.collect())
+        finally:
+            gc.enable()
+    assert left == [0] * len(pages)
