@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from watcher.outbox.outbox import Outbox
+
 SECOND = timedelta(seconds=1)
 UP = Flip("Checkout", "default", MOMENT, MOMENT, State.UP, State.PENDING, number=1)
 DOWN = replace(
@@ -55,6 +57,13 @@ async def until(database: Database, wanted: tuple[int, str, str | None]) -> None
             await trio.sleep(0.1)
 
 
+async def until_told(outbox: Outbox) -> None:
+    """Wait until the outbox knows, too: what it has not heard to be stored, it does not miss later."""
+    with trio.fail_after(STORED_SECONDS):
+        while outbox.rows:  # noqa: ASYNC110  # as before
+            await trio.sleep(0.02)
+
+
 @pytest.mark.parametrize(
     ("keep_stored_seconds", "failures"), [(60.0, 3), (0.0, 1)], ids=["within the time", "long after"]
 )
@@ -74,6 +83,7 @@ async def test_what_a_restore_has_lost_is_there_again(
             await server.start()
             await pipeline.put([a_failure(at=MOMENT + number * SECOND) for number in (60, 70)], [DOWN])
             await until(database, (3, "down", "no answer"))
+            await until_told(pipeline.disk.outbox)
             await server.halt(IMMEDIATE)
             server.data.rename(tmp_path / "lost")  # not deleted: what the server has left running may still write there
             backup.rename(server.data)
