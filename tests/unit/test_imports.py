@@ -28,18 +28,19 @@ POSTGRES = {"postgres/errors", "postgres/bridge", "postgres/schema", "postgres/t
 # so that there can be no circle. A room is a folder with its own files, or one file of a folder.
 MAY_IMPORT: dict[str, set[str]] = {
     "text": set(),
-    "model": {"text"},
-    "secrets": {"text", "model"},
+    "model/alerts": {"text"},
+    "model": {"text", "model/alerts"},
+    "secrets": {"text", "model", "model/alerts"},
     "history": {"text", "model"},
     "log": {"text", "model", "secrets"},
     "config/mistakes": {"text"},
-    "config/schema": {"text", "model", "config/mistakes"},
+    "config/schema": {"text", "model", "model/alerts", "config/mistakes"},
     "config/secret_files": {"model", "config/mistakes", "config/schema"},
     "config/yaml": {"text", "config/mistakes", "config/schema"},
     "config/env": {"text", "config/mistakes", "config/schema", "config/secret_files", "config/yaml"},
     "config/sources": {"config/mistakes", "config/secret_files", "config/yaml"},
-    "config/targets": {"text", "model", *CONFIG} - {"config"},
-    "config": {"text", "model", *CONFIG},
+    "config/targets": {"text", "model", "model/alerts", *CONFIG} - {"config"},
+    "config": {"text", "model", "model/alerts", *CONFIG},
     "checking/http/content_codings": set(),
     "checking/http/repair": set(),
     "checking/http": {"text", "model", "checking/http/content_codings", "checking/http/repair"},
@@ -47,7 +48,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checking/scheduling": {"model"},
     "checking": {"model", *CHECKING},
     "recording": {"text", "model"},
-    "outbox": {"text", "model", "history"},
+    "alerting/policy": {"text", "model", "model/alerts"},
+    "outbox": {"text", "model", "model/alerts", "history", "alerting/policy"},
     "embedded_postgres": set(),
     "postgres/errors": set(),
     "postgres/python314": set(),
@@ -82,8 +84,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("web/serving", "web/sites", "web/pages"),
     },
     "web": {"config/env", "web/serving", "web/access", "web/present", "web/metrics", "web/pages", "web/api"},
+    "alerting": {"text", "model", "model/alerts", "secrets", "log", "outbox", "alerting/policy"},
     "daemon": {
         "model",
+        "model/alerts",
+        "alerting",
+        "alerting/policy",
         "log",
         "recording",
         "outbox",
@@ -123,7 +129,7 @@ ONLY_IMPORTERS = {
     "socksio": {"checking/http/proxies.py"},
     "jmespath": {"checking/verdict/json_values.py", "config/targets/read_expectations.py"},
 }
-PURE = {"text", "model", "history"}
+PURE = {"text", "model", "model/alerts", "history", "alerting/policy"}
 CONCURRENCY = {"trio", "asyncio", "trio_asyncio"}
 
 
