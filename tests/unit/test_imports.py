@@ -47,6 +47,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checking/verdict": {"text", "model", "secrets", "checking/http"},
     "checking/scheduling": {"model"},
     "checking": {"model", *CHECKING},
+    "alerting/channels/templates": {"text"},
+    "alerting/channels/masking": {"model", "model/alerts", "secrets"},
+    "alerting/channels/helper_command": set(),
+    "alerting/channels/apprise_urls": {"alerting/channels/masking", "alerting/channels/helper_command"},
     "recording": {"text", "model"},
     "alerting/policy/records": {"model", "model/alerts", "history"},
     "alerting/policy": {"text", "model", "model/alerts", "history", "alerting/policy/records"},
@@ -85,12 +89,17 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("web/serving", "web/sites", "web/pages"),
     },
     "web": {"config/env", "web/serving", "web/access", "web/present", "web/metrics", "web/pages", "web/api"},
-    "alerting": {"text", "model", "model/alerts", "secrets", "log", "outbox", "alerting/policy"},
+    "alerting/channels": {
+        *("text", "model", "model/alerts", "secrets", "checking/http", "alerting/policy"),
+        *("alerting/channels/templates", "alerting/channels/masking", "alerting/channels/helper_command"),
+    },
+    "alerting": {"text", "model", "model/alerts", "secrets", "log", "outbox", "alerting/policy", "alerting/channels"},
     "daemon": {
         "model",
         "model/alerts",
         "alerting",
         "alerting/policy",
+        "alerting/channels",
         "log",
         "recording",
         "outbox",
@@ -110,6 +119,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli/commands": {
         *("text", "model", "history", "log", "reporting", "daemon", *CONFIG, *CHECKING, *POSTGRES, "postgres/queries"),
         *("cli/common", "cli/options", "cli/target_names", "cli/views", "cli/config_view"),
+        *("model/alerts", "alerting/channels"),
     },
     "cli": {"text", "log", "config/mistakes", "cli/commands"},
     "__init__": set(),
@@ -128,6 +138,7 @@ ONLY_IMPORTERS = {
     "h2": {"checking/http/http2.py"},
     "hypercorn": {"web/serving/connection.py"},
     "socksio": {"checking/http/proxies.py"},
+    "apprise": {"alerting/channels/helper_process.py"},
     "jmespath": {"checking/verdict/json_values.py", "config/targets/read_expectations.py"},
 }
 PURE = {"text", "model", "model/alerts", "history", "alerting/policy/records", "alerting/policy"}
