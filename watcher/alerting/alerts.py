@@ -6,20 +6,20 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 import trio
 
 from watcher.alerting.dispatcher import Dispatcher
+from watcher.alerting.messages import set_channels
 from watcher.alerting.poster import Poster
 from watcher.alerting.sender import Sender
 from watcher.model.alerts.channel import AlertmanagerReceiver
 from watcher.outbox.errors import OutboxUnavailableError
-from watcher.alerting.messages import set_channels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from watcher.alerting.policy.view import View
     from watcher.model.alerts.channel import Channel
@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 # At the stop, what is being sent may be answered, and that noted, for so long; all else is for the next start.
 LAST_ANSWERS_SECONDS = 0.3
+# How long a disk that is stuck may hold up a start or a reload.
+SETTLE_SECONDS = 3.0
 
 
 class Deliverer(Protocol):
@@ -38,7 +40,7 @@ class Deliverer(Protocol):
     async def deliver(self, notification: Notification, channel: Channel) -> Delivery:
         """Try once to deliver a message."""
 
-    async def post_alerts(self, alerts: Sequence[Mapping[str, object]], channel: Channel) -> Delivery:
+    async def post_alerts(self, alerts: Sequence[dict[str, Any]], channel: Channel) -> Delivery:
         """Tell an Alertmanager once of alerts."""
 
 
@@ -87,7 +89,6 @@ class Alerts:
     def __init__(
         self,
         disk: OutboxThread,
-        deliverer: Deliverer,
         view: Callable[[], View],
         written: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
@@ -96,20 +97,18 @@ class Alerts:
 
         Args:
             disk: the outbox.
-            deliverer: delivers.
             view: returns the present.
             written: called when something new is in the outbox that is meant for PostgreSQL.
             clock: seconds since 1970.
         """
         self.results: Counter[tuple[str, str]] = Counter()
         self._disk = disk
-        self._deliverer = deliverer
         self._view = view
         self._written = written
         self._clock = clock
         self._configured: dict[str, Channel] = {}
         self._at_work: dict[str, _AtWork] = {}
-        self._nursery: trio.Nursery | None = None
+        self._work: tuple[trio.Nursery, Deliverer] | None = None
         self._closing = trio.Event()
         self._seen_events = 0
 
@@ -122,23 +121,21 @@ class Alerts:
         """Write down which channels there are, before anything happens that they are to be told of."""
         names = frozenset(channel.name for channel in channels)
         try:
-            given_up = await self._disk.run(partial(set_channels, names=names, now=self._clock()))
-        except OutboxUnavailableError as error:
+            with trio.fail_after(SETTLE_SECONDS):
+                given_up = await self._disk.run(partial(set_channels, names=names, now=self._clock()))
+        except (OutboxUnavailableError, trio.TooSlowError) as error:
             log.error("the outbox cannot be told which channels there are, the next start will", error=error)
             return
         if given_up:
             log.error("notifications given up, of channels that are not in the configuration", given_up=given_up)
             self._written()
 
-    async def run(
-        self, channels: Sequence[Channel], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def run(self, channels: Sequence[Channel], deliverer: Deliverer) -> None:
         """Work for some channels, and for those that come, until closed or cancelled."""
         async with trio.open_nursery() as nursery:
-            self._nursery = nursery
+            self._work = nursery, deliverer
             for channel in channels:
-                self._begin(channel)
-            task_status.started()
+                self._begin(channel, nursery, deliverer)
             await self._closing.wait()
             nursery.cancel_scope.deadline = trio.current_time() + LAST_ANSWERS_SECONDS
 
@@ -159,6 +156,8 @@ class Alerts:
 
     async def change(self, channels: Sequence[Channel]) -> None:
         """Take other channels: a changed one keeps what waits; what waits of one that is gone is given up."""
+        if self._work is None:
+            return
         names = {channel.name for channel in channels}
         # One that takes states now was one that took messages, or the other way round.
         others = [
@@ -176,7 +175,7 @@ class Alerts:
         await self.note_channels(channels)
         for channel in channels:
             if channel.name not in self._configured:
-                self._begin(channel)
+                self._begin(channel, *self._work)
             elif channel != self._configured[channel.name]:
                 self._configured[channel.name] = channel
                 self._at_work[channel.name].deciding.reconfigure(channel)
@@ -202,19 +201,18 @@ class Alerts:
                 if one.sender is not None:
                     one.sender.wake()
 
-    def _begin(self, channel: Channel) -> None:
-        assert self._nursery is not None
+    def _begin(self, channel: Channel, nursery: trio.Nursery, deliverer: Deliverer) -> None:
         deciding: Dispatcher | Poster
         sender: Sender | None = None
         if _takes_states(channel):
-            post = self._deliverer.post_alerts
+            post = deliverer.post_alerts
             deciding = Poster(channel, self._disk, post, self._view, self.tell_result, clock=self._clock)
         else:
-            sender = Sender(channel, self._disk, self._deliverer.deliver, self, clock=self._clock)
+            sender = Sender(channel, self._disk, deliverer.deliver, self, clock=self._clock)
             deciding = Dispatcher(channel, self._disk, self._view, partial(self._hand_on, sender), clock=self._clock)
         at_work = _AtWork(deciding, sender)
         self._configured[channel.name], self._at_work[channel.name] = channel, at_work
-        self._nursery.start_soon(at_work.run, self._closing, name=f"channel {channel.name}")
+        nursery.start_soon(at_work.run, self._closing, name=f"channel {channel.name}")
 
     def _hand_on(self, sender: Sender) -> None:
         sender.wake()

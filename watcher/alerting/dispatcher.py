@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 import trio
 
+from watcher.alerting.messages import kept_of, write_decision
 from watcher.alerting.policy.channel_policy import ChannelPolicy
 from watcher.outbox.alerts import events_for
 from watcher.outbox.errors import OutboxUnavailableError
-from watcher.alerting.messages import kept_of, write_decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

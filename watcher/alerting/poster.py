@@ -14,6 +14,7 @@ import structlog
 import trio
 
 from watcher.alerting.channels.alertmanager import REPEAT_SECONDS, alert_of
+from watcher.alerting.messages import kept_of, write_decision
 from watcher.alerting.policy.encoding import decode_incident, encode_incident
 from watcher.alerting.policy.holding import Parents, parents_of
 from watcher.model.alerts.channel import Topic
@@ -21,7 +22,6 @@ from watcher.model.alerts.notification import Delivered
 from watcher.model.state import State
 from watcher.outbox.alerts import newest_event, open_incidents
 from watcher.outbox.errors import OutboxUnavailableError
-from watcher.alerting.messages import kept_of, write_decision
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from watcher.model.alerts.notification import Delivery
     from watcher.outbox.thread import OutboxThread
 
-    Post = Callable[[Sequence[Mapping[str, Any]], Channel], Awaitable[Delivery]]
+    Post = Callable[[Sequence[dict[str, Any]], Channel], Awaitable[Delivery]]
 
 log = structlog.get_logger()
 

@@ -11,11 +11,6 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 import trio
 
-from watcher.alerting.policy.payload import payload_of_words
-from watcher.alerting.sending_queue import SendingQueue
-from watcher.model.alerts.notification import Delivered, Kind, Notification, Refused, TryAgain
-from watcher.model.outcome import time_ordered_id
-from watcher.outbox.errors import OutboxUnavailableError
 from watcher.alerting.messages import (
     note_failed,
     note_given_up,
@@ -23,13 +18,18 @@ from watcher.alerting.messages import (
     notification_of,
     waiting_of,
 )
+from watcher.alerting.policy.payload import payload_of_words
+from watcher.alerting.sending_queue import SendingQueue
+from watcher.model.alerts.notification import Delivered, Kind, Notification, Refused, TryAgain
+from watcher.model.outcome import time_ordered_id
+from watcher.outbox.errors import OutboxUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from watcher.alerting.messages import Waiting
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Delivery
-    from watcher.alerting.messages import Waiting
     from watcher.outbox.outbox import Outbox
     from watcher.outbox.thread import OutboxThread
 
