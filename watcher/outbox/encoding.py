@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from watcher.model.state import Flip
 
 FAILURE, FLIP, ROLLUPS = "failure", "flip", "rollups"
+SILENCE, ACK = "silence", "ack"
 
 # The bound of any text in a row: whatever a site or a config brings, PostgreSQL can hold it.
 MAX_TEXT_CHARS = 32_000
 
 # What a payload of each kind begins with.
-_BEGINNINGS = {FAILURE: "{", FLIP: "{", ROLLUPS: "["}
+_BEGINNINGS = {FAILURE: "{", FLIP: "{", ROLLUPS: "[", SILENCE: "{", ACK: "{"}
 # Rows of earlier versions, which may wait in an outbox: arrays of the values in this order, some of them JSON as text.
 _FORMER_COLUMNS = {
     FAILURE: (
@@ -44,7 +45,7 @@ _to_json = json.JSONEncoder(ensure_ascii=False).encode
 def encode_failure(outcome: Outcome) -> tuple[str, str]:
     """Return the kind and the text of a failure."""
     assert outcome.fault is not None
-    return FAILURE, _encoded(
+    return FAILURE, encode_row(
         {
             "id": outcome.check_id,
             "target": outcome.target,
@@ -67,7 +68,7 @@ def encode_failure(outcome: Outcome) -> tuple[str, str]:
 def encode_flip(flip: Flip) -> tuple[str, str]:
     """Return the kind and the text of a flip; called by the door of flips, and by nobody else."""
     cause = flip.cause
-    return FLIP, _encoded(
+    return FLIP, encode_row(
         {
             "id": flip.flip_id,
             "target": flip.target,
@@ -127,7 +128,8 @@ def decode_standing(text: str) -> Standing:
         return Standing()
 
 
-def _encoded(row: Mapping[str, object]) -> str:
+def encode_row(row: Mapping[str, object]) -> str:
+    """Return the text of a row: a JSON object of its columns, in which every text is one that PostgreSQL can hold."""
     return _to_json({name: _plain(value) for name, value in row.items()})
 
 
@@ -154,6 +156,6 @@ def _converted(columns: tuple[str, ...], payload: str) -> str:
     for name in _FORMER_JSON:
         if row.get(name) is not None:
             row[name] = json.loads(str(row[name]))
-    converted = _encoded(row)
+    converted = encode_row(row)
     converted.encode()  # half a character inside, of which no text can be made, is one more ValueError
     return converted
