@@ -35,10 +35,21 @@ class DurationType(click.ParamType[timedelta]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Turn the text into a duration; several are added up, as in 1h30m."""
-        if re.fullmatch(f"(?:{_PIECE})+", str(value)) is None:
+        """Turn the text into a duration."""
+        match = re.fullmatch(_PIECE, str(value))
+        if match is None:
             self.fail(f"{value!r} is no duration; write one as in 30m, 24h or 7d", param, ctx)
-        pieces = (timedelta(**{_UNITS[unit]: float(number)}) for number, unit in re.findall(_PIECE, str(value)))
+        return min(timedelta(**{_UNITS[match[2]]: float(match[1])}), LONGEST_DURATION)
+
+
+class LengthType(DurationType):
+    """A duration, or several that are added up, as in 1h30m."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Turn the text into a duration."""
+        if re.fullmatch(f"(?:{_PIECE})+", str(value)) is None:
+            self.fail(f"{value!r} is no duration; write one as in 30m, 2h or 1h30m", param, ctx)
+        pieces = [super(LengthType, self).convert(piece[0], param, ctx) for piece in re.finditer(_PIECE, str(value))]
         return min(sum(pieces, timedelta()), LONGEST_DURATION)
 
 

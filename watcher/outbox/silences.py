@@ -61,10 +61,12 @@ def decode_order(kind: str, text: str) -> Silence | Ack:
     Raises:
         ValueError: it is neither; the message says why.
     """
+    if kind not in _KEEP:
+        raise ValueError(f"{one_line(kind, 40)!r} is not a kind of order")
     try:
         row = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("it is too deep") from error
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON") from None
     if not isinstance(row, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004  # as all that somebody may have written
     return order_of_row(kind, row)
@@ -79,8 +81,6 @@ def order_of_row(kind: str, row: Mapping[str, Any]) -> Silence | Ack:
     row_id, why, by = _id(row.get("id")), _text(row, "why"), _text(row, "said_by")
     if kind == ACK:
         return Ack(row_id, _name(row.get("target")), _moment(row, "at"), why, by)
-    if kind != SILENCE:
-        raise ValueError(f"{one_line(str(kind), 40)} is not a kind of order")
     targets, group = row.get("targets"), row.get("group_name")
     if targets is not None and not isinstance(targets, list):
         raise ValueError("targets is not a list")

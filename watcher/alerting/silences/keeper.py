@@ -90,6 +90,7 @@ class SilenceKeeper:
         self._writing = trio.Lock()
         self._has_loaded = False
         self._folder_complaint = ""
+        self._stuck: set[Path] = set()  # files that cannot be removed, which is told once
 
     @property
     def now(self) -> datetime:
@@ -106,7 +107,7 @@ class SilenceKeeper:
                 for path in await self._look(thread):
                     await self._take_file(path, thread)
                 if trio.current_time() >= tidy_at + TIDY_SECONDS:
-                    await self._tidy()
+                    await self.tidy()
                     tidy_at = trio.current_time()
             except OutboxUnavailableError:  # the outbox writer tells of it; files stay where they are
                 pass
@@ -185,7 +186,8 @@ class SilenceKeeper:
                 log.warning("no orders can be left in the data folder", error=error)
             return []
         self._folder_complaint = ""
-        return found
+        self._stuck &= set(found)
+        return [path for path in found if path not in self._stuck]
 
     async def _take_file(self, path: Path, thread: trio.CapacityLimiter) -> None:
         """Take in the order of a file, and remove it; one that is not an order is set aside."""
@@ -204,6 +206,7 @@ class SilenceKeeper:
             else:
                 await in_thread(spool.remove)
         except (OSError, RuntimeError) as error:
+            self._stuck.add(path)
             log.warning("the file of an order cannot be removed", file=path, error=error)
 
     async def _take_from_database(self, orders: Iterable[Order]) -> None:
@@ -225,15 +228,14 @@ class SilenceKeeper:
             if news:
                 await self._write(news[:room], tells=False)
 
-    async def _tidy(self) -> None:
+    async def tidy(self) -> None:
         """Let go of silences that have ended, and of acks of what is over."""
         async with self._writing:
             now = self.now
-            silences = [one for one in self._silences.values() if one.end <= now]
             holding = {one.id for one in await self._holding(list(self._acks.values()))}
-            acks = [one for one in self._acks.values() if one.id not in holding and one.at < now - ACK_GRACE]
-            if silences or acks:
-                ids = [one.id for one in (*silences, *acks)]
+            ids = [one.id for one in self._silences.values() if one.end <= now]
+            ids += [one.id for one in self._acks.values() if one.id not in holding and one.at < now - ACK_GRACE]
+            if ids:
                 await self._disk.run(lambda outbox: forget(outbox, ids))
                 for one in ids:
                     self._silences.pop(one, None)
