@@ -113,23 +113,23 @@ class SilenceKeeper:
                 pass
             await trio.sleep(LOOK_SECONDS)
 
-    async def follow(self, database: Database, is_up: Callable[[], bool]) -> NoReturn:
+    async def follow(self, database: Database, up: trio.Event) -> NoReturn:
         """Take in what was ordered in PostgreSQL, now and then, until cancelled.
 
         Args:
             database: where it was.
-            is_up: asks whether that can be used now.
+            up: set when it can be tried.
         """
         since = self.now - FIRST_ACKS_BACK
+        await up.wait()
         while True:
-            if is_up() and self._has_loaded:
-                now = self.now
-                try:
-                    orders = await read_orders(database, list(self._silences), since)
-                    await self._take_from_database(orders)
-                    since = now - ACKS_BACK
-                except (StorageError, OutboxUnavailableError) as error:
-                    log.debug("what was ordered in the database cannot be read", error=error)
+            now = self.now
+            try:
+                await self._load()
+                await self._take_from_database(await read_orders(database, list(self._silences), since))
+                since = now - ACKS_BACK
+            except (StorageError, OutboxUnavailableError) as error:  # the drain, or the outbox writer, tells of it
+                log.debug("what was ordered in the database cannot be taken in", error=error)
             await trio.sleep(ASK_SECONDS)
 
     async def take(self, order: Order) -> Order:
@@ -211,7 +211,6 @@ class SilenceKeeper:
 
     async def _take_from_database(self, orders: Iterable[Order]) -> None:
         """Take in what is not known yet, or is known otherwise; PostgreSQL is not told what it has told."""
-        await self._load()
         async with self._writing:
             news: list[Order] = []
             for order in orders:

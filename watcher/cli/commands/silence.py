@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from watcher.model.alerts.silence import Silence
 
-NOT_TOLD_YET = "; it is in the database, where daemons look twice a minute"
+NOT_TOLD_YET = "; it is in the database, which daemons read twice a minute"
 
 
 @click.command()
@@ -82,20 +82,25 @@ def silence(
         elif ends is not None:
             _end(path, ends)
         else:
-            _begin(path, names, group, _end_of(length, until), why or "", by)
+            start = datetime.now(UTC)
+            span = start, _end_of(start, length, until)
+            _begin(path, names, group, span, why or "", by)
 
 
-def _begin(path: Path, names: Sequence[str], group: str | None, end: datetime, why: str, by: str) -> None:
+def _begin(
+    path: Path, names: Sequence[str], group: str | None, span: tuple[datetime, datetime], why: str, by: str
+) -> None:
     from watcher.cli.orders import give  # here, since a shell that completes must not wait for it
 
     settings = configured_or_exit(path, names, group).settings
     options = {"until": "--for or --until", "why": "--why", "by": "--by", "targets": "the list of names"}
     try:
-        new = new_silence(start=datetime.now(UTC), end=end, why=why, by=by, targets=names or None, group=group)
+        new = new_silence(start=span[0], end=span[1], why=why, by=by, targets=names or None, group=group)
     except OrderError as error:
         raise click.UsageError(f"{options.get(error.field, error.field)} {error}") from None
     rest = "" if give(settings, new) else NOT_TOLD_YET
-    _say(f"{covered_words(new)}: no notifications {_until(new)}{rest}; to end it: watcher silence --end {_short(new)}")
+    held = f"{covered_words(new)}: no notifications {_until(new, new.start)}"
+    _say(f"{held}{rest}; to end it: watcher silence --end {_short(new)}")
 
 
 def _end(path: Path, prefix: str) -> None:
@@ -111,13 +116,14 @@ def _end(path: Path, prefix: str) -> None:
 
 
 def _list(path: Path, *, as_json: bool) -> None:
-    found = _present(path, datetime.now(UTC))
+    now = datetime.now(UTC)
+    found = _present(path, now)
     if as_json:
         click.echo(json.dumps([silence_as_json(one) for one in found], indent=2))
         return
     for one in found:
         said_by = f" ({one.by})" if one.by else ""
-        _say(f"{_short(one)}  {covered_words(one)}: no notifications {_until(one)}{said_by}")
+        _say(f"{_short(one)}  {covered_words(one)}: no notifications {_until(one, now)}{said_by}")
     if not found:
         click.echo("nothing is silenced")
 
@@ -131,18 +137,17 @@ def _present(path: Path, now: datetime) -> list[Silence]:
     )
 
 
-def _end_of(length: timedelta | None, until: datetime | None) -> datetime:
+def _end_of(start: datetime, length: timedelta | None, until: datetime | None) -> datetime:
     if (length is None) == (until is None):
         raise click.UsageError("say how long: either --for, or --until")
     if until is not None:
         return until
     assert length is not None
-    return datetime.now(UTC) + length
+    return start + length
 
 
-def _until(one: Silence) -> str:
-    left = (one.end - datetime.now(UTC)).total_seconds()
-    return f"until {timestamp(one.end)}, for {duration(round(left))}: {one.why}"
+def _until(one: Silence, now: datetime) -> str:
+    return f"until {timestamp(one.end)}, for {duration((one.end - now).total_seconds())}: {one.why}"
 
 
 def _short(one: Silence) -> str:
