@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from watcher.alerting.silences import spool
+from watcher.alerting.silences.kept import is_open_outside, silences_outside
 from watcher.cli.common import on_stderr
 from watcher.cli.options import read_or_exit
-from watcher.outbox.silences import is_open_outside, silences_outside
 from watcher.postgres.queries.silences import is_in_trouble, known_silences, write_order
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ MAX_TEXT_CHARS = 32_000
 
 # What a payload of each kind begins with.
 _BEGINNINGS = {FAILURE: "{", FLIP: "{", ROLLUPS: "[", SILENCE: "{", ACK: "{"}
+
 # Rows of earlier versions, which may wait in an outbox: arrays of the values in this order, some of them JSON as text.
 _FORMER_COLUMNS = {
     FAILURE: (
@@ -45,7 +46,7 @@ _to_json = json.JSONEncoder(ensure_ascii=False).encode
 def encode_failure(outcome: Outcome) -> tuple[str, str]:
     """Return the kind and the text of a failure."""
     assert outcome.fault is not None
-    return FAILURE, encode_row(
+    return FAILURE, _encoded(
         {
             "id": outcome.check_id,
             "target": outcome.target,
@@ -65,10 +66,15 @@ def encode_failure(outcome: Outcome) -> tuple[str, str]:
     )
 
 
+def encode_order(kind: str, row: Mapping[str, object]) -> tuple[str, str]:
+    """Return the kind and the text of what an operator has said, by its columns."""
+    return kind, _encoded(row)
+
+
 def encode_flip(flip: Flip) -> tuple[str, str]:
     """Return the kind and the text of a flip; called by the door of flips, and by nobody else."""
     cause = flip.cause
-    return FLIP, encode_row(
+    return FLIP, _encoded(
         {
             "id": flip.flip_id,
             "target": flip.target,
@@ -128,8 +134,7 @@ def decode_standing(text: str) -> Standing:
         return Standing()
 
 
-def encode_row(row: Mapping[str, object]) -> str:
-    """Return the text of a row: a JSON object of its columns, in which every text is one that PostgreSQL can hold."""
+def _encoded(row: Mapping[str, object]) -> str:
     return _to_json({name: _plain(value) for name, value in row.items()})
 
 
@@ -156,6 +161,6 @@ def _converted(columns: tuple[str, ...], payload: str) -> str:
     for name in _FORMER_JSON:
         if row.get(name) is not None:
             row[name] = json.loads(str(row[name]))
-    converted = encode_row(row)
+    converted = _encoded(row)
     converted.encode()  # half a character inside, of which no text can be made, is one more ValueError
     return converted

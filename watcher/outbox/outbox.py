@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections import deque
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +20,7 @@ from watcher.outbox.schema import id_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 # The bound of what was refused and is kept for somebody to look at.
@@ -129,6 +129,32 @@ class Outbox:
                 _set(database, "slots_until", slots_until)
         self._count(len(new), sum(_size_bytes(payload) for _, _, payload in new))
 
+    def put(
+        self,
+        entries: Iterable[tuple[str, str]],
+        *,
+        now: float,
+        alongside: Callable[[sqlite3.Connection], object],
+    ) -> None:
+        """Keep entries that no check came to, all or nothing.
+
+        Args:
+            entries: kinds and payloads, in the order in which they are to be stored.
+            now: seconds since 1970.
+            alongside: called with the open file, in the same transaction.
+        """
+        self._file.restore_if_deleted()
+        new = [(kind, now, payload) for kind, payload in entries]
+        with self._file.transaction(durable=True) as database:
+            database.executemany("INSERT INTO entries (kind, created_at, payload) VALUES (?, ?, ?)", new)
+            alongside(database)
+        self._count(len(new), sum(_size_bytes(payload) for _, _, payload in new))
+
+    def read(self, query: str, *arguments: object) -> list[Any]:
+        """Return the rows that a query finds."""
+        with self._file.opened() as database:
+            return database.execute(query, arguments).fetchall()
+
     def peek(self, limit: int, max_bytes: int) -> list[Entry]:
         """Return the oldest entries that wait: at most `limit`, and no more once they have so many bytes."""
         found: list[Entry] = []
@@ -230,29 +256,6 @@ class Outbox:
             )
             removed = database.execute("DELETE FROM entries WHERE id = ?", (entry.id,)).rowcount
         self._count(-removed, -removed * entry.size_bytes)
-
-    @contextmanager
-    def opened(self) -> Iterator[sqlite3.Connection]:
-        """Give the open file to read from."""
-        with self._file.opened() as database:
-            yield database
-
-    @contextmanager
-    def writing(self, entries: Sequence[tuple[str, str]], *, now: float) -> Iterator[sqlite3.Connection]:
-        """Keep entries together with what is written inside the block: all or nothing, and safe from a loss of power.
-
-        Args:
-            entries: kinds and payloads.
-            now: seconds since 1970.
-        """
-        self._file.restore_if_deleted()
-        with self._file.transaction(durable=True) as database:
-            database.executemany(
-                "INSERT INTO entries (kind, created_at, payload) VALUES (?, ?, ?)",
-                [(kind, now, payload) for kind, payload in entries],
-            )
-            yield database
-        self._count(len(entries), sum(_size_bytes(payload) for _, payload in entries))
 
     def journal(self, before_minute: int) -> list[tuple[int, int, str]]:
         """Return the id, the minute and the measurements of what was appended for earlier minutes."""

@@ -16,11 +16,11 @@ from structlog.testing import capture_logs
 from tests.doubles import MOMENT, Disk
 from watcher.alerting.silences import spool
 from watcher.alerting.silences.keeper import LOOK_SECONDS, MAX_SILENCES, SilenceKeeper, TooManyError
+from watcher.alerting.silences.kept import is_open_outside, silences_outside
 from watcher.alerting.silences.orders import OrderError, covered_words, ended, new_ack, new_silence
 from watcher.alerting.silences.present import Silences
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
-from watcher.outbox.silences import is_open_outside, silences_outside
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

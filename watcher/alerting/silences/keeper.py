@@ -12,22 +12,22 @@ import structlog
 import trio
 
 from watcher.alerting.silences import spool
+from watcher.alerting.silences.kept import forget, keep, kept_orders, open_since
 from watcher.alerting.silences.orders import joined
 from watcher.model.alerts.silence import Ack, Silence
 from watcher.outbox.errors import OutboxUnavailableError
-from watcher.outbox.silences import forget, keep, kept_orders, open_since
 from watcher.postgres.errors import StorageError
-from watcher.postgres.queries.silences import read_orders
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
 
     from watcher.alerting.silences.orders import Order
     from watcher.alerting.silences.present import Silences
     from watcher.outbox.thread import OutboxThread
-    from watcher.postgres.db import Database
+
+    Read = Callable[[Sequence[uuid.UUID], datetime], Awaitable[list[Order]]]
 
 Result = TypeVar("Result")
 
@@ -113,11 +113,11 @@ class SilenceKeeper:
                 pass
             await trio.sleep(LOOK_SECONDS)
 
-    async def follow(self, database: Database, up: trio.Event) -> NoReturn:
+    async def follow(self, read: Read, up: trio.Event) -> NoReturn:
         """Take in what was ordered in PostgreSQL, now and then, until cancelled.
 
         Args:
-            database: where it was.
+            read: see `watcher.postgres.queries.silences.read_orders`, of a database.
             up: set when it can be tried.
         """
         since = self.now - FIRST_ACKS_BACK
@@ -126,7 +126,7 @@ class SilenceKeeper:
             now = self.now
             try:
                 await self._load()
-                await self._take_from_database(await read_orders(database, list(self._silences), since))
+                await self._take_from_database(await read(list(self._silences), since))
                 since = now - ACKS_BACK
             except (StorageError, OutboxUnavailableError) as error:  # the drain, or the outbox writer, tells of it
                 log.debug("what was ordered in the database cannot be taken in", error=error)
@@ -235,7 +235,7 @@ class SilenceKeeper:
             ids = [one.id for one in self._silences.values() if one.end <= now]
             ids += [one.id for one in self._acks.values() if one.id not in holding and one.at < now - ACK_GRACE]
             if ids:
-                await self._disk.run(lambda outbox: forget(outbox, ids))
+                await self._disk.run(lambda outbox: forget(outbox, ids, now=self._clock()))
                 for one in ids:
                     self._silences.pop(one, None)
                     self._acks.pop(one, None)

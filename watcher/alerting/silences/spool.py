@@ -12,7 +12,7 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from watcher.outbox.silences import decode_order, encode_order
+from watcher.alerting.silences.encoding import decode_order, encode_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

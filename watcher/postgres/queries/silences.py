@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from watcher.alerting.silences.encoding import encode_order, order_of_row
 from watcher.model.alerts.silence import Silence
 from watcher.model.state import State
 from watcher.outbox.encoding import ACK, SILENCE, joined
-from watcher.outbox.silences import encode_order, order_of_row
 from watcher.postgres.bridge import transaction
 from watcher.postgres.server_encoding import fitting_json
 from watcher.postgres.tables.silences import INSERT_ACKS, INSERT_SILENCES
