@@ -48,7 +48,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checking/scheduling": {"model"},
     "checking": {"model", *CHECKING},
     "recording": {"text", "model"},
-    "alerting/policy": {"text", "model", "model/alerts"},
+    "alerting/policy/records": {"model", "model/alerts", "history"},
+    "alerting/policy": {"text", "model", "model/alerts", "history", "alerting/policy/records"},
     "outbox": {"text", "model", "model/alerts", "history", "alerting/policy"},
     "embedded_postgres": set(),
     "postgres/errors": set(),
@@ -134,7 +135,7 @@ ONLY_IMPORTERS = {
     "socksio": {"checking/http/proxies.py"},
     "jmespath": {"checking/verdict/json_values.py", "config/targets/read_expectations.py"},
 }
-PURE = {"text", "model", "model/alerts", "history", "alerting/policy"}
+PURE = {"text", "model", "model/alerts", "history", "alerting/policy/records", "alerting/policy"}
 CONCURRENCY = {"trio", "asyncio", "trio_asyncio"}
 
 
