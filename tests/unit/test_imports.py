@@ -68,7 +68,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres/schema": {"postgres/errors", "postgres/bridge"},
     "postgres/tables": {"model", "postgres/bridge"},
     "postgres": {"text", "model", "outbox", "embedded_postgres", *POSTGRES},
-    "postgres/queries": {"model", "history", *POSTGRES},
+    "alerting/silences": {"text", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
+    "postgres/queries": {"model", "model/alerts", "history", "outbox", "alerting/silences", *POSTGRES},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
     "reporting": {"text", "model", "history", "postgres", "postgres/errors", "postgres/queries"},
     "web/serving": {"config/env"},
@@ -120,13 +121,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli/common": {"text", "log", "config/mistakes", "daemon", "embedded_postgres", "postgres/errors"},
     "cli/options": {"cli/common", "postgres"},
     "cli/target_names": {"cli/common", "config", "config/env", "config/mistakes"},
+    "cli/orders": {"model/alerts", "postgres/queries", "alerting/silences", "cli/common", "cli/options"},
     "cli/views": {"text", "model", "history", "checking", "checking/http", "checking/verdict", "reporting"},
+    "cli/check_runner": {"model", "checking", "reporting", "cli/common", "cli/views"},
     "cli/config_view": {"text", "model", "model/alerts", "secrets", "cli/common", *CONFIG},
     "cli/commands": {
         *("text", "model", "history", "log", "secrets", "reporting", "daemon"),
         *(*CONFIG, *CHECKING, *POSTGRES, "postgres/queries"),
-        *("cli/common", "cli/options", "cli/target_names", "cli/views", "cli/config_view"),
-        *("model/alerts", "alerting/channels"),
+        *("model/alerts", "alerting/channels", "alerting/silences"),
+        *("cli/common", "cli/options", "cli/target_names", "cli/orders"),
+        *("cli/views", "cli/check_runner", "cli/config_view"),
     },
     "cli": {"text", "log", "config/mistakes", "cli/commands"},
     "__init__": set(),
@@ -136,6 +140,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 TYPES_FROM_ASIDE = {
     "postgres": ("watcher.config.env.settings.Settings",),
     "cli/options": ("watcher.config.env.settings.Settings",),
+    "cli/orders": ("watcher.config.env.settings.Settings", "watcher.postgres.db.Database"),
 }
 ONLY_IMPORTERS = {
     "asyncpg": {"postgres/bridge.py"},

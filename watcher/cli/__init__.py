@@ -60,6 +60,8 @@ def _open_closed_streams() -> None:
         "failures": "Show the failures that were stored, newest first.",
         "report": "Tell how reliable each target was.",
         "export": "Write the history as lines of JSON.",
+        "silence": "Send no notifications about targets for a while.",
+        "ack": "Acknowledge what is open: no reminders of it.",
         "rename": "Join the history of a target to another name.",
         "completion": "Print the script that completes commands in a shell.",
     },

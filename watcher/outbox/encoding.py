@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from watcher.model.state import Flip
 
 FAILURE, FLIP, ROLLUPS, NOTIFICATION = "failure", "flip", "rollups", "notification"
+SILENCE, ACK = "silence", "ack"
 
 # The bound of any text in a row: whatever a site or a config brings, PostgreSQL can hold it.
 MAX_TEXT_CHARS = 32_000
 
 # What a payload of each kind begins with.
-_BEGINNINGS = {FAILURE: "{", FLIP: "{", ROLLUPS: "[", NOTIFICATION: "{"}
+_BEGINNINGS = {FAILURE: "{", FLIP: "{", ROLLUPS: "[", NOTIFICATION: "{", SILENCE: "{", ACK: "{"}
 # Rows of earlier versions, which may wait in an outbox: arrays of the values in this order, some of them JSON as text.
 _FORMER_COLUMNS = {
     FAILURE: (
@@ -62,6 +63,11 @@ def encode_failure(outcome: Outcome) -> tuple[str, str]:
             "notes": [_safe(note) for note in outcome.notes] or None,
         }
     )
+
+
+def encode_order(kind: str, row: Mapping[str, object]) -> tuple[str, str]:
+    """Return the kind and the text of what an operator has said, by its columns."""
+    return kind, _encoded(row)
 
 
 def encode_flip(flip: Flip) -> tuple[str, str]:

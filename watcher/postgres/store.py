@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.outbox.encoding import FAILURE, FLIP, NOTIFICATION, ROLLUPS, joined, present_form
+from watcher.outbox.encoding import ACK, FAILURE, FLIP, NOTIFICATION, ROLLUPS, SILENCE, joined, present_form
 from watcher.postgres.bridge import COMMAND_SECONDS, transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS
@@ -19,6 +19,7 @@ from watcher.postgres.tables.flips import INSERT_FLIPS, PUT_RIGHT
 from watcher.postgres.tables.notifications import INSERT_NOTIFICATIONS
 from watcher.postgres.tables.outboxes import NOTE_STORED, STORED_UNTIL
 from watcher.postgres.tables.rollups import INSERT_ROLLUPS
+from watcher.postgres.tables.silences import INSERT_ACKS, INSERT_SILENCES
 from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _INSERTS = (
     (FAILURE, INSERT_FAILURES),
     (FLIP, INSERT_FLIPS),
     (NOTIFICATION, INSERT_NOTIFICATIONS),
+    (SILENCE, INSERT_SILENCES),
+    (ACK, INSERT_ACKS),
     (ROLLUPS, INSERT_ROLLUPS),
 )
 
