@@ -92,6 +92,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "model/alerts",
         "alerting",
         "alerting/policy",
+        "alerting/silences",
+        "postgres/queries",
         "log",
         "recording",
         "outbox",
