@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,16 +15,17 @@ from tests.integration.forked import Commands
 from tests.integration.history_rows import put_state, settings_of
 from tests.integration.test_history_commands import ForkingFolder, complaint, said
 from tests.pipeline import open_pipeline
+from tests.unit.alerting.test_silences import put_incident
 from watcher.alerting.silences.keeper import SilenceKeeper
 from watcher.alerting.silences.present import Silences
 from watcher.daemon.heartbeat import beat
+from watcher.postgres.queries.silences import read_orders
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from tests.pipeline import Pipeline
-    from watcher.outbox.outbox import Outbox
     from watcher.postgres.db import Database
 
 WHY = ("--why", "move to the new rack")
@@ -55,7 +57,7 @@ async def keeping(folder: Folder, database: Database) -> AsyncIterator[tuple[Sil
         async with trio.open_nursery() as nursery:
             nursery.start_soon(beat, data_dir / "heartbeat")
             nursery.start_soon(keeper.run)
-            nursery.start_soon(keeper.follow, database, up)
+            nursery.start_soon(keeper.follow, partial(read_orders, database), up)
             with trio.fail_after(30):
                 while not ((data_dir / "heartbeat").exists() and (data_dir / "spool").is_dir()):  # noqa: ASYNC110
                     await trio.sleep(0.01)
@@ -76,9 +78,9 @@ async def test_a_daemon_obeys_a_command_and_the_database_hears_of_it(test_db: Da
         assert told.startswith("Checkout: no notifications until 2")
         assert ", for 1h 30m: move to the new rack; to end it: watcher silence --end " in told
         [silence] = silences.silences
-        assert (silence.why, silence.by, silence.targets) == ("move to the new rack", "eve", {"Checkout"})
+        assert (silence.why, silence.by, silence.targets) == ("move to the new rack", "eve", frozenset({"Checkout"}))
         assert await complaint(folder, "ack", "Checkout") == "watcher: nothing is open at Checkout"
-        await pipeline.disk.run(lambda outbox: _open_incident(outbox, "Checkout"))
+        await pipeline.disk.run(lambda outbox: put_incident(outbox, "Checkout"))
         assert (await said(folder, "ack", "Checkout")).startswith("Checkout is acknowledged: ")
         assert [ack.target for ack in silences.acks] == ["Checkout"]
         assert [row["id"] for row in await listed(folder)] == [str(silence.id)]
@@ -148,9 +150,3 @@ async def test_what_cannot_be_ordered_is_said_in_one_line(folder: Folder) -> Non
         ("ack", "Chekcout"): "'Chekcout' is the name of no target; did you mean Checkout?",
     }.items():
         assert (await complaint(folder, *arguments, status=2)).startswith(f"watcher: {line}")
-
-
-def _open_incident(outbox: Outbox, target: str) -> None:
-    payload = json.dumps({"since": "2026-11-23T15:20:55+00:00"})
-    with outbox.writing((), now=0.0) as database:
-        database.execute("INSERT INTO incidents VALUES ('default', ?, ?)", (target, payload))

@@ -14,11 +14,14 @@ import trio
 from structlog.testing import capture_logs
 
 from tests.doubles import MOMENT, Disk
+from watcher.alerting.policy.encoding import encode_incident
+from watcher.alerting.policy.event import Incident
 from watcher.alerting.silences import spool
 from watcher.alerting.silences.keeper import LOOK_SECONDS, MAX_SILENCES, SilenceKeeper, TooManyError
 from watcher.alerting.silences.kept import is_open_outside, silences_outside
 from watcher.alerting.silences.orders import OrderError, covered_words, ended, new_ack, new_silence
 from watcher.alerting.silences.present import Silences
+from watcher.model.state import Flip, State
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 
@@ -44,9 +47,9 @@ def a_silence(*targets: str, hours: float = 2) -> Silence:
 
 def put_incident(outbox: Outbox, target: str) -> None:
     """Open an incident, as the door of flips does."""
-    with outbox.writing((), now=0.0) as database:
-        payload = json.dumps({"since": MOMENT.isoformat()})
-        database.execute("INSERT INTO incidents VALUES ('default', ?, ?)", (target, payload))
+    flip = Flip(target, "default", MOMENT, MOMENT, State.DOWN, State.UP)
+    row = ("default", target, encode_incident(Incident(flip.flip_id, target, "default", State.DOWN, MOMENT, flip)))
+    outbox.put((), now=0.0, alongside=lambda database: database.execute("INSERT INTO incidents VALUES (?, ?, ?)", row))
 
 
 class Clock:

@@ -20,7 +20,7 @@ from watcher.cli.common import EXIT_NO_DATABASE, MAX_ERROR_CHARS, env_file_optio
 from watcher.cli.options import LengthType, MomentType, json_option
 from watcher.cli.target_names import complete_target, configured_or_exit, login_name
 from watcher.config.env.settings import load_settings
-from watcher.reporting.wording import duration
+from watcher.model.wording import duration
 from watcher.text.escaping import one_line
 from watcher.text.timestamps import timestamp
 
