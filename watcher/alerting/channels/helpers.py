@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from watcher.alerting.channels.helper_command import COMMAND
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,7 +28,7 @@ class HelperError(Exception):
 class Helpers:
     """Starts helper processes when they are needed, and ends them when they hang or are idle."""
 
-    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         """Begin with none.
 
         Args:
