@@ -13,6 +13,7 @@ import trio
 
 from watcher.alerting.channels.alertmanager import alerts_address, test_alert
 from watcher.alerting.channels.answers import delivery_of
+from watcher.alerting.channels.helper_command import COMMAND
 from watcher.alerting.channels.helpers import HelperError, Helpers
 from watcher.alerting.channels.http_post import post
 from watcher.alerting.channels.masking import masked_answer
@@ -54,13 +55,14 @@ class Tools:
 
 
 @asynccontextmanager
-async def open_tools(resolver: Resolver | None = None) -> AsyncIterator[Tools]:
+async def open_tools(resolver: Resolver | None = None, helper_command: Sequence[str] = COMMAND) -> AsyncIterator[Tools]:
     """Make what deliveries need; at the end, helper processes are killed.
 
     Args:
         resolver: of names; the system's by default.
+        helper_command: starts a helper process.
     """
-    tools = Tools(HttpTools(resolver or Resolver(), TlsContexts()), Helpers())
+    tools = Tools(HttpTools(resolver or Resolver(), TlsContexts()), Helpers(helper_command))
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tools.helpers.end_idle)

@@ -47,7 +47,7 @@ _TYPE_OF_KIND = {
 _OF_SOCKETS = "Socket Exception: "
 _WRAPPING = re.compile(
     r"HTTPS?Connection(Pool)?\(host='[^']*', port=\d+\): ?|Max retries exceeded with url: \S+ "
-    r"|Failed to establish a new connection: |\(Caused by \w+\((?P<quote>[\"']?)|(?<=[\"'])\)\)$"
+    r"|Failed to establish a new connection: |\(Caused by \w+\([\"']?|[\"']?\)\)$"
 )
 
 
@@ -246,7 +246,7 @@ def is_permanent(words: list[str]) -> bool:
 
 
 def _without_wrapping(text: str) -> str:
-    return _WRAPPING.sub("", text.removeprefix(_OF_SOCKETS)).rstrip("\"')").rstrip(".")
+    return _WRAPPING.sub("", text.removeprefix(_OF_SOCKETS)).rstrip(".")
 
 
 def _in_words(words: list[str]) -> str:

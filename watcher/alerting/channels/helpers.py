@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from watcher.alerting.channels.helper_command import COMMAND
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,7 +28,7 @@ class HelperError(Exception):
 class Helpers:
     """Starts helper processes when they are needed, and ends them when they hang or are idle."""
 
-    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         """Begin with none.
 
         Args:
@@ -84,8 +82,9 @@ class Helpers:
     async def close(self) -> None:
         """Kill all processes that are idle."""
         idle, self._idle = self._idle, []
-        for helper in idle:
-            await helper.kill()
+        async with trio.open_nursery() as nursery:
+            for helper in idle:
+                nursery.start_soon(helper.kill)
 
     async def _take(self) -> _Helper:
         while self._idle:
