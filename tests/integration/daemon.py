@@ -44,7 +44,7 @@ class Folder:
     environment: dict[str, str] = field(default_factory=dict)
 
     def configure(
-        self, urls: Sequence[dict[str, Any]], *, also: Mapping[str, object] | None = None, **settings: object
+        self, urls: Sequence[dict[str, Any]], also: Mapping[str, object] | None = None, /, **settings: object
     ) -> None:
         """Write both files; `also` is what the config file has beside the urls."""
         (self.path / "config.yaml").write_text(yaml.safe_dump({"urls": list(urls), **(also or {})}))

@@ -51,7 +51,7 @@ async def receiver() -> AsyncIterator[HttpReceiver]:
 
 def configure(folder: Folder, site: Site, *channels: dict[str, Any], **settings: object) -> None:
     urls = [{"name": "Checkout", "address": f"http://127.0.0.1:{site.port}/", **QUICK}]
-    folder.configure(urls, also={"channels": list(channels)}, **settings)
+    folder.configure(urls, {"channels": list(channels)}, **settings)
 
 
 def a_channel(receiver: HttpReceiver, name: str = "hook", **options: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ MIN_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 300.0
 # After so many tries in a row that failed it is the receiver, not a message: all messages wait for it, at most so long.
 FAILING_TRIES = 3
-MAX_PAUSE_SECONDS = 30.0
+MAX_PAUSE_SECONDS = 10.0
 # The bound of the messages that are looked through for one that may overtake: each look takes less than a millisecond.
 MAX_LOOKED_AT = 200
 
