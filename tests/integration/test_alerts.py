@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +78,15 @@ async def test_a_site_that_goes_down_and_up_is_told_of_and_the_database_has_it(
         with trio.fail_after(START_SECONDS):
             while not (rows := await sent(test_db)) or len(rows) < 2:  # noqa: ASYNC110
                 await trio.sleep(0.02)
+        shown = await folder.run("alerts", "--json")
         status, _ = await daemon.stop()
     assert status == 0
+    document = json.loads(shown.stdout)
+    assert [(one["kind"], one["result"], one["answer"]) for one in document["notifications"]] == [
+        ("up", "sent", "200 OK: thank you"),
+        ("down", "sent", "200 OK: thank you"),
+    ]
+    assert document["open"] == []
     assert told(receiver) == ["down ['Checkout']", "up ['Checkout']"]
     down, up = (post.document for post in receiver.posts)
     assert down["targets"][0]["detail"] == "503 Service Unavailable"

@@ -126,6 +126,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli/target_names": {"cli/common", "config", "config/env", "config/mistakes"},
     "cli/orders": {"model/alerts", "postgres/queries", "alerting/silences", "cli/common", "cli/options"},
     "cli/views": {"text", "model", "history", "checking", "checking/http", "checking/verdict", "reporting"},
+    "cli/notify_runner": {"text", "model/alerts", "secrets", "alerting/channels", "cli/common", "cli/views"},
     "cli/check_runner": {"model", "checking", "reporting", "cli/common", "cli/views"},
     "cli/config_view": {"text", "model", "model/alerts", "secrets", "cli/common", *CONFIG},
     "cli/commands": {
@@ -133,7 +134,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *(*CONFIG, *CHECKING, *POSTGRES, "postgres/queries"),
         *("model/alerts", "alerting/channels", "alerting/silences"),
         *("cli/common", "cli/options", "cli/target_names", "cli/orders"),
-        *("cli/views", "cli/check_runner", "cli/config_view"),
+        *("cli/views", "cli/check_runner", "cli/notify_runner", "cli/config_view"),
     },
     "cli": {"text", "log", "config/mistakes", "cli/commands"},
     "__init__": set(),

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.unit.cli.test_commands import usage_error, watcher
-from watcher.cli.commands.notify_runner import send_and_show
+from watcher.cli.notify_runner import send_and_show
 from watcher.model.alerts.channel import Channel, ExecReceiver
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ def notify(names: tuple[str, ...], test: bool, as_json: bool, env_file: str | No
         configuration = load_configuration(path, with_warnings=False)
         channels = _channels(names, configuration.alerting.channels)
         # Here, since a shell that completes must not wait for all that a delivery needs.
-        from watcher.cli.commands.notify_runner import send_and_show
+        from watcher.cli.notify_runner import send_and_show
 
         sys.exit(send_and_show(channels, as_json=as_json))
 

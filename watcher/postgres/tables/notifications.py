@@ -28,7 +28,3 @@ SET next_try_at = excluded.next_try_at, sent_at = excluded.sent_at, given_up_at 
 WHERE known.sent_at IS NULL AND known.given_up_at IS NULL
       AND (excluded.sent_at IS NOT NULL OR excluded.given_up_at IS NOT NULL OR excluded.tries > known.tries)
 """
-
-NOTIFICATION_COLUMNS = (
-    "id, channel, kind, created_at, next_try_at, sent_at, given_up_at, tries, error, answer, payload::text"
-)
