@@ -138,7 +138,7 @@ def merging_of(period: int, began_at: datetime, now: datetime, old_at: datetime)
 
 
 def forgetting(now: datetime, keep_failures: timedelta) -> Step:
-    """Delete from the default partitions what a partition of its own would have been dropped with, and what else is old."""
+    """Delete from the default partitions what would have been dropped with a partition, and what else is old."""
 
     async def forget(connection: Connection) -> bool:
         for table, keep, text in (
