@@ -27,6 +27,7 @@ MIN_TOKEN_CHARS = 8
 MIN_WORD_CHARS = 20
 
 _DIGIT = re.compile("[0-9]")
+_PORT = re.compile("[0-9]{1,5}")
 _BETWEEN = re.compile("[/?&=#;,@:]+")
 
 
@@ -65,13 +66,22 @@ def _parts_of_channel(channel: Channel) -> Iterator[str]:
         return
     yield from _parts_of_url(receiver.url)
     if isinstance(receiver, AppriseReceiver):
-        # A token may stand in the place of the host.
-        host = re.split("[/?#]", receiver.url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
-        yield from filter(_is_token, () if "." in host else _BETWEEN.split(host))
+        yield from _tokens_in_host(receiver.url)
     if isinstance(receiver, WebhookReceiver):
         for _, value in receiver.headers:
             yield from parts_of_header(value)
         yield receiver.secret or ""
+
+
+def _tokens_in_host(url: str) -> Iterator[str]:
+    """Yield what stands in the place of the host, where that is a token, as in `tgram://123456789:abc/`."""
+    host = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
+    if "." in host:
+        return
+    first, _, second = host.partition(":")
+    if second and not _PORT.fullmatch(second):
+        yield from (host, first, second)
+    yield from filter(_is_token, (first, second))
 
 
 def _parts_of_url(url: str) -> Iterator[str]:

@@ -7,7 +7,6 @@ import pytest
 
 from watcher.config import Configuration, load_configuration
 from watcher.config.mistakes import ConfigurationError
-from watcher.daemon.reload import difference
 from watcher.model.alerts.channel import (
     AlertmanagerReceiver,
     AppriseReceiver,
@@ -20,6 +19,7 @@ from watcher.model.alerts.channel import (
 from watcher.model.alerts.of_target import NOTHING_SAID, Dependency, TargetAlerts
 from watcher.model.alerts.options import AlertingOptions, Connectivity, Heartbeat
 from watcher.model.alerts.windows import CronWindow, Maintenance, OnceWindow, QuietHours, WeeklyWindow
+from watcher.model.difference import difference
 
 URLS = "urls: [{address: 'https://h.example/', name: Shop, group: shop}]\n"
 OPS = "channels: [{name: ops, url: 'ntfys://h.example/ops'}]\n"
@@ -80,13 +80,24 @@ def test_all_that_is_written_has_its_value(tmp_path: Path) -> None:
         (folder / "secrets" / name).write_text(text, encoding="utf-8")
         (folder / "secrets" / name).chmod(0o600)
     configuration = loaded(tmp_path, a=ALL)
-    quiet = QuietHours(time(22), time(7), "Europe/Berlin", frozenset({4, 5}))
     berlin_evening = datetime(2026, 12, 1, 21, tzinfo=UTC)
     assert configuration.alerting == AlertingOptions(
         (
             Channel(
-                *("ops", AppriseReceiver("ntfys://ntfy.example/ops"), False, frozenset({Topic.DOWN, Topic.DEGRADED})),
-                *(30.0, 0.0, "target", 3600.0, (quiet,), 5.0, False, 86400.0, "{{ title }}", "{{ text }}"),
+                "ops",
+                AppriseReceiver("ntfys://ntfy.example/ops"),
+                is_default=False,
+                topics=frozenset({Topic.DOWN, Topic.DEGRADED}),
+                group_wait_seconds=30.0,
+                group_interval_seconds=0.0,
+                group_by="target",
+                reminder_interval_seconds=3600.0,
+                quiet_hours=(QuietHours(time(22), time(7), "Europe/Berlin", frozenset({4, 5})),),
+                timeout_seconds=5.0,
+                allow_private=False,
+                give_up_after_seconds=86400.0,
+                title="{{ title }}",
+                body="{{ text }}",
             ),
             Channel("hook", WebhookReceiver("https://hooks.example/x", "whsec_5eb63bbbe01eeed0", (("X-Team", "web"),))),
             Channel("page", ExecReceiver((str(folder / "bin/page"), "--urgent"))),

@@ -70,10 +70,12 @@ def validate(file: str | None, as_json: bool, show: bool, env_file: str | None) 
 
 
 def validation_summary(configuration: Configuration) -> str:
-    """Say in one line that all is well, as in `config/config.yaml: 5 targets, no mistakes, 1 warning`."""
+    """Say in one line that all is well, as in `config/config.yaml: 5 targets, 2 channels, no mistakes, 1 warning`."""
     targets, warnings = len(configuration.targets), len(configuration.warnings)
-    text = f"{configuration.settings.config_file}: {_counted(targets, 'target')}, no mistakes"
-    return one_line(f"{text}, {_counted(warnings, 'warning')}" if warnings else text)
+    channels = len(configuration.alerting.channels)
+    said = [_counted(targets, "target"), *([_counted(channels, "channel")] if channels else []), "no mistakes"]
+    said += [_counted(warnings, "warning")] if warnings else []
+    return one_line(f"{configuration.settings.config_file}: {', '.join(said)}")
 
 
 def mistake_as_json(mistake: Mistake) -> dict[str, Any]:
@@ -93,6 +95,7 @@ def _json_document(
     document: dict[str, Any] = {
         "ok": not mistakes,
         "targets": None if configuration is None else len(configuration.targets),
+        "channels": None if configuration is None else len(configuration.alerting.channels),
         "mistakes": [mistake_as_json(mistake) for mistake in mistakes],
         "warnings": [] if configuration is None else [mistake_as_json(one) for one in configuration.warnings],
     }
@@ -102,7 +105,7 @@ def _json_document(
 
 
 def _plain(configuration: Configuration) -> dict[str, Any]:
-    shower = TargetShower(configuration.secrets)
+    shower = TargetShower(configuration.secrets, configuration.alerting.channels)
     page = shower.page(configuration.page)
     alerting = shower.alerting(configuration.alerting)
     return {

@@ -38,10 +38,16 @@ def alerting_as_written(alerting: AlertingOptions) -> dict[str, Any]:
     return {key: value for key, value in said.items() if value}
 
 
-def told_as_written(alerts: TargetAlerts) -> dict[str, Any]:
-    """Return the keys of an entry; None for what nothing is said of."""
+def told_as_written(alerts: TargetAlerts, channels: Iterable[Channel]) -> dict[str, Any]:
+    """Return the keys of an entry; None for what nothing is said of.
+
+    Args:
+        alerts: of the entry.
+        channels: of the file: those that are the default are named where the entry names none.
+    """
+    by_default = [channel.name for channel in channels if channel.is_default] or None
     return {
-        "alerts": None if alerts.routes is None else list(map(_route, alerts.routes)),
+        "alerts": by_default if alerts.routes is None else list(map(_route, alerts.routes)),
         "depends_on": list(map(_dependency, alerts.depends_on)) or None,
         "maintenance": list(map(_maintenance, alerts.maintenance)) or None,
         "description": alerts.description,

@@ -56,7 +56,7 @@ def yaml_lines(
     yield "# What takes effect, with secrets masked as ***: first the settings, each with where it is from."
     for key, setting in settings.items():
         yield f"# {key}={_UNSAFE.sub(_escaped, one_line(setting['value'] or ''))}  ({one_line(setting['from'])})"
-    shower, known = TargetShower(secrets), dict[int, str]()
+    shower, known = TargetShower(secrets, alerting.channels), dict[int, str]()
     if shown := shower.page(page):
         yield "\n".join(["page:", *_mapping(shown, "  ")])
     yield from _alerting_lines(shower.alerting(alerting))
