@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_plus
 
-from watcher.model.alerts.channel import AlertmanagerReceiver, AppriseReceiver, WebhookReceiver
+from watcher.model.alerts.channel import AlertmanagerReceiver, AppriseReceiver, ExecReceiver, WebhookReceiver
 from watcher.model.headers import HARMLESS_HEADERS, HEADERS_OF_A_BODY
 from watcher.model.target import basic_authorization
 from watcher.secrets.of_targets import masked_line, ways_to_write
@@ -75,6 +75,8 @@ def secrets_of_receiver(receiver: Receiver) -> Iterator[str]:
     """Yield what is secret of a channel, each as it is configured."""
     if isinstance(receiver, AppriseReceiver | AlertmanagerReceiver | WebhookReceiver):
         yield from secrets_of_url(receiver.url)
+    if isinstance(receiver, ExecReceiver):
+        yield from (argument for argument in receiver.command[1:] if not argument.startswith("-"))
     if isinstance(receiver, WebhookReceiver):
         if receiver.secret is not None:
             yield from (receiver.secret, receiver.secret.removeprefix("whsec_"))
