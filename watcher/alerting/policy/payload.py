@@ -35,7 +35,7 @@ def payload_of(
     return {
         **_head(notification_id, channel, kind, at),
         "title": title_of(kind, lines),
-        "text": text_of(kind, lines, at, view),
+        "text": text_of(lines, at, view),
         "targets": [_line_as_json(line, view) for line in lines[:MAX_TARGETS_LISTED]],
         "more": max(len(lines) - MAX_TARGETS_LISTED, 0),
     }

@@ -16,50 +16,41 @@ if TYPE_CHECKING:
     from watcher.alerting.policy.line import Line
     from watcher.alerting.policy.view import View
 
-# How a state is said of one site and of several.
-_IS = {State.DOWN: "down", State.DEGRADED: "degraded", State.UP: "up"}
 _DEFAULT_LOCATION = "default"
 
 
 def title_of(kind: Kind, lines: Sequence[Line]) -> str:
     """Return the title: what has happened to which site, or to how many."""
     if len(lines) == 1:
-        return _headline(lines[0])
-    states = {line.state for line in lines}
+        return _title_of_one(lines[0])
     many = f"{len(lines)} sites"
+    states = Counter(line.state for line in lines)
     match kind:
-        case Kind.UP if len({line.state for line in lines}) == 1 and State.UP in states:
-            return f"{many} are up"
         case Kind.CERTIFICATE:
             return f"Certificates of {many} end soon"
         case Kind.FLAPPING:
-            return f"{many} are flapping, or have calmed down"
+            return f"{many} have begun to flap, or are calm again"
+        case _ if len(states) > 1:
+            return f"{many}: {', '.join(f'{count} {_word(state)}' for state, count in states.most_common())}"
         case Kind.REMINDER | Kind.ESCALATION:
-            return f"{many} are still {_states(lines)}"
-        case Kind.UNKNOWN:
-            return f"{many} cannot be checked"
-        case Kind.MIXED | Kind.UP:
-            return f"{many}: {_states(lines)}"
+            return f"{many} {_still(lines[0].state, many=True)}"
         case _:
-            return f"{many} are {_states(lines)}"
+            return f"{many} {_now(lines[0].state, many=True)}"
 
 
-def text_of(kind: Kind, lines: Sequence[Line], at: datetime, view: View) -> str:
+def text_of(lines: Sequence[Line], at: datetime, view: View) -> str:
     """Return the text: of one site all that is known, of many a line each.
 
     Args:
-        kind: of the message.
         lines: what it tells of.
         at: when it was decided on.
         view: the present.
     """
     if len(lines) == 1:
         return "\n".join(_of_one(lines[0], at, view))
-    listed = [f"- {_short(line, at)}" for line in lines[:MAX_TARGETS_LISTED]]
-    more = len(lines) - MAX_TARGETS_LISTED
-    told = [f"{title_of(kind, lines)}:", *listed]
-    if more > 0:
-        told.append(f"and {more} more")
+    told = [f"- {_of_many(line, at)}" for line in lines[:MAX_TARGETS_LISTED]]
+    if len(lines) > MAX_TARGETS_LISTED:
+        told.append(f"and {len(lines) - MAX_TARGETS_LISTED} more")
     if view.page_url is not None:
         told.append(f"{view.page_url}/")
     return "\n".join(told)
@@ -78,32 +69,30 @@ def gap_text(start: datetime, end: datetime) -> str:
     )
 
 
-def _headline(line: Line) -> str:
+def _title_of_one(line: Line) -> str:
     name = _name(line)
     match line.kind:
         case Kind.CERTIFICATE:
             return f"The certificate of {name} ends in {_days(line)}"
         case Kind.FLAPPING:
-            return f"{name} is flapping" if line.began else f"{name} flaps no longer, it is {_word(line.state)}"
+            return f"{name} is flapping" if line.began else f"{name} no longer flaps: it {_now(line.state)}"
         case Kind.REMINDER | Kind.ESCALATION:
-            return f"{name} {_is(line.state, 'is still')}"
+            return f"{name} {_still(line.state)}"
         case Kind.UP if line.times > 1:
-            return f"{name} was {_word(line.before)} {line.times} times, and is {_word(line.state)}"
+            return f"{name} {_then(line.before)} {line.times} times, and {_now(line.state)}"
         case _:
-            return f"{name} {_is(line.state, 'is')}"
+            return f"{name} {_now(line.state)}"
 
 
 def _of_one(line: Line, at: datetime, view: View) -> list[str]:
     told = [_sentence(line, at)]
-    cause = _why(line)
-    if cause and line.kind is not Kind.UP:
-        told.append(f"Why: {cause}")
-    elif cause:
-        told.append(f"Why it was: {cause}")
-    if line.last_up_at is not None and line.state is not State.UP:
+    if line.cause is not None:
+        cause = why(line.cause.reason, line.cause.detail)
+        told.append(f"Why: {cause}" if line.kind is not Kind.UP else f"The cause was: {cause}")
+    if line.last_up_at is not None and line.kind is not Kind.UP:
         told.append(f"Last seen up: {_when(line.last_up_at, at)}")
     if line.dependents:
-        told.append(_dependents(line).capitalize())
+        told.append(f"{_dependents(line).capitalize()}.")
     link = view.link_to(line.target)
     if link is not None:
         told.append(link)
@@ -118,51 +107,59 @@ def _sentence(line: Line, at: datetime) -> str:
     if line.certificate is not None:
         return f"The certificate of {name} ends on {line.certificate.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
     if line.kind is Kind.FLAPPING and line.began:
-        return f"{name} goes down and up too often to tell each time. The next message comes when it is calm."
+        return f"{name} goes down and up too often to tell each time. The next message comes when it has been calm."
     since = "" if line.since is None else f" since {_when(line.since, at)}"
     if line.kind is not Kind.UP:
         lasts = "" if line.since is None else f", for {duration(max((at - line.since).total_seconds(), 0))}"
-        return f"{name} {_is(line.state, 'has been')}{since}{lasts}."
+        return f"{name} {_until_now(line.state)}{since}{lasts}."
     lasted = "" if line.lasted_seconds is None else f" for {duration(max(line.lasted_seconds, 0))}"
     if line.times > 1:
         lasted = f" {line.times} times,{lasted} the last time"
-    return f"{name} {_is(line.state, 'has been')}{since}. It was {_word(line.before)}{lasted}."
+    return f"{name} {_until_now(line.state)}{since}. It {_then(line.before)}{lasted}."
 
 
-def _short(line: Line, at: datetime) -> str:
-    """Tell all of a site in one line of many."""
-    told = _headline(line)
-    if line.kind is Kind.UP and line.lasted_seconds is not None:
-        return f"{told}, was {_word(line.before)} for {duration(max(line.lasted_seconds, 0))}"
-    if line.since is not None and line.kind is not Kind.CERTIFICATE:
+def _of_many(line: Line, at: datetime) -> str:
+    """Tell all of a site in one line."""
+    name = _name(line)
+    match line.kind:
+        case Kind.CERTIFICATE:
+            return f"{name}: the certificate ends in {_days(line)}"
+        case Kind.FLAPPING if line.began:
+            return f"{name}: flapping"
+        case Kind.UP:
+            lasted = "" if line.lasted_seconds is None else f" for {duration(max(line.lasted_seconds, 0))}"
+            times = f" {line.times} times," if line.times > 1 else ""
+            return f"{name}: {_word(line.state)}; it {_then(line.before)}{times}{lasted}"
+    told = f"{name}: {_word(line.state)}"
+    if line.since is not None:
         told += f" since {_when(line.since, at)}"
-    cause = _why(line)
-    if cause:
-        told += f": {cause}"
-    return f"{told}, {_dependents(line)}" if line.dependents else told
+    if line.cause is not None:
+        told += f"; {why(line.cause.reason, line.cause.detail)}"
+    return f"{told}; {_dependents(line)}" if line.dependents else told
 
 
 def _dependents(line: Line) -> str:
     return f"and {line.dependents} that {'depends' if line.dependents == 1 else 'depend'} on it"
 
 
-def _why(line: Line) -> str:
-    return "" if line.cause is None else why(line.cause.reason, line.cause.detail)
-
-
-def _states(lines: Sequence[Line]) -> str:
-    counts = Counter(_word(line.state) for line in lines)
-    if len(counts) == 1:
-        return next(iter(counts))
-    return ", ".join(f"{count} {word}" for word, count in counts.most_common())
-
-
 def _word(state: State) -> str:
-    return _IS.get(state, "not checkable" if state is State.UNKNOWN else str(state))
+    return "not checkable" if state is State.UNKNOWN else str(state)
 
 
-def _is(state: State, verb: str) -> str:
-    return f"{verb} {_word(state)}"
+def _now(state: State, *, many: bool = False) -> str:
+    return "cannot be checked" if state is State.UNKNOWN else f"{'are' if many else 'is'} {state}"
+
+
+def _still(state: State, *, many: bool = False) -> str:
+    return "still cannot be checked" if state is State.UNKNOWN else f"{'are' if many else 'is'} still {state}"
+
+
+def _until_now(state: State) -> str:
+    return "has been impossible to check" if state is State.UNKNOWN else f"has been {state}"
+
+
+def _then(state: State) -> str:
+    return "could not be checked" if state is State.UNKNOWN else f"was {state}"
 
 
 def _name(line: Line) -> str:

@@ -93,6 +93,15 @@ class Record:
     is_flapping_told: bool = False
     place: Place = Place.NOWHERE
     until: datetime | None = None
+    # The flip as text, once it was written: a record is written several times for each.
+    _written_flip: tuple[Flip, str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def flip_text(self) -> str:
+        """The flip as JSON."""
+        if self._written_flip is None or self._written_flip[0] is not self.flip:
+            self._written_flip = self.flip, _to_json(flip_as_json(self.flip))
+        return self._written_flip[1]
 
     @property
     def has_news(self) -> bool:
@@ -158,7 +167,6 @@ def encode_record(record: Record) -> str:
         "location": record.location,
         "group": record.group,
         "visible": record.visible,
-        "flip": flip_as_json(record.flip),
         "incident_id": str(record.incident_id),
         "at": record.at.isoformat(),
         "opened_at": record.opened_at.isoformat(),
@@ -181,7 +189,8 @@ def encode_record(record: Record) -> str:
         "place": record.place,
         "until": written(record.until),
     }
-    return _to_json({name: value for name, value in row.items() if value or name in _ALWAYS})
+    text = _to_json({name: value for name, value in row.items() if value or name == "group"})
+    return f'{{"flip":{record.flip_text},{text[1:]}'
 
 
 def decode_record(text: str) -> Record:
@@ -224,9 +233,6 @@ def decode_record(text: str) -> Record:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is not a record of a channel: {error!r}") from error
-
-
-_ALWAYS = frozenset({"target", "location", "group", "flip", "incident_id", "at", "opened_at", "place"})
 
 
 def _state(word: str | None) -> State | None:
