@@ -60,6 +60,7 @@ def _open_closed_streams() -> None:
         "failures": "Show the failures that were stored, newest first.",
         "report": "Tell how reliable each target was.",
         "export": "Write the history as lines of JSON.",
+        "notify": "Send a test message to channels, and tell what they answer.",
         "silence": "Send no notifications about targets for a while.",
         "ack": "Acknowledge what is open: no reminders of it.",
         "rename": "Join the history of a target to another name.",

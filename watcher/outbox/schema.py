@@ -44,14 +44,17 @@ CREATE TABLE IF NOT EXISTS incidents (
     location TEXT NOT NULL, target TEXT NOT NULL, payload TEXT NOT NULL, PRIMARY KEY (location, target)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS alert_events (number INTEGER PRIMARY KEY AUTOINCREMENT, payload TEXT NOT NULL);
--- Until which event a channel has taken them in, and what its policy keeps.
-CREATE TABLE IF NOT EXISTS channels (channel TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+-- Until which event a channel has taken them in, when another was told last that it fails, and what its policy keeps.
+CREATE TABLE IF NOT EXISTS channels (
+    channel TEXT PRIMARY KEY, position INTEGER NOT NULL, failing_told_at REAL NOT NULL DEFAULT 0
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS channel_records (
     channel TEXT NOT NULL, key TEXT NOT NULL, payload TEXT NOT NULL, PRIMARY KEY (channel, key)
 ) WITHOUT ROWID;
 -- Messages that are to be sent, in the order in which they were decided on; one that is sent goes.
 CREATE TABLE IF NOT EXISTS notifications (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, payload TEXT NOT NULL,
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, kind TEXT NOT NULL,
+    created_at REAL NOT NULL, members TEXT NOT NULL, payload TEXT NOT NULL,
     tries INTEGER NOT NULL DEFAULT 0, next_try_at REAL NOT NULL DEFAULT 0
 );
 -- What operators have said, and which step of its certificate a target's last told was.
@@ -72,9 +75,9 @@ _READ = (
     "id, kind, at, error, payload FROM set_aside",
     "location, target, payload FROM incidents",
     "number, payload FROM alert_events",
-    "channel, position FROM channels",
+    "channel, position, failing_told_at FROM channels",
     "channel, key, payload FROM channel_records",
-    "number, id, channel, payload, tries, next_try_at FROM notifications",
+    "number, id, channel, kind, created_at, members, payload, tries, next_try_at FROM notifications",
     "id, payload FROM silences",
     "id, payload FROM acks",
     "location, target, payload FROM certificates",

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.outbox.encoding import ACK, FAILURE, FLIP, ROLLUPS, SILENCE, joined, present_form
+from watcher.outbox.encoding import ACK, FAILURE, FLIP, NOTIFICATION, ROLLUPS, SILENCE, joined, present_form
 from watcher.postgres.bridge import COMMAND_SECONDS, transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS
 from watcher.postgres.server_encoding import advice_on, fitting_json
 from watcher.postgres.tables.failures import INSERT_FAILURES
 from watcher.postgres.tables.flips import INSERT_FLIPS, PUT_RIGHT
+from watcher.postgres.tables.notifications import INSERT_NOTIFICATIONS
 from watcher.postgres.tables.outboxes import NOTE_STORED, STORED_UNTIL
 from watcher.postgres.tables.rollups import INSERT_ROLLUPS
 from watcher.postgres.tables.silences import INSERT_ACKS, INSERT_SILENCES
@@ -42,6 +43,7 @@ LOOK_SECONDS = 60.0
 _INSERTS = (
     (FAILURE, INSERT_FAILURES),
     (FLIP, INSERT_FLIPS),
+    (NOTIFICATION, INSERT_NOTIFICATIONS),
     (SILENCE, INSERT_SILENCES),
     (ACK, INSERT_ACKS),
     (ROLLUPS, INSERT_ROLLUPS),

@@ -39,6 +39,7 @@ class Present:
         database: where the past is read.
         workers: one token of them is one check in flight; None before the first.
         reload: asks for the configuration to be read again.
+        notifications: asks how many messages wait to be sent, and how often a try came to what, by channel and result.
         location: where the daemon stands.
         shows_targets: whether metrics have series of each target.
         clock: seconds since 1970.
@@ -58,6 +59,7 @@ class Present:
     database: Database | None = None
     workers: trio.CapacityLimiter | None = None
     reload: Callable[[], None] = lambda: None
+    notifications: Callable[[], tuple[int, Mapping[tuple[str, str], int]]] = lambda: (0, {})
     location: str = "default"
     shows_targets: bool = True
     clock: Callable[[], float] = time.time

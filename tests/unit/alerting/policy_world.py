@@ -90,6 +90,11 @@ class World:
             self.policy.take(event, self.view)
         self.decide(moment)
 
+    def notice(self, moment: datetime, **fields: object) -> None:
+        """Tell the policy of what is no incident."""
+        self.events += 1
+        self.policy.take(AlertEvent(self.events, at=moment, **fields), self.view)  # type: ignore[arg-type]
+
     def decide(self, now: datetime) -> None:
         """Let the policy decide, and write down what it says."""
         decision = self.policy.decide(now, self.view)
@@ -138,5 +143,5 @@ def told(messages: Iterable[Notification]) -> list[str]:
             kind = f"{line['kind']} " if line["kind"] != message.kind else ""
             of_whom.append(f"{kind}{line['name']}{more}")
         rest = f" and {message.payload['more']} more" if message.payload["more"] else ""
-        lines.append(f"{seconds:g} {message.kind}: {', '.join(of_whom)}{rest}")
+        lines.append(f"{seconds:g} {message.kind}: {', '.join(of_whom) or message.payload['title']}{rest}")
     return lines

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.unit.alerting.policy_world import CHANNEL, World, at, flip_of_word, target_of, told
+from watcher.alerting.policy.event import Certificate, Change
 from watcher.model.alerts.channel import Route, Topic
 from watcher.model.alerts.of_target import Dependency, TargetAlerts
 from watcher.model.alerts.silence import Ack, Silence
@@ -158,6 +160,13 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
         "0 A doubtful; 0 Child down; 15 A down; 999",
         ["25 down: A+1"],
     ),
+    "certificates": (
+        NO_REMINDERS,
+        "0 A certificate 21; 5 C down; 6 Other certificate 7; 7 Slow certificate 7; 100 B silent 500; "
+        "110 B certificate 7; 120 B certificate 1; 600 C maintenance; 601 C certificate 1; 700 C up; 999",
+        ["10 mixed: certificate A, down C", "500 certificate: B", "710 up: C", "770 certificate: C"],
+    ),
+    "no network": (NO_REMINDERS, "600 network since 0; 999", ["600 connectivity: The monitor had no network for 10m"]),
     "flapping": (
         NO_REMINDERS,
         "; ".join(f"{seconds} A {'up' if seconds % 600 else 'down'}" for seconds in range(0, 3001, 300))
@@ -195,6 +204,11 @@ def _played(channel: Channel, script: str, *, restarts: bool = False) -> list[No
             case [site, "silent", end]:
                 silence = Silence(uuid.uuid4(), moment, at(float(end)), "moving", targets=frozenset({site}))
                 world.silences = (*world.silences, silence)
+            case ["network", "since", start]:
+                world.notice(moment, change=Change.CONNECTIVITY, gap_start=at(float(start)))
+            case [site, "certificate", days]:
+                ending = Certificate(int(days), moment + timedelta(days=int(days)))
+                world.notice(moment, change=Change.CERTIFICATE, target=site, location="default", certificate=ending)
             case [site, "loud"]:
                 world.silences = tuple(replace(one, end=moment) for one in world.silences)
             case [site, "ack"]:

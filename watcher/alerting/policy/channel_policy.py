@@ -6,11 +6,14 @@ records, events and moments make the same messages with the same ids.
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.event import Change
-from watcher.alerting.policy.holding import Parents, hold_of, parents_of, silence_end
+from watcher.alerting.policy.holding import Hold, Parents, hold_of, parents_of, silence_end
+from watcher.alerting.policy.line import Line
+from watcher.alerting.policy.notices import line_of_notice, look_at_notice, may_tell_notice, take_notice
 from watcher.alerting.policy.records.agenda import LOOK, Task, next_look
 from watcher.alerting.policy.records.book import Book, record_key
 from watcher.alerting.policy.records.record import Place, Record
@@ -21,13 +24,10 @@ from watcher.model.alerts.channel import Topic
 from watcher.model.state import State
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from watcher.alerting.policy.event import AlertEvent
-    from watcher.alerting.policy.holding import Hold
-    from watcher.alerting.policy.line import Line
     from watcher.alerting.policy.view import View
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Notification
@@ -79,6 +79,11 @@ class ChannelPolicy:
         """
         if event.flip is not None and event.incident is not None:
             self._take_change(event, view)
+        elif event.target is None:
+            if self._channel.is_default:
+                take_notice(self._book, event, view)
+        elif self._after(event.target, view) == 0:
+            take_notice(self._book, event, view)
 
     def decide(self, now: datetime, view: View) -> Decision:
         """Say what is to be sent now.
@@ -90,12 +95,12 @@ class ChannelPolicy:
         Returns:
             new messages, and the records that have changed since the last decision.
         """
-        self._heed_operators(now, view)
+        messages = self._heed_operators(now, view)
         to_flush, to_remind = set[str](), set[str]()
         while entry := self._book.agenda.pop(now):
             match entry.task:
                 case Task.RECORD:
-                    self._look_at_record(entry.key, entry.due, now, view)
+                    messages.append(self._look_at_waiter(entry.key, entry.due, now, view))
                 case Task.PARENTS:
                     self._look_at_parents(entry.key, now, view)
                 case Task.CALM:
@@ -106,7 +111,7 @@ class ChannelPolicy:
                     to_remind.add(entry.key)
                 case Task.TIDY:
                     self._book.tidy(entry.key, now)
-        messages = [self._flush(key, now, view) for key in sorted(to_flush)]
+        messages += [self._flush(key, now, view) for key in sorted(to_flush)]
         messages += [self._remind(key, now, view) for key in sorted(to_remind)]
         return Decision(tuple(one for one in messages if one is not None), self._book.take_changes())
 
@@ -133,7 +138,7 @@ class ChannelPolicy:
             record = Record(
                 flip.target, flip.location, group, None, flip, flip.flip_id, incident.id, event.at, event.at
             )
-            self._book.add(record)
+            self._book.records[key] = record
         elif visible is record.visible and (visible is None or flip.flip_id == record.flip_id):
             return
         elif after is None and record.told is None:
@@ -183,8 +188,9 @@ class ChannelPolicy:
         else:
             self._book.join(key, record, at, at_once=at_once)
 
-    def _heed_operators(self, now: datetime, view: View) -> None:
+    def _heed_operators(self, now: datetime, view: View) -> list[Notification | None]:
         """Take in what may have changed without an event: silences, acknowledgements, and the targets of a start."""
+        messages: list[Notification | None] = []
         for key in self._book.resumed:
             record = self._book.records.get(key)
             if record is not None and record.place is Place.PARENTS:
@@ -196,9 +202,20 @@ class ChannelPolicy:
                 self._acked_at[ack.target] = max(ack.at, self._acked_at.get(ack.target, ack.at))
         if view.silences is not self._silences:
             if view.silences != self._silences:
-                for key in sorted(self._book.silenced):
-                    self._look_at_record(key, self._book.records[key].until, now, view)
+                silenced = [(key, self._book.waiter(key).until) for key in sorted(self._book.silenced)]
+                messages += [self._look_at_waiter(key, until, now, view) for key, until in silenced]
             self._silences = view.silences
+        return messages
+
+    def _look_at_waiter(self, key: str, due: datetime | None, now: datetime, view: View) -> Notification | None:
+        """Look again at a record or a notice that waits; return what is to be told by itself."""
+        notice = self._book.notices.get(key)
+        if notice is None:
+            self._look_at_record(key, due, now, view)
+        elif notice.until == due:
+            self._book.leave(key, notice)
+            return look_at_notice(self._book, key, notice, now, view, self._quiet_until(now))
+        return None
 
     def _look_at_record(self, key: str, due: datetime | None, now: datetime, view: View) -> None:
         record = self._book.records.get(key)
@@ -274,28 +291,40 @@ class ChannelPolicy:
             return None
         group.flush_at = None
         self._book.note_change(group_name)
-        told = []
-        for key in sorted(group.pending, key=lambda key: (self._book.records[key].at, key)):
-            record = self._book.records[key]
-            self._book.leave(key, record)
-            hold = hold_of(record, now, view)
-            if hold is not None:
-                self._hold(key, record, hold, now, view)
-            elif record.told is None and self._after(record.target, view) is None:
+        lines, members = list[Line](), list[uuid.UUID]()
+        told = [key for key in sorted(group.pending, key=self._book.order_of) if self._may_tell(key, now, view)]
+        for key in told:
+            notice = self._book.notices.get(key)
+            if notice is not None:
+                lines.append(line_of_notice(notice, view))
                 self._book.drop(key)
-            else:
-                told.append((key, record))
-        if not told:
-            self._book.tidy(group_name, now)
-            return None
-        self._book.note_message(group_name, now)
-        lines: list[Line] = []
-        members: list[uuid.UUID] = []
-        for key, record in told:
+                continue
+            record = self._book.records[key]
             lines.append(self._line(record, view))
             members += [one for one in (record.told_incident_id, record.incident_id) if one is not None]
             self._note_told(key, record, now)
+        if not lines:
+            self._book.tidy(group_name, now)
+            return None
+        self._book.note_message(group_name, now)
         return message_of(self._channel.name, lines, now, view, members)
+
+    def _may_tell(self, key: str, now: datetime, view: View) -> bool:
+        """Take what is pending out of its group; where it is not to be told now, let it wait or forget it."""
+        notice = self._book.notices.get(key)
+        if notice is not None:
+            self._book.leave(key, notice)
+            return may_tell_notice(self._book, key, notice, now, view)
+        record = self._book.records[key]
+        self._book.leave(key, record)
+        hold = hold_of(record, now, view)
+        if hold is not None:
+            self._hold(key, record, hold, now, view)
+            return False
+        if record.told is None and self._after(record.target, view) is None:
+            self._book.drop(key)
+            return False
+        return True
 
     def _line(self, record: Record, view: View) -> Line:
         is_down = record.visible is State.DOWN

@@ -62,7 +62,8 @@ def validate(file: str | None, as_json: bool, show: bool, env_file: str | None) 
             return
         tell(configuration.warnings, path, prefix="warning: ", colour="yellow")
         if show:
-            for lines in yaml_lines(settings, configuration.targets, configuration.page, configuration.secrets):
+            page, alerting = configuration.page, configuration.alerting
+            for lines in yaml_lines(settings, configuration.targets, page, alerting, configuration.secrets):
                 click.echo(lines.encode())  # YAML is UTF-8, whatever the terminal is
         else:
             click.echo(validation_summary(configuration))
@@ -103,7 +104,12 @@ def _json_document(
 def _plain(configuration: Configuration) -> dict[str, Any]:
     shower = TargetShower(configuration.secrets)
     page = shower.page(configuration.page)
-    return {**({"page": page} if page else {}), "urls": [shower.all_of(target) for target in configuration.targets]}
+    alerting = shower.alerting(configuration.alerting)
+    return {
+        **({"page": page} if page else {}),
+        **alerting,
+        "urls": [shower.all_of(target) for target in configuration.targets],
+    }
 
 
 def _counted(count: int, noun: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from watcher.cli.config_view.effective_alerts import alerting_as_written, told_as_written
 from watcher.config.env.settings import read_environment
 from watcher.config.env.settings_table import SETTINGS
 from watcher.config.schema.secret_keys import SHOWN_HEADERS
@@ -17,6 +18,7 @@ from watcher.text.redaction import MASK, without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from watcher.model.alerts.options import AlertingOptions
     from watcher.model.page_options import PageOptions
     from watcher.model.target import Connecting, Expectations, HeaderPattern, Sending, Target, TlsOptions
 
@@ -67,6 +69,11 @@ class TargetShower:
         }
         return {key: value for key, value in said.items() if value}
 
+    def alerting(self, alerting: AlertingOptions) -> dict[str, Any]:
+        """Return what is said of channels, and of alerts as a whole."""
+        said: dict[str, Any] = self.masked(alerting_as_written(alerting))
+        return said
+
     def own(self, target: Target) -> dict[str, Any]:
         """Return what is not shared with other targets."""
         own = {
@@ -90,6 +97,7 @@ class TargetShower:
             self._part(target.sending, _sending),
             self._part(target.connecting, _connecting),
             self._part(target.expected, _expected),
+            self._part(target.alerts, told_as_written),
         )
 
     def all_of(self, target: Target) -> dict[str, Any]:

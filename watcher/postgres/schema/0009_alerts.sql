@@ -1,5 +1,6 @@
 -- Messages to channels, each with what became of it. What it tells is in `payload`, as its receiver got it, without
--- secrets; `tries` counts, so that of two writings of a row the later one is known.
+-- secrets; `error` is of the last try that failed, `answer` what the receiver said when it took the message. `tries`
+-- counts, so that of two writings of a row the later one is known.
 CREATE TABLE IF NOT EXISTS notifications (
     id          uuid PRIMARY KEY,
     channel     text NOT NULL,
@@ -10,6 +11,7 @@ CREATE TABLE IF NOT EXISTS notifications (
     given_up_at timestamptz,
     tries       int NOT NULL DEFAULT 0,
     error       text,
+    answer      text,
     payload     jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX IF NOT EXISTS notifications_created_at ON notifications (created_at);

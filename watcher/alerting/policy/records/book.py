@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.records.agenda import LOOK, Agenda, Task, next_look
 from watcher.alerting.policy.records.group import Group, decode_group, encode_group, group_key
+from watcher.alerting.policy.records.notice import Notice, decode_notice, encode_notice
 from watcher.alerting.policy.records.parents import WaitingForParents
 from watcher.alerting.policy.records.record import Place, Record, decode_record, encode_record
 from watcher.history.incidents import FLAPPING_WINDOW
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.of_target import Dependency
 
-_RECORD, _GROUP = "record/", "group/"
+_RECORD, _NOTICE, _GROUP = "record/", "notice/", "group/"
+NETWORK = f"{_NOTICE}network"
 
 
 class Book:
@@ -33,6 +35,7 @@ class Book:
             texts: by key; what nobody understands is left out.
         """
         self.records: dict[str, Record] = {}
+        self.notices: dict[str, Notice] = {}
         self.groups: dict[str, Group] = {}
         self._changed: set[str] = set()
         for key, text in texts.items():
@@ -41,6 +44,8 @@ class Book:
                     self.groups[key] = decode_group(text)
                 elif key.startswith(_RECORD):
                     self.records[key] = decode_record(text)
+                elif key.startswith(_NOTICE):
+                    self.notices[key] = decode_notice(text)
             except ValueError:
                 self._changed.add(key)
         self.take_up(channel)
@@ -61,8 +66,8 @@ class Book:
                 self.agenda.add(group.flush_at, Task.FLUSH, key)
             if group.last_at is not None:
                 self.agenda.add(group.last_at + self._interval, Task.TIDY, key)
-        for key, record in sorted(self.records.items(), key=lambda pair: (pair[1].at, pair[0])):
-            self._take_up(key, record)
+        for key in sorted([*self.records, *self.notices], key=self.order_of):
+            self._take_up(key, self.waiter(key))
 
     def leave_groups(self) -> None:
         """Forget the groups: they are others from now on."""
@@ -78,19 +83,23 @@ class Book:
         changed, self._changed = sorted(self._changed), set()
         return {key: self._text_of(key) for key in changed}
 
-    def add(self, record: Record) -> None:
-        """Begin a record."""
-        self.records[record_key(record.location, record.target)] = record
+    def waiter(self, key: str) -> Record | Notice:
+        """Return a record or a notice."""
+        return self.notices[key] if key in self.notices else self.records[key]
+
+    def order_of(self, key: str) -> tuple[datetime, str]:
+        """Return what records and notices are put in order by: when they were found out."""
+        return self.waiter(key).at, key
 
     def drop(self, key: str) -> None:
-        """Forget a record."""
-        record = self.records.get(key)
-        if record is not None:
-            self.leave(key, record)
-            del self.records[key]
+        """Forget a record or a notice."""
+        if key in self.records or key in self.notices:
+            self.leave(key, self.waiter(key))
+            self.records.pop(key, None)
+            self.notices.pop(key, None)
             self._changed.add(key)
 
-    def join(self, key: str, record: Record, at: datetime, *, at_once: bool = False) -> None:
+    def join(self, key: str, record: Record | Notice, at: datetime, *, at_once: bool = False) -> None:
         """Let a record wait for the next message of its group.
 
         Args:
@@ -111,7 +120,7 @@ class Book:
         group.flush_at = until
         self._flush_later(group_name, group)
 
-    def wait_until(self, key: str, record: Record, place: Place, until: datetime) -> None:
+    def wait_until(self, key: str, record: Record | Notice, place: Place, until: datetime) -> None:
         """Let a record, which waits nowhere, wait for a moment."""
         record.place, record.until = place, until
         self._changed.add(key)
@@ -132,7 +141,7 @@ class Book:
         record.place = Place.ACK
         self._changed.add(key)
 
-    def leave(self, key: str, record: Record) -> None:
+    def leave(self, key: str, record: Record | Notice) -> None:
         """Take a record away from where it waits."""
         match record.place:
             case Place.GROUP:
@@ -196,7 +205,7 @@ class Book:
         if not group.reminders:
             del self.groups[group_name]
 
-    def _take_up(self, key: str, record: Record) -> None:
+    def _take_up(self, key: str, record: Record | Notice) -> None:
         match record.place:
             case Place.GROUP:
                 group = self.groups.get(self._group_name(record))
@@ -210,6 +219,8 @@ class Book:
                 pass
         if record.until is not None:
             self.agenda.add(record.until, Task.RECORD, key)
+        if isinstance(record, Notice):
+            return
         if record.changes:
             self.agenda.add(record.changes[-1] + FLAPPING_WINDOW, Task.CALM, key)
         if record.reminder_at is not None:
@@ -220,13 +231,16 @@ class Book:
         self._changed.add(group_name)
         self.agenda.add(group.flush_at, Task.FLUSH, group_name)
 
-    def _group_name(self, record: Record) -> str:
+    def _group_name(self, record: Record | Notice) -> str:
         return _GROUP + group_key(self.channel, record.target, record.group)
 
     def _text_of(self, key: str) -> str | None:
         if key.startswith(_RECORD):
             record = self.records.get(key)
             return None if record is None else encode_record(record)
+        if key.startswith(_NOTICE):
+            notice = self.notices.get(key)
+            return None if notice is None else encode_notice(notice)
         group = self.groups.get(key)
         return None if group is None or (group.flush_at is group.last_at is None) else encode_group(group)
 
@@ -234,3 +248,8 @@ class Book:
 def record_key(location: str, target: str) -> str:
     """Return the key of the record of a target at a location."""
     return f"{_RECORD}{location}/{target}"
+
+
+def certificate_key(location: str, target: str) -> str:
+    """Return the key of what is to be told of a target's certificate."""
+    return f"{_NOTICE}certificate/{location}/{target}"
