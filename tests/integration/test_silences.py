@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +13,18 @@ import trio
 
 from tests.integration.daemon import NO_DATABASE, Folder
 from tests.integration.forked import Commands
-from tests.integration.history_rows import put_state, settings_of
+from tests.integration.history_rows import HOUR, put_flips, put_state, settings_of
 from tests.integration.test_history_commands import ForkingFolder, complaint, said
 from tests.pipeline import open_pipeline
 from tests.unit.alerting.test_silences import put_incident
 from watcher.alerting.silences.keeper import SilenceKeeper
+from watcher.alerting.silences.orders import new_ack, new_silence
 from watcher.alerting.silences.present import Silences
 from watcher.daemon.heartbeat import beat
-from watcher.postgres.queries.silences import read_orders
+from watcher.postgres.queries.silences import read_orders, write_order
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from tests.pipeline import Pipeline
@@ -58,12 +60,17 @@ async def keeping(folder: Folder, database: Database) -> AsyncIterator[tuple[Sil
             nursery.start_soon(beat, data_dir / "heartbeat")
             nursery.start_soon(keeper.run)
             nursery.start_soon(keeper.follow, partial(read_orders, database), up)
-            with trio.fail_after(30):
-                while not ((data_dir / "heartbeat").exists() and (data_dir / "spool").is_dir()):  # noqa: ASYNC110
-                    await trio.sleep(0.01)
+            await until(lambda: (data_dir / "heartbeat").exists() and (data_dir / "spool").is_dir())
             yield silences, pipeline
             nursery.cancel_scope.cancel()
         (data_dir / "heartbeat").unlink()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that happens in tasks that set no event for it."""
+    with trio.fail_after(30):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.01)
 
 
 async def listed(folder: Folder) -> list[dict[str, Any]]:
@@ -109,13 +116,32 @@ async def test_without_a_daemon_the_database_takes_what_is_ordered(test_db: Data
     await complaint(folder, "ack", "Search")
     [row] = await listed(folder)
     async with keeping(folder, test_db) as (silences, pipeline):
-        with trio.fail_after(30):
-            while not silences.silences:  # noqa: ASYNC110
-                await trio.sleep(0.01)
+        await until(lambda: silences.silences)
         assert [str(one.id) for one in silences.silences] == [row["id"]]
         assert pipeline.outbox.rows == 0, "the database is not told what it has told"
     await said(folder, "silence", "--end", row["id"])
     assert await listed(folder) == []
+
+
+async def test_a_rename_takes_silences_and_acks_along(test_db: Database, folder: Folder) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    old = new_silence(start=now, end=now + HOUR, why="x", targets=["Checkout", "Old"])
+    before, during = (new_ack("Old", at=now - hours * HOUR) for hours in (4, 2))
+    for order in (old, before, during):
+        await write_order(test_db, order)
+    await put_flips(test_db, "Old", "UDUDp", now - 5 * HOUR, step=HOUR)
+    await put_state(test_db, "Old", "paused", watched=False)
+    async with keeping(folder, test_db) as (silences, pipeline):
+        await until(lambda: silences.silences)
+        await pipeline.disk.run(lambda outbox: put_incident(outbox, "Checkout"))
+        await said(folder, "rename", "Old", "Checkout")
+        rows = await test_db.fetch("SELECT id, at FROM acks WHERE target = 'Checkout' ORDER BY at")
+        assert [row["id"] for row in rows] == [before.id, during.id]
+        assert [row["at"] >= now for row in rows] == [False, True], "it holds for what is open under the new name"
+    async with keeping(folder, test_db) as (silences, _):  # which asks at once
+        await until(lambda: silences.acks)
+        assert [one.targets for one in silences.silences] == [frozenset({"Checkout"})]
+        assert during.id in {one.id for one in silences.acks}
 
 
 async def test_where_there_is_neither_the_command_says_so(folder: Folder) -> None:

@@ -74,7 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reporting": {"text", "model", "history", "postgres", "postgres/errors", "postgres/queries"},
     "web/serving": {"config/env"},
     "web/access": {"text", "config/env"},
-    "web/present": {"model", "recording", "postgres"},
+    "web/present": {"model", "recording", "postgres", "alerting/silences"},
     "web/public_names": {"model"},
     "web/metrics": {"model", "recording", "web/serving", "web/present", "web/public_names"},
     "web/sites": {"text", "model", "web/public_names"},
@@ -92,8 +92,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         ),
     },
     "web/api": {
-        *("text", "model", "history", "recording", "postgres", "postgres/errors", "reporting"),
-        *("web/serving", "web/sites", "web/pages"),
+        *("text", "model", "model/alerts", "history", "recording", "outbox", "postgres", "postgres/errors"),
+        *("alerting/silences", "reporting", "web/serving", "web/sites", "web/pages"),
     },
     "web": {"config/env", "web/serving", "web/access", "web/present", "web/metrics", "web/pages", "web/api"},
     "alerting/channels": {

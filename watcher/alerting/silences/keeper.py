@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -96,6 +97,11 @@ class SilenceKeeper:
     def now(self) -> datetime:
         """The moment, in UTC."""
         return datetime.fromtimestamp(self._clock(), UTC)
+
+    async def begin(self) -> None:
+        """Read what is on disk, before anybody is told anything; where that cannot be done now, `run` does it."""
+        with suppress(OutboxUnavailableError):
+            await self._load()
 
     async def run(self) -> NoReturn:
         """Take in what commands leave, and let go of what holds no more, until cancelled."""
