@@ -12,6 +12,7 @@ import trio
 from watcher.alerting.alerts import Alerts
 from watcher.alerting.channels.deliver import deliver, open_tools, post_alerts
 from watcher.alerting.policy.view import View
+from watcher.alerting.silences.present import Silences
 from watcher.web.sites import keys_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Alerting:
 
     Attributes:
         alerts: see there.
+        silences: what operators have said and holds now.
     """
 
     def __init__(self, disk: OutboxThread, board: Board, written: Callable[[], None]) -> None:
@@ -48,6 +50,7 @@ class Alerting:
         self._channels: Sequence[Channel] = ()
         self._view = View({}, self._state_of, self._checked_at)
         self.alerts = Alerts(disk, lambda: self._view, written)
+        self.silences = Silences(tell=self._hear)
 
     async def begin(self, configuration: Configuration) -> None:
         """Take over what is configured, before anything happens."""
@@ -83,6 +86,11 @@ class Alerting:
             keys = await trio.to_thread.run_sync(partial(_keys_of, list(targets.values())))
         known = self._view
         self._view = replace(known, targets=targets, page_url=page_url, key_of=keys.get, is_in_doubt=self._is_in_doubt)
+
+    def _hear(self) -> None:
+        """Decide anew by what operators have said."""
+        self._view = replace(self._view, silences=self.silences.silences, acks=self.silences.acks)
+        self.alerts.decide_anew()
 
     def _state_of(self, target: str) -> State | None:
         standing = self._board.standing_of(target)

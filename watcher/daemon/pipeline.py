@@ -6,11 +6,13 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
+from watcher.alerting.silences.keeper import SilenceKeeper
 from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
@@ -25,6 +27,7 @@ from watcher.outbox.outbox import Outbox
 from watcher.outbox.startup import resume_from
 from watcher.outbox.writer import Bounds, OutboxWriter
 from watcher.postgres.drain import Drain
+from watcher.postgres.queries.silences import read_orders
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
 from watcher.postgres.upkeep.upkeep import upkeep
@@ -117,6 +120,7 @@ async def watch(
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     trust = ClockTrust(_tell_leap)
     alerting = Alerting(disk, sinks.board, drain.wake)
+    keeper = SilenceKeeper(disk, settings.data_dir, settings.location, alerting.silences, drain.wake)
     outbox_writer = _outbox_writer(settings, sinks, (flip_lines, alerting), drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
     try:
@@ -127,9 +131,13 @@ async def watch(
                     meanwhile.start_soon(sinks.page.run, present)
                 with stopping:
                     lived_until = await _lived_until(disk)
+                    await keeper.begin()
                     await alerting.begin(configuration)  # before it is found out what has happened meanwhile
                     standings = await _resume(configuration, disk, started_at, trust)
                     meanwhile.start_soon(_keep_up, settings, sinks.database, drain, trust)
+                    meanwhile.start_soon(keeper.run)
+                    meanwhile.start_soon(keeper.follow, partial(read_orders, sinks.database), drain.first_up)
+                    present.keeper = keeper
                     # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
                     writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain)
                     writing.start_soon(drain.run, sinks.database_ready)
@@ -174,6 +182,7 @@ def _present_of(
         location=configuration.settings.location,
         shows_targets=configuration.settings.metrics_targets,
         notifications=lambda: (alerting.alerts.pending, alerting.alerts.results),
+        silences=alerting.silences,
     )
 
 
