@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,11 +45,21 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Sites:
-    """All that a viewer may see, in the order of the configuration."""
+    """All that a viewer may see.
+
+    Attributes:
+        all: in the order of the configuration.
+        by_key: the same by their keys.
+        keys: in their own order.
+        by_name: the places of all sites among `all`, in the order of their names.
+        groups: the names of all groups, in order.
+    """
 
     all: tuple[Site, ...]
     by_key: Mapping[str, Site]
-    keys: Sequence[str]  # in their own order
+    keys: Sequence[str]
+    by_name: Sequence[int]
+    groups: Sequence[str]
 
     @classmethod
     def of(cls, targets: Iterable[Target], *, public: bool, groups: Collection[str] | None = None) -> Sites:
@@ -60,8 +71,7 @@ class Sites:
             groups: those that are seen in public, None for all.
         """
         all_targets = list(targets)
-        shown = shown_names(all_targets, sees_all=not public, public_groups=groups)
-        named = [(one, shown[one.name]) for one in all_targets if one.name in shown]
+        named = list(shown_names(all_targets, sees_all=not public, public_groups=groups))
         keys = keys_of((target.group, name) for target, name in named)
         sites = tuple(
             Site(
@@ -75,7 +85,9 @@ class Sites:
             for (target, name), key in zip(named, keys, strict=True)
         )
         by_key = {site.key: site for site in sites}
-        return cls(sites, by_key, sorted(by_key))
+        by_name = sorted(range(len(sites)), key=lambda place: sites[place].name.casefold())
+        group_names = sorted({site.group for site in sites if site.group})
+        return cls(sites, by_key, sorted(by_key), array("I", by_name), group_names)
 
 
 def keys_of(names: Iterable[tuple[str | None, str]]) -> list[str]:

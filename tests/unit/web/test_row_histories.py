@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from tests.doubles import MOMENT, a_target
-from watcher.history.uptime import Uptime
 from watcher.model.state import Standing, State
 from watcher.recording.board import Latest
-from watcher.reporting.page_history import RowHistory
+from watcher.web.pages.glance import Seen
 from watcher.web.pages.row_histories import KEPT_SECONDS, MAX_KEPT, RowHistories
-from watcher.web.pages.selection import Seen
+from watcher.web.pages.rows import NO_PAST
 from watcher.web.sites import Sites
 
 UP, DOWN = (Standing(state, MOMENT) for state in (State.UP, State.DOWN))
@@ -21,7 +20,7 @@ def rows_of(numbers: range, standing: Standing = UP) -> list[Seen]:
 
 def test_what_is_kept_is_good_for_a_time_and_until_a_state_changes() -> None:
     histories, rows = RowHistories(), rows_of(range(2))
-    nothing = RowHistory(Uptime({}), Uptime({}), (), ())
+    nothing = NO_PAST
     assert histories.known(rows, 100.0) == {}
     histories.keep({"site 0": nothing}, rows, 100.0)
     assert histories.known(rows, 99.9 + KEPT_SECONDS) == {"site 0": nothing}

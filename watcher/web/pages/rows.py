@@ -1,0 +1,47 @@
+"""The rows of the page of all sites; what they say of the past is written once, and shown again and again; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from markupsafe import Markup
+
+from watcher.web.pages.charts import bars, sparkline
+from watcher.web.pages.words import DASH, percent
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from watcher.reporting.page_history import RowHistory
+
+_CELLS = Markup(
+    '<span class="days">{}</span>\n<span class="num u90">{}</span>\n<span class="num u24">{}</span>\n'
+    '<span class="spark">{}</span>'
+)
+
+
+class Past(NamedTuple):
+    """What a row says of the past of its site.
+
+    Attributes:
+        cells: as they stand in the row: days, uptimes, response times.
+        down_since: see `RowHistory`.
+    """
+
+    cells: Markup
+    down_since: datetime | None = None
+
+
+NO_PAST = Past(_CELLS.format("", DASH, DASH, DASH))
+
+
+def past_of(history: RowHistory, *, with_causes: bool) -> Past:
+    """Write what a row says of the past.
+
+    Args:
+        history: of its target.
+        with_causes: whether the viewer may read why the target was down.
+    """
+    drawn = bars(history.days, with_causes=with_causes)
+    times = sparkline(history.means_ms) or DASH
+    return Past(_CELLS.format(drawn, percent(history.quarter), percent(history.day), times), history.down_since)
