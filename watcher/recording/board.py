@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from watcher.model.outcome import Phases, Reason
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from watcher.model.state import Standing
     from watcher.recording.results import Result
 
+# The bound of the names of those whose states have changed last.
+MAX_CHANGED = 1000
 # The bound of a detail: with all else but its former results, a target stays below half a KB.
 MAX_DETAIL_BYTES = 160
 
@@ -113,6 +117,7 @@ class Board:
         """Begin with no targets."""
         self._kept: dict[str, Kept] = {}
         self.changes = 0  # how often a state has changed, or targets have come or gone
+        self._changed = deque[str](maxlen=MAX_CHANGED)
         self.checks = 0  # how many it has been told of
 
     def __len__(self) -> int:
@@ -160,7 +165,7 @@ class Board:
             standings: by the targets' names.
         """
         for name, standing in standings.items():
-            self.changes += 1
+            self._note_change(name)
             self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None, b""))[1:])
 
     def put(self, conclusion: Conclusion) -> None:
@@ -173,7 +178,7 @@ class Board:
         text = b"" if detail is None else _cut(detail)
         before = self._kept[name]
         if before[0].state is not conclusion.standing.state:
-            self.changes += 1
+            self._note_change(name)
         self.checks += 1
         started_at = outcome.started_at.timestamp()
         results = with_result(before[-1], started_at, outcome.duration_seconds, reason, outcome.status_code)
@@ -183,7 +188,21 @@ class Board:
     def drop(self, targets: Iterable[str]) -> None:
         """Forget targets that are watched no more, by their names."""
         for name in targets:
-            self.changes += self._kept.pop(name, None) is not None
+            if self._kept.pop(name, None) is not None:
+                self._note_change(name)
+
+    def changed_since(self, changes: int) -> list[str] | None:
+        """Return whose state has changed, or who has come or gone, by name; None where there were too many.
+
+        Args:
+            changes: how many there had been before.
+        """
+        count = self.changes - changes
+        return None if count > len(self._changed) else list(islice(reversed(self._changed), count))
+
+    def _note_change(self, target: str) -> None:
+        self.changes += 1
+        self._changed.append(target)
 
 
 def _numbers_of(started_at: float, outcome: Outcome) -> bytes:

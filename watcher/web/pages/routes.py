@@ -60,6 +60,7 @@ class Pages:
         location: whose checks count.
         shared: keeps what many ask for.
         turn: of whatever takes long.
+        is_public: tells whether the public hears of changes of a target, by its name.
         origin: scheme and host of the page as people reach it; None for what the request names.
         history_lost_at: since when the past cannot be read.
     """
@@ -73,13 +74,14 @@ class Pages:
     shared: Shared = field(default_factory=Shared)
     turn: trio.Lock = field(default_factory=trio.Lock)
     origin: str | None = None
+    is_public: Callable[[str], bool] = lambda _target: True
     history_lost_at: datetime | None = field(default=None, init=False)
     _row_histories: dict[bool, RowHistories] = field(init=False)  # by whether they are the public's
     _events: Events = field(init=False)
 
     def __post_init__(self) -> None:
         """Make what tells viewers of changes."""
-        self._events = Events(self.board)
+        self._events = Events(self.board, self.is_public)
         self._row_histories = {public: RowHistories() for public in (False, True)}
 
     def routes(self) -> list[Route]:
@@ -96,7 +98,8 @@ class Pages:
 
     def _shared(self, page: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            version = self._events.version(), self.look(request)
+            look = self.look(request)
+            version = self._events.version(public=look.public), look
             return await self.shared.response(request, lambda: page(request), version)
 
         return answer
