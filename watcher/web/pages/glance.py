@@ -35,6 +35,20 @@ class Seen(NamedTuple):
         return since(self.latest.standing, down_since)
 
 
+class Row(NamedTuple):
+    """What little of a site is shown in a row.
+
+    Attributes:
+        site: see there.
+        state: where it stands.
+        seconds: how long its newest check took; None where there was none.
+    """
+
+    site: Site
+    state: State
+    seconds: float | None
+
+
 def since(standing: Standing, down_since: datetime | None) -> datetime | None:
     """Return since when a site stands so: of an outage that has outlived a restart, since it began.
 
@@ -81,6 +95,11 @@ class Glance:
             assert standing is not None
             latest = Latest(site.target, standing)
         return Seen(site, latest)
+
+    def row(self, place: int) -> Row:
+        """Return what is shown of one site in a row."""
+        site, state = self.sites.all[place], self.states[place]
+        return Row(site, state or State.UNKNOWN, self.board.duration_of(site.target))
 
     def seconds(self, place: int) -> float:
         """Return how long the newest check of a site took; 0 where there was none."""

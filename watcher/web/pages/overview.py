@@ -10,7 +10,7 @@ from watcher.model.state import State
 from watcher.web.pages.charts import heat_map
 from watcher.web.pages.glance import SITES_A_STEP, since
 from watcher.web.pages.rendering import pieces_of
-from watcher.web.pages.rows import NO_PAST
+from watcher.web.pages.rows import NO_PAST, row_of
 from watcher.web.pages.selection import SORTS, WORST_FIRST
 from watcher.web.pages.words import counted, verdict
 
@@ -79,6 +79,7 @@ def overview_page(view: Overview, look: Look) -> Iterator[str]:
         groups=glance.sites.groups,
         pasts=view.pasts or {},
         no_past=NO_PAST,
+        row=row_of,
         chosen=view.chosen,
         selection=view.chosen.selection,
         sentence=sentence,

@@ -83,7 +83,7 @@ def static_file(name: str) -> bytes:
 
 
 @cache
-def _mark(state: State) -> Markup:
+def mark(state: State) -> Markup:
     """Draw the shape of a state, and write its word: a colour is never the only sign."""
     return Markup('<span class="state {}">{}{}</span>').format(state, _shape(state), str(state).capitalize())
 
@@ -118,7 +118,7 @@ def _environment() -> Environment:
         "charts": charts,
         "duration": duration,
         "why": why,
-        "mark": _mark,
+        "mark": mark,
         "shape": _shape,
         "icon": _icon,
         "version": __version__,

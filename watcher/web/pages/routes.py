@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from watcher.postgres.db import Database
     from watcher.recording.board import Board
     from watcher.reporting.page_history import RowHistory
+    from watcher.web.pages.glance import Row
     from watcher.web.pages.rendering import Look
     from watcher.web.pages.rows import Past
     from watcher.web.sites import Sites
@@ -167,7 +168,7 @@ class Pages:
         groups = sorted({site.group for site in sites if site.group})
         return IncidentsView(told, len(chosen), selection, groups, self.history_lost_at, now)
 
-    async def _pasts_of(self, rows: Sequence[Seen], now: datetime, *, public: bool) -> dict[str, Past] | None:
+    async def _pasts_of(self, rows: Sequence[Row], now: datetime, *, public: bool) -> dict[str, Past] | None:
         """Return the past of rows; None where it cannot be read."""
         histories = self._row_histories[public]
         known = histories.known(rows, trio.current_time())

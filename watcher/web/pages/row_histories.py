@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from watcher.model.state import State
-    from watcher.web.pages.glance import Seen
+    from watcher.web.pages.glance import Row
     from watcher.web.pages.rows import Past
 
 KEPT_SECONDS = 60.0
@@ -26,7 +26,7 @@ class RowHistories:
         """Begin with none."""
         self._kept: dict[str, tuple[float, State, Past]] = {}  # with when each ends
 
-    def known(self, rows: Iterable[Seen], now: float) -> dict[str, Past]:
+    def known(self, rows: Iterable[Row], now: float) -> dict[str, Past]:
         """Return what is kept, by the targets' names: of those whose state has not changed, and not for too long.
 
         Args:
@@ -40,7 +40,7 @@ class RowHistories:
                 found[one.site.target] = history
         return found
 
-    def keep(self, read: Mapping[str, Past], rows: Iterable[Seen], now: float) -> None:
+    def keep(self, read: Mapping[str, Past], rows: Iterable[Row], now: float) -> None:
         """Keep what was read.
 
         Args:

@@ -15,7 +15,7 @@ from watcher.web.pages.glance import SITES_A_STEP
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
-    from watcher.web.pages.glance import Glance, Seen
+    from watcher.web.pages.glance import Glance, Row
     from watcher.web.sites import Site
 
 PAGE_ROWS = 100
@@ -89,7 +89,7 @@ class Group:
     """
 
     name: str | None
-    rows: tuple[Seen, ...]
+    rows: tuple[Row, ...]
     states: Mapping[State, int]
 
     @property
@@ -117,7 +117,7 @@ class Chosen:
     first: int
 
     @property
-    def rows(self) -> list[Seen]:
+    def rows(self) -> list[Row]:
         """All rows of this page."""
         return [row for group in self.groups for row in group.rows]
 
@@ -143,7 +143,7 @@ def choosing(glance: Glance, selection: Selection) -> Generator[None, None, Chos
         if left and skip < in_group:
             for number, place in enumerate(islice(places, skip + left)):
                 if number >= skip:
-                    shown.append(glance.seen(glance.sites.by_name[place]))
+                    shown.append(glance.row(glance.sites.by_name[place]))
                 if number % SITES_A_STEP == SITES_A_STEP - 1:
                     yield
         skip = max(0, skip - in_group)
