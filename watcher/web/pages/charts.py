@@ -71,11 +71,10 @@ def days_sentence(days: Sequence[Part]) -> str:
 def _sentence_of(days: Sequence[Part], worsts: Sequence[State]) -> str:
     told = []
     for state in (State.DOWN, State.DEGRADED, State.MAINTENANCE):
-        those = [day for day, worst in zip(days, worsts, strict=True) if worst is state]
-        if those:
+        if state in worsts:
+            those = [day for day, worst in zip(days, worsts, strict=True) if worst is state]
             told.append(f"{state} on {len(those)}, the last on {those[-1].start:%b} {those[-1].start.day}")
-    unknown = sum(worst in _NOT_KNOWN for worst in worsts)
-    if unknown:
+    if unknown := sum(map(worsts.count, _NOT_KNOWN)):
         told.append(f"{unknown} not known")
     return f"Last {len(days)} days: " + ("; ".join(told) or "nothing went wrong")
 
