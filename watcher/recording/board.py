@@ -41,8 +41,8 @@ _NONE = -1  # no status, which has three digits; no redirects; of the versions, 
 _TENFOLD_VERSIONS = {"1.0": 10, "1.1": 11, "2": 20}
 _ELLIPSIS = "…".encode()
 
-# Standing, _NUMBERS, reason, detail, end of the certificate, newest results.
-Kept = tuple["Standing", bytes, Reason | None, bytes, datetime | None, bytes]
+# Standing, _NUMBERS with the newest results behind them, reason, detail, end of the certificate.
+Kept = tuple["Standing", bytes, Reason | None, bytes, datetime | None]
 _OTHER_PLACES = {"reason": 2, "cert_expires_at": 4}
 
 
@@ -107,7 +107,7 @@ def column(name: str, kept: Iterable[Kept]) -> list[Any]:
     if name in _OTHER_PLACES:
         place = _OTHER_PLACES[name]
         return [one[place] for one in kept]
-    return [value for (value,) in _READERS[name].iter_unpack(b"".join([one[1] for one in kept]))]
+    return [value for (value,) in _READERS[name].iter_unpack(b"".join([one[1][: _NUMBERS.size] for one in kept]))]
 
 
 class Board:
@@ -146,7 +146,7 @@ class Board:
     def duration_of(self, target: str) -> float | None:
         """Return how long the newest check of a target took, in seconds; None where there was none."""
         newest = self.newest_of(target)
-        return None if newest is None else float(_READERS["duration"].unpack(newest[1])[0])
+        return None if newest is None else float(_READERS["duration"].unpack_from(newest[1])[0])
 
     def newest_of(self, target: str) -> Kept | None:
         """Return what is kept of the newest check of a target, for `column`; None where there was none."""
@@ -156,7 +156,7 @@ class Board:
     def results_of(self, target: str) -> list[Result]:
         """Return the newest results of a target since the daemon started, oldest first."""
         kept = self._kept.get(target)
-        return [] if kept is None else unpacked(kept[-1])
+        return [] if kept is None else unpacked(kept[1][_NUMBERS.size :])
 
     def place(self, standings: Mapping[str, Standing]) -> None:
         """Take where targets stand that come, or that no check tells of; what their last checks found stays.
@@ -166,7 +166,7 @@ class Board:
         """
         for name, standing in standings.items():
             self._note_change(name)
-            self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None, b""))[1:])
+            self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None))[1:])
 
     def put(self, conclusion: Conclusion) -> None:
         """Take what a check came to, unless its target is watched no more."""
@@ -181,9 +181,10 @@ class Board:
             self._note_change(name)
         self.checks += 1
         started_at = outcome.started_at.timestamp()
-        results = with_result(before[-1], started_at, outcome.duration_seconds, reason, outcome.status_code)
-        numbers = _numbers_of(started_at, outcome)
-        self._kept[name] = (conclusion.standing, numbers, reason, text, outcome.cert_expires_at, results)
+        results = before[1][_NUMBERS.size :]
+        results = with_result(results, started_at, outcome.duration_seconds, reason, outcome.status_code)
+        measured = _numbers_of(started_at, outcome) + results
+        self._kept[name] = (conclusion.standing, measured, reason, text, outcome.cert_expires_at)
 
     def drop(self, targets: Iterable[str]) -> None:
         """Forget targets that are watched no more, by their names."""
@@ -228,10 +229,11 @@ def _cut(detail: str) -> bytes:
 
 
 def _read(name: str, kept: Kept) -> Latest:
-    standing, numbers, reason, detail, cert_expires_at, _ = kept
-    if not numbers:
+    standing, measured, reason, detail, cert_expires_at = kept
+    if not measured:
         return Latest(name, standing)
-    started_at, duration_seconds, *phases, status_code, redirects, http_version, ip_version = _NUMBERS.unpack(numbers)
+    numbers = _NUMBERS.unpack_from(measured)
+    started_at, duration_seconds, *phases, status_code, redirects, http_version, ip_version = numbers
     return Latest(
         name,
         standing,

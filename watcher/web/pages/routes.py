@@ -121,7 +121,7 @@ class Pages:
     async def target(self, request: Request) -> Response:
         """Answer with the page of one site; of a key that nobody has, or that this viewer may not see, 404."""
         look, now = self.look(request), self.clock()
-        site = (await self.sites(look.public)).by_key.get(request.path_params["key"])
+        site = (await self.sites(look.public)).with_key(request.path_params["key"])
         latest = None if site is None else self.board.of(site.target)
         if site is None or latest is None:
             return await self.missing(request)
