@@ -99,7 +99,7 @@ class Answering:
         path = request.path_params
         if path.get("duration", "1h") not in DURATIONS:
             return problem_response(400, f"The duration is not one of {', '.join(DURATIONS)}.")
-        if "key" in path and path["key"] not in sites.by_key:
+        if "key" in path and sites.with_key(path["key"]) is None:
             return problem_response(404, "There is no target with this key.")
         try:
             values = values_of(self._operation.query, request.query_params)
