@@ -64,11 +64,11 @@ def load_configuration(
     files = [env_file, *(file.path for file in environment.named_files)]
     sources: tuple[Source, ...] = ()
     targets: tuple[Target, ...] = ()
-    page = PageOptions()
+    page, alerting = PageOptions(), AlertingOptions()
     if settings is not None:
         files.append(settings.config_file)
         try:
-            sources, targets, page = load_sources(settings, environment.variables)
+            sources, targets, page, alerting = load_sources(settings, environment.variables)
         except ConfigurationError as error:
             mistakes = [*mistakes, *error.mistakes]
             files += error.files
@@ -80,8 +80,9 @@ def load_configuration(
     return Configuration(
         settings,
         targets,
-        find_warnings(settings, sources, targets, environment.named_files) if with_warnings else (),
+        find_warnings(settings, sources, targets, alerting, environment.named_files) if with_warnings else (),
         tuple(dict.fromkeys(files)),
         tuple(environment.variables[name] for name in sorted(names) if environment.variables.get(name)),
         page,
+        alerting,
     )

@@ -55,9 +55,13 @@ class WebhookReceiver:
 
 @dataclass(frozen=True, slots=True)
 class ExecReceiver:
-    """A program that reads the JSON of a notification from its standard input."""
+    """A program that reads the JSON of a notification from its standard input.
 
-    command: tuple[str, ...]
+    Attributes:
+        command: the program and its arguments, which may hold secrets.
+    """
+
+    command: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

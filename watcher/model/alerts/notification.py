@@ -26,6 +26,7 @@ class Kind(enum.StrEnum):
     REMINDER = "reminder"
     ESCALATION = "escalation"
     CONNECTIVITY = "connectivity"
+    CHANNEL = "channel"  # another channel fails
     MIXED = "mixed"
     TEST = "test"
 
