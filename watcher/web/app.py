@@ -91,4 +91,5 @@ def _pages_of(present: Present, shared: Shared, turn: trio.Lock, rules: AccessRu
         shared,
         turn,
         rules.origin,
+        directory.is_public,
     )

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from watcher.reporting.page_history import TargetHistory
+    from watcher.web.pages.glance import Seen
     from watcher.web.pages.rendering import Look
-    from watcher.web.pages.selection import Seen
 
 SHOWN_ENTRIES = 50
 SHOWN_FAILURES = 8  # the others are folded
