@@ -15,11 +15,13 @@ import resource
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from watcher.alerting.channels.templates import MAX_TEXT_CHARS, MAX_TITLE_CHARS, TemplateError, rendered
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TextIO
 
 # Of one process; Apprise needs some 60 MB.
@@ -107,7 +109,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    _limit_memory()
     blocked = _Blocked()
     sys.addaudithook(blocked.hook)
     for line in _lines():
@@ -119,7 +121,13 @@ def main() -> None:
         _write(answers, answer)
 
 
-def _lines() -> Any:
+def _limit_memory() -> None:
+    # A lower limit that is there stays; where a sandbox forbids to set one, the deadline of a job has to do.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+
+
+def _lines() -> Iterator[str]:
     """Yield the jobs; a thread reads them, so that an end of the input ends the process in the middle of a job."""
     import queue
 
