@@ -85,11 +85,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "web": {"config/env", "web/serving", "web/access", "web/present", "web/metrics", "web/pages", "web/api"},
     "alerting": {"text", "model", "model/alerts", "secrets", "log", "outbox", "alerting/policy"},
+    "alerting/conditions": {
+        *("text", "model", "model/alerts", "recording", "outbox", "alerting/policy"),
+        *("checking", "checking/http"),
+    },
     "daemon": {
         "model",
         "model/alerts",
         "alerting",
         "alerting/policy",
+        "alerting/conditions",
         "log",
         "recording",
         "outbox",
