@@ -101,6 +101,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("alerting/channels/templates", "alerting/channels/masking", "alerting/channels/helper_command"),
     },
     "alerting": {"model", "model/alerts", "outbox", "alerting/policy", "alerting/channels"},
+    "alerting/conditions": {
+        *("text", "model", "model/alerts", "recording", "outbox", "alerting/policy"),
+        *("checking", "checking/http"),
+    },
     "daemon": {
         "model",
         "model/alerts",
@@ -109,6 +113,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "alerting/channels",
         "alerting/silences",
         "postgres/queries",
+        "alerting/conditions",
         "log",
         "recording",
         "outbox",

@@ -134,10 +134,11 @@ async def _check_slot(
     # The worker is taken outside the check's deadline, or waiting for it would count as the site's slowness, and given
     # back before the outcome is handed on, or a slow store would hold up the checks.
     report = await context.lanes.run(partial(check_slot, probe, slot, context), failing=failing)
-    outcome = report.outcome
+    outcome = await context.network.judged(probe.target, report.outcome, watch.standing)
     if first_checks is not None:
         first_checks.note(outcome.fault)
-    conclusion = conclude(probe.target, outcome, watch.standing, last_at)
+    hold, ended_at = context.holds.of(probe.target, watch.standing)
+    conclusion = conclude(probe.target, outcome, watch.standing, last_at, hold, ended_at)
     try:
         conclusions.send_nowait(conclusion)  # no checkpoint: a check that is done is not lost to a cancellation
     except trio.WouldBlock:
