@@ -103,7 +103,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerting": {"model", "model/alerts", "outbox", "alerting/policy", "alerting/channels"},
     "alerting/conditions": {
         *("text", "model", "model/alerts", "recording", "outbox", "alerting/policy"),
-        *("checking", "checking/http"),
+        *("checking", "checking/scheduling"),
     },
     "daemon": {
         "model",
