@@ -100,7 +100,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("text", "model", "model/alerts", "secrets", "checking/http", "alerting/policy"),
         *("alerting/channels/templates", "alerting/channels/masking", "alerting/channels/helper_command"),
     },
-    "alerting": {"model", "model/alerts", "outbox", "alerting/policy", "alerting/channels"},
+    "alerting": {"model", "model/alerts", "checking/scheduling", "outbox", "alerting/policy", "alerting/channels"},
     "alerting/conditions": {
         *("text", "model", "model/alerts", "recording", "outbox", "alerting/policy"),
         *("checking", "checking/scheduling"),
