@@ -79,17 +79,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web/metrics": {"model", "recording", "web/serving", "web/present", "web/public_names"},
     "web/sites": {"text", "model", "web/public_names"},
     "web/pages": {
-        *(
-            "text",
-            "model",
-            "history",
-            "recording",
-            "postgres",
-            "postgres/errors",
-            "reporting",
-            "web/serving",
-            "web/sites",
-        ),
+        *("text", "model", "model/alerts", "history", "recording", "outbox", "postgres", "postgres/errors"),
+        *("alerting/silences", "reporting", "web/serving", "web/sites"),
     },
     "web/api": {
         *("text", "model", "model/alerts", "history", "recording", "outbox", "postgres", "postgres/errors"),

@@ -17,6 +17,7 @@ from watcher.web.metrics.scrape import Metrics
 from watcher.web.pages.directory import Directory
 from watcher.web.pages.rendering import Look
 from watcher.web.pages.routes import Pages
+from watcher.web.pages.silencing import Silencing
 from watcher.web.probes import Probes
 from watcher.web.serving.shared import Shared
 
@@ -84,6 +85,7 @@ def _pages_of(present: Present, shared: Shared, turn: trio.Lock, rules: AccessRu
             root=request.scope.get("root_path", ""),
             public=not request.state.sees_all,
             sign_in=rules.has_auth,
+            may_write=request.state.may_write,
         ),
         lambda: present.database if present.is_database_up() else None,
         lambda: datetime.fromtimestamp(present.clock(), UTC),
@@ -91,4 +93,5 @@ def _pages_of(present: Present, shared: Shared, turn: trio.Lock, rules: AccessRu
         shared,
         turn,
         rules.origin,
+        Silencing(present.silences, lambda: present.keeper, rules.user or ""),
     )

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import trio
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from watcher.recording.board import Board
@@ -33,9 +35,15 @@ _BEAT = b"event: beat\ndata: 1\n\n"
 class Events:
     """Tells viewers that a state has changed; what it is now, they ask for, as they may see it."""
 
-    def __init__(self, board: Board) -> None:
-        """Take where changes are counted."""
+    def __init__(self, board: Board, other_changes: Callable[[], int] = lambda: 0) -> None:
+        """Take where changes are counted.
+
+        Args:
+            board: there, those of states.
+            other_changes: returns how many others there were that pages show.
+        """
         self._board = board
+        self._other_changes = other_changes
         self._viewers = 0
         self._version = -1
         self._next_at = 0.0
@@ -59,9 +67,10 @@ class Events:
 
     def version(self) -> int:
         """Return the newest change that viewers are told of: a page that is asked for after that must have it."""
-        if self._version != self._board.changes and trio.current_time() >= self._next_at:
+        newest = self._board.changes + self._other_changes()
+        if self._version != newest and trio.current_time() >= self._next_at:
             pause_seconds = max(LEAST_SECONDS, self._viewers * SECONDS_A_VIEWER)
-            self._version, self._next_at = self._board.changes, trio.current_time() + pause_seconds
+            self._version, self._next_at = newest, trio.current_time() + pause_seconds
         return self._version
 
     async def _tell(self, send: Send) -> None:

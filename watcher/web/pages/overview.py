@@ -10,12 +10,14 @@ from watcher.model.state import State
 from watcher.web.pages.charts import heat_map
 from watcher.web.pages.rendering import pieces_of
 from watcher.web.pages.selection import SITES_A_STEP, SORTS, WORST_FIRST, Seen
+from watcher.web.pages.silencing import SHOWN_SILENCES
 from watcher.web.pages.words import counted, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from watcher.model.alerts.silence import Silence
     from watcher.reporting.page_history import RowHistory
     from watcher.web.pages.rendering import Look
     from watcher.web.pages.selection import Chosen
@@ -37,6 +39,7 @@ class Overview:
         histories: the past of those of this page, by the names of their targets; None where it cannot be read.
         history_lost_at: since when it cannot be read; None where it can, or was never asked for.
         now: in UTC.
+        silences: those that hold, the one that ends first at the top.
     """
 
     seen: Sequence[Seen]
@@ -44,6 +47,7 @@ class Overview:
     histories: Mapping[str, RowHistory] | None
     history_lost_at: datetime | None
     now: datetime
+    silences: Sequence[Silence] = ()
 
 
 def overview_page(view: Overview, look: Look) -> Iterator[str]:
@@ -87,6 +91,7 @@ def overview_page(view: Overview, look: Look) -> Iterator[str]:
         groups=sorted(groups),
         heat=heat,
         now=view.now,
+        shown_silences=SHOWN_SILENCES,
     )
 
 

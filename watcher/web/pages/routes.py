@@ -19,6 +19,7 @@ from watcher.web.pages.overview import Overview, overview_page
 from watcher.web.pages.rendering import static_file
 from watcher.web.pages.row_histories import RowHistories
 from watcher.web.pages.selection import Seen, Selection, choosing
+from watcher.web.pages.silencing import Forms, Silencing
 from watcher.web.pages.target import TargetView, missing_page, target_page
 from watcher.web.serving.shared import Shared
 from watcher.web.serving.turns import in_turns
@@ -59,6 +60,7 @@ class Pages:
         shared: keeps what many ask for.
         turn: of whatever takes long.
         origin: scheme and host of the page as people reach it; None for what the request names.
+        silencing: what is known of silences and acks.
         history_lost_at: since when the past cannot be read.
     """
 
@@ -71,6 +73,7 @@ class Pages:
     shared: Shared = field(default_factory=Shared)
     turn: trio.Lock = field(default_factory=trio.Lock)
     origin: str | None = None
+    silencing: Silencing = field(default_factory=Silencing)
     history_lost_at: datetime | None = field(default=None, init=False)
     _row_histories: RowHistories = field(default_factory=RowHistories, init=False)
     _glimpses: dict[bool, tuple[Sites, list[tuple[Seen, Glimpse]]]] = field(default_factory=dict, init=False)
@@ -78,13 +81,14 @@ class Pages:
 
     def __post_init__(self) -> None:
         """Make what tells viewers of changes."""
-        self._events = Events(self.board)
+        self._events = Events(self.board, lambda: self.silencing.present.changes)
 
     def routes(self) -> list[Route]:
         """Return the routes to be mounted."""
         return [
             Route("/", self._shared(self.overview), methods=["GET"]),
             Route("/targets/{key}", self._shared(self.target), methods=["GET"]),
+            *Forms(self.silencing, self.sites, self.clock).routes(),
             Route("/incidents", self._shared(self.incidents), methods=["GET"]),
             Route("/feed.atom", self._shared(self.feed), methods=["GET"]),
             Route("/events", self._events),
@@ -94,7 +98,8 @@ class Pages:
 
     def _shared(self, page: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            version = self._events.version(), self.look(request)
+            # Whoever has sent a form sees at once what has become of it.
+            version = self._events.version(), self.silencing.present.changes, self.look(request)
             return await self.shared.response(request, lambda: page(request), version)
 
         return answer
@@ -106,7 +111,8 @@ class Pages:
         selection = Selection.of(request.query_params)
         chosen = await in_turns(choosing(seen, selection), self.turn)
         histories = await self._histories_of(chosen.rows, now)
-        view = Overview(seen, chosen, histories, self.history_lost_at, now)
+        silences = [] if look.public else self.silencing.silences(now)
+        view = Overview(seen, chosen, histories, self.history_lost_at, now, silences)
         return await self._answer(overview_page(view, look))
 
     async def missing(self, request: Request) -> Response:
@@ -125,7 +131,8 @@ class Pages:
         history = await self._read(
             lambda database: read_target_history(database, site.target, self.location, now, RANGES[range_name])
         )
-        view = TargetView(Seen(site, latest), history, range_name, self.history_lost_at, now)
+        said = () if look.public else (self.silencing.silences_of(site, now), self.silencing.acks_of(site))
+        view = TargetView(Seen(site, latest), history, range_name, self.history_lost_at, now, *said)
         return await self._answer(target_page(view, look))
 
     async def incidents(self, request: Request) -> Response:
