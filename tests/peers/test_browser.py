@@ -52,7 +52,7 @@ class Sites:
 
 
 def urls_of(port: int) -> list[dict[str, Any]]:
-    """Configure sites in many states; `Checkout` and `Search` are up."""
+    """Configure sites in all states but maintenance; `Checkout` and `Search` are up."""
     site = {"interval": 0.5, "failure_threshold": 1, "success_threshold": 1}
     address = f"http://127.0.0.1:{port}"
     return [
@@ -62,6 +62,7 @@ def urls_of(port: int) -> list[dict[str, Any]]:
         {**site, "name": "Slow", "group": "press", "address": f"{address}/slow", "degraded_after": 0.00001},
         {**site, "name": "New", "address": "http://127.0.0.1:1/", "failure_threshold": 1000},
         {**site, "name": "Off", "address": f"{address}/off", "enabled": False},
+        {**site, "name": "Cut off", "address": "http://[fe80::1%25none]/"},  # of this machine, which has no such link
     ]
 
 
@@ -86,6 +87,7 @@ async def a_watched_shop(folder: Folder, db_config: str, database: Database) -> 
         async with folder.daemon() as daemon:
             await daemon.until(lambda: daemon.lines('down target="News"') and daemon.lines('up target="Search"'))
             await daemon.until(lambda: daemon.lines("database connected"))
+            await daemon.until(lambda: daemon.lines('unknown target="Cut off"'))
             yield Shop(daemon, f"http://127.0.0.1:{await port_of(daemon)}/", sites.answers)
 
 
@@ -102,14 +104,15 @@ async def test_a_row_turns_red_without_a_reload_and_the_reader_is_not_disturbed(
             with a_page(browser, shop.url, complains=lambda text: "ERR_" not in text) as page:
                 expect(page.locator("#asof")).to_contain_text("live")
                 expect(row(page, "Checkout")).to_contain_text("Up")
-                expect(page.locator("#verdict")).to_contain_text("1 of 6 sites is down")
+                expect(row(page, "Cut off")).to_contain_text("Unknown")
+                expect(page.locator("#verdict")).to_contain_text("1 of 7 sites is down")
                 page.locator("details.group", has_text="press").locator("summary").click()
                 expect(row(page, "News")).to_be_hidden()
                 row(page, "Search").get_by_role("link").focus()
                 page.evaluate("window.isTheSame = true")
                 trio.from_thread.run_sync(break_checkout)
                 expect(row(page, "Checkout")).to_contain_text("Down")
-                expect(page.locator("#verdict")).to_contain_text("2 of 6 sites are down")
+                expect(page.locator("#verdict")).to_contain_text("2 of 7 sites are down")
                 expect(page.locator("#now")).to_contain_text("500 Internal Server Error")
                 assert page.evaluate("window.isTheSame") is True
                 expect(row(page, "News")).to_be_hidden()
@@ -149,11 +152,30 @@ async def test_sites_are_found_with_and_without_scripts(folder: Folder, db_confi
         await in_browser(look)
 
 
+def walk(page: Page) -> list[str]:
+    """Go through the page by the tabulator alone, until it begins anew; return the places of what had the focus."""
+    page.evaluate("window.parts = [...document.querySelectorAll('*')]")
+    walked: list[str] = []
+    while True:
+        page.keyboard.press("Tab")
+        place = str(page.evaluate("window.parts.indexOf(document.activeElement)"))
+        if place in walked or page.evaluate("document.activeElement === document.body"):
+            return walked
+        walked.append(place)
+
+
 def find_sites(page: Page, url: str) -> None:
-    """Search, filter, sort and fold, by keyboard where that is quick."""
+    """Walk through all that can be used, then search, filter, sort and fold, by keyboard where that is quick."""
     page.keyboard.press("Tab")
     expect(page.get_by_text("Skip to content")).to_be_focused()
-    assert set(names_of(page)) == {"Checkout", "Search", "News", "Slow", "New", "Off"}
+    page.goto(url)
+    walked = walk(page)
+    can_be_used = "a[href]:not([tabindex='-1']), button, input:not([type=hidden]), select, summary, [tabindex='0']"
+    assert walked == page.evaluate(
+        f"[...document.querySelectorAll(`{can_be_used}`)].map((one) => `${{window.parts.indexOf(one)}}`)"
+    )
+    page.goto(url)
+    assert set(names_of(page)) == {"Checkout", "Search", "News", "Slow", "New", "Off", "Cut off"}
     page.get_by_role("searchbox").fill("check")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("q=check"))
@@ -195,5 +217,11 @@ async def test_axe_finds_nothing_and_a_phone_needs_no_scrolling_to_the_side(
                     with a_page(browser, shop.url + path, width=width, dark=dark) as page:
                         assert complaints_of_axe(page) == [], f"{path} {width} {dark}"
                         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            with a_page(browser, shop.url, width=500) as page:
+                for column in ("u90", "u24", "time"):
+                    figures = page.locator(f"li.row:not(.head) .{column}").all()
+                    assert (
+                        len({figure.evaluate("(one) => one.getBoundingClientRect().left") for figure in figures}) == 1
+                    )
 
         await in_browser(look)

@@ -97,8 +97,8 @@ class Alerting:
         return None if standing is None else standing.state
 
     def _checked_at(self, target: str) -> datetime | None:
-        measured = self._board.measured_of(target)
-        return None if measured is None else datetime.fromtimestamp(measured.numbers.started_at, UTC)
+        started_at = self._board.started_at_of(target)
+        return None if started_at is None else datetime.fromtimestamp(started_at, UTC)
 
     def _is_in_doubt(self, target: str) -> bool:
         standing = self._board.standing_of(target)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 GOOD = frozenset({State.UP, State.DEGRADED})
 KNOWN = GOOD | {State.DOWN}
 
+_NOTHING = dict.fromkeys(State, timedelta())
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -79,7 +80,7 @@ class Uptime:
     @classmethod
     def of(cls, timeline: Timeline) -> Uptime:
         """Add up the intervals; every state has a length."""
-        lengths = dict.fromkeys(State, timedelta())
+        lengths = _NOTHING.copy()  # to go through all states takes most of the time
         for interval in timeline.intervals:
             lengths[interval.state] += interval.end - interval.begin
         return cls(lengths)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from watcher.model.outcome import Phases, Reason
 from watcher.recording.results import unpacked, with_result
@@ -19,18 +21,29 @@ if TYPE_CHECKING:
     from watcher.model.state import Standing
     from watcher.recording.results import Result
 
+# The bound of the names of those whose states have changed last.
+MAX_CHANGED = 1000
 # The bound of a detail: with all else but its former results, a target stays below half a KB.
 MAX_DETAIL_BYTES = 160
 
-# Start in seconds since 1970, duration and five phases in seconds, status code, redirects, ten times the version of
-# HTTP, that of IP; as objects they would take 500 bytes.
-_NUMBERS = struct.Struct("=d6fhhBB")
+# What the newest check measured, each with its code of `struct`: the start in seconds since 1970, what follows in
+# seconds. As objects they would take 500 bytes.
+_MEASURED = {
+    "started_at": "d",
+    **dict.fromkeys(("duration", "resolve", "connect", "tls", "processing", "transfer"), "f"),
+    "status_code": "h",
+    "redirects": "h",
+    "tenfold_http_version": "B",
+    "ip_version": "B",
+}
+_NUMBERS = struct.Struct("=" + "".join(_MEASURED.values()))
 _NONE = -1  # no status, which has three digits; no redirects; of the versions, it is 0
 _TENFOLD_VERSIONS = {"1.0": 10, "1.1": 11, "2": 20}
 _ELLIPSIS = "…".encode()
 
-# Standing, _NUMBERS, reason, detail, end of the certificate, newest results.
-_Kept = tuple["Standing", bytes, Reason | None, bytes, datetime | None, bytes]
+# Standing, _NUMBERS with the newest results behind them, reason, detail, end of the certificate.
+Kept = tuple["Standing", bytes, Reason | None, bytes, datetime | None]
+_OTHER_PLACES = {"reason": 2, "cert_expires_at": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,68 +83,31 @@ class Latest:
         return None if self.started_at is None else self.reason is None
 
 
-class Numbers(NamedTuple):
-    """What the newest check of a target measured, as it is kept: whoever reads many has no time for more.
+def _reader(name: str) -> struct.Struct:
+    """Return what reads one number, and passes over all that stand before and after it."""
+    names = list(_MEASURED)
+    before, code, after = names[: names.index(name)], _MEASURED[name], names[names.index(name) + 1 :]
+    sizes = [struct.calcsize("=" + "".join(_MEASURED[one] for one in some)) for some in (before, after)]
+    return struct.Struct(f"={sizes[0]}x{code}{sizes[1]}x")
 
-    Attributes:
-        started_at: in seconds since 1970.
-        duration, resolve, connect, tls, processing, transfer: in seconds; NaN for a phase that did not happen.
-        status_code, redirects: -1 where there is none.
-        tenfold_http_version, ip_version: 0 where there is none.
+
+_READERS = {name: _reader(name) for name in _MEASURED}
+
+
+def column(name: str, kept: Iterable[Kept]) -> list[Any]:
+    """Return one thing of many newest checks, in their order; whoever writes all of them has no time for objects.
+
+    Args:
+        name: `reason` or `cert_expires_at`, as those of an outcome; `started_at` in seconds since 1970; `duration`,
+            `resolve`, `connect`, `tls`, `processing` or `transfer` in seconds, NaN for a phase that did not happen;
+            `status_code` or `redirects`, -1 where there is none; `tenfold_http_version` or `ip_version`, 0 where there
+            is none.
+        kept: see `Board.newest_of`.
     """
-
-    started_at: float
-    duration: float
-    resolve: float
-    connect: float
-    tls: float
-    processing: float
-    transfer: float
-    status_code: int
-    redirects: int
-    tenfold_http_version: int
-    ip_version: int
-
-
-class Measured(NamedTuple):
-    """What the newest check of a target found in numbers.
-
-    Attributes:
-        reason: why it failed, None for a success.
-        cert_expires_at: as that of an outcome.
-        numbers: see there.
-    """
-
-    reason: Reason | None
-    cert_expires_at: datetime | None
-    numbers: Numbers
-
-
-class Glimpse:
-    """A `Latest` of which the standing alone is at hand; all else is read when it is asked for.
-
-    Pages look at all targets, and show a few: to make ten thousand of anything at each look keeps the garbage
-    collector busy.
-    """
-
-    __slots__ = ("_board", "standing", "target")
-
-    def __init__(self, target: str, standing: Standing, board: Board) -> None:
-        """Look at a target."""
-        self.target, self.standing, self._board = target, standing, board
-
-    def look_again(self) -> bool:
-        """Take the standing of this moment, and return whether the target is still watched."""
-        standing = self._board.standing_of(self.target)
-        if standing is None:
-            return False
-        self.standing = standing
-        return True
-
-    def __getattr__(self, name: str) -> Any:
-        """Read whatever else a `Latest` has."""
-        latest = self._board.of(self.target)
-        return getattr(Latest(self.target, self.standing) if latest is None else latest, name)
+    if name in _OTHER_PLACES:
+        place = _OTHER_PLACES[name]
+        return [one[place] for one in kept]
+    return [value for (value,) in _READERS[name].iter_unpack(b"".join([one[1][: _NUMBERS.size] for one in kept]))]
 
 
 class Board:
@@ -139,8 +115,9 @@ class Board:
 
     def __init__(self) -> None:
         """Begin with no targets."""
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, Kept] = {}
         self.changes = 0  # how often a state has changed, or targets have come or gone
+        self._changed = deque[str](maxlen=MAX_CHANGED)
         self.checks = 0  # how many it has been told of
 
     def __len__(self) -> int:
@@ -161,17 +138,32 @@ class Board:
         kept = self._kept.get(target)
         return None if kept is None else kept[0]
 
-    def measured_of(self, target: str) -> Measured | None:
-        """Return what the newest check of a target found in numbers; None where there was none."""
+    def standings_of(self, targets: Iterable[str]) -> list[Standing | None]:
+        """Return where many targets stand, in their order; None for each that is not watched."""
+        kept = self._kept
+        return [None if (one := kept.get(target)) is None else one[0] for target in targets]
+
+    def duration_of(self, target: str) -> float | None:
+        """Return how long the newest check of a target took, in seconds; None where there was none."""
+        return self._number_of(target, "duration")
+
+    def started_at_of(self, target: str) -> float | None:
+        """Return when the newest check of a target began, in seconds since 1970; None where there was none."""
+        return self._number_of(target, "started_at")
+
+    def newest_of(self, target: str) -> Kept | None:
+        """Return what is kept of the newest check of a target, for `column`; None where there was none."""
         kept = self._kept.get(target)
-        if kept is None or not kept[1]:
-            return None
-        return Measured(kept[2], kept[4], Numbers._make(_NUMBERS.unpack(kept[1])))
+        return kept if kept is not None and kept[1] else None
+
+    def _number_of(self, target: str, name: str) -> float | None:
+        newest = self.newest_of(target)
+        return None if newest is None else float(_READERS[name].unpack_from(newest[1])[0])
 
     def results_of(self, target: str) -> list[Result]:
         """Return the newest results of a target since the daemon started, oldest first."""
         kept = self._kept.get(target)
-        return [] if kept is None else unpacked(kept[-1])
+        return [] if kept is None else unpacked(kept[1][_NUMBERS.size :])
 
     def place(self, standings: Mapping[str, Standing]) -> None:
         """Take where targets stand that come, or that no check tells of; what their last checks found stays.
@@ -180,8 +172,8 @@ class Board:
             standings: by the targets' names.
         """
         for name, standing in standings.items():
-            self.changes += 1
-            self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None, b""))[1:])
+            self._note_change(name)
+            self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None))[1:])
 
     def put(self, conclusion: Conclusion) -> None:
         """Take what a check came to, unless its target is watched no more."""
@@ -193,17 +185,32 @@ class Board:
         text = b"" if detail is None else _cut(detail)
         before = self._kept[name]
         if before[0].state is not conclusion.standing.state:
-            self.changes += 1
+            self._note_change(name)
         self.checks += 1
         started_at = outcome.started_at.timestamp()
-        results = with_result(before[-1], started_at, outcome.duration_seconds, reason, outcome.status_code)
-        numbers = _numbers_of(started_at, outcome)
-        self._kept[name] = (conclusion.standing, numbers, reason, text, outcome.cert_expires_at, results)
+        results = before[1][_NUMBERS.size :]
+        results = with_result(results, started_at, outcome.duration_seconds, reason, outcome.status_code)
+        measured = _numbers_of(started_at, outcome) + results
+        self._kept[name] = (conclusion.standing, measured, reason, text, outcome.cert_expires_at)
 
     def drop(self, targets: Iterable[str]) -> None:
         """Forget targets that are watched no more, by their names."""
         for name in targets:
-            self.changes += self._kept.pop(name, None) is not None
+            if self._kept.pop(name, None) is not None:
+                self._note_change(name)
+
+    def changed_since(self, changes: int) -> list[str] | None:
+        """Return whose state has changed, or who has come or gone, by name; None where there were too many.
+
+        Args:
+            changes: how many there had been before.
+        """
+        count = self.changes - changes
+        return None if count > len(self._changed) else list(islice(reversed(self._changed), count))
+
+    def _note_change(self, target: str) -> None:
+        self.changes += 1
+        self._changed.append(target)
 
 
 def _numbers_of(started_at: float, outcome: Outcome) -> bytes:
@@ -228,11 +235,12 @@ def _cut(detail: str) -> bytes:
     return text if len(text) <= MAX_DETAIL_BYTES else text[: MAX_DETAIL_BYTES - len(_ELLIPSIS)] + _ELLIPSIS
 
 
-def _read(name: str, kept: _Kept) -> Latest:
-    standing, numbers, reason, detail, cert_expires_at, _ = kept
-    if not numbers:
+def _read(name: str, kept: Kept) -> Latest:
+    standing, measured, reason, detail, cert_expires_at = kept
+    if not measured:
         return Latest(name, standing)
-    started_at, duration_seconds, *phases, status_code, redirects, http_version, ip_version = _NUMBERS.unpack(numbers)
+    numbers = _NUMBERS.unpack_from(measured)
+    started_at, duration_seconds, *phases, status_code, redirects, http_version, ip_version = numbers
     return Latest(
         name,
         standing,

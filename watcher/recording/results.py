@@ -10,10 +10,12 @@ from watcher.model.outcome import Reason
 
 MAX_RESULTS = 20
 
-# Start in seconds since 1970, duration in seconds, status code, and the place of the reason among all.
-_RESULT = struct.Struct("=dfhB")
+# Start in seconds since 1970 and milliseconds, duration in seconds; what the lowest ten bits of the last number say is
+# the status code, of three digits, and the others are the place of the reason among all.
+_RESULT = struct.Struct("=IHfH")
 _MAX_BYTES = MAX_RESULTS * _RESULT.size
-_NO_STATUS = -1
+_STATUS_BITS = 10
+_NO_STATUS = 0
 _REASONS: tuple[Reason | None, ...] = (None, *Reason)
 _PLACES = {reason: place for place, reason in enumerate(_REASONS)}
 
@@ -22,7 +24,7 @@ class Result(NamedTuple):
     """What little is kept of a check that is not the newest.
 
     Attributes:
-        started_at: when it began, UTC.
+        started_at: when it began, UTC, rounded down to milliseconds.
         duration_seconds: how long it took.
         reason: why it failed, None for a success.
         status_code: of the last response, None without one.
@@ -44,18 +46,19 @@ def with_result(
         started_at: in seconds since 1970.
         duration_seconds, reason, status_code: as those of a Result.
     """
-    status = _NO_STATUS if status_code is None else status_code
-    return (packed + _RESULT.pack(started_at, duration_seconds, status, _PLACES[reason]))[-_MAX_BYTES:]
+    seconds, milliseconds = divmod(round(started_at * 1_000_000) // 1000, 1000)
+    what = _PLACES[reason] << _STATUS_BITS | (status_code or _NO_STATUS)
+    return (packed + _RESULT.pack(seconds, milliseconds, duration_seconds, what))[-_MAX_BYTES:]
 
 
 def unpacked(packed: bytes) -> list[Result]:
     """Return the results, oldest first."""
     return [
         Result(
-            datetime.fromtimestamp(started_at, UTC),
+            datetime.fromtimestamp(seconds + milliseconds / 1000, UTC),
             duration_seconds,
-            _REASONS[place],
-            None if status == _NO_STATUS else status,
+            _REASONS[what >> _STATUS_BITS],
+            what % (1 << _STATUS_BITS) or None,
         )
-        for started_at, duration_seconds, status, place in _RESULT.iter_unpack(packed)
+        for seconds, milliseconds, duration_seconds, what in _RESULT.iter_unpack(packed)
     ]

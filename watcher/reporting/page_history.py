@@ -117,7 +117,8 @@ async def read_row_histories(
         location: whose checks count.
         now: in UTC.
     """
-    since = min(now - BAR_DAYS * DAY, day_edges(now, BAR_DAYS)[0])
+    days = day_edges(now, BAR_DAYS)
+    since = min(now - BAR_DAYS * DAY, days[0])
     alive_at = (await alive_at_by_location(database)).get(location)
     flips = await flips_between(database, since, now, targets)
     means_ms = await means_by_bucket(database, now - DAY, now, SPARK_PARTS, targets)
@@ -129,7 +130,7 @@ async def read_row_histories(
         histories[target] = RowHistory(
             _uptime(timeline, DAY),
             _uptime(timeline, BAR_DAYS * DAY),
-            parts(timeline, day_edges(now, BAR_DAYS)),
+            parts(timeline, days),
             means_ms.get(key, ()),
             down_since(entries(timeline)),
         )

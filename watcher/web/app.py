@@ -17,9 +17,9 @@ from watcher.web.metrics.scrape import Metrics
 from watcher.web.pages.directory import Directory
 from watcher.web.pages.rendering import Look
 from watcher.web.pages.routes import Pages
-from watcher.web.pages.silencing import Silencing
 from watcher.web.probes import Probes
 from watcher.web.serving.shared import Shared
+from watcher.web.silencing import Silencing
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -93,5 +93,6 @@ def _pages_of(present: Present, shared: Shared, turn: trio.Lock, rules: AccessRu
         shared,
         turn,
         rules.origin,
+        directory.is_public,
         Silencing(present.silences, lambda: present.keeper, rules.user or ""),
     )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from watcher.model.target import Target
 
 
 def shown_names(
     targets: Collection[Target], *, sees_all: bool, public_groups: Collection[str] | None = None
-) -> dict[str, str]:
-    """Return the name of each target that may be seen, with how it is shown.
+) -> Iterator[tuple[Target, str]]:
+    """Yield each target that may be seen, with how it is called.
 
     Args:
         targets: all that are watched, in their order.
@@ -21,14 +21,16 @@ def shown_names(
             place among all.
         public_groups: those whose targets may be seen by whoever does not see all; None for all.
     """
-    if sees_all:
-        return {target.name: target.name for target in targets}
-    taken = {target.name for target in targets}
-    return {
-        target.name: _free(f"Site {number}", taken) if _is_address(target) else target.name
-        for number, target in enumerate(targets, 1)
-        if public_groups is None or target.group in public_groups
-    }
+    taken: set[str] | None = None
+    for number, target in enumerate(targets, 1):
+        if sees_all:
+            yield target, target.name
+        elif public_groups is None or target.group in public_groups:
+            if _is_address(target):
+                taken = {one.name for one in targets} if taken is None else taken
+                yield target, _free(f"Site {number}", taken)
+            else:
+                yield target, target.name
 
 
 def _is_address(target: Target) -> bool:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from watcher.text.escaping import one_line
 from watcher.web.public_names import shown_names
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from watcher.model.target import Target
 
@@ -44,11 +47,18 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Sites:
-    """All that a viewer may see, in the order of the configuration."""
+    """All that a viewer may see.
+
+    Attributes:
+        all: in the order of the configuration.
+        by_key, by_name: the places of all sites among `all`, in the order of their keys and of their names.
+        groups: the names of all groups, in order.
+    """
 
     all: tuple[Site, ...]
-    by_key: Mapping[str, Site]
-    keys: Sequence[str]  # in their own order
+    by_key: Sequence[int]
+    by_name: Sequence[int]
+    groups: Sequence[str]
 
     @classmethod
     def of(cls, targets: Iterable[Target], *, public: bool, groups: Collection[str] | None = None) -> Sites:
@@ -60,9 +70,11 @@ class Sites:
             groups: those that are seen in public, None for all.
         """
         all_targets = list(targets)
-        shown = shown_names(all_targets, sees_all=not public, public_groups=groups)
-        named = [(one, shown[one.name]) for one in all_targets if one.name in shown]
-        keys = keys_of((target.group, name) for target, name in named)
+
+        def named() -> Iterator[tuple[Target, str]]:
+            return shown_names(all_targets, sees_all=not public, public_groups=groups)
+
+        keys = keys_of((target.group, name) for target, name in named())
         sites = tuple(
             Site(
                 key,
@@ -72,10 +84,30 @@ class Sites:
                 target.name,
                 target.interval_seconds,
             )
-            for (target, name), key in zip(named, keys, strict=True)
+            for (target, name), key in zip(named(), keys, strict=True)
         )
-        by_key = {site.key: site for site in sites}
-        return cls(sites, by_key, sorted(by_key))
+        by_key = array("I", sorted(range(len(sites)), key=lambda place: sites[place].key))
+        by_name = array("I", sorted(range(len(sites)), key=lambda place: sites[place].name.casefold()))
+        return cls(sites, by_key, by_name, sorted({site.group for site in sites if site.group}))
+
+    def with_key(self, key: str) -> Site | None:
+        """Return the site with a key; None where there is none."""
+        place = bisect_left(self.by_key, key, key=self._key)
+        site = self.all[self.by_key[place]] if place < len(self.by_key) else None
+        return site if site is not None and site.key == key else None
+
+    def after_key(self, key: str) -> Iterator[Site]:
+        """Yield the sites behind a key, in the order of their keys."""
+        for place in self.by_key[bisect_right(self.by_key, key, key=self._key) :]:
+            yield self.all[place]
+
+    def _key(self, place: int) -> str:
+        return self.all[place].key
+
+
+def target_path(root: str, key: str) -> str:
+    """Return the path of a target's page."""
+    return f"{root}/targets/{quote(key, safe='', errors='replace')}"
 
 
 def keys_of(names: Iterable[tuple[str | None, str]]) -> list[str]:

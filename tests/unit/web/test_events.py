@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
 import trio.testing
 
 from tests.doubles import MOMENT
 from watcher.model.state import Standing, State
-from watcher.recording.board import Board
+from watcher.recording.board import MAX_CHANGED, Board
 from watcher.web.pages.events import BEAT_SECONDS, MAX_VIEWERS, Events
 
 if TYPE_CHECKING:
@@ -41,6 +42,34 @@ async def test_a_viewer_hears_of_each_change_and_a_beat_between(autojump_clock: 
         await trio.sleep(BEAT_SECONDS + 1)
         assert sent[3:] == [b"event: beat\ndata: 1\n\n"]
         gone.set()
+
+
+@pytest.mark.parametrize("sees_all", [True, False])
+async def test_the_public_does_not_hear_of_what_it_does_not_see(sees_all: bool, autojump_clock: MockClock) -> None:
+    board, sent = Board(), list[bytes]()
+    events = Events(board, lambda target: target != "hidden")
+    up, down = Standing(State.UP, MOMENT), Standing(State.DOWN, MOMENT)
+    board.place({"hidden": up, "Checkout": up})
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message.get("body", b""))
+
+    async def heard_after(**standings: Standing) -> int:
+        sent.clear()
+        board.place(standings)
+        await trio.sleep(2)
+        return len(sent)
+
+    async with trio.open_nursery() as nursery:
+        scope = {**GET, "state": {"sees_all": sees_all}}
+        nursery.start_soon(events, scope, trio.sleep_forever, send)
+        await trio.sleep(1)
+        assert await heard_after(hidden=down) == sees_all
+        assert await heard_after(Checkout=down) == 1
+        assert await heard_after(Checkout=up, hidden=up) == 1
+        assert await heard_after(hidden=down) == sees_all
+        assert await heard_after(**{f"hidden {number}": up for number in range(MAX_CHANGED + 1)}) == 1
+        nursery.cancel_scope.cancel()
 
 
 async def test_one_viewer_too_many_is_asked_to_come_later(autojump_clock: MockClock) -> None:

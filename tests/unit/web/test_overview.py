@@ -6,30 +6,39 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from tests.doubles import MOMENT, a_target
+from tests.doubles import MOMENT, a_target, an_outcome
 from watcher.history.calendar import day_edges, parts
 from watcher.history.uptime import Timeline, Uptime
+from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Reason
 from watcher.model.state import Flip, Standing, State
-from watcher.recording.board import Latest
+from watcher.recording.board import Board
 from watcher.reporting.page_history import BAR_DAYS, RowHistory
+from watcher.web.pages.charts import heat_map
+from watcher.web.pages.glance import glancing
 from watcher.web.pages.overview import HEAT_MAP_BEYOND, Overview, overview_page
 from watcher.web.pages.rendering import Look
-from watcher.web.pages.selection import PAGE_ROWS, SORTS, Seen, Selection, choose
+from watcher.web.pages.rows import past_of
+from watcher.web.pages.selection import PAGE_ROWS, SORTS, Selection, choosing
 from watcher.web.pages.words import verdict
 from watcher.web.sites import Sites, keys_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
+    from datetime import datetime
 
     from watcher.model.target import Target
+    from watcher.web.pages.glance import Glance
+    from watcher.web.pages.selection import Chosen
+
+Result = TypeVar("Result")
 
 SINCE = MOMENT - timedelta(minutes=30)
 HOSTILE = ["<script>alert(1)</script>", "\u202egnp.exe", "n" * 500, "a\" onmouseover='x'", "{{ 7 * 7 }}", "a&b\0c"]
@@ -64,20 +73,47 @@ class Markup(HTMLParser):
         self.text += data
 
 
-def seen_of(targets: Sequence[Target], states: dict[str, State] | None = None, *, public: bool = False) -> list[Seen]:
-    sites = Sites.of(targets, public=public)
-    return [
-        Seen(
-            site,
-            Latest(site.target, Standing((states or {}).get(site.target, State.UP), SINCE), MOMENT, 0.143),
-        )
-        for site in sites.all
-    ]
+def glance_of(
+    targets: Sequence[Target],
+    states: dict[str, State] | None = None,
+    *,
+    public: bool = False,
+    detail: str = "",
+    seconds: dict[str, float] | None = None,
+) -> Glance:
+    """Look at targets that were checked once; those that are down failed with a status."""
+    board = Board()
+    for target in targets:
+        standing = Standing((states or {}).get(target.name, State.UP), SINCE)
+        fault = Fault(Reason.STATUS, detail) if standing.state is State.DOWN else None
+        outcome = an_outcome(target.name, duration_seconds=(seconds or {}).get(target.name, 0.143), fault=fault)
+        board.place({target.name: standing})
+        board.put(Conclusion(outcome, standing))
+    return end_of(glancing(Sites.of(targets, public=public), board))
 
 
-def page_of(seen: list[Seen], look: Look | None = None, **query: str) -> str:
-    view = Overview(seen, choose(seen, Selection.of(query)), None, None, MOMENT)
-    return "".join(overview_page(view, look or Look()))
+def end_of(steps: Generator[Any, None, Result]) -> Result:
+    """Go through all steps, and return what they come to."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("Result", end.value)
+
+
+def choose(glance: Glance, **query: str) -> Chosen:
+    return end_of(choosing(glance, Selection.of(query)))
+
+
+def page_of(
+    glance: Glance,
+    histories: dict[str, RowHistory] | None = None,
+    look: Look | None = None,
+    lost_at: datetime | None = None,
+) -> str:
+    look = look or Look()
+    pasts = {name: past_of(history, with_causes=not look.public) for name, history in (histories or {}).items()}
+    return "".join(overview_page(Overview(glance, choose(glance), pasts, lost_at, MOMENT), look))
 
 
 def a_history(state: State, detail: str) -> RowHistory:
@@ -118,9 +154,8 @@ def test_one_sentence_tells_of_all(counts: dict[State, int], sentence: str) -> N
 
 
 def test_what_is_down_comes_first_with_its_reason() -> None:
-    seen = seen_of([a_target("Front page"), a_target("Checkout", group="shop")], {"Checkout": State.DOWN})
-    latest = replace(seen[1].latest, reason=Reason.STATUS, detail="503 Service Unavailable")
-    html = page_of([seen[0], Seen(seen[1].site, latest)])
+    targets = [a_target("Front page"), a_target("Checkout", group="shop")]
+    html = page_of(glance_of(targets, {"Checkout": State.DOWN}, detail="503 Service Unavailable"))
     page = Markup(html).text
     assert "/static/icon-down.svg?v=" in html
     assert "1 of 2 sites is down" in page
@@ -130,14 +165,11 @@ def test_what_is_down_comes_first_with_its_reason() -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_are_text(name: str) -> None:
     target = a_target(name, group=name, shown_address=f"http://x/{name}", address="http://x/")
-    seen = seen_of([target, a_target("other")], {name: State.DOWN})
-    latest = replace(seen[0].latest, reason=Reason.STATUS, detail=name)
-    seen[0] = Seen(seen[0].site, latest)
-    view = Overview(seen, choose(seen, Selection()), {name: a_history(State.DOWN, name)}, None, MOMENT)
-    html = "".join(overview_page(view, Look(title=name, intro=(name,))))
+    glance = glance_of([target, a_target("other")], {name: State.DOWN}, detail=name)
+    html = page_of(glance, {name: a_history(State.DOWN, name)}, Look(title=name, intro=(name,)))
     page = Markup(html)
     assert page.forbidden == []
-    assert seen[0].site.name in page.text
+    assert glance.sites.all[0].name in page.text
     assert "\u202e" not in html
     assert "49" not in page.text.replace("0.143", "")
 
@@ -145,37 +177,48 @@ def test_hostile_names_are_text(name: str) -> None:
 def test_the_public_sees_neither_addresses_nor_reasons() -> None:
     secret = "https://inner.example/x"
     targets = [a_target("Shop"), a_target(secret, address=secret, shown_address=secret)]
-    seen = seen_of(targets, {secret: State.DOWN}, public=True)
-    seen[1] = Seen(seen[1].site, replace(seen[1].latest, reason=Reason.STATUS, detail="503 inner"))
-    histories = {secret: a_history(State.DOWN, "503 inner")}
-    html = "".join(overview_page(Overview(seen, choose(seen, Selection()), histories, None, MOMENT), Look(public=True)))
+    glance = glance_of(targets, {secret: State.DOWN}, public=True, detail="503 inner")
+    html = page_of(glance, {secret: a_history(State.DOWN, "503 inner")}, Look(public=True))
     assert "inner" not in html
     assert "Site 2" in html
-    assert "site-2" in seen[1].site.key
+    assert "site-2" in glance.sites.all[1].key
 
 
 def test_a_history_is_shown_as_the_report_has_it() -> None:
-    seen = seen_of([a_target()])
-    histories = {"Checkout": a_history(State.DOWN, "503")}
-    html = "".join(overview_page(Overview(seen, choose(seen, Selection()), histories, None, MOMENT), Look()))
-    assert f"{histories['Checkout'].day.percent():.3f} %" in html
+    history = a_history(State.DOWN, "503")
+    html = page_of(glance_of([a_target()]), {"Checkout": history})
+    assert f"{history.day.percent():.3f} %" in html
     assert "down 30m (status: 503)" in html
 
 
 def test_a_history_that_cannot_be_read_is_said() -> None:
-    seen = seen_of([a_target()])
-    html = "".join(overview_page(Overview(seen, choose(seen, Selection()), None, SINCE, MOMENT), Look()))
-    assert "The history cannot be read since" in html
+    assert "The history cannot be read since" in page_of(glance_of([a_target()]), lost_at=SINCE)
 
 
 def test_many_sites_come_in_pages_and_as_a_heat_map() -> None:
-    seen = seen_of([a_target(f"site {number:03}", group=f"g{number % 7}") for number in range(HEAT_MAP_BEYOND + 50)])
-    pages = [choose(seen, Selection.of({"page": str(page)})) for page in (1, 2, 3, 99)]
+    targets = [a_target(f"site {number:03}", group=f"g{number % 7}") for number in range(HEAT_MAP_BEYOND + 50)]
+    glance = glance_of(targets)
+    pages = [choose(glance, page=str(page)) for page in (1, 2, 3, 99)]
     assert [len(page.rows) for page in pages] == [PAGE_ROWS, PAGE_ROWS, 50, 50]
-    assert {one.site.key for page in pages[:3] for one in page.rows} == {one.site.key for one in seen}
+    assert {one.site.key for page in pages[:3] for one in page.rows} == {one.key for one in glance.sites.all}
     assert sum(group.total for page in pages[:1] for group in page.groups) >= PAGE_ROWS
-    assert 'class="heat"' in page_of(seen)
-    assert 'class="heat"' not in page_of(seen[:HEAT_MAP_BEYOND])
+    assert 'class="heat"' in page_of(glance)
+    assert 'class="heat"' not in page_of(glance_of(targets[:HEAT_MAP_BEYOND]))
+
+
+def test_every_site_is_a_tile_of_the_heat_map_and_what_is_not_well_leads_to_its_page() -> None:
+    targets = [a_target(f"site {number:03}") for number in range(250)]
+    states = {"site 001": State.DOWN, "site 002": State.PAUSED, "site 249": State.DEGRADED}
+    glance = glance_of(targets, states)
+    svg = str(end_of(heat_map(glance, "/watch")))
+    [line] = re.findall('<path class="up" d="([^"]+)"', svg)
+    # Each tile is a dash of 8 and a gap of 2, but for the last of a line.
+    runs = [(0, 4, 1), (30, 4, 97), (0, 14, 100), (0, 24, 49)]
+    assert line == "".join(f"M{left} {top}h{count * 10 - 2}" for left, top, count in runs)
+    for name, left, top in (("001", 10, 0), ("002", 20, 0), ("249", 490, 20)):
+        assert f'href="/watch/targets/_site-{name}"' in svg
+        assert f'x="{left}" y="{top}" width="8"' in svg
+    assert svg.count("<a ") == 3
 
 
 @given(query=st.dictionaries(st.sampled_from(["q", "state", "group", "sort", "page"]), st.text(max_size=20)))
@@ -189,13 +232,14 @@ def test_an_address_of_a_selection_says_the_same(query: dict[str, str]) -> None:
 
 def test_filters_narrow_and_sorts_order() -> None:
     targets = [a_target("Alpha", group="x"), a_target("Beta", group="y"), a_target("gamma", group="x")]
-    seen = seen_of(targets, {"gamma": State.DOWN, "Beta": State.DEGRADED})
+    glance = glance_of(targets, {"gamma": State.DOWN, "Beta": State.DEGRADED}, seconds={"Beta": 3.0, "Alpha": 2.0})
 
     def names(**query: str) -> list[str]:
-        return [one.site.name for one in choose(seen, Selection.of(query)).rows]
+        return [one.site.name for one in choose(glance, **query).rows]
 
     assert names() == ["gamma", "Alpha", "Beta"]
     assert names(sort="name") == ["Alpha", "gamma", "Beta"]
+    assert names(sort="slowest") == ["Beta", "Alpha", "gamma"]
     assert names(state="degraded") == ["Beta"]
     assert names(group="x") == ["gamma", "Alpha"]
     assert names(q="ALPH") == ["Alpha"]
@@ -210,10 +254,8 @@ def test_keys_are_those_of_gatus_and_differ() -> None:
 
 
 def test_an_outage_that_has_outlived_a_restart_is_told_since_it_began() -> None:
-    [one] = seen_of([a_target()], {"Checkout": State.DOWN})
-    began = SINCE - timedelta(hours=5)
-    assert one.since(None) == SINCE
-    assert one.since(began) == began
-    histories = {"Checkout": replace(a_history(State.DOWN, "503"), down_since=began)}
-    view = Overview([one], choose([one], Selection()), histories, None, MOMENT)
-    assert "down for 5h 30m" in "".join(overview_page(view, Look()))
+    glance, began = glance_of([a_target()], {"Checkout": State.DOWN}), SINCE - timedelta(hours=5)
+    assert glance.seen(0).since(None) == SINCE
+    assert glance.seen(0).since(began) == began
+    history = replace(a_history(State.DOWN, "503"), down_since=began)
+    assert "down for 5h 30m" in page_of(glance, {"Checkout": history})

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from tests.doubles import MOMENT, a_target
-from watcher.history.uptime import Uptime
-from watcher.model.state import Standing, State
-from watcher.recording.board import Latest
-from watcher.reporting.page_history import RowHistory
+from tests.doubles import a_target
+from watcher.model.state import State
+from watcher.web.pages.glance import Row
 from watcher.web.pages.row_histories import KEPT_SECONDS, MAX_KEPT, RowHistories
-from watcher.web.pages.selection import Seen
+from watcher.web.pages.rows import NO_PAST
 from watcher.web.sites import Sites
 
-UP, DOWN = (Standing(state, MOMENT) for state in (State.UP, State.DOWN))
 
-
-def rows_of(numbers: range, standing: Standing = UP) -> list[Seen]:
+def rows_of(numbers: range, state: State = State.UP) -> list[Row]:
     sites = Sites.of([a_target(f"site {number}") for number in numbers], public=False)
-    return [Seen(site, Latest(site.target, standing)) for site in sites.all]
+    return [Row(site, state, None) for site in sites.all]
 
 
 def test_what_is_kept_is_good_for_a_time_and_until_a_state_changes() -> None:
     histories, rows = RowHistories(), rows_of(range(2))
-    nothing = RowHistory(Uptime({}), Uptime({}), (), ())
+    nothing = NO_PAST
     assert histories.known(rows, 100.0) == {}
     histories.keep({"site 0": nothing}, rows, 100.0)
     assert histories.known(rows, 99.9 + KEPT_SECONDS) == {"site 0": nothing}
     assert histories.known(rows, 100.0 + KEPT_SECONDS) == {}
-    assert histories.known(rows_of(range(2), DOWN), 100.0) == {}
+    assert histories.known(rows_of(range(2), State.DOWN), 100.0) == {}
     many = rows_of(range(1, MAX_KEPT + 1))
     histories.keep({one.site.target: nothing for one in many}, many, 100.0)
     assert len(histories.known([*rows, *many], 100.0)) == MAX_KEPT

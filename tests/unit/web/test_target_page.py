@@ -11,7 +11,7 @@ import pytest
 
 from tests.doubles import MOMENT, a_target, an_outcome
 from tests.unit.web.test_incidents_page import a_view
-from tests.unit.web.test_overview import HOSTILE, SINCE, Markup, seen_of
+from tests.unit.web.test_overview import HOSTILE, SINCE, Markup, glance_of
 from tests.unit.web.test_overview import page_of as overview_of
 from watcher.history.calendar import day_edges, month_edges, parts
 from watcher.history.incidents import entries
@@ -62,7 +62,7 @@ def a_history(text: str) -> TargetHistory:
 
 
 def page_of(text: str, look: Look, *, public: bool = False) -> str:
-    [seen] = seen_of([a_target("Checkout", group="shop")], {"Checkout": State.DOWN}, public=public)
+    seen = glance_of([a_target("Checkout", group="shop")], {"Checkout": State.DOWN}, public=public).seen(0)
     seen = seen._replace(latest=replace(seen.latest, reason=Reason.STATUS, status_code=503, detail=text))
     return "".join(target_page(TargetView(seen, a_history(text), "24h", None, MOMENT), look))
 
@@ -104,7 +104,7 @@ def test_a_site_that_flaps_all_day_is_drawn_in_no_more_pieces_than_anybody_could
 
 
 def test_without_its_past_the_present_is_shown() -> None:
-    [seen] = seen_of([a_target()])
+    seen = glance_of([a_target()]).seen(0)
     html = "".join(target_page(TargetView(seen, None, "24h", SINCE, MOMENT), Look()))
     assert "The history cannot be read since" in html
     assert "143 ms" in html
@@ -127,7 +127,7 @@ def test_a_certificate_that_ends_is_told_before(left: timedelta, words: str, sta
 def test_a_page_that_is_written_leaves_no_circles_behind() -> None:
     """What stands in one while the collector sets apart what is there (`gc.freeze`) would stay for good."""
     pages: list[Callable[[], str]] = [
-        lambda: overview_of(seen_of([a_target("Checkout", group="shop")])),
+        lambda: overview_of(glance_of([a_target("Checkout", group="shop")])),
         lambda: page_of("503 Service Unavailable", Look()),
         lambda: "".join(incidents_page(a_view("Checkout"), Look())),
         lambda: "".join(feed_atom(a_view("Checkout"), Look(), "https://status.example")),

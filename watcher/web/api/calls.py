@@ -111,7 +111,9 @@ class Call:
     @property
     def site(self) -> Site:
         """The site whose key stands in the path; who handles such a path is called only where there is one."""
-        return self.sites.by_key[self.request.path_params["key"]]
+        site = self.sites.with_key(self.request.path_params["key"])
+        assert site is not None
+        return site
 
     @property
     def keeper(self) -> SilenceKeeper:

@@ -133,7 +133,7 @@ def result_of(result: Result, hostname: str | None, latest: Latest | None, *, pu
     Args:
         result: of the check.
         hostname: of the target; None where it is hidden.
-        latest: the newest of the target, of which more is known.
+        latest: the same check, of which more is known; None where it is not the newest.
         public: whether it stays hidden why it failed.
     """
     told: GatusResult = {
@@ -146,9 +146,8 @@ def result_of(result: Result, hostname: str | None, latest: Latest | None, *, pu
     if result.status_code is not None and not public:
         told["status"] = result.status_code
     if result.reason is not None and not public:
-        is_newest = latest is not None and latest.started_at == result.started_at
         by_status = str(result.status_code) if result.reason is Reason.STATUS else None
-        told["errors"] = [why(str(result.reason), latest.detail if is_newest and latest is not None else by_status)]
+        told["errors"] = [why(str(result.reason), by_status if latest is None else latest.detail)]
     return told
 
 
@@ -157,7 +156,10 @@ def _status_of(call: Call, site: Site) -> GatusStatus:
     latest, results = call.source.board.of(site.target), call.source.board.results_of(site.target)
     end = max(len(results) - (page - 1) * size, 0)
     hostname = _hostname_of(site)
-    told = [result_of(one, hostname, latest, public=call.public) for one in results[max(end - size, 0) : end]]
+    told = [
+        result_of(results[number], hostname, latest if number == len(results) - 1 else None, public=call.public)
+        for number in range(max(end - size, 0), end)
+    ]
     status: GatusStatus = {"name": site.name, "key": site.key, "results": told}
     if site.group:
         status["group"] = site.group

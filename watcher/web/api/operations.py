@@ -130,7 +130,7 @@ class Answering:
         path = request.path_params
         if path.get("duration", "1h") not in DURATIONS:
             return problem_response(400, f"The duration is not one of {', '.join(DURATIONS)}.")
-        if "key" in path and path["key"] not in sites.by_key:
+        if "key" in path and sites.with_key(path["key"]) is None:
             return problem_response(404, NO_TARGET)
         try:
             values = values_of(self._operation.query, request.query_params)
@@ -161,7 +161,7 @@ class Writing:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request, sites: Sites) -> Response:
-        if request.path_params.get("key", "") not in {"", *sites.by_key}:
+        if "key" in request.path_params and sites.with_key(request.path_params["key"]) is None:
             return problem_response(404, NO_TARGET)
         body = self._operation.body
         try:

@@ -186,19 +186,17 @@ def _report_record(call: Call, site: Site, report: TargetReport) -> dict[str, An
 
 def _sites_after(call: Call, key: str) -> Iterator[Site]:
     """Yield the sites that are asked for, in the order of their keys, from behind a key on."""
-    keys, group, only = call.sites.keys, call.values["group"], call.values.get("key")
+    group, only = call.values["group"], call.values.get("key")
+    following: Iterable[Site] = call.sites.after_key(key)
     if only is not None:
-        following: Iterable[str] = [_site(call, only).key] if only > key else []
-    else:
-        following = islice(keys, bisect_right(keys, key), None)
-    for one in following:
-        site = call.sites.by_key[one]
+        following = [_site(call, only)] if only > key else []
+    for site in following:
         if group in {None, site.group}:
             yield site
 
 
 def _site(call: Call, key: str) -> Site:
-    site = call.sites.by_key.get(key)
+    site = call.sites.with_key(key)
     if site is None:
         raise WrongValuesError({"key": "is that of no target"})
     return site

@@ -57,19 +57,20 @@ def sample(name: str, labels: str, value: float) -> str:
     return f"{name}{{{labels}}} {value!r}\n" if labels else f"{name} {value!r}\n"
 
 
-def samples(name: str, labels: Iterable[str], values: Iterable[float], more: str = "") -> str:
-    """Write samples of a family.
+def samples(name: str, targets: Iterable[str], values: Iterable[float], more: str = "", form: str = "") -> str:
+    """Write samples of a family of the targets.
 
     Args:
         name: of the samples.
-        labels: of each sample, as they stand in the braces.
+        targets: the label `target` of each sample, escaped.
         values: one for each; NaN stands for no sample.
-        more: labels of all of them, with a comma at the beginning.
+        more: other labels of all of them, with a comma at the beginning.
+        form: how each value is written; see `format`.
     """
-    begin, end = f"{name}{{", f"{more}}} "
-    pairs = zip(labels, values, strict=True)
+    begin, end = f'{name}{{target="', f'"{more}}} '
+    pairs = zip(targets, values, strict=True)
     # What is not equal to itself is NaN.
-    return "".join([f"{begin}{written}{end}{value!r}\n" for written, value in pairs if value == value])
+    return "".join([f"{begin}{target}{end}{value:{form}}\n" for target, value in pairs if value == value])
 
 
 def histogram_samples(name: str, histogram: Histogram) -> Iterator[str]:

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import math
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from watcher.model.outcome import Reason
-from watcher.recording.board import Numbers
-from watcher.web.metrics.exposition import Family, escaped, sample, samples
+from watcher.recording.board import column
+from watcher.web.metrics.exposition import Family, escaped, samples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from watcher.model.state import State
+    from watcher.model.target import Target
+    from watcher.recording.board import Kept
     from watcher.web.present import Present
-
-Item = TypeVar("Item")
 
 # So many targets are looked at, and so many samples are written, before the checks get a turn: less than a millisecond.
 TARGETS_A_TURN = 50
 SAMPLES_A_TURN = 250
 
 NO_VALUE = math.nan
+# Of durations, which are kept as exactly as that; all digits of a float would take twice the time, and twice the bytes.
+SIX_DIGITS = ".6g"
 
-# Each with the column of what was measured that it is read from, and how; blackbox_exporter's names and meanings.
+_OF_A_PATTERN = frozenset({Reason.REGEX, Reason.HEADER})
+
+# Each with the column that it is read from, and how; blackbox_exporter's names and meanings.
 GAUGES: tuple[tuple[Family, str, Callable[[Any], float]], ...] = (
     (
         Family("probe_success", "gauge", "Whether the last check succeeded."),
         "reason",
         lambda reason: int(reason is None),
     ),
-    (Family("probe_duration_seconds", "gauge", "How long the last check took."), "duration", float),
     (
         Family("probe_http_status_code", "gauge", "Status of the last response, 0 without one."),
         "status_code",
@@ -49,7 +52,7 @@ GAUGES: tuple[tuple[Family, str, Callable[[Any], float]], ...] = (
     (
         Family("probe_failed_due_to_regex", "gauge", "Whether the last check failed by a pattern."),
         "reason",
-        lambda reason: int(reason in {Reason.REGEX, Reason.HEADER}),
+        lambda reason: int(reason in _OF_A_PATTERN),
     ),
     (
         Family("probe_ssl_earliest_cert_expiry", "gauge", "When the first certificate ends, in seconds since 1970."),
@@ -62,79 +65,92 @@ GAUGES: tuple[tuple[Family, str, Callable[[Any], float]], ...] = (
 TELL_WHY = frozenset({"probe_http_status_code", "probe_failed_due_to_regex"})
 ANY_REASON = "failed"
 
+DURATION = Family("probe_duration_seconds", "gauge", "How long the last check took.")
 PHASE = Family("probe_http_duration_seconds", "gauge", "How long each phase took, summed over redirects.")
 PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 STATE = Family("watcher_target_state", "gauge", "1 for the present state.")
 CHECKS = Family("watcher_checks_total", "counter", "Checks since the start, by why they failed; `ok` is a success.")
 
 
-def targets_text(present: Present, shown: Mapping[str, str], *, sees_all: bool, is_open_metrics: bool) -> Iterator[str]:
+def targets_text(
+    present: Present, targets: Sequence[Target], shown: Sequence[str], *, sees_all: bool, is_open_metrics: bool
+) -> Iterator[str]:
     """Write all families of the targets, piece by piece; between two, the checks should get a turn.
 
     Args:
         present: what there is to tell.
-        shown: the names of the targets to write, each with how it is shown.
+        targets: those to be told of.
+        shown: the name of each, as it is shown, escaped.
         sees_all: whether the reader may know why checks failed, and with which status.
         is_open_metrics: whether it is to be in that format.
     """
-    checked, states = list[str](), list[str]()
-    # Plain numbers in columns, not an object for each target: those the garbage collector would have to look through.
-    columns: dict[str, list[Any]] = {name: [] for name in (*Numbers._fields, "reason", "cert_expires_at")}
-    location = escaped(present.location)
-    for portion in _portions(shown.items(), TARGETS_A_TURN):
-        for name, written in portion:
-            standing, target = present.board.standing_of(name), present.targets.get(name)
-            if standing is None or target is None:
-                continue
-            label = f'target="{escaped(written)}"'
-            group = f',group="{escaped(target.group)}"' if target.group else ""
-            states.append(f'{label}{group},location="{location}",state="{standing.state}"')
-            found = present.board.measured_of(name)
-            if found is not None:
-                checked.append(label)
-                columns["reason"].append(found.reason)
-                columns["cert_expires_at"].append(found.cert_expires_at)
-                for column, number in zip(columns.values(), found.numbers, strict=False):
-                    column.append(number)
+    # What is noted of a target is there anyway: objects of its own for each would take more memory than the board.
+    checked: list[str] = []
+    newest: list[Kept] = []
+    states: list[State | None] = []
+    for first in range(0, len(targets), TARGETS_A_TURN):
+        names = [target.name for target in targets[first : first + TARGETS_A_TURN]]
+        standings = present.board.standings_of(names)
+        states += [None if standing is None else standing.state for standing in standings]
+        for name, written in zip(names, shown[first : first + TARGETS_A_TURN], strict=True):
+            kept = present.board.newest_of(name)
+            if kept is not None:
+                checked.append(written)
+                newest.append(kept)
         yield ""
-    for family, column_name, read in GAUGES:
-        if not sees_all and family.name in TELL_WHY:
-            continue
-        yield family.head(is_open_metrics=is_open_metrics)
-        yield from _in_turns(family.name, checked, columns[column_name], read)
+
+    def columns(family: Family, name: str, read: Callable[[Any], float] | None, more: str = "") -> Iterator[str]:
+        for first in range(0, len(checked), SAMPLES_A_TURN):
+            some = slice(first, first + SAMPLES_A_TURN)
+            values = column(name, newest[some])
+            if read is None:
+                yield samples(family.name, checked[some], values, more, SIX_DIGITS)
+            else:
+                yield samples(family.name, checked[some], map(read, values), more)
+
+    for family, name, read in GAUGES:
+        if sees_all or family.name not in TELL_WHY:
+            yield family.head(is_open_metrics=is_open_metrics)
+            yield from columns(family, name, read)
+    yield DURATION.head(is_open_metrics=is_open_metrics)
+    yield from columns(DURATION, "duration", None)
     yield PHASE.head(is_open_metrics=is_open_metrics)
     for phase in PHASES:
-        yield from _in_turns(PHASE.name, checked, columns[phase], float, f',phase="{phase}"')
+        yield from columns(PHASE, phase, None, f',phase="{phase}"')
     yield STATE.head(is_open_metrics=is_open_metrics)
-    for some in _portions(states, SAMPLES_A_TURN):
-        yield samples(STATE.name, some, [1] * len(some))
+    for first in range(0, len(targets), SAMPLES_A_TURN):
+        some = slice(first, first + SAMPLES_A_TURN)
+        yield _states_text(present.location, targets[some], shown[some], states[some])
     yield CHECKS.head(is_open_metrics=is_open_metrics)
-    for portion in _portions(shown.items(), TARGETS_A_TURN):
-        yield "".join(sample(CHECKS.name, labels, count) for labels, count in _checks_of(present, portion, sees_all))
+    for first in range(0, len(targets), TARGETS_A_TURN):
+        some = slice(first, first + TARGETS_A_TURN)
+        yield "".join(_checks_texts(present, targets[some], shown[some], sees_all))
 
 
-def _in_turns(
-    name: str, labels: Sequence[str], column: Sequence[Any], read: Callable[[Any], float], more: str = ""
-) -> Iterator[str]:
-    for start in range(0, len(labels), SAMPLES_A_TURN):
-        end = start + SAMPLES_A_TURN
-        yield samples(name, labels[start:end], list(map(read, column[start:end])), more)
+def _states_text(location: str, targets: Sequence[Target], shown: Sequence[str], states: Sequence[State | None]) -> str:
+    end = f'location="{escaped(location)}",state="'
+    return "".join(
+        [
+            f'{STATE.name}{{target="{written}",{_group_label(target)}{end}{state}"}} 1\n'
+            for target, written, state in zip(targets, shown, states, strict=True)
+            if state is not None
+        ]
+    )
 
 
-def _checks_of(present: Present, portion: Iterable[tuple[str, str]], sees_all: bool) -> Iterator[tuple[str, int]]:
-    for name, written in portion:
-        label = f'target="{escaped(written)}"'
-        if name in present.tally.successes_of:
-            yield f'{label},reason="ok"', present.tally.successes_of[name]
-        failures = present.tally.failures_of.get(name, {})
+def _group_label(target: Target) -> str:
+    return f'group="{escaped(target.group)}",' if target.group else ""
+
+
+def _checks_texts(present: Present, targets: Sequence[Target], shown: Sequence[str], sees_all: bool) -> Iterator[str]:
+    successes_of, failures_of = present.tally.successes_of, present.tally.failures_of
+    for target, written in zip(targets, shown, strict=True):
+        begin = f'{CHECKS.name}{{target="{written}",reason="'
+        if (successes := successes_of.get(target.name)) is not None:
+            yield f'{begin}ok"}} {successes}\n'
+        failures = failures_of.get(target.name)
         if failures and not sees_all:
-            yield f'{label},reason="{ANY_REASON}"', sum(failures.values())
-            continue
-        for reason, count in failures.items():
-            yield f'{label},reason="{reason}"', count
-
-
-def _portions(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    rest = iter(list(items))
-    while portion := list(islice(rest, size)):
-        yield portion
+            yield f'{begin}{ANY_REASON}"}} {sum(failures.values())}\n'
+        elif failures:
+            for reason, count in failures.items():
+                yield f'{begin}{reason}"}} {count}\n'

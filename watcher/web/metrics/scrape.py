@@ -8,9 +8,9 @@ import trio
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from watcher.web.metrics.exposition import END_OF_OPEN_METRICS, OPEN_METRICS, TEXT
+from watcher.web.metrics.exposition import END_OF_OPEN_METRICS, OPEN_METRICS, TEXT, escaped
 from watcher.web.metrics.of_daemon import daemon_text
-from watcher.web.metrics.of_targets import targets_text
+from watcher.web.metrics.of_targets import TARGETS_A_TURN, targets_text
 from watcher.web.public_names import shown_names
 from watcher.web.serving.few import BusyError, Few, busy_response
 from watcher.web.serving.gzip import compressor, takes_gzip
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from watcher.model.target import Target
     from watcher.web.present import Present
 
-# The bound of scrapes under way: each holds the numbers of all targets.
+# The bound of scrapes under way: each holds a list of all targets.
 MAX_SCRAPES = 2
 # So many bytes are sent at once; a buffer holds no more than twice as many.
 SEND_BYTES = 32 * 1024
@@ -83,13 +84,22 @@ class Metrics:
         await send({"type": "http.response.body", "body": bytes(waiting)})
 
     def _pieces(self, request: Request, *, is_open_metrics: bool) -> Iterator[str]:
-        present = self._present
-        sees_all = request.state.sees_all
-        shown = shown_names(present.targets.values(), sees_all=sees_all, public_groups=present.page.public_groups)
+        present, query, sees_all = self._present, request.query_params, request.state.sees_all
+        groups, names = query.getlist("group"), query.getlist("name")
+        all_targets = list(present.targets.values())
+        targets: list[Target] = []
+        written: list[str] = []
+        visible = 0
+        for target, name in shown_names(all_targets, sees_all=sees_all, public_groups=present.page.public_groups):
+            if visible % TARGETS_A_TURN == 0:
+                yield ""
+            visible += 1
+            if (not groups or target.group in groups) and (not names or name in names):
+                targets.append(target)
+                written.append(escaped(name))
         if present.shows_targets:
-            chosen = _chosen(present, shown, request)
-            yield from targets_text(present, chosen, sees_all=sees_all, is_open_metrics=is_open_metrics)
-        yield daemon_text(present, len(shown), is_open_metrics=is_open_metrics)
+            yield from targets_text(present, targets, written, sees_all=sees_all, is_open_metrics=is_open_metrics)
+        yield daemon_text(present, visible, is_open_metrics=is_open_metrics)
         if is_open_metrics:
             yield END_OF_OPEN_METRICS
 
@@ -103,15 +113,3 @@ def _take_portion(pieces: Iterator[str], waiting: bytearray, gzip: zlib._Compres
         if len(waiting) >= SEND_BYTES or trio.current_time() > ends_at:
             return False
     return True
-
-
-def _chosen(present: Present, shown: dict[str, str], request: Request) -> dict[str, str]:
-    """Return the targets that are asked for, each with how it is shown to whoever asks."""
-    groups, names = request.query_params.getlist("group"), request.query_params.getlist("name")
-    if not groups and not names:
-        return shown
-    return {
-        name: written
-        for name, written in shown.items()
-        if (not groups or present.targets[name].group in groups) and (not names or written in names)
-    }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -11,17 +11,20 @@ from watcher.history.uptime import GOOD
 from watcher.model.state import State
 from watcher.model.wording import why
 from watcher.web.pages.words import losses, percent, safe
+from watcher.web.sites import target_path
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from watcher.history.calendar import Part
-    from watcher.web.pages.selection import Seen
+    from watcher.web.pages.glance import Glance
+    from watcher.web.sites import Site
 
 _BAR, _HIGH = 4, 26  # a bar with its gap, and how high a row's charts are
 _SPARK_STEP = 4
 _TILES, _TILE = 100, 10  # tiles a line, and a tile with its gap
 MAX_LINKED_TILES = 500
+_WELL = GOOD - {State.DEGRADED}
 _NOT_KNOWN = frozenset({State.PENDING, State.UNKNOWN})
 
 
@@ -68,11 +71,10 @@ def days_sentence(days: Sequence[Part]) -> str:
 def _sentence_of(days: Sequence[Part], worsts: Sequence[State]) -> str:
     told = []
     for state in (State.DOWN, State.DEGRADED, State.MAINTENANCE):
-        those = [day for day, worst in zip(days, worsts, strict=True) if worst is state]
-        if those:
+        if state in worsts:
+            those = [day for day, worst in zip(days, worsts, strict=True) if worst is state]
             told.append(f"{state} on {len(those)}, the last on {those[-1].start:%b} {those[-1].start.day}")
-    unknown = sum(worst in _NOT_KNOWN for worst in worsts)
-    if unknown:
+    if unknown := sum(map(worsts.count, _NOT_KNOWN)):
         told.append(f"{unknown} not known")
     return f"Last {len(days)} days: " + ("; ".join(told) or "nothing went wrong")
 
@@ -104,39 +106,43 @@ def sparkline(means_ms: Sequence[float | None]) -> Markup:
     ).format((len(means_ms) - 1) * _SPARK_STEP + 1, _HIGH, "".join(points))
 
 
-def heat_map(seen: Sequence[Seen], root: str) -> Generator[str, None, Markup]:
-    """Draw a tile a site: those that are well are one shape, and each of the others leads to its page.
+def heat_map(glance: Glance, root: str) -> Generator[str, None, Markup]:
+    """Draw a tile a site: neighbours that are well are one dashed line, and each of the others leads to its page.
 
     Args:
-        seen: all sites, in the order of the configuration.
+        glance: at all sites.
         root: what stands before all paths.
 
     Yields:
-        nothing to write, after each few lines of tiles, so that others can have a turn.
+        nothing to write, after each line of tiles, so that others can have a turn.
     """
     well: dict[State, list[str]] = {}
     linked: list[Markup] = []
-    for number, one in enumerate(seen):
-        line, column = divmod(number, _TILES)
-        if not column:
-            yield ""
-        left, top = column * _TILE, line * _TILE
-        if one.state in GOOD - {State.DEGRADED} or len(linked) >= MAX_LINKED_TILES:
-            well.setdefault(one.state, []).append(f"M{left} {top}h8v8h-8z")
-            continue
-        linked.append(
-            Markup(
-                '<a href="{}" tabindex="-1"><rect class="{}" x="{}" y="{}" width="8" height="8">'
-                "<title>{}: {}</title></rect></a>"
-            ).format(target_path(root, one.site.key), one.state, left, top, one.site.name, one.state)
-        )
+    places = [place for place, state in enumerate(glance.states) if state is not None]
+    for line, first in enumerate(range(0, len(places), _TILES)):
+        yield ""
+        top, column = line * _TILE, 0
+        for state, run in groupby(places[first : first + _TILES], glance.states.__getitem__):
+            some = list(run)
+            assert state is not None
+            linked_here = 0 if state in _WELL else min(len(some), MAX_LINKED_TILES - len(linked))
+            for place in some[:linked_here]:
+                linked.append(_linked_tile(glance.sites.all[place], state, column * _TILE, top, root))
+                column += 1
+            if rest := len(some) - linked_here:
+                # Each line is dashed anew from where it begins; the last tile has no gap behind it.
+                shape = f"M{column * _TILE} {top + _TILE // 2 - 1}h{rest * _TILE - 2}"
+                well.setdefault(state, []).append(shape)
+                column += rest
     shapes = [Markup('<path class="{}" d="{}"/>').format(state, "".join(tiles)) for state, tiles in well.items()]
-    lines = -(-len(seen) // _TILES)
+    lines = -(-len(places) // _TILES)
     return Markup('<svg class="heat" viewBox="0 0 {} {}" aria-hidden="true">').format(
         _TILES * _TILE - 2, max(1, lines * _TILE - 2)
     ) + Markup("").join([*shapes, *linked, Markup("</svg>")])
 
 
-def target_path(root: str, key: str) -> str:
-    """Return the path of a target's page."""
-    return f"{root}/targets/{quote(key, safe='', errors='replace')}"
+def _linked_tile(site: Site, state: State, left: int, top: int, root: str) -> Markup:
+    return Markup(
+        '<a href="{}" tabindex="-1"><rect class="{}" x="{}" y="{}" width="8" height="8">'
+        "<title>{}: {}</title></rect></a>"
+    ).format(target_path(root, site.key), state, left, top, site.name, state)

@@ -26,6 +26,11 @@ class Directory:
         self._made: dict[bool, tuple[Mapping[str, Target], Collection[str] | None, Sites]] = {}
         self._making = trio.Lock()
 
+    def is_public(self, target: str) -> bool:
+        """Tell of a target, by its name, whether the public sees it; of one that has gone, nobody knows any more."""
+        groups, found = self._public_groups(), self._targets().get(target)
+        return groups is None or found is None or found.group in groups
+
     async def sites(self, public: bool) -> Sites:
         """Return what a viewer may see; of many targets it takes a while, which is a thread's."""
         async with self._making:

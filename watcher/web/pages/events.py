@@ -5,6 +5,7 @@ It is trio-flavoured, and plain ASGI: a generator that is cancelled while it sen
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
@@ -32,21 +33,36 @@ _CHANGE = b"event: change\ndata: 1\n\n"
 _BEAT = b"event: beat\ndata: 1\n\n"
 
 
+@dataclass(slots=True)
+class _Told:
+    """What some viewers are told of: the newest change, and how many there were when somebody looked last."""
+
+    version: int = -1
+    looked_until: int = -1
+    next_at: float = 0.0
+
+
 class Events:
     """Tells viewers that a state has changed; what it is now, they ask for, as they may see it."""
 
-    def __init__(self, board: Board, other_changes: Callable[[], int] = lambda: 0) -> None:
-        """Take where changes are counted.
+    def __init__(
+        self,
+        board: Board,
+        is_public: Callable[[str], bool] = lambda _target: True,
+        other_changes: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Make one.
 
         Args:
-            board: there, those of states.
-            other_changes: returns how many others there were that pages show.
+            board: where changes are counted.
+            is_public: tells whether whoever does not see all hears of a target, by its name.
+            other_changes: returns how many others there were, of which only they hear who see all.
         """
         self._board = board
+        self._is_public = is_public
         self._other_changes = other_changes
         self._viewers = 0
-        self._version = -1
-        self._next_at = 0.0
+        self._told = {public: _Told() for public in (False, True)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events to one viewer until it goes."""
@@ -58,26 +74,36 @@ class Events:
         self._viewers += 1
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._tell, send)
+                nursery.start_soon(self._tell, send, not scope.get("state", {}).get("sees_all", False))
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 nursery.cancel_scope.cancel()
         finally:
             self._viewers -= 1
 
-    def version(self) -> int:
-        """Return the newest change that viewers are told of: a page that is asked for after that must have it."""
-        newest = self._board.changes + self._other_changes()
-        if self._version != newest and trio.current_time() >= self._next_at:
-            pause_seconds = max(LEAST_SECONDS, self._viewers * SECONDS_A_VIEWER)
-            self._version, self._next_at = newest, trio.current_time() + pause_seconds
-        return self._version
+    def version(self, *, public: bool) -> int:
+        """Return the newest change that viewers are told of: a page that is asked for after that must have it.
 
-    async def _tell(self, send: Send) -> None:
+        Args:
+            public: whether they do not see all.
+        """
+        told, changes = self._told[public], self._board.changes
+        if told.looked_until != changes and trio.current_time() >= told.next_at:
+            if not public or self._concerns_the_public(told.looked_until):
+                told.version = changes
+                told.next_at = trio.current_time() + max(LEAST_SECONDS, self._viewers * SECONDS_A_VIEWER)
+            told.looked_until = changes
+        return told.version
+
+    def _concerns_the_public(self, looked_until: int) -> bool:
+        changed = self._board.changed_since(looked_until)
+        return changed is None or any(self._is_public(target) for target in changed)
+
+    async def _tell(self, send: Send, public: bool) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        told, told_at = -1, trio.current_time()
+        told, told_at = (-1, -1), trio.current_time()
         while True:
-            text, version = b"", self.version()
+            text, version = b"", (self.version(public=public), 0 if public else self._other_changes())
             if told != version:
                 text = _CHANGE
             elif trio.current_time() - told_at >= BEAT_SECONDS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -84,11 +85,13 @@ def static_file(name: str) -> bytes:
     return _FILES[name]
 
 
-def _mark(state: State) -> Markup:
+@cache
+def mark(state: State) -> Markup:
     """Draw the shape of a state, and write its word: a colour is never the only sign."""
     return Markup('<span class="state {}">{}{}</span>').format(state, _shape(state), str(state).capitalize())
 
 
+@cache
 def _shape(state: State | str) -> Markup:
     """Draw the shape of a state alone, where its word stands beside it."""
     return Markup(
@@ -118,7 +121,7 @@ def _environment() -> Environment:
         "charts": charts,
         "duration": duration,
         "why": why,
-        "mark": _mark,
+        "mark": mark,
         "shape": _shape,
         "icon": _icon,
         "covered": covered_words,

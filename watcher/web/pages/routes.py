@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 from starlette.responses import Response
 from starlette.routing import Route
 
 from watcher.postgres.errors import StorageError
-from watcher.recording.board import Glimpse
 from watcher.reporting.page_history import RANGES, read_entries, read_row_histories, read_target_history
 from watcher.web.pages.events import Events
+from watcher.web.pages.glance import Seen, glancing
 from watcher.web.pages.incident_selection import PAGE_ENTRIES, IncidentSelection
 from watcher.web.pages.incidents import FEED_ENTRIES, IncidentsView, all_told, feed_atom, incidents_page, pages_of
 from watcher.web.pages.overview import Overview, overview_page
 from watcher.web.pages.rendering import static_file
 from watcher.web.pages.row_histories import RowHistories
-from watcher.web.pages.selection import Seen, Selection, choosing
-from watcher.web.pages.silencing import Forms, Silencing
+from watcher.web.pages.rows import past_of
+from watcher.web.pages.selection import Selection, choosing
 from watcher.web.pages.target import TargetView, missing_page, target_page
 from watcher.web.serving.shared import Shared
 from watcher.web.serving.turns import in_turns
+from watcher.web.silencing import Forms, Silencing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from starlette.requests import Request
 
     from watcher.postgres.db import Database
-    from watcher.recording.board import Board, Latest
+    from watcher.recording.board import Board
     from watcher.reporting.page_history import RowHistory
+    from watcher.web.pages.glance import Row
     from watcher.web.pages.rendering import Look
+    from watcher.web.pages.rows import Past
     from watcher.web.sites import Sites
 
 Result = TypeVar("Result")
@@ -59,6 +62,7 @@ class Pages:
         location: whose checks count.
         shared: keeps what many ask for.
         turn: of whatever takes long.
+        is_public: tells whether the public hears of changes of a target, by its name.
         origin: scheme and host of the page as people reach it; None for what the request names.
         silencing: what is known of silences and acks.
         history_lost_at: since when the past cannot be read.
@@ -73,15 +77,16 @@ class Pages:
     shared: Shared = field(default_factory=Shared)
     turn: trio.Lock = field(default_factory=trio.Lock)
     origin: str | None = None
+    is_public: Callable[[str], bool] = lambda _target: True
     silencing: Silencing = field(default_factory=Silencing)
     history_lost_at: datetime | None = field(default=None, init=False)
-    _row_histories: RowHistories = field(default_factory=RowHistories, init=False)
-    _glimpses: dict[bool, tuple[Sites, list[tuple[Seen, Glimpse]]]] = field(default_factory=dict, init=False)
+    _row_histories: dict[bool, RowHistories] = field(init=False)  # by whether they are the public's
     _events: Events = field(init=False)
 
     def __post_init__(self) -> None:
         """Make what tells viewers of changes."""
-        self._events = Events(self.board, lambda: self.silencing.present.changes)
+        self._events = Events(self.board, self.is_public, lambda: self.silencing.present.changes)
+        self._row_histories = {public: RowHistories() for public in (False, True)}
 
     def routes(self) -> list[Route]:
         """Return the routes to be mounted."""
@@ -98,8 +103,9 @@ class Pages:
 
     def _shared(self, page: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
+            look = self.look(request)
             # Whoever has sent a form sees at once what has become of it.
-            version = self._events.version(), self.silencing.present.changes, self.look(request)
+            version = self._events.version(public=look.public), self.silencing.present.changes, look
             return await self.shared.response(request, lambda: page(request), version)
 
         return answer
@@ -107,12 +113,11 @@ class Pages:
     async def overview(self, request: Request) -> Response:
         """Answer with the page of all sites."""
         look, now = self.look(request), self.clock()
-        seen = await in_turns(self._seen(await self.sites(look.public), public=look.public), self.turn)
-        selection = Selection.of(request.query_params)
-        chosen = await in_turns(choosing(seen, selection), self.turn)
-        histories = await self._histories_of(chosen.rows, now)
+        glance = await in_turns(glancing(await self.sites(look.public), self.board), self.turn)
+        chosen = await in_turns(choosing(glance, Selection.of(request.query_params)), self.turn)
+        pasts = await self._pasts_of(chosen.rows, now, public=look.public)
         silences = [] if look.public else self.silencing.silences(now)
-        view = Overview(seen, chosen, histories, self.history_lost_at, now, silences)
+        view = Overview(glance, chosen, pasts, self.history_lost_at, now, silences)
         return await self._answer(overview_page(view, look))
 
     async def missing(self, request: Request) -> Response:
@@ -122,7 +127,7 @@ class Pages:
     async def target(self, request: Request) -> Response:
         """Answer with the page of one site; of a key that nobody has, or that this viewer may not see, 404."""
         look, now = self.look(request), self.clock()
-        site = (await self.sites(look.public)).by_key.get(request.path_params["key"])
+        site = (await self.sites(look.public)).with_key(request.path_params["key"])
         latest = None if site is None else self.board.of(site.target)
         if site is None or latest is None:
             return await self.missing(request)
@@ -170,36 +175,19 @@ class Pages:
         groups = sorted({site.group for site in sites if site.group})
         return IncidentsView(told, len(chosen), selection, groups, self.history_lost_at, now)
 
-    async def _histories_of(self, rows: Sequence[Seen], now: datetime) -> dict[str, RowHistory] | None:
+    async def _pasts_of(self, rows: Sequence[Row], now: datetime, *, public: bool) -> dict[str, Past] | None:
         """Return the past of rows; None where it cannot be read."""
-        known = self._row_histories.known(rows, trio.current_time())
+        histories = self._row_histories[public]
+        known = histories.known(rows, trio.current_time())
         names = [one.site.target for one in rows if one.site.target not in known]
         if not names and self.database() is not None:
             return known
         read = await self._read(lambda database: read_row_histories(database, names, self.location, now))
         if read is None:
             return None
-        self._row_histories.keep(read, rows, trio.current_time())
-        return {**known, **read}
-
-    def _seen(self, sites: Sites, *, public: bool) -> Generator[None, None, list[Seen]]:
-        """Look at all sites, in steps; what is made for that is kept for the next look."""
-        made, seen = self._glimpses.get(public, (None, list[tuple[Seen, Glimpse]]()))
-        if made is not sites:
-            seen = []
-            for site in sites.all:
-                standing = self.board.standing_of(site.target)
-                if standing is not None:
-                    glimpse = Glimpse(site.target, standing, self.board)
-                    seen.append((Seen(site, cast("Latest", glimpse)), glimpse))
-                    yield
-            self._glimpses[public] = sites, seen
-        found = []
-        for one, glimpse in seen:
-            if glimpse.look_again():
-                found.append(one)
-            yield
-        return found
+        written = await in_turns(_pasts(read, with_causes=not public), self.turn)
+        histories.keep(written, rows, trio.current_time())
+        return {**known, **written}
 
     async def _answer(self, pieces: Iterator[str], status_code: int = 200, media_type: str = "text/html") -> Response:
         """Have a page written."""
@@ -218,6 +206,14 @@ class Pages:
                 result = None
         self.history_lost_at = None if result is not None else self.history_lost_at or self.clock()
         return result
+
+
+def _pasts(histories: Mapping[str, RowHistory], *, with_causes: bool) -> Generator[None, None, dict[str, Past]]:
+    written = {}
+    for name, history in histories.items():
+        written[name] = past_of(history, with_causes=with_causes)
+        yield
+    return written
 
 
 def _gathered(pieces: Iterator[str]) -> Generator[None, None, list[str]]:

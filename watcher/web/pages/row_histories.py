@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from watcher.model.state import State
-    from watcher.reporting.page_history import RowHistory
-    from watcher.web.pages.selection import Seen
+    from watcher.web.pages.glance import Row
+    from watcher.web.pages.rows import Past
 
 KEPT_SECONDS = 60.0
-# The bound of those that are kept, the oldest go first: two pages of 100 rows, each row some 50 KB.
-MAX_KEPT = 200
+# The bound of those that are kept, the oldest go first: five pages of 100 rows, each row some 5 KB.
+MAX_KEPT = 500
 
 
 class RowHistories:
@@ -24,9 +24,9 @@ class RowHistories:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._kept: dict[str, tuple[float, State, RowHistory]] = {}  # with when each ends
+        self._kept: dict[str, tuple[float, State, Past]] = {}  # with when each ends
 
-    def known(self, rows: Iterable[Seen], now: float) -> dict[str, RowHistory]:
+    def known(self, rows: Iterable[Row], now: float) -> dict[str, Past]:
         """Return what is kept, by the targets' names: of those whose state has not changed, and not for too long.
 
         Args:
@@ -40,7 +40,7 @@ class RowHistories:
                 found[one.site.target] = history
         return found
 
-    def keep(self, read: Mapping[str, RowHistory], rows: Iterable[Seen], now: float) -> None:
+    def keep(self, read: Mapping[str, Past], rows: Iterable[Row], now: float) -> None:
         """Keep what was read.
 
         Args:

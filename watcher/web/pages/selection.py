@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from heapq import merge
-from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from watcher.model.state import State
+from watcher.web.pages.glance import SITES_A_STEP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
-    from watcher.recording.board import Latest
+    from watcher.web.pages.glance import Glance, Row
     from watcher.web.sites import Site
 
 PAGE_ROWS = 100
-SITES_A_STEP = 500  # that are looked at in one step: a millisecond
 MAX_QUERY_CHARS = 200
 MAX_PAGE = 100_000
 SORTS = {"worst": "Worst first", "name": "By name", "slowest": "Slowest first"}
@@ -34,27 +33,6 @@ WORST_FIRST = (
 )
 
 _RANKS = {state: rank for rank, state in enumerate(WORST_FIRST)}
-
-
-class Seen(NamedTuple):
-    """A site, and what is known of it now."""
-
-    site: Site
-    latest: Latest
-
-    @property
-    def state(self) -> State:
-        """Where it stands."""
-        return self.latest.standing.state
-
-    def since(self, down_since: datetime | None) -> datetime | None:
-        """Return since when: of an outage that has outlived a restart, since it began.
-
-        Args:
-            down_since: what the past says of it; None where it says nothing, or cannot be read.
-        """
-        since = self.latest.standing.since
-        return min(since, down_since) if since and down_since and self.state is State.DOWN else since
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +89,7 @@ class Group:
     """
 
     name: str | None
-    rows: tuple[Seen, ...]
+    rows: tuple[Row, ...]
     states: Mapping[State, int]
 
     @property
@@ -139,66 +117,91 @@ class Chosen:
     first: int
 
     @property
-    def rows(self) -> list[Seen]:
+    def rows(self) -> list[Row]:
         """All rows of this page."""
         return [row for group in self.groups for row in group.rows]
 
 
-def choose(seen: Sequence[Seen], selection: Selection) -> Chosen:
-    """Choose what one page shows.
+def choosing(glance: Glance, selection: Selection) -> Generator[None, None, Chosen]:
+    """Choose what one page shows, in steps between which others should get a turn.
 
     Args:
-        seen: all sites, in the order of the configuration.
+        glance: at all sites.
         selection: what is asked for.
     """
-    steps = choosing(seen, selection)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return cast("Chosen", end.value)
-
-
-def choosing(seen: Sequence[Seen], selection: Selection) -> Generator[None, None, Chosen]:
-    """Do the same in steps of a millisecond, between which others should get a turn."""
-    runs: defaultdict[str | None, list[list[Seen]]] = defaultdict(list)
-    states: defaultdict[str | None, Counter[State]] = defaultdict(Counter)
-    wanted, rank = selection.text.casefold(), _RANKINGS[selection.sort]
-    for start in range(0, len(seen), SITES_A_STEP):
-        step: defaultdict[str | None, list[Seen]] = defaultdict(list)
-        for one in seen[start : start + SITES_A_STEP]:
-            site, state = one.site, one.latest.standing.state
-            if selection.state not in {None, state} or selection.group not in {None, site.group}:
-                continue
-            if wanted and not _has(site, wanted):
-                continue
-            states[site.group][state] += 1
-            step[site.group].append(one)
-        for name, rows in step.items():
-            rows.sort(key=rank)
-            runs[name].append(rows)
-        yield
-    # The group with the worst site comes first; of those as bad, by their names, and what has no group last.
-    ranks = {name: _rank_of_group(min(rank(run[0]) for run in of_one), selection.sort) for name, of_one in runs.items()}
-    total = sum(counts.total() for counts in states.values())
+    found = yield from _finding(glance, selection)
+    counts = {name: {state: len(found[name][state]) for state in WORST_FIRST if state in found[name]} for name in found}
+    total = sum(sum(of_one.values()) for of_one in counts.values())
     pages = max(1, -(-total // PAGE_ROWS))
     page = min(selection.page, pages)
+    ordered = yield from _ordering(glance, found, selection.sort)
     left, first = PAGE_ROWS, (page - 1) * PAGE_ROWS
     groups, skip = [], first
-    for name in sorted(runs, key=lambda name: (ranks[name], not name, name or "")):
-        counts = states[name]
+    for name, places in ordered:
+        in_group = sum(counts[name].values())
         shown = []
-        if left and skip < counts.total():
-            for number, one in enumerate(islice(merge(*runs[name], key=rank), skip + left)):
+        if left and skip < in_group:
+            for number, place in enumerate(islice(places, skip + left)):
                 if number >= skip:
-                    shown.append(one)
+                    shown.append(glance.row(glance.sites.by_name[place]))
                 if number % SITES_A_STEP == SITES_A_STEP - 1:
                     yield
-        skip = max(0, skip - counts.total())
+        skip = max(0, skip - in_group)
         left -= len(shown)
         if shown:
-            groups.append(Group(name, tuple(shown), {state: counts[state] for state in WORST_FIRST if counts[state]}))
+            groups.append(Group(name, tuple(shown), counts[name]))
     return Chosen(replace(selection, page=page), tuple(groups), total, pages, first + 1 if total else 0)
+
+
+# Sites by their groups and states, each as its place in the order of names; all of them are in that order.
+_Found = defaultdict[str | None, defaultdict[State, list[int]]]
+
+
+def _finding(glance: Glance, selection: Selection) -> Generator[None, None, _Found]:
+    found: _Found = defaultdict(lambda: defaultdict(list))
+    sites, states, by_name = glance.sites.all, glance.states, glance.sites.by_name
+    wanted_state, wanted_group, wanted = selection.state, selection.group, selection.text.casefold()
+    for first in range(0, len(by_name), SITES_A_STEP):
+        for place, number in enumerate(by_name[first : first + SITES_A_STEP], first):
+            site, state = sites[number], states[number]
+            if state is None or (wanted_state is not None and state is not wanted_state):
+                continue
+            group = site.group
+            if (wanted_group is not None and group != wanted_group) or (wanted and not _has(site, wanted)):
+                continue
+            found[group][state].append(place)
+        yield
+    return found
+
+
+def _ordering(
+    glance: Glance, found: _Found, sort: str
+) -> Generator[None, None, list[tuple[str | None, Iterable[int]]]]:
+    """Order groups, by their worst sites, then by names, with what has no group last; and the sites of each."""
+    by_name = glance.sites.by_name
+    ranked: list[tuple[float, str | None, Iterable[int]]] = []
+    for name, of_states in found.items():
+        places: Iterable[int]
+        if sort == "slowest":
+            runs = []
+            for run in _runs(of_states.values()):
+                runs.append(sorted((-glance.seconds(by_name[place]), place) for place in run))
+                yield
+            rank, places = min(runs)[0][0], (place for _, place in merge(*runs))
+        elif sort == "name":
+            rank, places = 0, merge(*of_states.values())
+        else:
+            states = [state for state in WORST_FIRST if state in of_states]
+            rank, places = _RANKS[states[0]], chain.from_iterable([of_states[state] for state in states])
+        ranked.append((rank, name, places))
+    ranked.sort(key=lambda one: (one[0], not one[1], one[1] or ""))
+    return [(name, places) for _, name, places in ranked]
+
+
+def _runs(lists: Iterable[Sequence[int]]) -> Iterator[Sequence[int]]:
+    for places in lists:
+        for first in range(0, len(places), SITES_A_STEP):
+            yield places[first : first + SITES_A_STEP]
 
 
 def _has(site: Site, wanted: str) -> bool:
@@ -223,14 +226,3 @@ def page_number(query: Mapping[str, str]) -> int:
     page = query.get("page", "")
     is_number = page.isascii() and page.isdigit() and len(page) < len(str(MAX_PAGE))
     return max(1, int(page)) if is_number else 1
-
-
-_RANKINGS: dict[str, Callable[[Seen], tuple[Any, ...]]] = {
-    "worst": lambda one: (_RANKS[one.latest.standing.state], one.site.name.casefold()),
-    "name": lambda one: (one.site.name.casefold(),),
-    "slowest": lambda one: (-(one.latest.duration_seconds or 0.0), one.site.name.casefold()),
-}
-
-
-def _rank_of_group(rank: tuple[Any, ...], sort: str) -> Any:
-    return 0 if sort == "name" else rank[0]

@@ -10,8 +10,8 @@ from watcher.model.state import State
 from watcher.reporting.page_history import RANGES, down_since
 from watcher.web.pages.rendering import pieces_of
 from watcher.web.pages.response_times import LINES, chart
-from watcher.web.pages.silencing import HOURS
 from watcher.web.pages.words import certificate, next_check
+from watcher.web.silencing import HOURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from watcher.model.alerts.silence import Ack, Silence
     from watcher.reporting.page_history import TargetHistory
+    from watcher.web.pages.glance import Seen
     from watcher.web.pages.rendering import Look
-    from watcher.web.pages.selection import Seen
 
 _IN_TROUBLE = (State.DOWN, State.DEGRADED, State.UNKNOWN)
 SHOWN_ENTRIES = 50

@@ -14,7 +14,7 @@ from watcher.alerting.silences.keeper import TooManyError
 from watcher.alerting.silences.orders import OrderError, ended, new_ack, new_silence
 from watcher.alerting.silences.present import Silences
 from watcher.outbox.errors import OutboxUnavailableError
-from watcher.web.pages.charts import target_path
+from watcher.web.sites import target_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -116,7 +116,7 @@ class Forms:
 
         async def answer(request: Request) -> Response:
             key = request.path_params.get("key") or (await _fields_of(request)).get("key", "")
-            site, keeper = (await self._sites(False)).by_key.get(key), self._silencing.keeper()
+            site, keeper = (await self._sites(False)).with_key(key), self._silencing.keeper()
             if keeper is None:
                 return _sentence(503, "The daemon has not begun.")
             try:
