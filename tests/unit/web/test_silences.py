@@ -178,7 +178,7 @@ async def test_forms_of_the_page_silence_acknowledge_and_end(present: Present) -
         [silence] = present.silences.silences
         assert (silence.end, silence.why, silence.targets) == (MOMENT + 4 * HOUR, "<b>", frozenset({"Checkout"}))
         html = (await client.get(page, headers=AUTH)).text
-        assert "No notifications of <bdi>Checkout</bdi> until " in html
+        assert "No notifications about <bdi>Checkout</bdi> until " in html
         assert "&lt;b&gt;" in html
         assert "Acknowledged at " in html
         assert f'action="{page}/ack"' not in html
