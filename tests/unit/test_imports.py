@@ -78,24 +78,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web/public_names": {"model"},
     "web/metrics": {"model", "recording", "web/serving", "web/present", "web/public_names"},
     "web/sites": {"text", "model", "web/public_names"},
+    "web/silencing": {"model/alerts", "outbox", "alerting/silences", "web/sites"},
     "web/pages": {
-        *(
-            "text",
-            "model",
-            "history",
-            "recording",
-            "postgres",
-            "postgres/errors",
-            "reporting",
-            "web/serving",
-            "web/sites",
-        ),
+        *("text", "model", "model/alerts", "history", "recording", "outbox", "postgres", "postgres/errors"),
+        *("alerting/silences", "reporting", "web/serving", "web/sites", "web/silencing"),
     },
     "web/api": {
         *("text", "model", "model/alerts", "history", "recording", "outbox", "postgres", "postgres/errors"),
         *("alerting/silences", "reporting", "web/serving", "web/sites", "web/pages"),
     },
-    "web": {"config/env", "web/serving", "web/access", "web/present", "web/metrics", "web/pages", "web/api"},
+    "web": {
+        *("config/env", "web/serving", "web/access", "web/present", "web/metrics", "web/silencing"),
+        *("web/pages", "web/api"),
+    },
     "alerting/channels": {
         *("text", "model", "model/alerts", "secrets", "checking/http", "alerting/policy"),
         *("alerting/channels/templates", "alerting/channels/masking", "alerting/channels/helper_command"),
