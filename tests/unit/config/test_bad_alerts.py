@@ -122,6 +122,11 @@ LINES = {
     "connectivity_nothing": [
         "2:15: connectivity.targets: is missing; add it",
     ],
+    "defaults_forgotten": [
+        f"1:20: defaults.alerts: {EMPTY}",
+        f"1:30: defaults.labels: {EMPTY}",
+        f"1:45: defaults.description: {EMPTY}",
+    ],
     "depends_on_both": [
         "3:76: urls[0].depends_on[0]: has not one of target and group; write the name of a target, or one group",
         "3:105: urls[0].depends_on[1]: has not one of target and group; write the name of a target, or one group",
