@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from watcher.config.env.settings import Settings
     from watcher.config.mistakes import Complain
     from watcher.config.schema.config_file import Options, UrlEntry
+    from watcher.config.targets.read_alerting import Inspect
     from watcher.model.alerts.of_target import TargetAlerts
     from watcher.model.alerts.options import AlertingOptions
     from watcher.model.page_options import PageOptions
@@ -78,8 +79,8 @@ def load_targets(settings: Settings, variables: Mapping[str, str] | None = None)
     return load_sources(settings, variables or {}).targets
 
 
-def load_sources(settings: Settings, variables: Mapping[str, str]) -> Loaded:
-    """Read the same as `load_targets`, and keep what else the files say."""
+def load_sources(settings: Settings, variables: Mapping[str, str], inspect: Inspect | None = None) -> Loaded:
+    """Read the same as `load_targets`, and keep what else the files say; for `inspect`, see `read_alerting`."""
     files = config_files(settings.config_file, settings.config_file_place)
     named_at = None if settings.config_file.is_dir() else settings.config_file_place
     mistakes = Mistakes(map(str, files))
@@ -90,7 +91,7 @@ def load_sources(settings: Settings, variables: Mapping[str, str]) -> Loaded:
         except ConfigurationError as error:
             mistakes.add(error.mistakes)
     try:
-        return _built(documents, settings, mistakes, in_folder=named_at is None)
+        return _built(documents, settings, mistakes, in_folder=named_at is None, inspect=inspect)
     except ConfigurationError as error:
         named = (file.path for path, document in documents for file in Source(document, path, 0).named_files())
         raise ConfigurationError(error.mistakes, (*files, *named)) from error
@@ -105,7 +106,12 @@ def parse_targets(
 
 
 def _built(
-    documents: Sequence[tuple[Path, Document]], settings: Settings, mistakes: Mistakes, *, in_folder: bool
+    documents: Sequence[tuple[Path, Document]],
+    settings: Settings,
+    mistakes: Mistakes,
+    *,
+    in_folder: bool,
+    inspect: Inspect | None = None,
 ) -> Loaded:
     is_whole = not len(mistakes)  # a file that cannot be read may have what seems to be missing
     has_urls = any(isinstance(document.data, dict) and "urls" in document.data for _, document in documents)
@@ -122,7 +128,7 @@ def _built(
         mistakes.add([Mistake(Place(str(settings.config_file)), "urls", text)])
     targets = _Builder(shapes, settings, mistakes).targets()
     page = read_page(shapes, mistakes)
-    alerting = read_alerting(shapes, targets, mistakes)
+    alerting = read_alerting(shapes, targets, mistakes, inspect)
     mistakes.raise_if_any()
     firsts = accumulate((len(shape.entries) for shape in shapes), initial=0)
     sources = [Source(shape.document, shape.path, first) for shape, first in zip(shapes, firsts, strict=False)]
