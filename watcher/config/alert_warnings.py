@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
     Path = tuple[str | int, ...]
 
+# What an Alertmanager does itself, or has no use for.
+NOT_FOR_ALERTMANAGER = (
+    "group_wait",
+    "group_interval",
+    "group_by",
+    "reminder_interval",
+    "quiet_hours",
+    "give_up_after",
+    "title",
+    "body",
+)
+
 
 def channels_of_nobody(
     sources: Sequence[Source], targets: Sequence[Target], alerting: AlertingOptions
@@ -31,6 +43,16 @@ def channels_of_nobody(
             if not channel.is_default and uses_default:
                 text = "is used by no target; name it in `alerts`, or remove `default: false`"
             yield source, (*path, "name"), text
+
+
+def keys_of_no_effect(sources: Sequence[Source]) -> Iterator[tuple[Source, Path, str]]:
+    """Yield what is written of an Alertmanager that it decides on itself, each with its file and its path there."""
+    for source in sources:
+        for index, channel in enumerate(source.channels):
+            for key in NOT_FOR_ALERTMANAGER if "alertmanager" in channel else ():
+                if key in channel:
+                    text = "has no effect here, since an Alertmanager does that itself; remove it"
+                    yield source, ("channels", index, key), text
 
 
 def windows_that_are_over(

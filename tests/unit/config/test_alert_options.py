@@ -43,7 +43,7 @@ channels:
   - {name: hook, webhook: {url_file: secrets/url, secret_file: secrets/secret, headers: {X-Team: web}}}
   - {name: page, exec: [bin/page, --urgent]}
   - {name: log, exec: [logger]}
-  - {name: am, alertmanager: {url: "http://am.example:9093"}, group_by: []}
+  - {name: am, alertmanager: {url: "http://am.example:9093"}}
 connectivity: {targets: ["https://one.one.one.one/", "https://dns.google/"], interval: 60s}
 heartbeat: {url_file: secrets/url}
 maintenance:
@@ -214,6 +214,7 @@ def test_a_long_chain_is_no_circle_and_takes_no_time(tmp_path: Path) -> None:
             URLS + "channels: [{name: a, webhook: {url: 'https://h/', headers: {X-Api-Key: x}}}]\n",
             "channels[0].webhook.headers.X-Api-Key",
         ),
+        (URLS + "channels: [{name: a, alertmanager: {url: 'http://h/'}, group_by: []}]\n", "channels[0].group_by"),
         (URLS + "channels: [{name: a, url: 'mailtos://u:p@h.example'}]\n", "channels[0].url"),
     ],
 )
