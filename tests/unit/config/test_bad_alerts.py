@@ -24,6 +24,7 @@ LINES = {
     ],
     "alerts_after_negative": [
         "3:94: urls[0].alerts[0].after: -1 is not 0 or more; write a duration, as in 10s",
+        f"3:123: urls[0].alerts[1].after: {EMPTY}",
     ],
     "alerts_forgotten": [
         f"3:71: urls[0].alerts: {EMPTY}",
@@ -130,6 +131,8 @@ LINES = {
     "depends_on_both": [
         "3:76: urls[0].depends_on[0]: has not one of target and group; write the name of a target, or one group",
         "3:105: urls[0].depends_on[1]: has not one of target and group; write the name of a target, or one group",
+        "3:109: urls[0].depends_on[2]: has not one of target and group; write the name of a target, or one group",
+        "3:113: urls[0].depends_on[3]: has not one of target and group; write the name of a target, or one group",
     ],
     "depends_on_circle": [
         "2:51: urls[0].depends_on[0]: goes round in a circle: 'A' -> the group 'core' -> 'B' -> 'C' -> 'A'; remove one of these dependencies",

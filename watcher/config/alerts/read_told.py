@@ -73,7 +73,7 @@ def _known(channels: Collection[str]) -> str:
 def _dependencies(values: ToldOptions, complain: Complain) -> tuple[Dependency, ...]:
     found = []
     for index, one in enumerate(values.get("depends_on") or ()):
-        if (one.get("target") is None) == (one.get("group") is None):
+        if bool(one.get("target")) == bool(one.get("group")):
             complain(("depends_on", index), "has not one of target and group; write the name of a target, or one group")
             found.append(Dependency())
         else:
