@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "secrets": {"text", "model", "model/alerts"},
     "history": {"text", "model"},
     "log": {"text", "model", "secrets"},
+    "alerting/policy/windows": {"model/alerts"},
     "config/mistakes": {"text"},
     "config/schema": {"text", "model", "model/alerts", "config/mistakes"},
     "config/secret_files": {"model", "config/mistakes", "config/schema"},
@@ -44,9 +45,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config/sources": {"config/mistakes", "config/secret_files", "config/yaml"},
     "config/targets/address": {"text"},
     "config/targets/headers": {"config/mistakes"},
-    "config/alerts": {"text", "model", "model/alerts", *CONFIG} - {"config", "config/targets"},
+    "config/alerts": {"text", "model", "model/alerts", "alerting/policy/windows", *CONFIG}
+    - {"config", "config/targets"},
     "config/targets": {"text", "model", "model/alerts", *CONFIG} - {"config"},
-    "config": {"text", "model", "model/alerts", *CONFIG},
+    "config": {"text", "model", "model/alerts", "alerting/policy/windows", *CONFIG},
     "checking/http/content_codings": set(),
     "checking/http/repair": set(),
     "checking/http": {"text", "model", "checking/http/content_codings", "checking/http/repair"},
@@ -59,7 +61,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerting/channels/apprise_urls": {"alerting/channels/masking", "alerting/channels/helper_command"},
     "recording": {"text", "model"},
     "alerting/policy/records": {"model", "model/alerts", "history"},
-    "alerting/policy": {"text", "model", "model/alerts", "history", "alerting/policy/records"},
+    "alerting/policy": {
+        *("text", "model", "model/alerts", "history"),
+        *("alerting/policy/windows", "alerting/policy/records"),
+    },
     "outbox": {"text", "model", "model/alerts", "history", "alerting/policy"},
     "embedded_postgres": set(),
     "postgres/errors": set(),
@@ -94,6 +99,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerting/channels": {
         *("text", "model", "model/alerts", "secrets", "checking/http", "alerting/policy"),
         *("alerting/channels/templates", "alerting/channels/masking", "alerting/channels/helper_command"),
+        "alerting/channels/apprise_urls",
     },
     "alerting": {"model", "model/alerts", "checking/scheduling", "outbox", "alerting/policy", "alerting/channels"},
     "alerting/conditions": {

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from watcher.model.alerts.windows import Maintenance, OnceWindow
+from watcher.alerting.policy.windows import never_comes
+from watcher.model.alerts.windows import OnceWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from watcher.config.sources import Source
     from watcher.model.alerts.options import AlertingOptions
+    from watcher.model.alerts.windows import Maintenance
     from watcher.model.target import Target
 
     Path = tuple[str | int, ...]
@@ -83,5 +85,4 @@ def windows_that_are_over(
 
 
 def _is_over(maintenance: Maintenance, now: datetime) -> bool:
-    window = maintenance.window
-    return isinstance(window, OnceWindow) and window.start + timedelta(seconds=window.duration_seconds) <= now
+    return isinstance(maintenance.window, OnceWindow) and never_comes(maintenance.window, now)

@@ -194,6 +194,7 @@ LINES = {
     "maintenance_never": [
         "3:12: maintenance[0].cron: '0 0 30 2 *' never comes: none of its months has such a day; write another",
         "4:12: maintenance[1].cron: '0 0 31 4,6 *' never comes: none of its months has such a day; write another",
+        "5:12: maintenance[2].cron: '0 0 */31 * 1#5' never comes in the next 50 years; write another",
     ],
     "maintenance_of_an_entry": [
         "3:115: urls[0].maintenance[0].group: is for the `maintenance` of the file; this one holds for its own entry alone, remove it",
