@@ -58,7 +58,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerting/channels/templates": {"text"},
     "alerting/channels/masking": {"model", "model/alerts", "secrets"},
     "alerting/channels/helper_command": set(),
-    "alerting/channels/apprise_urls": {"alerting/channels/masking", "alerting/channels/helper_command"},
+    "alerting/channels/apprise_urls": {
+        *("model/alerts", "alerting/channels/masking", "alerting/channels/helper_command"),
+    },
     "recording": {"text", "model"},
     "alerting/policy/records": {"model", "model/alerts", "history"},
     "alerting/policy": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,13 @@ from hypothesis import strategies as st
 from watcher.alerting.channels.answers import retry_after_seconds
 from watcher.alerting.channels.masking import masked_answer
 from watcher.alerting.channels.templates import complaint_about_template
+from watcher.alerting.channels.trial import trial_notification
+from watcher.alerting.policy.line import Line
+from watcher.alerting.policy.payload import payload_of
+from watcher.alerting.policy.view import View
 from watcher.model.alerts.channel import AppriseReceiver, Channel, ExecReceiver, WebhookReceiver
+from watcher.model.alerts.notification import Kind
+from watcher.model.state import State
 
 NOW = datetime(2026, 11, 25, 18, 0, tzinfo=UTC)
 
@@ -42,6 +49,16 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | No
 def test_no_header_can_break_it(value: str) -> None:
     seconds = retry_after_seconds(value, NOW, 3600.0)
     assert seconds is None or 0 <= seconds <= 3600
+
+
+def test_the_message_of_a_test_has_all_keys_of_another() -> None:
+    """So that a template that works for the one works for the other."""
+    view = View({}, state_of=lambda _: None, checked_at=lambda _: None)
+    line = Line(Kind.DOWN, "Checkout", "default", State.DOWN, State.UP)
+    real = payload_of(uuid.UUID(int=0), "ops", Kind.DOWN, NOW, [line], view)
+    trial = trial_notification("ops", NOW).payload
+    assert list(trial) == list(real)
+    assert list(trial["targets"][0]) == list(real["targets"][0])
 
 
 SECRETS = ("hunter2!", "T1JJ3T3L2", "s3cr3t/path", "k3y-of-query")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from watcher.alerting.channels.templates import MAX_TEXT_CHARS, MAX_TITLE_CHARS, TemplateError, rendered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import TextIO
 
 # Of one process; Apprise needs some 60 MB.
@@ -68,17 +68,26 @@ class _Blocked:
     def __init__(self) -> None:
         self.on = False
         self.addresses: list[str] = []
+        self._is_private: Callable[[str], bool] = bool
+
+    def begin(self) -> None:
+        """Refuse from now on."""
+        from watcher.checking.http.dial import is_private  # brings much with it
+
+        self.on, self.addresses, self._is_private = True, [], is_private
+
+    def end(self) -> None:
+        """Refuse nothing any more."""
+        self.on, self.addresses = False, []
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Look at an event of `sys.addaudithook`: connecting is one, whatever library does it."""
         if not self.on or event not in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
             return
-        from watcher.checking.http.dial import is_private
-
         address = arguments[1]
         host = str(address[0]) if isinstance(address, tuple) and address else str(address)
         try:
-            refused = is_private(host)
+            refused = self._is_private(host)
         except ValueError:  # a name, or the path of a socket of this machine
             refused = True
         if refused:
@@ -152,15 +161,17 @@ def _done(job: dict[str, Any], blocked: _Blocked) -> dict[str, Any]:
     try:
         if job["do"] == "render":
             return _render(job)
-        blocked.on, blocked.addresses = not job.get("allow_private", True), []
-        try:
-            return _check(job) if job["do"] == "check" else _send(job, blocked)
-        finally:
-            blocked.on = False
+        if job["do"] == "check":
+            return _check(job)
+        if not job["allow_private"]:
+            blocked.begin()
+        return _send(job, blocked)
     except MemoryError:
         return {"ok": False, "permanent": False, "words": "not enough memory in the helper process"}
     except Exception as error:  # noqa: BLE001  # of any plugin; the daemon logs what it is told
         return {"ok": False, "permanent": False, "words": f"{type(error).__name__}: {error}"}
+    finally:
+        blocked.end()
 
 
 def _render(job: dict[str, Any]) -> dict[str, Any]:
