@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import time, timedelta
 from math import log2
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from tests.unit.alerting.policy_world import CHANNEL, START, World, flip_of_word, target_of
 from watcher.alerting.policy.event import Certificate, Change
 from watcher.alerting.policy.holding import Parents, can_tell_of_any, parents_of
+from watcher.alerting.policy.windows import quiet_until
 from watcher.model.alerts.channel import Route, Topic
 from watcher.model.alerts.notification import Kind
 from watcher.model.alerts.of_target import Dependency, TargetAlerts
 from watcher.model.alerts.silence import Ack, Silence
+from watcher.model.alerts.windows import QuietHours
 from watcher.model.state import State
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class Telling:
     group_interval_seconds: float
     group_by: GroupBy
     reminder_interval_seconds: float
+    quiet_hours: tuple[QuietHours, ...]
 
     def channel(self) -> Channel:
         """Return the channel."""
@@ -105,6 +108,7 @@ TELLINGS = st.builds(
     st.sampled_from([0.0, 60.0, 300.0]),
     st.sampled_from(["channel", "group", "target"]),
     st.sampled_from([0.0, 3600.0, 14_400.0]),
+    st.sampled_from([(), (), (QuietHours(time(22), time(7), "Europe/Berlin"),)]),
 )
 WORDS_OF_OPERATORS = st.sampled_from(
     ["silence", "silence", "loud", "ack", "doubtful", "sure", "certificate", "network"]
@@ -225,6 +229,7 @@ class Year:
         new, self.seen = self.world.sent[self.seen :], len(self.world.sent)
         for message in new:
             assert message.created_at == self.now
+            assert quiet_until(self.world.channel.quiet_hours, self.now) is None, "told in quiet hours"
             for line in message.payload["targets"]:
                 self.look_at_line(Kind(line["kind"]), line)
 
