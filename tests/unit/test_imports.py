@@ -101,6 +101,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("alerting/channels/templates", "alerting/channels/masking", "alerting/channels/helper_command"),
     },
     "alerting": {"model", "model/alerts", "outbox", "alerting/policy", "alerting/channels"},
+    "alerting/conditions": {
+        *("text", "model", "model/alerts", "recording", "outbox", "alerting/policy"),
+        *("checking", "checking/http", "checking/scheduling"),
+    },
     "daemon": {
         "model",
         "model/alerts",
@@ -108,6 +112,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "alerting/policy",
         "alerting/channels",
         "alerting/silences",
+        "alerting/conditions",
         "postgres/queries",
         "log",
         "recording",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from watcher.checking.holds import Holds
 from watcher.checking.http.fetch import Probe
 from watcher.checking.http.resolver import Resolver
 from watcher.checking.http.tls import TlsContexts
@@ -54,6 +55,7 @@ class CheckContext:
         pauses: whether the loop stood still; somebody must run it.
         matching_threads: for bodies and patterns too large to match in the loop.
         tls_contexts: those that probes share.
+        holds: which targets are in maintenance.
     """
 
     clock: SlotClock
@@ -64,6 +66,7 @@ class CheckContext:
     pauses: Pauses
     matching_threads: trio.CapacityLimiter
     tls_contexts: TlsContexts
+    holds: Holds = field(default_factory=Holds)
 
     def forget_all_but(self, targets: Iterable[Target]) -> None:
         """Forget what only the checks of other targets needed."""

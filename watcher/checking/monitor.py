@@ -137,7 +137,8 @@ async def _check_slot(
     outcome = report.outcome
     if first_checks is not None:
         first_checks.note(outcome.fault)
-    conclusion = conclude(probe.target, outcome, watch.standing, last_at)
+    hold, ended_at = context.holds.of(probe.target, watch.standing)
+    conclusion = conclude(probe.target, outcome, watch.standing, last_at, hold, ended_at)
     try:
         conclusions.send_nowait(conclusion)  # no checkpoint: a check that is done is not lost to a cancellation
     except trio.WouldBlock:
