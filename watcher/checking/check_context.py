@@ -14,6 +14,7 @@ from watcher.checking.http.fetch import Probe
 from watcher.checking.http.resolver import Resolver
 from watcher.checking.http.tls import TlsContexts
 from watcher.checking.http.transport import Tools
+from watcher.checking.network import Network
 from watcher.checking.scheduling.pauses import Pauses
 from watcher.checking.scheduling.shared_timer import SharedTimer
 from watcher.checking.scheduling.slot_clock import SlotClock
@@ -56,6 +57,7 @@ class CheckContext:
         matching_threads: for bodies and patterns too large to match in the loop.
         tls_contexts: those that probes share.
         holds: which targets are in maintenance.
+        network: whether this machine has one; it believes every check unless somebody runs it.
     """
 
     clock: SlotClock
@@ -67,6 +69,7 @@ class CheckContext:
     matching_threads: trio.CapacityLimiter
     tls_contexts: TlsContexts
     holds: Holds = field(default_factory=Holds)
+    network: Network = field(default_factory=Network)
 
     def forget_all_but(self, targets: Iterable[Target]) -> None:
         """Forget what only the checks of other targets needed."""

@@ -134,7 +134,7 @@ async def _check_slot(
     # The worker is taken outside the check's deadline, or waiting for it would count as the site's slowness, and given
     # back before the outcome is handed on, or a slow store would hold up the checks.
     report = await context.lanes.run(partial(check_slot, probe, slot, context), failing=failing)
-    outcome = report.outcome
+    outcome = await context.network.judged(probe.target, report.outcome, watch.standing)
     if first_checks is not None:
         first_checks.note(outcome.fault)
     hold, ended_at = context.holds.of(probe.target, watch.standing)

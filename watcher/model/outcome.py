@@ -18,6 +18,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Of one outcome; a site may be odd in more ways than anybody reads.
 MAX_NOTES = 5
 MAX_NOTE_CHARS = 200
+# What the detail of a fault begins with where this machine had no network: it says nothing of the site.
+NO_NETWORK = "this machine has no network"
 
 
 class Reason(enum.StrEnum):
