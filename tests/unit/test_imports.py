@@ -106,7 +106,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerting": {"model", "model/alerts", "checking/scheduling", "outbox", "alerting/policy", "alerting/channels"},
     "alerting/conditions": {
         *("text", "model", "model/alerts", "recording", "outbox", "alerting/policy"),
-        *("checking", "checking/scheduling"),
+        *("checking", "checking/http", "checking/scheduling"),
     },
     "daemon": {
         "model",
@@ -115,8 +115,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "alerting/policy",
         "alerting/channels",
         "alerting/silences",
-        "postgres/queries",
         "alerting/conditions",
+        "postgres/queries",
         "log",
         "recording",
         "outbox",

@@ -40,6 +40,8 @@ MAX_HOLD_SECONDS = 30.0
 # A crowd: so many hosts at least were checked within so many seconds, and more than half of them began to fail.
 MIN_HOSTS = 5
 CROWD_SECONDS = 10.0
+# A check that may be the first of a crowd waits for the others.
+GATHER_SECONDS = 1.0
 # How long the answer to that holds, or three thousand failures would ask it three thousand times.
 CROWD_HOLDS_SECONDS = 0.5
 # How many hosts that were up last are asked.
@@ -78,6 +80,7 @@ class Network:
         self._sites: tuple[Target, ...] = ()
         self._interval_seconds = MAX_HOLD_SECONDS
         self._hosts: OrderedDict[str, _Seen] = OrderedDict()
+        self._was_any_good = False
         self._crowd_until, self._is_crowd = 0.0, False
         self._away_since: float | None = None  # on trio's clock
         self._is_guess_over = False
@@ -121,7 +124,7 @@ class Network:
             self._note(target, fails=is_suspect)
         if fault is None or not is_suspect or (is_down and not self._sites):
             return outcome
-        if self._away_since is None and not is_down and (self._sites or self._crowd()):
+        if self._away_since is None and not is_down and (self._sites or await self._joins_crowd()):
             with trio.move_on_after(MAX_HOLD_SECONDS):
                 await self._look_soon()
         if self._away_since is None:
@@ -210,10 +213,20 @@ class Network:
             self._hosts[host] = _Seen(now, fails, -1.0 if seen is None else seen.good_at, target)
         else:
             self._hosts[host] = _Seen(now, fails, now, target)
+            self._was_any_good = True
+            if self._is_guess_over and now >= self._crowd_until and not self._is_crowd_now():
+                self._is_guess_over = False
         if len(self._hosts) > MAX_HOSTS:
             self._hosts.popitem(last=False)
 
-    def _crowd(self) -> bool:
+    async def _joins_crowd(self) -> bool:
+        """Tell whether most hosts fail now, after a moment in which the others of a crowd fail as well."""
+        if self._is_guess_over or not self._was_any_good or len(self._hosts) < MIN_HOSTS:
+            return False
+        await trio.sleep(GATHER_SECONDS)
+        return self._is_crowd_now()
+
+    def _is_crowd_now(self) -> bool:
         """Tell whether most of the hosts that were checked in the last seconds fail."""
         now = trio.current_time()
         if now >= self._crowd_until:
@@ -221,9 +234,7 @@ class Network:
             failing = sum(seen.fails for seen in recent)
             self._is_crowd = len(recent) >= MIN_HOSTS and failing > len(recent) / 2
             self._crowd_until = now + CROWD_HOLDS_SECONDS
-            if failing * 2 < len(recent):
-                self._is_guess_over = False
-        return self._is_crowd and not self._is_guess_over
+        return self._is_crowd
 
     def _witnesses(self) -> Sequence[Target]:
         """Return some targets of different hosts that were up last."""
