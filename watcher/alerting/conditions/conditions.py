@@ -11,14 +11,14 @@ from watcher.alerting.conditions.certificates import CertificateWatch
 from watcher.alerting.conditions.dead_man import DeadMan, Vitals
 from watcher.alerting.conditions.maintenance import MaintenanceKeeper
 from watcher.alerting.conditions.network import watch_network
-from watcher.alerting.policy.maintenance import parents_of
 from watcher.model.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from watcher.checking.check_context import CheckContext
     from watcher.checking.roster import Roster
+    from watcher.model.alerts.of_target import Dependency
     from watcher.model.alerts.options import AlertingOptions
     from watcher.model.conclusion import Conclusion
     from watcher.model.target import Target
@@ -98,7 +98,7 @@ class Conditions:
             if conclusion.flips and conclusion.standing.state is State.DOWN:
                 target = self._targets.get(conclusion.outcome.target)
                 if target is not None and target.alerts.depends_on:
-                    parents |= dict.fromkeys(parents_of(target.alerts.depends_on, self._members, MAX_PARENTS))
+                    parents |= dict.fromkeys(_parents_of(target.alerts.depends_on, self._members))
         for name in parents:
             self._roster.check_soon(name)
 
@@ -111,3 +111,11 @@ class Conditions:
             nursery.start_soon(
                 watch_network, self._context, self._disk, self._context.location, self._recorded, self._clock
             )
+
+
+def _parents_of(depends_on: Iterable[Dependency], members: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for one in depends_on:
+        if one.target is not None:
+            yield one.target
+        elif one.group is not None:
+            yield from members.get(one.group, ())[:MAX_PARENTS]

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from watcher.alerting.policy.windows import is_open, next_change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from watcher.model.alerts.of_target import Dependency
     from watcher.model.alerts.windows import Maintenance
     from watcher.model.target import Target
 
@@ -75,17 +74,6 @@ class MaintenancePlan:
                 break
             moment = max(ends)
         return moment if since < moment <= now else None
-
-
-def parents_of(
-    depends_on: Iterable[Dependency], members: Mapping[str, Sequence[str]], max_of_group: int
-) -> Iterator[str]:
-    """Yield the names of the targets that something depends on, of a group at most so many."""
-    for one in depends_on:
-        if one.target is not None:
-            yield one.target
-        elif one.group is not None:
-            yield from members.get(one.group, ())[:max_of_group]
 
 
 def _covers(window: Maintenance, target: Target) -> bool:
