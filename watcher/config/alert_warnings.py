@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from watcher.model.alerts.windows import Maintenance, OnceWindow
+from watcher.alerting.policy.windows import never_comes
+from watcher.model.alerts.windows import OnceWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from watcher.config.sources import Source
     from watcher.model.alerts.options import AlertingOptions
+    from watcher.model.alerts.windows import Maintenance
     from watcher.model.target import Target
 
     Path = tuple[str | int, ...]
+
+# What an Alertmanager does itself, or has no use for.
+NOT_FOR_ALERTMANAGER = (
+    "group_wait",
+    "group_interval",
+    "group_by",
+    "reminder_interval",
+    "quiet_hours",
+    "give_up_after",
+    "title",
+    "body",
+)
 
 
 def channels_of_nobody(
@@ -31,6 +45,16 @@ def channels_of_nobody(
             if not channel.is_default and uses_default:
                 text = "is used by no target; name it in `alerts`, or remove `default: false`"
             yield source, (*path, "name"), text
+
+
+def keys_of_no_effect(sources: Sequence[Source]) -> Iterator[tuple[Source, Path, str]]:
+    """Yield what is written of an Alertmanager that it decides on itself, each with its file and its path there."""
+    for source in sources:
+        for index, channel in enumerate(source.channels):
+            for key in NOT_FOR_ALERTMANAGER if "alertmanager" in channel else ():
+                if key in channel:
+                    text = "has no effect here, since an Alertmanager does that itself; remove it"
+                    yield source, ("channels", index, key), text
 
 
 def windows_that_are_over(
@@ -61,5 +85,4 @@ def windows_that_are_over(
 
 
 def _is_over(maintenance: Maintenance, now: datetime) -> bool:
-    window = maintenance.window
-    return isinstance(window, OnceWindow) and window.start + timedelta(seconds=window.duration_seconds) <= now
+    return isinstance(maintenance.window, OnceWindow) and never_comes(maintenance.window, now)

@@ -146,6 +146,15 @@ async def test_the_folder_does_not_grow_by_what_is_broken_or_never_finished(tmp_
     assert len(list(folder.iterdir())) == spool.MAX_REFUSED
 
 
+def test_a_file_belongs_to_whom_the_data_folder_belongs(tmp_path: Path) -> None:
+    spool.make_folder(tmp_path)
+    tmp_path.chmod(0o770)
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 12345, 12346)
+    left, folder = spool.leave(tmp_path, a_silence("Checkout")).stat(), tmp_path.stat()
+    assert (left.st_uid, left.st_gid, left.st_mode & 0o777) == (folder.st_uid, folder.st_gid, 0o660)
+
+
 async def test_an_order_waits_in_its_file_until_it_can_be_written(outbox: Outbox, tmp_path: Path) -> None:
     async with running(outbox, tmp_path) as keeper:
         await until_taken(tmp_path)

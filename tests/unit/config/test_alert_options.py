@@ -1,5 +1,6 @@
 """Channels, and what is told to them: what the files say becomes these values."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -42,7 +43,7 @@ channels:
   - {name: hook, webhook: {url_file: secrets/url, secret_file: secrets/secret, headers: {X-Team: web}}}
   - {name: page, exec: [bin/page, --urgent]}
   - {name: log, exec: [logger]}
-  - {name: am, alertmanager: {url: "http://am.example:9093"}, group_by: []}
+  - {name: am, alertmanager: {url: "http://am.example:9093"}}
 connectivity: {targets: ["https://one.one.one.one/", "https://dns.google/"], interval: 60s}
 heartbeat: {url_file: secrets/url}
 maintenance:
@@ -213,6 +214,7 @@ def test_a_long_chain_is_no_circle_and_takes_no_time(tmp_path: Path) -> None:
             URLS + "channels: [{name: a, webhook: {url: 'https://h/', headers: {X-Api-Key: x}}}]\n",
             "channels[0].webhook.headers.X-Api-Key",
         ),
+        (URLS + "channels: [{name: a, alertmanager: {url: 'http://h/'}, group_by: []}]\n", "channels[0].group_by"),
         (URLS + "channels: [{name: a, url: 'mailtos://u:p@h.example'}]\n", "channels[0].url"),
     ],
 )
@@ -227,3 +229,26 @@ def test_a_reload_sees_what_has_changed(tmp_path: Path) -> None:
     after = loaded(tmp_path, a=OPS.replace("ops'", "others'") + URLS.replace("}]", ", alerts: [ops]}]"))
     assert after.alerting != before.alerting
     assert [target.name for target in difference(before.targets, after.targets).changed] == ["Shop"]
+
+
+def test_who_delivers_may_find_more(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("ntfys://h.example/ops", encoding="utf-8")
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        URLS + "channels:\n  - {name: bad, exec: 5}\n  - {name: a, url_file: url}\n"
+        "  - name: b\n    url: '${TOKEN}://h.example/'\n    body: |\n      {{ x\n"
+    )
+
+    def inspect(channels: Sequence[Channel]) -> list[tuple[int, str, str]]:
+        assert [channel.name for channel in channels] == ["a", "b"]
+        return [(0, "url", "is not known"), (1, "body", "line 1: is not closed"), (1, "url", "'tok3n' is not known")]
+
+    variables = {"CONFIG_FILE_PATH": str(config), "TOKEN": "tok3n"}
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(tmp_path / ".env", variables, inspect=inspect)
+    assert [str(mistake).replace(f"{tmp_path}/", "") for mistake in caught.value.mistakes] == [
+        "c.yaml:3:23: channels[0].exec: this is no list; write it as in `exec: [/usr/local/bin/page, --urgent]`",
+        "c.yaml:4:25: channels[1].url_file: is not known",
+        "c.yaml:6:10: channels[2].url: '${TOKEN}' is not known",
+        "c.yaml:7:11: channels[2].body: line 1: is not closed",
+    ]

@@ -211,9 +211,11 @@ class SilenceKeeper:
                 log.warning("an order that cannot be taken in was set aside", file=aside, error=error)
             else:
                 await in_thread(spool.remove)
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             self._stuck.add(path)
             log.warning("the file of an order cannot be removed", file=path, error=error)
+        except RuntimeError as error:  # out of trio, when the system has no thread to give: once more at the next look
+            log.debug("the file of an order cannot be looked at now", error=error)
 
     async def _take_from_database(self, orders: Iterable[Order]) -> None:
         """Take in what is not known yet, or is known otherwise; PostgreSQL is not told what it has told."""

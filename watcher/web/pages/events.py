@@ -45,15 +45,22 @@ class _Told:
 class Events:
     """Tells viewers that a state has changed; what it is now, they ask for, as they may see it."""
 
-    def __init__(self, board: Board, is_public: Callable[[str], bool] = lambda _target: True) -> None:
+    def __init__(
+        self,
+        board: Board,
+        is_public: Callable[[str], bool] = lambda _target: True,
+        other_changes: Callable[[], int] = lambda: 0,
+    ) -> None:
         """Make one.
 
         Args:
             board: where changes are counted.
             is_public: tells whether whoever does not see all hears of a target, by its name.
+            other_changes: returns how many others there were, of which only they hear who see all.
         """
         self._board = board
         self._is_public = is_public
+        self._other_changes = other_changes
         self._viewers = 0
         self._told = {public: _Told() for public in (False, True)}
 
@@ -94,9 +101,9 @@ class Events:
 
     async def _tell(self, send: Send, public: bool) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        told, told_at = -1, trio.current_time()
+        told, told_at = (-1, -1), trio.current_time()
         while True:
-            text, version = b"", self.version(public=public)
+            text, version = b"", (self.version(public=public), 0 if public else self._other_changes())
             if told != version:
                 text = _CHANGE
             elif trio.current_time() - told_at >= BEAT_SECONDS:
