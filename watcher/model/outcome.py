@@ -110,6 +110,7 @@ class Outcome(NamedTuple):
         headers: of a failing check, the response's headers that are worth having, made safe.
         notes: what is odd about a site that is served all the same, in short sentences; see `noted`.
         part: see `check_id`.
+        cert_begins_at: when the certificate began that ends at `cert_expires_at`, None where nobody knows.
     """
 
     target: str
@@ -134,6 +135,7 @@ class Outcome(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     part: int = 0
+    cert_begins_at: datetime | None = None
 
     @property
     def ok(self) -> bool:
