@@ -105,7 +105,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "alerting": {"model", "model/alerts", "checking/scheduling", "outbox", "alerting/policy", "alerting/channels"},
     "alerting/conditions": {
-        *("text", "model", "model/alerts", "recording", "outbox", "alerting/policy"),
+        *("text", "model", "model/alerts", "recording", "outbox", "alerting/policy", "alerting/policy/windows"),
         *("checking", "checking/http", "checking/scheduling"),
     },
     "daemon": {

@@ -67,21 +67,20 @@ def windows_that_are_over(
         for index, _ in enumerate(source.maintenance):
             if _is_over(next(of_files), now):
                 yield source, ("maintenance", index, "start"), text
-    over: dict[int, tuple[int, ...]] = {}  # by what targets share
-    told = False
+    shared = {id(target.alerts.maintenance): target.alerts.maintenance for target in targets}
+    over = {key: [i for i, one in enumerate(windows) if _is_over(one, now)] for key, windows in shared.items()}
+    if not any(over.values()):
+        return
+    told = False  # of the defaults
     for source in sources:
-        ends = source.first_index + len(source.entries)
-        for index, target in enumerate(targets[source.first_index : ends]):
-            windows = target.alerts.maintenance
-            if id(windows) not in over:
-                over[id(windows)] = tuple(i for i, window in enumerate(windows) if _is_over(window, now))
-            for position in over[id(windows)]:
-                if "maintenance" in source.entries[index]:
-                    yield source, ("urls", index, "maintenance", position, "start"), text
-                elif not told:
-                    home = next(one for one in sources if "maintenance" in one.defaults)
-                    yield home, ("defaults", "maintenance", position, "start"), text
-            told |= bool(over[id(windows)]) and "maintenance" not in source.entries[index]
+        for index, entry in enumerate(source.entries):
+            found = over[id(targets[source.first_index + index].alerts.maintenance)]
+            if found and "maintenance" in entry:
+                yield from ((source, ("urls", index, "maintenance", position, "start"), text) for position in found)
+            elif found and not told:
+                told = True
+                home = next(one for one in sources if "maintenance" in one.defaults)
+                yield from ((home, ("defaults", "maintenance", position, "start"), text) for position in found)
 
 
 def _is_over(maintenance: Maintenance, now: datetime) -> bool:

@@ -12,6 +12,7 @@ from watcher.secrets.of_targets import (
     parts_of_address,
     parts_of_header,
     parts_of_userinfo,
+    ways_to_write,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ MIN_WORD_CHARS = 20
 _DIGIT = re.compile("[0-9]")
 _PORT = re.compile("[0-9]{1,5}")
 _BETWEEN = re.compile("[/?&=#;,@:]+")
+
+
+def secrets_of_channel(channel: Channel) -> tuple[str, ...]:
+    """List what of a channel may stand in no line, no row and no answer, in all the ways in which it may be written."""
+    found = _parts_of_channel(channel)
+    return tuple(dict.fromkeys(form for secret in found for form in ways_to_write(secret)))
 
 
 def secrets_of_alerting(alerting: AlertingOptions) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.alerting.channels.answers import retry_after_seconds
-from watcher.alerting.channels.masking import masked_answer
+from watcher.alerting.channels.masking import WORDS_OF_PATHS, masked_answer
 from watcher.alerting.channels.templates import complaint_about_template
 from watcher.alerting.channels.trial import trial_notification
 from watcher.alerting.policy.line import Line
@@ -82,6 +83,15 @@ def test_no_secret_of_a_channel_is_left_in_an_answer(receiver: AppriseReceiver) 
     masked = masked_answer(text, channel, limit_chars=2000)
     assert not [secret for secret in SECRETS if secret in written and secret in masked], masked
     assert masked.startswith("cannot deliver to mail.example hooks.example: ")
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=4, max_size=24))
+def test_no_secret_is_left_however_it_is_made(secret: str) -> None:
+    """Receivers quote an address, or what stands in it, as it is written and as it is meant."""
+    written = quote(secret, safe="")
+    for url in (f"json://jo:{written}@hook.example/", f"json://h.example/{written}", f"json://h.example?k={written}"):
+        masked = masked_answer(f"I refuse {url}: {secret} or {written}", Channel("ops", AppriseReceiver(url)), 2000)
+        assert secret in WORDS_OF_PATHS or (secret not in masked and written not in masked), masked
 
 
 def _values_of(receiver: object) -> list[object]:

@@ -12,7 +12,7 @@ from watcher.alerting.channels.templates import complaint_about_template
 from watcher.model.alerts.channel import AppriseReceiver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from watcher.model.alerts.channel import Channel
 
@@ -42,10 +42,18 @@ class Inspector:
                     yield number, key, f"{text}; see https://jinja.palletsprojects.com/templates/"
         receivers = [(number, channel.receiver) for number, channel in enumerate(channels)]
         urls = {number: receiver.url for number, receiver in receivers if isinstance(receiver, AppriseReceiver)}
-        unknown = [url for url in dict.fromkeys(urls.values()) if url not in self._good]
-        complaints = dict(zip(unknown, self._complaints_about(unknown), strict=True)) if unknown else {}
-        self._good = frozenset(url for url in urls.values() if complaints.get(url) is None)
+        complaints = self._complaints(urls.values())
         for number, url in urls.items():
             if (words_of_apprise := complaints.get(url)) is not None:
                 text = f"is not taken by Apprise: {words_of_apprise}"
                 yield number, "url", f"{text}; see https://appriseit.com/services/"
+
+    def _complaints(self, urls: Iterable[str]) -> dict[str, str | None]:
+        known = {url for url in urls if url in self._good}
+        unknown = [url for url in dict.fromkeys(urls) if url not in known]
+        try:
+            complaints = dict(zip(unknown, self._complaints_about(unknown), strict=True)) if unknown else {}
+        except OSError:  # as where no process can be started: it is no mistake in the file
+            complaints = {}
+        self._good = frozenset({*known, *(url for url, complaint in complaints.items() if complaint is None)})
+        return complaints

@@ -20,7 +20,7 @@ MAX_ANSWER_CHARS = 200
 
 # Words in the addresses of many services, and in what these say. They are no secrets, and to mask them would leave
 # nothing to read.
-_WORDS_OF_PATHS = frozenset(
+WORDS_OF_PATHS = frozenset(
     {"alert", "alerts", "api", "chat", "hook", "hooks", "json", "message", "messages", "notification", "notifications"}
     | {"notify", "push", "room", "rooms", "send", "services", "text", "webhook", "webhooks", "workflows"}
     | {"false", "html", "insecure", "markdown", "mode", "true"}
@@ -57,5 +57,5 @@ def _pieces_of(channel: Channel) -> Iterator[str]:
     if slash:
         yield path
     for piece in _BETWEEN_PIECES.split(path):
-        if piece.lower() not in _WORDS_OF_PATHS:
+        if piece not in WORDS_OF_PATHS:
             yield from (piece, unquote(piece), unquote_plus(piece))

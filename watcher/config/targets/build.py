@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 Part = TypeVar("Part")
 
 # What is not read as a part that many targets may have.
+_TOLD = frozenset(TOLD_KEYS)
 _READ_APART = frozenset({"address", "name", *TOLD_KEYS})
 # Nothing is a value of these: what the defaults say does not hold.
 _MAY_BE_EMPTY = frozenset({"alerts", "depends_on", "maintenance", "labels"})
@@ -232,9 +233,9 @@ class _Builder:
     def _told(self, entry: Options, index: int | None, file: ValidFile) -> TargetAlerts:
         """Read how a target is told of; beside the other parts, since many say of each what it is (`description`)."""
         written: Mapping[str, Any] = entry
+        if not self._told_by_default and _TOLD.isdisjoint(written):
+            return NOTHING_SAID  # as most entries have it
         values: Any = {**self._told_by_default, **{key: written[key] for key in TOLD_KEYS if key in written}}
-        if not values:
-            return NOTHING_SAID
         complain = self._complainer(index, entry, file)
         if index is None:
             self._refuse_empty(values, complain)

@@ -81,13 +81,19 @@ def targets_text(
         present: what there is to tell.
         targets: those to be told of.
         shown: the name of each, as it is shown, escaped.
-        sees_all: whether the reader may know why checks failed, and with which status.
+        sees_all: whether the reader may know why checks failed, and with which status, and the labels of targets.
         is_open_metrics: whether it is to be in that format.
     """
     # What is noted of a target is there anyway: objects of its own for each would take more memory than the board.
     checked: list[str] = []
     newest: list[Kept] = []
     states: list[State | None] = []
+    if sees_all:
+        named, shown = shown, []
+        for first in range(0, len(targets), TARGETS_A_TURN):
+            some = slice(first, first + TARGETS_A_TURN)
+            shown += [name + _own_labels(target) for target, name in zip(targets[some], named[some], strict=True)]
+            yield ""
     for first in range(0, len(targets), TARGETS_A_TURN):
         names = [target.name for target in targets[first : first + TARGETS_A_TURN]]
         standings = present.board.standings_of(names)
@@ -136,6 +142,11 @@ def _states_text(location: str, targets: Sequence[Target], shown: Sequence[str],
             if state is not None
         ]
     )
+
+
+def _own_labels(target: Target) -> str:
+    """Write what follows the name of a target up to the last quotation mark, which follows the name as well."""
+    return "".join([f'",label_{name}="{escaped(value)}' for name, value in target.alerts.labels])
 
 
 def _group_label(target: Target) -> str:
