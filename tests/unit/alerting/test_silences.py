@@ -28,6 +28,7 @@ from watcher.outbox.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from watcher.alerting.silences.orders import Order
@@ -46,10 +47,10 @@ def a_silence(*targets: str, hours: float = 2) -> Silence:
     return new_silence(start=MOMENT, end=MOMENT + hours * HOUR, why="a move", by="eve", targets=targets or None)
 
 
-def put_incident(outbox: Outbox, target: str) -> None:
+def put_incident(outbox: Outbox, target: str, since: datetime = MOMENT) -> None:
     """Open an incident, as the door of flips does."""
-    flip = Flip(target, "default", MOMENT, MOMENT, State.DOWN, State.UP)
-    row = ("default", target, encode_incident(Incident(flip.flip_id, target, "default", State.DOWN, MOMENT, flip)))
+    flip = Flip(target, "default", since, since, State.DOWN, State.UP)
+    row = ("default", target, encode_incident(Incident(flip.flip_id, target, "default", State.DOWN, since, flip)))
     outbox.put((), now=0.0, alongside=lambda database: database.execute("INSERT INTO incidents VALUES (?, ?, ?)", row))
 
 
