@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +47,34 @@ async def test_a_viewer_hears_of_each_change_and_a_beat_between(autojump_clock: 
         await trio.sleep(BEAT_SECONDS + 1)
         assert sent[3:] == [b"event: beat\ndata: 1\n\n"]
         gone.set()
+
+
+async def test_all_viewers_hear_of_a_change_and_of_the_next_when_the_one_who_looks_has_gone(
+    autojump_clock: MockClock,
+) -> None:
+    board, heard = Board(), Counter[int]()
+    events, gone = Events(board), [trio.Event() for _ in range(5)]
+
+    async def view(number: int) -> None:
+        async def receive() -> MutableMapping[str, Any]:
+            await gone[number].wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            heard[number] += b"change" in message.get("body", b"")
+
+        await events(GET, receive, send)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(len(gone)):
+            nursery.start_soon(view, number)
+        for number, who in enumerate(gone):
+            await trio.sleep(2)
+            heard.clear()
+            board.place({"Checkout": Standing(State.DOWN, MOMENT)})
+            await trio.sleep(2)
+            assert heard == dict.fromkeys(range(number, len(gone)), 1)
+            who.set()
 
 
 @pytest.mark.parametrize("sees_all", [True, False])
