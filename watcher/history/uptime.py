@@ -19,6 +19,8 @@ GOOD = frozenset({State.UP, State.DEGRADED})
 KNOWN = GOOD | {State.DOWN}
 
 _MICROSECOND = timedelta(microseconds=1)
+_NO_TIME = timedelta()
+_NO_LENGTHS = dict.fromkeys(State, _NO_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Uptime:
     @classmethod
     def of(cls, timeline: Timeline) -> Uptime:
         """Add up the intervals; every state has a length."""
-        lengths = dict.fromkeys(State, timedelta())
+        lengths = _NO_LENGTHS.copy()
         for interval in timeline.intervals:
             lengths[interval.state] += interval.end - interval.begin
         return cls(lengths)
@@ -118,7 +120,7 @@ class Uptime:
         return float(good * 100 * 10**digits // (known // _MICROSECOND) / 10**digits)
 
     def _of(self, states: frozenset[State]) -> timedelta:
-        return sum([self.lengths[state] for state in states], timedelta())
+        return sum([self.lengths[state] for state in states], _NO_TIME)
 
 
 def _stretches(flips: Iterable[Flip], since: datetime, known_until: datetime, until: datetime) -> Iterator[Interval]:
