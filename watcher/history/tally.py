@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,9 @@ class Tally:
         self._histogram: dict[int, int] = {}
         self._digits = 0  # what was added of numbers in the column `packed`, and is not in the histogram yet
         self._added = 0
-        self._sum_ms: float | None = None
-        self._low_ms: float | None = None
-        self._high_ms: float | None = None
+        self._sum_ms = 0.0
+        self._low_ms = math.inf
+        self._high_ms = -math.inf
 
     def add(
         self,
@@ -71,9 +72,11 @@ class Tally:
             histogram[key] = histogram.get(key, 0) + count
         sum_ms, low_ms, high_ms = times_ms
         if sum_ms is not None and low_ms is not None and high_ms is not None:
-            self._sum_ms = sum_ms if self._sum_ms is None else self._sum_ms + sum_ms
-            self._low_ms = low_ms if self._low_ms is None else min(self._low_ms, low_ms)
-            self._high_ms = high_ms if self._high_ms is None else max(self._high_ms, high_ms)
+            self._sum_ms += sum_ms
+            if low_ms < self._low_ms:  # `min` would take as long as all of this
+                self._low_ms = low_ms
+            if high_ms > self._high_ms:
+                self._high_ms = high_ms
 
     def rollup(self) -> Rollup | None:
         """Return what was added, of the first of SERIES alone; None where a duration is missing, or is of a phase."""
@@ -81,6 +84,8 @@ class Tally:
         histogram = self._histogram
         if max(histogram, default=0) >= BUCKETS or sum(histogram.values()) != timed_of(self._results):
             return None
+        if not histogram:
+            return Rollup(self._results, (None,), (None,), (None,), histogram)
         return Rollup(self._results, (self._sum_ms,), (self._low_ms,), (self._high_ms,), histogram)
 
     def _unpack(self) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from watcher.history.uptime import Uptime
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+_SHARES = list(QUANTILES.values())
 _LENGTHS = {state: f"{state}_ms" for state in State}
 DIGITS = 5  # after the point of a percentage: five minutes in a year are 0.001 %
 
@@ -70,7 +71,7 @@ class TargetReport:
         """How long checks took, in milliseconds."""
         if self.rollup is None:
             return dict.fromkeys(QUANTILES)
-        values = self.rollup.percentiles_ms(list(QUANTILES.values()))
+        values = self.rollup.percentiles_ms(_SHARES)
         return {name: None if ms is None else round(ms, 3) for name, ms in zip(QUANTILES, values, strict=True)}
 
 
