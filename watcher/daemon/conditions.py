@@ -37,7 +37,7 @@ class Conditions:
 
     async def use(self, targets: Iterable[Target], options: AlertingOptions) -> None:
         """Take what is configured, before the first check that it is for."""
-        await self._maintenance.take(targets, options.maintenance)
+        await self._maintenance.take({target.name: target for target in targets}, options.maintenance)
         connectivity = options.connectivity
         self._context.network.use(
             () if connectivity is None else connectivity.targets,

@@ -56,7 +56,7 @@ async def flips_of(
     target = a_target(interval_seconds=10, group="shop")
     context = a_checker(lambda target: Site(target, down))
     keeper = MaintenanceKeeper(context.holds, context.clock.wall)
-    await keeper.take([target], windows)
+    await keeper.take({target.name: target}, windows)
     send, receive = trio.open_memory_channel[Conclusion](math.inf)
     watch = Watch(standing)
     with trio.move_on_at(until):
@@ -131,22 +131,23 @@ async def test_other_windows_hold_from_the_moment_on_at_which_they_are_taken(
     keeper = MaintenanceKeeper(context.holds, context.clock.wall)
     own = a_target("Own", alerts=TargetAlerts(maintenance=(window(10, 60),)))
     async with trio.open_nursery() as nursery:
-        await keeper.take([own, a_target("Other")], ())
+        both = {"Own": own, "Other": a_target("Other")}
+        await keeper.take(both, ())
         nursery.start_soon(keeper.run)
         await trio.sleep(20)
         assert {name: hold.since for name, hold in context.holds.by_name.items()} == {"Own": at(10)}
-        await keeper.take([own, a_target("Other")], [window(0, 30)])
+        await keeper.take(both, [window(0, 30)])
         assert {name: hold.since for name, hold in context.holds.by_name.items()} == {"Own": at(10), "Other": at(20)}
         await trio.sleep(20)
         assert set(context.holds.by_name) == {"Own"}
-        await keeper.take([a_target("Other")], ())
+        await keeper.take({"Other": both["Other"]}, ())
         assert not context.holds.by_name
         nursery.cancel_scope.cancel()
 
 
 def test_the_windows_of_a_hundred_thousand_targets_are_one_where_they_are_equal() -> None:
     alerts = TargetAlerts(maintenance=(window(10, 60),))
-    targets = [a_target(str(number), alerts=alerts) for number in range(1000)]
+    targets = {str(number): a_target(str(number), alerts=alerts) for number in range(1000)}
     plan = MaintenancePlan(targets, [window(10, 60)])
     assert list(plan.windows) == [window(10, 60)]
     assert set(plan.names_of(window(10, 60))) == set(plan.targets)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # How many members of a group are checked at once when something that depends on it fails.
 MAX_PARENTS = 20
+# So many targets are looked at before others get a turn.
+TARGETS_A_TURN = 2000
 
 
 class Conditions:
@@ -79,16 +81,10 @@ class Conditions:
             self._context.network.use(addresses, 0.0 if connectivity is None else connectivity.interval_seconds)
         if self._options is None or options.channels != self._options.channels:
             await self._certificates.begin()
-        if targets is not self._targets or options.maintenance != (self._options or options).maintenance:
-            await self._keeper.take(targets.values(), options.maintenance)
+        await self._keeper.take(targets, options.maintenance)
         self._dead_man.use(options.heartbeat)
-        times = (target.interval_seconds + target.timeout_seconds for target in targets.values() if target.enabled)
-        self._vitals.longest_seconds = max(times, default=float("inf"))
-        members: dict[str, list[str]] = {}
-        for name, target in targets.items():
-            if target.group is not None:
-                members.setdefault(target.group, []).append(name)
-        self._targets, self._members, self._options = targets, members, options
+        self._targets, self._options = targets, options
+        self._vitals.longest_seconds, self._members = await _in_steps(targets.values())
 
     def take(self, conclusions: Iterable[Conclusion]) -> None:
         """Take what checks came to, once it is on disk; it takes no time."""
@@ -111,6 +107,19 @@ class Conditions:
             nursery.start_soon(
                 watch_network, self._context, self._disk, self._context.location, self._recorded, self._clock
             )
+
+
+async def _in_steps(targets: Iterable[Target]) -> tuple[float, Mapping[str, Sequence[str]]]:
+    """Return the longest interval and timeout of one target, in seconds, and the names of each group."""
+    longest_seconds, members = 0.0, dict[str, list[str]]()
+    for number, target in enumerate(targets, 1):
+        if target.enabled:
+            longest_seconds = max(longest_seconds, target.interval_seconds + target.timeout_seconds)
+        if target.group is not None:
+            members.setdefault(target.group, []).append(target.name)
+        if number % TARGETS_A_TURN == 0:
+            await trio.lowlevel.checkpoint()
+    return longest_seconds or float("inf"), members
 
 
 def _parents_of(depends_on: Iterable[Dependency], members: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -95,7 +95,7 @@ class DeadMan:
 
     async def run(self) -> NoReturn:
         """Call until cancelled."""
-        wait_seconds = 0.0
+        wait_seconds = FIRST_CALL_SECONDS
         while True:
             heartbeat = self._heartbeat
             with trio.move_on_after(float("inf") if heartbeat is None else wait_seconds):

@@ -15,7 +15,7 @@ from watcher.alerting.policy.windows import is_open, next_change
 from watcher.model.conclusion import Hold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from watcher.checking.holds import Holds
     from watcher.model.alerts.windows import Maintenance
@@ -115,15 +115,15 @@ class MaintenanceKeeper:
         self._holds = holds
         self._clock = clock
         self._check_soon = check_soon
-        self._schedule = _Schedule(MaintenancePlan((), ()), {})
+        self._schedule = _Schedule(MaintenancePlan({}, ()), {})
         self._changed = trio.Event()
         holds.end_of = self._end_of
 
-    async def take(self, targets: Iterable[Target], windows: Sequence[Maintenance]) -> None:
+    async def take(self, targets: Mapping[str, Target], windows: Sequence[Maintenance]) -> None:
         """Take other targets or windows; to be called before the first check that they are for.
 
         Args:
-            targets: all that are watched.
+            targets: all that are watched, by name.
             windows: of the whole file.
         """
         schedule = _Schedule(MaintenancePlan(targets, windows), dict(self._schedule.opened))
@@ -140,7 +140,7 @@ class MaintenanceKeeper:
             if (
                 now < looked_at - MAX_STEP_BACK and schedule.plan.windows
             ):  # the clock was set back, so that what is over comes again
-                await self.take(schedule.plan.targets.values(), schedule.plan.for_all)
+                await self.take(schedule.plan.targets, schedule.plan.for_all)
             elif change is not None and change <= now:
                 for name in await schedule.advance(now):
                     if schedule.plan.targets[name].interval_seconds > LONG_INTERVAL_SECONDS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from watcher.alerting.policy.windows import is_open, next_change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from watcher.model.alerts.windows import Maintenance
     from watcher.model.target import Target
@@ -21,14 +21,14 @@ _MAX_IN_A_ROW = 100
 class MaintenancePlan:
     """The windows of all targets; those that are equal are one."""
 
-    def __init__(self, targets: Iterable[Target], for_all: Sequence[Maintenance]) -> None:
+    def __init__(self, targets: Mapping[str, Target], for_all: Sequence[Maintenance]) -> None:
         """Sort the windows.
 
         Args:
-            targets: that are watched.
+            targets: that are watched, by name.
             for_all: windows of the whole file, some for a group or for some names.
         """
-        self.targets = {target.name: target for target in targets}
+        self.targets = targets
         self.for_all = tuple(for_all)
         self._own: dict[Maintenance, list[str]] = {}
         names_of: dict[int, list[str]] = {}  # the windows of many targets are mostly the same object
