@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import ssl
 import sys
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 import trustme
 
+from tests.integration.daemon import NO_DATABASE, START_SECONDS
 from tests.integration.mail_server import serving_mail
 from tests.integration.receivers import a_channel, a_message, receiving
 from tests.integration.sites import read_request, response, serving, silent
+from tests.integration.test_alerts import QUICK, Site
 from watcher.alerting.channels.apprise_urls import complaints_about_urls
 from watcher.alerting.channels.deliver import deliver, open_tools
 from watcher.alerting.channels.helper_command import COMMAND
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.integration.daemon import Folder
     from tests.integration.receivers import HttpReceiver, Post
     from watcher.alerting.channels.deliver import Tools
     from watcher.model.alerts.notification import Delivery
@@ -170,27 +173,29 @@ def test_wrong_addresses_are_told_without_their_secrets() -> None:
     assert TOKEN not in str(complaints)
 
 
-@pytest.mark.slow
-async def test_a_helper_ends_with_its_daemon_in_the_middle_of_a_job() -> None:
-    """The end of its standard input ends it, whatever it does."""
-    job = b'{"do": "send", "url": "json://127.0.0.1:%d/?rto=60", "title": "t", "body": "b", "kind": "test", %s}\n'
-    rest = b'"is_template": false, "allow_private": true, "timeout_seconds": 60'
-    connected = trio.Event()
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 0)], ids=["killed", "stopped"])
+async def test_a_helper_ends_with_its_daemon_in_the_middle_of_a_job(
+    folder: Folder, number: signal.Signals, status: int
+) -> None:
+    """However the daemon ends: the connection of the helper is closed, although its receiver never says a word."""
+    connected, gone = trio.Event(), trio.Event()
 
-    async def hang(stream: trio.abc.Stream) -> None:
+    async def hold(stream: trio.abc.Stream) -> None:
         connected.set()
-        await trio.sleep_forever()
+        while await stream.receive_some():
+            pass
+        gone.set()
 
-    async with serving(hang) as port, trio.open_nursery() as nursery:
-        run = partial(trio.lowlevel.open_process, COMMAND, stdin=-1, stdout=-1)
-        process = await run()
-        assert process.stdin is not None
-        await process.stdin.send_all(job % (port, rest))
-        with trio.fail_after(30):
-            await connected.wait()
-            await process.stdin.aclose()
-            assert await process.wait() == 0
-        nursery.cancel_scope.cancel()
+    site = Site(status="503 Service Unavailable")
+    async with serving(hold) as port, serving(site.behave) as site.port:
+        channel = {"name": "ops", "url": f"json://127.0.0.1:{port}/?rto=600", "group_wait": 0, "timeout": 60}
+        urls = [{"name": "Checkout", "address": f"http://127.0.0.1:{site.port}/", **QUICK}]
+        folder.configure(urls, {"channels": [channel]}, **NO_DATABASE)
+        async with folder.daemon() as daemon:
+            await daemon.until(connected.is_set)
+            assert (await daemon.stop(number))[0] == status
+            with trio.fail_after(START_SECONDS):
+                await gone.wait()
 
 
 def test_the_daemon_imports_neither_apprise_nor_its_helper() -> None:
