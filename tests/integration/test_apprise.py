@@ -6,6 +6,7 @@ import signal
 import ssl
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from watcher.alerting.channels.apprise_urls import complaints_about_urls
 from watcher.alerting.channels.deliver import deliver, open_tools
 from watcher.alerting.channels.helper_command import COMMAND
 from watcher.model.alerts.channel import AppriseReceiver
-from watcher.model.alerts.notification import Delivered, Refused, TryAgain
+from watcher.model.alerts.notification import Delivered, Kind, Refused, TryAgain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -60,7 +61,9 @@ async def standing_in(receiver: HttpReceiver, folder: Path) -> AsyncIterator[tup
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("hooks.slack.com", "discord.com", "api.telegram.org").configure_cert(context)
+    authority.issue_cert("hooks.slack.com", "discord.com", "api.telegram.org", "events.pagerduty.com").configure_cert(
+        context
+    )
 
     async def behave(stream: trio.abc.Stream) -> None:
         await read_request(stream)
@@ -90,6 +93,23 @@ async def test_a_message_arrives_by_each_service(tmp_path: Path) -> None:
             post = receiver.posts.pop()
             assert (post.path, TITLE in post.body, TEXT in post.body) == (path, True, True)
             assert b"apprise" not in post.body.lower()
+
+
+async def test_pagerduty_resolves_what_it_has_opened(tmp_path: Path) -> None:
+    """As docs/alerts.md has it: the same title for all messages of a target, whatever happens to it."""
+    url = "pagerduty://A1BRTD4JD@TIiajkdnlazkcOXrIdevi7FQ?action=map"
+    channel = a_channel(AppriseReceiver(url), title="{{ targets[0].name }}")
+    async with (
+        receiving(_answer) as receiver,
+        standing_in(receiver, tmp_path) as command,
+        open_tools(helper_command=command) as tools,
+    ):
+        for kind in (Kind.DOWN, Kind.UP):
+            delivery = await deliver(replace(a_message(NOW), kind=kind), channel, tools)
+            assert isinstance(delivery, Delivered), delivery
+        down, up = (post.document for post in receiver.posts)
+    assert (down["event_action"], up["event_action"]) == ("trigger", "resolve")
+    assert down["dedup_key"] == up["dedup_key"]
 
 
 async def test_mail_arrives_whole_and_a_wrong_password_is_refused() -> None:
