@@ -147,7 +147,8 @@ async def test_other_windows_hold_from_the_moment_on_at_which_they_are_taken(
 
 def test_the_windows_of_a_hundred_thousand_targets_are_one_where_they_are_equal() -> None:
     alerts = TargetAlerts(maintenance=(window(10, 60),))
-    targets = {str(number): a_target(str(number), alerts=alerts) for number in range(1000)}
-    plan = MaintenancePlan(targets, [window(10, 60)])
+    plan = MaintenancePlan([window(10, 60)])
+    for number in range(1000):
+        plan.add(a_target(str(number), alerts=alerts))
     assert list(plan.windows) == [window(10, 60)]
     assert set(plan.names_of(window(10, 60))) == set(plan.targets)
