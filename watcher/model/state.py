@@ -33,12 +33,12 @@ class State(enum.StrEnum):
     PAUSED = "paused"  # not checked, by its owner's will
 
 
+_NAMED = {str(state): state for state in State}
+
+
 def state_named(word: str) -> State:
     """Return the state of a word in a table; unknown for a word that a later version, or a hand, has written there."""
-    try:
-        return State(word)
-    except ValueError:
-        return State.UNKNOWN
+    return _NAMED.get(word, State.UNKNOWN)
 
 
 OF_THE_OPERATOR = frozenset({State.MAINTENANCE, State.PAUSED})

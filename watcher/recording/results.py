@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from watcher.model.outcome import Reason
@@ -24,13 +23,13 @@ class Result(NamedTuple):
     """What little is kept of a check that is not the newest.
 
     Attributes:
-        started_at: when it began, UTC, rounded down to milliseconds.
+        started_at_ms: when it began, in whole milliseconds since 1970.
         duration_seconds: how long it took.
         reason: why it failed, None for a success.
         status_code: of the last response, None without one.
     """
 
-    started_at: datetime
+    started_at_ms: int
     duration_seconds: float
     reason: Reason | None
     status_code: int | None
@@ -55,7 +54,7 @@ def unpacked(packed: bytes) -> list[Result]:
     """Return the results, oldest first."""
     return [
         Result(
-            datetime.fromtimestamp(seconds + milliseconds / 1000, UTC),
+            seconds * 1000 + milliseconds,
             duration_seconds,
             _REASONS[what >> _STATUS_BITS],
             what % (1 << _STATUS_BITS) or None,

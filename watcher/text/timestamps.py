@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def timestamp(moment: datetime) -> str:
     """Write a moment in ISO 8601 UTC with milliseconds, as in `2026-11-23T15:20:55.857Z`."""
     return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+
+
+def timestamp_of(milliseconds: int) -> str:
+    """Write a moment that is given in milliseconds since 1970 like that; of many moments, in a fraction of the time."""
+    minute, rest = divmod(milliseconds, 60_000)
+    return f"{_minute(minute)}{rest // 1000:02}.{rest % 1000:03}Z"
+
+
+@lru_cache(maxsize=4096)
+def _minute(minute: int) -> str:
+    return f"{datetime.fromtimestamp(minute * 60, UTC):%Y-%m-%dT%H:%M:}"

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watcher.alerting.channels.answers import retry_after_seconds
+from watcher.alerting.channels.deliver import short_text
 from watcher.alerting.channels.masking import WORDS_OF_PATHS, masked_answer
 from watcher.alerting.channels.templates import complaint_about_template
 from watcher.alerting.channels.trial import trial_notification
@@ -60,6 +61,19 @@ def test_the_message_of_a_test_has_all_keys_of_another() -> None:
     trial = trial_notification("ops", NOW).payload
     assert list(trial) == list(real)
     assert list(trial["targets"][0]) == list(real["targets"][0])
+
+
+@pytest.mark.parametrize(("count", "last"), [(1, None), (10, None), (11, "and 1 more"), (80, "and 70 more")])
+def test_a_chat_gets_ten_lines_of_a_list(count: int, last: str | None) -> None:
+    """Whatever the whole text says of the rest, and with what stands below the list."""
+    view = View({}, state_of=lambda _: None, checked_at=lambda _: None, page_url="https://status.example")
+    lines = [Line(Kind.DOWN, f"Site {index}", "default", State.DOWN, State.UP) for index in range(count)]
+    payload = payload_of(uuid.UUID(int=0), "ops", Kind.DOWN, NOW, lines, view)
+    if last is None:
+        assert short_text(payload) == payload["text"]
+    else:
+        told = short_text(payload).split("\n")
+        assert told == [*payload["text"].split("\n")[:10], last, "https://status.example/"]
 
 
 SECRETS = ("hunter2!", "T1JJ3T3L2", "s3cr3t/path", "k3y-of-query")

@@ -1,10 +1,10 @@
-"""Channels are looked at while the configuration is read: templates, and addresses that Apprise must know."""
+"""Channels are looked at while the configuration is read: templates, secrets, and addresses that Apprise must know."""
 
 import re
 from collections.abc import Sequence
 
 from watcher.alerting.channels.inspection import Inspector
-from watcher.model.alerts.channel import AppriseReceiver, Channel, ExecReceiver
+from watcher.model.alerts.channel import AppriseReceiver, Channel, ExecReceiver, WebhookReceiver
 
 
 class Asked:
@@ -18,17 +18,20 @@ class Asked:
         return ["no such service" if "bad" in url else None for url in urls]
 
 
-def test_templates_and_addresses_are_looked_at() -> None:
+def test_templates_secrets_and_addresses_are_looked_at() -> None:
     asked = Asked()
     channels = (
         Channel("a", ExecReceiver(("x",)), title="{{ title }", body="one\n{% if x %}\n"),
         Channel("b", AppriseReceiver("good://1"), body="{{ text }}"),
         Channel("c", AppriseReceiver("bad://1")),
+        Channel("d", WebhookReceiver("https://hooks.example/", "whsec_%%")),
+        Channel("e", WebhookReceiver("https://hooks.example/", "%%")),
     )
     found = list(Inspector(asked)(channels))
     assert [(number, key, re.split("[;.] ", text)[0]) for number, key, text in found] == [
         (0, "title", "is not a template of Jinja2: line 1: unexpected '}'"),
         (0, "body", "is not a template of Jinja2: line 2: Unexpected end of template"),
+        (3, "webhook", "the part of `secret` behind `whsec_` is not base64"),
         (2, "url", "is not taken by Apprise: no such service"),
     ]
 

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from watcher.config import Configuration, load_configuration
+from watcher.config.alerts.read_channels import read_channel
 from watcher.config.mistakes import ConfigurationError
 from watcher.model.alerts.channel import (
     AlertmanagerReceiver,
@@ -74,6 +76,11 @@ def loaded(folder: Path, **files: str) -> Configuration:
     return load_configuration(folder / ".env", {"CONFIG_FILE_PATH": str(inner)})
 
 
+def no_complaint(path: tuple[str | int, ...], text: str, *, key: bool = False) -> NoReturn:
+    """Fail: nothing is wrong."""
+    raise AssertionError(path, text, key)
+
+
 def test_all_that_is_written_has_its_value(tmp_path: Path) -> None:
     folder = tmp_path / "conf"
     (folder / "secrets").mkdir(parents=True)
@@ -127,6 +134,17 @@ def test_all_that_is_written_has_its_value(tmp_path: Path) -> None:
     assert configuration.warnings == ()
     assert {folder / "secrets/url", folder / "secrets/secret"} <= set(configuration.files)  # a change is worth a reload
     assert "x" not in repr(configuration.alerting.channels[1].receiver)
+
+
+@pytest.mark.parametrize(
+    ("written", "program"),
+    [("./page", str(Path.cwd() / "conf/page")), ("/bin/page", "/bin/page"), ("page", "page")],
+)
+def test_a_path_of_a_program_begins_at_the_file_and_a_name_is_looked_for(written: str, program: str) -> None:
+    channel = read_channel({"name": "a", "exec": [written]}, no_complaint, Path("conf"))
+    assert channel.receiver == ExecReceiver((program,))
+    beside = read_channel({"name": "a", "exec": ["./page"]}, no_complaint, Path()).receiver
+    assert beside == ExecReceiver((str(Path.cwd() / "page"),))
 
 
 def test_the_files_of_a_folder_add_up(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_newest_results_are_kept_and_the_oldest_go() -> None:
         status = None if number % 3 else 200 + number
         at = MOMENT + timedelta(milliseconds=number)
         board.put(Conclusion(an_outcome("a", at=at, fault=fault, duration_seconds=number / 4, status_code=status), UP))
-        expected.append(Result(at, number / 4, fault.reason if fault else None, status))
+        expected.append(Result(round(at.timestamp() * 1000), number / 4, fault.reason if fault else None, status))
     board.place({"a": DOWN})
     assert board.results_of("a") == expected[3:]
     assert (board.results_of("b"), board.checks) == ([], MAX_RESULTS + 3)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.text.timestamps import timestamp
+from watcher.text.timestamps import timestamp, timestamp_of
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,9 @@ time_zones = st.integers(min_value=-23, max_value=23).map(lambda hours: timezone
 def test_a_timestamp_can_be_read_back(moment: datetime) -> None:
     read = datetime.fromisoformat(timestamp(moment))
     assert timedelta(0) <= moment - read < timedelta(milliseconds=1)
+
+
+@given(st.integers(min_value=0, max_value=4_000_000_000_000))
+def test_milliseconds_are_written_like_the_moment_that_they_are(milliseconds: int) -> None:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    assert timestamp_of(milliseconds) == timestamp(moment)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 import trio.testing
 
-from tests.doubles import MOMENT
+from tests.doubles import MOMENT, a_target
+from watcher.model.page_options import PageOptions
 from watcher.model.state import Standing, State
 from watcher.recording.board import MAX_CHANGED, Board
+from watcher.web.access.rules import AccessRules
+from watcher.web.app import app_of
 from watcher.web.pages.events import BEAT_SECONDS, MAX_VIEWERS, Events
+from watcher.web.present import Present
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -44,31 +49,61 @@ async def test_a_viewer_hears_of_each_change_and_a_beat_between(autojump_clock: 
         gone.set()
 
 
+async def test_all_viewers_hear_of_a_change_and_of_the_next_when_the_one_who_looks_has_gone(
+    autojump_clock: MockClock,
+) -> None:
+    board, heard = Board(), Counter[int]()
+    events, gone = Events(board), [trio.Event() for _ in range(5)]
+
+    async def view(number: int) -> None:
+        async def receive() -> MutableMapping[str, Any]:
+            await gone[number].wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            heard[number] += b"change" in message.get("body", b"")
+
+        await events(GET, receive, send)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(len(gone)):
+            nursery.start_soon(view, number)
+        for number, who in enumerate(gone):
+            await trio.sleep(2)
+            heard.clear()
+            board.place({"Checkout": Standing(State.DOWN, MOMENT)})
+            await trio.sleep(2)
+            assert heard == dict.fromkeys(range(number, len(gone)), 1)
+            who.set()
+
+
 @pytest.mark.parametrize("sees_all", [True, False])
 async def test_the_public_does_not_hear_of_what_it_does_not_see(sees_all: bool, autojump_clock: MockClock) -> None:
-    board, sent = Board(), list[bytes]()
-    events = Events(board, lambda target: target != "hidden")
+    names = ["Checkout", "hidden", *(f"hidden {number}" for number in range(MAX_CHANGED + 1))]
+    targets = {name: a_target(name, group="shop" if name == "Checkout" else "office") for name in names}
+    present = Present(targets=targets, page=PageOptions(public_groups=frozenset({"shop"})))
+    app, sent = app_of(present, AccessRules(is_public=not sees_all)), list[bytes]()
     up, down = Standing(State.UP, MOMENT), Standing(State.DOWN, MOMENT)
-    board.place({"hidden": up, "Checkout": up})
+    present.board.place(dict.fromkeys(names, up))
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message.get("body", b""))
 
     async def heard_after(**standings: Standing) -> int:
         sent.clear()
-        board.place(standings)
+        present.board.place(standings)
         await trio.sleep(2)
         return len(sent)
 
     async with trio.open_nursery() as nursery:
-        scope = {**GET, "state": {"sees_all": sees_all}}
-        nursery.start_soon(events, scope, trio.sleep_forever, send)
+        head = {"path": "/events", "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1), "scheme": "http"}
+        nursery.start_soon(app, {**GET, **head, "query_string": b""}, trio.sleep_forever, send)
         await trio.sleep(1)
         assert await heard_after(hidden=down) == sees_all
         assert await heard_after(Checkout=down) == 1
         assert await heard_after(Checkout=up, hidden=up) == 1
         assert await heard_after(hidden=down) == sees_all
-        assert await heard_after(**{f"hidden {number}": up for number in range(MAX_CHANGED + 1)}) == 1
+        assert await heard_after(**dict.fromkeys(names[1:], up)) == 1, "of too many, nobody knows whose they are"
         nursery.cancel_scope.cancel()
 
 

@@ -219,6 +219,7 @@ def _service_of(url: str) -> tuple[_Words, Any]:
         http_redirects=False,
         async_mode=False,
         storage_mode="memory",
+        service_timeout=0,  # the process is killed at the deadline
     )
     try:
         return words, apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=False)

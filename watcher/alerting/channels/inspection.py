@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from watcher.alerting.channels.apprise_urls import complaints_about_urls
 from watcher.alerting.channels.templates import complaint_about_template
-from watcher.model.alerts.channel import AppriseReceiver
+from watcher.alerting.channels.webhook import UnusableSecretError, key_of
+from watcher.model.alerts.channel import AppriseReceiver, WebhookReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,6 +41,11 @@ class Inspector:
                     line, words = complaint
                     text = f"is not a template of Jinja2: line {line}: {words}"
                     yield number, key, f"{text}; see https://jinja.palletsprojects.com/templates/"
+            if isinstance(channel.receiver, WebhookReceiver) and channel.receiver.secret is not None:
+                try:
+                    key_of(channel.receiver.secret)
+                except UnusableSecretError as error:
+                    yield number, "webhook", f"{error}; write what the receiver gave you, or any text without `whsec_`"
         receivers = [(number, channel.receiver) for number, channel in enumerate(channels)]
         urls = {number: receiver.url for number, receiver in receivers if isinstance(receiver, AppriseReceiver)}
         complaints = self._complaints(urls.values())

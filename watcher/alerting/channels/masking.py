@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_plus
 
@@ -37,8 +38,13 @@ def masked_answer(text: str, channel: Channel, limit_chars: int = MAX_ANSWER_CHA
         channel: whose secrets may stand in it.
         limit_chars: the longest result, in characters.
     """
-    forms = [*secrets_of_channel(channel), *(form for piece in _pieces_of(channel) for form in ways_to_write(piece))]
-    return masked_line(text.strip(), tuple(dict.fromkeys(forms)), limit_chars)
+    return masked_line(text.strip(), _forms_of(channel), limit_chars)
+
+
+@lru_cache(256)
+def _forms_of(channel: Channel) -> tuple[str, ...]:
+    pieces = [form for piece in _pieces_of(channel) for form in ways_to_write(piece)]
+    return tuple(dict.fromkeys([*secrets_of_channel(channel), *pieces]))
 
 
 def _pieces_of(channel: Channel) -> Iterator[str]:

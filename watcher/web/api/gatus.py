@@ -14,7 +14,7 @@ from watcher.model.outcome import Reason
 from watcher.model.state import State
 from watcher.model.wording import why
 from watcher.reporting.endpoint_history import read_flips, read_hourly_means, read_mean_ms, read_uptime
-from watcher.text.timestamps import timestamp
+from watcher.text.timestamps import timestamp, timestamp_of
 from watcher.web.api.badges import health_badge, health_for_shields, response_time_badge, uptime_badge
 from watcher.web.api.calls import HistoryAwayError, content_response, json_response
 from watcher.web.api.parameters import DURATIONS
@@ -133,13 +133,13 @@ def result_of(result: Result, hostname: str | None, latest: Latest | None, *, pu
     Args:
         result: of the check.
         hostname: of the target; None where it is hidden.
-        latest: the same check, of which more is known; None where it is not the newest.
+        latest: the same check, of which more is known; None where it is not the newest, or has succeeded.
         public: whether it stays hidden why it failed.
     """
     told: GatusResult = {
         "duration": round(result.duration_seconds * 1_000_000_000),
         "success": result.reason is None,
-        "timestamp": timestamp(result.started_at),
+        "timestamp": timestamp_of(result.started_at_ms),
     }
     if hostname:
         told["hostname"] = hostname
@@ -153,7 +153,8 @@ def result_of(result: Result, hostname: str | None, latest: Latest | None, *, pu
 
 def _status_of(call: Call, site: Site) -> GatusStatus:
     page, size = call.values["page"], call.values["pageSize"]
-    latest, results = call.source.board.of(site.target), call.source.board.results_of(site.target)
+    results = call.source.board.results_of(site.target)
+    latest = call.source.board.of(site.target) if results and results[-1].reason is not None else None
     end = max(len(results) - (page - 1) * size, 0)
     hostname = _hostname_of(site)
     told = [

@@ -10,11 +10,11 @@ from watcher.recording.board import column
 from watcher.web.metrics.exposition import Family, escaped, samples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from watcher.model.state import State
     from watcher.model.target import Target
-    from watcher.recording.board import Kept
+    from watcher.recording.board import Board, Kept
     from watcher.web.present import Present
 
 # So many targets are looked at, and so many samples are written, before the checks get a turn: less than a millisecond.
@@ -84,26 +84,13 @@ def targets_text(
         sees_all: whether the reader may know why checks failed, and with which status, and the labels of targets.
         is_open_metrics: whether it is to be in that format.
     """
-    # What is noted of a target is there anyway: objects of its own for each would take more memory than the board.
-    checked: list[str] = []
-    newest: list[Kept] = []
-    states: list[State | None] = []
     if sees_all:
         named, shown = shown, []
         for first in range(0, len(targets), TARGETS_A_TURN):
             some = slice(first, first + TARGETS_A_TURN)
             shown += [name + _own_labels(target) for target, name in zip(targets[some], named[some], strict=True)]
             yield ""
-    for first in range(0, len(targets), TARGETS_A_TURN):
-        names = [target.name for target in targets[first : first + TARGETS_A_TURN]]
-        standings = present.board.standings_of(names)
-        states += [None if standing is None else standing.state for standing in standings]
-        for name, written in zip(names, shown[first : first + TARGETS_A_TURN], strict=True):
-            kept = present.board.newest_of(name)
-            if kept is not None:
-                checked.append(written)
-                newest.append(kept)
-        yield ""
+    checked, newest, states = yield from _noting(present.board, targets, shown)
 
     def columns(family: Family, name: str, read: Callable[[Any], float] | None, more: str = "") -> Iterator[str]:
         for first in range(0, len(checked), SAMPLES_A_TURN):
@@ -131,6 +118,29 @@ def targets_text(
     for first in range(0, len(targets), TARGETS_A_TURN):
         some = slice(first, first + TARGETS_A_TURN)
         yield "".join(_checks_texts(present, targets[some], shown[some], sees_all))
+
+
+def _noting(
+    board: Board, targets: Sequence[Target], shown: Sequence[str]
+) -> Generator[str, None, tuple[list[str], list[Kept], list[State | None]]]:
+    """Note the names of those that were checked, what that found, and where all stand.
+
+    What is noted of a target is there anyway: objects of its own for each would take more memory than the board.
+    """
+    checked: list[str] = []
+    newest: list[Kept] = []
+    states: list[State | None] = []
+    for first in range(0, len(targets), TARGETS_A_TURN):
+        names = [target.name for target in targets[first : first + TARGETS_A_TURN]]
+        standings = board.standings_of(names)
+        states += [None if standing is None else standing.state for standing in standings]
+        for name, written in zip(names, shown[first : first + TARGETS_A_TURN], strict=True):
+            kept = board.newest_of(name)
+            if kept is not None:
+                checked.append(written)
+                newest.append(kept)
+        yield ""
+    return checked, newest, states
 
 
 def _states_text(location: str, targets: Sequence[Target], shown: Sequence[str], states: Sequence[State | None]) -> str:

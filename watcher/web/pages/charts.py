@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -118,11 +118,12 @@ def heat_map(glance: Glance, root: str) -> Generator[str, None, Markup]:
     """
     well: dict[State, list[str]] = {}
     linked: list[Markup] = []
-    places = [place for place, state in enumerate(glance.states) if state is not None]
-    for line, first in enumerate(range(0, len(places), _TILES)):
+    places = (place for place, state in enumerate(glance.states) if state is not None)
+    top = 0
+    while line := list(islice(places, _TILES)):
         yield ""
-        top, column = line * _TILE, 0
-        for state, run in groupby(places[first : first + _TILES], glance.states.__getitem__):
+        column = 0
+        for state, run in groupby(line, glance.states.__getitem__):
             some = list(run)
             assert state is not None
             linked_here = 0 if state in _WELL else min(len(some), MAX_LINKED_TILES - len(linked))
@@ -134,10 +135,10 @@ def heat_map(glance: Glance, root: str) -> Generator[str, None, Markup]:
                 shape = f"M{column * _TILE} {top + _TILE // 2 - 1}h{rest * _TILE - 2}"
                 well.setdefault(state, []).append(shape)
                 column += rest
+        top += _TILE
     shapes = [Markup('<path class="{}" d="{}"/>').format(state, "".join(tiles)) for state, tiles in well.items()]
-    lines = -(-len(places) // _TILES)
     return Markup('<svg class="heat" viewBox="0 0 {} {}" aria-hidden="true">').format(
-        _TILES * _TILE - 2, max(1, lines * _TILE - 2)
+        _TILES * _TILE - 2, max(1, top - 2)
     ) + Markup("").join([*shapes, *linked, Markup("</svg>")])
 
 

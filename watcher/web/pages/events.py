@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from watcher.recording.board import Board
 
-# Each viewer looks by itself, at moments of its own, so that many are never woken at once.
+# One viewer looks for all. When something has changed, each of them wakes the next one, so that many are never woken at
+# once; if each looked by itself, that would be half of what viewers cost.
 LOOK_SECONDS = 0.7
 LEAST_SECONDS = 0.5  # between two changes, however many there are: each makes every viewer ask for its page
 SECONDS_A_VIEWER = 0.01  # is added for each, so that all of them together ask a hundred times a second at most
@@ -62,6 +63,7 @@ class Events:
         self._is_public = is_public
         self._other_changes = other_changes
         self._viewers = 0
+        self._looking = {public: trio.Lock() for public in (False, True)}
         self._told = {public: _Told() for public in (False, True)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,14 +103,21 @@ class Events:
 
     async def _tell(self, send: Send, public: bool) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        told, told_at = (-1, -1), trio.current_time()
+        told = (-1, -1)
         while True:
-            text, version = b"", (self.version(public=public), 0 if public else self._other_changes())
-            if told != version:
-                text = _CHANGE
-            elif trio.current_time() - told_at >= BEAT_SECONDS:
-                text = _BEAT
-            if text:
-                told, told_at = version, trio.current_time()
-                await send({"type": "http.response.body", "body": text, "more_body": True})
-            await trio.sleep(LOOK_SECONDS)
+            with trio.move_on_after(BEAT_SECONDS):
+                await self._until_changed(told, public)
+            version = self._changes(public)
+            text = _BEAT if version == told else _CHANGE
+            told = version
+            await send({"type": "http.response.body", "body": text, "more_body": True})
+
+    def _changes(self, public: bool) -> tuple[int, int]:
+        return self.version(public=public), 0 if public else self._other_changes()
+
+    async def _until_changed(self, told: tuple[int, int], public: bool) -> None:
+        if self._changes(public) != told:
+            return
+        async with self._looking[public]:
+            while self._changes(public) == told:  # noqa: ASYNC110  # nobody tells of a change
+                await trio.sleep(LOOK_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -70,18 +71,20 @@ class Glance:
     Attributes:
         sites: those that the viewer may see.
         standings, states: of each, in their order; None of one that is watched no more.
+        counts: how many sites are in which state.
         board: where everything else is read.
     """
 
     sites: Sites
     standings: Sequence[Standing | None]
     states: Sequence[State | None]
+    counts: Counter[State]
     board: Board
 
     @property
     def total(self) -> int:
         """How many sites there are."""
-        return len(self.states) - self.states.count(None)
+        return self.counts.total()
 
     def seen(self, place: int) -> Seen:
         """Return what is known of one site.
@@ -110,9 +113,11 @@ def glancing(sites: Sites, board: Board) -> Generator[None, None, Glance]:
     """Look at all sites, in steps between which others should get a turn."""
     standings: list[Standing | None] = []
     states: list[State | None] = []
+    counts = Counter[State]()
     for first in range(0, len(sites.all), SITES_A_STEP):
         some = board.standings_of([site.target for site in sites.all[first : first + SITES_A_STEP]])
         standings += some
         states += [None if standing is None else standing.state for standing in some]
+        counts.update([standing.state for standing in some if standing is not None])
         yield
-    return Glance(sites, standings, states, board)
+    return Glance(sites, standings, states, counts, board)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,21 +59,22 @@ def overview_page(view: Overview, look: Look) -> Iterator[str]:
         view: what it shows.
         look: what is the same on all pages.
     """
-    glance = view.glance
-    wrong: list[tuple[int, float, int]] = []
-    began: dict[int, datetime | None] = {}
+    glance, counts = view.glance, view.glance.counts
+    wrong: list[tuple[int, float, int]] = []  # by how bad, since when and where, the worst and newest first
+    down_since: datetime | None = None
     for first in range(0, len(glance.states), SITES_A_STEP):
         for place, state in enumerate(glance.states[first : first + SITES_A_STEP], first):
-            if state in _WRONG:
-                at = began[place] = _since(place, view)
+            if state is State.DOWN or state is State.DEGRADED:
+                at = _since(place, view)
                 wrong.append((_WRONG.index(state), -at.timestamp() if at else 0.0, place))
+                if at and state is State.DOWN:
+                    down_since = min(down_since or at, at)
+        wrong = sorted(wrong)[:MAX_NOW]
         yield ""
-    counts = Counter({state: glance.states.count(state) for state in State})
     heat = None
     if glance.total > HEAT_MAP_BEYOND:
         heat = yield from heat_map(glance, look.root)
     sentence, state = verdict(counts)
-    downs = [at for place, at in began.items() if at and glance.states[place] is State.DOWN]
     yield from pieces_of(
         "overview.html",
         look,
@@ -89,10 +89,10 @@ def overview_page(view: Overview, look: Look) -> Iterator[str]:
         sentence=sentence,
         down=counts[State.DOWN],
         state=state,
-        down_since=min(downs, default=None),
+        down_since=down_since,
         rest=counted(counts, without=_TOLD_OF.get(state, State.UP)) if len(+counts) > 1 else "",
-        wrong=[(glance.seen(place), began[place]) for _, _, place in sorted(wrong)[:MAX_NOW]],
-        more_wrong=len(wrong) - len(wrong[:MAX_NOW]),
+        wrong=[(glance.seen(place), _since(place, view)) for _, _, place in wrong],
+        more_wrong=sum(counts[state] for state in _WRONG) - len(wrong),
         states=[(one, counts[one]) for one in WORST_FIRST if counts[one]],
         sorts=SORTS,
         heat=heat,

@@ -17,8 +17,7 @@ from watcher.web.pages.incident_selection import PAGE_ENTRIES, IncidentSelection
 from watcher.web.pages.incidents import FEED_ENTRIES, IncidentsView, all_told, feed_atom, incidents_page, pages_of
 from watcher.web.pages.overview import Overview, overview_page
 from watcher.web.pages.rendering import static_file
-from watcher.web.pages.row_histories import RowHistories
-from watcher.web.pages.rows import past_of
+from watcher.web.pages.rows import RowHistories, past_of
 from watcher.web.pages.selection import Selection, choosing
 from watcher.web.pages.target import TargetView, missing_page, target_page
 from watcher.web.serving.shared import Shared

@@ -1,4 +1,4 @@
-"""The rows of the page of all sites; what they say of the past is written once, and shown again and again; pure."""
+"""The rows of the page of all sites: what they say of the past is written once, and kept for a minute; pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from watcher.web.pages.words import DASH, percent, seconds
 from watcher.web.sites import target_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from watcher.model.state import State
     from watcher.reporting.page_history import RowHistory
     from watcher.web.pages.glance import Row
+
+KEPT_SECONDS = 60.0
+# The bound of those that are kept, the oldest go first: five pages of 100 rows, each row some 5 KB.
+MAX_KEPT = 500
 
 _CELLS = Markup(
     '<span class="days">{}</span>\n<span class="num u90">{}</span>\n<span class="num u24">{}</span>\n'
@@ -67,3 +73,41 @@ def row_of(row: Row, past: Past, root: str) -> Markup:
         f'<span class="now-state">{mark(row.state)}</span>\n{past.cells}\n'
         f'<span class="num time">{seconds(row.seconds)}</span></li>'
     )
+
+
+class RowHistories:
+    """Keeps the past of rows for as long as nothing has happened to them."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._kept: dict[str, tuple[float, State, Past]] = {}  # with when each ends
+
+    def known(self, rows: Iterable[Row], now: float) -> dict[str, Past]:
+        """Return what is kept, by the targets' names: of those whose state has not changed, and not for too long.
+
+        Args:
+            rows: those of a page.
+            now: in seconds.
+        """
+        found = {}
+        for one in rows:
+            ends_at, state, history = self._kept.get(one.site.target, (now, None, None))
+            if history is not None and ends_at > now and state is one.state:
+                found[one.site.target] = history
+        return found
+
+    def keep(self, read: Mapping[str, Past], rows: Iterable[Row], now: float) -> None:
+        """Keep what was read.
+
+        Args:
+            read: by the targets' names.
+            rows: those of a page.
+            now: in seconds.
+        """
+        for one in rows:
+            name = one.site.target
+            if name in read:
+                self._kept.pop(name, None)
+                self._kept[name] = now + KEPT_SECONDS, one.state, read[name]
+        while len(self._kept) > MAX_KEPT:
+            del self._kept[next(iter(self._kept))]

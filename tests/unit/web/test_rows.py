@@ -5,8 +5,7 @@ from __future__ import annotations
 from tests.doubles import a_target
 from watcher.model.state import State
 from watcher.web.pages.glance import Row
-from watcher.web.pages.row_histories import KEPT_SECONDS, MAX_KEPT, RowHistories
-from watcher.web.pages.rows import NO_PAST
+from watcher.web.pages.rows import KEPT_SECONDS, MAX_KEPT, NO_PAST, RowHistories
 from watcher.web.sites import Sites
 
 
