@@ -127,7 +127,8 @@ async def watch(
                 with stopping:
                     lived_until = await _lived_until(disk)
                     await parts.keeper.begin()
-                    await alerting.begin(configuration)  # before it is found out what has happened meanwhile
+                    # Before it is found out what has happened meanwhile.
+                    await alerting.begin(configuration, parts.present.targets)
                     standings = await _resume(configuration, disk, started_at, parts.trust)
                     _start_meanwhile(meanwhile, configuration, sinks, parts)
                     # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
