@@ -105,18 +105,6 @@ async def sent(database: Database) -> list[dict[str, Any]]:
     ]
 
 
-async def test_without_a_database_alerts_go_out_all_the_same(
-    folder: Folder, site: Site, receiver: HttpReceiver
-) -> None:
-    configure(folder, site, a_channel(receiver), **NO_DATABASE)
-    async with folder.daemon() as daemon:
-        await daemon.until(lambda: site.asked)
-        site.status = "503 Service Unavailable"
-        await daemon.until(lambda: receiver.posts)
-        assert (await daemon.stop())[0] == 0
-    assert told(receiver) == ["down ['Checkout']"]
-
-
 async def test_what_is_silenced_is_told_when_the_silence_ends(
     folder: Folder, site: Site, receiver: HttpReceiver
 ) -> None:
@@ -136,7 +124,7 @@ async def test_what_is_silenced_is_told_when_the_silence_ends(
     assert datetime.fromisoformat(receiver.posts[0].document["at"]) >= ended_at
 
 
-async def test_a_reload_brings_a_channel_and_changes_another_without_a_message_lost(
+async def test_without_a_database_a_reload_brings_a_channel_and_changes_another_and_loses_nothing(
     folder: Folder, site: Site, receiver: HttpReceiver
 ) -> None:
     async with receiving() as second:

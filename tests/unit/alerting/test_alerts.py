@@ -148,6 +148,7 @@ async def test_each_channel_is_told_once_and_what_became_of_it_is_written_down(p
         assert left == [(0, 0)], "what all have taken in, and what is sent, is kept no longer"
 
 
+@pytest.mark.slow
 async def test_a_receiver_that_hangs_or_fails_holds_up_no_other(path: Path) -> None:
     receivers = Receivers(hanging={"hangs"})
     receivers.answers["fails"] = [TryAgain("500 Internal Server Error")] * 2
@@ -231,6 +232,7 @@ class LongestStep(trio.abc.Instrument):
             self.seconds = max(self.seconds, time.thread_time() - self._begin)
 
 
+@pytest.mark.slow
 async def test_thousands_that_flip_at_once_are_one_message_a_group_and_hold_nobody_up(path: Path) -> None:
     names = {f"site {number}": f"group {number % 3}" for number in range(3000)}
     targets = {name: a_target(name, group=group) for name, group in names.items()}
