@@ -9,7 +9,7 @@ install_packages() {
         python3 python3-venv git ca-certificates shellcheck util-linux procps
         docker.io docker-compose debootstrap iptables netcat-openbsd # tests/containers
         apache2-bin caddy chromium fish mount nginx pgbouncer # tests/peers
-        prometheus prometheus-blackbox-exporter systemd # tests/peers
+        prometheus prometheus-alertmanager prometheus-blackbox-exporter systemd # tests/peers
     )
     for package in "${wanted[@]}"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from watcher.config.env.settings_table import SETTINGS
 from watcher.config.schema.config_file import SHAPES
 from watcher.config.schema.editor_schema import editor_schema_text
-from watcher.config.schema.keys import CONNECTED, EXPECTED, SENT, STATE, keys_of, mandatory_keys
+from watcher.config.schema.keys import CONNECTED, EXPECTED, SENT, STATE, TOLD, keys_of, mandatory_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,7 @@ _HEADINGS = {
     SENT: "",
     CONNECTED: "",
     EXPECTED: "the check fails with the reason in brackets",
+    TOLD: "see [Channels and alerts](#channels-and-alerts)",
 }
 _MARKER = re.compile(r"^<!-- table: (\S+) -->$", re.MULTILINE)
 

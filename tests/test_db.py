@@ -116,7 +116,7 @@ async def test_replicas_that_start_at_once_make_the_tables_once(test_db: Databas
         for _ in range(8):
             nursery.start_soon(_initialise, db_config)
     versions = [row["version"] for row in await test_db.execute_query("SELECT version FROM watcher_schema")]
-    assert versions == list(range(1, 9))
+    assert versions == list(range(1, 10))
 
 
 async def test_the_tables_keep_their_rows_over_a_restart(test_db: Database) -> None:
@@ -131,7 +131,9 @@ async def test_a_table_that_was_dropped_is_made_anew(test_db: Database) -> None:
     assert await test_db.failures() == []
 
 
-@pytest.mark.parametrize("table", ["flips", "states", "replicas", "rollups", "rollup_work", "renames", "outboxes"])
+@pytest.mark.parametrize(
+    "table", ["flips", "states", "replicas", "rollups", "rollup_work", "renames", "outboxes", "notifications"]
+)
 async def test_any_other_table_that_was_dropped_is_made_anew_and_failures_stay(test_db: Database, table: str) -> None:
     await test_db.log_failure(a_failure())
     await test_db.execute_query(f"DROP TABLE {table}")

@@ -17,7 +17,7 @@ import yaml
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from tests.integration.proxy import Proxy
 
@@ -43,9 +43,11 @@ class Folder:
     path: Path
     environment: dict[str, str] = field(default_factory=dict)
 
-    def configure(self, urls: Sequence[dict[str, Any]], **settings: object) -> None:
-        """Write both files."""
-        (self.path / "config.yaml").write_text(yaml.safe_dump({"urls": list(urls)}))
+    def configure(
+        self, urls: Sequence[dict[str, Any]], also: Mapping[str, object] | None = None, /, **settings: object
+    ) -> None:
+        """Write both files; `also` is what the config file has beside the urls."""
+        (self.path / "config.yaml").write_text(yaml.safe_dump({"urls": list(urls), **(also or {})}))
         lines = {**DEFAULTS, **settings}
         (self.path / ".env").write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
 

@@ -51,16 +51,22 @@ async def told(port: int, path: str) -> Any:
 
 
 async def document_of(port: int) -> dict[str, Any]:
-    """Return the document with what nobody could guess: the keys that there are, and a cursor of each list."""
+    """Return the document with what nobody could guess: names and keys that there are, a cursor of each list."""
     document: dict[str, Any] = await told(port, "/api/openapi.json")
-    for path, methods in document["paths"].items():
-        for parameter in methods["get"]["parameters"]:
+    operations = [(path, one) for path, methods in document["paths"].items() for one in methods.values()]
+    for path, operation in operations:
+        for parameter in operation["parameters"]:
             if (parameter["name"], parameter["in"]) == ("key", "path"):
                 parameter["schema"]["enum"] = KEYS
             elif parameter["name"] == "key":
                 parameter["schema"]["enum"] = KEYS[:-1]
             elif parameter["name"] == "cursor":
                 parameter["schema"]["enum"] = [(await told(port, f"{path}?limit=1"))["next"]]
+    soon = (datetime.now(UTC) + HOUR).isoformat()
+    known = {"targets": {"const": [NAMES[0]]}, "group": {"const": "shop"}, "until": {"const": soon}}
+    body = document["paths"]["/api/v1/silences"]["post"]["requestBody"]["content"]["application/json"]
+    for choice in body["schema"]["anyOf"]:
+        choice["properties"] |= {name: known[name] for name in known.keys() & choice["properties"].keys()}
     return document
 
 

@@ -97,11 +97,16 @@ async def running_prometheus(
         "--web.listen-address=127.0.0.1:0",
     ]
     async with running(command, folder / "prometheus.log") as (process, log):
-        with trio.fail_after(SECONDS):
-            while (listening := _LISTENING.search(log.read_text())) is None:
-                assert process.poll() is None, log.read_text()
-                await trio.sleep(0.05)
-        yield Prometheus(int(listening[1]))
+        yield Prometheus(await port_in(log, process))
+
+
+async def port_in(log: Path, process: trio.Process) -> int:
+    """Return the port that a program of Prometheus listens on, as soon as its log tells."""
+    with trio.fail_after(SECONDS):
+        while (listening := _LISTENING.search(said := await trio.Path(log).read_text())) is None:
+            assert process.poll() is None, said
+            await trio.sleep(0.05)
+    return int(listening[1])
 
 
 @asynccontextmanager

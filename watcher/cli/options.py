@@ -25,6 +25,7 @@ LONGEST_DURATION = timedelta(days=36_500)
 
 GARBAGE_THRESHOLD = 100_000  # new objects that a collection waits for
 
+_PIECE = r"(\d{1,7}(?:\.\d{1,6})?)(ms|s|m|h|d)"
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -35,10 +36,45 @@ class DurationType(click.ParamType[timedelta]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """Turn the text into a duration."""
-        match = re.fullmatch(r"(\d{1,7}(?:\.\d{1,6})?)(ms|s|m|h|d)", str(value))
+        match = re.fullmatch(_PIECE, str(value))
         if match is None:
             self.fail(f"{value!r} is no duration; write one as in 30m, 24h or 7d", param, ctx)
         return min(timedelta(**{_UNITS[match[2]]: float(match[1])}), LONGEST_DURATION)
+
+
+class LengthType(DurationType):
+    """A duration, or several that are added up, as in 1h30m."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Turn the text into a duration."""
+        if re.fullmatch(f"(?:{_PIECE})+", str(value)) is None:
+            self.fail(f"{value!r} is no duration; write one as in 30m, 2h or 1h30m", param, ctx)
+        pieces = [super(LengthType, self).convert(piece[0], param, ctx) for piece in re.finditer(_PIECE, str(value))]
+        return min(sum(pieces, timedelta()), LONGEST_DURATION)
+
+
+class MomentType(click.ParamType[datetime]):
+    """A time in ISO 8601, or one of the next 24 hours as in 18:30; without a zone, it is that of this machine."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Turn the text into a moment with a time zone."""
+        if isinstance(value, datetime):
+            return value
+        now = datetime.now(UTC).astimezone()
+        try:
+            if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", value):
+                hour, minute, *seconds = map(int, value.split(":"))
+                at = now.replace(hour=hour, minute=minute, second=sum(seconds), microsecond=0, tzinfo=None)
+                at = (at if at > now.replace(tzinfo=None) else at + timedelta(days=1)).astimezone()
+            else:
+                at = datetime.fromisoformat(value).astimezone()
+        except (ValueError, OverflowError, OSError):
+            self.fail(
+                f"{value!r} is not a time; write one as in 18:30, 2026-12-01T18:30 or 2026-12-01T18:30:00Z", param, ctx
+            )
+        return at.astimezone(UTC)
 
 
 until_option = click.option("--until", type=DurationType(), help="Only what was before the last 30m, 24h, 7d ...")

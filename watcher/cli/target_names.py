@@ -1,14 +1,21 @@
-"""Completes the names of targets in a shell."""
+"""Names of targets: completed in a shell, and looked up in the configuration; and the name of whoever types them."""
 
 from __future__ import annotations
 
+import getpass
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
 from watcher.cli.common import DEFAULT_ENV_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from watcher.config import Configuration
 
 # Who waits for a shell waits no longer than a moment: some thousands of targets.
 MAX_COMPLETED_BYTES = 512 * 1024
@@ -33,6 +40,40 @@ def never_watched(target: str) -> click.ClickException:
     from watcher.config.mistakes import shown
 
     return click.ClickException(f"{shown(target)} is the name of no target that was ever watched")
+
+
+def configured_or_exit(env_file: Path, names: Iterable[str], group: str | None = None) -> Configuration:
+    """Load the configuration in which targets have these names, and some this group.
+
+    Args:
+        env_file: `.env`.
+        names: of targets.
+        group: of targets, or None.
+
+    Raises:
+        click.UsageError: there is none of that name; the message names the one that is closest.
+        ConfigurationError: the configuration has a mistake.
+    """
+    from watcher.config import load_configuration
+    from watcher.config.mistakes import did_you_mean, shown
+
+    configuration = load_configuration(env_file, with_warnings=False)
+    known = {target.name for target in configuration.targets}
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"{shown(name)} is the name of no target{did_you_mean(name, known)}")
+    groups = {target.group for target in configuration.targets if target.group}
+    if group is not None and group not in groups:
+        raise click.UsageError(f"{shown(group)} is the group of no target{did_you_mean(group, groups)}")
+    return configuration
+
+
+def login_name() -> str:
+    """Return the name of whoever types, empty where the system has none for him."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""
 
 
 def _env_file(context: click.Context) -> Path:

@@ -10,6 +10,7 @@ from watcher.config.mistakes import ConfigurationError
 from watcher.config.secret_files import is_secret_variable
 from watcher.config.targets.build import load_sources
 from watcher.config.warnings import find_warnings
+from watcher.model.alerts.options import AlertingOptions
 from watcher.model.page_options import PageOptions
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Configuration:
         files: the files and folders that it was read from, those of secrets and certificates included.
         secrets: the values of the variables in the config files that are secrets, wherever they are put in.
         page: what the files say of the status page.
+        alerting: what they say of channels, and of alerts as a whole.
     """
 
     settings: Settings
@@ -41,6 +43,7 @@ class Configuration:
     files: tuple[Path, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
     page: PageOptions = field(default_factory=PageOptions)
+    alerting: AlertingOptions = field(default_factory=AlertingOptions)
 
 
 def load_configuration(
@@ -61,11 +64,11 @@ def load_configuration(
     files = [env_file, *(file.path for file in environment.named_files)]
     sources: tuple[Source, ...] = ()
     targets: tuple[Target, ...] = ()
-    page = PageOptions()
+    page, alerting = PageOptions(), AlertingOptions()
     if settings is not None:
         files.append(settings.config_file)
         try:
-            sources, targets, page = load_sources(settings, environment.variables)
+            sources, targets, page, alerting = load_sources(settings, environment.variables)
         except ConfigurationError as error:
             mistakes = [*mistakes, *error.mistakes]
             files += error.files
@@ -77,8 +80,9 @@ def load_configuration(
     return Configuration(
         settings,
         targets,
-        find_warnings(settings, sources, targets, environment.named_files) if with_warnings else (),
+        find_warnings(settings, sources, targets, alerting, environment.named_files) if with_warnings else (),
         tuple(dict.fromkeys(files)),
         tuple(environment.variables[name] for name in sorted(names) if environment.variables.get(name)),
         page,
+        alerting,
     )

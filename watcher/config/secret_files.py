@@ -6,15 +6,15 @@ import errno
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watcher.config.mistakes import shown
 from watcher.config.schema.secret_keys import looks_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from watcher.config.mistakes import Place
+    from watcher.config.mistakes import Complain, Place
 
 # The bound of a secret: more is a file that was named by mistake.
 MAX_SECRET_BYTES = 64 * 1024
@@ -60,6 +60,37 @@ def secret_of(path: Path) -> str:
     if not secret.isprintable():
         raise ValueError(f"{shown(str(path))} has more than one line, or an unprintable character")
     return secret
+
+
+def written_secret(path: tuple[str | int, ...], holder: Mapping[str, Any], complain: Complain, folder: Path) -> str:
+    """Return the secret that is written under a key, or in the file that the key with `_file` names.
+
+    Args:
+        path: of the key, as in `("basic_auth", "password")`.
+        holder: the mapping in which the keys stand.
+        complain: takes what is wrong, also where there is neither key.
+        folder: where relative paths of files begin.
+
+    Returns:
+        the secret; nothing where something is wrong.
+    """
+    *outer, key = path
+    file_key = f"{key}_file"
+    written, file_name = holder.get(str(key)), holder.get(file_key)
+    if written is not None and file_name is not None:
+        complain((*outer, file_key), f"is written besides {key}; remove one")
+    elif file_name is not None:
+        try:
+            return secret_of(folder / str(file_name))
+        except ValueError as error:
+            complain((*outer, file_key), str(error))
+    elif written is None:
+        complain(tuple(outer), f"has neither {key} nor {file_key}; write one")
+    elif not (text := str(written)).isprintable():
+        complain(path, "has a line break or an unprintable character; write one line")
+    else:
+        return text
+    return ""
 
 
 def bytes_of(path: Path, max_bytes: int, wanted: str) -> bytes:

@@ -1,7 +1,7 @@
 """The files that targets were read from: what stands in them, where, and which other files they name.
 
-What `warnings.py` makes warnings of: `find_warnings(settings, sources, targets, environment_files)`, the last being the
-files of secrets that `.env` and the environment name (`POSTGRES_PASSWORD_FILE`).
+What `warnings.py` makes warnings of, beside the files of secrets that `.env` and the environment name
+(`POSTGRES_PASSWORD_FILE`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,21 @@ if TYPE_CHECKING:
     from watcher.config.mistakes import Place
     from watcher.config.yaml.document import Document
 
-# Which keys of an entry or of the whole file name a file, and whether what is in it is a secret.
-_FILE_KEYS = (
-    ("basic_auth", "password_file", True),
-    ("authorization", "credentials_file", True),
-    ("tls_config", "ca_file", False),
-    ("tls_config", "cert_file", False),
-    ("tls_config", "key_file", True),
-    ("page", "logo_file", False),
+# Which keys of an entry, of a channel or of the whole file name a file, and whether what is in it is a secret.
+_FILE_KEYS: tuple[tuple[tuple[str, ...], bool], ...] = (
+    (("basic_auth", "password_file"), True),
+    (("authorization", "credentials_file"), True),
+    (("tls_config", "ca_file"), False),
+    (("tls_config", "cert_file"), False),
+    (("tls_config", "key_file"), True),
 )
+_FILE_KEYS_OF_CHANNEL = (
+    (("url_file",), True),
+    (("webhook", "url_file"), True),
+    (("webhook", "secret_file"), True),
+    (("alertmanager", "url_file"), True),
+)
+_FILE_KEYS_OF_FILE = ((("page", "logo_file"), False), (("heartbeat", "url_file"), True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,7 @@ class Source:
     @property
     def entries(self) -> Sequence[dict[str, Any]]:
         """The entries of `urls` as written, without the defaults; none where the file has no `urls`."""
-        data = self.document.data
-        urls = data.get("urls") if isinstance(data, dict) else None
-        return urls if isinstance(urls, list) else []
+        return self._list("urls")
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -61,6 +65,16 @@ class Source:
     def page(self) -> dict[str, Any]:
         """The `page` as written in this file; empty where there is none."""
         return self._mapping("page")
+
+    @property
+    def channels(self) -> Sequence[dict[str, Any]]:
+        """The items of `channels` as written in this file."""
+        return self._list("channels")
+
+    @property
+    def maintenance(self) -> Sequence[dict[str, Any]]:
+        """The items of `maintenance` as written in this file, for all or some of the targets."""
+        return self._list("maintenance")
 
     def place_of(self, path: Sequence[str | int], *, key: bool = False) -> Place:
         """Say where a value stands; see `Document.place_of`, which is slow the first time.
@@ -81,7 +95,9 @@ class Source:
 
     def named_files(self) -> Iterator[NamedFile]:
         """Yield the logo, secrets and certificates that it names, in order; one that is named twice comes twice."""
-        yield from self._files_in((), {"page": self.page})
+        yield from self._files_in((), self.document.data, _FILE_KEYS_OF_FILE)
+        for index, channel in enumerate(self.channels):
+            yield from self._files_in(("channels", index), channel, _FILE_KEYS_OF_CHANNEL)
         yield from self._files_in(("defaults",), self.defaults)
         for index, entry in enumerate(self.entries):
             yield from self._files_in(("urls", index), entry)
@@ -91,10 +107,18 @@ class Source:
         value = data.get(key) if isinstance(data, dict) else None
         return value if isinstance(value, dict) else {}
 
-    def _files_in(self, base: tuple[str | int, ...], options: Any) -> Iterator[NamedFile]:
-        for outer, key, is_secret in _FILE_KEYS if isinstance(options, dict) else ():
-            holder = options.get(outer)
-            name = holder.get(key) if isinstance(holder, dict) else None
+    def _list(self, key: str) -> Sequence[dict[str, Any]]:
+        data = self.document.data
+        items = data.get(key) if isinstance(data, dict) else None
+        return items if isinstance(items, list) else []
+
+    def _files_in(
+        self, base: tuple[str | int, ...], options: Any, keys: Sequence[tuple[tuple[str, ...], bool]] = _FILE_KEYS
+    ) -> Iterator[NamedFile]:
+        for path, is_secret in keys if isinstance(options, dict) else ():
+            name = options
+            for key in path:
+                name = name.get(key) if isinstance(name, dict) else None
             if isinstance(name, str):
-                steps = (*base, outer, key)
+                steps = (*base, *path)
                 yield NamedFile(self.path.parent / name, dotted(steps), is_secret, partial(self.place_of, steps), steps)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import stat
 from collections import defaultdict
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from watcher.config.alert_warnings import channels_of_nobody, windows_that_are_over
 from watcher.config.mistakes import Mistake, did_you_mean, dotted, shown
 from watcher.config.schema.secret_keys import is_secret_header, is_secret_parameter
 from watcher.config.secret_files import is_secret_variable
@@ -21,13 +23,14 @@ if TYPE_CHECKING:
 
     from watcher.config.env.settings import Settings
     from watcher.config.secret_files import NamedFile
+    from watcher.model.alerts.options import AlertingOptions
     from watcher.model.target import Target
 
 # Of the same kind, more are only counted: each needs its place, and a hundred thousand lines help nobody.
 MAX_TOLD = 20
 
 _PLAIN_HTTP = "http://"
-_SHOWN_KEYS = ("name", "group", "title", "intro")
+_SHOWN_KEYS = ("name", "group", "title", "intro", "description")
 _HOLDERS = (("basic_auth", "password"), ("authorization", "credentials"))
 
 _Path = tuple["str | int", ...]
@@ -39,6 +42,7 @@ def find_warnings(
     settings: Settings,
     sources: Sequence[Source],
     targets: Sequence[Target],
+    alerting: AlertingOptions,
     environment_files: Sequence[NamedFile] = (),
 ) -> tuple[Mistake, ...]:
     """Find what may surprise.
@@ -47,6 +51,7 @@ def find_warnings(
         settings: without mistakes.
         sources: the files that the targets were read from.
         targets: all of them.
+        alerting: channels, and what else holds for all targets.
         environment_files: the files of secrets that `.env` and the environment name.
 
     Returns:
@@ -61,6 +66,8 @@ def find_warnings(
                 *_told(_in_the_clear(sources, targets)),
                 *_told(_readable_files(sources, environment_files)),
                 *_told(_groups_of_nobody(sources, targets)),
+                *_told(channels_of_nobody(sources, targets, alerting)),
+                *_told(windows_that_are_over(sources, targets, alerting, datetime.now(UTC))),
             ]
         ),
     )
@@ -97,6 +104,8 @@ def _placed(findings: Sequence[_Finding]) -> Iterator[Mistake]:
 
 def _plain_secrets(sources: Sequence[Source]) -> Iterator[_Finding]:
     for source in sources:
+        for index, channel in enumerate(source.channels):
+            yield from _plain_secrets_of_channel(source, ("channels", index), channel)
         yield from _plain_secrets_in(source, ("defaults",), source.defaults)
         for index, entry in enumerate(source.entries):
             yield from _plain_secrets_in(source, ("urls", index), entry)
@@ -106,6 +115,7 @@ def _secrets_in_names(sources: Sequence[Source], environment_files: Sequence[Nam
     for source in sources:
         places = [
             (("page",), source.page),
+            *((("channels", i), {"name": channel["name"]}) for i, channel in enumerate(source.channels)),
             (("defaults",), source.defaults),
             *((("urls", i), entry) for i, entry in enumerate(source.entries)),
         ]
@@ -117,10 +127,16 @@ def _secrets_in_names(sources: Sequence[Source], environment_files: Sequence[Nam
                     yield source, (*base, key), text
 
 
-def _plain_secrets_in(source: Source, base: tuple[str | int, ...], options: dict[str, Any]) -> Iterator[_Finding]:
+def _plain_secrets_in(source: Source, base: _Path, options: dict[str, Any]) -> Iterator[_Finding]:
     for path, text in _literals(options):
         if not source.is_substituted((*base, *path)):
             yield source, (*base, *path), text
+
+
+def _plain_secrets_of_channel(source: Source, base: _Path, channel: dict[str, Any]) -> Iterator[_Finding]:
+    yield from _plain_secrets_in(source, base, {"url": channel.get("url") or ""})
+    if "webhook" in channel:
+        yield from _plain_secrets_in(source, (*base, "webhook"), channel["webhook"])
 
 
 def _literals(options: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -135,6 +151,10 @@ def _literals(options: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
         for name, value in options["headers"].items():
             if value and is_secret_header(name):
                 yield ("headers", name), "is a secret in plain text; write ${VARIABLE} in its place"
+    if options.get("secret"):
+        yield ("secret",), "is a secret in plain text; name a file of it in secret_file, or write ${VARIABLE}"
+    if (url := options.get("url")) and (kind := _secret_in(url)) is not None:
+        yield ("url",), f"has {kind} in plain text; name a file of the URL in url_file, or write ${{VARIABLE}}"
     if "proxy_url" in options and _secret_in(options["proxy_url"]) is not None:
         yield ("proxy_url",), "has a password in plain text; write ${VARIABLE} in its place"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from watcher.model.alerts.options import AlertingOptions
 from watcher.model.page_options import PageOptions
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ class Change:
         settings: all that hold from now on.
         difference: what comes, goes and changes, and all targets that there are now.
         page: of the status page, from now on.
+        alerting: of channels and alerts as a whole, from now on.
         taken_over: set when the daemon works by it.
     """
 
     settings: Settings
     difference: Difference
     page: PageOptions = field(default_factory=PageOptions)
+    alerting: AlertingOptions = field(default_factory=AlertingOptions)
     taken_over: trio.Event = field(default_factory=trio.Event)
 
 

@@ -6,14 +6,17 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
+from watcher.alerting.silences.keeper import SilenceKeeper
 from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
+from watcher.daemon.alerting import Alerting
 from watcher.daemon.retarget import WatchedTargets
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
 from watcher.log import configure
@@ -24,6 +27,7 @@ from watcher.outbox.outbox import Outbox
 from watcher.outbox.startup import resume_from
 from watcher.outbox.writer import Bounds, OutboxWriter
 from watcher.postgres.drain import Drain
+from watcher.postgres.queries.silences import read_orders
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
 from watcher.postgres.upkeep.upkeep import upkeep
@@ -36,7 +40,7 @@ from watcher.recording.recorder import Tally, record
 from watcher.web.present import Present
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from watcher.config import Configuration
@@ -115,8 +119,10 @@ async def watch(
     sinks.lines.use(settings.log_format)
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     trust = ClockTrust(_tell_leap)
-    outbox_writer = _outbox_writer(settings, sinks, flip_lines, drain, trust)
-    present = _present_of(configuration, sinks, drain, outbox_writer)
+    alerting = Alerting(disk, sinks.board, drain.wake)
+    keeper = SilenceKeeper(disk, settings.data_dir, settings.location, alerting.silences, drain.wake)
+    outbox_writer = _outbox_writer(settings, sinks, (flip_lines, alerting), drain, trust)
+    present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
     try:
         async with trio.open_nursery() as writing:
             send, receive = trio.open_memory_channel[Conclusion](MAX_CONCLUSIONS_IN_CHANNEL)
@@ -125,16 +131,23 @@ async def watch(
                     meanwhile.start_soon(sinks.page.run, present)
                 with stopping:
                     lived_until = await _lived_until(disk)
+                    await keeper.begin()
+                    await alerting.begin(configuration)  # before it is found out what has happened meanwhile
                     standings = await _resume(configuration, disk, started_at, trust)
                     meanwhile.start_soon(_keep_up, settings, sinks.database, drain, trust)
+                    meanwhile.start_soon(keeper.run)
+                    meanwhile.start_soon(keeper.follow, partial(read_orders, sinks.database), drain.first_up)
+                    present.keeper = keeper
                     # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
                     writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain)
                     writing.start_soon(drain.run, sinks.database_ready)
+                    writing.start_soon(alerting.run)
                     async with _open_checks(settings, sinks, send, outbox_writer, drain, lived_until) as watched:
                         await watched.begin(targets, standings)
                         begun()
                         present.begin(watched.context.lanes.workers)
-                        await _take_over(changes, sinks, watched, flip_lines, present)
+                        await _take_over(changes, sinks, watched, (flip_lines, alerting), present)
+                alerting.alerts.close()
                 meanwhile.cancel_scope.cancel()
             # The channel is closed: all end when it is empty, on disk, and stored or the database is away.
             writing.cancel_scope.deadline = trio.current_time() + DRAIN.seconds
@@ -151,7 +164,9 @@ def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Dra
     return Drain(sinks.disk, store, keep_stored_seconds=configuration.settings.outbox_keep_stored_seconds)
 
 
-def _present_of(configuration: Configuration, sinks: Sinks, drain: Drain, outbox_writer: OutboxWriter) -> Present:
+def _present_of(
+    configuration: Configuration, sinks: Sinks, drain: Drain, outbox_writer: OutboxWriter, alerting: Alerting
+) -> Present:
     outbox = sinks.disk.outbox
     return Present(
         board=sinks.board,
@@ -166,6 +181,8 @@ def _present_of(configuration: Configuration, sinks: Sinks, drain: Drain, outbox
         reload=sinks.ask_reload,
         location=configuration.settings.location,
         shows_targets=configuration.settings.metrics_targets,
+        notifications=lambda: (alerting.alerts.pending, alerting.alerts.results),
+        silences=alerting.silences,
     )
 
 
@@ -184,15 +201,21 @@ def _registration(configuration: Configuration, disk: OutboxThread, started_at: 
 
 
 def _outbox_writer(
-    settings: Settings, sinks: Sinks, flip_lines: FlipLines, drain: Drain, trust: ClockTrust
+    settings: Settings, sinks: Sinks, told: tuple[FlipLines, Alerting], drain: Drain, trust: ClockTrust
 ) -> OutboxWriter:
+    flip_lines, alerting = told
+
+    def tell_kept(conclusions: Sequence[Conclusion]) -> None:
+        flip_lines.take(conclusions)
+        alerting.alerts.look()
+
     return OutboxWriter(
         sinks.disk,
         Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
         # A site that fails is no error of this program.
         lambda outcome, stored: sinks.put_stderr("warning", sinks.lines.failure(outcome, stored=stored)),
         drain.wake,
-        tell_kept=flip_lines.take,
+        tell_kept=tell_kept,
         trust=trust,
     )
 
@@ -250,10 +273,11 @@ async def _take_over(
     changes: trio.MemoryReceiveChannel[Change],
     sinks: Sinks,
     watched: WatchedTargets,
-    flip_lines: FlipLines,
+    told: tuple[FlipLines, Alerting],
     present: Present,
 ) -> None:
     """Take every change over, until cancelled: the one way by which any reaches the checks and what they come to."""
+    flip_lines, alerting = told
     async for change in changes:
         sinks.use(change.settings)
         present.page = change.page
@@ -263,6 +287,7 @@ async def _take_over(
             flip_lines.retarget(_checked(change.difference.targets))
             sinks.tally.forget(target.name for target in change.difference.removed)
             present.targets = {target.name: target for target in change.difference.targets}
+        await alerting.change(change, present.targets)
         change.taken_over.set()
 
 

@@ -128,12 +128,13 @@ class Reloader:
         waiting = [key for name, key in _FIXED.items() if getattr(loaded.settings, name) != fixed[name]]
         changed = _changed_keys(self.current.settings, replace(loaded.settings, **fixed))
         has_new_page = loaded.page != self.current.page
+        has_new_alerting = loaded.alerting != self.current.alerting
         self.current = replace(loaded, settings=replace(loaded.settings, **fixed), targets=found.targets)
-        await deliver(self._changes, Change(self.current.settings, found, loaded.page))
+        await deliver(self._changes, Change(self.current.settings, found, loaded.page, loaded.alerting))
         if waiting and (by_hand or waiting != self._waiting):
             log.warning("these settings need a restart, the former ones are still in use", keys=waiting)
         self._waiting = waiting
-        if changed or has_new_page or not found.is_empty:
+        if changed or has_new_page or has_new_alerting or not found.is_empty:
             log.info(
                 "reloaded",
                 added=_names_of(found.added),
@@ -142,6 +143,7 @@ class Reloader:
                 unchanged=found.unchanged,
                 settings=changed or None,
                 page="changed" if has_new_page else None,
+                alerting="changed" if has_new_alerting else None,
             )
         elif by_hand or was_refused:
             log.info("reloaded, nothing has changed", unchanged=found.unchanged)

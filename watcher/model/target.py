@@ -6,6 +6,7 @@ import base64
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from watcher.model.alerts.of_target import NOTHING_SAID, TargetAlerts
 from watcher.model.state import Thresholds
 
 DEFAULT_INTERVAL_SECONDS = 10.0
@@ -160,6 +161,7 @@ class Target:
         enabled: whether it is checked at all; what is not is paused.
         thresholds: how many checks in a row confirm a change of state.
         sending, connecting, expected: what is sent, how, and what must come.
+        alerts: how its incidents are told.
     """
 
     name: str
@@ -176,6 +178,7 @@ class Target:
     sending: Sending = Sending()
     connecting: Connecting = Connecting()
     expected: Expectations = Expectations()
+    alerts: TargetAlerts = NOTHING_SAID
 
 
 def basic_authorization(username: str, password: str) -> str:

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from watcher.model.outcome import Outcome
     from watcher.model.state import Flip
 
-FAILURE, FLIP, ROLLUPS = "failure", "flip", "rollups"
+FAILURE, FLIP, ROLLUPS, NOTIFICATION = "failure", "flip", "rollups", "notification"
+SILENCE, ACK = "silence", "ack"
 
 # The bound of any text in a row: whatever a site or a config brings, PostgreSQL can hold it.
 MAX_TEXT_CHARS = 32_000
 
 # What a payload of each kind begins with.
-_BEGINNINGS = {FAILURE: "{", FLIP: "{", ROLLUPS: "["}
+_BEGINNINGS = {FAILURE: "{", FLIP: "{", ROLLUPS: "[", NOTIFICATION: "{", SILENCE: "{", ACK: "{"}
 # Rows of earlier versions, which may wait in an outbox: arrays of the values in this order, some of them JSON as text.
 _FORMER_COLUMNS = {
     FAILURE: (
@@ -64,6 +65,11 @@ def encode_failure(outcome: Outcome) -> tuple[str, str]:
     )
 
 
+def encode_order(kind: str, row: Mapping[str, object]) -> tuple[str, str]:
+    """Return the kind and the text of what an operator has said, by its columns."""
+    return kind, _encoded(row)
+
+
 def encode_flip(flip: Flip) -> tuple[str, str]:
     """Return the kind and the text of a flip; called by the door of flips, and by nobody else."""
     cause = flip.cause
@@ -82,6 +88,29 @@ def encode_flip(flip: Flip) -> tuple[str, str]:
             "number": flip.number,
         }
     )
+
+
+def encode_notification(row: Mapping[str, object], payload: object = None) -> tuple[str, str]:
+    """Return the kind and the text of a row of `notifications`, as far as it is known, by its columns.
+
+    Args:
+        row: all columns but the payload.
+        payload: plain values of JSON; None where the row has it already.
+    """
+    return NOTIFICATION, _to_json(
+        {**{name: _plain(value) for name, value in row.items()}, "payload": storable(payload)}
+    )
+
+
+def storable(value: Any) -> Any:
+    """Return plain values of JSON, in the texts of which PostgreSQL refuses nothing; lines stay lines."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {storable(name): storable(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(inner) for inner in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def present_form(kind: str, payload: str) -> str:

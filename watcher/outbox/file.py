@@ -120,6 +120,10 @@ class OutboxFile:
         notices, self._notices = self._notices, []
         return notices
 
+    def give_notice(self, text: str) -> None:
+        """Have the operator told something."""
+        self._notices.append(text)
+
     def close(self) -> None:
         """Close the file; one that was deleted is written anew before."""
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from watcher.outbox.alerts import FlipsFollowed
 from watcher.outbox.encoding import encode_flip
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ def record_flips(
     measurements: str | None = None,
     standings: Iterable[tuple[str, str, str]] = (),
     slots_until: float | None = None,
+    has_ended: bool = False,
 ) -> None:
-    """Record flips, with what belongs into the same transaction: all or nothing.
+    """Record flips, with what belongs into the same transaction: all or nothing. Incidents follow them.
 
     Args:
         outbox: where they wait.
@@ -40,8 +42,10 @@ def record_flips(
         now: seconds since 1970.
         beside: kinds and payloads of other entries, to be stored after the flips.
         minute, measurements, standings, slots_until: see `Outbox.append`.
+        has_ended: whether they are the end of what another outbox knew, and say nothing of what is open here.
     """
     encoded = [(flip, encode_flip(flip)) for flip in flips]
+    followed = FlipsFollowed(() if has_ended else [flip for flip, _ in encoded])
     outbox.append(
         [*(entry for _, entry in encoded), *beside],
         now=now,
@@ -51,7 +55,9 @@ def record_flips(
         # What was recorded without a number is no part of the chain.
         newest_flips=[(flip.location, flip.target, text) for flip, (_, text) in encoded if flip.number is not None],
         slots_until=slots_until,
+        alongside=followed.write if encoded else None,
     )
+    followed.tell(outbox)
 
 
 def record_ended(outbox: Outbox, flips: Sequence[Flip], now: float) -> None:
@@ -65,4 +71,4 @@ def record_ended(outbox: Outbox, flips: Sequence[Flip], now: float) -> None:
         now: seconds since 1970.
     """
     for first in range(0, len(flips), MAX_AT_ONCE):
-        record_flips(outbox, flips[first : first + MAX_AT_ONCE], now=now)
+        record_flips(outbox, flips[first : first + MAX_AT_ONCE], now=now, has_ended=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections import deque
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +20,7 @@ from watcher.outbox.schema import id_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 # The bound of what was refused and is kept for somebody to look at.
@@ -62,6 +62,7 @@ class Outbox:
     Attributes:
         rows, payload_bytes: what waits.
         kept_bytes: what is stored, and kept for a while in case the database goes back in time.
+        alert_events: how many were written since it was opened.
         id: of this file, for ever.
     """
 
@@ -78,6 +79,7 @@ class Outbox:
         self._file = OutboxFile(path, self._take_up)
         self._steady = steady
         self.rows = self.payload_bytes = self.kept_bytes = 0
+        self.alert_events = 0
         self._stored_until = 0
         self._kept: deque[_Kept] = deque()
         try:
@@ -98,6 +100,7 @@ class Outbox:
         standings: Iterable[tuple[str, str, str]] = (),
         newest_flips: Iterable[tuple[str, str, str]] = (),
         slots_until: float | None = None,
+        alongside: Callable[[sqlite3.Connection], object] | None = None,
     ) -> None:
         """Keep what a burst of checks came to, all or nothing.
 
@@ -109,17 +112,9 @@ class Outbox:
             standings: location, target and encoded standing of each target whose standing is news.
             newest_flips: location, target and payload of flips, to be sent again where the database has lost them.
             slots_until: the last slot of those checks, in seconds since 1970.
+            alongside: called with the open file, in the same transaction.
         """
-        self._file.restore_if_deleted()  # nothing is told to be safe that goes with the process
-        self._file.leave_readers_behind()
-        if self._file.reserve.is_spent:
-            self.forget_stored(0)
-            self.tidy()
-            if self._file.reserve.is_spent:
-                raise OutboxUnavailableError("the disk is full")
-        new = [(kind, now, payload) for kind, payload in entries]
-        with self._file.transaction(durable=bool(new)) as database:
-            database.executemany("INSERT INTO entries (kind, created_at, payload) VALUES (?, ?, ?)", new)
+        with self._putting(entries, now) as database:
             if measurements is not None:
                 database.execute("INSERT INTO journal (minute, payload) VALUES (?, ?)", (minute, measurements))
             database.executemany("INSERT OR REPLACE INTO standings VALUES (?, ?, ?)", standings)
@@ -127,7 +122,30 @@ class Outbox:
             _set(database, "alive_at", now)
             if slots_until is not None and slots_until > (_get(database, "slots_until") or 0):
                 _set(database, "slots_until", slots_until)
-        self._count(len(new), sum(_size_bytes(payload) for _, _, payload in new))
+            if alongside is not None:
+                alongside(database)
+
+    def put(
+        self,
+        entries: Iterable[tuple[str, str]],
+        *,
+        now: float,
+        alongside: Callable[[sqlite3.Connection], object],
+    ) -> None:
+        """Keep entries that no check came to, all or nothing.
+
+        Args:
+            entries: kinds and payloads, in the order in which they are to be stored.
+            now: seconds since 1970.
+            alongside: called with the open file, in the same transaction.
+        """
+        with self._putting(entries, now) as database:
+            alongside(database)
+
+    def read(self, query: str, *arguments: object) -> list[Any]:
+        """Return the rows that a query finds."""
+        with self._file.opened() as database:
+            return database.execute(query, arguments).fetchall()
 
     def peek(self, limit: int, max_bytes: int) -> list[Entry]:
         """Return the oldest entries that wait: at most `limit`, and no more once they have so many bytes."""
@@ -295,6 +313,10 @@ class Outbox:
         """Return what the operator should be told, once; in the thread that calls, nothing could be logged."""
         return self._file.take_notices()
 
+    def give_notice(self, text: str) -> None:
+        """Have the operator told something."""
+        self._file.give_notice(text)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -307,6 +329,22 @@ class Outbox:
         self._kept = deque(_Kept(last_id, size, now) for last_id, size in rows)
         self.kept_bytes = sum(kept.size_bytes for kept in self._kept)
         self._recount(database)
+
+    @contextmanager
+    def _putting(self, entries: Iterable[tuple[str, str]], now: float) -> Iterator[sqlite3.Connection]:
+        """Keep entries in one transaction with what is done in the block."""
+        self._file.restore_if_deleted()  # nothing is told to be safe that goes with the process
+        self._file.leave_readers_behind()
+        if self._file.reserve.is_spent:
+            self.forget_stored(0)
+            self.tidy()
+            if self._file.reserve.is_spent:
+                raise OutboxUnavailableError("the disk is full")
+        new = [(kind, now, payload) for kind, payload in entries]
+        with self._file.transaction(durable=bool(new)) as database:
+            database.executemany("INSERT INTO entries (kind, created_at, payload) VALUES (?, ?, ?)", new)
+            yield database
+        self._count(len(new), sum(_size_bytes(payload) for _, _, payload in new))
 
     def _count(self, rows: int, payload_bytes: int) -> None:
         self.rows += rows

@@ -39,6 +39,30 @@ CREATE TABLE IF NOT EXISTS newest_flips (
 CREATE TABLE IF NOT EXISTS set_aside (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, at REAL NOT NULL, error TEXT NOT NULL, payload TEXT NOT NULL
 );
+-- What is open, and what has happened to incidents that a channel has not taken in yet.
+CREATE TABLE IF NOT EXISTS incidents (
+    location TEXT NOT NULL, target TEXT NOT NULL, payload TEXT NOT NULL, PRIMARY KEY (location, target)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alert_events (number INTEGER PRIMARY KEY AUTOINCREMENT, payload TEXT NOT NULL);
+-- Until which event a channel has taken them in, when another was told last that it fails, and what its policy keeps.
+CREATE TABLE IF NOT EXISTS channels (
+    channel TEXT PRIMARY KEY, position INTEGER NOT NULL, failing_told_at REAL NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS channel_records (
+    channel TEXT NOT NULL, key TEXT NOT NULL, payload TEXT NOT NULL, PRIMARY KEY (channel, key)
+) WITHOUT ROWID;
+-- Messages that are to be sent, in the order in which they were decided on; one that is sent goes.
+CREATE TABLE IF NOT EXISTS notifications (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, kind TEXT NOT NULL,
+    created_at REAL NOT NULL, members TEXT NOT NULL, payload TEXT NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0, next_try_at REAL NOT NULL DEFAULT 0
+);
+-- What operators have said, and which step of its certificate a target's last told was.
+CREATE TABLE IF NOT EXISTS silences (id TEXT PRIMARY KEY, payload TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS acks (id TEXT PRIMARY KEY, payload TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS certificates (
+    location TEXT NOT NULL, target TEXT NOT NULL, payload TEXT NOT NULL, PRIMARY KEY (location, target)
+) WITHOUT ROWID;
 """
 # What is read: the words by which the file knows its own tables may be damaged, too.
 _READ = (
@@ -49,7 +73,17 @@ _READ = (
     "location, target, standing FROM standings",
     "location, target, payload FROM newest_flips",
     "id, kind, at, error, payload FROM set_aside",
+    "location, target, payload FROM incidents",
+    "number, payload FROM alert_events",
+    "channel, position, failing_told_at FROM channels",
+    "channel, key, payload FROM channel_records",
+    "number, id, channel, kind, created_at, members, payload, tries, next_try_at FROM notifications",
+    "id, payload FROM silences",
+    "id, payload FROM acks",
+    "location, target, payload FROM certificates",
 )
+# Ids go on from the time, so that those of a file that was moved aside are none of the next.
+_NUMBERED = ("entries", "alert_events", "notifications")
 
 
 def prepare(database: sqlite3.Connection, *, check: bool) -> None:
@@ -81,12 +115,12 @@ def _prepare(database: sqlite3.Connection, *, check: bool) -> None:
     database.executescript(_SCHEMA)
     for columns in _READ:
         database.execute(f"SELECT {columns} LIMIT 0")
-    # Ids go on from the time, so that those of a file that was moved aside are none of the next.
-    database.execute(
-        "INSERT INTO sqlite_sequence (name, seq)"
-        " SELECT 'entries', ? WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'entries')",
-        (time.time_ns() // 1000,),
-    )
+    for table in _NUMBERED:
+        database.execute(
+            "INSERT INTO sqlite_sequence (name, seq)"
+            " SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
+            (table, time.time_ns() // 1000),
+        )
     for key, value in (("id", str(uuid.uuid4())), ("part", secrets.randbits(62)), ("closed_minute", -1)):
         database.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
 

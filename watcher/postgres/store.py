@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.outbox.encoding import FAILURE, FLIP, ROLLUPS, joined, present_form
+from watcher.outbox.encoding import ACK, FAILURE, FLIP, NOTIFICATION, ROLLUPS, SILENCE, joined, present_form
 from watcher.postgres.bridge import COMMAND_SECONDS, transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS
 from watcher.postgres.server_encoding import advice_on, fitting_json
 from watcher.postgres.tables.failures import INSERT_FAILURES
 from watcher.postgres.tables.flips import INSERT_FLIPS, PUT_RIGHT
+from watcher.postgres.tables.notifications import INSERT_NOTIFICATIONS
 from watcher.postgres.tables.outboxes import NOTE_STORED, STORED_UNTIL
 from watcher.postgres.tables.rollups import INSERT_ROLLUPS
+from watcher.postgres.tables.silences import INSERT_ACKS, INSERT_SILENCES
 from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
@@ -38,7 +40,14 @@ log = structlog.get_logger()
 MAX_NAME_CHARS = 200
 LOOK_SECONDS = 60.0
 # In this order: replicas could wait for each other between two statements for rollups, so that is one, and the last.
-_INSERTS = ((FAILURE, INSERT_FAILURES), (FLIP, INSERT_FLIPS), (ROLLUPS, INSERT_ROLLUPS))
+_INSERTS = (
+    (FAILURE, INSERT_FAILURES),
+    (FLIP, INSERT_FLIPS),
+    (NOTIFICATION, INSERT_NOTIFICATIONS),
+    (SILENCE, INSERT_SILENCES),
+    (ACK, INSERT_ACKS),
+    (ROLLUPS, INSERT_ROLLUPS),
+)
 
 
 class TableStore:
@@ -118,7 +127,7 @@ class TableStore:
             DatabaseUnavailableError: trying again later may help.
             DatabaseRefusedError: one of them is nothing that can be stored.
         """
-        payloads: dict[str, list[str]] = {FAILURE: [], FLIP: [], ROLLUPS: []}
+        payloads: dict[str, list[str]] = {kind: [] for kind, _ in _INSERTS}
         try:
             for entry in entries:
                 payload = present_form(entry.kind, entry.payload)

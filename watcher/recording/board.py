@@ -145,13 +145,20 @@ class Board:
 
     def duration_of(self, target: str) -> float | None:
         """Return how long the newest check of a target took, in seconds; None where there was none."""
-        newest = self.newest_of(target)
-        return None if newest is None else float(_READERS["duration"].unpack_from(newest[1])[0])
+        return self._number_of(target, "duration")
+
+    def started_at_of(self, target: str) -> float | None:
+        """Return when the newest check of a target began, in seconds since 1970; None where there was none."""
+        return self._number_of(target, "started_at")
 
     def newest_of(self, target: str) -> Kept | None:
         """Return what is kept of the newest check of a target, for `column`; None where there was none."""
         kept = self._kept.get(target)
         return kept if kept is not None and kept[1] else None
+
+    def _number_of(self, target: str, name: str) -> float | None:
+        newest = self.newest_of(target)
+        return None if newest is None else float(_READERS[name].unpack_from(newest[1])[0])
 
     def results_of(self, target: str) -> list[Result]:
         """Return the newest results of a target since the daemon started, oldest first."""

@@ -162,32 +162,34 @@ def _secrets_of(address: str, sending: Sending, proxy_url: str | None) -> tuple[
 
 
 def _found(address: str, sending: Sending, proxy_url: str | None) -> list[str]:
-    found = [*_of_address(address), *(_of_userinfo(proxy_url) if proxy_url else ())]
+    found = [*parts_of_address(address), *(parts_of_userinfo(proxy_url) if proxy_url else ())]
     if sending.authorization is not None:
-        found += _of_header(sending.authorization)
+        found += parts_of_header(sending.authorization)
     for name, value in sending.headers:
         if name.lower() not in _NO_SECRETS:
-            found += _of_header(value)
+            found += parts_of_header(value)
     return found
 
 
-def _of_address(address: str) -> Iterator[str]:
-    yield from _of_userinfo(address)
+def parts_of_address(address: str) -> Iterator[str]:
+    """Take what may be a secret out of an address: userinfo, and the values of the query."""
+    yield from parts_of_userinfo(address)
     for parameter in urlsplit(address).query.split("&"):
         name, equals, value = parameter.partition("=")
         secret = value if equals else name  # a bare word may be a token
         yield from (secret, unquote(secret), unquote_plus(secret))
 
 
-def _of_userinfo(url: str) -> Iterator[str]:
+def parts_of_userinfo(url: str) -> Iterator[str]:
+    """Take out userinfo, whole and in its parts, also as a header has it."""
     userinfo, at, _host = urlsplit(url).netloc.rpartition("@")
     if at:
         name, _, password = userinfo.partition(":")
         yield from (userinfo, name, password, unquote(name), unquote(password))
-        yield from _of_header(basic_authorization(unquote(name), unquote(password)))
+        yield from parts_of_header(basic_authorization(unquote(name), unquote(password)))
 
 
-def _of_header(value: str) -> Iterator[str]:
+def parts_of_header(value: str) -> Iterator[str]:
     """Take a value apart: `Basic` and its base64, `Bearer` and its token, `a=b; c=d` of cookies and signatures."""
     yield value
     scheme, _, credentials = value.partition(" ")

@@ -36,7 +36,11 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
     """
     shared, turn = Shared(), trio.Lock()
     pages = _pages_of(present, shared, turn, rules)
-    source = Source(pages.board, pages.sites, pages.database, pages.clock, pages.location, turn)
+    source = Source(
+        *(pages.board, pages.sites, pages.database, pages.clock, pages.location, turn),
+        silences=present.silences,
+        keeper=lambda: present.keeper,
+    )
 
     probes = Probes(present)
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from watcher.alerting.silences.present import Silences
 from watcher.model.page_options import PageOptions
 from watcher.recording.board import Board
 from watcher.recording.recorder import Tally
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     import trio
 
+    from watcher.alerting.silences.keeper import SilenceKeeper
     from watcher.model.target import Target
     from watcher.postgres.db import Database
 
@@ -37,9 +39,12 @@ class Present:
         database: where the past is read.
         workers: one token of them is one check in flight; None before the first.
         reload: asks for the configuration to be read again.
+        notifications: asks how many messages wait to be sent, and how often a try came to what, by channel and result.
         location: where the daemon stands.
         shows_targets: whether metrics have series of each target.
         clock: seconds since 1970.
+        silences: what holds of silences and acks.
+        keeper: takes more of them; None before the first check.
     """
 
     board: Board = field(default_factory=Board)
@@ -54,9 +59,12 @@ class Present:
     database: Database | None = None
     workers: trio.CapacityLimiter | None = None
     reload: Callable[[], None] = lambda: None
+    notifications: Callable[[], tuple[int, Mapping[tuple[str, str], int]]] = lambda: (0, {})
     location: str = "default"
     shows_targets: bool = True
     clock: Callable[[], float] = time.time
+    silences: Silences = field(default_factory=Silences)
+    keeper: SilenceKeeper | None = None
 
     def begin(self, workers: trio.CapacityLimiter) -> None:
         """Take note that the checks have begun, and of what bounds them."""

@@ -145,7 +145,14 @@ def test_validate_takes_another_file_under_the_same_settings(bad_folder: Path) -
 
 def runnable(command: str) -> list[str]:
     """Return what makes a command read the settings."""
-    return [command, *{"check": ["--all"], "rename": ["OLD", "NEW"]}.get(command, [])]
+    needed = {
+        "check": ["--all"],
+        "silence": ["--list"],
+        "ack": ["NAME"],
+        "rename": ["OLD", "NEW"],
+        "notify": ["--test"],
+    }
+    return [command, *needed.get(command, [])]
 
 
 def test_a_bad_line_of_the_settings_is_a_bad_configuration(folder: Path) -> None:

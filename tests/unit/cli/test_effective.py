@@ -13,6 +13,7 @@ from trustme import CA
 
 from tests.unit.cli.typed import typed, write
 from watcher.cli.config_view.effective_yaml import scalar
+from watcher.config import load_configuration
 from watcher.config.env.settings import load_settings
 from watcher.config.schema.config_file import KNOWN_KEYS
 from watcher.config.targets.build import parse_targets
@@ -135,16 +136,52 @@ urls:
     proxy_url: socks5://proxy:1080
     http_version: "1.1"
     keep_alive: true
+    alerts: ["010", {channel: "$${A}: #", after: 90s}]
+    depends_on: ["1e3", {group: "$$"}]
+    maintenance:
+      - {start: "2026-12-01 22:00:30+05:30", duration: 1.5h, why: "yes: #"}
+      - {start: "2:00", duration: 90m, weekdays: [sun, mon], timezone: Europe/Berlin}
+    description: "a: #\nb $${A} 世"
+    labels: {"no": "on", team: "$${A}"}
   - address: https://b.example/LONG
+    alerts: []
+    group: "$$"
     basic_auth: {username: u, password: p}
     allow_private: false
     http_version: 2
+  - {address: "https://c.example/", name: "1e3"}
+channels:
+  - name: "010"
+    url: "ntfys://***"
+    default: false
+    events: [degraded]
+    group_wait: 0
+    group_interval: 0.5
+    group_by: [target]
+    reminder_interval: 0
+    quiet_hours: [{start: "22:00", end: "7:00", weekdays: [fri]}, {start: "0:00", end: "0:00", timezone: Asia/Kolkata}]
+    timeout: 1.5s
+    allow_private: false
+    give_up_after: 1d
+    title: "{{ $${A}: # }}"
+    body: "***"
+  - name: "$${A}: #"
+    webhook: {url: "https://h.example:1/***", secret: "***", headers: {"X-$A": "***", Accept: "$${A}"}}
+    group_by: [group]
+  - {name: c, exec: ["/bin/$${A}", "***", "***"]}
+  - {name: d, alertmanager: {url: "http://h.example:9093/am/"}}
+connectivity: {targets: ["https://one.example/$${A}"], interval: 1}
+heartbeat: {url: "https://h.example/***", interval: 1h}
+maintenance:
+  - {cron: "*/5 3 1,l * sun#2", duration: 1m, targets: ["010"]}
+  - {start: "23:59", duration: 400d, group: "$$$${G} $${G} $"}
 """
 
 
 def test_what_is_shown_can_be_read_again(tmp_path: Path) -> None:
     config = EVERY_KEY.replace("LONG", "x" * 3000)
-    assert {key for key in KNOWN_KEYS["urls"] if f" {key}: " not in config and f" {key}:\n" not in config} == set()
+    keys = {*KNOWN_KEYS["urls"], *KNOWN_KEYS["channels"], *KNOWN_KEYS["maintenance"]} - {"url_file"}
+    assert {key for key in keys if f"{key}: " not in config and f" {key}:\n" not in config} == set()
     write(tmp_path, config, "MAX_INTERVAL_VAL=3600\n")
     authority = CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -155,12 +192,15 @@ def test_what_is_shown_can_be_read_again(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     variables = {"CONFIG_FILE_PATH": str(tmp_path / "config.yaml"), "MAX_INTERVAL_VAL": "3600"}
     settings = load_settings(tmp_path / "no such file", variables)
-    first, second = parse_targets("c.yaml", config.encode(), settings)
+    first, second, _ = parse_targets("c.yaml", config.encode(), settings)
     again = parse_targets("shown.yaml", result.stdout.encode(), settings)
     assert again[0] == first
     assert again[1].sending.authorization == "Basic ***"
     assert replace(again[1], sending=second.sending) == second
+    before = load_configuration(tmp_path / "no such file", variables, with_warnings=False)
     (tmp_path / "config.yaml").write_text(result.stdout, encoding="utf-8")
+    after = load_configuration(tmp_path / "no such file", variables, with_warnings=False)
+    assert (after.alerting, after.page) == (before.alerting, before.page)
     assert typed(tmp_path, "validate", "--show").stdout == result.stdout
 
 

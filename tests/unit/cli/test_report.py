@@ -21,8 +21,8 @@ from watcher.history.present_state import FINE, STALE_AFTER, Present
 from watcher.history.rollup import Rollup
 from watcher.history.uptime import Uptime
 from watcher.model.state import State
+from watcher.model.wording import duration
 from watcher.reporting.report_forms import TargetReport, reports_as_csv, reports_as_json
-from watcher.reporting.wording import duration
 
 NO_PHASES = (None,) * 5
 TARGET_KEYS = ["target", "location", "address", "group", "watched", "uptime_percent", "known_ms"]

@@ -51,6 +51,46 @@ def holders() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def channels() -> st.SearchStrategy[dict[str, Any]]:
+    """Return a channel whose receiver is a secret, or has one, spelt well or not."""
+    spelt = st.sampled_from(["url", "secret", "urll", "uri", "token", "webhok", "body"])
+    addresses = st.sampled_from(
+        [
+            "https://h.example/Q7zpw/x",
+            "tgram://Q7zpw/1",
+            "ntfy://u:Q7zpw@h/x",
+            "mailto:Q7zpw",
+            "Q7zpw",
+            "https://Q7zpw..h/",
+        ]
+    )
+    receivers = st.one_of(
+        st.builds(lambda key, value: {key: value}, spelt, addresses | st.just(MARK)),
+        st.builds(lambda key: {"webhook": {"url": "https://h.example/Q7zpw", key: MARK}}, spelt),
+        st.builds(
+            lambda name: {"webhook": {"url": "https://h/", "headers": {name: MARK}}}, st.sampled_from(["X", "a b"])
+        ),
+        st.sampled_from([{"webhook": MARK}, {"alertmanager": {"url": MARK}}, {"exec": ["x", MARK]}, {"exec": MARK}]),
+        st.builds(lambda url: {"alertmanager": {"url": f"{url}://u:Q7zpw@h/?a=Q7zpw"}}, st.sampled_from(["http", "x"])),
+    )
+    more = st.dictionaries(st.sampled_from(["default", "events", "timeout", "title", "nme"]), LEAVES, max_size=2)
+    return st.builds(lambda receiver, odd: {"name": "ops", **receiver, **odd}, receivers, more)
+
+
+def sections() -> st.SearchStrategy[dict[str, Any]]:
+    """Return what stands beside `urls`, with secrets in it."""
+    heartbeats = st.sampled_from([{"url": MARK}, {"url": "https://h/Q7zpw"}, MARK, {"urll": MARK}, [MARK]])
+    looked_at = st.sampled_from(["https://u:Q7zpw@h/?t=Q7zpw", "ftp://u:Q7zpw@h/"])
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "channels": st.lists(channels() | st.just(MARK), max_size=2),
+            "heartbeat": heartbeats,
+            "connectivity": st.builds(lambda address: {"targets": [address]}, looked_at),
+        },
+    )
+
+
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.floats(0, 9), st.sampled_from(["a", "1s", "200"]))
 TREES = st.recursive(
     st.one_of(LEAVES, holders()),
@@ -67,8 +107,12 @@ ENTRIES = st.builds(
 )
 FILES = st.one_of(
     st.builds(
-        lambda urls, defaults: {"urls": urls, "defaults": defaults}, st.lists(ENTRIES, max_size=3), holders() | TREES
+        lambda urls, defaults, more: {"urls": urls, "defaults": defaults, **more},
+        st.lists(ENTRIES, max_size=3),
+        holders() | TREES,
+        sections(),
     ),
+    st.builds(lambda more: {"urls": [{"address": "https://h/"}], **more}, sections()),
     st.builds(lambda urls: {"urls": urls}, TREES),
     TREES,
 )
@@ -140,6 +184,7 @@ SPELT_BADLY = (
     "headers: {X-Api-Key=hunter2}",
     'headers: {"X hunter2": y}',
     'basic_auth: {username: "monitor:hunter2", password: x}',
+    "channels: ntfys://hunter2/x",
     'proxy_url: x\n  - address: "https://a.example/ https://u:hunter2@b.example/"',
     "interval: *hunter2",
     "basic_auth: {username: u, password: &p hunter2}\n    interval: *p",

@@ -120,6 +120,7 @@ def test_one_document_says_the_same_to_machines(tmp_path: Path) -> None:
     assert json.loads(result.stdout) == {
         "ok": False,
         "targets": None,
+        "channels": None,
         "mistakes": [{**mistake, "text": "unknown key; did you mean regex?"}],
         "warnings": [],
     }

@@ -22,8 +22,8 @@ KNOWN = (
     " follow_redirects, max_redirects, valid_status_codes, regex, fail_if_body_matches_regexp,"
     " fail_if_body_not_matches_regexp, fail_if_header_matches, fail_if_header_not_matches, json, body_size_limit,"
     " degraded_after, cert_expiry_days, tls_config, preferred_ip_protocol, resolve_to, proxy_url, http_version,"
-    " keep_alive, allow_private, retries, retry_interval, recheck_interval, failure_threshold, success_threshold,"
-    " enabled"
+    " keep_alive, allow_private, alerts, depends_on, maintenance, description, labels, retries, retry_interval,"
+    " recheck_interval, failure_threshold, success_threshold, enabled"
 )
 NO_DURATION = "is no duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
 TOO_LARGE = "its aliases and variables come to far more than the file itself; repeat less with them"
@@ -133,7 +133,7 @@ LINES = {
         f"11:15: urls[3].interval: 'ten' {NO_DURATION}",
         "14:5: interval: written twice, first in line 13; remove one",
         "14:15: urls[4].interval: 120 is above MAX_INTERVAL_VAL=10; raise that in .env, or lower this",
-        "15:1: colour: unknown key; known are urls, defaults, page",
+        "15:1: colour: unknown key; known are urls, defaults, page, channels, connectivity, heartbeat, maintenance",
     ],
 }
 # One line each, whose end is in the words of a library.

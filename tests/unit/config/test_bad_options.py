@@ -22,7 +22,8 @@ KEYS = (
     " valid_status_codes, regex, fail_if_body_matches_regexp, fail_if_body_not_matches_regexp,"
     " fail_if_header_matches, fail_if_header_not_matches, json, body_size_limit, degraded_after,"
     " cert_expiry_days, tls_config, preferred_ip_protocol, resolve_to, proxy_url, http_version, keep_alive,"
-    " allow_private, retries, retry_interval, recheck_interval, failure_threshold, success_threshold, enabled"
+    " allow_private, alerts, depends_on, maintenance, description, labels, retries, retry_interval, recheck_interval,"
+    " failure_threshold, success_threshold, enabled"
 )
 
 # Each line begins with `NAME.yaml:`.

@@ -173,6 +173,9 @@ def test_no_key_is_secret_in_one_place_and_open_in_another() -> None:
 
 def _target_with(folder: Path, options: dict[str, Any]) -> Any:
     file = folder / "config.yaml"
-    file.write_text(yaml.safe_dump({"urls": [{"address": "https://example.com/", **options}]}), encoding="utf-8")
-    [target] = load_configuration(NO_FILE, {"CONFIG_FILE_PATH": str(file), "MAX_INTERVAL_VAL": "3600"}).targets
+    others = {"channels": [{"name": name, "exec": ["true"]} for name in ("ops", "page-me")]}
+    router = {"address": "https://router.example/", "name": "Router", "group": "core"}
+    urls = [{"address": "https://example.com/", **options}, router]
+    file.write_text(yaml.safe_dump({"urls": urls, **others}), encoding="utf-8")
+    target, _ = load_configuration(NO_FILE, {"CONFIG_FILE_PATH": str(file), "MAX_INTERVAL_VAL": "3600"}).targets
     return target

@@ -26,7 +26,7 @@ WRITTEN_KEYS = """
     fail_if_body_not_matches_regexp fail_if_header_matches fail_if_header_not_matches json follow_redirects
     max_redirects body_size_limit degraded_after cert_expiry_days basic_auth authorization tls_config
     preferred_ip_protocol resolve_to proxy_url http_version keep_alive retries retry_interval failure_threshold
-    success_threshold recheck_interval allow_private enabled
+    success_threshold recheck_interval allow_private enabled alerts depends_on maintenance description labels
 """
 KEYS = frozenset(WRITTEN_KEYS.split())
 ALL_KEYS = """
@@ -66,8 +66,38 @@ urls:
     recheck_interval: 2s
     allow_private: true
     enabled: true
+    alerts: [ops, {channel: page-me, after: 15m}]
+    depends_on: [Router, {group: core}, {target: Router}]
+    maintenance: [{weekdays: [sat], start: "02:00", duration: 90m, timezone: Europe/Berlin}]
+    description: "Runbook: https://wiki.example/shop"
+    labels: {team: web}
   - {address: "HTTPS://example.com", authorization: {credentials_file: t}, http_version: 1.1, interval: 1m30s}
   - {address: "https://example.com/2", http_version: "2.0", interval: 0.5, cert_expiry_days: 0.5, regex: ""}
+channels:
+  - name: ops
+    url: "ntfys://ntfy.example/ops"
+    default: true
+    events: [down, up, degraded, unknown, certificate, flapping]
+    group_wait: 10s
+    group_interval: 1m
+    group_by: [group]
+    reminder_interval: 0
+    quiet_hours: [{start: "22:00", end: "07:00", timezone: Europe/Berlin, weekdays: [mon, tue, wed, thu, fri]}]
+    timeout: 10s
+    allow_private: true
+    give_up_after: 24h
+    title: "{{ title }}"
+    body: "{{ text }}"
+  - {name: hook, webhook: {url: "https://hooks.example/x", secret_file: hook, headers: {X-Team: web}}, group_by: []}
+  - {name: page-me, exec: [/usr/local/bin/page, --urgent], default: false}
+  - {name: am, alertmanager: {url: "http://alertmanager:9093"}}
+  - {name: other, url_file: url}
+connectivity: {targets: ["https://one.one.one.one/", "https://dns.google/"], interval: 30s}
+heartbeat: {url: "https://hc-ping.example/uuid", interval: 60s}
+maintenance:
+  - {start: "2026-12-01T22:00", duration: 2h, timezone: Europe/Berlin, why: move to the new rack}
+  - {cron: "0 3 1 * *", duration: 1h, timezone: UTC, group: shop}
+  - {start: "2026-12-01 22:00+01:00", duration: 1h, targets: [Checkout]}
 """
 VARIABLES = """
 defaults: {basic_auth: {username: "${USER:-me}", password: "${PASSWORD}"}}
@@ -82,6 +112,7 @@ urls:
     http_version: ${VERSION}
     preferred_ip_protocol: ${PROTOCOL:-any}
     proxy_url: ${PROXY}
+    alerts: ["${CHANNEL}", {channel: "${CHANNEL}", after: "${AFTER}"}]
     tls_config: {min_version: "${OLDEST}"}
 """
 
@@ -98,6 +129,13 @@ ACCEPTED = {
         json_bytes json_path_bad method_connect method_with_space proxy_and_private proxy_no_host proxy_path
         recheck_interval_above recheck_interval_in_defaults recheck_interval_too_short resolve_to_name
         head_has_no_body status_codes_reversed tls_missing_ca_file tls_no_version_left tls_server_name
+    """,
+    "bad_alerts": """
+        alerts_twice alerts_unknown_channel channel_exec_empty channel_file_missing channel_name_twice
+        connectivity_no_http depends_on_circle depends_on_its_group depends_on_itself depends_on_unknown
+        depends_on_unknown_default labels_bad maintenance_cron_and_start maintenance_cron_bad
+        maintenance_group_and_targets maintenance_never maintenance_of_an_entry maintenance_skipped_time
+        maintenance_timezone maintenance_unknown_group maintenance_weekday_of_a_date maintenance_why webhook_headers
     """,
 }
 # Of these an editor's YAML complains, or they have no end.

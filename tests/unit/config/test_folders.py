@@ -159,7 +159,7 @@ def test_sources_know_their_targets_and_files(tmp_path: Path, settings: Settings
         "token": "hunter2",
     }
     folder = written(tmp_path, files)
-    sources, targets, _ = load_sources(replace(settings, config_file=folder), {"NAME": "name"})
+    sources, targets, *_ = load_sources(replace(settings, config_file=folder), {"NAME": "name"})
     assert [(source.path.name, source.first_index, len(source.entries)) for source in sources] == [
         ("a.yaml", 0, 2),
         ("b.yaml", 2, 0),

@@ -134,6 +134,24 @@ def test_no_line_has_the_value_of_a_variable(key: str, value: Any, inner: str, s
         lines_in(plain({"defaults": {key: there}, "urls": [entry]}), settings)
 
 
+HOLDERS_OF_ALERTS = ("channels", "maintenance", "connectivity", "heartbeat", "webhook", "quiet_hours", "alertmanager")
+
+
+@given(holder=st.sampled_from(HOLDERS_OF_ALERTS), data=st.data(), value=values)
+def test_nor_has_one_of_a_channel_or_a_window(holder: str, data: st.DataObject, value: Any, settings: Settings) -> None:
+    key = data.draw(st.sampled_from(KNOWN_KEYS[holder]))
+    inner = data.draw(st.sampled_from(["${SECRET}", "a ${SECRET}", "https://${SECRET}..x/", "1:00${SECRET}"]))
+    for there in (inner, [inner], {inner: inner}, value):
+        said: dict[str, Any] = {key: there}
+        if holder not in KNOWN_KEYS[None]:
+            said = {"channels": [{"name": "ops", holder: [said] if holder == "quiet_hours" else said}]}
+        else:
+            said = {
+                holder: [{"start": "1:00", "duration": 1, **said}] if holder in {"channels", "maintenance"} else said
+            }
+        lines_in(plain({"urls": [{"address": "https://a.example/"}], **said}), settings)
+
+
 SYNTAX = (
     """ urls address interval name defaults headers json - ? : { } [ ] , &a *a << ' " | > % @ ` # --- ... ~ !!x \\x """
 )

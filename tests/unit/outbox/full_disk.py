@@ -32,10 +32,11 @@ def fill_up(outbox: Outbox) -> int:
     appended = 0
     while True:
         try:
-            outbox.append([("failure", f"{appended + number} {PAYLOAD}") for number in range(20)], now=1.0, minute=0)
+            # Few at once: SQLite takes over what lies beside the file at a thousand pages, just before that is full.
+            outbox.append([("failure", f"{appended + number} {PAYLOAD}") for number in range(5)], now=1.0, minute=0)
         except OutboxUnavailableError:
             return appended
-        appended += 20
+        appended += 5
 
 
 def numbers(outbox: Outbox) -> list[int]:

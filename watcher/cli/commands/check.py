@@ -59,7 +59,7 @@ def check(what: tuple[str, ...], all_of_them: bool, as_json: bool, env_file: str
             by_name = {target.name: target for target in (_target(word, targets) for word in what)}
             targets = tuple(by_name.values())
         # Here, since a shell that completes must not wait for all that a check needs.
-        from watcher.cli.commands.check_runner import check_and_show
+        from watcher.cli.check_runner import check_and_show
 
         sys.exit(check_and_show(targets, max_workers, as_lines=all_of_them, as_json=as_json))
 

@@ -19,6 +19,7 @@ from watcher.config.env.settings import log_format_of
 from watcher.config.mistakes import ConfigurationError
 from watcher.daemon.garbage import stop_collecting
 from watcher.daemon.run import RELOAD_SIGNAL, STOP_SIGNALS, run_daemon
+from watcher.secrets.of_channels import secrets_of_alerting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,5 +71,6 @@ def _loaded(path: Path) -> Configuration:
     configuration = load_configuration(path)
     settings = configuration.settings
     own = (settings.postgres_password, settings.http_password, settings.http_token)
-    log.mask([*filter(None, own), *configuration.secrets], configuration.targets)
+    of_channels = secrets_of_alerting(configuration.alerting)
+    log.mask([*filter(None, own), *configuration.secrets, *of_channels], configuration.targets)
     return configuration

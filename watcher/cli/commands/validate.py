@@ -62,17 +62,20 @@ def validate(file: str | None, as_json: bool, show: bool, env_file: str | None) 
             return
         tell(configuration.warnings, path, prefix="warning: ", colour="yellow")
         if show:
-            for lines in yaml_lines(settings, configuration.targets, configuration.page, configuration.secrets):
+            page, alerting = configuration.page, configuration.alerting
+            for lines in yaml_lines(settings, configuration.targets, page, alerting, configuration.secrets):
                 click.echo(lines.encode())  # YAML is UTF-8, whatever the terminal is
         else:
             click.echo(validation_summary(configuration))
 
 
 def validation_summary(configuration: Configuration) -> str:
-    """Say in one line that all is well, as in `config/config.yaml: 5 targets, no mistakes, 1 warning`."""
+    """Say in one line that all is well, as in `config/config.yaml: 5 targets, 2 channels, no mistakes, 1 warning`."""
     targets, warnings = len(configuration.targets), len(configuration.warnings)
-    text = f"{configuration.settings.config_file}: {_counted(targets, 'target')}, no mistakes"
-    return one_line(f"{text}, {_counted(warnings, 'warning')}" if warnings else text)
+    channels = len(configuration.alerting.channels)
+    said = [_counted(targets, "target"), *([_counted(channels, "channel")] if channels else []), "no mistakes"]
+    said += [_counted(warnings, "warning")] if warnings else []
+    return one_line(f"{configuration.settings.config_file}: {', '.join(said)}")
 
 
 def mistake_as_json(mistake: Mistake) -> dict[str, Any]:
@@ -92,6 +95,7 @@ def _json_document(
     document: dict[str, Any] = {
         "ok": not mistakes,
         "targets": None if configuration is None else len(configuration.targets),
+        "channels": None if configuration is None else len(configuration.alerting.channels),
         "mistakes": [mistake_as_json(mistake) for mistake in mistakes],
         "warnings": [] if configuration is None else [mistake_as_json(one) for one in configuration.warnings],
     }
@@ -101,9 +105,14 @@ def _json_document(
 
 
 def _plain(configuration: Configuration) -> dict[str, Any]:
-    shower = TargetShower(configuration.secrets)
+    shower = TargetShower(configuration.secrets, configuration.alerting.channels)
     page = shower.page(configuration.page)
-    return {**({"page": page} if page else {}), "urls": [shower.all_of(target) for target in configuration.targets]}
+    alerting = shower.alerting(configuration.alerting)
+    return {
+        **({"page": page} if page else {}),
+        **alerting,
+        "urls": [shower.all_of(target) for target in configuration.targets],
+    }
 
 
 def _counted(count: int, noun: str) -> str:

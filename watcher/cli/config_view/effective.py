@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from watcher.cli.config_view.effective_alerts import alerting_as_written, told_as_written
 from watcher.config.env.settings import read_environment
 from watcher.config.env.settings_table import SETTINGS
 from watcher.config.schema.secret_keys import SHOWN_HEADERS
@@ -17,6 +19,8 @@ from watcher.text.redaction import MASK, without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from watcher.model.alerts.channel import Channel
+    from watcher.model.alerts.options import AlertingOptions
     from watcher.model.page_options import PageOptions
     from watcher.model.target import Connecting, Expectations, HeaderPattern, Sending, Target, TlsOptions
 
@@ -47,12 +51,14 @@ def effective_settings(env_file: Path, variables: Mapping[str, str] | None = Non
 class TargetShower:
     """Turns targets into plain values under the keys of the config file, secrets masked; parts are turned once."""
 
-    def __init__(self, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, secrets: Sequence[str] = (), channels: Sequence[Channel] = ()) -> None:
         """Begin with no part turned.
 
         Args:
             secrets: which are masked wherever they stand; those too short for that, where nothing else stands.
+            channels: all that there are.
         """
+        self._channels = channels
         self._secrets = tuple(form for secret in secrets for part in _shown_of(secret) for form in ways_to_write(part))
         self._short = frozenset(secret for secret in secrets if len(secret) < MIN_SECRET_CHARS)
         self._parts: dict[int, tuple[object, dict[str, Any]]] = {}
@@ -66,6 +72,11 @@ class TargetShower:
             "public_groups": sorted(map(self.masked, page.public_groups or ())),
         }
         return {key: value for key, value in said.items() if value}
+
+    def alerting(self, alerting: AlertingOptions) -> dict[str, Any]:
+        """Return what is said of channels, and of alerts as a whole."""
+        said: dict[str, Any] = self.masked(alerting_as_written(alerting))
+        return said
 
     def own(self, target: Target) -> dict[str, Any]:
         """Return what is not shared with other targets."""
@@ -90,6 +101,7 @@ class TargetShower:
             self._part(target.sending, _sending),
             self._part(target.connecting, _connecting),
             self._part(target.expected, _expected),
+            self._part(target.alerts, partial(told_as_written, channels=self._channels)),
         )
 
     def all_of(self, target: Target) -> dict[str, Any]:

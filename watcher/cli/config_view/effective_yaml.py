@@ -15,6 +15,7 @@ from watcher.text.redaction import without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from watcher.model.alerts.options import AlertingOptions
     from watcher.model.page_options import PageOptions
     from watcher.model.target import Target
 
@@ -35,6 +36,7 @@ def yaml_lines(
     settings: Mapping[str, Mapping[str, Any]],
     targets: Iterable[Target],
     page: PageOptions,
+    alerting: AlertingOptions,
     secrets: Sequence[str] = (),
 ) -> Iterator[str]:
     """Write the settings as comments, each with where it is from, and the targets with all that holds for them.
@@ -45,6 +47,7 @@ def yaml_lines(
         settings: from `effective_settings`.
         targets: any number.
         page: of the status page; nothing is written where nothing is said.
+        alerting: of channels, and of alerts as a whole; the same holds.
         secrets: for `TargetShower`.
 
     Yields:
@@ -53,9 +56,10 @@ def yaml_lines(
     yield "# What takes effect, with secrets masked as ***: first the settings, each with where it is from."
     for key, setting in settings.items():
         yield f"# {key}={_UNSAFE.sub(_escaped, one_line(setting['value'] or ''))}  ({one_line(setting['from'])})"
-    shower, known = TargetShower(secrets), dict[int, str]()
+    shower, known = TargetShower(secrets, alerting.channels), dict[int, str]()
     if shown := shower.page(page):
         yield "\n".join(["page:", *_mapping(shown, "  ")])
+    yield from _alerting_lines(shower.alerting(alerting))
     yield "# The targets, with their defaults; durations are in seconds."
     yield "urls:"
     for target in targets:
@@ -66,6 +70,15 @@ def yaml_lines(
                 known[id(part)] = "\n".join(_mapping(_with_whole_paths(part), "    "))
             texts.append(known[id(part)])
         yield "  - " + "\n".join(text for text in texts if text)[4:]
+
+
+def _alerting_lines(shown: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in shown.items():
+        yield f"{key}:"
+        if isinstance(value, dict):
+            yield from _mapping(value, "  ")
+        else:
+            yield from ("  - " + "\n".join(_mapping(item, "    "))[4:] for item in value)
 
 
 def scalar(value: object) -> str:

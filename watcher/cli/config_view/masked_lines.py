@@ -30,7 +30,9 @@ _PLAIN = re.compile(r"'[^'@#]*'|\"[^\"@#]*\"|[^\s'\"@#]+")
 _HARMLESS = frozenset(setting.key for setting in SETTINGS if not setting.secret)
 
 _TOP = ""  # the key of what is in no mapping
-_HOLDERS = frozenset({"basic_auth", "authorization"})  # text in the place of the mapping may be the secret itself
+_HOLDERS = frozenset(
+    {"basic_auth", "authorization", "channels", "webhook", "alertmanager", "heartbeat"}
+)  # text in the place of the mapping may be the secret itself
 _WHOLE_LINE = 1 << 30
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")

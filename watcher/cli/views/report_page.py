@@ -8,7 +8,7 @@ from watcher.cli.views.wording import STATE_COLOURS, Line, milliseconds, shown, 
 from watcher.history.incidents import Flapping, Incident
 from watcher.history.present_state import STALE_AFTER
 from watcher.model.state import State
-from watcher.reporting.wording import duration, why
+from watcher.model.wording import duration, why
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from watcher.cli.views.wording import STATE_COLOURS, STATE_COLUMNS, Line, shown
 from watcher.history.present_state import FINE
 from watcher.model.state import State
-from watcher.reporting.wording import why
+from watcher.model.wording import why
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:

@@ -10,6 +10,14 @@ from typing import Annotated, Required
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
 
+from watcher.config.schema.alert_keys import (
+    ConnectivityKeys,
+    DependencyKeys,
+    HeartbeatKeys,
+    RouteKeys,
+    ToldOptions,
+)
+from watcher.config.schema.channel_keys import AlertmanagerKeys, ChannelKeys, WebhookKeys
 from watcher.config.schema.connection_keys import ConnectingOptions, TlsConfig
 from watcher.config.schema.expectation_keys import ExpectedOptions, HeaderMatch, JsonMatch
 from watcher.config.schema.keys import STATE, Key, keys_of
@@ -17,6 +25,7 @@ from watcher.config.schema.limits import MAX_NAME_CHARS, MAX_RETRIES, MAX_THRESH
 from watcher.config.schema.page_keys import PageKeys
 from watcher.config.schema.request_keys import Authorization, BasicAuth, SendingOptions
 from watcher.config.schema.value_types import ABOVE_ZERO, SOME, STRICT, VARIABLE_PATTERN, Duration
+from watcher.config.schema.window_keys import MaintenanceKeys, QuietHoursKeys
 from watcher.model.target import (
     DEFAULT_INTERVAL_SECONDS,
     DEFAULT_RETRY_INTERVAL_SECONDS,
@@ -57,7 +66,7 @@ class BasicOptions(TypedDict, total=False):
 
 
 @with_config(_ONE_AUTHORIZATION)
-class Options(BasicOptions, SendingOptions, ExpectedOptions, ConnectingOptions, total=False):
+class Options(BasicOptions, SendingOptions, ExpectedOptions, ConnectingOptions, ToldOptions, total=False):
     """What may stand in `defaults` and in each entry of `urls`."""
 
     retries: Annotated[
@@ -161,6 +170,35 @@ class ConfigFile(TypedDict, total=False):
         PageKeys | None,
         Key("how the status page looks, and what of it the public sees", example='{title: "Status of Example"}'),
     ]
+    channels: Annotated[
+        list[ChannelKeys] | None,
+        Key("where alerts go", bounds=SOME, example='[{name: ops, url: "ntfys://ntfy.example/ops"}]'),
+    ]
+    connectivity: Annotated[
+        ConnectivityKeys | None,
+        Key(
+            "sites that tell whether this machine has a network: while none of them answers, targets are `unknown`, not"
+            " `down`",
+            example='{targets: ["https://one.one.one.one/", "https://dns.google/"]}',
+        ),
+    ]
+    heartbeat: Annotated[
+        HeartbeatKeys | None,
+        Key(
+            "an address that is called while checks start on time and what they find is stored, so that its owner tells"
+            " when they do not",
+            example='{url: "https://hc-ping.example/uuid"}',
+            secret=True,
+        ),
+    ]
+    maintenance: Annotated[
+        list[MaintenanceKeys] | None,
+        Key(
+            "windows in which targets are not expected to work: all, or those of a group or with some names",
+            bounds=SOME,
+            example='[{start: "2026-12-01T22:00", duration: 2h, timezone: Europe/Berlin}]',
+        ),
+    ]
 
 
 # The mappings that there are, by the key that holds one (None: the file).
@@ -175,6 +213,15 @@ SHAPES: dict[str | None, type] = {
     "fail_if_header_matches": HeaderMatch,
     "fail_if_header_not_matches": HeaderMatch,
     "json": JsonMatch,
+    "channels": ChannelKeys,
+    "webhook": WebhookKeys,
+    "alertmanager": AlertmanagerKeys,
+    "quiet_hours": QuietHoursKeys,
+    "alerts": RouteKeys,
+    "depends_on": DependencyKeys,
+    "maintenance": MaintenanceKeys,
+    "connectivity": ConnectivityKeys,
+    "heartbeat": HeartbeatKeys,
 }
 _FIRST_KEYS = ("address", "name")
 # What the keys of a mapping may be, by the key that holds the mapping.
@@ -185,5 +232,5 @@ KNOWN_KEYS: dict[str | None, tuple[str, ...]] = {
 
 
 def all_keys() -> dict[str, Key]:
-    """Return every key that may stand anywhere in the file; no name has two meanings that matter."""
-    return {name: key for shape in SHAPES.values() for name, key in keys_of(shape).items()}
+    """Return every key that may stand anywhere in the file; of a name with two meanings, the one that comes first."""
+    return {name: key for shape in reversed(SHAPES.values()) for name, key in keys_of(shape).items()}

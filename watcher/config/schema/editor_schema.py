@@ -29,8 +29,8 @@ def editor_schema() -> dict[str, Any]:
     del made["required"]
     return {
         **_HEAD,
-        # In a folder, the defaults and the page may have a file of their own.
-        "anyOf": [{"required": ["urls"]}, {"required": ["defaults"]}, {"required": ["page"]}],
+        # In a folder, the defaults and the rest may have files of their own.
+        "anyOf": [{"required": [key]} for key in made["properties"]],
         **made,
     }
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 # Where in the table of the page a key stands: how its group is called there.
-STATE, SENT, CONNECTED, EXPECTED = "state", "sent", "connected", "expected"
+STATE, SENT, CONNECTED, EXPECTED, TOLD = "state", "sent", "connected", "expected", "told"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,4 +20,12 @@ MAX_JSON_NODES = 10_000
 MAX_INTRO_CHARS = 1000
 MAX_LOGO_BYTES = 256 * 1024
 
+# Of alerts. What lasts longer than the longest span is a slip of the pen, and arithmetic with times must have an end.
+MAX_SPAN_SECONDS = 400 * 86400.0
+MAX_DELIVERY_TIMEOUT_SECONDS = 300.0
+MAX_TEMPLATE_CHARS = 10_000
+MAX_DESCRIPTION_CHARS = 1000
+MAX_LABELS = 50
+SHORTEST_LOOK_SECONDS = 1.0
+
 PROXY_SCHEMES = ("http", "socks5", "socks5h")

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Required
 
-from pydantic import ConfigDict, with_config
+from pydantic import with_config
 from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
 
 from watcher.config.schema.keys import SENT, Key
 from watcher.config.schema.limits import MAX_REDIRECTS
-from watcher.config.schema.value_types import FILLED, SOME_KEYS, STRICT, VARIABLE_PATTERN
+from watcher.config.schema.value_types import FILLED, SOME_KEYS, STRICT, VARIABLE_PATTERN, exactly_one_of
 from watcher.model.target import DEFAULT_MAX_REDIRECTS
 
 
-def _one_of(*keys: str) -> ConfigDict:
-    return ConfigDict(**STRICT, json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})
-
-
-@with_config(_one_of("password", "password_file"))
+@with_config(exactly_one_of("password", "password_file"))
 class BasicAuth(TypedDict, total=False):
     """`basic_auth`."""
 
@@ -30,7 +26,7 @@ class BasicAuth(TypedDict, total=False):
     ]
 
 
-@with_config(_one_of("credentials", "credentials_file"))
+@with_config(exactly_one_of("credentials", "credentials_file"))
 class Authorization(TypedDict, total=False):
     """`authorization`."""
 

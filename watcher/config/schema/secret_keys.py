@@ -9,7 +9,7 @@ from functools import lru_cache
 from watcher.config.schema.config_file import KNOWN_KEYS
 
 # What stands under these, however deep, may be a secret.
-SECRET_KEYS = frozenset({"headers", "body", "password", "credentials", "proxy_url"})
+SECRET_KEYS = frozenset({"headers", "body", "password", "credentials", "proxy_url", "url", "secret", "exec"})
 HARMLESS_KEYS = frozenset(key for keys in KNOWN_KEYS.values() for key in keys) - SECRET_KEYS
 
 # What a header of these names says may be shown.

@@ -16,6 +16,12 @@ from watcher.model.target import HttpVersion
 
 STRICT = ConfigDict(extra="forbid", strict=True)
 
+
+def exactly_one_of(*keys: str) -> ConfigDict:
+    """Return the configuration of a mapping that has one of these keys; only editors look at that, see its reader."""
+    return ConfigDict(**STRICT, json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})
+
+
 # Bounds in JSON Schema, for editors.
 FILLED = {"minLength": 1}
 SOME = {"minItems": 1}

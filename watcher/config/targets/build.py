@@ -5,13 +5,16 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from watcher.config.alerts.read_told import TOLD_KEYS, read_told
 from watcher.config.mistakes import ConfigurationError, Mistake, Place, shown
 from watcher.config.schema.limits import MAX_NAME_CHARS
 from watcher.config.sources import Source
 from watcher.config.targets.address import complaint_about
 from watcher.config.targets.mistake_list import Mistakes
 from watcher.config.targets.patterns import Patterns
+from watcher.config.targets.read_alerting import names_of_channels, read_alerting
 from watcher.config.targets.read_connection import CONNECTING_KEYS, read_connecting
+from watcher.config.targets.read_dependencies import settled
 from watcher.config.targets.read_expectations import EXPECTED_KEYS, read_expectations
 from watcher.config.targets.read_page import read_page
 from watcher.config.targets.read_request import SENDING_KEYS, read_sending
@@ -30,9 +33,13 @@ if TYPE_CHECKING:
     from watcher.config.env.settings import Settings
     from watcher.config.mistakes import Complain
     from watcher.config.schema.config_file import Options, UrlEntry
+    from watcher.model.alerts.options import AlertingOptions
     from watcher.model.page_options import PageOptions
 
 Part = TypeVar("Part")
+
+# Nothing is a value of these: what the defaults say does not hold.
+_MAY_BE_EMPTY = frozenset({"alerts", "depends_on", "maintenance", "labels"})
 
 
 class Loaded(NamedTuple):
@@ -42,11 +49,13 @@ class Loaded(NamedTuple):
         sources: what it was read from.
         targets: in the order of the files.
         page: of the status page.
+        alerting: of channels, and of alerts as a whole.
     """
 
     sources: tuple[Source, ...]
     targets: tuple[Target, ...]
     page: PageOptions
+    alerting: AlertingOptions
 
 
 def load_targets(settings: Settings, variables: Mapping[str, str] | None = None) -> tuple[Target, ...]:
@@ -109,10 +118,11 @@ def _built(
         mistakes.add([Mistake(Place(str(settings.config_file)), "urls", text)])
     targets = _Builder(shapes, settings, mistakes).targets()
     page = read_page(shapes, mistakes)
+    alerting = read_alerting(shapes, targets, mistakes)
     mistakes.raise_if_any()
     firsts = accumulate((len(shape.entries) for shape in shapes), initial=0)
     sources = [Source(shape.document, shape.path, first) for shape, first in zip(shapes, firsts, strict=False)]
-    return Loaded(tuple(sources), targets, page)
+    return Loaded(tuple(sources), targets, page, alerting)
 
 
 class _Builder:
@@ -124,13 +134,21 @@ class _Builder:
         self._mistakes = mistakes  # what is wrong with a default, once
         self._defaults = joined_defaults(files, mistakes)
         self._patterns = Patterns()
+        self._channels = names_of_channels(files)
         self._parts: dict[Any, Any] = {}
         self._named: dict[str, tuple[ValidFile, int]] = {}
 
     def targets(self) -> tuple[Target, ...]:
-        if self._files:
-            self._parts_of(self._defaults.options, None, self._files[0])  # a mistake even where nothing uses it
-        return tuple(self._target(index, entry, file) for file in self._files for index, entry in file.entries)
+        if not self._files:
+            return ()
+        *_, of_defaults = self._parts_of(self._defaults.options, None, self._files[0])  # even where nothing uses it
+        entries = [(index, entry, file) for file in self._files for index, entry in file.entries]
+        return settled(
+            [self._target(index, entry, file) for index, entry, file in entries],
+            of_defaults.depends_on,
+            lambda number: "depends_on" in entries[number][1],
+            lambda number: self._complainer(*entries[number]),
+        )
 
     def _target(self, index: int, entry: UrlEntry, file: ValidFile) -> Target:
         address = entry["address"]
@@ -142,7 +160,7 @@ class _Builder:
         name = entry.get("name")
         self._refuse_empty(entry, complain)
         self._refuse_bad_name("name", name, complain)
-        sending, connecting, expected, thresholds, times, group = self._parts_of(entry, index, file)
+        sending, connecting, expected, thresholds, times, group, alerts = self._parts_of(entry, index, file)
         called = one_line(shown_address, limit_chars=MAX_NAME_CHARS) if name is None else name
         if name is not None or complaint is None:
             self._refuse_doubled_name(called, index, file)
@@ -161,6 +179,7 @@ class _Builder:
             sending=sending,
             connecting=connecting,
             expected=expected,
+            alerts=alerts,
         )
 
     def _parts_of(self, entry: Options, index: int | None, file: ValidFile) -> Any:
@@ -194,6 +213,7 @@ class _Builder:
             self._part(values, THRESHOLD_KEYS, lambda: read_thresholds(values, complain)),
             read_times(entry, values, complain, self._settings),
             values.get("group"),
+            self._part(values, TOLD_KEYS, lambda: read_told(values, complain, self._channels)),
         )
 
     def _part(self, values: Options, keys: Sequence[str], read: Callable[[], Part]) -> Part:
@@ -216,7 +236,11 @@ class _Builder:
     def _refuse_empty(self, entry: Options, complain: Complain) -> None:
         for key, value in entry.items():
             # Of a value that was forgotten, nobody should think that it is checked.
-            empty = value is None or value in ([], {}) or (value == "" and key not in {"address", "name", "group"})
+            empty = (
+                value is None
+                or (value in ([], {}) and key not in _MAY_BE_EMPTY)
+                or (value == "" and key not in {"address", "name", "group"})
+            )
             if empty and not (key == "regex" and value == ""):
                 complain((key,), "is empty; write a value, or remove the key")
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from watcher.config.mistakes import did_you_mean, shown
+from watcher.config.schema.alert_keys import ConnectivityKeys, HeartbeatKeys
+from watcher.config.schema.channel_keys import ChannelKeys
 from watcher.config.schema.config_file import KNOWN_KEYS, ConfigFile, Options, UrlEntry, all_keys
 from watcher.config.schema.page_keys import PageKeys
+from watcher.config.schema.window_keys import MaintenanceKeys
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -31,6 +34,13 @@ _FILE: TypeAdapter[ConfigFile] = TypeAdapter(ConfigFile)
 _ENTRY: TypeAdapter[UrlEntry] = TypeAdapter(UrlEntry)
 _OPTIONS: TypeAdapter[Options] = TypeAdapter(Options)
 _PAGE: TypeAdapter[PageKeys] = TypeAdapter(PageKeys)
+_CHANNEL: TypeAdapter[ChannelKeys] = TypeAdapter(ChannelKeys)
+_MAINTENANCE: TypeAdapter[MaintenanceKeys] = TypeAdapter(MaintenanceKeys)
+_CONNECTIVITY: TypeAdapter[ConnectivityKeys] = TypeAdapter(ConnectivityKeys)
+_HEARTBEAT: TypeAdapter[HeartbeatKeys] = TypeAdapter(HeartbeatKeys)
+# Beside `urls`: what stands once in a file, or is a list there.
+_SECTIONS = ("defaults", "page", "connectivity", "heartbeat")
+_LISTS = ("channels", "maintenance")
 
 
 def _shape_text(path: Sequence[str | int], detail: ErrorDetails) -> str:
@@ -73,7 +83,8 @@ def _text_of_wrong_kind(path: Sequence[str | int], key: str | None, kind: str, v
 
 
 def _shown_at(path: Sequence[str | int], value: object) -> str:
-    if _SECRET_KEYS.intersection(step for step in path if isinstance(step, str)):
+    # So may the text in the place of a channel.
+    if _SECRET_KEYS.intersection(step for step in path if isinstance(step, str)) or path[:-1] == ("channels",):
         return "this"
     # It may be an address, as in `- https://user:password@example.com/`; words that no query follows are none.
     is_address = isinstance(value, str) and ("?" in value or not any(map(str.isspace, value)))
@@ -95,6 +106,8 @@ class ValidFile:
             index in `urls`.
         defaults: those of this file.
         page: what it says of the status page; empty where it says nothing, or nothing that has the right shape.
+        channels, maintenance: the items of these that have the right shape, each with its index.
+        connectivity, heartbeat: as `page`, and None where there is nothing.
     """
 
     document: Document
@@ -102,6 +115,10 @@ class ValidFile:
     entries: list[tuple[int, UrlEntry]]
     defaults: Options
     page: PageKeys = field(default_factory=PageKeys)
+    channels: list[tuple[int, ChannelKeys]] = field(default_factory=list)
+    maintenance: list[tuple[int, MaintenanceKeys]] = field(default_factory=list)
+    connectivity: ConnectivityKeys | None = None
+    heartbeat: HeartbeatKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,27 +156,60 @@ def validated(document: Document, path: Path, mistakes: Mistakes, *, urls_elsewh
     if raw == []:
         text = "is empty; list what to watch, as in `- address: https://example.com/`"
         mistakes.complain(document, ("urls",), text)
-    for key in ("defaults", "page"):
-        if data.get(key, data) is None:
+    for key in (*_SECTIONS, *_LISTS):
+        if data.get(key, data) is None or (key in _LISTS and data.get(key) == []):
             mistakes.complain(document, (key,), "is empty; write a value, or remove the key")
     try:
         file = _FILE.validate_python(document.data)
     except ValidationError as error:
         details: list[Any] = error.errors(include_url=False, include_context=False)
     else:
-        entries, options, page = list(enumerate(file["urls"])), file.get("defaults"), file.get("page")
-        return ValidFile(document, path, entries, options or Options(), page or PageKeys())
+        return _whole(document, path, file)
     for detail in details:
         loc, kind = detail["loc"], detail["type"]
         if not (urls_elsewhere and kind == "missing" and loc == ("urls",)):
             mistakes.complain(document, loc, _shape_text(loc, detail), key=kind == "extra_forbidden")
-    bad = {detail["loc"][1] for detail in details if len(detail["loc"]) > 1 and detail["loc"][0] == "urls"}
-    good = [pair for pair in enumerate(raw) if pair[0] not in bad] if isinstance(raw, list) else []
-    broken = {detail["loc"][0] for detail in details if detail["loc"]}
-    entries = [(index, _ENTRY.validate_python(entry)) for index, entry in good]
-    defaults = {} if "defaults" in broken else data.get("defaults") or {}
-    page = {} if "page" in broken else data.get("page") or {}
-    return ValidFile(document, path, entries, _OPTIONS.validate_python(defaults), _PAGE.validate_python(page))
+    return _parts(document, path, data, {detail["loc"][:2] for detail in details})
+
+
+def _whole(document: Document, path: Path, file: ConfigFile) -> ValidFile:
+    return ValidFile(
+        document,
+        path,
+        list(enumerate(file["urls"])),
+        file.get("defaults") or Options(),
+        file.get("page") or PageKeys(),
+        list(enumerate(file.get("channels") or ())),
+        list(enumerate(file.get("maintenance") or ())),
+        file.get("connectivity"),
+        file.get("heartbeat"),
+    )
+
+
+def _parts(document: Document, path: Path, data: dict[str, Any], broken: set[tuple[str | int, ...]]) -> ValidFile:
+    """Return of a file with mistakes what has none; `broken` has the first two steps of what has one."""
+    broken_sections = {loc[0] for loc in broken if loc}
+
+    def items(key: str, adapter: TypeAdapter[Any]) -> list[tuple[int, Any]]:
+        raw = data.get(key)
+        good = [pair for pair in enumerate(raw) if (key, pair[0]) not in broken] if isinstance(raw, list) else []
+        return [(index, adapter.validate_python(item)) for index, item in good]
+
+    def section(key: str, adapter: TypeAdapter[Any]) -> Any:
+        value = None if key in broken_sections else data.get(key)
+        return None if value is None else adapter.validate_python(value)
+
+    return ValidFile(
+        document,
+        path,
+        items("urls", _ENTRY),
+        section("defaults", _OPTIONS) or Options(),
+        section("page", _PAGE) or PageKeys(),
+        items("channels", _CHANNEL),
+        items("maintenance", _MAINTENANCE),
+        section("connectivity", _CONNECTIVITY),
+        section("heartbeat", _HEARTBEAT),
+    )
 
 
 def joined_defaults(files: Iterable[ValidFile], mistakes: Mistakes) -> Defaults:

@@ -112,11 +112,13 @@ class Document:
         """Take the values of variables out of what is said of a value; slow the first time.
 
         Args:
-            path: of the value.
+            path: of the value; what goes on below a text means that, where it stands for a mapping.
             text: what is said.
         """
         node = self._root
         for step in path:
+            if isinstance(node, yaml.ScalarNode):
+                break
             pair = self._child(node, step)
             node = pair[1] if pair else None
         if not isinstance(node, yaml.ScalarNode):
@@ -143,8 +145,8 @@ class Document:
         for step in path:
             if isinstance(value, dict):
                 value = value.get(step)
-            else:
-                value = value[step] if isinstance(value, list) and isinstance(step, int) and step < len(value) else None
+            elif isinstance(value, list):
+                value = value[step] if isinstance(step, int) and step < len(value) else None
         return value
 
 

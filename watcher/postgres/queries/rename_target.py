@@ -34,6 +34,15 @@ DELETE FROM states AS old
 USING states AS new
 WHERE old.target = $1 AND new.target = $2 AND new.location = old.location
 """
+# An ack of what was open until the target was taken out is one of what is open now: that goes on by another name.
+_RENAME_ACKS = """
+UPDATE acks SET target = $2, at = CASE
+    WHEN at > coalesce((SELECT max(flips.at) FROM flips WHERE target = $1 AND state = 'up'), '-infinity')
+         AND (SELECT state FROM flips WHERE target = $1 ORDER BY flips.at DESC LIMIT 1) = 'paused'
+    THEN now() ELSE at END
+WHERE target = $1
+"""
+_RENAME_SILENCES = "UPDATE silences SET targets = array_replace(targets, $1, $2) WHERE $1 = ANY(targets)"
 _REMEMBER = (
     "UPDATE renames SET new = $2 WHERE new = $1",
     # What has come to the new name stays there, whatever it was called itself before.
@@ -47,6 +56,8 @@ WHERE NOT EXISTS (SELECT FROM states WHERE target = old AND watched)
       AND (EXISTS (SELECT FROM failures WHERE target = old)
            OR EXISTS (SELECT FROM flips WHERE target = old)
            OR EXISTS (SELECT FROM states WHERE target = old)
+           OR EXISTS (SELECT FROM acks WHERE target = old)
+           OR EXISTS (SELECT FROM silences WHERE old = ANY(targets))
            OR EXISTS (SELECT FROM rollups WHERE period_seconds IN (60, 3600, 86400) AND target = old))
 ORDER BY old
 """
@@ -141,6 +152,8 @@ async def _join(connection: Connection, old: str, new: str) -> Renamed:
         status = await connection.execute(query, *arguments, timeout=RENAME_SECONDS)
         return int(status.rpartition(" ")[2])
 
+    await change(_RENAME_ACKS, old, new)
+    await change(_RENAME_SILENCES, old, new)
     rollups: int = await connection.fetchval("SELECT count(*) FROM rollups WHERE target = $1", old)
     await rename_rollups(connection, old, new)
     flips_left_out = await change(_LEAVE_OUT_FLIPS, old, new)

@@ -22,6 +22,7 @@ MADE_BY = {
     "replicas": (3, 4),
     "renames": (4,),
     "outboxes": (7,),
+    **dict.fromkeys(("notifications", "silences", "acks"), (9,)),
 }
 
 _MISSING = "SELECT array_agg(name) FROM unnest($1::text[]) AS tables (name) WHERE to_regclass(name) IS NULL"

@@ -50,6 +50,12 @@ _MARKED_WITHIN = """
 SELECT EXISTS (SELECT FROM rollup_work WHERE period_seconds = $1 AND began_at >= $2 AND began_at < $3)
 """
 _FORGET_OUTBOXES = "DELETE FROM outboxes WHERE stored_at < $1"
+# Kept as long as failures are.
+_FORGET_ALERTS = (
+    "DELETE FROM notifications WHERE created_at < $1",
+    "DELETE FROM silences WHERE ends_at < $1",
+    "DELETE FROM acks WHERE at < $1",
+)
 _FORGET_FAILURES = "DELETE FROM failures_default WHERE scheduled_at < $1"
 _FORGET_MINUTES = """
 DELETE FROM rollups_minutes_default
@@ -132,7 +138,7 @@ def merging_of(period: int, began_at: datetime, now: datetime, old_at: datetime)
 
 
 def forgetting(now: datetime, keep_failures: timedelta) -> Step:
-    """Delete from the default partitions what would have been dropped in a partition of its own, and old outboxes."""
+    """Delete from the default partitions what would have been dropped with a partition, and what else is old."""
 
     async def forget(connection: Connection) -> bool:
         for table, keep, text in (
@@ -141,6 +147,8 @@ def forgetting(now: datetime, keep_failures: timedelta) -> Step:
             (HOURS, KEEP_HOURS, _FORGET_HOURS),
         ):
             await connection.execute(text, kept_since(table, now, keep), timeout=STEP_SECONDS)
+        for text in _FORGET_ALERTS:
+            await connection.execute(text, now - keep_failures, timeout=STEP_SECONDS)
         # One that stores again after all is noted again, and stores once more what it has of its last minute.
         await connection.execute(_FORGET_OUTBOXES, now - KEEP_OUTBOXES, timeout=STEP_SECONDS)
         return True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 from starlette.responses import Response
 
+from watcher.alerting.silences.present import Silences
+from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
 from watcher.web.serving.turns import in_turns
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from watcher.alerting.silences.keeper import SilenceKeeper
     from watcher.postgres.db import Database
     from watcher.recording.board import Board
     from watcher.web.sites import Site, Sites
@@ -49,6 +52,8 @@ class Source:
         clock: returns the time, UTC.
         location: whose checks count.
         turn: shared by all that takes long, see `in_turns`.
+        silences: what holds of silences and acks.
+        keeper: returns what takes more of them; None while there is nothing yet that does.
     """
 
     board: Board
@@ -57,6 +62,13 @@ class Source:
     clock: Callable[[], datetime]
     location: str
     turn: trio.Lock
+    silences: Silences = field(default_factory=Silences)
+    keeper: Callable[[], SilenceKeeper | None] = lambda: None
+
+    @property
+    def version(self) -> object:
+        """What differs when an answer about the present may be another one."""
+        return self.board.changes, self.silences.changes
 
     async def read(self, read: Callable[[Database], Awaitable[Result]]) -> Result:
         """Read the past.
@@ -104,6 +116,18 @@ class Call:
         return site
 
     @property
+    def keeper(self) -> SilenceKeeper:
+        """What takes silences and acks.
+
+        Raises:
+            OutboxUnavailableError: there is nothing yet that does.
+        """
+        keeper = self.source.keeper()
+        if keeper is None:
+            raise OutboxUnavailableError("the daemon has not begun")
+        return keeper
+
+    @property
     def duration(self) -> str:
         """The duration that stands in the path."""
         return str(self.request.path_params["duration"])
@@ -133,9 +157,11 @@ class Call:
         return content_response(text.encode(), "application/json")
 
 
-def json_response(value: Mapping[str, Any]) -> Response:
+def json_response(value: Mapping[str, Any], status: int = 200) -> Response:
     """Answer with something that is soon written."""
-    return content_response(json.dumps(value).encode(), "application/json")
+    response = content_response(json.dumps(value).encode(), "application/json")
+    response.status_code = status
+    return response
 
 
 def content_response(content: bytes, media_type: str) -> Response:

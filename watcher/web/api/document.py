@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from watcher import __version__
-from watcher.web.api.parameters import DURATION_IN_PATH, KEY_IN_PATH
+from watcher.web.api.parameters import DURATION_IN_PATH, ID_IN_PATH, KEY_IN_PATH
 from watcher.web.api.shapes import SHAPES
 from watcher.web.serving.problems import MEDIA_TYPE
 
@@ -23,13 +23,22 @@ _ABOUT = (
     " public, addresses, reasons, details, status codes and excerpts are null or left out."
 )
 # What any operation may answer beside what it is asked for.
-_OF_ALL = {
+_OF_READING = {
     "304": "Nothing has changed since the answer whose ETag `If-None-Match` has",
+    "422": "Values of the query are wrong; `errors` says which",
+}
+_OF_WRITING = {
+    "403": "Nobody may write: no auth is configured; or another site asks for this",
+    "413": "The body is too large",
+    "415": "The body is not JSON by its `Content-Type`",
+    "422": "Values of the body are wrong; `errors` says which",
+}
+_WRITERS = [{"basic": list[str]()}, {"token": list[str]()}]
+_OF_ALL = {
     "400": "The request is not one, or the duration is none of those",
     "401": "Whoever asks has not said who it is, or said it wrongly",
     "414": "The address is too long",
     "421": "`Host` is not a name of this page",
-    "422": "Values of the query are wrong; `errors` says which",
     "429": "Too many wrong credentials",
     "431": "The head of the request is too large",
     "503": "Too much is asked for at once",
@@ -47,12 +56,15 @@ def document_of(operations: Iterable[Operation], root: str) -> dict[str, Any]:
     _, definitions = TypeAdapter.json_schemas(
         [(name, "serialization", TypeAdapter(shape)) for name, shape in SHAPES.items()], ref_template=_REFERENCES
     )
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": "watcher", "version": __version__, "description": _ABOUT},
         "servers": [{"url": root or "/"}],
         "security": [{}, {"basic": []}, {"token": []}],
-        "paths": {operation.path: {"get": _operation(operation)} for operation in operations},
+        "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
             "securitySchemes": {
@@ -64,14 +76,20 @@ def document_of(operations: Iterable[Operation], root: str) -> dict[str, Any]:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    in_path = [one for one in (KEY_IN_PATH, DURATION_IN_PATH) if f"{{{one.name}}}" in operation.path]
-    answers: dict[str, Any] = {"200": {"description": operation.summary, "content": _content(operation)}}
+    in_path = [one for one in (KEY_IN_PATH, DURATION_IN_PATH, ID_IN_PATH) if f"{{{one.name}}}" in operation.path]
+    answers: dict[str, Any] = {
+        str(operation.status): {"description": operation.summary, "content": _content(operation)}
+    }
     if operation.may_be_empty:
         answers["204"] = {"description": "Nothing is known of that time"}
-    told = {**_OF_ALL, **({"404": "There is no target with this key"} if in_path else {})}
+    told = {**(_OF_WRITING if operation.writes else _OF_READING), **_OF_ALL}
+    told |= {**({"404": "There is no target with this key"} if in_path else {}), **operation.refusals}
     if operation.reads_history:
         told["503"] = _AWAY
+    body = operation.body
     return {
+        **({"security": _WRITERS} if operation.writes else {}),
+        **({} if body is None else {"requestBody": {"required": body.is_needed, "content": _json(body.schema)}}),
         "operationId": operation.name,
         "summary": operation.summary,
         "parameters": [
@@ -102,6 +120,10 @@ def _content(operation: Operation) -> dict[str, Any]:
     if operation.is_list:
         schema = {"type": "array", "items": schema}
     return {operation.media_type: {"schema": schema}}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
 
 
 def _problem(status: str) -> dict[str, Any]:

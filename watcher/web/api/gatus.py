@@ -12,8 +12,8 @@ from starlette.responses import Response
 from watcher.history.uptime import GOOD
 from watcher.model.outcome import Reason
 from watcher.model.state import State
+from watcher.model.wording import why
 from watcher.reporting.endpoint_history import read_flips, read_hourly_means, read_mean_ms, read_uptime
-from watcher.reporting.wording import why
 from watcher.text.timestamps import timestamp, timestamp_of
 from watcher.web.api.badges import health_badge, health_for_shields, response_time_badge, uptime_badge
 from watcher.web.api.calls import HistoryAwayError, content_response, json_response

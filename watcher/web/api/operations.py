@@ -5,12 +5,15 @@ It is trio-flavoured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from watcher.alerting.silences.keeper import TooManyError
+from watcher.outbox.errors import OutboxUnavailableError
+from watcher.web.api.bodies import BodyRefusedError
 from watcher.web.api.calls import RETRY_AFTER_SECONDS, Call, HistoryAwayError, Source
 from watcher.web.api.parameters import DURATIONS, WrongValuesError, values_of
 from watcher.web.api.streaming import Streamed
@@ -18,15 +21,17 @@ from watcher.web.serving.few import Few
 from watcher.web.serving.problems import problem_response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from watcher.web.api.bodies import Body
     from watcher.web.api.parameters import Parameter
     from watcher.web.serving.shared import Shared
     from watcher.web.sites import Sites
 
 READING = ("GET", "HEAD")
+NO_TARGET = "There is no target with this key."
 # The list of more sites is sent while it is written: a site has up to 3 KB, and an answer that is held has a bound.
 MAX_WHOLE_SITES = 1000
 MAX_STREAMS = 16  # each has a buffer, and all together one portion of each turn
@@ -48,6 +53,10 @@ class Operation:
         reads_history: whether it needs the database.
         may_be_empty: whether there may be nothing to tell: 204.
         pieces: writes the answer piece by piece, where it may be a large one.
+        method: of HTTP; all but GET write.
+        body: what may stand in the body of a request; None for none.
+        status: of the answer where all is well.
+        refusals: what else may be answered, by the status, as a sentence.
     """
 
     path: str
@@ -61,6 +70,34 @@ class Operation:
     reads_history: bool = True
     may_be_empty: bool = False
     pieces: Callable[[Call], Iterator[bytes]] | None = None
+    method: str = "GET"
+    body: Body | None = None
+    status: int = 200
+    refusals: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes anything, which the gate lets only those do who have said who they are."""
+        return self.method != "GET"
+
+
+class Methods:
+    """Answers all operations of one path, each by its method; an ASGI app."""
+
+    def __init__(self, operations: Iterable[Operation], source: Source, shared: Shared) -> None:
+        """Take the operations; see `Answering`."""
+        self._apps: dict[str, ASGIApp] = {}
+        for one in operations:
+            app = Writing(one, source) if one.writes else Answering(one, source, shared)
+            self._apps |= dict.fromkeys((one.method,) if one.writes else READING, app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        app = self._apps.get(scope["method"])
+        if app is None:
+            allow = ", ".join(self._apps)
+            app = problem_response(405, f"There is {allow} here.", {"Allow": allow})
+        await app(scope, receive, send)
 
 
 class Answering:
@@ -82,17 +119,11 @@ class Answering:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         request = Request(scope, receive)
-        if request.method not in READING:
-            allow = ", ".join(READING)
-            response = problem_response(405, f"There is {allow} here.", {"Allow": allow})
+        sites = await self._source.sites(not request.state.sees_all)
+        if self._operation.pieces is not None and len(sites.all) > MAX_WHOLE_SITES:
+            response = await self._respond(request, sites)
         else:
-            sites = await self._source.sites(not request.state.sees_all)
-            if self._operation.pieces is not None and len(sites.all) > MAX_WHOLE_SITES:
-                response = await self._respond(request, sites)
-            else:
-                response = await self._shared.response(
-                    request, lambda: self._respond(request, sites), self._source.board.changes
-                )
+            response = await self._shared.response(request, lambda: self._respond(request, sites), self._source.version)
         await unless_known(request, response)(scope, receive, send)
 
     async def _respond(self, request: Request, sites: Sites) -> Response:
@@ -100,7 +131,7 @@ class Answering:
         if path.get("duration", "1h") not in DURATIONS:
             return problem_response(400, f"The duration is not one of {', '.join(DURATIONS)}.")
         if "key" in path and sites.with_key(path["key"]) is None:
-            return problem_response(404, "There is no target with this key.")
+            return problem_response(404, NO_TARGET)
         try:
             values = values_of(self._operation.query, request.query_params)
             call = Call(request, self._source, not request.state.sees_all, sites, values, self._source.clock())
@@ -108,11 +139,49 @@ class Answering:
                 return Streamed(request, self._operation.pieces(call), self._source.turn, self._streams)
             return await self._operation.answer(call)
         except WrongValuesError as error:
-            wrong = [{"name": name, "detail": f"{name} {what}"} for name, what in error.wrong.items()]
-            return problem_response(422, f"The query is wrong: {error}.", errors=wrong)
+            return _wrong_values("query", error)
         except HistoryAwayError:
             retry_after = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return problem_response(503, "The history cannot be read now: the database does not answer.", retry_after)
+
+
+class Writing:
+    """Answers one operation that changes something; an ASGI app."""
+
+    def __init__(self, operation: Operation, source: Source) -> None:
+        """Take what is changed; see `Answering`."""
+        self._operation = operation
+        self._source = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        request = Request(scope, receive)
+        response = await self._respond(request, await self._source.sites(False))
+        response.headers["Cache-Control"] = "no-store"
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request, sites: Sites) -> Response:
+        if "key" in request.path_params and sites.with_key(request.path_params["key"]) is None:
+            return problem_response(404, NO_TARGET)
+        body = self._operation.body
+        try:
+            content_type = request.headers.get("content-type", "")
+            values = {} if body is None else body.values_of(await request.body(), content_type)
+            return await self._operation.answer(Call(request, self._source, False, sites, values, self._source.clock()))
+        except BodyRefusedError as refused:
+            status, sentence = refused.args
+            return problem_response(status, sentence)
+        except WrongValuesError as error:
+            return _wrong_values("body", error)
+        except TooManyError as error:
+            return problem_response(409, f"{error}.")
+        except OutboxUnavailableError:
+            return problem_response(503, "It cannot be written down now.", {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+def _wrong_values(where: str, error: WrongValuesError) -> Response:
+    wrong = [{"name": name, "detail": f"{name} {what}"} for name, what in error.wrong.items()]
+    return problem_response(422, f"The {where} is wrong: {error}.", errors=wrong)
 
 
 def unless_known(request: Request, response: Response) -> Response:

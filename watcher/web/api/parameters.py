@@ -180,4 +180,5 @@ REASON = _word("reason", "only those with this reason", [str(reason) for reason 
 SINCE = _time("since", "only from then on: how long ago, as `30m`, `24h` or `7d`, or a time")
 UNTIL = _time("until", "only before then; as `since`")
 KEY_IN_PATH = Parameter("key", "of the target: `group_name`, trimmed, in small letters", {"type": "string"}, str)
+ID_IN_PATH = Parameter("id", "of the silence", {"type": "string", "format": "uuid"}, str)
 DURATION_IN_PATH = _word("duration", "how far back", DURATIONS)

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from watcher.web.api.calls import content_response
 from watcher.web.api.document import document_of
-from watcher.web.api.operations import Answering, unless_known
+from watcher.web.api.operations import Methods, unless_known
 from watcher.web.api.table import OPERATIONS
 from watcher.web.pages.rendering import pieces_of
 from watcher.web.serving.problems import problem_response
@@ -46,7 +46,10 @@ class Api:
         return [
             Route("/api", self.page, methods=["GET"]),
             Route("/api/openapi.json", self.document, methods=["GET"]),
-            *(Route(one.path, Answering(one, self.source, self.shared)) for one in OPERATIONS),
+            *(
+                Route(path, Methods([one for one in OPERATIONS if one.path == path], self.source, self.shared))
+                for path in dict.fromkeys(one.path for one in OPERATIONS)
+            ),
             Route("/api/{rest:path}", nothing, methods=["GET", "POST", "DELETE"]),
         ]
 

@@ -8,6 +8,7 @@ from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 StateWord = Literal["pending", "up", "degraded", "down", "unknown", "maintenance", "paused"]
 
 
@@ -182,6 +183,35 @@ class Report(TypedDict):
     next: str | None
 
 
+class SilenceRecord(TypedDict):
+    """No notifications for a while: of the targets, of the group, or of all where both are null."""
+
+    id: Id
+    start: Time
+    end: Time
+    why: str | None
+    by: str | None
+    targets: list[str] | None
+    group: str | None
+
+
+class SilenceList(TypedDict):
+    """Silences that hold, the newest first."""
+
+    silences: list[SilenceRecord]
+    next: str | None
+
+
+class AckRecord(TypedDict):
+    """Somebody knows of the incident that was open at a target at the moment."""
+
+    id: Id
+    target: str
+    at: Time
+    why: str
+    by: str
+
+
 class Wrong(TypedDict):
     """What is wrong with a value of a query."""
 
@@ -209,6 +239,9 @@ SHAPES = {
         IncidentList,
         FailureList,
         Report,
+        SilenceRecord,
+        SilenceList,
+        AckRecord,
         Problem,
     )
 }

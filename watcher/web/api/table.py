@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from watcher.web.api import gatus, records
+from watcher.web.api import gatus, records, silences
+from watcher.web.api.bodies import NEW_ACK, NEW_SILENCE
 from watcher.web.api.operations import Operation
 from watcher.web.api.parameters import (
     CURSOR,
@@ -124,5 +125,47 @@ OPERATIONS = (
         records.report,
         shape="Report",
         query=(LIMIT, CURSOR, SINCE, UNTIL, GROUP, TARGET_KEY),
+    ),
+    Operation(
+        "/api/v1/silences",
+        "silences",
+        "Silences that hold: no notifications of what they cover",
+        silences.silences,
+        shape="SilenceList",
+        reads_history=False,
+    ),
+    Operation(
+        "/api/v1/silences",
+        "silence",
+        "Begin a silence",
+        silences.begin,
+        shape="SilenceRecord",
+        reads_history=False,
+        method="POST",
+        body=NEW_SILENCE,
+        status=201,
+        refusals={"409": "Too many silences hold already"},
+    ),
+    Operation(
+        "/api/v1/silences/{id}",
+        "endSilence",
+        "End a silence",
+        silences.end,
+        shape="SilenceRecord",
+        reads_history=False,
+        method="DELETE",
+        refusals={"404": "There is no silence with this id that holds"},
+    ),
+    Operation(
+        f"{_ONE}/ack",
+        "ack",
+        "Acknowledge the open incident of a target: no reminders, no escalation",
+        silences.acknowledge,
+        shape="AckRecord",
+        reads_history=False,
+        method="POST",
+        body=NEW_ACK,
+        status=201,
+        refusals={"409": "Nothing is open at this target"},
     ),
 )

@@ -27,6 +27,9 @@ LOST = Family(
     "counter",
     "Entries that were dropped, too many or too old, before PostgreSQL had them.",
 )
+NOTIFICATIONS = Family(
+    "watcher_notifications_total", "counter", "Tries to deliver a notification, by channel and what they came to."
+)
 GARBAGE = Family(
     "python_gc_collections_total", "counter", "How often the garbage collector has looked through a generation."
 )
@@ -54,6 +57,9 @@ def _families(present: Present, targets: int) -> Iterator[tuple[Family, str]]:
     yield DURATION, "".join(histogram_samples(DURATION.name, present.tally.duration))
     yield SKIPPED, sample(SKIPPED.name, "", present.tally.skipped_slots)
     yield LOST, sample(LOST.name, "", present.entries_lost())
+    results = sorted(present.notifications()[1].items())
+    labels = [(f'channel="{escaped(channel)}",result="{result}"', count) for (channel, result), count in results]
+    yield NOTIFICATIONS, "".join(sample(NOTIFICATIONS.name, label, count) for label, count in labels)
     for name, meaning, value in _gauges(present, targets):
         yield Family(name, "gauge", meaning), sample(name, "", value)
     version = f'version="{__version__}",location="{escaped(present.location)}"'
@@ -82,6 +88,7 @@ def _gauges(present: Present, targets: int) -> Iterator[tuple[str, str, float]]:
         "Whether PostgreSQL could be used when it was last tried.",
         int(present.is_database_up()),
     )
+    yield "watcher_notifications_pending", "Notifications that wait to be sent.", present.notifications()[0]
     if (drained_until := present.drained_until()) is not None:
         meaning = "How long ago all that was known then had come to PostgreSQL."
         yield "watcher_drain_lag_seconds", meaning, max(0.0, present.clock() - drained_until)

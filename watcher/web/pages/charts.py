@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from watcher.history.uptime import GOOD
 from watcher.model.state import State
-from watcher.reporting.wording import why
+from watcher.model.wording import why
 from watcher.web.pages.words import losses, percent, safe
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.history.incidents import Incident
-from watcher.reporting.wording import duration, why
+from watcher.model.wording import duration, why
 from watcher.text.timestamps import timestamp
 from watcher.web.pages.incident_selection import PAGE_ENTRIES, SINCE_WORDS, STATES, IncidentSelection
 from watcher.web.pages.rendering import pieces_of

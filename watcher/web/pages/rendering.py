@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from watcher import __version__
 from watcher.model.state import State
-from watcher.reporting.wording import duration, why
+from watcher.model.wording import duration, why
 from watcher.text.timestamps import timestamp
 from watcher.web.pages import charts, words
 

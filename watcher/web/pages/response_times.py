@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from watcher.history.rollup import SERIES
 from watcher.model.state import State
-from watcher.reporting.wording import duration
+from watcher.model.wording import duration
 from watcher.text.timestamps import timestamp
 from watcher.web.pages.words import milliseconds
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from watcher.history.present_state import STALE_AFTER
 from watcher.model.state import State
-from watcher.reporting.wording import duration
+from watcher.model.wording import duration
 from watcher.text.escaping import one_line
 from watcher.text.timestamps import timestamp
 

@@ -1,0 +1,199 @@
+"""Services of Apprise, spoken to by the helper process: what arrives, and what becomes of a message that does not."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+import trustme
+
+from tests.integration.mail_server import serving_mail
+from tests.integration.receivers import a_channel, a_message, receiving
+from tests.integration.sites import read_request, response, serving, silent
+from watcher.alerting.channels.apprise_urls import complaints_about_urls
+from watcher.alerting.channels.deliver import deliver, open_tools
+from watcher.alerting.channels.helper_command import COMMAND
+from watcher.model.alerts.channel import AppriseReceiver
+from watcher.model.alerts.notification import Delivered, Refused, TryAgain
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.integration.receivers import HttpReceiver, Post
+    from watcher.alerting.channels.deliver import Tools
+    from watcher.model.alerts.notification import Delivery
+
+NOW = datetime.now(UTC)
+TITLE, TEXT = b"Test of watcher", b"This is a test of the channel ops."
+TOKEN = "s3cr3tTokenOfTheService"
+OF_SLACK = "T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
+OF_TELEGRAM = "123456789:alphanumeric_token_of_35_characters"
+
+# Addresses, and the paths at which their messages arrive; `{}` is the port of a local service.
+SERVICES = {
+    "json://127.0.0.1:{}/in": "/in",
+    "ntfy://127.0.0.1:{}/ops-topic": "/",
+    f"gotify://127.0.0.1:{{}}/{TOKEN}": "/message",
+    f"slack://{OF_SLACK}": f"/services/{OF_SLACK}",
+    f"discord://4174216298/{TOKEN}": f"/api/webhooks/4174216298/{TOKEN}",
+    f"tgram://{OF_TELEGRAM}/12315544/": f"/bot{OF_TELEGRAM}/sendMessage",
+}
+
+
+def _answer(post: Post) -> bytes:
+    return response(b"ok" if post.path.startswith("/services/") else b'{"ok": true, "result": {}, "id": "x"}')
+
+
+@asynccontextmanager
+async def standing_in(receiver: HttpReceiver, folder: Path) -> AsyncIterator[tuple[str, ...]]:
+    """Be a proxy that ends the TLS of every tunnel itself; yields a command whose helper asks this proxy."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("hooks.slack.com", "discord.com", "api.telegram.org").configure_cert(context)
+
+    async def behave(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
+        await stream.send_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        assert isinstance(stream, trio.SocketStream)
+        await receiver.behave(trio.SSLStream(stream, context, server_side=True))
+
+    async with serving(behave) as port:
+        proxy, authorities = f"HTTPS_PROXY=http://127.0.0.1:{port}", f"REQUESTS_CA_BUNDLE={folder / 'ca.pem'}"
+        yield ("/usr/bin/env", proxy, authorities, *COMMAND)
+
+
+async def _send(url: str, tools: Tools, **changes: Any) -> Delivery:
+    return await deliver(a_message(NOW), a_channel(AppriseReceiver(url), **{"timeout_seconds": 30.0, **changes}), tools)
+
+
+async def test_a_message_arrives_by_each_service(tmp_path: Path) -> None:
+    """Slack and others are stood in for behind a proxy, which the helper takes from its environment."""
+    async with (
+        receiving(_answer) as receiver,
+        standing_in(receiver, tmp_path) as command,
+        open_tools(helper_command=command) as tools,
+    ):
+        for url, path in SERVICES.items():
+            delivery = await _send(url.format(receiver.port), tools)
+            assert isinstance(delivery, Delivered), delivery
+            post = receiver.posts.pop()
+            assert (post.path, TITLE in post.body, TEXT in post.body) == (path, True, True)
+            assert b"apprise" not in post.body.lower()
+
+
+async def test_mail_arrives_whole_and_a_wrong_password_is_refused() -> None:
+    """A real SMTP server takes the mail."""
+    async with serving_mail("right") as (port, mails), open_tools() as tools:
+        url = f"mailto://user:{{}}@127.0.0.1:{port}?from=watcher@shop.example&to=ops@shop.example&mode=insecure"
+        bad = await _send(url.format("wrong"), tools)
+        good = await _send(url.format("right"), tools)
+        assert isinstance(good, Delivered), good
+        mail = await mails.receive_some()
+    assert isinstance(bad, Refused), bad
+    assert "wrong" not in bad.error
+    assert b"ops@shop.example" in mail
+    assert b"Subject: " + TITLE in mail
+    assert TEXT in mail
+
+
+async def test_failures_are_told_in_words_without_secrets() -> None:
+    """What can never work is refused; a hanging receiver costs its helper process, and no other channel's message."""
+    statuses = iter(["401 Unauthorized", "429 Too Many Requests", "503 Unavailable", "301 Moved"])
+    async with (
+        receiving(lambda _post: response(b"", next(statuses))) as receiver,
+        serving(silent) as silent_port,
+        open_tools() as tools,
+    ):
+        got = [await _send(f"json://user:{TOKEN}@127.0.0.1:{receiver.port}/{TOKEN}", tools) for _ in range(4)]
+        private = await _send(f"json://127.0.0.1:{receiver.port}/", tools, allow_private=False)
+        closed = await _send(f"json://127.0.0.1:1/{TOKEN}", tools)
+        wrong = await _send("slack://nonsense", tools)
+        hanging: list[Delivery] = []
+
+        async def hang() -> None:
+            hanging.append(await _send(f"json://127.0.0.1:{silent_port}/{TOKEN}?rto=60", tools, timeout_seconds=2.0))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hang)
+            await _send("slack://nonsense", tools)
+            assert not hanging
+    assert [type(one) for one in got] == [Refused, TryAgain, TryAgain, Refused], got
+    assert private == Refused("127.0.0.1 is not a public address, and `allow_private` is false")
+    assert isinstance(closed, TryAgain)
+    assert "Connection refused" in closed.error
+    assert isinstance(wrong, Refused)
+    assert hanging == [TryAgain("no answer within 2 s: the helper process was killed")]
+    assert not any(TOKEN in str(one) for one in (*got, closed, wrong))
+
+
+TEMPLATES: dict[str, tuple[str | None, str | None, str, str, str]] = {
+    "good": ("{{ kind }}!", "{% for t in targets %}\n{{ t.name }}\n{% endfor %}", "test!", "Example", ""),
+    "raises": ("x", "a\n{{ nothing.at_all }}", "x", TEXT.decode(), "body: line 2: 'nothing' is undefined"),
+    "unsafe": (None, "{{ ''.__class__.__mro__ }}", TITLE.decode(), TEXT.decode(), "unsafe"),
+    "endless": (None, "{{ 7 ** (10 ** 9) }}", TITLE.decode(), TEXT.decode(), "was killed"),
+    "huge": (None, "{{ 'x' * (10 ** 9) }}", TITLE.decode(), TEXT.decode(), "MemoryError"),
+}
+
+
+async def test_a_template_that_fails_sends_the_default_text_and_says_so() -> None:
+    """Rendered in the helper process, so that none can hold the loop."""
+    async with receiving() as receiver, open_tools() as tools:
+        for title, body, title_sent, body_sent, complaint in TEMPLATES.values():
+            delivery = await _send(f"json://127.0.0.1:{receiver.port}/", tools, title=title, body=body)
+            assert isinstance(delivery, Delivered), delivery
+            assert ("with the default text" in delivery.answer) == bool(complaint)
+            assert complaint in delivery.answer
+            document = receiver.posts.pop().document
+            assert document["title"] == title_sent
+            assert document["message"].startswith(body_sent)
+
+
+def test_wrong_addresses_are_told_without_their_secrets() -> None:
+    """One process looks at all of them."""
+    urls = [
+        "json://localhost/x",
+        f"nonsense://{TOKEN}",
+        f"slack://{TOKEN}",
+        f"tgram://{TOKEN}/1",
+        "ntfys://ntfy.example/ops",
+    ]
+    complaints = complaints_about_urls(urls)
+    assert [complaint is None for complaint in complaints] == [True, False, False, False, True], complaints
+    assert TOKEN not in str(complaints)
+
+
+@pytest.mark.slow
+async def test_a_helper_ends_with_its_daemon_in_the_middle_of_a_job() -> None:
+    """The end of its standard input ends it, whatever it does."""
+    job = b'{"do": "send", "url": "json://127.0.0.1:%d/?rto=60", "title": "t", "body": "b", "kind": "test", %s}\n'
+    rest = b'"is_template": false, "allow_private": true, "timeout_seconds": 60'
+    connected = trio.Event()
+
+    async def hang(stream: trio.abc.Stream) -> None:
+        connected.set()
+        await trio.sleep_forever()
+
+    async with serving(hang) as port, trio.open_nursery() as nursery:
+        run = partial(trio.lowlevel.open_process, COMMAND, stdin=-1, stdout=-1)
+        process = await run()
+        assert process.stdin is not None
+        await process.stdin.send_all(job % (port, rest))
+        with trio.fail_after(30):
+            await connected.wait()
+            await process.stdin.aclose()
+            assert await process.wait() == 0
+        nursery.cancel_scope.cancel()
+
+
+def test_the_daemon_imports_neither_apprise_nor_its_helper() -> None:
+    """What a delivery needs is light."""
+    assert "watcher.alerting.channels.deliver" in sys.modules
+    assert not {"apprise", "watcher.alerting.channels.helper_process"} & set(sys.modules)

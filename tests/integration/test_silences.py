@@ -1,0 +1,178 @@
+"""`watcher silence` and `watcher ack`, as a user runs them, on their way to a daemon and to a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from tests.integration.daemon import NO_DATABASE, Folder
+from tests.integration.forked import Commands
+from tests.integration.history_rows import HOUR, put_flips, put_state, settings_of
+from tests.integration.test_history_commands import ForkingFolder, complaint, said
+from tests.pipeline import open_pipeline
+from tests.unit.alerting.test_silences import put_incident
+from watcher.alerting.silences.keeper import SilenceKeeper
+from watcher.alerting.silences.orders import new_ack, new_silence
+from watcher.alerting.silences.present import Silences
+from watcher.daemon.heartbeat import beat
+from watcher.postgres.queries.silences import read_orders, write_order
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from tests.pipeline import Pipeline
+    from watcher.postgres.db import Database
+
+WHY = ("--why", "move to the new rack")
+
+
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Commands]:
+    with Commands.start() as commands:
+        yield commands
+
+
+@pytest.fixture
+def folder(tmp_path: Path, db_config: str, commands: Commands) -> Folder:
+    """A folder whose settings lead to the database of the tests."""
+    folder = ForkingFolder(tmp_path, commands=commands)
+    urls = [{"name": name, "group": "shop", "address": "https://shop.example/"} for name in ("Checkout", "Search")]
+    folder.configure(urls, **settings_of(db_config))
+    (tmp_path / "data").mkdir()
+    return folder
+
+
+@asynccontextmanager
+async def keeping(folder: Folder, database: Database) -> AsyncIterator[tuple[Silences, Pipeline]]:
+    """Do in a data folder what a daemon does there for silences."""
+    data_dir, silences, up = folder.path / "data", Silences(), trio.Event()
+    up.set()
+    with open_pipeline(data_dir, database) as pipeline:
+        keeper = SilenceKeeper(pipeline.disk, data_dir, "default", silences)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(beat, data_dir / "heartbeat")
+            nursery.start_soon(keeper.run)
+            nursery.start_soon(keeper.follow, partial(read_orders, database), up)
+            await until(lambda: (data_dir / "heartbeat").exists() and (data_dir / "spool").is_dir())
+            yield silences, pipeline
+            nursery.cancel_scope.cancel()
+        (data_dir / "heartbeat").unlink()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that happens in tasks that set no event for it."""
+    with trio.fail_after(30):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
+async def listed(folder: Folder) -> list[dict[str, Any]]:
+    """Return what the command lists, as a program reads it."""
+    found: list[dict[str, Any]] = json.loads(await said(folder, "silence", "--list", "--json"))
+    return found
+
+
+async def test_a_daemon_obeys_a_command_and_the_database_hears_of_it(test_db: Database, folder: Folder) -> None:
+    async with keeping(folder, test_db) as (silences, pipeline):
+        told = await said(folder, "silence", "Checkout", "--for", "1h30m", *WHY, "--by", "eve")
+        assert told.startswith("Checkout: no notifications until 2")
+        assert ", for 1h 30m: move to the new rack; to end it: watcher silence --end " in told
+        [silence] = silences.silences
+        assert (silence.why, silence.by, silence.targets) == ("move to the new rack", "eve", frozenset({"Checkout"}))
+        assert await complaint(folder, "ack", "Checkout") == "watcher: nothing is open at Checkout"
+        await pipeline.disk.run(lambda outbox: put_incident(outbox, "Checkout"))
+        assert (await said(folder, "ack", "Checkout")).startswith("Checkout is acknowledged: ")
+        assert [ack.target for ack in silences.acks] == ["Checkout"]
+        assert [row["id"] for row in await listed(folder)] == [str(silence.id)]
+        await pipeline.drain_all()
+        rows = await test_db.fetch("SELECT id, ends_at, said_by, targets, group_name FROM silences")
+        assert rows == [
+            {"id": silence.id, "ends_at": silence.end, "said_by": "eve", "targets": ["Checkout"], "group_name": None}
+        ]
+        assert [row["target"] for row in await test_db.fetch("SELECT target FROM acks")] == ["Checkout"]
+
+        told = await said(folder, "silence", "--end", str(silence.id)[:5].upper())
+        assert told == "Checkout: notifications are sent again\n"
+        assert silences.silences == ()
+        assert await said(folder, "silence", "--list") == "nothing is silenced\n"
+        await pipeline.drain_all()
+        [row] = await test_db.fetch("SELECT ends_at < now() AS has_ended FROM silences")
+        assert row["has_ended"]
+
+
+async def test_without_a_daemon_the_database_takes_what_is_ordered(test_db: Database, folder: Folder) -> None:
+    told = await said(folder, "silence", "--group", "shop", "--until", "23:59", *WHY)
+    assert told.startswith("the group shop: no notifications until 2")
+    assert "it is in the database, which daemons read twice a minute" in told
+    await put_state(test_db, "Checkout", "down")
+    assert "which daemons read twice a minute" in await said(folder, "ack", "Checkout")
+    await complaint(folder, "ack", "Search")
+    [row] = await listed(folder)
+    async with keeping(folder, test_db) as (silences, pipeline):
+        await until(lambda: silences.silences)
+        assert [str(one.id) for one in silences.silences] == [row["id"]]
+        assert pipeline.outbox.rows == 0, "the database is not told what it has told"
+    await said(folder, "silence", "--end", row["id"])
+    assert await listed(folder) == []
+
+
+async def test_a_rename_takes_silences_and_acks_along(test_db: Database, folder: Folder) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    old = new_silence(start=now, end=now + HOUR, why="x", targets=["Checkout", "Old"])
+    before, during = (new_ack("Old", at=now - hours * HOUR) for hours in (4, 2))
+    for order in (old, before, during):
+        await write_order(test_db, order)
+    await put_flips(test_db, "Old", "UDUDp", now - 5 * HOUR, step=HOUR)
+    await put_state(test_db, "Old", "paused", watched=False)
+    async with keeping(folder, test_db) as (silences, pipeline):
+        await until(lambda: silences.silences)
+        await pipeline.disk.run(lambda outbox: put_incident(outbox, "Checkout"))
+        await said(folder, "rename", "Old", "Checkout")
+        rows = await test_db.fetch("SELECT id, at FROM acks WHERE target = 'Checkout' ORDER BY at")
+        assert [row["id"] for row in rows] == [before.id, during.id]
+        assert [row["at"] >= now for row in rows] == [False, True], "it holds for what is open under the new name"
+    async with keeping(folder, test_db) as (silences, _):  # which asks at once
+        await until(lambda: silences.acks)
+        assert [one.targets for one in silences.silences] == [frozenset({"Checkout"})]
+        assert during.id in {one.id for one in silences.acks}
+
+
+async def test_where_there_is_neither_the_command_says_so(folder: Folder) -> None:
+    folder.configure([{"name": "Checkout", "address": "https://shop.example/"}], **NO_DATABASE)
+    for arguments in (["silence", "Checkout", "--for", "2h", *WHY], ["ack", "Checkout"], ["silence", "--list"]):
+        done = await folder.run(*arguments)
+        first, second = done.stderr.decode().splitlines()
+        assert (done.returncode, done.stdout) == (3, b"")
+        assert first == "watcher: no daemon takes orders in data, so that the database is needed"
+        assert second.startswith("watcher: the database cannot be reached: ")
+
+
+async def test_what_cannot_be_ordered_is_said_in_one_line(folder: Folder) -> None:
+    for arguments, line in {
+        ("silence", "Chekcout", "--for", "2h", *WHY): "'Chekcout' is the name of no target; did you mean Checkout?",
+        ("silence", "--group", "shp", "--for", "2h", *WHY): "'shp' is the group of no target; did you mean shop?",
+        ("silence", "Checkout", *WHY): "say how long: either --for, or --until",
+        ("silence", "Checkout", "--for", "2h"): "--why is empty; say why, for those who miss the messages",
+        ("silence", "--all", "--for", "0s", *WHY): "--for or --until lets it end before it begins",
+        (
+            "silence",
+            "--all",
+            "--until",
+            "soon",
+            *WHY,
+        ): "Invalid value for '--until': 'soon' is not a time; write one as in",
+        ("silence", "--all", "--for", "1h5", *WHY): "Invalid value for '--for': '1h5' is no duration; write one as in",
+        ("silence", "--all", "Checkout", "--for", "1h", *WHY): "give either names of targets, or --group, --all,",
+        ("silence", "--list", "--for", "1h"): "--for, --until and --why belong to a new silence",
+        ("silence", "--all", "--json", "--for", "1h", *WHY): "--json belongs to --list",
+        ("silence",): "give either names of targets, or --group, --all, --list or --end",
+        ("ack", "Chekcout"): "'Chekcout' is the name of no target; did you mean Checkout?",
+    }.items():
+        assert (await complaint(folder, *arguments, status=2)).startswith(f"watcher: {line}")

@@ -1,0 +1,91 @@
+"""Debian's Alertmanager takes what is open, once however often it is told, and what has ended."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from tests.doubles import MOMENT, a_target
+from tests.integration.receivers import a_channel, a_message
+from tests.peers.programs import path_of
+from tests.peers.prometheus import SECONDS, port_in, running
+from tests.unit.web.viewers import asked, get, status_of
+from watcher.alerting.channels.alertmanager import alert_of
+from watcher.alerting.channels.deliver import deliver, open_tools, post_alerts
+from watcher.alerting.policy.event import Incident
+from watcher.model.alerts.channel import AlertmanagerReceiver
+from watcher.model.alerts.notification import Delivered, Refused
+from watcher.model.alerts.of_target import TargetAlerts
+from watcher.model.outcome import Fault, Reason
+from watcher.model.state import Flip, State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = '{"route": {"receiver": "none"}, "receivers": [{"name": "none"}]}'
+NOW = MOMENT + timedelta(minutes=5)
+PAGE = "http://127.0.0.1:8080/targets/shop_checkout"
+
+
+def an_incident() -> Incident:
+    """A target that is down."""
+    fault = Fault(Reason.STATUS, "503 Service Unavailable")
+    flip = Flip("Checkout", "default", MOMENT, MOMENT, State.DOWN, State.UP, fault)
+    return Incident(flip.flip_id, "Checkout", "default", State.DOWN, MOMENT, flip)
+
+
+async def test_an_alert_is_there_while_it_is_told_and_gone_when_it_has_ended(tmp_path: Path) -> None:
+    (tmp_path / "am.yml").write_text(CONFIG)
+    command = [
+        path_of("prometheus-alertmanager", "prometheus-alertmanager"),
+        f"--config.file={tmp_path / 'am.yml'}",
+        f"--storage.path={tmp_path / 'alerts'}",
+        "--web.listen-address=127.0.0.1:0",
+        "--cluster.listen-address=",
+    ]
+    labels = (("team", "web"), ("cost-centre", "4711"), ("0", "zero"))
+    target = a_target("Checkout", group="shop", alerts=TargetAlerts(description="call Jo", labels=labels))
+    async with running(command, tmp_path / "am.log") as (process, log), open_tools() as tools:
+        port = await port_in(log, process)
+        channel = a_channel(AlertmanagerReceiver(f"http://127.0.0.1:{port}/"))
+        # Alertmanager goes by the wall clock, by which NOW is long ago.
+        for now in (NOW, NOW + timedelta(minutes=1)):
+            alert = alert_of(an_incident(), target, now, page_url=PAGE)
+            assert await post_alerts([{**alert, "endsAt": "2100-01-01T00:00:00Z"}], channel, tools) == Delivered(
+                "200 OK"
+            )
+        (there,) = await _alerts(port)
+        assert there["labels"] == {
+            "alertname": "WatcherTargetDown",
+            "severity": "critical",
+            "target": "Checkout",
+            "group": "shop",
+            "location": "default",
+            "team": "web",
+            "cost_centre": "4711",
+            "_0": "zero",
+        }
+        assert there["annotations"]["summary"] == "Checkout is down"
+        assert there["annotations"]["detail"] == "503 Service Unavailable"
+        assert there["annotations"]["description"] == "call Jo"
+        assert (there["startsAt"], there["generatorURL"]) == ("2026-11-23T15:20:55.857Z", PAGE)
+
+        over = alert_of(an_incident(), target, NOW, is_over=True)
+        assert await post_alerts([over], channel, tools) == Delivered("200 OK")
+        assert await _alerts(port) == []
+
+        assert isinstance(await deliver(a_message(MOMENT), channel, tools), Delivered)
+        refused = await post_alerts([{"labels": {}}], channel, tools)
+        assert isinstance(refused, Refused)
+        assert refused.error.startswith("400 Bad Request: ")
+
+
+async def _alerts(port: int) -> list[dict[str, Any]]:
+    with trio.fail_after(SECONDS):
+        answered = await asked(port, get("/api/v2/alerts?active=true"))
+    assert status_of(answered) == 200
+    found: list[dict[str, Any]] = json.loads(answered.partition(b"\r\n\r\n")[2])
+    return found

@@ -1,0 +1,247 @@
+"""Those who decide and send, with a real outbox and a receiver in memory: what is told, what is written down of it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from tests.doubles import a_target
+from watcher.alerting.alerts import Alerts
+from watcher.alerting.messages import set_channels, waiting_of
+from watcher.alerting.policy.view import View
+from watcher.model.alerts.channel import AlertmanagerReceiver, Channel, WebhookReceiver
+from watcher.model.alerts.notification import Delivered, Delivery, Notification, Refused, TryAgain
+from watcher.model.outcome import Fault, Reason
+from watcher.model.state import Flip, State
+from watcher.outbox.flip_door import record_flips
+from watcher.outbox.outbox import Outbox
+from watcher.outbox.thread import OutboxThread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+NAMES = [f"site {number}" for number in range(10)]
+TARGETS = {name: replace(a_target(), name=name) for name in NAMES}
+ALL_WELL = Delivered("200 OK")
+
+
+def a_channel(name: str, **options: Any) -> Channel:
+    timing = {"group_wait_seconds": 0.0, "group_interval_seconds": 0.0, **options}
+    return Channel(name, WebhookReceiver("http://hook.example/"), **timing)
+
+
+@dataclass
+class Receivers:
+    """Receivers in memory: `answers` is what each says, to one message after the other; all is well after that."""
+
+    answers: dict[str, list[Delivery]] = field(default_factory=lambda: defaultdict(list))
+    hanging: set[str] = field(default_factory=set)
+    got: dict[str, list[Notification]] = field(default_factory=lambda: defaultdict(list))
+    posted: list[dict[str, Any]] = field(default_factory=list)
+
+    async def deliver(self, notification: Notification, channel: Channel) -> Delivery:
+        if channel.name in self.hanging:
+            await trio.sleep_forever()
+        self.got[channel.name].append(notification)
+        waiting = self.answers[channel.name]
+        return waiting.pop(0) if waiting else ALL_WELL
+
+    async def post_alerts(self, alerts: Sequence[dict[str, Any]], channel: Channel) -> Delivery:
+        self.posted += alerts
+        waiting = self.answers[channel.name]
+        return waiting.pop(0) if waiting else ALL_WELL
+
+    def told(self, channel: str) -> list[str]:
+        return [one.payload["title"] for one in self.got[channel]]
+
+
+class World:
+    """Alerts at work over an outbox."""
+
+    def __init__(self, alerts: Alerts, disk: OutboxThread, receivers: Receivers, states: dict[str, State]) -> None:
+        self.alerts, self.disk, self.receivers, self.states = alerts, disk, receivers, states
+        self._flips = 0
+
+    async def flip(self, name: str, state: State, before: State) -> None:
+        """Record that a site has flipped now."""
+        self._flips += 1
+        now = datetime.now(UTC)
+        cause = Fault(Reason.STATUS, "503 Service Unavailable") if state is State.DOWN else None
+        flip = Flip(name, "default", now, now, state, before, cause, None, self._flips)
+        self.states[name] = state
+        await self.disk.run(lambda outbox: record_flips(outbox, [flip], now=now.timestamp()))
+        self.alerts.look()
+
+    async def down(self, name: str) -> None:
+        await self.flip(name, State.DOWN, State.UP)
+
+    async def up(self, name: str) -> None:
+        await self.flip(name, State.UP, State.DOWN)
+
+    async def rows(self) -> list[dict[str, Any]]:
+        """Return what is on its way to the table, in order."""
+        entries = await self.disk.run(lambda outbox: outbox.peek(10**6, 10**9))
+        return [json.loads(entry.payload) for entry in entries if entry.kind == "notification"]
+
+    async def last_rows(self) -> dict[str, dict[str, Any]]:
+        return {row["id"]: row for row in await self.rows()}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.sqlite"
+
+
+@asynccontextmanager
+async def at_work(path: Path, *channels: Channel, receivers: Receivers | None = None) -> AsyncIterator[World]:
+    disk, receivers, states = OutboxThread(Outbox(path)), receivers or Receivers(), dict.fromkeys(NAMES, State.UP)
+    view = View(TARGETS, states.get, lambda _name: None)
+    alerts = Alerts(disk, lambda: view)
+    await alerts.note_channels(channels)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(alerts.run, channels, receivers)
+        await trio.testing.wait_all_tasks_blocked()
+        yield World(alerts, disk, receivers, states)
+        alerts.close()
+    await disk.run(Outbox.close)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    with trio.fail_after(10):
+        while not condition():  # noqa: ASYNC110  # threads and several tasks have their part in it
+            await trio.sleep(0.005)
+
+
+async def test_each_channel_is_told_once_and_what_became_of_it_is_written_down(path: Path) -> None:
+    async with at_work(path, a_channel("a"), a_channel("b")) as world:
+        await world.down("site 1")
+        await until(lambda: world.alerts.results["a", "sent"] == world.alerts.results["b", "sent"] == 1)
+        rows = await world.rows()
+        ids = {channel: str(world.receivers.got[channel][0].id) for channel in ("a", "b")}
+        assert {(row["id"], row["channel"], row["kind"]) for row in rows} == {
+            (ids[channel], channel, "down") for channel in ("a", "b")
+        }
+        last = await world.last_rows()
+        assert all(row["sent_at"] and row["tries"] == 1 and row["answer"] == "200 OK" for row in last.values())
+        assert world.alerts.pending == 0
+        left = await world.disk.run(
+            lambda outbox: outbox.read(
+                "SELECT (SELECT count(*) FROM alert_events), (SELECT count(*) FROM notifications)"
+            )
+        )
+        assert left == [(0, 0)], "what all have taken in, and what is sent, is kept no longer"
+
+
+async def test_a_receiver_that_hangs_or_fails_holds_up_no_other(path: Path) -> None:
+    receivers = Receivers(hanging={"hangs"})
+    receivers.answers["fails"] = [TryAgain("500 Internal Server Error")] * 2
+    async with at_work(path, *map(a_channel, ("hangs", "fails", "works")), receivers=receivers) as world:
+        await world.down("site 1")
+        await until(lambda: world.alerts.results["works", "sent"])
+        await until(lambda: world.alerts.results["fails", "sent"])
+        assert world.alerts.pending == 1
+        assert len({one.id for one in receivers.got["fails"]}) == 1, "a second try is of the same message"
+        (row,) = [row for row in (await world.last_rows()).values() if row["channel"] == "fails"]
+        assert (row["tries"], bool(row["sent_at"])) == (3, True)
+
+
+async def test_what_is_not_sent_at_the_stop_is_sent_after_the_next_start_with_the_same_id(path: Path) -> None:
+    async with at_work(path, a_channel("ops"), receivers=Receivers(hanging={"ops"})) as world:
+        await world.down("site 1")
+        await until(lambda: world.alerts.pending)
+        rows = await world.rows()
+    async with at_work(path, a_channel("ops")) as world:
+        await until(lambda: world.receivers.got["ops"])
+        assert [str(one.id) for one in world.receivers.got["ops"]] == [rows[0]["id"]]
+    async with at_work(path, a_channel("ops")) as world:
+        await world.up("site 1")
+        await until(lambda: world.receivers.got["ops"])
+        assert world.receivers.told("ops") == ["site 1 is up"]
+
+
+async def test_what_can_never_work_is_given_up_and_another_channel_told_once(path: Path) -> None:
+    receivers = Receivers()
+    receivers.answers["gone"] = [Refused("410 Gone")] * 3
+    async with at_work(path, a_channel("gone"), a_channel("ops"), receivers=receivers) as world:
+        for number, name in enumerate(NAMES[:3], 1):
+            await world.down(name)
+            await until(lambda number=number: world.alerts.results["gone", "given_up"] == number)  # type: ignore[misc]
+            await until(lambda number=number: len(receivers.got["ops"]) == 1 + number)  # type: ignore[misc]
+        assert receivers.told("ops").count("Notifications to gone fail") == 1
+        given_up = [row for row in (await world.last_rows()).values() if row["channel"] == "gone"]
+        assert {(row["error"], bool(row["given_up_at"])) for row in given_up} == {("410 Gone", True)}
+
+
+async def test_what_cannot_be_delivered_for_too_long_is_given_up(path: Path) -> None:
+    receivers = Receivers()
+    receivers.answers["ops"] = [TryAgain("503 Service Unavailable")] * 9
+    async with at_work(path, a_channel("ops", give_up_after_seconds=0.1), receivers=receivers) as world:
+        await world.down("site 1")
+        await until(lambda: world.alerts.results["ops", "given_up"])
+        (row,) = (await world.last_rows()).values()
+        assert (row["error"], row["tries"]) == ("503 Service Unavailable", 1)
+
+
+async def test_a_changed_channel_keeps_what_waits_and_what_waits_of_one_that_is_gone_is_given_up(path: Path) -> None:
+    receivers = Receivers()
+    receivers.answers["ops"], receivers.answers["old"] = [TryAgain("away")] * 1, [TryAgain("away")] * 9
+    ops = a_channel("ops")
+    async with at_work(path, ops, a_channel("old"), receivers=receivers) as world:
+        await world.down("site 1")
+        await until(lambda: world.alerts.results["ops", "failed"] and world.alerts.results["old", "failed"])
+        changed = replace(ops, timeout_seconds=3.0)
+        await world.alerts.change([changed, a_channel("new")])
+        await until(lambda: world.alerts.results["ops", "sent"])
+        await world.up("site 1")
+        await until(lambda: len(receivers.got["ops"]) == 3)
+        await world.down("site 2")
+        await until(lambda: receivers.got["new"])
+        assert receivers.told("new") == ["site 2 is down"], "nobody has told it that site 1 was down"
+        (row,) = [row for row in (await world.last_rows()).values() if row["channel"] == "old"]
+        assert row["error"] == "the channel was taken out of the configuration"
+
+
+async def test_an_alertmanager_is_told_what_is_open_and_what_has_ended_also_over_a_restart(path: Path) -> None:
+    channel = Channel("am", AlertmanagerReceiver("http://am.example"))
+    async with at_work(path, channel) as world:
+        await world.down("site 1")
+        await until(lambda: world.alerts.results["am", "sent"])
+        await until(lambda: not events_left(world.disk.outbox))
+        assert {alert["labels"]["target"] for alert in world.receivers.posted} == {"site 1"}
+    async with at_work(path, channel) as world:
+        await until(lambda: world.receivers.posted)
+        await world.up("site 1")
+        await until(lambda: len(world.receivers.posted) >= 2)
+        begun, ended = world.receivers.posted[0], world.receivers.posted[-1]
+        assert begun["labels"] == ended["labels"]
+        assert ended["endsAt"] < (datetime.now(UTC) + timedelta(seconds=1)).isoformat() < begun["endsAt"]
+
+
+def events_left(outbox: Outbox) -> int:
+    count: int = outbox.read("SELECT count(*) FROM alert_events")[0][0]
+    return count
+
+
+def test_without_channels_incidents_are_followed_and_no_event_is_kept(path: Path) -> None:
+    outbox = Outbox(path)
+    now = datetime.now(UTC)
+    flip = Flip("site 1", "default", now, now, State.DOWN, State.UP, None, None, 1)
+    record_flips(outbox, [flip], now=now.timestamp())
+    assert events_left(outbox) == 0
+    assert outbox.read("SELECT target FROM incidents") == [("site 1",)]
+    set_channels(outbox, {"ops"}, now.timestamp())
+    record_flips(outbox, [replace(flip, state=State.UP, before=State.DOWN, number=2)], now=now.timestamp())
+    assert events_left(outbox) == 1
+    assert outbox.read("SELECT target FROM incidents") == []
+    set_channels(outbox, (), now.timestamp())
+    assert events_left(outbox) == 0
+    assert waiting_of(outbox, "ops") == []
+    outbox.close()

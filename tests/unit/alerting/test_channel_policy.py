@@ -1,0 +1,230 @@
+"""Which messages a channel gets for what happens to sites: one table."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.alerting.policy_world import CHANNEL, World, at, flip_of_word, target_of, told
+from watcher.alerting.policy.event import Certificate, Change
+from watcher.model.alerts.channel import Route, Topic
+from watcher.model.alerts.of_target import Dependency, TargetAlerts
+from watcher.model.alerts.silence import Ack, Silence
+from watcher.model.state import State
+
+if TYPE_CHECKING:
+    from watcher.model.alerts.channel import Channel
+    from watcher.model.alerts.notification import Notification
+
+HOUR, DAY = 3600, 86_400
+ESCALATED = TargetAlerts(routes=(Route("ops", 900),))
+SITES = (
+    target_of("A", group="shop"),
+    target_of("B", group="shop"),
+    target_of("C"),
+    target_of("Child", alerts=TargetAlerts(depends_on=(Dependency(target="A"),))),
+    target_of("Leaf", alerts=TargetAlerts(depends_on=(Dependency(group="shop"),))),
+    target_of("Slow", alerts=ESCALATED),
+    target_of("Other", alerts=TargetAlerts(routes=(Route("pager"),))),
+    target_of("Never", alerts=TargetAlerts(routes=())),
+)
+NO_REMINDERS = replace(CHANNEL, reminder_interval_seconds=0)
+ALL_TOPICS = replace(NO_REMINDERS, topics=frozenset(Topic))
+BY_GROUP = replace(NO_REMINDERS, group_by="group")
+WITHOUT_UP = replace(NO_REMINDERS, topics=frozenset({Topic.DOWN}))
+
+# What the channel is like; what happens, as `seconds site what`, a silence of a site being `from site silent until`,
+# and the time that is waited for at the end; the messages.
+TABLE: dict[str, tuple[Channel, str, list[str]]] = {
+    "down and up": (CHANNEL, "0 A down; 300 A up; 9999", ["10 down: A", "310 up: A"]),
+    "together": (
+        NO_REMINDERS,
+        "0 A down; 2 B down; 9 C down; 12 Slow down; 999",
+        ["10 down: A, B, C", "922 escalation: Slow"],
+    ),
+    "later ones join the next": (
+        NO_REMINDERS,
+        "0 A down; 20 B down; 50 C down; 999",
+        ["10 down: A", "70 down: B, C"],
+    ),
+    "the interval is over": (NO_REMINDERS, "0 A down; 200 B down; 999", ["10 down: A", "210 down: B"]),
+    "several kinds": (NO_REMINDERS, "0 A down; 60 A up; 65 B down; 999", ["10 down: A", "70 mixed: up A, down B"]),
+    "by group": (BY_GROUP, "0 A down; 1 B down; 2 C down; 999", ["10 down: A, B", "12 down: C"]),
+    "opened and closed while it waits": (NO_REMINDERS, "0 A down; 4 A up; 999", ["10 up: A"]),
+    "closed and opened while it waits": (
+        NO_REMINDERS,
+        "0 A down; 20 A up; 30 A down; 999",
+        ["10 down: A", "70 down: A"],
+    ),
+    "nothing of other channels": (NO_REMINDERS, "0 Other down; 0 Never down; 999", []),
+    "up is not wanted": (WITHOUT_UP, "0 A down; 60 A up; 100 A down; 102 A up; 999", ["10 down: A"]),
+    "degraded is not wanted": (
+        NO_REMINDERS,
+        "0 A degraded; 100 A down; 200 A degraded; 300 A up; 999",
+        ["110 down: A", "210 up: A"],
+    ),
+    "degraded is wanted": (
+        ALL_TOPICS,
+        "0 A degraded; 100 A down; 200 A degraded; 300 A up; 999",
+        ["10 degraded: A", "110 down: A", "210 degraded: A", "310 up: A"],
+    ),
+    "a restart": (
+        NO_REMINDERS,
+        "0 A down; 100 A restart; 100 B restart; 110 A down; 110 B up; 200 A restart; 210 A up; 999",
+        ["10 down: A", "220 up: A"],
+    ),
+    "the monitor cannot tell": (NO_REMINDERS, "0 A blind; 100 A up; 999", ["10 unknown: A", "110 up: A"]),
+    "the monitor cannot tell of anything": (
+        NO_REMINDERS,
+        " ".join(f"0 {site.name} blind;" for site in SITES) + "100 B up; 100 A up; 999",
+        ["120 unknown: C, Child, Leaf", "910 escalation: Slow"],
+    ),
+    "a pause": (NO_REMINDERS, "0 A down; 100 A paused; 200 B down; 203 B paused; 999", ["10 down: A"]),
+    "a maintenance": (
+        NO_REMINDERS,
+        "0 A down; 5 B down; 12 A maintenance; 12 B maintenance; 100 A down; 100 B up; "
+        "200 C maintenance; 300 C down; 400 A maintenance; 500 A up; 999",
+        ["10 down: A, B", "110 up: B", "310 down: C", "510 up: A"],
+    ),
+    "a maintenance begins before it is told": (
+        NO_REMINDERS,
+        "0 A down; 0 B down; 5 A maintenance; 6 B maintenance; 100 A down; 200 B up; 999",
+        ["120 down: A"],
+    ),
+    "reminders": (
+        replace(CHANNEL, reminder_interval_seconds=4 * HOUR),
+        f"0 A down; {5 * DAY} A up; {6 * DAY}",
+        ["10 down: A", *(f"{10 + hours * HOUR} reminder: A" for hours in (4, 12, 28, 52, 76, 100)), "432010 up: A"],
+    ),
+    "reminders are together": (
+        replace(CHANNEL, reminder_interval_seconds=HOUR),
+        "0 A down; 600 B down; 890 C down; 9000",
+        ["10 down: A", "610 down: B", "900 down: C", "3610 reminder: A, B, C"],
+    ),
+    "an acknowledgement": (CHANNEL, f"0 A down; 60 A ack; 120 Slow down; 180 Slow ack; {2 * DAY}", ["10 down: A"]),
+    "an acknowledgement ends with the incident": (
+        CHANNEL,
+        f"0 A down; 60 A ack; 120 A up; 600 A down; {5 * HOUR}",
+        ["10 down: A", "130 up: A", "610 down: A", "15010 reminder: A"],
+    ),
+    "an escalation": (NO_REMINDERS, "0 Slow down; 950 Slow up; 9999", ["910 escalation: Slow", "970 up: Slow"]),
+    "no escalation": (NO_REMINDERS, "0 Slow down; 899 Slow up; 9999", []),
+    "a silence": (
+        CHANNEL,
+        "0 A silent 500; 0 C down; 20 A down; 30 B down; 40 B silent 600; 200 B up; 9999",
+        ["10 down: C", "500 down: A"],
+    ),
+    "a resolve in a silence": (
+        NO_REMINDERS,
+        "0 A down; 0 B down; 20 A silent 500; 20 B silent 500; 100 A up; 200 B up; 300 B down; 999",
+        ["10 down: A, B", "500 mixed: up A, down B"],
+    ),
+    "a silence is ended": (NO_REMINDERS, "0 A silent 9000; 20 A down; 100 A loud; 999", ["100 down: A"]),
+    "what depends on it": (
+        NO_REMINDERS,
+        "0 Child down; 6 A down; 7 Leaf down; 300 A up; 310 Child up; 999",
+        ["10 down: A+1, Leaf", "310 up: A"],
+    ),
+    "a group is down when all of it is": (
+        NO_REMINDERS,
+        "0 A down; 1 B down; 2 Leaf down; 100 A up; 500 Leaf up; 999",
+        ["10 down: A+1, B+1", "110 up: A", "170 down: Leaf", "510 up: Leaf"],
+    ),
+    "it stays down after its parent": (
+        NO_REMINDERS,
+        "0 A down; 20 Child down; 300 A up; 999",
+        ["10 down: A", "310 up: A", "370 down: Child"],
+    ),
+    "its parent is down once more": (
+        NO_REMINDERS,
+        "0 A down; 20 Child down; 300 A up; 315 A down; 600 Child up; 999",
+        ["10 down: A", "310 up: A", "370 down: A+1"],
+    ),
+    "its parent is in maintenance": (
+        NO_REMINDERS,
+        "0 A maintenance; 20 Child down; 100 A up; 999",
+        ["140 down: Child"],
+    ),
+    "its end is told while its parent is down": (
+        NO_REMINDERS,
+        "0 A stale; 0 Child down; 5 A checked; 20 A down; 200 Child up; 999",
+        ["10 down: Child", "70 down: A", "210 up: Child"],
+    ),
+    "its parent is not checked": (NO_REMINDERS, "0 A stale; 0 Child down; 999", ["30 down: Child"]),
+    "its parent is in doubt": (
+        NO_REMINDERS,
+        "0 A doubtful; 0 Child down; 15 A down; 999",
+        ["25 down: A+1"],
+    ),
+    "certificates": (
+        NO_REMINDERS,
+        "0 A certificate 21; 5 C down; 6 Other certificate 7; 7 Slow certificate 7; 100 B silent 500; "
+        "110 B certificate 7; 120 B certificate 1; 600 C maintenance; 601 C certificate 1; 700 C up; 999",
+        ["10 mixed: certificate A, down C", "500 certificate: B", "710 up: C", "770 certificate: C"],
+    ),
+    "no network": (NO_REMINDERS, "600 network since 0; 999", ["600 connectivity: The monitor had no network for 10m"]),
+    "flapping": (
+        NO_REMINDERS,
+        "; ".join(f"{seconds} A {'up' if seconds % 600 else 'down'}" for seconds in range(0, 3001, 300))
+        + f"; 3000 A down; {3 * HOUR}",
+        [
+            *("10 down: A", "310 up: A", "610 down: A", "910 up: A", "1210 down: A", "1510 up: A"),
+            *("1810 flapping: A", "6600 flapping: A"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_what_is_told(name: str) -> None:
+    channel, script, expected = TABLE[name]
+
+    assert told(_played(channel, script)) == expected
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_restart_changes_nothing(name: str) -> None:
+    channel, script, _ = TABLE[name]
+
+    assert _played(channel, script, restarts=True) == _played(channel, script)
+
+
+def _played(channel: Channel, script: str, *, restarts: bool = False) -> list[Notification]:
+    world = World(SITES, channel)
+    for words in (step.split() for step in script.split(";")):
+        moment = at(float(words[0]))
+        world.wait_until(moment)
+        match words[1:]:
+            case []:
+                pass
+            case [site, "silent", end]:
+                silence = Silence(uuid.uuid4(), moment, at(float(end)), "moving", targets=frozenset({site}))
+                world.silences = (*world.silences, silence)
+            case ["network", "since", start]:
+                world.notice(moment, change=Change.CONNECTIVITY, gap_start=at(float(start)))
+            case [site, "certificate", days]:
+                ending = Certificate(int(days), moment + timedelta(days=int(days)))
+                world.notice(moment, change=Change.CERTIFICATE, target=site, location="default", certificate=ending)
+            case [site, "loud"]:
+                world.silences = tuple(replace(one, end=moment) for one in world.silences)
+            case [site, "ack"]:
+                world.acks = (*world.acks, Ack(uuid.uuid4(), site, moment))
+            case [site, "checked"]:
+                world.stale.discard(site)
+            case [site, "stale"]:
+                world.stale.add(site)
+            case [site, "doubtful"]:
+                world.in_doubt.add(site)
+            case [site, word]:
+                if world.states[site] != word:
+                    flip_of_word(world, moment, site, word)
+        world.decide(moment)
+        if restarts:
+            world.restart()
+            world.decide(moment)
+    assert all(state is not State.PENDING for state in world.states.values())
+    return list(world.sent)

@@ -1,0 +1,103 @@
+"""Which message is tried next: in order for an incident, past those of others that fail, and with patience."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from watcher.alerting.messages import Waiting
+from watcher.alerting.sending_queue import FAILING_TRIES, MAX_BACKOFF_SECONDS, MAX_PAUSE_SECONDS, SendingQueue
+from watcher.model.alerts.notification import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HOUR = 3600.0
+
+
+def a_message(number: int, members: Iterable[str] = (), created_at: float = 0.0) -> Waiting:
+    return Waiting(number, uuid.UUID(int=number), "ops", Kind.DOWN, created_at, frozenset(members))
+
+
+def a_queue(*messages: Waiting) -> SendingQueue:
+    queue = SendingQueue(random.Random(1))
+    queue.add(messages)
+    return queue
+
+
+def next_number(queue: SendingQueue, now: float) -> int | None:
+    found = queue.next(now)
+    return None if found is None else found.number
+
+
+def test_a_message_overtakes_those_of_other_incidents_that_fail_and_none_of_its_own() -> None:
+    first, same, other = a_message(1, {"a", "b"}), a_message(2, {"b"}), a_message(3, {"c"})
+    queue = a_queue(first, same, other)
+    assert next_number(queue, 0) == 1
+    due = queue.failed(first, 0, None)
+    assert next_number(queue, 0) == 3, "the second tells of what the first has not told yet"
+    queue.succeeded(other)
+    assert next_number(queue, 0) is None
+    assert queue.due_at() == due
+    assert next_number(queue, due) == 1
+    queue.succeeded(first)
+    assert next_number(queue, due) == 2
+
+
+def test_backoff_doubles_up_to_its_longest_and_has_jitter() -> None:
+    queue, now, message = a_queue(a_message(1)), 0.0, a_message(1)
+    waits = []
+    for _ in range(15):
+        due = queue.failed(message, now, None)
+        waits.append(due - now)
+        assert queue.next(due - 0.001) is None
+        now = max(due, queue.due_at() or 0)
+        found = queue.next(now)
+        assert found is not None
+        message = found
+    assert all(2.0**tries / 2 <= wait <= 2.0**tries for tries, wait in enumerate(waits[:9]))
+    assert all(MAX_BACKOFF_SECONDS / 2 <= wait <= MAX_BACKOFF_SECONDS for wait in waits[9:])
+    assert len(set(waits)) == len(waits)
+
+
+@pytest.mark.parametrize("after_seconds", [7.0, HOUR])
+def test_a_receiver_that_wants_nothing_for_a_while_is_left_alone(after_seconds: float) -> None:
+    first = a_message(1, {"a"})
+    queue = a_queue(first, a_message(2, {"b"}))
+    assert queue.failed(first, 100, after_seconds) >= 100 + after_seconds
+    assert queue.next(100 + after_seconds - 0.001) is None
+    assert queue.due_at() == 100 + after_seconds
+    assert next_number(queue, 100 + after_seconds) is not None
+
+
+def test_a_receiver_that_is_away_is_tried_with_one_message_at_a_time_and_all_follow_when_it_is_back() -> None:
+    messages = [a_message(number, {f"{number}"}) for number in range(1, 101)]
+    queue, now, tries = a_queue(*messages), 0.0, 0
+    while now < HOUR:
+        found = queue.next(now)
+        if found is None:
+            now = queue.due_at() or HOUR
+            continue
+        queue.failed(found, now, None)
+        tries += 1
+    assert tries < 2 * HOUR / MAX_PAUSE_SECONDS + FAILING_TRIES + 10, "tried again and again"
+    found = queue.next(now := queue.due_at() or 0.0)
+    assert found is not None
+    queue.succeeded(found)
+    left = []
+    while (found := queue.next(now)) is not None:
+        queue.succeeded(found)
+        left.append(found.number)
+    assert len(left) == 99
+    assert left == sorted(left)
+
+
+def test_what_has_waited_for_too_long_is_given_up_only_while_tries_fail() -> None:
+    old, new = a_message(1, created_at=0), a_message(2, created_at=HOUR)
+    queue = a_queue(old, new)
+    assert queue.too_old(HOUR / 2) == [], "nobody has tried: the daemon was not running"
+    queue.failed(old, HOUR, None)
+    assert [one.number for one in queue.too_old(HOUR / 2)] == [1]

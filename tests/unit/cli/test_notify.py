@@ -1,0 +1,56 @@
+"""`watcher notify --test`: what it sends, what it prints, and with which status it ends."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from tests.unit.cli.test_commands import usage_error, watcher
+from watcher.cli.notify_runner import send_and_show
+from watcher.model.alerts.channel import Channel, ExecReceiver
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+SAYS_THE_TITLE = "import json, sys; print(json.load(sys.stdin)['title'])"
+
+
+def a_program(name: str, *command: str) -> Channel:
+    """Make a channel that runs a program."""
+    return Channel(name, ExecReceiver(command), timeout_seconds=60.0)
+
+
+def test_each_channel_is_a_line_and_one_that_fails_is_the_status(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order of the channels, whoever answers first."""
+    channels = [
+        a_program("page-me", sys.executable, "-c", SAYS_THE_TITLE),
+        a_program("a\nb", sys.executable, "-c", "raise SystemExit('busy')"),
+        a_program("gone", "/no/such/program"),
+    ]
+    assert send_and_show(channels[:1], as_json=False) == 0
+    assert capsys.readouterr().out == "page-me  delivered  exit status 0: Test of watcher\n"
+    assert send_and_show(channels, as_json=False) == 1
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        r"a\nb     failed     exit status 1: busy",
+        "gone     refused    cannot start /no/such/program: No such file or directory",
+    ]
+    assert send_and_show(channels, as_json=True) == 1
+    documents = json.loads(capsys.readouterr().out)
+    assert [(one["channel"], one["result"]) for one in documents] == [
+        ("page-me", "delivered"),
+        ("a\nb", "failed"),
+        ("gone", "refused"),
+    ]
+    assert all(one["duration_ms"] > 0 and one["answer"] for one in documents)
+
+
+def test_without_test_or_channels_it_says_what_is_missing(tmp_path: Path) -> None:
+    """Both are usage errors."""
+    (tmp_path / ".env").write_text("CONFIG_FILE_PATH=config.yaml\n", encoding="utf-8")
+    (tmp_path / "config.yaml").write_text("urls:\n  - address: https://example.com/\n", encoding="utf-8")
+    assert usage_error(watcher(tmp_path, "notify")) == "say --test: it sends a test message"
+    line = usage_error(watcher(tmp_path, "notify", "--test", "ops"))
+    assert line == "the config file has no `channels`; add one"

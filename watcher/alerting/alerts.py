@@ -1,0 +1,227 @@
+"""Alerts of a daemon: for each channel those who decide and send, who wait for no other channel. Trio."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+import trio
+
+from watcher.alerting.dispatcher import Dispatcher
+from watcher.alerting.messages import set_channels
+from watcher.alerting.poster import Poster
+from watcher.alerting.sender import Sender
+from watcher.model.alerts.channel import AlertmanagerReceiver
+from watcher.outbox.errors import OutboxUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from watcher.alerting.policy.view import View
+    from watcher.model.alerts.channel import Channel
+    from watcher.model.alerts.notification import Delivery, Notification
+    from watcher.outbox.thread import OutboxThread
+
+log = structlog.get_logger()
+
+# At the stop, what is being sent may be answered, and that noted, for so long; all else is for the next start.
+LAST_ANSWERS_SECONDS = 0.3
+# How long a disk that is stuck may hold up a start or a reload.
+SETTLE_SECONDS = 3.0
+
+
+class Deliverer(Protocol):
+    """Who delivers; see `watcher.alerting.channels.deliver`. Nothing is raised for what a receiver does."""
+
+    async def deliver(self, notification: Notification, channel: Channel) -> Delivery:
+        """Try once to deliver a message."""
+
+    async def post_alerts(self, alerts: Sequence[dict[str, Any]], channel: Channel) -> Delivery:
+        """Tell an Alertmanager once of alerts."""
+
+
+@dataclass(frozen=True, eq=False)
+class _AtWork:
+    """Those who work for one channel.
+
+    Attributes:
+        deciding: a dispatcher, or what posts to an Alertmanager.
+        sender: None for an Alertmanager.
+        scope: of the work.
+        ended: set when it is over.
+    """
+
+    deciding: Dispatcher | Poster
+    sender: Sender | None
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    ended: trio.Event = field(default_factory=trio.Event)
+
+    async def run(self, closing: trio.Event) -> None:
+        with self.scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.deciding.run)
+                if self.sender is not None:
+                    nursery.start_soon(self._send, self.sender, nursery.cancel_scope)
+                await closing.wait()
+                if self.sender is None:
+                    nursery.cancel_scope.cancel()
+                else:
+                    self.sender.close()
+        self.ended.set()
+
+    @staticmethod
+    async def _send(sender: Sender, work: trio.CancelScope) -> None:
+        await sender.run()
+        work.cancel()
+
+
+class Alerts:
+    """Decides what is told by which channel, and sends it.
+
+    Attributes:
+        results: how often a try came to what since the start, by channel and result: `sent`, `failed`, `given_up`.
+    """
+
+    def __init__(
+        self,
+        disk: OutboxThread,
+        view: Callable[[], View],
+        written: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Make one that has no channels yet.
+
+        Args:
+            disk: the outbox.
+            view: returns the present.
+            written: called when something new is in the outbox that is meant for PostgreSQL.
+            clock: seconds since 1970.
+        """
+        self.results: Counter[tuple[str, str]] = Counter()
+        self._disk = disk
+        self._view = view
+        self._written = written
+        self._clock = clock
+        self._configured: dict[str, Channel] = {}
+        self._at_work: dict[str, _AtWork] = {}
+        self._work: tuple[trio.Nursery, Deliverer] | None = None
+        self._closing = trio.Event()
+        self._seen_events = 0
+
+    @property
+    def pending(self) -> int:
+        """How many messages wait to be sent."""
+        return sum(one.sender.pending for one in self._at_work.values() if one.sender is not None)
+
+    async def note_channels(self, channels: Sequence[Channel]) -> None:
+        """Write down which channels there are, before anything happens that they are to be told of."""
+        names = frozenset(channel.name for channel in channels)
+        try:
+            with trio.fail_after(SETTLE_SECONDS):
+                given_up = await self._disk.run(partial(set_channels, names=names, now=self._clock()))
+        except (OutboxUnavailableError, trio.TooSlowError) as error:
+            log.error("the outbox cannot be told which channels there are, the next start will", error=error)
+            return
+        if given_up:
+            log.error("notifications given up, of channels that are not in the configuration", given_up=given_up)
+            self._written()
+
+    async def run(self, channels: Sequence[Channel], deliverer: Deliverer) -> None:
+        """Work for some channels, and for those that come, until closed or cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._work = nursery, deliverer
+            for channel in channels:
+                self._begin(channel, nursery, deliverer)
+            await self._closing.wait()
+            nursery.cancel_scope.deadline = trio.current_time() + LAST_ANSWERS_SECONDS
+
+    def close(self) -> None:
+        """Let `run` end: what is being sent may be answered, for a moment; the rest waits for the next start."""
+        self._closing.set()
+
+    def look(self) -> None:
+        """Look whether something has happened, which takes no time; to be called when flips are on disk."""
+        if self._seen_events != self._disk.outbox.alert_events:
+            self._seen_events = self._disk.outbox.alert_events
+            self.decide_anew()
+
+    def decide_anew(self) -> None:
+        """Have all decide anew, as where there are other silences."""
+        for one in self._at_work.values():
+            one.deciding.wake()
+
+    async def change(self, channels: Sequence[Channel]) -> None:
+        """Take other channels: a changed one keeps what waits; what waits of one that is gone is given up."""
+        if self._work is None:
+            return
+        names = {channel.name for channel in channels}
+        # One that takes states now was one that took messages, or the other way round.
+        others = [
+            name
+            for name, known in self._configured.items()
+            if name not in names or _takes_states(known) is not _takes_states(_named(name, channels))
+        ]
+        ended = [self._at_work.pop(name) for name in others]
+        for one in ended:
+            one.scope.cancel()
+        for one in ended:
+            await one.ended.wait()
+        for name in others:
+            del self._configured[name]
+        await self.note_channels(channels)
+        for channel in channels:
+            if channel.name not in self._configured:
+                self._begin(channel, *self._work)
+            elif channel != self._configured[channel.name]:
+                self._configured[channel.name] = channel
+                self._at_work[channel.name].deciding.reconfigure(channel)
+                if (sender := self._at_work[channel.name].sender) is not None:
+                    sender.channel = channel
+        self.decide_anew()
+
+    def other_than(self, channel: str) -> str | None:
+        """Return the name of a channel that can be told that this one fails, None where there is none."""
+        others = [
+            (one.sender.is_failing, not self._configured[name].is_default, name)
+            for name, one in self._at_work.items()
+            if name != channel and one.sender is not None
+        ]
+        return min(others)[-1] if others else None
+
+    def tell_result(self, channel: str, result: str) -> None:
+        """Take note of what a try came to: `sent`, `failed` or `given_up`."""
+        self.results[channel, result] += 1
+        self._written()
+        if result == "given_up":
+            for one in self._at_work.values():  # another is told of it
+                if one.sender is not None:
+                    one.sender.wake()
+
+    def _begin(self, channel: Channel, nursery: trio.Nursery, deliverer: Deliverer) -> None:
+        deciding: Dispatcher | Poster
+        sender: Sender | None = None
+        if _takes_states(channel):
+            post = deliverer.post_alerts
+            deciding = Poster(channel, self._disk, post, self._view, self.tell_result, clock=self._clock)
+        else:
+            sender = Sender(channel, self._disk, deliverer.deliver, self, clock=self._clock)
+            deciding = Dispatcher(channel, self._disk, self._view, partial(self._hand_on, sender), clock=self._clock)
+        at_work = _AtWork(deciding, sender)
+        self._configured[channel.name], self._at_work[channel.name] = channel, at_work
+        nursery.start_soon(at_work.run, self._closing, name=f"channel {channel.name}")
+
+    def _hand_on(self, sender: Sender) -> None:
+        sender.wake()
+        self._written()
+
+
+def _takes_states(channel: Channel | None) -> bool:
+    return channel is not None and isinstance(channel.receiver, AlertmanagerReceiver)
+
+
+def _named(name: str, channels: Sequence[Channel]) -> Channel | None:
+    return next((channel for channel in channels if channel.name == name), None)

@@ -1,0 +1,87 @@
+"""What the answer of an HTTP receiver means for a message. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from watcher.alerting.channels.masking import masked_answer
+from watcher.model.alerts.notification import Delivered, Refused, TryAgain
+from watcher.model.outcome import Fault, Reason
+from watcher.text.redaction import without_secrets
+
+if TYPE_CHECKING:
+    from watcher.model.alerts.channel import Channel
+    from watcher.model.alerts.notification import Delivery
+
+# Timeout, too early, too many requests: what RFC 9110, RFC 8470 and RFC 6585 say to try once more.
+_QUOTING = frozenset({Reason.PROTOCOL, Reason.REDIRECT, Reason.TOO_LARGE})
+_WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver answered: of its text only the beginning, as it came."""
+
+    status_code: int
+    reason_phrase: str = ""
+    text: str = ""
+    retry_after: str | None = None
+    location: str | None = None
+
+
+def delivery_of(answer: Answer | Fault, channel: Channel, now: datetime) -> Delivery:
+    """Decide whether a message is delivered, tried again or given up.
+
+    Args:
+        answer: what came, or why nothing came.
+        channel: that it was sent to.
+        now: a moment with a time zone, for a `Retry-After` that is a date.
+
+    Returns:
+        2xx is delivered; 408, 425, 429, 5xx and no answer are tried again; all else, redirects among it, is refused.
+    """
+    if isinstance(answer, Fault):
+        # Other reasons quote nobody, and words of our own may stand in an address as well.
+        detail = masked_answer(answer.detail, channel) if answer.reason in _QUOTING else answer.detail
+        return Refused(detail) if answer.reason is Reason.BLOCKED else TryAgain(detail)
+    status_code, words = answer.status_code, _in_words(answer, channel)
+    if 200 <= status_code < 300:
+        return Delivered(words)
+    if status_code in _WORTH_ANOTHER_TRY or not 300 <= status_code < 500:
+        return TryAgain(words, retry_after_seconds(answer.retry_after, now, channel.give_up_after_seconds))
+    return Refused(words)
+
+
+def retry_after_seconds(value: str | None, now: datetime, limit_seconds: float) -> float | None:
+    """Read a `Retry-After` header (RFC 9110, section 10.2.3).
+
+    Args:
+        value: seconds or a date, None without the header.
+        now: a moment with a time zone.
+        limit_seconds: the longest time to wait.
+
+    Returns:
+        seconds from 0 to the limit, or None for what is neither.
+    """
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:12]), limit_seconds)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:  # as with `-0000`
+        moment = moment.replace(tzinfo=UTC)
+    return min(max((moment - now).total_seconds(), 0.0), limit_seconds)
+
+
+def _in_words(answer: Answer, channel: Channel) -> str:
+    words = masked_answer(f"{answer.status_code} {answer.reason_phrase}", channel)
+    if 300 <= answer.status_code < 400:
+        to = "elsewhere" if answer.location is None else f"to {without_secrets(answer.location)}"
+        return f"{words}: redirects are not followed; it leads {masked_answer(to, channel)}"
+    line = next(iter(answer.text.strip().splitlines()), "").strip()
+    return f"{words}: {masked_answer(line, channel)}" if line else words

@@ -1,0 +1,65 @@
+"""Checks addresses of Apprise where the configuration is read. It blocks: call it in a thread.
+
+Apprise is never imported here: a helper process looks at the addresses, and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+from watcher.alerting.channels.helper_command import COMMAND
+from watcher.alerting.channels.masking import masked_words, secrets_of_url
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Of one address; most of it is the start of the process. It ends itself a second later.
+TIMEOUT_SECONDS = 10.0
+
+
+def complaint_about_url(url: str) -> str | None:
+    """Say why Apprise does not take an address; see `complaints_about_urls`."""
+    return complaints_about_urls([url])[0]
+
+
+def complaints_about_urls(urls: Sequence[str]) -> list[str | None]:
+    """Say of each address why Apprise does not take it; one process looks at all of them.
+
+    Args:
+        urls: of services; they hold secrets.
+
+    Returns:
+        for each what is wrong, in Apprise's words and without the secrets of the address; None where nothing is wrong,
+        and where the process does not answer.
+    """
+    jobs = [json.dumps({"do": "check", "url": url, "timeout_seconds": TIMEOUT_SECONDS}) + "\n" for url in urls]
+    with subprocess.Popen(  # noqa: S603  # our own program
+        COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="ascii",
+        start_new_session=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write("".join(jobs))
+            process.stdin.flush()
+            answers = [process.stdout.readline() for _ in urls]
+        except BrokenPipeError:
+            answers = [""] * len(urls)
+        finally:
+            process.kill()
+    return [_complaint(url, answer) for url, answer in zip(urls, answers, strict=True)]
+
+
+def _complaint(url: str, answer: str) -> str | None:
+    if not answer.endswith("\n"):
+        return None
+    document = json.loads(answer)
+    if not document["permanent"]:
+        return None
+    return masked_words(document["words"], secrets_of_url(url)) or "no service of Apprise has such an address"

@@ -1,0 +1,90 @@
+"""Templates of titles and texts: Jinja2 in its sandbox.
+
+Compiling is harmless and is done where the configuration is read. Rendering may take any time and memory, so only the
+helper process does it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from watcher.text.escaping import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jinja2.sandbox import SandboxedEnvironment
+
+MAX_TITLE_CHARS = 500
+MAX_TEXT_CHARS = 64 * 1024
+
+
+class TemplateError(Exception):
+    """A template cannot be rendered; the message is for people."""
+
+
+def complaint_about_template(text: str) -> tuple[int, str] | None:
+    """Say what is wrong with a template, without rendering it.
+
+    Args:
+        text: of the template.
+
+    Returns:
+        the line, 1 for the first, and what is wrong with it; None for a template that compiles.
+    """
+    from jinja2 import TemplateSyntaxError  # the start of a daemon without templates must not wait for it
+
+    try:
+        _environment().from_string(text)
+    except TemplateSyntaxError as error:
+        return error.lineno, one_line(error.message or "is not a template")
+    except RecursionError:
+        return 1, "is nested too deeply"
+    return None
+
+
+def rendered(text: str, payload: Mapping[str, Any], limit_chars: int) -> str:
+    """Render a template with the JSON of a notification.
+
+    Args:
+        text: of the template.
+        payload: whose keys are the variables.
+        limit_chars: the longest result in characters; a longer one ends in an ellipsis.
+
+    Raises:
+        TemplateError: it cannot be rendered.
+    """
+    pieces: list[str] = []
+    length = 0
+    try:
+        for piece in _environment().from_string(text).generate(payload):
+            pieces.append(piece[: limit_chars + 1 - length])
+            length += len(pieces[-1])
+            if length > limit_chars:
+                break
+    except Exception as error:  # a template can raise whatever its expressions do, as a division by zero
+        line = _line_of(error)
+        where = "" if line is None else f"line {line}: "
+        raise TemplateError(one_line(f"{where}{str(error) or type(error).__name__}")) from error
+    whole = "".join(pieces).strip()
+    return whole if length <= limit_chars else whole[: limit_chars - 1] + "…"
+
+
+def _environment() -> SandboxedEnvironment:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    # Unoptimized: otherwise constant expressions are evaluated while a template is compiled.
+    return ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, optimized=False, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+
+
+def _line_of(error: BaseException) -> int | None:
+    """Return the line of a template in which an exception was raised."""
+    line, trace = getattr(error, "lineno", None), error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

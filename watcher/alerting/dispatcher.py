@@ -1,0 +1,137 @@
+"""The dispatcher of a channel: reads what has happened, asks the policy, and writes down what is to be sent. Trio."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+import trio
+
+from watcher.alerting.messages import kept_of, write_decision
+from watcher.alerting.policy.channel_policy import ChannelPolicy
+from watcher.outbox.alerts import events_for
+from watcher.outbox.errors import OutboxUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from watcher.alerting.policy.event import AlertEvent
+    from watcher.alerting.policy.view import Decision, View
+    from watcher.model.alerts.channel import Channel
+    from watcher.outbox.thread import OutboxThread
+
+log = structlog.get_logger()
+
+# So many events are taken in before the checks get a turn: some milliseconds.
+EVENTS_A_TURN = 50
+# So many are read and decided on at once.
+MAX_EVENTS_AT_ONCE = 500
+OUTBOX_RETRY_SECONDS = 1.0
+# How long at most nobody looks at the clock: it may have leapt.
+MAX_NAP_SECONDS = 30.0
+
+
+class Dispatcher:
+    """Decides for a channel, and writes each decision down as a whole."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        disk: OutboxThread,
+        view: Callable[[], View],
+        written: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Make a dispatcher.
+
+        Args:
+            channel: for which it decides.
+            disk: the outbox.
+            view: returns the present.
+            written: called when messages were written down.
+            clock: seconds since 1970.
+        """
+        self._channel = channel
+        self._disk = disk
+        self._view = view
+        self._written = written
+        self._clock = clock
+        self._policy: ChannelPolicy | None = None
+        self._other: Channel | None = None
+        self._position = 0
+        self._wake = trio.Event()
+
+    def wake(self) -> None:
+        """Say that something has happened, or that the present is another."""
+        self._wake.set()
+
+    def reconfigure(self, channel: Channel) -> None:
+        """Go on with another configuration of the channel; what it keeps stays."""
+        self._other = channel
+        self._wake.set()
+
+    async def run(self) -> NoReturn:
+        """Decide until cancelled."""
+        while True:
+            self._wake = trio.Event()
+            try:
+                due_at = await self._decide_all()
+            except OutboxUnavailableError:  # the outbox writer tells of it
+                await trio.sleep(OUTBOX_RETRY_SECONDS)
+                continue
+            nap = MAX_NAP_SECONDS
+            if due_at is not None:
+                nap = min(max(due_at.timestamp() - self._clock(), 0.0), MAX_NAP_SECONDS)
+            with trio.move_on_after(nap):
+                await self._wake.wait()
+
+    async def _decide_all(self) -> datetime | None:
+        """Take in all that has happened, and return when something is due without more."""
+        policy = self._policy or await self._take_up()
+        if self._other is not None:
+            policy, self._channel, self._other = policy.reconfigured(self._other), self._other, None
+            self._policy = policy
+        while True:
+            events = await self._disk.run(partial(events_for, channel=self._channel.name, limit=MAX_EVENTS_AT_ONCE))
+            view = self._view()
+            for number, event in enumerate(events, 1):
+                policy.take(event, view)
+                if number % EVENTS_A_TURN == 0:
+                    await trio.lowlevel.checkpoint()
+            decision = policy.decide(datetime.fromtimestamp(self._clock(), UTC), view)
+            await self._write(events, decision)
+            if len(events) < MAX_EVENTS_AT_ONCE:
+                return policy.due_at
+
+    async def _take_up(self) -> ChannelPolicy:
+        kept = await self._disk.run(partial(kept_of, channel=self._channel.name))
+        self._policy, self._position = ChannelPolicy(self._channel, kept.records), kept.position
+        return self._policy
+
+    async def _write(self, events: Sequence[AlertEvent], decision: Decision) -> None:
+        """Write a decision, however long the disk cannot be written: the policy has made it, and would not again."""
+        if not (events or decision.messages or decision.changed):
+            return
+        self._position = max(self._position, events[-1].number if events else 0)
+        write = partial(
+            write_decision,
+            channel=self._channel.name,
+            position=self._position,
+            messages=decision.messages,
+            records=decision.changed,
+            now=self._clock(),
+        )
+        while True:
+            try:
+                given_up = await self._disk.run(write)
+            except OutboxUnavailableError:
+                await trio.sleep(OUTBOX_RETRY_SECONDS)
+                continue
+            if given_up:
+                log.error("too many notifications wait: the oldest were given up", given_up=given_up)
+            if decision.messages:
+                self._written()
+            return

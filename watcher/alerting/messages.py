@@ -1,0 +1,299 @@
+"""Messages of channels: written down before they are sent, with what became of that; every call blocks.
+
+What a policy decides is one transaction, and what became of a try is another. A message stays here until it is sent or
+given up; PostgreSQL has it for longer.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from watcher.model.alerts.notification import Kind, Notification
+from watcher.outbox.alerts import newest_event
+from watcher.outbox.encoding import encode_notification
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Mapping, Sequence
+
+    from watcher.outbox.outbox import Outbox
+
+# The bound of the messages that wait, of all channels; beyond it, the oldest are given up.
+MAX_MESSAGES = 100_000
+TOO_MANY = f"more than {MAX_MESSAGES} messages wait"
+TAKEN_OUT = "the channel was taken out of the configuration"
+
+_ADD_CHANNEL = "INSERT OR IGNORE INTO channels (channel, position) VALUES (?, ?)"
+_SET_POSITION = "UPDATE channels SET position = max(position, ?) WHERE channel = ?"
+_DROP_TAKEN_EVENTS = "DELETE FROM alert_events WHERE number <= coalesce((SELECT min(position) FROM channels), ?)"
+_SET_RECORD = "INSERT OR REPLACE INTO channel_records VALUES (?, ?, ?)"
+_DROP_RECORD = "DELETE FROM channel_records WHERE channel = ? AND key = ?"
+_ADD_MESSAGE = (
+    "INSERT OR IGNORE INTO notifications (id, channel, kind, created_at, members, payload) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_DROP_MESSAGE = "DELETE FROM notifications WHERE number = ?"
+_PUT_OFF = "UPDATE notifications SET tries = ?, next_try_at = ? WHERE number = ?"
+_WAITING = "number, id, channel, kind, created_at, members, tries, next_try_at"
+_ALL_EVENTS = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that is to be sent, without what it says.
+
+    Attributes:
+        number: its place in the order of all messages.
+        id, channel, kind: as those of the notification.
+        created_at: in seconds since 1970, as `next_try_at`.
+        members: the incidents that it tells of.
+        tries: how often it was tried.
+        next_try_at: before which it is not to be tried.
+    """
+
+    number: int
+    id: uuid.UUID
+    channel: str
+    kind: Kind
+    created_at: float
+    members: frozenset[str]
+    tries: int = 0
+    next_try_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is known of a channel: until which event it has taken them in, and the records of its policy."""
+
+    position: int
+    records: Mapping[str, str]
+
+
+def set_channels(outbox: Outbox, names: Collection[str], now: float) -> int:
+    """Take over which channels there are: a new one is told what happens from now on.
+
+    Args:
+        outbox: where they are noted.
+        names: of all channels.
+        now: seconds since 1970.
+
+    Returns:
+        how many messages were given up, of channels that are gone.
+    """
+    known = {name for (name,) in outbox.read("SELECT channel FROM channels")}
+    gone = [name for (name,) in outbox.read("SELECT DISTINCT channel FROM notifications") if name not in names]
+    waiting = [message for name in gone for message in waiting_of(outbox, name)]
+    if known == set(names) and not waiting:
+        return 0
+
+    newest = newest_event(outbox)
+
+    def write(database: sqlite3.Connection) -> None:
+        database.executemany(_ADD_CHANNEL, [(name, newest) for name in names])
+        for name in (known | set(gone)) - set(names):
+            for table in ("channels", "channel_records", "notifications"):
+                database.execute(f"DELETE FROM {table} WHERE channel = ?", (name,))  # noqa: S608
+        database.execute(_DROP_TAKEN_EVENTS, (_ALL_EVENTS,))
+
+    outbox.put([_given_up(message, TAKEN_OUT, now) for message in waiting], now=now, alongside=write)
+    return len(waiting)
+
+
+def kept_of(outbox: Outbox, channel: str) -> Kept:
+    """Return what is known of a channel."""
+    rows = outbox.read("SELECT position FROM channels WHERE channel = ?", channel)
+    records = dict(outbox.read("SELECT key, payload FROM channel_records WHERE channel = ?", channel))
+    return Kept(rows[0][0] if rows else 0, records)
+
+
+def write_decision(
+    outbox: Outbox,
+    channel: str,
+    position: int,
+    messages: Sequence[Notification],
+    records: Mapping[str, str | None],
+    now: float,
+) -> int:
+    """Write what a policy has decided, all or nothing. To write the same once more is harmless.
+
+    Args:
+        outbox: where it is written.
+        channel: whose policy.
+        position: the number of the last event that it has taken in.
+        messages: that are to be sent.
+        records: of the policy, by their keys; None for those to delete.
+        now: seconds since 1970.
+
+    Returns:
+        how many messages were given up, since too many wait.
+    """
+    (count,) = outbox.read("SELECT count(*) FROM notifications")[0] if messages else (0,)
+    excess = max(count + len(messages) - MAX_MESSAGES, 0)
+    oldest = _read(outbox, "ORDER BY number LIMIT ?", excess) if excess else []
+
+    def write(database: sqlite3.Connection) -> None:
+        database.executemany(_DROP_MESSAGE, [(message.number,) for message in oldest])
+        database.executemany(_ADD_MESSAGE, [_row_of(message) for message in messages])
+        for key, payload in records.items():
+            if payload is None:
+                database.execute(_DROP_RECORD, (channel, key))
+            else:
+                database.execute(_SET_RECORD, (channel, key, payload))
+        database.execute(_ADD_CHANNEL, (channel, position))  # where a damaged file was replaced by an empty one
+        database.execute(_SET_POSITION, (position, channel))
+        database.execute(_DROP_TAKEN_EVENTS, (position,))
+
+    entries = [_given_up(message, TOO_MANY, now) for message in oldest]
+    entries += [_entry_of(message) for message in messages]
+    outbox.put(entries, now=now, alongside=write)
+    return len(oldest)
+
+
+def waiting_of(outbox: Outbox, channel: str, after: int = 0, limit: int = MAX_MESSAGES) -> list[Waiting]:
+    """Return the messages of a channel that wait, the oldest first, from after a number on."""
+    return _read(outbox, "WHERE channel = ? AND number > ? ORDER BY number LIMIT ?", channel, after, limit)
+
+
+def count_waiting(outbox: Outbox) -> int:
+    """Return how many messages wait, of all channels."""
+    count: int = outbox.read("SELECT count(*) FROM notifications")[0][0]
+    return count
+
+
+def notification_of(outbox: Outbox, waiting: Waiting) -> Notification | None:
+    """Return a message that waits, with what it says; None where it waits no more, or cannot be read."""
+    rows = outbox.read("SELECT payload FROM notifications WHERE number = ?", waiting.number)
+    try:
+        payload = json.loads(rows[0][0]) if rows else None
+    except ValueError:
+        return None
+    if not isinstance(payload, dict):
+        return None
+    moment, members = datetime.fromtimestamp(waiting.created_at, UTC), tuple(map(uuid.UUID, waiting.members))
+    return Notification(waiting.id, waiting.channel, waiting.kind, moment, payload, members)
+
+
+def note_sent(outbox: Outbox, waiting: Waiting, answer: str, now: float) -> None:
+    """Note that a message was sent, at a moment in seconds since 1970, and the answer: it waits no more."""
+    entry = _entry_of_fate(waiting, tries=waiting.tries + 1, sent_at=now, answer=answer)
+    outbox.put([entry], now=now, alongside=lambda database: database.execute(_DROP_MESSAGE, (waiting.number,)))
+
+
+def note_failed(outbox: Outbox, waiting: Waiting, error: str, next_try_at: float, now: float) -> None:
+    """Note that a try has failed, why, and when the next one is due, in seconds since 1970."""
+    tries = waiting.tries + 1
+    entry = _entry_of_fate(waiting, tries=tries, next_try_at=next_try_at, error=error)
+    values = (tries, next_try_at, waiting.number)
+    outbox.put([entry], now=now, alongside=lambda database: database.execute(_PUT_OFF, values))
+
+
+def note_given_up(
+    outbox: Outbox,
+    waiting: Waiting,
+    error: str,
+    now: float,
+    *,
+    tries: int,
+    told: Notification | None = None,
+    untold_seconds: float = 0.0,
+) -> bool:
+    """Note that a message is given up, and why; and another one, to another channel, that tells of it.
+
+    Args:
+        outbox: where it is noted.
+        waiting: the message.
+        error: why.
+        now: seconds since 1970.
+        tries: how often it was tried.
+        told: tells another channel.
+        untold_seconds: that is not told where it was told of this channel less than so many seconds ago.
+
+    Returns:
+        whether it is told.
+    """
+    rows = outbox.read("SELECT failing_told_at FROM channels WHERE channel = ?", waiting.channel)
+    is_told = told is not None and (not rows or not 0 <= now - rows[0][0] < untold_seconds)
+    entries = [_given_up(waiting, error, now, tries=tries)]
+    if told is not None and is_told:
+        entries.append(_entry_of(told))
+
+    def write(database: sqlite3.Connection) -> None:
+        database.execute(_DROP_MESSAGE, (waiting.number,))
+        if told is not None and is_told:
+            database.execute(_ADD_MESSAGE, _row_of(told))
+            database.execute("UPDATE channels SET failing_told_at = ? WHERE channel = ?", (now, waiting.channel))
+
+    outbox.put(entries, now=now, alongside=write)
+    return is_told
+
+
+def _read(outbox: Outbox, which: str, *arguments: object) -> list[Waiting]:
+    found = []
+    for number, text, channel, kind, created_at, members, tries, next_try_at in outbox.read(
+        f"SELECT {_WAITING} FROM notifications {which}",  # noqa: S608  # nothing of it comes from outside
+        *arguments,
+    ):
+        try:
+            ids = frozenset(json.loads(members))
+            found.append(Waiting(number, uuid.UUID(text), channel, Kind(kind), created_at, ids, tries, next_try_at))
+        except (ValueError, TypeError) as error:
+            outbox.give_notice(f"a message cannot be read, and is passed over: {error}")
+    return found
+
+
+def _row_of(message: Notification) -> tuple[object, ...]:
+    members = json.dumps([str(member) for member in message.members])
+    created_at, payload = message.created_at.timestamp(), json.dumps(message.payload)
+    return str(message.id), message.channel, message.kind, created_at, members, payload
+
+
+def _entry_of(message: Notification) -> tuple[str, str]:
+    return encode_notification(
+        {
+            "id": message.id,
+            "channel": message.channel,
+            "kind": message.kind,
+            "created_at": message.created_at,
+            "next_try_at": message.created_at,
+            "tries": 0,
+        },
+        message.payload,
+    )
+
+
+def _given_up(waiting: Waiting, error: str, now: float, *, tries: int | None = None) -> tuple[str, str]:
+    tries = waiting.tries if tries is None else tries
+    return _entry_of_fate(waiting, tries=tries, given_up_at=now, error=error)
+
+
+def _entry_of_fate(
+    waiting: Waiting,
+    *,
+    tries: int,
+    next_try_at: float | None = None,
+    sent_at: float | None = None,
+    given_up_at: float | None = None,
+    error: str | None = None,
+    answer: str | None = None,
+) -> tuple[str, str]:
+    return encode_notification(
+        {
+            "id": waiting.id,
+            "channel": waiting.channel,
+            "kind": waiting.kind,
+            "created_at": _moment(waiting.created_at),
+            "next_try_at": _moment(next_try_at),
+            "sent_at": _moment(sent_at),
+            "given_up_at": _moment(given_up_at),
+            "tries": tries,
+            "error": error,
+            "answer": answer,
+        }
+    )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,388 @@
+"""What a channel is told and when: events come in, messages and records come out; pure, with no clock of its own.
+
+Nothing but what `decide` returns leaves this room. Whoever writes it down may be cut off before that is done: the same
+records, events and moments make the same messages with the same ids.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from watcher.alerting.policy.event import Change
+from watcher.alerting.policy.holding import Hold, Parents, hold_of, parents_of, silence_end
+from watcher.alerting.policy.line import Line
+from watcher.alerting.policy.notices import line_of_notice, look_at_notice, may_tell_notice, take_notice
+from watcher.alerting.policy.records.agenda import LOOK, Task, next_look
+from watcher.alerting.policy.records.book import Book, record_key
+from watcher.alerting.policy.records.record import Place, Record
+from watcher.alerting.policy.telling import line_of, message_of, reminder_of
+from watcher.alerting.policy.view import Decision
+from watcher.history.incidents import FLAPPING_FLIPS, FLAPPING_WINDOW
+from watcher.model.alerts.channel import Topic
+from watcher.model.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.alerting.policy.event import AlertEvent
+    from watcher.alerting.policy.view import View
+    from watcher.model.alerts.channel import Channel
+    from watcher.model.alerts.notification import Notification
+    from watcher.model.alerts.silence import Ack, Silence
+
+_TOPICS = {State.DOWN: Topic.DOWN, State.DEGRADED: Topic.DEGRADED, State.UNKNOWN: Topic.UNKNOWN}
+_LONGEST_REMINDER_STEP = timedelta(days=1)
+# Reminders that are due within this part of their interval are one message.
+_REMINDERS_TOGETHER = 4
+# How many intervals what depends on others has to come up after them, before it is told by itself.
+_ROUNDS_AFTER_PARENTS = 2
+
+
+class ChannelPolicy:
+    """Decides for one channel."""
+
+    def __init__(self, channel: Channel, records: Mapping[str, str]) -> None:
+        """Take up what was decided before.
+
+        Args:
+            channel: how it is told.
+            records: as former decisions have changed them, by key.
+        """
+        self._channel = channel
+        self._book = Book(channel, records)
+        self._silences: Sequence[Silence] = ()
+        self._acks: Sequence[Ack] = ()
+        self._acked_at: dict[str, datetime] = {}
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When `decide` is to be called though no event has come; None for never."""
+        return self._book.agenda.due_at
+
+    def reconfigured(self, channel: Channel) -> ChannelPolicy:
+        """Return the policy that goes on with another configuration; this one is used no more."""
+        if channel.group_by != self._channel.group_by:
+            self._book.leave_groups()
+        self._channel = channel
+        self._book.take_up(channel)
+        return self
+
+    def take(self, event: AlertEvent, view: View) -> None:
+        """Take in what has happened; it is decided on when `decide` is called.
+
+        Args:
+            event: the next one.
+            view: the present.
+        """
+        if event.flip is not None and event.incident is not None:
+            self._take_change(event, view)
+        elif event.target is None:
+            if self._channel.is_default:
+                take_notice(self._book, event, view)
+        elif self._after(event.target, view) == 0:
+            take_notice(self._book, event, view)
+
+    def decide(self, now: datetime, view: View) -> Decision:
+        """Say what is to be sent now.
+
+        Args:
+            now: the moment.
+            view: the present.
+
+        Returns:
+            new messages, and the records that have changed since the last decision.
+        """
+        messages = self._heed_operators(now, view)
+        to_flush, to_remind = set[str](), set[str]()
+        while entry := self._book.agenda.pop(now):
+            match entry.task:
+                case Task.RECORD:
+                    messages.append(self._look_at_waiter(entry.key, entry.due, now, view))
+                case Task.PARENTS:
+                    self._look_at_parents(entry.key, now, view)
+                case Task.CALM:
+                    self._calm_down(entry.key, now, view)
+                case Task.FLUSH:
+                    to_flush.add(entry.key)
+                case Task.REMIND:
+                    to_remind.add(entry.key)
+                case Task.TIDY:
+                    self._book.tidy(entry.key, now)
+        messages += [self._flush(key, now, view) for key in sorted(to_flush)]
+        messages += [self._remind(key, now, view) for key in sorted(to_remind)]
+        return Decision(tuple(one for one in messages if one is not None), self._book.take_changes())
+
+    def _take_change(self, event: AlertEvent, view: View) -> None:
+        flip, incident = event.flip, event.incident
+        assert flip is not None
+        assert incident is not None
+        target = view.targets.get(flip.target)
+        group = None if target is None else target.group
+        for look in self._book.waiting.looks_at(flip.target, group):
+            self._book.agenda.add(event.at, Task.PARENTS, look)
+        key = record_key(flip.location, flip.target)
+        if event.change is Change.CLOSED and flip.state is State.PAUSED:
+            self._book.drop(key)
+            return
+        visible = None if event.change is Change.CLOSED else incident.trouble
+        if visible is not None and _TOPICS[visible] not in self._channel.topics:
+            visible = None
+        record = self._book.records.get(key)
+        after = self._after(flip.target, view)
+        if record is None:
+            if visible is None or after is None:
+                return
+            record = Record(
+                flip.target, flip.location, group, None, flip, flip.flip_id, incident.id, event.at, event.at
+            )
+            self._book.records[key] = record
+        elif visible is record.visible and (visible is None or flip.flip_id == record.flip_id):
+            return
+        elif after is None and record.told is None:
+            self._book.drop(key)
+            return
+        self._book.leave(key, record)
+        record.group = group
+        self._note(key, record, event, visible, view)
+        self._settle(key, record, event.at, view)
+
+    def _note(self, key: str, record: Record, event: AlertEvent, visible: State | None, view: View) -> None:
+        """Write an event into a record."""
+        flip, incident = event.flip, event.incident
+        assert flip is not None
+        assert incident is not None
+        is_silent = silence_end(view.silences, record.target, record.group, event.at) is not None
+        after = self._after(record.target, view)
+        if visible is not None:
+            if record.visible is None:
+                record.opened_at, record.is_acked = event.at, False
+            record.trouble_cause, record.last_up_at = flip.cause, incident.last_up_at
+            record.is_suppressed |= is_silent
+        elif record.told is None:
+            if not (is_silent or record.is_suppressed or after or record.visible is State.UNKNOWN):
+                record.briefs += 1
+                record.brief, record.brief_since = record.visible, record.flip.at
+            record.is_suppressed = False
+        record.visible, record.flip, record.flip_id = visible, flip, flip.flip_id
+        record.incident_id, record.at = incident.id, event.at
+        record.reminders, record.reminder_at = 0, None
+        if Topic.FLAPPING in self._channel.topics and not after:
+            record.note_change(event.at, FLAPPING_FLIPS, FLAPPING_WINDOW)
+            self._book.agenda.add(event.at + FLAPPING_WINDOW, Task.CALM, key)
+
+    def _settle(self, key: str, record: Record, at: datetime, view: View, *, at_once: bool = False) -> None:
+        """Put a record, which waits nowhere, where its news waits; forget it where there will be none."""
+        if record.visible is None and not record.is_about_flapping and Topic.UP not in self._channel.topics:
+            record.note_told()
+        if not record.has_news:
+            if record.is_done:
+                self._book.drop(key)
+            return
+        after = self._after(record.target, view)
+        if after and record.told is None:
+            due = record.opened_at + timedelta(seconds=after)
+            self._book.wait_until(key, record, Place.LATER, max(due, at))
+        else:
+            self._book.join(key, record, at, at_once=at_once)
+
+    def _heed_operators(self, now: datetime, view: View) -> list[Notification | None]:
+        """Take in what may have changed without an event: silences, acknowledgements, and the targets of a start."""
+        messages: list[Notification | None] = []
+        for key in self._book.resumed:
+            record = self._book.records.get(key)
+            if record is not None and record.place is Place.PARENTS:
+                self._wait_for_parents(key, record, now, view)
+        self._book.resumed = []
+        if view.acks is not self._acks:
+            self._acks, self._acked_at = view.acks, {}
+            for ack in view.acks:
+                self._acked_at[ack.target] = max(ack.at, self._acked_at.get(ack.target, ack.at))
+        if view.silences is not self._silences:
+            if view.silences != self._silences:
+                silenced = [(key, self._book.waiter(key).until) for key in sorted(self._book.silenced)]
+                messages += [self._look_at_waiter(key, until, now, view) for key, until in silenced]
+            self._silences = view.silences
+        return messages
+
+    def _look_at_waiter(self, key: str, due: datetime | None, now: datetime, view: View) -> Notification | None:
+        """Look again at a record or a notice that waits; return what is to be told by itself."""
+        notice = self._book.notices.get(key)
+        if notice is None:
+            self._look_at_record(key, due, now, view)
+        elif notice.until == due:
+            self._book.leave(key, notice)
+            return look_at_notice(self._book, key, notice, now, view, self._quiet_until(now))
+        return None
+
+    def _look_at_record(self, key: str, due: datetime | None, now: datetime, view: View) -> None:
+        record = self._book.records.get(key)
+        if record is None or record.place not in {Place.LATER, Place.SILENCE} or record.until != due:
+            return
+        self._book.leave(key, record)
+        is_escalation = self._is_escalation(record, view)
+        if is_escalation and self._is_acked(key, record):
+            self._book.wait_for_nothing(key, record)
+            return
+        hold = hold_of(record, now, view)
+        if hold is not None:
+            self._hold(key, record, hold, now, view)
+        else:
+            self._book.join(key, record, now, at_once=not is_escalation)
+
+    def _look_at_parents(self, look: str, now: datetime, view: View) -> None:
+        depends_on = self._book.waiting.depends_on(look)
+        if not depends_on:
+            return
+        if parents_of(depends_on, view) is Parents.OUT_OF_ORDER:
+            self._book.agenda.add(next_look(now, LOOK), Task.PARENTS, look)
+            return
+        for key in self._book.waiting.children(look):
+            record = self._book.records[key]
+            self._book.leave(key, record)
+            target = view.targets.get(record.target)
+            rounds = 0 if target is None else _ROUNDS_AFTER_PARENTS * target.interval_seconds
+            self._book.wait_until(key, record, Place.LATER, now + timedelta(seconds=rounds))
+
+    def _calm_down(self, key: str, now: datetime, view: View) -> None:
+        record = self._book.records.get(key)
+        if record is None or not record.changes or record.changes[-1] + FLAPPING_WINDOW > now:
+            return
+        record.changes = []
+        self._book.note_change(key)
+        if record.flapping_since is not None:
+            record.flapping_since = None
+            self._book.leave(key, record)
+            self._settle(key, record, now, view, at_once=True)
+        elif record.is_done:
+            self._book.drop(key)
+
+    def _hold(self, key: str, record: Record, hold: Hold, now: datetime, view: View) -> None:
+        """Let news wait, in a record that waits nowhere."""
+        if hold.is_suppressed and record.is_brief:
+            record.forget_briefs()
+            self._settle(key, record, now, view)
+            return
+        record.is_suppressed |= hold.is_suppressed and not record.is_end_of_told
+        if hold.place is Place.PARENTS:
+            self._wait_for_parents(key, record, now, view)
+        else:
+            assert hold.until is not None
+            self._book.wait_until(key, record, hold.place, hold.until)
+
+    def _wait_for_parents(self, key: str, record: Record, now: datetime, view: View) -> None:
+        target = view.targets.get(record.target)
+        if target is None or not target.alerts.depends_on:
+            self._book.leave(key, record)
+            self._settle(key, record, now, view)
+        else:
+            self._book.wait_for_parents(key, record, target.alerts.depends_on, now)
+
+    def _flush(self, group_name: str, now: datetime, view: View) -> Notification | None:
+        """Tell what is pending in a group."""
+        group = self._book.groups.get(group_name)
+        if group is None or group.flush_at is None or group.flush_at > now:
+            return None
+        quiet_until = self._quiet_until(now)
+        if quiet_until is not None:
+            self._book.keep_back(group_name, quiet_until)
+            return None
+        group.flush_at = None
+        self._book.note_change(group_name)
+        lines, members = list[Line](), list[uuid.UUID]()
+        told = [key for key in sorted(group.pending, key=self._book.order_of) if self._may_tell(key, now, view)]
+        for key in told:
+            notice = self._book.notices.get(key)
+            if notice is not None:
+                lines.append(line_of_notice(notice, view))
+                self._book.drop(key)
+                continue
+            record = self._book.records[key]
+            lines.append(self._line(record, view))
+            members += [one for one in (record.told_incident_id, record.incident_id) if one is not None]
+            self._note_told(key, record, now)
+        if not lines:
+            self._book.tidy(group_name, now)
+            return None
+        self._book.note_message(group_name, now)
+        return message_of(self._channel.name, lines, now, view, members)
+
+    def _may_tell(self, key: str, now: datetime, view: View) -> bool:
+        """Take what is pending out of its group; where it is not to be told now, let it wait or forget it."""
+        notice = self._book.notices.get(key)
+        if notice is not None:
+            self._book.leave(key, notice)
+            return may_tell_notice(self._book, key, notice, now, view)
+        record = self._book.records[key]
+        self._book.leave(key, record)
+        hold = hold_of(record, now, view)
+        if hold is not None:
+            self._hold(key, record, hold, now, view)
+            return False
+        if record.told is None and self._after(record.target, view) is None:
+            self._book.drop(key)
+            return False
+        return True
+
+    def _line(self, record: Record, view: View) -> Line:
+        is_down = record.visible is State.DOWN
+        dependents = self._book.waiting.count(record.target, record.group) if is_down else 0
+        return line_of(record, is_escalation=self._is_escalation(record, view), dependents=dependents)
+
+    def _note_told(self, key: str, record: Record, now: datetime) -> None:
+        record.note_told()
+        self._book.note_change(key)
+        seconds = self._channel.reminder_interval_seconds
+        if record.told is not None and not record.is_about_flapping and seconds:
+            record.reminders, record.reminder_at = 0, now + timedelta(seconds=seconds)
+            self._book.await_reminder(key, record)
+        if record.is_done:
+            self._book.drop(key)
+
+    def _remind(self, group_name: str, now: datetime, view: View) -> Notification | None:
+        """Remind of what lasts in a group, together with what is due soon."""
+        quiet_until = self._quiet_until(now)
+        interval = timedelta(seconds=self._channel.reminder_interval_seconds)
+        reminded = []
+        for key, record in self._book.take_reminders(group_name, now, interval / _REMINDERS_TOGETHER):
+            if not interval or self._is_acked(key, record):
+                continue
+            if quiet_until is not None:
+                record.reminder_at = quiet_until
+            else:
+                if not record.has_news and hold_of(record, now, view) is None:
+                    record.reminders += 1
+                    reminded.append(record)
+                step = min(interval * 2 ** min(record.reminders, 20), max(_LONGEST_REMINDER_STEP, interval))
+                record.reminder_at = now + step
+            self._book.await_reminder(key, record)
+        if not reminded:
+            return None
+        lines = [reminder_of(record) for record in reminded]
+        members = [record.incident_id for record in reminded]
+        return message_of(self._channel.name, lines, now, view, members, reminded[0].reminders)
+
+    def _after(self, target_name: str, view: View) -> float | None:
+        """Return for how many seconds a target's trouble lasts before the channel is told; None for never."""
+        target = view.targets.get(target_name)
+        if target is None:
+            return None
+        routes = target.alerts.routes
+        if routes is None:
+            return 0.0 if self._channel.is_default else None
+        return min((route.after_seconds for route in routes if route.channel == self._channel.name), default=None)
+
+    def _is_escalation(self, record: Record, view: View) -> bool:
+        return record.told is None and record.visible is not None and bool(self._after(record.target, view))
+
+    def _is_acked(self, key: str, record: Record) -> bool:
+        acked_at = self._acked_at.get(record.target)
+        if not record.is_acked and acked_at is not None and acked_at >= record.opened_at:
+            record.is_acked = True
+            self._book.note_change(key)
+        return record.is_acked
+
+    def _quiet_until(self, _: datetime) -> datetime | None:
+        return None

@@ -1,0 +1,131 @@
+"""What holds news back: silences, maintenance, what a target depends on, and a monitor that can tell nothing at all."""
+
+from __future__ import annotations
+
+import enum
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from watcher.alerting.policy.records.agenda import LOOK, next_look
+from watcher.alerting.policy.records.record import Place
+from watcher.model.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from watcher.alerting.policy.records.record import Record
+    from watcher.alerting.policy.view import View
+    from watcher.model.alerts.of_target import Dependency
+    from watcher.model.alerts.silence import Silence
+
+# The longest that an alert waits for the next check of what its target depends on.
+PARENT_CHECK_WAIT = timedelta(seconds=30)
+_PARENT_CHECK_LOOK = timedelta(seconds=2)
+
+_OUT_OF_ORDER = frozenset({State.DOWN, State.MAINTENANCE})
+_KNOWN = frozenset({State.UP, State.DEGRADED, State.DOWN})
+
+
+class Hold(NamedTuple):
+    """Where news waits, and until when.
+
+    Attributes:
+        place: see there.
+        until: None where only an event or a look at the parents ends it.
+        is_suppressed: whether what ends meanwhile is never told.
+    """
+
+    place: Place
+    until: datetime | None = None
+    is_suppressed: bool = True
+
+
+class Parents(enum.Enum):
+    """What can be said of all that a target depends on."""
+
+    IN_ORDER = enum.auto()
+    UNCLEAR = enum.auto()
+    OUT_OF_ORDER = enum.auto()
+
+
+def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
+    """Say what holds the news of a record back; None where nothing does.
+
+    Args:
+        record: it has news.
+        now: the moment.
+        view: the present.
+    """
+    silent_until = silence_end(view.silences, record.target, record.group, now)
+    if silent_until is not None:
+        return Hold(Place.SILENCE, silent_until)
+    if record.is_end_of_told:
+        return None
+    if view.state_of(record.target) is State.MAINTENANCE:
+        return Hold(Place.LATER, next_look(now, LOOK))
+    if record.visible is State.UNKNOWN and not can_tell_of_any(view):
+        return Hold(Place.LATER, next_look(now, LOOK))
+    target = view.targets.get(record.target)
+    if target is None or not target.alerts.depends_on:
+        return None
+    match parents_of(target.alerts.depends_on, view, record.at):
+        case Parents.OUT_OF_ORDER:
+            return Hold(Place.PARENTS)
+        case Parents.UNCLEAR if now < record.at + PARENT_CHECK_WAIT:
+            until = min(next_look(now, _PARENT_CHECK_LOOK), record.at + PARENT_CHECK_WAIT)
+            return Hold(Place.LATER, until, is_suppressed=False)
+        case _:
+            return None
+
+
+def silence_end(silences: Sequence[Silence], target: str, group: str | None, moment: datetime) -> datetime | None:
+    """Return when the last of the silences ends that hold for a target at a moment; None where none does."""
+    return max((one.end for one in silences if one.covers(target, group, moment)), default=None)
+
+
+def can_tell_of_any(view: View) -> bool:
+    """Say whether this monitor can tell of any target how it is."""
+    return any(view.state_of(name) in _KNOWN for name in view.targets)
+
+
+def parents_of(depends_on: Sequence[Dependency], view: View, since: datetime | None = None) -> Parents:
+    """Say how what a target depends on is: one that is down, or in maintenance, is enough.
+
+    Args:
+        depends_on: targets, and groups, which are down when all of a group is.
+        view: the present.
+        since: only what was checked after that is clear; None for whatever is known.
+    """
+    found = Parents.IN_ORDER
+    for dependency in depends_on:
+        match _state_of(dependency, view, since):
+            case Parents.OUT_OF_ORDER:
+                return Parents.OUT_OF_ORDER
+            case Parents.UNCLEAR:
+                found = Parents.UNCLEAR
+            case Parents.IN_ORDER:
+                pass
+    return found
+
+
+def _state_of(dependency: Dependency, view: View, since: datetime | None) -> Parents:
+    found: Parents | None = None
+    for name in (dependency.target,) if dependency.target is not None else view.members.get(dependency.group or "", ()):
+        state = view.state_of(name)
+        if state is None or state is State.PAUSED:
+            continue
+        if state in _OUT_OF_ORDER:
+            found = found or Parents.OUT_OF_ORDER
+        elif _is_unclear(name, state, view, since):
+            found = Parents.UNCLEAR
+        else:
+            return Parents.IN_ORDER
+    return found or Parents.IN_ORDER
+
+
+def _is_unclear(name: str, state: State, view: View, since: datetime | None) -> bool:
+    if since is None:
+        return False
+    checked_at = view.checked_at(name)
+    return checked_at is None or checked_at <= since or state not in _KNOWN or view.is_in_doubt(name)

@@ -1,0 +1,79 @@
+"""When the changes of a group become one message."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from watcher.alerting.policy.records.json_values import read, written
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from watcher.model.alerts.channel import Channel
+
+
+@dataclass(slots=True)
+class Group:
+    """What is told together.
+
+    Attributes:
+        pending: keys of the records that the next message tells of.
+        flush_at: when it is due, None where nothing is pending.
+        last_at: when the message before was decided on.
+        reminders: a heap of when reminders are due, and of what.
+    """
+
+    pending: dict[str, None] = field(default_factory=dict)
+    flush_at: datetime | None = None
+    last_at: datetime | None = None
+    reminders: list[tuple[datetime, str]] = field(default_factory=list)
+
+    def join(self, key: str, at: datetime, wait: timedelta, interval: timedelta) -> bool:
+        """Put a record into the next message; return whether that has got another moment.
+
+        Args:
+            key: of the record.
+            at: when its news was found out.
+            wait: for others that may come with it.
+            interval: the least time since the message before.
+        """
+        self.pending[key] = None
+        due = at + wait
+        if self.last_at is not None:
+            # Never longer than the interval, also where the clock was set back.
+            due = min(max(due, self.last_at + interval), at + max(wait, interval))
+        if self.flush_at is not None and self.flush_at <= due:
+            return False
+        self.flush_at = due
+        return True
+
+
+def group_key(channel: Channel, target: str, group: str | None) -> str:
+    """Return the key of the group that a target's changes belong to in a channel."""
+    match channel.group_by:
+        case "channel":
+            return "all"
+        case "group":
+            return "none" if group is None else f"group/{group}"
+        case "target":
+            return f"target/{target}"
+
+
+def encode_group(group: Group) -> str:
+    """Return the text of a group; what is pending stands in the records."""
+    return json.dumps({"flush_at": written(group.flush_at), "last_at": written(group.last_at)})
+
+
+def decode_group(text: str) -> Group:
+    """Return a group, with nothing pending.
+
+    Raises:
+        ValueError: it is not the text of a group.
+    """
+    try:
+        row = json.loads(text)
+        return Group(flush_at=read(row["flush_at"]), last_at=read(row["last_at"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is not a group of a channel: {error!r}") from error

@@ -1,0 +1,74 @@
+"""What is to be told that is no incident: a certificate that ends soon, and a gap in this machine's network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from watcher.alerting.policy.records.json_values import read, written
+from watcher.alerting.policy.records.record import Place
+
+
+@dataclass(slots=True)
+class Notice:
+    """What is told once, and then forgotten.
+
+    Attributes:
+        target, location: whose certificate; both empty of a gap in the network.
+        group: of targets.
+        at: when it was found out.
+        step_days, expires_at: of a certificate: how many days are left at most, and when it ends.
+        gap_start: of a gap.
+        place, until: where it waits.
+    """
+
+    target: str
+    location: str
+    group: str | None
+    at: datetime
+    step_days: int = 0
+    expires_at: datetime | None = None
+    gap_start: datetime | None = None
+    place: Place = Place.NOWHERE
+    until: datetime | None = None
+
+
+def encode_notice(notice: Notice) -> str:
+    """Return the text of a notice."""
+    return json.dumps(
+        {
+            "target": notice.target,
+            "location": notice.location,
+            "group": notice.group,
+            "at": notice.at.isoformat(),
+            "step_days": notice.step_days,
+            "expires_at": written(notice.expires_at),
+            "gap_start": written(notice.gap_start),
+            "place": notice.place,
+            "until": written(notice.until),
+        }
+    )
+
+
+def decode_notice(text: str) -> Notice:
+    """Return a notice.
+
+    Raises:
+        ValueError: it is not the text of a notice.
+    """
+    try:
+        row = json.loads(text)
+        return Notice(
+            row["target"],
+            row["location"],
+            row["group"],
+            datetime.fromisoformat(row["at"]),
+            row["step_days"],
+            read(row["expires_at"]),
+            read(row["gap_start"]),
+            Place(row["place"]),
+            read(row["until"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is not a notice of a channel: {error!r}") from error

@@ -1,0 +1,243 @@
+"""What a channel has told of a target, and what it has still to tell: one record each, as it is kept over a restart."""
+
+from __future__ import annotations
+
+import enum
+import json
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from watcher.alerting.policy.records.json_values import (
+    fault_as_json,
+    fault_from_json,
+    flip_as_json,
+    flip_from_json,
+    read,
+    written,
+)
+from watcher.model.state import State
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from watcher.model.outcome import Fault
+    from watcher.model.state import Flip
+
+_to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+class Place(enum.StrEnum):
+    """Where a record waits, that has something to tell."""
+
+    NOWHERE = "nowhere"  # it has nothing to tell
+    GROUP = "group"  # for the next message of its group
+    LATER = "later"  # for a moment: `until`
+    SILENCE = "silence"  # for the end of a silence, at `until` unless somebody ends it sooner
+    PARENTS = "parents"  # for what it depends on
+    ACK = "ack"  # for nothing: somebody knows of it
+
+
+@dataclass(slots=True)
+class Record:
+    """What a channel knows of a target at a location.
+
+    Attributes:
+        target, location: whose.
+        group: of targets, in which the target was when it last changed.
+        visible: the trouble as the channel sees it, None for none: what is not among its topics is none.
+        flip: the newest that changed that.
+        flip_id: its id.
+        incident_id: of the incident that the flip belongs to.
+        at: when the flip was found out.
+        opened_at: when the visible trouble, whichever it is now, was found out first.
+        last_up_at: when a check last found the target up before.
+        trouble_cause: why the last visible trouble was, also when it is over.
+        told, told_flip_id, told_incident_id, told_since: the trouble that the channel has heard of and not the end of.
+        briefs: how many troubles have ended since, of which it has heard nothing.
+        brief: the last of these, and `brief_since`: when it began.
+        is_suppressed: whether the untold trouble was under a silence, a maintenance or a parent's trouble.
+        is_acked: whether somebody knows of the incident.
+        reminders: how many were sent of what was told last.
+        reminder_at: when the next is due; None for never.
+        changes: when the visible trouble changed, newest last: as many as it takes to flap.
+        flapping_since: since when it flaps, None where it does not; `is_flapping_told`: whether the channel knows.
+        place, until: where it waits.
+    """
+
+    target: str
+    location: str
+    group: str | None
+    visible: State | None
+    flip: Flip
+    flip_id: uuid.UUID
+    incident_id: uuid.UUID
+    at: datetime
+    opened_at: datetime
+    last_up_at: datetime | None = None
+    trouble_cause: Fault | None = None
+    told: State | None = None
+    told_flip_id: uuid.UUID | None = None
+    told_incident_id: uuid.UUID | None = None
+    told_since: datetime | None = None
+    briefs: int = 0
+    brief: State | None = None
+    brief_since: datetime | None = None
+    is_suppressed: bool = False
+    is_acked: bool = False
+    reminders: int = 0
+    reminder_at: datetime | None = None
+    changes: list[datetime] = field(default_factory=list)
+    flapping_since: datetime | None = None
+    is_flapping_told: bool = False
+    place: Place = Place.NOWHERE
+    until: datetime | None = None
+    # The flip as text, once it was written: a record is written several times for each.
+    _written_flip: tuple[Flip, str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def flip_text(self) -> str:
+        """The flip as JSON."""
+        if self._written_flip is None or self._written_flip[0] is not self.flip:
+            self._written_flip = self.flip, _to_json(flip_as_json(self.flip))
+        return self._written_flip[1]
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the channel has not heard of how it is now."""
+        if self.is_about_flapping:
+            return (self.flapping_since is not None) is not self.is_flapping_told
+        if self.visible is not None:
+            return self.told_flip_id != self.flip_id
+        return self.told is not None or self.briefs > 0
+
+    @property
+    def is_end_of_told(self) -> bool:
+        """Whether the news is the end of what the channel has heard of: that is held back by silences alone."""
+        if self.is_about_flapping:
+            return self.is_flapping_told
+        return self.visible is None and self.told is not None
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether the news is of what began and ended untold."""
+        return self.visible is None and self.told is None and not self.is_about_flapping
+
+    @property
+    def is_about_flapping(self) -> bool:
+        """Whether it flaps, or has flapped and the channel does not know of the end."""
+        return self.flapping_since is not None or self.is_flapping_told
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to tell, now or later, unless something happens."""
+        is_over = self.visible is None and self.told is None and not self.briefs
+        return is_over and not self.is_about_flapping and not self.changes
+
+    def note_change(self, at: datetime, most: int, within: timedelta) -> None:
+        """Take down when the visible trouble changed: more than `most` times within a time is flapping."""
+        self.changes = [*self.changes[-most:], at]
+        if self.flapping_since is None and len(self.changes) > most and at - self.changes[0] <= within:
+            self.flapping_since = self.changes[0]
+
+    def forget_briefs(self) -> None:
+        """Leave out what has ended untold."""
+        self.briefs, self.brief, self.brief_since = 0, None, None
+
+    def note_told(self) -> None:
+        """Take down that the channel hears of how it is now."""
+        self.forget_briefs()
+        self.is_suppressed = False
+        if self.flapping_since is not None:
+            self.is_flapping_told = True
+            return
+        self.is_flapping_told = False
+        if self.visible is None:
+            self.told = self.told_flip_id = self.told_incident_id = self.told_since = None
+        else:
+            self.told, self.told_flip_id = self.visible, self.flip_id
+            self.told_incident_id, self.told_since = self.incident_id, self.flip.at
+
+
+def encode_record(record: Record) -> str:
+    """Return the text of a record; what is as it is at first is left out."""
+    row: dict[str, Any] = {
+        "target": record.target,
+        "location": record.location,
+        "group": record.group,
+        "visible": record.visible,
+        "incident_id": str(record.incident_id),
+        "at": record.at.isoformat(),
+        "opened_at": record.opened_at.isoformat(),
+        "last_up_at": written(record.last_up_at),
+        "trouble_cause": None if record.trouble_cause is None else fault_as_json(record.trouble_cause),
+        "told": record.told,
+        "told_flip_id": None if record.told_flip_id is None else str(record.told_flip_id),
+        "told_incident_id": None if record.told_incident_id is None else str(record.told_incident_id),
+        "told_since": written(record.told_since),
+        "briefs": record.briefs,
+        "brief": record.brief,
+        "brief_since": written(record.brief_since),
+        "is_suppressed": record.is_suppressed,
+        "is_acked": record.is_acked,
+        "reminders": record.reminders,
+        "reminder_at": written(record.reminder_at),
+        "changes": [moment.isoformat() for moment in record.changes],
+        "flapping_since": written(record.flapping_since),
+        "is_flapping_told": record.is_flapping_told,
+        "place": record.place,
+        "until": written(record.until),
+    }
+    text = _to_json({name: value for name, value in row.items() if value or name == "group"})
+    return f'{{"flip":{record.flip_text},{text[1:]}'
+
+
+def decode_record(text: str) -> Record:
+    """Return a record.
+
+    Raises:
+        ValueError: it is not the text of a record.
+    """
+    try:
+        row = json.loads(text)
+        flip = flip_from_json(row["flip"])
+        return Record(
+            row["target"],
+            row["location"],
+            row["group"],
+            _state(row.get("visible")),
+            flip,
+            flip.flip_id,
+            uuid.UUID(row["incident_id"]),
+            datetime.fromisoformat(row["at"]),
+            datetime.fromisoformat(row["opened_at"]),
+            last_up_at=read(row.get("last_up_at")),
+            trouble_cause=fault_from_json(row.get("trouble_cause")),
+            told=_state(row.get("told")),
+            told_flip_id=_id(row.get("told_flip_id")),
+            told_incident_id=_id(row.get("told_incident_id")),
+            told_since=read(row.get("told_since")),
+            briefs=row.get("briefs", 0),
+            brief=_state(row.get("brief")),
+            brief_since=read(row.get("brief_since")),
+            is_suppressed=row.get("is_suppressed", False),
+            is_acked=row.get("is_acked", False),
+            reminders=row.get("reminders", 0),
+            reminder_at=read(row.get("reminder_at")),
+            changes=[datetime.fromisoformat(moment) for moment in row.get("changes", ())],
+            flapping_since=read(row.get("flapping_since")),
+            is_flapping_told=row.get("is_flapping_told", False),
+            place=Place(row["place"]),
+            until=read(row.get("until")),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is not a record of a channel: {error!r}") from error
+
+
+def _state(word: str | None) -> State | None:
+    return None if word is None else State(word)
+
+
+def _id(text: str | None) -> uuid.UUID | None:
+    return None if text is None else uuid.UUID(text)

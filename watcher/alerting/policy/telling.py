@@ -1,0 +1,120 @@
+"""From records to what a message tells, and to the message."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from watcher.alerting.policy.line import Line
+from watcher.alerting.policy.payload import payload_of, payload_of_words
+from watcher.alerting.policy.wording import gap_text, gap_title
+from watcher.model.alerts.notification import Kind, Notification
+from watcher.model.outcome import time_ordered_id
+from watcher.model.state import State
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from watcher.alerting.policy.records.record import Record
+    from watcher.alerting.policy.view import View
+
+KINDS = {State.DOWN: Kind.DOWN, State.DEGRADED: Kind.DEGRADED, State.UNKNOWN: Kind.UNKNOWN}
+
+
+def line_of(record: Record, *, is_escalation: bool, dependents: int = 0) -> Line:
+    """Return what is to be told of a record that has news.
+
+    Args:
+        record: before it is noted that the channel was told.
+        is_escalation: whether the channel hears of the trouble only since it has lasted.
+        dependents: how many others are held back, since they depend on the target.
+    """
+    if record.flapping_since is not None or record.is_flapping_told:
+        began = record.flapping_since is not None
+        return _present(record, Kind.FLAPPING, record.flip.before, began=began)
+    if record.visible is None:
+        return _ended(record)
+    kind = Kind.ESCALATION if is_escalation else KINDS[record.visible]
+    return _present(record, kind, record.told or record.flip.before, dependents=dependents)
+
+
+def reminder_of(record: Record) -> Line:
+    """Return what a reminder tells."""
+    return _present(record, Kind.REMINDER, record.flip.before)
+
+
+def message_of(
+    channel: str, lines: Sequence[Line], now: datetime, view: View, members: Iterable[uuid.UUID], number: int = 0
+) -> Notification:
+    """Return the message that tells of lines.
+
+    Args:
+        channel: its name.
+        lines: in order; not empty.
+        now: when it is decided on.
+        view: the present.
+        members: the incidents that it tells of.
+        number: of a reminder, which one it is.
+    """
+    kinds = {line.kind for line in lines}
+    kind = lines[0].kind if len(kinds) == 1 else Kind.MIXED
+    first = lines[0]
+    which = first.certificate and f"{first.certificate.expires_at.isoformat()} {first.certificate.step_days}"
+    text = f"{channel}\0{kind}\0{first.kind}\0{first.target}\0{first.flip_id or which}\0{first.began}\0{number}"
+    message_id = _message_id(first.confirmed_at or now, text)
+    payload = payload_of(message_id, channel, kind, now, lines, view)
+    return Notification(message_id, channel, kind, now, payload, tuple(dict.fromkeys(members)))
+
+
+def message_of_gap(channel: str, start: datetime, end: datetime, now: datetime) -> Notification:
+    """Return the message that tells of a time in which this machine had no network."""
+    message_id = _message_id(end, f"{channel}\0{Kind.CONNECTIVITY}\0{start.isoformat()}")
+    title, text = gap_title(start, end), gap_text(start, end)
+    payload = payload_of_words(message_id, channel, Kind.CONNECTIVITY, now, title, text)
+    return Notification(message_id, channel, Kind.CONNECTIVITY, now, payload)
+
+
+def _message_id(moment: datetime, text: str) -> uuid.UUID:
+    digest = hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=10)
+    return time_ordered_id(moment, digest.digest())
+
+
+def _present(record: Record, kind: Kind, before: State, *, dependents: int = 0, began: bool = False) -> Line:
+    flip = record.flip
+    return Line(
+        kind,
+        record.target,
+        record.location,
+        flip.state,
+        before,
+        since=flip.at,
+        confirmed_at=flip.confirmed_at,
+        cause=flip.cause,
+        last_up_at=record.last_up_at,
+        flip_id=record.flip_id,
+        check_id=flip.check_id,
+        dependents=dependents,
+        began=began,
+    )
+
+
+def _ended(record: Record) -> Line:
+    flip = record.flip
+    was, began_at = (record.told, record.told_since) if record.told is not None else (record.brief, record.brief_since)
+    return Line(
+        Kind.UP,
+        record.target,
+        record.location,
+        flip.state,
+        was or flip.before,
+        since=flip.at,
+        confirmed_at=flip.confirmed_at,
+        cause=record.trouble_cause,
+        last_up_at=record.last_up_at,
+        lasted_seconds=None if began_at is None else (flip.at - began_at).total_seconds(),
+        flip_id=record.flip_id,
+        check_id=flip.check_id,
+        times=max(record.briefs, 1) if record.told is None else 1,
+    )

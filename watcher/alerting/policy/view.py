@@ -1,0 +1,72 @@
+"""What a decision is made from beside the events, and what it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.model.alerts.notification import Notification
+    from watcher.model.alerts.silence import Ack, Silence
+    from watcher.model.state import State
+    from watcher.model.target import Target
+
+
+def _never_in_doubt(_: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class View:
+    """The present, as one decision sees it. A reload, a silence or an acknowledgement makes another view.
+
+    Attributes:
+        targets: that are configured, by name; whoever changes them makes another view.
+        state_of: the confirmed state of a target now, by its name; None for one that is not watched.
+        checked_at: when its newest check began; None where there was none.
+        silences: all that have not ended.
+        acks: all of incidents that are open.
+        page_url: the address that people reach the page at, without a slash at its end; None where nobody said.
+        key_of: what stands for a target in the addresses of the page, by its name; None for none.
+        is_in_doubt: whether the newest checks of a target contradict its state, and do not confirm another yet.
+    """
+
+    targets: Mapping[str, Target]
+    state_of: Callable[[str], State | None]
+    checked_at: Callable[[str], datetime | None]
+    silences: Sequence[Silence] = ()
+    acks: Sequence[Ack] = ()
+    page_url: str | None = None
+    key_of: Callable[[str], str | None] | None = None
+    is_in_doubt: Callable[[str], bool] = _never_in_doubt
+
+    @cached_property
+    def members(self) -> Mapping[str, Sequence[str]]:
+        """The names of the targets of each group."""
+        found: dict[str, list[str]] = {}
+        for name, target in self.targets.items():
+            if target.group is not None:
+                found.setdefault(target.group, []).append(name)
+        return found
+
+    def link_to(self, target: str) -> str | None:
+        """Return the address of a target's page, or None."""
+        key = None if self.page_url is None or self.key_of is None else self.key_of(target)
+        return None if key is None else f"{self.page_url}/targets/{key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be written down, in one transaction.
+
+    Attributes:
+        messages: new ones, in the order in which they are to be sent.
+        changed: records by their keys; None for those to delete.
+    """
+
+    messages: tuple[Notification, ...] = ()
+    changed: Mapping[str, str | None] = field(default_factory=dict)

@@ -1,0 +1,177 @@
+"""The title and the text that a message has where its channel has no templates: short sentences, times in UTC."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from watcher.model.alerts.notification import MAX_TARGETS_LISTED, Kind
+from watcher.model.state import State
+from watcher.model.wording import duration, why
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from watcher.alerting.policy.line import Line
+    from watcher.alerting.policy.view import View
+
+_DEFAULT_LOCATION = "default"
+
+
+def title_of(kind: Kind, lines: Sequence[Line]) -> str:
+    """Return the title: what has happened to which site, or to how many."""
+    if len(lines) == 1:
+        return _title_of_one(lines[0])
+    many = f"{len(lines)} sites"
+    states = Counter(line.state for line in lines)
+    match kind:
+        case Kind.CERTIFICATE:
+            return f"Certificates of {many} end soon"
+        case Kind.FLAPPING:
+            return f"{many} have begun to flap, or are calm again"
+        case _ if len(states) > 1:
+            return f"{many}: {', '.join(f'{count} {_word(state)}' for state, count in states.most_common())}"
+        case Kind.REMINDER | Kind.ESCALATION:
+            return f"{many} {_still(lines[0].state, many=True)}"
+        case _:
+            return f"{many} {_now(lines[0].state, many=True)}"
+
+
+def text_of(lines: Sequence[Line], at: datetime, view: View) -> str:
+    """Return the text: of one site all that is known, of many a line each.
+
+    Args:
+        lines: what it tells of.
+        at: when it was decided on.
+        view: the present.
+    """
+    if len(lines) == 1:
+        return "\n".join(_of_one(lines[0], at, view))
+    told = [f"- {_of_many(line, at)}" for line in lines[:MAX_TARGETS_LISTED]]
+    if len(lines) > MAX_TARGETS_LISTED:
+        told.append(f"and {len(lines) - MAX_TARGETS_LISTED} more")
+    if view.page_url is not None:
+        told.append(f"{view.page_url}/")
+    return "\n".join(told)
+
+
+def gap_title(start: datetime, end: datetime) -> str:
+    """Return the title of a message about a gap in this machine's network."""
+    return f"The monitor had no network for {duration((end - start).total_seconds())}"
+
+
+def gap_text(start: datetime, end: datetime) -> str:
+    """Return the text of a message about a gap in this machine's network."""
+    return (
+        f"This machine had no network from {_when(start, end)} to {_when(end, end)}. "
+        "What sites did meanwhile is not known."
+    )
+
+
+def _title_of_one(line: Line) -> str:
+    name = _name(line)
+    match line.kind:
+        case Kind.CERTIFICATE:
+            return f"The certificate of {name} ends in {_days(line)}"
+        case Kind.FLAPPING:
+            return f"{name} is flapping" if line.began else f"{name} no longer flaps: it {_now(line.state)}"
+        case Kind.REMINDER | Kind.ESCALATION:
+            return f"{name} {_still(line.state)}"
+        case Kind.UP if line.times > 1:
+            return f"{name} {_then(line.before)} {line.times} times, and {_now(line.state)}"
+        case _:
+            return f"{name} {_now(line.state)}"
+
+
+def _of_one(line: Line, at: datetime, view: View) -> list[str]:
+    told = [_sentence(line, at)]
+    if line.cause is not None:
+        cause = why(line.cause.reason, line.cause.detail)
+        told.append(f"Why: {cause}" if line.kind is not Kind.UP else f"The cause was: {cause}")
+    if line.last_up_at is not None and line.kind is not Kind.UP:
+        told.append(f"Last seen up: {_when(line.last_up_at, at)}")
+    if line.dependents:
+        told.append(f"{_dependents(line).capitalize()}.")
+    link = view.link_to(line.target)
+    if link is not None:
+        told.append(link)
+    target = view.targets.get(line.target)
+    if target is not None and target.alerts.description:
+        told.append(target.alerts.description)
+    return told
+
+
+def _sentence(line: Line, at: datetime) -> str:
+    name = _name(line)
+    if line.certificate is not None:
+        return f"The certificate of {name} ends on {line.certificate.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
+    if line.kind is Kind.FLAPPING and line.began:
+        return f"{name} goes down and up too often to tell each time. The next message comes when it has been calm."
+    since = "" if line.since is None else f" since {_when(line.since, at)}"
+    if line.kind is not Kind.UP:
+        lasts = "" if line.since is None else f", for {duration(max((at - line.since).total_seconds(), 0))}"
+        return f"{name} {_until_now(line.state)}{since}{lasts}."
+    lasted = "" if line.lasted_seconds is None else f" for {duration(max(line.lasted_seconds, 0))}"
+    if line.times > 1:
+        lasted = f" {line.times} times,{lasted} the last time"
+    return f"{name} {_until_now(line.state)}{since}. It {_then(line.before)}{lasted}."
+
+
+def _of_many(line: Line, at: datetime) -> str:
+    """Tell all of a site in one line."""
+    name = _name(line)
+    match line.kind:
+        case Kind.CERTIFICATE:
+            return f"{name}: the certificate ends in {_days(line)}"
+        case Kind.FLAPPING if line.began:
+            return f"{name}: flapping"
+        case Kind.UP:
+            lasted = "" if line.lasted_seconds is None else f" for {duration(max(line.lasted_seconds, 0))}"
+            times = f" {line.times} times," if line.times > 1 else ""
+            return f"{name}: {_word(line.state)}; it {_then(line.before)}{times}{lasted}"
+    told = f"{name}: {_word(line.state)}"
+    if line.since is not None:
+        told += f" since {_when(line.since, at)}"
+    if line.cause is not None:
+        told += f"; {why(line.cause.reason, line.cause.detail)}"
+    return f"{told}; {_dependents(line)}" if line.dependents else told
+
+
+def _dependents(line: Line) -> str:
+    return f"and {line.dependents} that {'depends' if line.dependents == 1 else 'depend'} on it"
+
+
+def _word(state: State) -> str:
+    return "not checkable" if state is State.UNKNOWN else str(state)
+
+
+def _now(state: State, *, many: bool = False) -> str:
+    return "cannot be checked" if state is State.UNKNOWN else f"{'are' if many else 'is'} {state}"
+
+
+def _still(state: State, *, many: bool = False) -> str:
+    return "still cannot be checked" if state is State.UNKNOWN else f"{'are' if many else 'is'} still {state}"
+
+
+def _until_now(state: State) -> str:
+    return "has been impossible to check" if state is State.UNKNOWN else f"has been {state}"
+
+
+def _then(state: State) -> str:
+    return "could not be checked" if state is State.UNKNOWN else f"was {state}"
+
+
+def _name(line: Line) -> str:
+    return line.target if line.location == _DEFAULT_LOCATION else f"{line.target} ({line.location})"
+
+
+def _days(line: Line) -> str:
+    days = 0 if line.certificate is None else line.certificate.step_days
+    return "a day" if days == 1 else f"{days} days"
+
+
+def _when(moment: datetime, now: datetime) -> str:
+    """Write a moment, without its date where that is today's."""
+    moment, now = moment.astimezone(UTC), now.astimezone(UTC)
+    return f"{moment:%H:%M:%S} UTC" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,183 @@
+"""Tells an Alertmanager what is open, again and again, and what has ended: states, not messages. Trio.
+
+What it was told is written down, so that what ends while nobody runs is told as ended at the next start.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import structlog
+import trio
+
+from watcher.alerting.channels.alertmanager import REPEAT_SECONDS, alert_of
+from watcher.alerting.messages import kept_of, write_decision
+from watcher.alerting.policy.encoding import decode_incident, encode_incident
+from watcher.alerting.policy.holding import Parents, parents_of
+from watcher.model.alerts.channel import Topic
+from watcher.model.alerts.notification import Delivered
+from watcher.model.state import State
+from watcher.outbox.alerts import newest_event, open_incidents
+from watcher.outbox.errors import OutboxUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from watcher.alerting.policy.event import Incident
+    from watcher.alerting.policy.view import View
+    from watcher.model.alerts.channel import Channel
+    from watcher.model.alerts.notification import Delivery
+    from watcher.outbox.thread import OutboxThread
+
+    Post = Callable[[Sequence[dict[str, Any]], Channel], Awaitable[Delivery]]
+
+log = structlog.get_logger()
+
+# So many alerts are one post, and are made before the checks get a turn.
+ALERTS_A_POST = 100
+# Between two posts that fail, doubling up to the time between two that do not.
+RETRY_SECONDS = 5.0
+OUTBOX_RETRY_SECONDS = 1.0
+_TOPICS = {State.DOWN: Topic.DOWN, State.DEGRADED: Topic.DEGRADED, State.UNKNOWN: Topic.UNKNOWN}
+
+
+class Poster:
+    """Tells one Alertmanager."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        disk: OutboxThread,
+        post: Post,
+        view: Callable[[], View],
+        tell_result: Callable[[str, str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Make one.
+
+        Args:
+            channel: its receiver is an Alertmanager.
+            disk: the outbox, in which the incidents are.
+            post: tells of alerts once; raises nothing for what the receiver does.
+            view: returns the present.
+            tell_result: takes the channel and what a post came to, `sent` or `failed`.
+            clock: seconds since 1970.
+        """
+        self._channel = channel
+        self._disk = disk
+        self._post = post
+        self._view = view
+        self._tell_result = tell_result
+        self._clock = clock
+        self._failures = 0
+        self._wake = trio.Event()
+
+    def wake(self) -> None:
+        """Say that something has happened, or that the present is another."""
+        self._wake.set()
+
+    def reconfigure(self, channel: Channel) -> None:
+        """Go on with another configuration of the channel."""
+        self._channel = channel
+        self._wake.set()
+
+    async def run(self) -> NoReturn:
+        """Post until cancelled."""
+        while True:
+            self._wake = trio.Event()
+            try:
+                await self._tell_all()
+            except OutboxUnavailableError:  # the outbox writer tells of it
+                await trio.sleep(OUTBOX_RETRY_SECONDS)
+                continue
+            if self._failures:
+                await trio.sleep(min(RETRY_SECONDS * 2.0 ** min(self._failures - 1, 10), REPEAT_SECONDS))
+                continue
+            with trio.move_on_after(REPEAT_SECONDS):
+                await self._wake.wait()
+
+    async def _tell_all(self) -> None:
+        position = await self._disk.run(newest_event)
+        incidents = await self._disk.run(open_incidents)
+        kept = await self._disk.run(partial(kept_of, channel=self._channel.name))
+        now, view = datetime.fromtimestamp(self._clock(), UTC), self._view()
+        told = {key: incident for key, text in kept.records.items() if (incident := _read(text)) is not None}
+        present = {}
+        for number, incident in enumerate(incidents, 1):
+            key = _key_of(incident)
+            if _is_told(incident, self._channel, view, now, is_known=key in told):
+                present[key] = incident
+            if number % ALERTS_A_POST == 0:
+                await trio.lowlevel.checkpoint()
+        # Another trouble has other labels, so that it is another alert.
+        over = {key: one for key, one in told.items() if key not in present or present[key].trouble is not one.trouble}
+        if not await self._tell(over, now, view, is_over=True) or not await self._tell(present, now, view):
+            return
+        changed: dict[str, str | None] = {key: None for key in over if key not in present}
+        changed |= {key: encode_incident(one) for key, one in present.items() if told.get(key) != one}
+        if changed or position > kept.position:
+            write = partial(write_decision, channel=self._channel.name, position=position, messages=(), records=changed)
+            await self._disk.run(partial(write, now=self._clock()))
+
+    async def _tell(
+        self, incidents: Mapping[str, Incident], now: datetime, view: View, *, is_over: bool = False
+    ) -> bool:
+        """Post alerts, some at a time, and return whether all were taken."""
+        for some in _portions(list(incidents.values())):
+            alerts = [
+                alert_of(one, view.targets.get(one.target), now, page_url=view.link_to(one.target), is_over=is_over)
+                for one in some
+            ]
+            delivery = await self._post(alerts, self._channel)
+            if not isinstance(delivery, Delivered):
+                self._tell_result(self._channel.name, "failed")
+                if not self._failures:
+                    log.warning(
+                        "alertmanager not told, and is tried again", channel=self._channel.name, error=delivery.error
+                    )
+                self._failures += 1
+                return False
+            self._tell_result(self._channel.name, "sent")
+        if incidents and self._failures:
+            log.info("alertmanager told", channel=self._channel.name, failures=self._failures)
+            self._failures = 0
+        return True
+
+
+def _is_told(incident: Incident, channel: Channel, view: View, now: datetime, *, is_known: bool) -> bool:
+    """Say whether an open incident is told by a channel: what was told before is for as long as it lasts."""
+    target = view.targets.get(incident.target)
+    if target is None or _TOPICS.get(incident.trouble) not in channel.topics:
+        return False
+    routes = target.alerts.routes
+    after = 0.0 if routes is None and channel.is_default else None
+    for route in routes or ():
+        if route.channel == channel.name:
+            after = route.after_seconds
+    if after is None or incident.since + timedelta(seconds=after) > now:
+        return False
+    if is_known:
+        return True
+    if any(silence.covers(incident.target, target.group, now) for silence in view.silences):
+        return False
+    if view.state_of(incident.target) is State.MAINTENANCE:
+        return False
+    return parents_of(target.alerts.depends_on, view) is not Parents.OUT_OF_ORDER
+
+
+def _key_of(incident: Incident) -> str:
+    return f"{incident.location}\0{incident.target}"
+
+
+def _read(text: str) -> Incident | None:
+    try:
+        return decode_incident(text)
+    except ValueError:  # what a damaged disk has made of it: Alertmanager ends it by itself
+        return None
+
+
+def _portions(incidents: Sequence[Incident]) -> Iterable[Sequence[Incident]]:
+    return (incidents[start : start + ALERTS_A_POST] for start in range(0, len(incidents), ALERTS_A_POST))

@@ -1,0 +1,197 @@
+"""The sender of a channel: takes what was written down, tries it, and writes down what became of that. Trio."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+import trio
+
+from watcher.alerting.messages import (
+    note_failed,
+    note_given_up,
+    note_sent,
+    notification_of,
+    waiting_of,
+)
+from watcher.alerting.policy.payload import payload_of_words
+from watcher.alerting.sending_queue import SendingQueue
+from watcher.model.alerts.notification import Delivered, Kind, Notification, Refused, TryAgain
+from watcher.model.outcome import time_ordered_id
+from watcher.outbox.errors import OutboxUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from watcher.alerting.messages import Waiting
+    from watcher.model.alerts.channel import Channel
+    from watcher.model.alerts.notification import Delivery
+    from watcher.outbox.outbox import Outbox
+    from watcher.outbox.thread import OutboxThread
+
+    Deliver = Callable[[Notification, Channel], Awaitable[Delivery]]
+
+log = structlog.get_logger()
+
+# Where the outbox cannot be read or written now.
+OUTBOX_RETRY_SECONDS = 1.0
+# How long at most nobody looks at the clock: it may have leapt.
+MAX_NAP_SECONDS = 30.0
+# How often another channel is told at most that this one fails.
+FAILING_TOLD_SECONDS = 3600.0
+
+
+class Others(Protocol):
+    """Who else is to know what becomes of messages; see `watcher.alerting.alerts.Alerts`."""
+
+    def other_than(self, channel: str) -> str | None:
+        """Return the name of a channel that can be told that this one fails, None where there is none."""
+
+    def tell_result(self, channel: str, result: str) -> None:
+        """Take note of what a try came to: `sent`, `failed` or `given_up`."""
+
+
+class Sender:
+    """Sends the messages of a channel.
+
+    Attributes:
+        channel: as it is now; a reload puts another one here.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        disk: OutboxThread,
+        deliver: Deliver,
+        others: Others,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Make a sender.
+
+        Args:
+            channel: whose messages it sends.
+            disk: the outbox, in which they are.
+            deliver: tries to deliver a message once; raises nothing for what the receiver does.
+            others: who else is to know.
+            clock: seconds since 1970.
+        """
+        self.channel = channel
+        self._disk = disk
+        self._deliver = deliver
+        self._others = others
+        self._clock = clock
+        self._queue = SendingQueue()
+        self._wake = trio.Event()
+        self._newest = 0
+        self._is_closing = False
+
+    @property
+    def pending(self) -> int:
+        """How many messages wait."""
+        return len(self._queue)
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether its last try failed."""
+        return self._queue.failing > 0
+
+    def wake(self) -> None:
+        """Say that there may be something new to send."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Let `run` end when what is being tried has been answered."""
+        self._is_closing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until closed or cancelled; what is not sent stays in the outbox."""
+        while not self._is_closing:
+            try:
+                await self._send_what_is_due()
+            except OutboxUnavailableError:  # the outbox writer tells of it
+                await trio.sleep(OUTBOX_RETRY_SECONDS)
+                continue
+            due_at = self._queue.due_at()
+            nap = MAX_NAP_SECONDS if due_at is None else min(max(due_at - self._clock(), 0.0), MAX_NAP_SECONDS)
+            with trio.move_on_after(nap):
+                await self._wake.wait()
+
+    async def _send_what_is_due(self) -> None:
+        self._wake = trio.Event()
+        await self._look_for_new()
+        while (waiting := self._queue.next(self._clock())) is not None:
+            await self._try(waiting)
+            if self._is_closing:
+                return
+            await self._look_for_new()
+        for waiting in self._queue.too_old(self._clock() - self.channel.give_up_after_seconds):
+            await self._give_up(waiting, "it could not be delivered in time", tries=waiting.tries)
+
+    async def _look_for_new(self) -> None:
+        found = await self._disk.run(partial(waiting_of, channel=self.channel.name, after=self._newest))
+        if found:
+            self._newest = found[-1].number
+            self._queue.add(found)
+
+    async def _try(self, waiting: Waiting) -> None:
+        notification = await self._disk.run(partial(notification_of, waiting=waiting))
+        if notification is None:  # given up meanwhile, as too many wait
+            self._queue.drop(waiting)
+            return
+        delivery = await self._deliver(notification, self.channel)
+        now, tries = self._clock(), waiting.tries + 1
+        match delivery:
+            case Delivered(answer):
+                await self._note(partial(note_sent, waiting=waiting, answer=answer, now=now))
+                self._queue.succeeded(waiting)
+                self._others.tell_result(self.channel.name, "sent")
+                if tries > 1:
+                    log.info("notification sent", channel=self.channel.name, id=waiting.id, tries=tries)
+            case Refused(error):
+                self._queue.failing += 1
+                await self._give_up(waiting, error, tries=tries)
+            case TryAgain(error, after_seconds):
+                next_try_at = self._queue.failed(waiting, now, after_seconds)
+                self._others.tell_result(self.channel.name, "failed")
+                if next_try_at > waiting.created_at + self.channel.give_up_after_seconds:
+                    await self._give_up(waiting, error, tries=tries)
+                    return
+                if tries == 1:
+                    log.warning("notification failed, and is tried again", channel=self.channel.name, error=error)
+                noted = partial(note_failed, waiting=waiting, error=error, next_try_at=next_try_at, now=now)
+                await self._note(noted)
+
+    async def _give_up(self, waiting: Waiting, error: str, *, tries: int) -> None:
+        now = self._clock()
+        other = None if waiting.kind is Kind.CHANNEL else self._others.other_than(self.channel.name)
+        told = None if other is None else _about_failing(other, self.channel.name, error, now)
+        noted = partial(note_given_up, waiting=waiting, error=error, now=now, tries=tries)
+        await self._note(partial(noted, told=told, untold_seconds=FAILING_TOLD_SECONDS))
+        self._queue.drop(waiting)
+        self._others.tell_result(self.channel.name, "given_up")
+        log.error("notification given up", channel=self.channel.name, id=waiting.id, kind=waiting.kind, error=error)
+
+    async def _note(self, note: Callable[[Outbox], object]) -> None:
+        """Write down what became of a try, however long the disk cannot be written: nothing is sent once more."""
+        while True:
+            try:
+                await self._disk.run(note)
+            except OutboxUnavailableError:
+                await trio.sleep(OUTBOX_RETRY_SECONDS)
+            else:
+                return
+
+
+def _about_failing(channel: str, failing: str, error: str, now: float) -> Notification:
+    moment = datetime.fromtimestamp(now, UTC)
+    digest = hashlib.blake2b(f"{channel}\0{failing}\0{now}".encode("utf-8", "backslashreplace"), digest_size=10)
+    number = time_ordered_id(moment, digest.digest())
+    title = f"Notifications to {failing} fail"
+    text = f"A notification to the channel {failing} could not be delivered, and is given up: {error}"
+    payload = payload_of_words(number, channel, Kind.CHANNEL, moment, title, text)
+    return Notification(number, channel, Kind.CHANNEL, moment, payload)

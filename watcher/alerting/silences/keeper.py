@@ -1,0 +1,285 @@
+"""Takes in what operators order, wherever they have left it, and keeps in memory what holds now. Trio-flavoured."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import structlog
+import trio
+
+from watcher.alerting.silences import spool
+from watcher.alerting.silences.kept import forget, keep, kept_orders, open_since
+from watcher.alerting.silences.orders import joined
+from watcher.model.alerts.silence import Ack, Silence
+from watcher.outbox.errors import OutboxUnavailableError
+from watcher.postgres.errors import StorageError
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from watcher.alerting.silences.orders import Order
+    from watcher.alerting.silences.present import Silences
+    from watcher.outbox.thread import OutboxThread
+
+    Read = Callable[[Sequence[uuid.UUID], datetime], Awaitable[list[Order]]]
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger()
+
+# An order is obeyed within a second. To list an empty folder takes 10 us; to have the system tell of it, a thread that
+# wakes up twenty times a second.
+LOOK_SECONDS = 0.5
+TIDY_SECONDS = 30.0
+# How often PostgreSQL is asked what was ordered there, and how far back acks are read, for clocks that differ.
+ASK_SECONDS = 30.0
+ACKS_BACK = timedelta(hours=1)
+FIRST_ACKS_BACK = timedelta(days=30)
+# An ack may be here before the incident that it is about is on disk.
+ACK_GRACE = timedelta(minutes=1)
+# The bounds of what holds at once.
+MAX_SILENCES = 1000
+MAX_ACKS = 10_000
+
+
+class TooManyError(Exception):
+    """More silences or acks hold than are kept; the message is a sentence for the operator."""
+
+
+class SilenceKeeper:
+    """Keeps what operators have ordered: on disk first, then in memory, and in PostgreSQL when that is there.
+
+    Attributes:
+        silences: what holds now.
+    """
+
+    def __init__(
+        self,
+        disk: OutboxThread,
+        data_dir: Path,
+        location: str,
+        silences: Silences,
+        kept: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Begin with nothing; `run` reads what is on disk.
+
+        Args:
+            disk: the outbox.
+            data_dir: WATCHER_DATA_DIR.
+            location: where this replica stands.
+            silences: told what holds.
+            kept: called when something for PostgreSQL is in the outbox.
+            clock: seconds since 1970.
+        """
+        self.silences = silences
+        self._disk = disk
+        self._data_dir = data_dir
+        self._location = location
+        self._kept = kept
+        self._clock = clock
+        # Of what has been written to the outbox; nobody else writes it.
+        self._silences: dict[uuid.UUID, Silence] = {}
+        self._acks: dict[uuid.UUID, Ack] = {}
+        self._writing = trio.Lock()
+        self._has_loaded = False
+        self._folder_complaint = ""
+        self._stuck: set[Path] = set()  # files that cannot be removed, which is told once
+
+    @property
+    def now(self) -> datetime:
+        """The moment, in UTC."""
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    async def begin(self) -> None:
+        """Read what is on disk, before anybody is told anything; where that cannot be done now, `run` does it."""
+        with suppress(OutboxUnavailableError):
+            await self._load()
+
+    async def run(self) -> NoReturn:
+        """Take in what commands leave, and let go of what holds no more, until cancelled."""
+        tidy_at = -math.inf
+        thread = trio.CapacityLimiter(1)
+        while True:
+            try:
+                await self._load()
+                for path in await self._look(thread):
+                    await self._take_file(path, thread)
+                if trio.current_time() >= tidy_at + TIDY_SECONDS:
+                    await self.tidy()
+                    tidy_at = trio.current_time()
+            except OutboxUnavailableError:  # the outbox writer tells of it; files stay where they are
+                pass
+            await trio.sleep(LOOK_SECONDS)
+
+    async def follow(self, read: Read, up: trio.Event) -> NoReturn:
+        """Take in what was ordered in PostgreSQL, now and then, until cancelled.
+
+        Args:
+            read: see `watcher.postgres.queries.silences.read_orders`, of a database.
+            up: set when it can be tried.
+        """
+        since = self.now - FIRST_ACKS_BACK
+        await up.wait()
+        while True:
+            now = self.now
+            try:
+                await self._load()
+                await self._take_from_database(await read(list(self._silences), since))
+                since = now - ACKS_BACK
+            except (StorageError, OutboxUnavailableError) as error:  # the drain, or the outbox writer, tells of it
+                log.debug("what was ordered in the database cannot be taken in", error=error)
+            await trio.sleep(ASK_SECONDS)
+
+    async def take(self, order: Order) -> Order:
+        """Take an order in: it holds from the moment of the return on, whatever happens to this process.
+
+        Args:
+            order: a silence, also one that is ended, or an ack; to take it in twice is harmless.
+
+        Returns:
+            what holds of it: of a silence that had been ended before, that.
+
+        Raises:
+            OutboxUnavailableError: it cannot be written now.
+            TooManyError: too many hold already.
+        """
+        await self._load()
+        async with self._writing:
+            before = self._silences.get(order.id) or self._acks.get(order.id)
+            if isinstance(order, Silence) and isinstance(before, Silence):
+                order = joined(before, order)
+            if order != before:
+                self._look_for_room(order)
+                await self._write([order], tells=True)
+        self._kept()
+        return order
+
+    async def has_open(self, target: str) -> bool:
+        """Say whether a target has an open incident here.
+
+        Raises:
+            OutboxUnavailableError: nobody can tell now.
+        """
+        return bool(await self._disk.run(lambda outbox: open_since(outbox, self._location, [target])))
+
+    async def _load(self) -> None:
+        if self._has_loaded:
+            return
+        for order in await self._disk.run(kept_orders):
+            self._remember(order)
+        self._has_loaded = True
+        self._publish()
+
+    async def _look(self, thread: trio.CapacityLimiter) -> list[Path]:
+        """Return the files that wait, oldest first."""
+
+        def look() -> list[Path]:
+            return spool.waiting(spool.make_folder(self._data_dir))
+
+        try:
+            found = await trio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=thread)
+        except (OSError, RuntimeError) as error:  # no folder, or no thread
+            if str(error) != self._folder_complaint:
+                self._folder_complaint = str(error)
+                log.warning("no orders can be left in the data folder", error=error)
+            return []
+        self._folder_complaint = ""
+        self._stuck &= set(found)
+        return [path for path in found if path not in self._stuck]
+
+    async def _take_file(self, path: Path, thread: trio.CapacityLimiter) -> None:
+        """Take in the order of a file, and remove it; one that is not an order is set aside."""
+
+        async def in_thread(work: Callable[[Path], Result]) -> Result:
+            return await trio.to_thread.run_sync(work, path, abandon_on_cancel=True, limiter=thread)
+
+        try:
+            try:
+                await self.take(await in_thread(spool.read))
+            except FileNotFoundError:  # whoever left it has taken it back
+                return
+            except (ValueError, TooManyError, OSError) as error:
+                aside = await in_thread(spool.set_aside)
+                log.warning("an order that cannot be taken in was set aside", file=aside, error=error)
+            else:
+                await in_thread(spool.remove)
+        except (OSError, RuntimeError) as error:
+            self._stuck.add(path)
+            log.warning("the file of an order cannot be removed", file=path, error=error)
+
+    async def _take_from_database(self, orders: Iterable[Order]) -> None:
+        """Take in what is not known yet, or is known otherwise; PostgreSQL is not told what it has told."""
+        async with self._writing:
+            news: list[Order] = []
+            for order in orders:
+                before = self._silences.get(order.id) or self._acks.get(order.id)
+                if isinstance(order, Silence) and isinstance(before, Silence):
+                    # Its names may be others, as after a rename; that it was ended here may be still on its way.
+                    order = replace(order, end=min(order.end, before.end))
+                if order != before and (before is not None or not _is_over(order, self.now)):
+                    news.append(order)
+            acks = [one for one in news if isinstance(one, Ack)]
+            holding = {one.id for one in await self._holding(acks)}
+            news = [one for one in news if isinstance(one, Silence) or one.id in holding]
+            room = max(MAX_SILENCES + MAX_ACKS - len(self._silences) - len(self._acks), 0)
+            if news:
+                await self._write(news[:room], tells=False)
+
+    async def tidy(self) -> None:
+        """Let go of silences that have ended, and of acks of what is over."""
+        async with self._writing:
+            now = self.now
+            holding = {one.id for one in await self._holding(list(self._acks.values()))}
+            ids = [one.id for one in self._silences.values() if one.end <= now]
+            ids += [one.id for one in self._acks.values() if one.id not in holding and one.at < now - ACK_GRACE]
+            if ids:
+                await self._disk.run(lambda outbox: forget(outbox, ids, now=self._clock()))
+                for one in ids:
+                    self._silences.pop(one, None)
+                    self._acks.pop(one, None)
+        self._publish()
+
+    async def _holding(self, acks: Sequence[Ack]) -> list[Ack]:
+        """Return those of acks that are about what is open."""
+        if not acks:
+            return []
+        targets = {one.target for one in acks}
+        since = await self._disk.run(lambda outbox: open_since(outbox, self._location, targets))
+        return [one for one in acks if one.target in since and one.at >= since[one.target]]
+
+    async def _write(self, orders: Sequence[Order], *, tells: bool) -> None:
+        """Write orders to disk, and to memory then."""
+        now = self._clock()
+        await self._disk.run(lambda outbox: keep(outbox, orders, now=now, tells=tells))
+        for order in orders:
+            self._remember(order)
+        self._publish()
+
+    def _look_for_room(self, order: Order) -> None:
+        is_new = order.id not in self._silences and not _is_over(order, self.now)
+        if isinstance(order, Silence) and is_new and len(self._silences) >= MAX_SILENCES:
+            raise TooManyError(f"{MAX_SILENCES} silences hold already; end some of them, or silence a group")
+        if isinstance(order, Ack) and len(self._acks) >= MAX_ACKS:
+            raise TooManyError(f"{MAX_ACKS} incidents are acknowledged already")
+
+    def _remember(self, order: Order) -> None:
+        if isinstance(order, Silence):
+            self._silences[order.id] = order
+        else:
+            self._acks[order.id] = order
+
+    def _publish(self) -> None:
+        now = self.now
+        self.silences.replace([one for one in self._silences.values() if one.end > now], self._acks.values())
+
+
+def _is_over(order: Order, now: datetime) -> bool:
+    return isinstance(order, Silence) and order.end <= now

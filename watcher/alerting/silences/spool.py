@@ -1,0 +1,170 @@
+"""The spool folder: a command leaves an order there, and the daemon that works in the data folder takes it in.
+
+A file is there until the daemon has the order safely on disk; to take it in twice is harmless. Every call blocks.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from watcher.alerting.silences.encoding import decode_order, encode_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from watcher.alerting.silences.orders import Order
+
+FOLDER = "spool"
+# The longest order: a silence of a thousand targets with long names.
+MAX_ORDER_BYTES = 1024 * 1024
+# The bounds of the orders that are taken in at once, and of the broken ones that are kept for somebody to look at.
+MAX_AT_ONCE = 100
+MAX_REFUSED = 100
+# What a command has begun to write and never finished is removed after so long.
+ABANDONED_SECONDS = 3600.0
+# A daemon touches its heartbeat every second.
+ALIVE_SECONDS = 10.0
+
+_ORDER, _UNFINISHED, _REFUSED = ".order", ".new", ".refused"
+
+
+def daemon_works_in(data_dir: Path, now: float) -> bool:
+    """Say whether a daemon that takes orders works in a data folder.
+
+    Args:
+        data_dir: WATCHER_DATA_DIR.
+        now: seconds since 1970.
+    """
+    try:
+        beat_at = (data_dir / "heartbeat").stat().st_mtime
+        return abs(now - beat_at) < ALIVE_SECONDS and (data_dir / FOLDER).is_dir()
+    except OSError:
+        return False
+
+
+def leave(data_dir: Path, order: Order) -> Path:
+    """Leave an order for the daemon, whole or not at all, and safe from a loss of power.
+
+    Args:
+        data_dir: WATCHER_DATA_DIR; its owner will own the file, where the caller may give files away.
+        order: a silence, also one that is ended, or an ack.
+
+    Returns:
+        the file; it goes when the order has been taken in.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder, owner = data_dir / FOLDER, data_dir.stat()
+    path = folder / f"{uuid.uuid4()}{_ORDER}"
+    unfinished = path.with_suffix(_UNFINISHED)
+    try:
+        with unfinished.open("xb") as file:
+            os.fchmod(file.fileno(), stat.S_IMODE(owner.st_mode) & 0o666)
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            file.write("\n".join(encode_order(order)).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
+    _sync_folder(folder)
+    return path
+
+
+def was_refused(path: Path) -> bool:
+    """Say whether the daemon has set an order aside."""
+    return path.with_suffix(_REFUSED).exists()
+
+
+def take_back(path: Path) -> bool:
+    """Take an order back that nobody has taken in; say whether it was still there."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def make_folder(data_dir: Path) -> Path:
+    """Make the spool folder with the rights that the data folder has, and return it; only the daemon does."""
+    folder = data_dir / FOLDER
+    if not folder.is_dir():
+        folder.mkdir()
+        folder.chmod(stat.S_IMODE(data_dir.stat().st_mode))
+    return folder
+
+
+def waiting(folder: Path) -> list[Path]:
+    """Return the files with orders, the oldest names of a bounded number; what was never finished is removed."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(_ORDER):
+                found.append(folder / entry.name)
+            elif entry.name.endswith(_UNFINISHED):
+                with suppress(OSError):
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS:
+                        (folder / entry.name).unlink()
+    return sorted(found)[:MAX_AT_ONCE]
+
+
+def read(path: Path) -> Order:
+    """Read the order in a file, whatever somebody may have put there.
+
+    Raises:
+        ValueError: it is not one; the message says why.
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is not a regular file")
+        content = file.read(MAX_ORDER_BYTES + 1)
+    if len(content) > MAX_ORDER_BYTES:
+        raise ValueError(f"it has more than {MAX_ORDER_BYTES} bytes")
+    kind, _, text = content.decode().partition("\n")  # what is not UTF-8 raises one more ValueError
+    return decode_order(kind, text)
+
+
+def remove(path: Path) -> None:
+    """Remove the file of an order that has been taken in."""
+    path.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Keep a broken file under another name, and only so many of them; return the name."""
+    aside = path.with_suffix(_REFUSED)
+    path.rename(aside)
+    for old in sorted(_refused(path.parent), key=_changed_at)[:-MAX_REFUSED]:
+        with suppress(OSError):
+            old.unlink()
+    return aside
+
+
+def _refused(folder: Path) -> Iterator[Path]:
+    return folder.glob(f"*{_REFUSED}")
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,158 @@
+"""`watcher silence`: no notifications for a while."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from watcher.alerting.silences.orders import (
+    SHOWN_ID_CHARS,
+    OrderError,
+    covered_words,
+    ended,
+    new_silence,
+    silence_as_json,
+)
+from watcher.cli.common import EXIT_NO_DATABASE, MAX_ERROR_CHARS, env_file_option, env_path, errors_on_one_line
+from watcher.cli.options import LengthType, MomentType, json_option
+from watcher.cli.target_names import complete_target, configured_or_exit, login_name
+from watcher.config.env.settings import load_settings
+from watcher.model.wording import duration
+from watcher.text.escaping import one_line
+from watcher.text.timestamps import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+    from pathlib import Path
+
+    from watcher.model.alerts.silence import Silence
+
+NOT_TOLD_YET = "; it is in the database, which daemons read twice a minute"
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_target)
+@click.option("--group", help="All targets of this group.")
+@click.option("--all", "all_of_them", is_flag=True, help="All targets.")
+@click.option("--for", "length", type=LengthType(), help="How long, as in 30m, 2h or 1h30m.")
+@click.option("--until", type=MomentType(), help="Until when, as in 18:30 or 2026-12-01T18:30Z.")
+@click.option("--why", help="The reason, for those who miss the messages.")
+@click.option("--by", default=login_name, help="Who wants it; your login name by default.")
+@click.option("--list", "lists", is_flag=True, help="Show the silences that hold.")
+@click.option("--end", "ends", metavar="ID", help="End a silence; the first characters of its id are enough.")
+@json_option
+@env_file_option
+def silence(
+    names: tuple[str, ...],
+    group: str | None,
+    all_of_them: bool,
+    length: timedelta | None,
+    until: datetime | None,
+    why: str | None,
+    by: str,
+    lists: bool,
+    ends: str | None,
+    as_json: bool,
+    env_file: str | None,
+) -> None:
+    """Send no notifications about targets for a while; they are checked, and their states recorded, all the same.
+
+    What opens meanwhile and still lasts at the end is told then. A running daemon obeys within a second. Where none
+    works in WATCHER_DATA_DIR, the order is written to PostgreSQL, and daemons follow within half a minute.
+
+    Exit status: 0 good, 1 no such silence, 2 bad configuration or usage, 3 neither a daemon nor a database.
+
+    Example: watcher silence Checkout --for 2h --why "move to the new rack"
+    """
+    wanted = [bool(names), group is not None, all_of_them, lists, ends is not None]
+    if sum(wanted) != 1:
+        raise click.UsageError("give either names of targets, or --group, --all, --list or --end")
+    if (lists or ends is not None) and (length, until, why) != (None, None, None):
+        raise click.UsageError("--for, --until and --why belong to a new silence")
+    if as_json and not lists:
+        raise click.UsageError("--json belongs to --list")
+    path = env_path(env_file)
+    with errors_on_one_line(EXIT_NO_DATABASE):
+        if lists:
+            _list(path, as_json=as_json)
+        elif ends is not None:
+            _end(path, ends)
+        else:
+            start = datetime.now(UTC)
+            span = start, _end_of(start, length, until)
+            _begin(path, names, group, span, why or "", by)
+
+
+def _begin(
+    path: Path, names: Sequence[str], group: str | None, span: tuple[datetime, datetime], why: str, by: str
+) -> None:
+    from watcher.cli.orders import give  # here, since a shell that completes must not wait for it
+
+    settings = configured_or_exit(path, names, group).settings
+    options = {"until": "--for or --until", "why": "--why", "by": "--by", "targets": "the list of names"}
+    try:
+        new = new_silence(start=span[0], end=span[1], why=why, by=by, targets=names or None, group=group)
+    except OrderError as error:
+        raise click.UsageError(f"{options.get(error.field, error.field)} {error}") from None
+    rest = "" if give(settings, new) else NOT_TOLD_YET
+    held = f"{covered_words(new)}: no notifications {_until(new, new.start)}"
+    _say(f"{held}{rest}; to end it: watcher silence --end {_short(new)}")
+
+
+def _end(path: Path, prefix: str) -> None:
+    from watcher.cli.orders import give
+
+    settings, now = load_settings(path), datetime.now(UTC)
+    found = [one for one in _present(path, now) if str(one.id).startswith(prefix.lower())] if prefix else []
+    if len(found) != 1:
+        few = "no silence that holds has" if not found else f"{len(found)} silences have"
+        raise click.ClickException(f"{few} an id that begins with {one_line(prefix, 40)!r}; --list shows them")
+    rest = "" if give(settings, ended(found[0], now)) else NOT_TOLD_YET
+    _say(f"{covered_words(found[0])}: notifications are sent again{rest}")
+
+
+def _list(path: Path, *, as_json: bool) -> None:
+    now = datetime.now(UTC)
+    found = _present(path, now)
+    if as_json:
+        click.echo(json.dumps([silence_as_json(one) for one in found], indent=2))
+        return
+    for one in found:
+        said_by = f" ({one.by})" if one.by else ""
+        _say(f"{_short(one)}  {covered_words(one)}: no notifications {_until(one, now)}{said_by}")
+    if not found:
+        click.echo("nothing is silenced")
+
+
+def _present(path: Path, now: datetime) -> list[Silence]:
+    """Return the silences that have not ended, the one that ends first at the top."""
+    from watcher.cli.orders import read_silences
+
+    return sorted(
+        (one for one in read_silences(load_settings(path)) if one.end > now), key=lambda one: (one.end, one.id)
+    )
+
+
+def _end_of(start: datetime, length: timedelta | None, until: datetime | None) -> datetime:
+    if (length is None) == (until is None):
+        raise click.UsageError("say how long: either --for, or --until")
+    if until is not None:
+        return until
+    assert length is not None
+    return start + length
+
+
+def _until(one: Silence, now: datetime) -> str:
+    return f"until {timestamp(one.end)}, for {duration((one.end - now).total_seconds())}: {one.why}"
+
+
+def _short(one: Silence) -> str:
+    return str(one.id)[:SHOWN_ID_CHARS]
+
+
+def _say(text: str) -> None:
+    click.echo(one_line(text, limit_chars=MAX_ERROR_CHARS))

@@ -1,0 +1,98 @@
+"""How the commands give orders to a daemon, and read what holds: by way of its data folder, or of PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from watcher.alerting.silences import spool
+from watcher.alerting.silences.kept import is_open_outside, silences_outside
+from watcher.cli.common import on_stderr
+from watcher.cli.options import read_or_exit
+from watcher.postgres.queries.silences import is_in_trouble, known_silences, write_order
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from watcher.alerting.silences.orders import Order
+    from watcher.config.env.settings import Settings
+    from watcher.model.alerts.silence import Silence
+    from watcher.postgres.db import Database
+
+Result = TypeVar("Result")
+
+# A daemon looks twice a second; one whose disk is busy takes longer.
+TAKING_SECONDS = 5.0
+_STEP_SECONDS = 0.02
+
+
+def give(settings: Settings, order: Order) -> bool:
+    """Give an order to the daemon that works in the data folder, or write it to PostgreSQL where none does.
+
+    Args:
+        settings: they name both.
+        order: what is ordered.
+
+    Returns:
+        whether a daemon has it; else it is in PostgreSQL, where daemons look now and then.
+
+    Raises:
+        StorageError, EmbeddedError: there is neither.
+    """
+    if _daemon_takes(settings, order):
+        return True
+    _in_database(settings, lambda database: write_order(database, order))
+    return False
+
+
+def read_silences(settings: Settings) -> list[Silence]:
+    """Read the silences that the daemon knows that works in the data folder; where none does, those in PostgreSQL.
+
+    Raises:
+        StorageError, EmbeddedError: there is neither.
+    """
+    return _read(settings, silences_outside, known_silences)
+
+
+def is_open(settings: Settings, target: str) -> bool:
+    """Say whether a target has an open incident, as the daemon knows, or PostgreSQL.
+
+    Raises:
+        StorageError, EmbeddedError: there is neither.
+    """
+    return _read(settings, lambda path: is_open_outside(path, target), lambda database: is_in_trouble(database, target))
+
+
+def _read(
+    settings: Settings, from_daemon: Callable[[Path], Result], from_database: Callable[[Database], Awaitable[Result]]
+) -> Result:
+    if spool.daemon_works_in(settings.data_dir, time.time()):
+        with suppress(sqlite3.Error):  # of another user: PostgreSQL may still tell
+            return from_daemon(settings.data_dir / "outbox.sqlite")
+    return _in_database(settings, from_database)
+
+
+def _daemon_takes(settings: Settings, order: Order) -> bool:
+    if not spool.daemon_works_in(settings.data_dir, time.time()):
+        return False
+    try:
+        path = spool.leave(settings.data_dir, order)
+    except OSError:  # of another user, or full: PostgreSQL may still take it
+        return False
+    give_up_at = time.monotonic() + TAKING_SECONDS
+    while path.exists():
+        if time.monotonic() > give_up_at:
+            return not spool.take_back(path)
+        time.sleep(_STEP_SECONDS)
+    return not spool.was_refused(path)
+
+
+def _in_database(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
+    try:
+        return read_or_exit(settings, work)
+    except Exception:
+        on_stderr(f"watcher: no daemon takes orders in {settings.data_dir}, so that the database is needed")
+        raise

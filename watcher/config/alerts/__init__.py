@@ -1,0 +1,1 @@
+"""From nodes to what is told, by which channels and when."""

@@ -1,0 +1,1 @@
+"""What is told to people, by which channels and when: frozen values."""

@@ -1,0 +1,136 @@
+"""Alert events: what flips make of incidents, written down together with them; every call blocks, as the outbox does.
+
+An event is kept until all channels have taken it in; where there are no channels, none is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.alerting.policy.encoding import decode_event, decode_incident, encode_event, encode_incident
+from watcher.alerting.policy.event import AlertEvent, Change
+from watcher.alerting.policy.incidents import follow
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from watcher.alerting.policy.event import Incident
+    from watcher.model.state import Flip
+    from watcher.outbox.outbox import Outbox
+
+# The bound of the events that wait; channels take them in at once, whatever becomes of what they send.
+MAX_EVENTS = 100_000
+
+_ANY_CHANNEL = "SELECT EXISTS (SELECT 1 FROM channels)"
+_INCIDENT = "SELECT payload FROM incidents WHERE location = ? AND target = ?"
+_SET_INCIDENT = "INSERT OR REPLACE INTO incidents VALUES (?, ?, ?)"
+_END_INCIDENT = "DELETE FROM incidents WHERE location = ? AND target = ?"
+_ADD_EVENT = "INSERT INTO alert_events (payload) VALUES (?)"
+_DROP_EVENTS = "DELETE FROM alert_events WHERE number <= (SELECT max(number) FROM alert_events) - ?"
+
+
+class FlipsFollowed:
+    """What flips make of incidents, to be written in the transaction of the flips.
+
+    Attributes:
+        events: how many events were written.
+        dropped: how many that waited were too many.
+    """
+
+    def __init__(self, flips: Iterable[Flip]) -> None:
+        """Take flips, of each target in their order."""
+        self._flips = flips
+        self.events = self.dropped = 0
+
+    def write(self, database: sqlite3.Connection) -> None:
+        """Write incidents and events; called in the transaction."""
+        events: list[AlertEvent] = []
+        for flip in self._flips:
+            before = _incident_of(database, flip.location, flip.target)
+            after, change = follow(before, flip)
+            if after is None and before is not None:
+                database.execute(_END_INCIDENT, (flip.location, flip.target))
+            elif after is not None and after is not before:
+                database.execute(_SET_INCIDENT, (flip.location, flip.target, encode_incident(after)))
+            if change is not None:
+                incident = before if change is Change.CLOSED else after
+                events.append(AlertEvent(0, change, flip.confirmed_at, incident, flip, flip.target, flip.location))
+        self.events, self.dropped = _add(database, events)
+
+    def tell(self, outbox: Outbox) -> None:
+        """Say what was written, after the transaction."""
+        outbox.alert_events += self.events
+        if self.dropped:
+            outbox.give_notice(f"too many alert events wait: the oldest {self.dropped} were dropped")
+
+
+def record_events(outbox: Outbox, events: Sequence[AlertEvent], now: float) -> None:
+    """Write events that come with no flip.
+
+    Args:
+        outbox: where they wait.
+        events: in their order; their numbers are made here.
+        now: seconds since 1970.
+    """
+    followed = FlipsFollowed(())
+
+    def write(database: sqlite3.Connection) -> None:
+        followed.events, followed.dropped = _add(database, events)
+
+    outbox.put((), now=now, alongside=write)
+    followed.tell(outbox)
+
+
+def events_for(outbox: Outbox, channel: str, limit: int) -> list[AlertEvent]:
+    """Return the oldest events that a channel has not taken in, at most `limit`.
+
+    One that cannot be read, as what a damaged disk has written, is passed over, and told of.
+    """
+    query = (
+        "SELECT number, payload FROM alert_events"
+        " WHERE number > coalesce((SELECT position FROM channels WHERE channel = ?), 0) ORDER BY number LIMIT ?"
+    )
+    found = []
+    for number, payload in outbox.read(query, channel, limit):
+        try:
+            found.append(decode_event(number, payload))
+        except ValueError as error:
+            outbox.give_notice(f"an alert event cannot be read, and is passed over: {error}")
+    return found
+
+
+def newest_event(outbox: Outbox) -> int:
+    """Return the number of the newest event that was written."""
+    number: int = outbox.read("SELECT seq FROM sqlite_sequence WHERE name = 'alert_events'")[0][0]
+    return number
+
+
+def open_incidents(outbox: Outbox) -> list[Incident]:
+    """Return all incidents that are open, by location and target."""
+    found = []
+    for (payload,) in outbox.read("SELECT payload FROM incidents ORDER BY location, target"):
+        try:
+            found.append(decode_incident(payload))
+        except ValueError as error:
+            outbox.give_notice(f"an incident cannot be read, and is passed over: {error}")
+    return found
+
+
+def _incident_of(database: sqlite3.Connection, location: str, target: str) -> Incident | None:
+    row = database.execute(_INCIDENT, (location, target)).fetchone()
+    if row is None:
+        return None
+    try:
+        return decode_incident(row[0])
+    except ValueError:  # what a damaged disk has made of it: the next flip says how things are
+        return None
+
+
+def _add(database: sqlite3.Connection, events: Sequence[AlertEvent]) -> tuple[int, int]:
+    """Write events where there is a channel to take them in; return how many, and how many were too many."""
+    (is_wanted,) = database.execute(_ANY_CHANNEL).fetchone()
+    if not events or not is_wanted:
+        return 0, 0
+    database.executemany(_ADD_EVENT, [(encode_event(event),) for event in events])
+    return len(events), database.execute(_DROP_EVENTS, (MAX_EVENTS,)).rowcount

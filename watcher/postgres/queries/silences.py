@@ -1,0 +1,81 @@
+"""What operators have said, as PostgreSQL knows it: for commands, and for daemons that were not told otherwise."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from watcher.alerting.silences.encoding import encode_order, order_of_row
+from watcher.model.alerts.silence import Silence
+from watcher.model.state import State
+from watcher.outbox.encoding import ACK, SILENCE, joined
+from watcher.postgres.bridge import transaction
+from watcher.postgres.server_encoding import fitting_json
+from watcher.postgres.tables.silences import INSERT_ACKS, INSERT_SILENCES
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.model.alerts.silence import Ack
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
+
+MAX_ORDERS = 2000
+
+_SILENCES = """
+SELECT id, starts_at, ends_at, why, said_by, targets, group_name
+FROM silences
+WHERE ends_at > now() OR id = ANY($1::uuid[])
+ORDER BY ends_at DESC LIMIT $2
+"""
+_ACKS = "SELECT id, target, at, why, said_by FROM acks WHERE at >= $1 ORDER BY at DESC LIMIT $2"
+_IN_TROUBLE = "SELECT 1 FROM states WHERE target = $1 AND watched AND state = ANY($2::text[])"
+_TROUBLES = (State.DOWN, State.DEGRADED)
+_INSERTS = {SILENCE: INSERT_SILENCES, ACK: INSERT_ACKS}
+
+
+async def read_orders(database: Database, known: Sequence[uuid.UUID], acks_since: datetime) -> list[Silence | Ack]:
+    """Read the silences that have not ended, those that are known, and the acks from a moment on.
+
+    This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        known: ids of silences of which is wanted what has become of them.
+        acks_since: with a time zone.
+    """
+    silences = await database.fetch(_SILENCES, known, MAX_ORDERS)
+    acks = await database.fetch(_ACKS, acks_since, MAX_ORDERS)
+    return [*_orders(SILENCE, silences), *_orders(ACK, acks)]
+
+
+async def known_silences(database: Database) -> list[Silence]:
+    """Read the silences that have not ended. This is a trio-flavoured function."""
+    orders = _orders(SILENCE, await database.fetch(_SILENCES, [], MAX_ORDERS))
+    return [order for order in orders if isinstance(order, Silence)]
+
+
+async def is_in_trouble(database: Database, target: str) -> bool:
+    """Say whether a target that is watched is down or degraded anywhere. This is a trio-flavoured function."""
+    return bool(await database.fetch(_IN_TROUBLE, target, _TROUBLES))
+
+
+async def write_order(database: Database, order: Silence | Ack) -> None:
+    """Write a silence or an ack where no daemon could be told of it. This is a trio-flavoured function."""
+    kind, payload = encode_order(order)
+
+    async def write(connection: Connection) -> None:
+        """Write it durably. This is an asyncio-flavoured function."""
+        encoding = connection.get_settings().server_encoding
+        async with transaction(connection):
+            await connection.execute(_INSERTS[kind], fitting_json(joined([payload]), encoding))
+
+    await database.operate(write)
+
+
+def _orders(kind: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[Silence | Ack]:
+    for row in rows:
+        with suppress(ValueError):  # a hand has written it
+            yield order_of_row(kind, row)

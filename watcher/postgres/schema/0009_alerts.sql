@@ -1,0 +1,39 @@
+-- Messages to channels, each with what became of it. What it tells is in `payload`, as its receiver got it, without
+-- secrets; `error` is of the last try that failed, `answer` what the receiver said when it took the message. `tries`
+-- counts, so that of two writings of a row the later one is known.
+CREATE TABLE IF NOT EXISTS notifications (
+    id          uuid PRIMARY KEY,
+    channel     text NOT NULL,
+    kind        text NOT NULL,
+    created_at  timestamptz NOT NULL,
+    next_try_at timestamptz,
+    sent_at     timestamptz,
+    given_up_at timestamptz,
+    tries       int NOT NULL DEFAULT 0,
+    error       text,
+    answer      text,
+    payload     jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX IF NOT EXISTS notifications_created_at ON notifications (created_at);
+
+-- What operators do not want to hear of, from when until when. Both `targets` and `group_name` NULL: of all.
+CREATE TABLE IF NOT EXISTS silences (
+    id         uuid PRIMARY KEY,
+    starts_at  timestamptz NOT NULL,
+    ends_at    timestamptz NOT NULL,
+    why        text NOT NULL,
+    said_by    text NOT NULL DEFAULT '',
+    targets    text[],
+    group_name text
+);
+CREATE INDEX IF NOT EXISTS silences_ends_at ON silences (ends_at);
+
+-- That somebody knows of the incident of a target that was open at the moment.
+CREATE TABLE IF NOT EXISTS acks (
+    id      uuid PRIMARY KEY,
+    target  text NOT NULL,
+    at      timestamptz NOT NULL,
+    why     text NOT NULL DEFAULT '',
+    said_by text NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS acks_target_at ON acks (target, at);
