@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.history.rollup import Measurement, Rollup, roll_up
 from watcher.postgres.tables.partitions import FAILURES, HOURS, MINUTES, Table, partition_of
+from watcher.postgres.tables.rollups import PACKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,22 +31,24 @@ PHASE_SECONDS = (0.003, 0.025, 0.05, 0.08, 0.01)
 
 _TARGETS = """
 CREATE TABLE shapes (period_seconds int, shape int, results jsonb, sums_ms double precision[],
-                     mins_ms double precision[], maxs_ms double precision[], keys smallint[], counts int[]);
+                     mins_ms double precision[], maxs_ms double precision[], keys smallint[], counts int[],
+                     packed numeric);
 CREATE TABLE names (number int, name text);
 """
 _FILL_TARGETS = """
 INSERT INTO names SELECT number, format('site %s', lpad(number::text, 4, '0'))
 FROM generate_series(0, $1::int - 1) AS number
 """
-_FILL_SHAPES = """
+_FILL_SHAPES = f"""
 INSERT INTO shapes
-SELECT * FROM jsonb_to_recordset($1::jsonb) AS row (
+SELECT *, CASE WHEN period_seconds > 60 THEN {PACKED} END
+FROM jsonb_to_recordset($1::jsonb) AS row (
     period_seconds int, shape int, results jsonb, sums_ms double precision[], mins_ms double precision[],
     maxs_ms double precision[], keys smallint[], counts int[])
-"""
+"""  # noqa: S608  # nothing of it comes from outside
 _FILL_ROLLUPS = """
 INSERT INTO rollups
-SELECT $1::int, began_at, name, 'default', 0, results, sums_ms, mins_ms, maxs_ms, keys, counts
+SELECT $1::int, began_at, name, 'default', 0, results, sums_ms, mins_ms, maxs_ms, keys, counts, packed
 FROM generate_series($2::timestamptz, $3::timestamptz - $1::int * interval '1 second', $1::int * interval '1 second')
      AS periods (began_at)
 CROSS JOIN names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,3 +115,22 @@ async def test_without_a_database_alerts_go_out_all_the_same(
         await daemon.until(lambda: receiver.posts)
         assert (await daemon.stop())[0] == 0
     assert told(receiver) == ["down ['Checkout']"]
+
+
+async def test_what_is_silenced_is_told_when_the_silence_ends(
+    folder: Folder, site: Site, receiver: HttpReceiver
+) -> None:
+    configure(folder, site, a_channel(receiver), **NO_DATABASE)
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: site.asked)
+        begun = await folder.run("silence", "Checkout", "--for", "1h", "--why", "a move")
+        assert (begun.returncode, begun.stderr) == (0, b"")
+        site.status = "503 Service Unavailable"
+        await daemon.until(lambda: daemon.lines(' down target="Checkout"'))
+        assert (await folder.run("ack", "Checkout")).returncode == 0, "it is open all the same"
+        ended_at = datetime.now(UTC)
+        assert (await folder.run("silence", "--end", begun.stdout.split()[-1].decode())).returncode == 0
+        await daemon.until(lambda: receiver.posts)
+        assert (await daemon.stop())[0] == 0
+    assert told(receiver) == ["down ['Checkout']"]
+    assert datetime.fromisoformat(receiver.posts[0].document["at"]) >= ended_at

@@ -93,6 +93,7 @@ async def test_the_api_does_what_its_document_says(test_db: Database, db_config:
             stderr=subprocess.STDOUT,
         )
         assert done.returncode == 0, done.stdout.decode()
+        assert (await told(port, "/api/v1/silences"))["silences"], "what is right is done"
         assert (await daemon.stop())[0] == 0
         assert daemon.lines("Traceback") == []
         assert daemon.lines("fault of this program") == []

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import signal
 import ssl
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 import trustme
 
+from tests.integration.daemon import NO_DATABASE, START_SECONDS
 from tests.integration.mail_server import serving_mail
 from tests.integration.receivers import a_channel, a_message, receiving
 from tests.integration.sites import read_request, response, serving, silent
+from tests.integration.test_alerts import QUICK, Site
 from watcher.alerting.channels.apprise_urls import complaints_about_urls
 from watcher.alerting.channels.deliver import deliver, open_tools
 from watcher.alerting.channels.helper_command import COMMAND
 from watcher.model.alerts.channel import AppriseReceiver
-from watcher.model.alerts.notification import Delivered, Refused, TryAgain
+from watcher.model.alerts.notification import Delivered, Kind, Refused, TryAgain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.integration.daemon import Folder
     from tests.integration.receivers import HttpReceiver, Post
     from watcher.alerting.channels.deliver import Tools
     from watcher.model.alerts.notification import Delivery
@@ -57,7 +61,9 @@ async def standing_in(receiver: HttpReceiver, folder: Path) -> AsyncIterator[tup
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("hooks.slack.com", "discord.com", "api.telegram.org").configure_cert(context)
+    authority.issue_cert("hooks.slack.com", "discord.com", "api.telegram.org", "events.pagerduty.com").configure_cert(
+        context
+    )
 
     async def behave(stream: trio.abc.Stream) -> None:
         await read_request(stream)
@@ -71,7 +77,7 @@ async def standing_in(receiver: HttpReceiver, folder: Path) -> AsyncIterator[tup
 
 
 async def _send(url: str, tools: Tools, **changes: Any) -> Delivery:
-    return await deliver(a_message(NOW), a_channel(AppriseReceiver(url), **{"timeout_seconds": 30.0, **changes}), tools)
+    return await deliver(a_message(NOW), a_channel(AppriseReceiver(url), **changes), tools)
 
 
 async def test_a_message_arrives_by_each_service(tmp_path: Path) -> None:
@@ -87,6 +93,23 @@ async def test_a_message_arrives_by_each_service(tmp_path: Path) -> None:
             post = receiver.posts.pop()
             assert (post.path, TITLE in post.body, TEXT in post.body) == (path, True, True)
             assert b"apprise" not in post.body.lower()
+
+
+async def test_pagerduty_resolves_what_it_has_opened(tmp_path: Path) -> None:
+    """As docs/alerts.md has it: the same title for all messages of a target, whatever happens to it."""
+    url = "pagerduty://A1BRTD4JD@TIiajkdnlazkcOXrIdevi7FQ?action=map"
+    channel = a_channel(AppriseReceiver(url), title="{{ targets[0].name }}")
+    async with (
+        receiving(_answer) as receiver,
+        standing_in(receiver, tmp_path) as command,
+        open_tools(helper_command=command) as tools,
+    ):
+        for kind in (Kind.DOWN, Kind.UP):
+            delivery = await deliver(replace(a_message(NOW), kind=kind), channel, tools)
+            assert isinstance(delivery, Delivered), delivery
+        down, up = (post.document for post in receiver.posts)
+    assert (down["event_action"], up["event_action"]) == ("trigger", "resolve")
+    assert down["dedup_key"] == up["dedup_key"]
 
 
 async def test_mail_arrives_whole_and_a_wrong_password_is_refused() -> None:
@@ -119,18 +142,20 @@ async def test_failures_are_told_in_words_without_secrets() -> None:
         hanging: list[Delivery] = []
 
         async def hang() -> None:
-            hanging.append(await _send(f"json://127.0.0.1:{silent_port}/{TOKEN}?rto=60", tools, timeout_seconds=2.0))
+            hanging.append(await _send(f"json://127.0.0.1:{silent_port}/?rto=60", tools, timeout_seconds=600.0))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(hang)
-            await _send("slack://nonsense", tools)
+            assert await _send("slack://nonsense", tools) == wrong
             assert not hanging
+            nursery.cancel_scope.cancel()
+        killed = await _send(f"json://127.0.0.1:{silent_port}/?rto=60", tools, timeout_seconds=2.0)
     assert [type(one) for one in got] == [Refused, TryAgain, TryAgain, Refused], got
     assert private == Refused("127.0.0.1 is not a public address, and `allow_private` is false")
     assert isinstance(closed, TryAgain)
     assert "Connection refused" in closed.error
     assert isinstance(wrong, Refused)
-    assert hanging == [TryAgain("no answer within 2 s: the helper process was killed")]
+    assert killed == TryAgain("no answer within 2 s: the helper process was killed")
     assert not any(TOKEN in str(one) for one in (*got, closed, wrong))
 
 
@@ -170,27 +195,29 @@ def test_wrong_addresses_are_told_without_their_secrets() -> None:
     assert TOKEN not in str(complaints)
 
 
-@pytest.mark.slow
-async def test_a_helper_ends_with_its_daemon_in_the_middle_of_a_job() -> None:
-    """The end of its standard input ends it, whatever it does."""
-    job = b'{"do": "send", "url": "json://127.0.0.1:%d/?rto=60", "title": "t", "body": "b", "kind": "test", %s}\n'
-    rest = b'"is_template": false, "allow_private": true, "timeout_seconds": 60'
-    connected = trio.Event()
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 0)], ids=["killed", "stopped"])
+async def test_a_helper_ends_with_its_daemon_in_the_middle_of_a_job(
+    folder: Folder, number: signal.Signals, status: int
+) -> None:
+    """However the daemon ends: the connection of the helper is closed, although its receiver never says a word."""
+    connected, gone = trio.Event(), trio.Event()
 
-    async def hang(stream: trio.abc.Stream) -> None:
+    async def hold(stream: trio.abc.Stream) -> None:
         connected.set()
-        await trio.sleep_forever()
+        while await stream.receive_some():
+            pass
+        gone.set()
 
-    async with serving(hang) as port, trio.open_nursery() as nursery:
-        run = partial(trio.lowlevel.open_process, COMMAND, stdin=-1, stdout=-1)
-        process = await run()
-        assert process.stdin is not None
-        await process.stdin.send_all(job % (port, rest))
-        with trio.fail_after(30):
-            await connected.wait()
-            await process.stdin.aclose()
-            assert await process.wait() == 0
-        nursery.cancel_scope.cancel()
+    site = Site(status="503 Service Unavailable")
+    async with serving(hold) as port, serving(site.behave) as site.port:
+        channel = {"name": "ops", "url": f"json://127.0.0.1:{port}/?rto=600", "group_wait": 0, "timeout": 60}
+        urls = [{"name": "Checkout", "address": f"http://127.0.0.1:{site.port}/", **QUICK}]
+        folder.configure(urls, {"channels": [channel]}, **NO_DATABASE)
+        async with folder.daemon() as daemon:
+            await daemon.until(connected.is_set)
+            assert (await daemon.stop(number))[0] == status
+            with trio.fail_after(START_SECONDS):
+                await gone.wait()
 
 
 def test_the_daemon_imports_neither_apprise_nor_its_helper() -> None:

@@ -191,11 +191,13 @@ async def test_minutes_that_come_late_are_counted_before_and_after_they_are_merg
 
 async def test_hours_that_a_former_version_has_merged_are_read_as_well(test_db: Database) -> None:
     """Their buckets are in any order, so that those of whole checks cannot be told from the others at a glance."""
-    checks = some_checks(15)
+    checks = some_checks(15, ["a", "b", "c"])
     await insert(test_db, checks)
     await merge(test_db)
+    assert await test_db.fetch("SELECT FROM rollups WHERE period_seconds > 60 AND packed IS NULL") == []
+    await test_db.execute_query("UPDATE rollups SET packed = NULL WHERE target = 'b'")
     shuffled = """
-UPDATE rollups SET (keys, counts) = (
+UPDATE rollups SET packed = NULL, (keys, counts) = (
     SELECT array_agg(key ORDER BY md5(key::text)), array_agg(count ORDER BY md5(key::text))
     FROM unnest(keys, counts) AS bucket (key, count)
 )

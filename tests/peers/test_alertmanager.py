@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from tests.doubles import MOMENT, a_target
+from tests.integration.daemon import NO_DATABASE
 from tests.integration.receivers import a_channel, a_message
+from tests.integration.sites import serving
+from tests.integration.test_alerts import QUICK, Site
 from tests.peers.programs import path_of
 from tests.peers.prometheus import SECONDS, port_in, running
 from tests.unit.web.viewers import asked, get, status_of
@@ -23,7 +27,10 @@ from watcher.model.outcome import Fault, Reason
 from watcher.model.state import Flip, State
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from tests.integration.daemon import Folder
 
 CONFIG = '{"route": {"receiver": "none"}, "receivers": [{"name": "none"}]}'
 NOW = MOMENT + timedelta(minutes=5)
@@ -37,19 +44,25 @@ def an_incident() -> Incident:
     return Incident(flip.flip_id, "Checkout", "default", State.DOWN, MOMENT, flip)
 
 
-async def test_an_alert_is_there_while_it_is_told_and_gone_when_it_has_ended(tmp_path: Path) -> None:
-    (tmp_path / "am.yml").write_text(CONFIG)
+@asynccontextmanager
+async def running_alertmanager(folder: Path) -> AsyncIterator[int]:
+    """Run Alertmanager; yields its port."""
+    (folder / "am.yml").write_text(CONFIG)
     command = [
         path_of("prometheus-alertmanager", "prometheus-alertmanager"),
-        f"--config.file={tmp_path / 'am.yml'}",
-        f"--storage.path={tmp_path / 'alerts'}",
+        f"--config.file={folder / 'am.yml'}",
+        f"--storage.path={folder / 'alerts'}",
         "--web.listen-address=127.0.0.1:0",
         "--cluster.listen-address=",
     ]
+    async with running(command, folder / "am.log") as (process, log):
+        yield await port_in(log, process)
+
+
+async def test_an_alert_is_there_while_it_is_told_and_gone_when_it_has_ended(tmp_path: Path) -> None:
     labels = (("team", "web"), ("cost-centre", "4711"), ("0", "zero"))
     target = a_target("Checkout", group="shop", alerts=TargetAlerts(description="call Jo", labels=labels))
-    async with running(command, tmp_path / "am.log") as (process, log), open_tools() as tools:
-        port = await port_in(log, process)
+    async with running_alertmanager(tmp_path) as port, open_tools() as tools:
         channel = a_channel(AlertmanagerReceiver(f"http://127.0.0.1:{port}/"))
         # Alertmanager goes by the wall clock, by which NOW is long ago.
         for now in (NOW, NOW + timedelta(minutes=1)):
@@ -81,6 +94,25 @@ async def test_an_alert_is_there_while_it_is_told_and_gone_when_it_has_ended(tmp
         refused = await post_alerts([{"labels": {}}], channel, tools)
         assert isinstance(refused, Refused)
         assert refused.error.startswith("400 Bad Request: ")
+
+
+async def test_the_daemon_tells_it_of_a_site_that_goes_down_and_up(folder: Folder, tmp_path: Path) -> None:
+    site = Site(status="503 Service Unavailable")
+    async with running_alertmanager(tmp_path) as port, serving(site.behave) as site.port:
+        channel = {"name": "am", "alertmanager": {"url": f"http://127.0.0.1:{port}"}}
+        url = {"name": "Checkout", "address": f"http://127.0.0.1:{site.port}/", "group": "shop", **QUICK}
+        folder.configure([url], {"channels": [channel]}, **NO_DATABASE)
+        async with folder.daemon() as daemon:
+            with trio.fail_after(SECONDS):
+                while not (found := await _alerts(port)):  # noqa: ASYNC110  # another program
+                    await trio.sleep(0.05)
+                site.status = "200 OK"
+                while await _alerts(port):  # noqa: ASYNC110
+                    await trio.sleep(0.05)
+            assert (await daemon.stop())[0] == 0
+    (alert,) = found
+    assert (alert["labels"]["alertname"], alert["labels"]["group"]) == ("WatcherTargetDown", "shop")
+    assert alert["annotations"]["detail"] == "503 Service Unavailable"
 
 
 async def _alerts(port: int) -> list[dict[str, Any]]:

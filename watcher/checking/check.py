@@ -179,4 +179,5 @@ def _outcome(target: Target, location: str, begun: _Begun, attempts: int, attemp
         headers=() if fault is None else headers_of(exchange, target),
         notes=masked_notes(exchange, attempt.verdict, target),
         part=begun.part,
+        cert_begins_at=None if first_end is None else first_end.begins_at,
     )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from watcher.checking.holds import Holds
 from watcher.checking.http.fetch import Probe
 from watcher.checking.http.resolver import Resolver
 from watcher.checking.http.tls import TlsContexts
 from watcher.checking.http.transport import Tools
+from watcher.checking.network import Network
 from watcher.checking.scheduling.pauses import Pauses
 from watcher.checking.scheduling.shared_timer import SharedTimer
 from watcher.checking.scheduling.slot_clock import SlotClock
@@ -54,6 +56,8 @@ class CheckContext:
         pauses: whether the loop stood still; somebody must run it.
         matching_threads: for bodies and patterns too large to match in the loop.
         tls_contexts: those that probes share.
+        holds: which targets are in maintenance.
+        network: whether this machine has one; it believes every check unless somebody runs it.
     """
 
     clock: SlotClock
@@ -64,6 +68,8 @@ class CheckContext:
     pauses: Pauses
     matching_threads: trio.CapacityLimiter
     tls_contexts: TlsContexts
+    holds: Holds = field(default_factory=Holds)
+    network: Network = field(default_factory=Network)
 
     def forget_all_but(self, targets: Iterable[Target]) -> None:
         """Forget what only the checks of other targets needed."""

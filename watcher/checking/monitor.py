@@ -37,9 +37,10 @@ class Watch(Sleeper):
         standing: where its target stands now; the loop alone changes it.
         check: the scope of a check that is under way; a scope around each loop would take a seventh of all memory.
         ended: of a loop that is to end, set when it has.
+        is_wanted: whether the next check is to come before its slot.
     """
 
-    __slots__ = ("check", "ended", "standing")
+    __slots__ = ("check", "ended", "is_wanted", "standing")
 
     def __init__(self, standing: Standing = NEVER_CHECKED) -> None:
         """Make what a loop is begun with.
@@ -51,6 +52,12 @@ class Watch(Sleeper):
         self.standing = standing
         self.check: trio.CancelScope | None = None
         self.ended: trio.Event | None = None
+        self.is_wanted = False
+
+    def check_soon(self) -> None:
+        """Have the target checked at once; after the check that is under way, where there is one."""
+        self.is_wanted = True
+        self.wake()
 
     def goes_on(self) -> bool:
         """Tell whether nobody has ended the loop."""
@@ -97,9 +104,12 @@ async def monitor_url(
     failing, last_at = False, None
     try:
         while watch.goes_on():
-            await context.timer.wait_until(slot.due, watch)
+            if not watch.is_wanted:
+                await context.timer.wait_until(slot.due, watch)
             if not watch.goes_on():
                 break
+            if watch.is_wanted:
+                watch.is_wanted, slot = False, schedule.sooner(slot, context.clock.now())
             probe = probe or context.probe(target)
             with trio.CancelScope() as watch.check:
                 last_at, failing = await _check_slot(
@@ -134,10 +144,11 @@ async def _check_slot(
     # The worker is taken outside the check's deadline, or waiting for it would count as the site's slowness, and given
     # back before the outcome is handed on, or a slow store would hold up the checks.
     report = await context.lanes.run(partial(check_slot, probe, slot, context), failing=failing)
-    outcome = report.outcome
+    outcome = await context.network.judged(probe.target, report.outcome, watch.standing)
     if first_checks is not None:
         first_checks.note(outcome.fault)
-    conclusion = conclude(probe.target, outcome, watch.standing, last_at)
+    hold, ended_at = context.holds.of(probe.target, watch.standing)
+    conclusion = conclude(probe.target, outcome, watch.standing, last_at, hold, ended_at)
     try:
         conclusions.send_nowait(conclusion)  # no checkpoint: a check that is done is not lost to a cancellation
     except trio.WouldBlock:

@@ -48,6 +48,11 @@ class Roster:
         """The names of the targets that have a loop."""
         return frozenset(self._watches)
 
+    def check_soon(self, name: str) -> None:
+        """Have a target checked before its next slot; nothing, where it has no loop."""
+        if watch := self._watches.get(name):
+            watch.check_soon()
+
     async def begin(self, targets: Sequence[Target], standings: Mapping[str, Standing]) -> None:
         """Begin to watch targets that are not on the roster.
 

@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 # All that there is, and a moment that a date can still name.
 LONGEST_DURATION = timedelta(days=36_500)
 
-GARBAGE_THRESHOLD = 100_000  # new objects that a collection waits for
+GARBAGE_THRESHOLD = 1_000_000  # new objects that a collection waits for
 
 _PIECE = r"(\d{1,7}(?:\.\d{1,6})?)(ms|s|m|h|d)"
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

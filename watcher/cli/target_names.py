@@ -29,10 +29,16 @@ def complete_target(context: click.Context, parameter: click.Parameter, incomple
         parameter: what is completed.
         incomplete: what is written of the name.
     """
-    taken = context.params.get(parameter.name or "")
-    known = set(taken) if isinstance(taken, tuple) else set()
-    names = (name for name in _names(_env_file(context)) if name.startswith(incomplete) and name not in known)
-    return [CompletionItem(name) for name in names]
+    configuration = _configuration(_env_file(context))
+    names = [target.name for target in configuration.targets] if configuration is not None else []
+    return _completed(names, context, parameter, incomplete)
+
+
+def complete_channel(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Return the names of channels that begin so; see `complete_target`."""
+    configuration = _configuration(_env_file(context))
+    names = [channel.name for channel in configuration.alerting.channels] if configuration is not None else []
+    return _completed(names, context, parameter, incomplete)
 
 
 def never_watched(target: str) -> click.ClickException:
@@ -81,7 +87,15 @@ def _env_file(context: click.Context) -> Path:
     return Path(context.params.get("env_file") or above or DEFAULT_ENV_FILE)
 
 
-def _names(env_file: Path) -> list[str]:
+def _completed(
+    names: Iterable[str], context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    taken = context.params.get(parameter.name or "")
+    known = set(taken) if isinstance(taken, tuple) else set()
+    return [CompletionItem(name) for name in names if name.startswith(incomplete) and name not in known]
+
+
+def _configuration(env_file: Path) -> Configuration | None:
     # Not above, since these take more time than all else here, and the names of commands need none of them.
     from watcher.config import load_configuration
     from watcher.config.env.settings import load_settings
@@ -90,10 +104,10 @@ def _names(env_file: Path) -> list[str]:
     try:
         settings = load_settings(env_file)
         if _bytes_of(settings.config_file) > MAX_COMPLETED_BYTES:
-            return []
-        return [target.name for target in load_configuration(env_file, with_warnings=False).targets]
+            return None
+        return load_configuration(env_file, with_warnings=False)
     except (ConfigurationError, OSError, ValueError):
-        return []
+        return None
 
 
 def _bytes_of(path: Path) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from watcher.config.env.settings import Settings
     from watcher.config.mistakes import Mistake
     from watcher.config.sources import Source
+    from watcher.config.targets.read_alerting import Inspect
     from watcher.model.target import Target
 
 
@@ -47,7 +48,11 @@ class Configuration:
 
 
 def load_configuration(
-    env_file: Path, variables: Mapping[str, str] | None = None, *, with_warnings: bool = True
+    env_file: Path,
+    variables: Mapping[str, str] | None = None,
+    *,
+    with_warnings: bool = True,
+    inspect: Inspect | None = None,
 ) -> Configuration:
     """Read `.env`, the environment and the config file, or the folder of them, that they name.
 
@@ -55,6 +60,7 @@ def load_configuration(
         env_file: path of `.env`; it need not be there.
         variables: the environment, the process's own by default; it wins over the file.
         with_warnings: whether to look for what may surprise.
+        inspect: finds what is wrong with the templates and addresses of channels; nobody looks by default.
 
     Raises:
         ConfigurationError: with every mistake in all of them.
@@ -68,7 +74,7 @@ def load_configuration(
     if settings is not None:
         files.append(settings.config_file)
         try:
-            sources, targets, page, alerting = load_sources(settings, environment.variables)
+            sources, targets, page, alerting = load_sources(settings, environment.variables, inspect)
         except ConfigurationError as error:
             mistakes = [*mistakes, *error.mistakes]
             files += error.files

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from watcher.model.alerts.windows import Maintenance, OnceWindow
+from watcher.alerting.policy.windows import never_comes
+from watcher.model.alerts.windows import OnceWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from watcher.config.sources import Source
     from watcher.model.alerts.options import AlertingOptions
+    from watcher.model.alerts.windows import Maintenance
     from watcher.model.target import Target
 
     Path = tuple[str | int, ...]
+
+# What an Alertmanager does itself, or has no use for.
+NOT_FOR_ALERTMANAGER = (
+    "group_wait",
+    "group_interval",
+    "group_by",
+    "reminder_interval",
+    "quiet_hours",
+    "give_up_after",
+    "title",
+    "body",
+)
 
 
 def channels_of_nobody(
@@ -33,6 +47,16 @@ def channels_of_nobody(
             yield source, (*path, "name"), text
 
 
+def keys_of_no_effect(sources: Sequence[Source]) -> Iterator[tuple[Source, Path, str]]:
+    """Yield what is written of an Alertmanager that it decides on itself, each with its file and its path there."""
+    for source in sources:
+        for index, channel in enumerate(source.channels):
+            for key in NOT_FOR_ALERTMANAGER if "alertmanager" in channel else ():
+                if key in channel:
+                    text = "has no effect here, since an Alertmanager does that itself; remove it"
+                    yield source, ("channels", index, key), text
+
+
 def windows_that_are_over(
     sources: Sequence[Source], targets: Sequence[Target], alerting: AlertingOptions, now: datetime
 ) -> Iterator[tuple[Source, Path, str]]:
@@ -43,23 +67,21 @@ def windows_that_are_over(
         for index, _ in enumerate(source.maintenance):
             if _is_over(next(of_files), now):
                 yield source, ("maintenance", index, "start"), text
-    over: dict[int, tuple[int, ...]] = {}  # by what targets share
-    told = False
+    shared = {id(target.alerts.maintenance): target.alerts.maintenance for target in targets}
+    over = {key: [i for i, one in enumerate(windows) if _is_over(one, now)] for key, windows in shared.items()}
+    if not any(over.values()):
+        return
+    told = False  # of the defaults
     for source in sources:
-        ends = source.first_index + len(source.entries)
-        for index, target in enumerate(targets[source.first_index : ends]):
-            windows = target.alerts.maintenance
-            if id(windows) not in over:
-                over[id(windows)] = tuple(i for i, window in enumerate(windows) if _is_over(window, now))
-            for position in over[id(windows)]:
-                if "maintenance" in source.entries[index]:
-                    yield source, ("urls", index, "maintenance", position, "start"), text
-                elif not told:
-                    home = next(one for one in sources if "maintenance" in one.defaults)
-                    yield home, ("defaults", "maintenance", position, "start"), text
-            told |= bool(over[id(windows)]) and "maintenance" not in source.entries[index]
+        for index, entry in enumerate(source.entries):
+            found = over[id(targets[source.first_index + index].alerts.maintenance)]
+            if found and "maintenance" in entry:
+                yield from ((source, ("urls", index, "maintenance", position, "start"), text) for position in found)
+            elif found and not told:
+                told = True
+                home = next(one for one in sources if "maintenance" in one.defaults)
+                yield from ((home, ("defaults", "maintenance", position, "start"), text) for position in found)
 
 
 def _is_over(maintenance: Maintenance, now: datetime) -> bool:
-    window = maintenance.window
-    return isinstance(window, OnceWindow) and window.start + timedelta(seconds=window.duration_seconds) <= now
+    return isinstance(maintenance.window, OnceWindow) and never_comes(maintenance.window, now)

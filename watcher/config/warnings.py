@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from watcher.config.alert_warnings import channels_of_nobody, windows_that_are_over
+from watcher.config.alert_warnings import channels_of_nobody, keys_of_no_effect, windows_that_are_over
 from watcher.config.mistakes import Mistake, did_you_mean, dotted, shown
 from watcher.config.schema.secret_keys import is_secret_header, is_secret_parameter
 from watcher.config.secret_files import is_secret_variable
@@ -67,6 +67,7 @@ def find_warnings(
                 *_told(_readable_files(sources, environment_files)),
                 *_told(_groups_of_nobody(sources, targets)),
                 *_told(channels_of_nobody(sources, targets, alerting)),
+                *_told(keys_of_no_effect(sources)),
                 *_told(windows_that_are_over(sources, targets, alerting, datetime.now(UTC))),
             ]
         ),

@@ -17,6 +17,7 @@ from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
 from watcher.daemon.alerting import Alerting
+from watcher.daemon.conditions import Conditions
 from watcher.daemon.retarget import WatchedTargets
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
 from watcher.log import configure
@@ -113,50 +114,73 @@ async def watch(
         sinks: where what checks come to goes.
         begun: called when the checks have begun.
     """
-    settings, targets = configuration.settings, configuration.targets
-    disk, started_at = sinks.disk, time.time()
-    drain = _drain(configuration, sinks, started_at)
-    sinks.lines.use(settings.log_format)
-    flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
-    trust = ClockTrust(_tell_leap)
-    alerting = Alerting(disk, sinks.board, drain.wake)
-    keeper = SilenceKeeper(disk, settings.data_dir, settings.location, alerting.silences, drain.wake)
-    outbox_writer = _outbox_writer(settings, sinks, (flip_lines, alerting), drain, trust)
-    present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
+    targets, disk, started_at = configuration.targets, sinks.disk, time.time()
+    sinks.lines.use(configuration.settings.log_format)
+    parts = _parts_of(configuration, sinks, started_at)
+    drain, alerting, outbox_writer = parts.drain, parts.alerting, parts.outbox_writer
     try:
         async with trio.open_nursery() as writing:
             send, receive = trio.open_memory_channel[Conclusion](MAX_CONCLUSIONS_IN_CHANNEL)
             async with send, trio.open_nursery() as meanwhile:
                 if sinks.page is not None:
-                    meanwhile.start_soon(sinks.page.run, present)
+                    meanwhile.start_soon(sinks.page.run, parts.present)
                 with stopping:
                     lived_until = await _lived_until(disk)
-                    await keeper.begin()
+                    await parts.keeper.begin()
                     await alerting.begin(configuration)  # before it is found out what has happened meanwhile
-                    standings = await _resume(configuration, disk, started_at, trust)
-                    meanwhile.start_soon(_keep_up, settings, sinks.database, drain, trust)
-                    meanwhile.start_soon(keeper.run)
-                    meanwhile.start_soon(keeper.follow, partial(read_orders, sinks.database), drain.first_up)
-                    present.keeper = keeper
+                    standings = await _resume(configuration, disk, started_at, parts.trust)
+                    _start_meanwhile(meanwhile, configuration, sinks, parts)
                     # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
                     writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain)
                     writing.start_soon(drain.run, sinks.database_ready)
                     writing.start_soon(alerting.run)
-                    async with _open_checks(settings, sinks, send, outbox_writer, drain, lived_until) as watched:
+                    async with _open_checks(configuration, sinks, send, parts, lived_until) as (watched, conditions):
                         await watched.begin(targets, standings)
                         begun()
-                        present.begin(watched.context.lanes.workers)
-                        await _take_over(changes, sinks, watched, (flip_lines, alerting), present)
+                        parts.present.begin(watched.context.lanes.workers)
+                        await _take_over(changes, sinks, watched, conditions, parts)
                 alerting.alerts.close()
                 meanwhile.cancel_scope.cancel()
             # The channel is closed: all end when it is empty, on disk, and stored or the database is away.
             writing.cancel_scope.deadline = trio.current_time() + DRAIN.seconds
     finally:
         not_stored = outbox_writer.give_up()
-        flip_lines.finish()
+        parts.flip_lines.finish()
         log.info("stopped", **sinks.tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
         with trio.move_on_after(OUTBOX_CLOSE.seconds, shield=True), suppress(OutboxUnavailableError):
             await disk.run(Outbox.close)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Those who work on what checks come to, and the page's view of all of it."""
+
+    drain: Drain
+    flip_lines: FlipLines
+    trust: ClockTrust
+    alerting: Alerting
+    keeper: SilenceKeeper
+    outbox_writer: OutboxWriter
+    present: Present
+
+
+def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> _Parts:
+    settings, targets = configuration.settings, configuration.targets
+    drain, trust = _drain(configuration, sinks, started_at), ClockTrust(_tell_leap)
+    flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
+    alerting = Alerting(sinks.disk, sinks.board, drain.wake)
+    keeper = SilenceKeeper(sinks.disk, settings.data_dir, settings.location, alerting.silences, drain.wake)
+    outbox_writer = _outbox_writer(settings, sinks, (flip_lines, alerting), drain, trust)
+    present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
+    return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present)
+
+
+def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks: Sinks, parts: _Parts) -> None:
+    """Start what goes along with the checks and hands nothing on that must not be lost."""
+    nursery.start_soon(_keep_up, configuration.settings, sinks.database, parts.drain, parts.trust)
+    nursery.start_soon(parts.keeper.run)
+    nursery.start_soon(parts.keeper.follow, partial(read_orders, sinks.database), parts.drain.first_up)
+    parts.present.keeper = parts.keeper
 
 
 def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Drain:
@@ -252,42 +276,52 @@ async def _resume(
 
 @asynccontextmanager
 async def _open_checks(
-    settings: Settings,
+    configuration: Configuration,
     sinks: Sinks,
     conclusions: trio.MemorySendChannel[Conclusion],
-    outbox_writer: OutboxWriter,
-    drain: Drain,
+    parts: _Parts,
     lived_until: float,
-) -> AsyncIterator[WatchedTargets]:
+) -> AsyncIterator[tuple[WatchedTargets, Conditions]]:
     """Make what checks need, and run what goes along with them."""
+    settings = configuration.settings
     async with (
         open_check_context(settings.max_workers, settings.location, lived_until=lived_until) as context,
         trio.open_nursery() as checks,
     ):
         checks.start_soon(report_lateness, sinks.tally, lambda: int(context.lanes.workers.total_tokens))
+        conditions = Conditions(context, sinks.disk, parts.alerting.alerts.look)
+        await conditions.use(configuration.targets, configuration.alerting)
+        checks.start_soon(conditions.run)
         roster = Roster(context, conclusions, checks)
-        yield WatchedTargets(context, roster, conclusions, outbox_writer, sinks.disk, drain, sinks.board)
+        watched = WatchedTargets(
+            context, roster, conclusions, parts.outbox_writer, sinks.disk, parts.drain, sinks.board
+        )
+        yield watched, conditions
 
 
 async def _take_over(
     changes: trio.MemoryReceiveChannel[Change],
     sinks: Sinks,
     watched: WatchedTargets,
-    told: tuple[FlipLines, Alerting],
-    present: Present,
+    conditions: Conditions,
+    parts: _Parts,
 ) -> None:
     """Take every change over, until cancelled: the one way by which any reaches the checks and what they come to."""
-    flip_lines, alerting = told
+    present = parts.present
     async for change in changes:
+        found = change.difference
         sinks.use(change.settings)
         present.page = change.page
         watched.context.lanes.resize(change.settings.max_workers)
-        if not change.difference.is_empty:
-            await watched.change(change.difference)
-            flip_lines.retarget(_checked(change.difference.targets))
-            sinks.tally.forget(target.name for target in change.difference.removed)
-            present.targets = {target.name: target for target in change.difference.targets}
-        await alerting.change(change, present.targets)
+        targets = present.targets if found.is_empty else {target.name: target for target in found.targets}
+        # Both before the first check of a target that is new.
+        await parts.alerting.change(change, targets)
+        await conditions.use(targets.values(), change.alerting)
+        if not found.is_empty:
+            await watched.change(found)
+            parts.flip_lines.retarget(_checked(found.targets))
+            sinks.tally.forget(target.name for target in found.removed)
+            present.targets = targets
         change.taken_over.set()
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, NoReturn
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 import trio
 
+from watcher.checking.scheduling.small_turns import in_small_turns
 from watcher.config.env.settings_table import KEY_OF_FIELD, SETTINGS
 from watcher.config.mistakes import A_WARNING, ConfigurationError, log_event_of
 from watcher.daemon.changes import Change, deliver
@@ -18,7 +18,7 @@ from watcher.daemon.garbage import not_collecting
 from watcher.model.difference import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -34,9 +34,6 @@ log = structlog.get_logger()
 RETRY_SECONDS = 60.0
 # The longest that reading may take: 100,000 targets take some seconds.
 READING_SECONDS = 120.0
-# A thread holds the interpreter for 5 ms at a time, and each call of the system that a check makes would have to wait
-# for that: while a thread reads, the turns are shorter.
-TURN_SECONDS = 0.0005
 # The bounds of the names in a line of the log, and of the lines about mistakes and about warnings.
 MAX_NAMES = 20
 MAX_MISTAKES = 100
@@ -103,7 +100,7 @@ class Reloader:
                 await self._asked.wait()
             self._asked = trio.Event()
             by_hand, self._by_hand = self._by_hand, False
-            with not_collecting(), _in_small_turns(), self._announce():
+            with not_collecting(), in_small_turns(), self._announce():
                 await self._reload(by_hand=by_hand)
 
     async def _reload(self, *, by_hand: bool) -> None:
@@ -151,16 +148,6 @@ class Reloader:
     def _load_and_compare(self) -> tuple[Configuration, Difference]:
         loaded = self._load()
         return loaded, difference(self.current.targets, loaded.targets)
-
-
-@contextmanager
-def _in_small_turns() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(TURN_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def tell_warnings(warnings: Sequence[Mistake]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from itertools import compress
+import math
+import struct
 from typing import TYPE_CHECKING
 
 from watcher.history.histogram import BUCKETS
@@ -20,23 +20,31 @@ def timed_of(results: Results) -> int:
     return sum(count for word, count in results.items() if word not in FAULTS_OF_THE_MONITOR)
 
 
+# So many digits below 10,000 can be added up in 16 bits.
+_MOST_ADDED = 6
+_HEAD, _BUCKET = struct.Struct(">HH"), struct.Struct(">HH")
+
+
 class Tally:
     """What the whole checks of some rollups come to so far."""
 
-    __slots__ = ("_counts", "_high_ms", "_low_ms", "_results", "_sum_ms")
+    __slots__ = ("_added", "_digits", "_high_ms", "_histogram", "_low_ms", "_results", "_sum_ms")
 
     def __init__(self) -> None:
         """Begin with none."""
         self._results: dict[str, int] = {}
-        self._counts = [0] * BUCKETS
-        self._sum_ms: float | None = None
-        self._low_ms: float | None = None
-        self._high_ms: float | None = None
+        self._histogram: dict[int, int] = {}
+        self._digits = 0  # what was added of numbers in the column `packed`, and is not in the histogram yet
+        self._added = 0
+        self._sum_ms = 0.0
+        self._low_ms = math.inf
+        self._high_ms = -math.inf
 
     def add(
         self,
         results: Results,
         times_ms: tuple[float | None, float | None, float | None],
+        packed: bytes | None,
         keys: Sequence[int],
         counts: Sequence[int],
     ) -> None:
@@ -45,30 +53,51 @@ class Tally:
         Args:
             results: how many checks had which.
             times_ms: the sum, the least and the greatest of their durations; None where there are none.
-            keys, counts: buckets of their histograms, and how many durations each has; a bucket may come again. Those
-                from the first of a phase on are left out.
+            packed: the sum of their column `packed` as PostgreSQL sends it, None where none has any: how many digits to
+                the base of 10,000 follow, which power of that base the first one is of, sign and scale; then the
+                digits, 16 bits each. There are two for each bucket, those of bucket 0 first.
+            keys, counts: buckets of the others' histograms, and how many durations each has; a bucket may come again.
         """
         mine = self._results
         for word, count in results.items():
             mine[word] = mine.get(word, 0) + count
-        sums = self._counts
-        with suppress(IndexError):  # what follows is missing then, see `is_whole`
-            for key, count in zip(keys, counts, strict=True):
-                sums[key] += count
+        if packed is not None:
+            digits, power = _HEAD.unpack_from(packed)
+            self._digits += int.from_bytes(packed[8:], "big") << 16 * (power - digits + 1)
+            self._added += 1
+            if self._added == _MOST_ADDED:
+                self._unpack()
+        histogram = self._histogram
+        for key, count in zip(keys, counts, strict=True):
+            histogram[key] = histogram.get(key, 0) + count
         sum_ms, low_ms, high_ms = times_ms
         if sum_ms is not None and low_ms is not None and high_ms is not None:
-            self._sum_ms = sum_ms if self._sum_ms is None else self._sum_ms + sum_ms
-            self._low_ms = low_ms if self._low_ms is None else min(self._low_ms, low_ms)
-            self._high_ms = high_ms if self._high_ms is None else max(self._high_ms, high_ms)
+            self._sum_ms += sum_ms
+            if low_ms < self._low_ms:  # `min` would take as long as all of this
+                self._low_ms = low_ms
+            if high_ms > self._high_ms:
+                self._high_ms = high_ms
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether its histogram has each duration of a whole check, and no other."""
-        return sum(self._counts) == timed_of(self._results)
+    def rollup(self) -> Rollup | None:
+        """Return what was added, of the first of SERIES alone; None where a duration is missing, or is of a phase."""
+        self._unpack()
+        histogram = self._histogram
+        if max(histogram, default=0) >= BUCKETS or sum(histogram.values()) != timed_of(self._results):
+            return None
+        if not histogram:
+            return Rollup(self._results, (None,), (None,), (None,), histogram)
+        return Rollup(self._results, (self._sum_ms,), (self._low_ms,), (self._high_ms,), histogram)
 
-    def rollup(self) -> Rollup:
-        """Return what was added, of the first of SERIES alone."""
-        counts = self._counts
-        histogram = dict(zip(compress(range(BUCKETS), counts), filter(None, counts), strict=True))
-        times = ((self._sum_ms,), (self._low_ms,), (self._high_ms,))
-        return Rollup(self._results, *times, histogram)
+    def _unpack(self) -> None:
+        """Add the digits to the histogram; what ran over in a bucket makes the sum of all a wrong one."""
+        digits, self._digits, self._added = self._digits, 0, 0
+        if not digits:
+            return
+        behind = ((digits & -digits).bit_length() - 1) // 32  # so many of the last buckets have none
+        digits >>= 32 * behind
+        some = -(-digits.bit_length() // 32)
+        pairs = _BUCKET.iter_unpack(digits.to_bytes(4 * some, "big"))
+        histogram = self._histogram
+        for key, (high, low) in enumerate(pairs, BUCKETS - behind - some):
+            if high or low:
+                histogram[key] = histogram.get(key, 0) + 10_000 * high + low

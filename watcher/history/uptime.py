@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 GOOD = frozenset({State.UP, State.DEGRADED})
 KNOWN = GOOD | {State.DOWN}
 
-_NOTHING = dict.fromkeys(State, timedelta())
 _MICROSECOND = timedelta(microseconds=1)
+_NO_TIME = timedelta()
+_NO_LENGTHS = dict.fromkeys(State, _NO_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Uptime:
     @classmethod
     def of(cls, timeline: Timeline) -> Uptime:
         """Add up the intervals; every state has a length."""
-        lengths = _NOTHING.copy()  # to go through all states takes most of the time
+        lengths = _NO_LENGTHS.copy()  # to go through all states takes most of the time
         for interval in timeline.intervals:
             lengths[interval.state] += interval.end - interval.begin
         return cls(lengths)
@@ -119,7 +120,7 @@ class Uptime:
         return float(good * 100 * 10**digits // (known // _MICROSECOND) / 10**digits)
 
     def _of(self, states: frozenset[State]) -> timedelta:
-        return sum([self.lengths[state] for state in states], timedelta())
+        return sum([self.lengths[state] for state in states], _NO_TIME)
 
 
 def _stretches(flips: Iterable[Flip], since: datetime, known_until: datetime, until: datetime) -> Iterator[Interval]:

@@ -5,18 +5,33 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from watcher.model.outcome import Fault, Reason
 from watcher.model.state import NEVER_CHECKED, Flip, Standing, State, sighting_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from watcher.model.outcome import Fault, Outcome
+    from watcher.model.outcome import Outcome
     from watcher.model.target import Target
 
 # What a check found holds until the next one. Where none has come after so many intervals, and what a busy machine may
 # take, nobody knows what was meanwhile.
 GAP_INTERVALS = 3
 GAP_SECONDS = 1.0
+
+_FOUND_MEANWHILE = Fault(Reason.INTERNAL, "found down by the checks during the maintenance")
+
+
+class Hold(NamedTuple):
+    """A maintenance that is under way.
+
+    Attributes:
+        since: when it began.
+        why: a sentence for people, or None.
+    """
+
+    since: datetime
+    why: str | None = None
 
 
 class Conclusion(NamedTuple):
@@ -35,7 +50,14 @@ class Conclusion(NamedTuple):
     flips: tuple[Flip, ...] = ()
 
 
-def conclude(target: Target, outcome: Outcome, before: Standing, last_at: datetime | None) -> Conclusion:
+def conclude(
+    target: Target,
+    outcome: Outcome,
+    before: Standing,
+    last_at: datetime | None,
+    hold: Hold | None = None,
+    ended_at: datetime | None = None,
+) -> Conclusion:
     """Take an outcome in.
 
     Args:
@@ -43,26 +65,57 @@ def conclude(target: Target, outcome: Outcome, before: Standing, last_at: dateti
         outcome: of the check.
         before: where the target stood.
         last_at: when its check before began, None for the first one.
+        hold: the maintenance that the target is in now.
+        ended_at: when the one ended that it was in; None for the moment of the check.
     """
-    standing, flips = before, list[Flip]()
+    steps = _Steps(outcome, before)
     if before.state is State.PAUSED:  # whoever is checked is so no more; that could not be noted, as on a full disk
-        standing = before.released(outcome.started_at)
-        flips += flips_of_change(outcome.target, outcome.location, before, standing, outcome.started_at)
+        steps.take(before.released(outcome.started_at))
     if last_at is not None:
         gap_seconds = GAP_INTERVALS * target.interval_seconds + GAP_SECONDS
         if (outcome.started_at - last_at).total_seconds() > gap_seconds:
-            gap = standing.interrupted(last_at + timedelta(seconds=target.interval_seconds))
-            flips += flips_of_change(outcome.target, outcome.location, standing, gap, outcome.started_at)
-            standing = gap
-    after = standing.after(sighting_of(outcome), target.thresholds)
-    if after is standing is before:
+            steps.take(steps.standing.interrupted(last_at + timedelta(seconds=target.interval_seconds)))
+    if hold is not None or steps.standing.state is State.MAINTENANCE:
+        _obey_maintenance(steps, last_at, hold, ended_at)
+    gone = steps.standing
+    after = gone.after(sighting_of(outcome), target.thresholds)
+    if after is gone is before:
         return Conclusion(outcome, before)
-    if after.state is not standing.state:
-        (flip,) = flips_of_change(
-            outcome.target, outcome.location, standing, after, outcome.started_at, outcome.fault, outcome
+    steps.take(after, outcome.fault, outcome)
+    return Conclusion(outcome, after, is_news=True, flips=tuple(steps.flips))
+
+
+class _Steps:
+    """Collects the flips from one standing to the next, up to the one that an outcome leads to."""
+
+    def __init__(self, outcome: Outcome, before: Standing) -> None:
+        self.outcome = outcome
+        self.standing = before
+        self.flips: list[Flip] = []
+
+    def take(self, after: Standing, cause: Fault | None = None, found_by: Outcome | None = None) -> None:
+        outcome = self.outcome
+        self.flips += flips_of_change(
+            outcome.target, outcome.location, self.standing, after, outcome.started_at, cause, found_by
         )
-        flips.append(flip)
-    return Conclusion(outcome, after, is_news=True, flips=tuple(flips))
+        self.standing = after
+
+
+def _obey_maintenance(steps: _Steps, last_at: datetime | None, hold: Hold | None, ended_at: datetime | None) -> None:
+    """Begin or end a maintenance: at its own moment, unless checks have said something after that."""
+    outcome = steps.outcome
+    moment = (ended_at or outcome.started_at) if hold is None else hold.since
+    if moment > outcome.started_at or (last_at is not None and moment < last_at):
+        moment = outcome.started_at
+    if hold is not None:
+        cause = Fault(Reason.INTERNAL, f"in maintenance: {hold.why}" if hold.why else "in maintenance")
+        steps.take(steps.standing.held(State.MAINTENANCE, moment), cause)
+        return
+    after = steps.standing.released(moment)
+    if after.state is State.DOWN:
+        steps.take(after, outcome.fault or _FOUND_MEANWHILE, None if outcome.fault is None else outcome)
+    else:
+        steps.take(after)
 
 
 def flips_of_change(

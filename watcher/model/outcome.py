@@ -18,6 +18,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Of one outcome; a site may be odd in more ways than anybody reads.
 MAX_NOTES = 5
 MAX_NOTE_CHARS = 200
+# What the detail of a fault begins with where this machine had no network: it says nothing of the site.
+NO_NETWORK = "this machine has no network"
 
 
 class Reason(enum.StrEnum):
@@ -108,6 +110,7 @@ class Outcome(NamedTuple):
         headers: of a failing check, the response's headers that are worth having, made safe.
         notes: what is odd about a site that is served all the same, in short sentences; see `noted`.
         part: see `check_id`.
+        cert_begins_at: when the certificate began that ends at `cert_expires_at`, None where nobody knows.
     """
 
     target: str
@@ -132,6 +135,7 @@ class Outcome(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     part: int = 0
+    cert_begins_at: datetime | None = None
 
     @property
     def ok(self) -> bool:

@@ -33,12 +33,12 @@ class State(enum.StrEnum):
     PAUSED = "paused"  # not checked, by its owner's will
 
 
+_NAMED = {str(state): state for state in State}
+
+
 def state_named(word: str) -> State:
     """Return the state of a word in a table; unknown for a word that a later version, or a hand, has written there."""
-    try:
-        return State(word)
-    except ValueError:
-        return State.UNKNOWN
+    return _NAMED.get(word, State.UNKNOWN)
 
 
 OF_THE_OPERATOR = frozenset({State.MAINTENANCE, State.PAUSED})
@@ -105,6 +105,7 @@ class Standing:
         unconfirmed: the checks since the last one that agreed with the state, oldest first; bounded by the thresholds.
             Of those in which the monitor was at fault, only the last in a row.
         flips: how many flips have led here, so that each has a number.
+        shadow: of a target in maintenance: where it would stand without that. Its own flips are not recorded.
     """
 
     state: State = State.PENDING
@@ -112,11 +113,12 @@ class Standing:
     before: State = State.PENDING
     unconfirmed: tuple[Sighting, ...] = ()
     flips: int = 0
+    shadow: Standing | None = None
 
     @property
     def is_confirmed(self) -> bool:
         """Whether no check has said anything else since the last that agreed."""
-        return not self.unconfirmed
+        return not self.unconfirmed and (self.shadow is None or self.shadow.is_confirmed)
 
     def after(self, sighting: Sighting, thresholds: Thresholds) -> Standing:
         """Take in what a check says.
@@ -128,6 +130,8 @@ class Standing:
         Returns:
             the new standing; the very same object where nothing has changed.
         """
+        if self.shadow is not None:
+            return self._with_shadow(self.shadow.after(sighting, thresholds))
         if self.state in OF_THE_OPERATOR:
             return self  # the operator's word stands until it is taken back
         if sighting.state is self.state is State.UNKNOWN:
@@ -154,6 +158,8 @@ class Standing:
 
     def interrupted(self, at: datetime) -> Standing:
         """Become unknown, since nobody looked; what the last checks said still counts after that."""
+        if self.shadow is not None:
+            return self._with_shadow(self.shadow.interrupted(at))
         if self.state in OF_THE_OPERATOR or (self.state in {State.PENDING, State.UNKNOWN} and self.is_confirmed):
             return self
         if self.state is State.UNKNOWN and self.since is not None:
@@ -164,16 +170,29 @@ class Standing:
 
     def held(self, state: State, at: datetime) -> Standing:
         """Become maintained or paused, by the operator's will; the same object where it is so already."""
-        return self if self.state is state else self._changed(state, at)
+        if self.state is state:
+            return self
+        held = self._changed(state, at)
+        return replace(held, shadow=self) if state is State.MAINTENANCE else held
 
     def released(self, at: datetime) -> Standing:
-        """End a maintenance or a pause: unknown until the next check says more."""
-        return self._changed(State.UNKNOWN, at) if self.state in OF_THE_OPERATOR else self
+        """End a maintenance or a pause: as checks found it meanwhile, or unknown until the next one says more."""
+        if self.state not in OF_THE_OPERATOR:
+            return self
+        if self.shadow is None:
+            return self._changed(State.UNKNOWN, at)
+        if self.shadow.state in {State.UP, State.DEGRADED, State.DOWN}:
+            return replace(self._changed(self.shadow.state, at), unconfirmed=self.shadow.unconfirmed)
+        unknown = self._changed(State.UNKNOWN, at)
+        return replace(unknown, before=self.shadow.before, unconfirmed=self.shadow.unconfirmed)
 
     @property
     def _judged(self) -> State:
         """The state that checks agree with or not."""
         return self.before if self.state is State.UNKNOWN else self.state
+
+    def _with_shadow(self, shadow: Standing) -> Standing:
+        return self if shadow is self.shadow else replace(self, shadow=shadow)
 
     def _changed(self, state: State, at: datetime) -> Standing:
         if self.since is not None and at <= self.since < at + CLOCK_WAS_AHEAD:

@@ -13,7 +13,7 @@ from watcher.alerting.policy.incidents import follow
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from watcher.alerting.policy.event import Incident
     from watcher.model.state import Flip
@@ -80,6 +80,32 @@ def record_events(outbox: Outbox, events: Sequence[AlertEvent], now: float) -> N
 
     outbox.put((), now=now, alongside=write)
     followed.tell(outbox)
+
+
+def record_certificates(outbox: Outbox, events: Sequence[AlertEvent], told: Mapping[str, str], now: float) -> None:
+    """Write events of certificates that end soon, with what is told by them; nothing, where there is no channel.
+
+    Args:
+        outbox: where they wait.
+        events: of targets at one location.
+        told: what is to be remembered of each of the targets, by name.
+        now: seconds since 1970.
+    """
+    followed = FlipsFollowed(())
+
+    def write(database: sqlite3.Connection) -> None:
+        followed.events, followed.dropped = _add(database, events)
+        if followed.events:
+            rows = [(event.location, event.target, told[event.target or ""]) for event in events]
+            database.executemany("INSERT OR REPLACE INTO certificates VALUES (?, ?, ?)", rows)
+
+    outbox.put((), now=now, alongside=write)
+    followed.tell(outbox)
+
+
+def told_certificates(outbox: Outbox, location: str) -> dict[str, str]:
+    """Return what was remembered of certificates, by target."""
+    return dict(outbox.read("SELECT target, payload FROM certificates WHERE location = ?", location))
 
 
 def events_for(outbox: Outbox, channel: str, limit: int) -> list[AlertEvent]:

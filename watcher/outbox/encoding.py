@@ -16,7 +16,7 @@ from watcher.model.state import Sighting, Standing, State
 from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from watcher.model.outcome import Outcome
     from watcher.model.state import Flip
@@ -135,25 +135,39 @@ def joined(payloads: Iterable[str]) -> str:
 
 def encode_standing(standing: Standing) -> str:
     """Return the text of a standing."""
-    since = None if standing.since is None else standing.since.isoformat()
-    sightings = [(str(one.state), one.at.isoformat()) for one in standing.unconfirmed]
-    return json.dumps([standing.state, since, standing.before, sightings, standing.flips])
+    return json.dumps(_values_of(standing))
 
 
 def decode_standing(text: str) -> Standing:
     """Return a standing, a new one where an older program wrote what nobody understands any more."""
     try:
-        state, since, before, sightings, *flips = json.loads(text)
-        (number,) = flips or (0,)  # of earlier versions, which have not counted
-        return Standing(
-            State(state),
-            None if since is None else datetime.fromisoformat(since),
-            State(before),
-            tuple(Sighting(State(kind), datetime.fromisoformat(at)) for kind, at in sightings),
-            int(number),
-        )
+        return _standing_of(json.loads(text))
     except (ValueError, TypeError):
         return Standing()
+
+
+def _values_of(standing: Standing) -> list[object]:
+    since = None if standing.since is None else standing.since.isoformat()
+    sightings = [(str(one.state), one.at.isoformat()) for one in standing.unconfirmed]
+    values: list[object] = [standing.state, since, standing.before, sightings, standing.flips]
+    # An earlier version, which does not know it, takes up the standings of all that are not in maintenance.
+    return values if standing.shadow is None else [*values, _values_of(standing.shadow)]
+
+
+def _standing_of(values: Sequence[Any], depth: int = 0) -> Standing:
+    state, since, before, sightings, *rest = values
+    number = rest[0] if rest else 0  # of earlier versions, which have not counted
+    shadow = rest[1] if len(rest) > 1 else None
+    if depth > 1 or len(rest) > 2:
+        raise ValueError("a shadow has no shadow")
+    return Standing(
+        State(state),
+        None if since is None else datetime.fromisoformat(since),
+        State(before),
+        tuple(Sighting(State(kind), datetime.fromisoformat(at)) for kind, at in sightings),
+        int(number),
+        None if shadow is None else _standing_of(shadow, depth + 1),
+    )
 
 
 def _encoded(row: Mapping[str, object]) -> str:

@@ -98,6 +98,11 @@ class OutboxWriter:
         return self._dropped + self._given_up
 
     @property
+    def written_at(self) -> float:
+        """When the outbox was written last, in seconds since 1970; about once a second while that works."""
+        return self._tick_at
+
+    @property
     def is_idle(self) -> bool:
         """Whether all that came is on disk, or has been given up."""
         return not self._waiting

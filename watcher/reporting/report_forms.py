@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from watcher.history.uptime import Uptime
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+_SHARES = list(QUANTILES.values())
+_LENGTHS = {state: f"{state}_ms" for state in State}
 DIGITS = 5  # after the point of a percentage: five minutes in a year are 0.001 %
 
 # With these a spreadsheet begins a formula, and a formula can do anything.
@@ -69,7 +71,7 @@ class TargetReport:
         """How long checks took, in milliseconds."""
         if self.rollup is None:
             return dict.fromkeys(QUANTILES)
-        values = self.rollup.percentiles_ms(list(QUANTILES.values()))
+        values = self.rollup.percentiles_ms(_SHARES)
         return {name: None if ms is None else round(ms, 3) for name, ms in zip(QUANTILES, values, strict=True)}
 
 
@@ -114,7 +116,7 @@ def report_as_json(report: TargetReport) -> dict[str, Any]:
 
 
 def _times(uptime: Uptime) -> dict[str, float | int | None]:
-    lengths = {f"{state}_ms": _ms(seconds) for state, seconds in uptime.seconds.items()}
+    lengths = {_LENGTHS[state]: _ms(seconds) for state, seconds in uptime.seconds.items()}
     return {"uptime_percent": uptime.percent(DIGITS), "known_ms": _ms(uptime.known_seconds), **lengths}
 
 
@@ -138,7 +140,7 @@ def entry_as_json(entry: Incident | Flapping) -> dict[str, Any]:
 
 
 _CSV_COLUMNS = [
-    *("target", "location", "watched", "uptime_percent", "known_ms", *(f"{state}_ms" for state in State)),
+    *("target", "location", "watched", "uptime_percent", "known_ms", *_LENGTHS.values()),
     *("checks", "failures", "failures_by_reason", "incidents", "flapping"),
     *(f"{name}_ms" for name in QUANTILES),
 ]
@@ -168,4 +170,4 @@ def _cell(value: object) -> object:
 
 
 def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
+    return round(seconds * 1000) if seconds else 0

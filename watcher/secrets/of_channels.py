@@ -32,21 +32,21 @@ _BETWEEN = re.compile("[/?&=#;,@:]+")
 
 
 def secrets_of_channel(channel: Channel) -> tuple[str, ...]:
-    """List what of a channel may stand in no line, no row and no answer.
-
-    Args:
-        channel: of which the whole address, the tokens in it, headers, the arguments of a program that look like tokens
-            and the secret for signing are secrets; of the address of an Alertmanager, only userinfo and query.
-
-    Returns:
-        each secret that is long enough to be masked, in all the ways in which it may be written.
-    """
+    """List what of a channel may stand in no line, no row and no answer, in all the ways in which it may be written."""
     found = _parts_of_channel(channel)
     return tuple(dict.fromkeys(form for secret in found for form in ways_to_write(secret)))
 
 
 def secrets_of_alerting(alerting: AlertingOptions) -> tuple[str, ...]:
-    """List the same of all channels and of the heartbeat, each secret as it is configured."""
+    """List what of channels, heartbeat and connectivity may stand in no line of the log.
+
+    Args:
+        alerting: of whose channels the whole address, the tokens in it, headers, arguments of programs that look like
+            tokens and the secret for signing are secrets; of the address of an Alertmanager, only userinfo and query.
+
+    Returns:
+        each secret that is long enough to be masked, as it is configured.
+    """
     found = [part for channel in alerting.channels for part in _parts_of_channel(channel)]
     if alerting.heartbeat is not None:
         found += _parts_of_url(alerting.heartbeat.url)
@@ -70,7 +70,7 @@ def _parts_of_channel(channel: Channel) -> Iterator[str]:
     if isinstance(receiver, WebhookReceiver):
         for _, value in receiver.headers:
             yield from parts_of_header(value)
-        yield receiver.secret or ""
+        yield from (receiver.secret or "", (receiver.secret or "").removeprefix("whsec_"))
 
 
 def _tokens_in_host(url: str) -> Iterator[str]:

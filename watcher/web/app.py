@@ -19,6 +19,7 @@ from watcher.web.pages.rendering import Look
 from watcher.web.pages.routes import Pages
 from watcher.web.probes import Probes
 from watcher.web.serving.shared import Shared
+from watcher.web.silencing import Silencing
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -84,6 +85,7 @@ def _pages_of(present: Present, shared: Shared, turn: trio.Lock, rules: AccessRu
             root=request.scope.get("root_path", ""),
             public=not request.state.sees_all,
             sign_in=rules.has_auth,
+            may_write=request.state.may_write,
         ),
         lambda: present.database if present.is_database_up() else None,
         lambda: datetime.fromtimestamp(present.clock(), UTC),
@@ -92,4 +94,5 @@ def _pages_of(present: Present, shared: Shared, turn: trio.Lock, rules: AccessRu
         turn,
         rules.origin,
         directory.is_public,
+        Silencing(present.silences, lambda: present.keeper, rules.user or ""),
     )

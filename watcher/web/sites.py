@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from watcher.text.escaping import one_line
 from watcher.web.public_names import shown_names
@@ -102,6 +103,11 @@ class Sites:
 
     def _key(self, place: int) -> str:
         return self.all[place].key
+
+
+def target_path(root: str, key: str) -> str:
+    """Return the path of a target's page."""
+    return f"{root}/targets/{quote(key, safe='', errors='replace')}"
 
 
 def keys_of(names: Iterable[tuple[str | None, str]]) -> list[str]:

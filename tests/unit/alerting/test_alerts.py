@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+import trio.testing
 
 from tests.doubles import a_target
 from watcher.alerting.alerts import Alerts
@@ -20,13 +24,15 @@ from watcher.model.alerts.channel import AlertmanagerReceiver, Channel, WebhookR
 from watcher.model.alerts.notification import Delivered, Delivery, Notification, Refused, TryAgain
 from watcher.model.outcome import Fault, Reason
 from watcher.model.state import Flip, State
-from watcher.outbox.flip_door import record_flips
+from watcher.outbox.flip_door import MAX_AT_ONCE, record_flips
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
+
+    from watcher.model.target import Target
 
 NAMES = [f"site {number}" for number in range(10)]
 TARGETS = {name: replace(a_target(), name=name) for name in NAMES}
@@ -101,9 +107,11 @@ def path(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def at_work(path: Path, *channels: Channel, receivers: Receivers | None = None) -> AsyncIterator[World]:
-    disk, receivers, states = OutboxThread(Outbox(path)), receivers or Receivers(), dict.fromkeys(NAMES, State.UP)
-    view = View(TARGETS, states.get, lambda _name: None)
+async def at_work(
+    path: Path, *channels: Channel, receivers: Receivers | None = None, targets: Mapping[str, Target] = TARGETS
+) -> AsyncIterator[World]:
+    disk, receivers, states = OutboxThread(Outbox(path)), receivers or Receivers(), dict.fromkeys(targets, State.UP)
+    view = View(targets, states.get, lambda _name: None)
     alerts = Alerts(disk, lambda: view)
     await alerts.note_channels(channels)
     async with trio.open_nursery() as nursery:
@@ -115,7 +123,7 @@ async def at_work(path: Path, *channels: Channel, receivers: Receivers | None = 
 
 
 async def until(condition: Callable[[], object]) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while not condition():  # noqa: ASYNC110  # threads and several tasks have their part in it
             await trio.sleep(0.005)
 
@@ -207,6 +215,41 @@ async def test_a_changed_channel_keeps_what_waits_and_what_waits_of_one_that_is_
         assert receivers.told("new") == ["site 2 is down"], "nobody has told it that site 1 was down"
         (row,) = [row for row in (await world.last_rows()).values() if row["channel"] == "old"]
         assert row["error"] == "the channel was taken out of the configuration"
+
+
+class LongestStep(trio.abc.Instrument):
+    """The longest that a task has held the loop without a checkpoint, in seconds of this thread's processor time."""
+
+    def __init__(self) -> None:
+        self.seconds, self._begin = 0.0, math.inf
+
+    def before_task_step(self, _task: trio.lowlevel.Task) -> None:
+        self._begin = time.thread_time()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task.name.startswith(("watcher.", "channel ")):
+            self.seconds = max(self.seconds, time.thread_time() - self._begin)
+
+
+async def test_thousands_that_flip_at_once_are_one_message_a_group_and_hold_nobody_up(path: Path) -> None:
+    names = {f"site {number}": f"group {number % 3}" for number in range(3000)}
+    targets = {name: a_target(name, group=group) for name, group in names.items()}
+    one, three = a_channel("one", group_wait_seconds=1.0), a_channel("three", group_wait_seconds=1.0, group_by="group")
+    longest, now = LongestStep(), datetime.now(UTC)
+    flips = [Flip(name, "default", now, now, State.DOWN, State.UP, None, None, 1) for name in names]
+    async with at_work(path, one, three, targets=targets) as world:
+        trio.lowlevel.add_instrument(longest)
+        for begin in range(0, len(flips), MAX_AT_ONCE):
+            some = flips[begin : begin + MAX_AT_ONCE]
+            await world.disk.run(partial(record_flips, flips=some, now=now.timestamp()))
+            world.alerts.look()
+        got = world.receivers.got
+        await until(lambda: sum(len(one.members) for name in ("one", "three") for one in got[name]) == 2 * len(names))
+        trio.lowlevel.remove_instrument(longest)
+    assert [len(message.members) for message in got["one"]] == [3000]
+    assert sorted(len(message.members) for message in got["three"]) == [1000, 1000, 1000]
+    assert (len(got["one"][0].payload["targets"]), got["one"][0].payload["more"]) == (50, 2950)
+    assert longest.seconds < 0.05
 
 
 async def test_an_alertmanager_is_told_what_is_open_and_what_has_ended_also_over_a_restart(path: Path) -> None:

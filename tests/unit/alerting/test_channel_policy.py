@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +14,7 @@ from watcher.alerting.policy.event import Certificate, Change
 from watcher.model.alerts.channel import Route, Topic
 from watcher.model.alerts.of_target import Dependency, TargetAlerts
 from watcher.model.alerts.silence import Ack, Silence
+from watcher.model.alerts.windows import QuietHours
 from watcher.model.state import State
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ NO_REMINDERS = replace(CHANNEL, reminder_interval_seconds=0)
 ALL_TOPICS = replace(NO_REMINDERS, topics=frozenset(Topic))
 BY_GROUP = replace(NO_REMINDERS, group_by="group")
 WITHOUT_UP = replace(NO_REMINDERS, topics=frozenset({Topic.DOWN}))
+QUIET = replace(
+    CHANNEL,
+    reminder_interval_seconds=HOUR,
+    quiet_hours=(QuietHours(time(0, 0, 20), time(0, 10), "UTC"), QuietHours(time(1, 0), time(1, 10), "UTC")),
+)
 
 # What the channel is like; what happens, as `seconds site what`, a silence of a site being `from site silent until`,
 # and the time that is waited for at the end; the messages.
@@ -167,6 +173,21 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
         ["10 mixed: certificate A, down C", "500 certificate: B", "710 up: C", "770 certificate: C"],
     ),
     "no network": (NO_REMINDERS, "600 network since 0; 999", ["600 connectivity: The monitor had no network for 10m"]),
+    "quiet hours": (
+        QUIET,
+        "0 A down; 30 B down; 100 A up; 120 A down; 200 B up; 550 Child down; 610 network since 550; 999",
+        ["10 down: A", "600 mixed: down A+1, up B", "610 connectivity: The monitor had no network for 1m"],
+    ),
+    "quiet hours and what was told": (
+        QUIET,
+        "0 A down; 0 C down; 30 A up; 100 Leaf down; 110 network since 20; 9999",
+        [
+            "10 down: A, C",
+            "600 connectivity: The monitor had no network for 1m 30s",
+            "600 mixed: up A, down Leaf",
+            "4200 reminder: C, Leaf",
+        ],
+    ),
     "flapping": (
         NO_REMINDERS,
         "; ".join(f"{seconds} A {'up' if seconds % 600 else 'down'}" for seconds in range(0, 3001, 300))

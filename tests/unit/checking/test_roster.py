@@ -92,6 +92,28 @@ async def test_a_loop_that_ends_leaves_the_others_alone(autojump_clock: trio.tes
     assert together.closed == ["b", "a"]
 
 
+async def test_a_check_can_come_sooner_and_the_slots_stay_where_they_are(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    alone, sooner = Sites(), Sites(seconds=1.0)
+    async with open_roster(alone) as (roster, _):
+        await roster.begin([A], {})
+        await trio.sleep(600)
+    started = trio.current_time()
+    async with open_roster(sooner) as (roster, _):
+        await roster.begin([A], {})
+        wanted = [100.0, 100.5, 100.7, 250.0]  # two while it is being checked are one more check after that
+        for moment in wanted:
+            await trio.sleep_until(started + moment)
+            roster.check_soon("a")
+            roster.check_soon("somebody else")
+        await trio.sleep_until(started + 600)
+    regular = [round(moment, 2) for moment in alone.asked["a"]]
+    found = [round(moment - started, 2) for moment in sooner.asked["a"]]
+    assert [moment for moment in found if moment not in regular] == [100.0, 101.0, 250.0]
+    assert [moment for moment in found if moment in regular] == regular
+
+
 async def test_what_is_begun_again_stands_where_it_stood(autojump_clock: trio.testing.MockClock) -> None:
     up = Standing(State.UP, MOMENT, State.UP)
     async with open_roster(Sites()) as (roster, conclusions):

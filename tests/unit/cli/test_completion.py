@@ -23,6 +23,7 @@ urls:
   - address: https://u:secret@c.example/x?token=secret
   - {name: Checkbox, address: https://d.example/}
   - {name: "Shop, EU", address: https://e.example/}
+channels: [{name: Chat, exec: [x]}, {name: Chief, url: "ntfys://h.example/x"}, {name: pager, exec: [x]}]
 """
 # Calls the function as bash would for each line, and prints what it would offer, with an empty line at the end.
 BASH = """\
@@ -82,6 +83,11 @@ def test_commands_come_in_the_order_of_the_help(folder: Path) -> None:
 def test_the_names_of_targets_are_completed(folder: Path, command: str) -> None:
     assert completed(folder, f"watcher {command} Check") == ["Checkout EU", "Checkbox"]
     assert completed(folder, f"watcher {command} https") == ["https://c.example/x?token=***"]
+
+
+def test_the_names_of_channels_are_completed(folder: Path) -> None:
+    assert completed(folder, "watcher notify --test Ch") == ["Chat", "Chief"]
+    assert completed(folder, "watcher notify --test Chat Ch") == ["Chief"]
 
 
 def test_what_is_on_the_line_already_is_not_offered_again(folder: Path) -> None:

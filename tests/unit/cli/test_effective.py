@@ -163,7 +163,7 @@ channels:
     timeout: 1.5s
     allow_private: false
     give_up_after: 1d
-    title: "{{ $${A}: # }}"
+    title: "{{ title }} $${A}: #"
     body: "***"
   - name: "$${A}: #"
     webhook: {url: "https://h.example:1/***", secret: "***", headers: {"X-$A": "***", Accept: "$${A}"}}

@@ -47,10 +47,26 @@ def test_each_channel_is_a_line_and_one_that_fails_is_the_status(capsys: pytest.
     assert all(one["duration_ms"] > 0 and one["answer"] for one in documents)
 
 
-def test_without_test_or_channels_it_says_what_is_missing(tmp_path: Path) -> None:
-    """Both are usage errors."""
+CONFIG = """
+urls: [{address: "https://example.com/"}]
+channels:
+  - {name: page-me, exec: [/bin/sh, -c, "cat > got.json; echo paged"]}
+  - {name: other, exec: [/no/such/program]}
+"""
+
+
+def test_channels_of_the_config_file_are_tried_by_name(tmp_path: Path) -> None:
+    """Without a database, and without a daemon; what is missing or unknown is a usage error."""
     (tmp_path / ".env").write_text("CONFIG_FILE_PATH=config.yaml\n", encoding="utf-8")
-    (tmp_path / "config.yaml").write_text("urls:\n  - address: https://example.com/\n", encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(CONFIG, encoding="utf-8")
     assert usage_error(watcher(tmp_path, "notify")) == "say --test: it sends a test message"
-    line = usage_error(watcher(tmp_path, "notify", "--test", "ops"))
-    assert line == "the config file has no `channels`; add one"
+    line = usage_error(watcher(tmp_path, "notify", "--test", "page_me"))
+    assert line == "'page_me' is not the name of a channel; did you mean page-me?"
+
+    result = watcher(tmp_path, "notify", "--test", "page-me")
+    assert (result.exit_code, result.stdout) == (0, "page-me  delivered  exit status 0: paged\n")
+    assert json.loads((tmp_path / "got.json").read_bytes())["kind"] == "test"
+    assert watcher(tmp_path, "notify", "--test").exit_code == 1
+
+    (tmp_path / "config.yaml").write_text(CONFIG.partition("channels")[0], encoding="utf-8")
+    assert usage_error(watcher(tmp_path, "notify", "--test")) == "the config file has no `channels`; add one"

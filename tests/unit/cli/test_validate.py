@@ -155,3 +155,23 @@ def test_a_folder_is_read_as_one(tmp_path: Path) -> None:
         "    3 |     regx: x",
         "      |     ^",
     ]
+
+
+def test_what_only_those_who_deliver_know_of_a_channel_is_told(tmp_path: Path) -> None:
+    channels = f"""\
+channels:
+  - {{name: a, url: "tgram://{SECRET}/1"}}
+  - name: b
+    url: "ntfys://h.example/{SECRET}"
+    body: |
+      {{{{ title }}}}
+      {{% if {SECRET} %}}
+"""
+    write(tmp_path, GOOD + channels)
+    result = typed(tmp_path, "validate")
+    assert result.exit_code == 2
+    assert SECRET not in result.output
+    assert [line.split("; see ")[0] for line in result.stderr.splitlines() if line.startswith("config.yaml:4")] == [
+        "config.yaml:4:20: channels[0].url: is not taken by Apprise: Unparseable Telegram URL ***"
+    ]
+    assert "config.yaml:7:11: channels[1].body: is not a template of Jinja2: line 2: Unexpected end" in result.stderr

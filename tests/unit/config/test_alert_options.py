@@ -1,11 +1,14 @@
 """Channels, and what is told to them: what the files say becomes these values."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from watcher.config import Configuration, load_configuration
+from watcher.config.alerts.read_channels import read_channel
 from watcher.config.mistakes import ConfigurationError
 from watcher.model.alerts.channel import (
     AlertmanagerReceiver,
@@ -42,7 +45,7 @@ channels:
   - {name: hook, webhook: {url_file: secrets/url, secret_file: secrets/secret, headers: {X-Team: web}}}
   - {name: page, exec: [bin/page, --urgent]}
   - {name: log, exec: [logger]}
-  - {name: am, alertmanager: {url: "http://am.example:9093"}, group_by: []}
+  - {name: am, alertmanager: {url: "http://am.example:9093"}}
 connectivity: {targets: ["https://one.one.one.one/", "https://dns.google/"], interval: 60s}
 heartbeat: {url_file: secrets/url}
 maintenance:
@@ -71,6 +74,11 @@ def loaded(folder: Path, **files: str) -> Configuration:
     for name, text in files.items():
         (inner / f"{name}.yaml").write_text(text, encoding="utf-8")
     return load_configuration(folder / ".env", {"CONFIG_FILE_PATH": str(inner)})
+
+
+def no_complaint(path: tuple[str | int, ...], text: str, *, key: bool = False) -> NoReturn:
+    """Fail: nothing is wrong."""
+    raise AssertionError(path, text, key)
 
 
 def test_all_that_is_written_has_its_value(tmp_path: Path) -> None:
@@ -126,6 +134,17 @@ def test_all_that_is_written_has_its_value(tmp_path: Path) -> None:
     assert configuration.warnings == ()
     assert {folder / "secrets/url", folder / "secrets/secret"} <= set(configuration.files)  # a change is worth a reload
     assert "x" not in repr(configuration.alerting.channels[1].receiver)
+
+
+@pytest.mark.parametrize(
+    ("written", "program"),
+    [("./page", str(Path.cwd() / "conf/page")), ("/bin/page", "/bin/page"), ("page", "page")],
+)
+def test_a_path_of_a_program_begins_at_the_file_and_a_name_is_looked_for(written: str, program: str) -> None:
+    channel = read_channel({"name": "a", "exec": [written]}, no_complaint, Path("conf"))
+    assert channel.receiver == ExecReceiver((program,))
+    beside = read_channel({"name": "a", "exec": ["./page"]}, no_complaint, Path()).receiver
+    assert beside == ExecReceiver((str(Path.cwd() / "page"),))
 
 
 def test_the_files_of_a_folder_add_up(tmp_path: Path) -> None:
@@ -213,6 +232,7 @@ def test_a_long_chain_is_no_circle_and_takes_no_time(tmp_path: Path) -> None:
             URLS + "channels: [{name: a, webhook: {url: 'https://h/', headers: {X-Api-Key: x}}}]\n",
             "channels[0].webhook.headers.X-Api-Key",
         ),
+        (URLS + "channels: [{name: a, alertmanager: {url: 'http://h/'}, group_by: []}]\n", "channels[0].group_by"),
         (URLS + "channels: [{name: a, url: 'mailtos://u:p@h.example'}]\n", "channels[0].url"),
     ],
 )
@@ -227,3 +247,26 @@ def test_a_reload_sees_what_has_changed(tmp_path: Path) -> None:
     after = loaded(tmp_path, a=OPS.replace("ops'", "others'") + URLS.replace("}]", ", alerts: [ops]}]"))
     assert after.alerting != before.alerting
     assert [target.name for target in difference(before.targets, after.targets).changed] == ["Shop"]
+
+
+def test_who_delivers_may_find_more(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("ntfys://h.example/ops", encoding="utf-8")
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        URLS + "channels:\n  - {name: bad, exec: 5}\n  - {name: a, url_file: url}\n"
+        "  - name: b\n    url: '${TOKEN}://h.example/'\n    body: |\n      {{ x\n"
+    )
+
+    def inspect(channels: Sequence[Channel]) -> list[tuple[int, str, str]]:
+        assert [channel.name for channel in channels] == ["a", "b"]
+        return [(0, "url", "is not known"), (1, "body", "line 1: is not closed"), (1, "url", "'tok3n' is not known")]
+
+    variables = {"CONFIG_FILE_PATH": str(config), "TOKEN": "tok3n"}
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(tmp_path / ".env", variables, inspect=inspect)
+    assert [str(mistake).replace(f"{tmp_path}/", "") for mistake in caught.value.mistakes] == [
+        "c.yaml:3:23: channels[0].exec: this is no list; write it as in `exec: [/usr/local/bin/page, --urgent]`",
+        "c.yaml:4:25: channels[1].url_file: is not known",
+        "c.yaml:6:10: channels[2].url: '${TOKEN}' is not known",
+        "c.yaml:7:11: channels[2].body: line 1: is not closed",
+    ]

@@ -24,6 +24,7 @@ LINES = {
     ],
     "alerts_after_negative": [
         "3:94: urls[0].alerts[0].after: -1 is not 0 or more; write a duration, as in 10s",
+        f"3:123: urls[0].alerts[1].after: {EMPTY}",
     ],
     "alerts_forgotten": [
         f"3:71: urls[0].alerts: {EMPTY}",
@@ -122,9 +123,16 @@ LINES = {
     "connectivity_nothing": [
         "2:15: connectivity.targets: is missing; add it",
     ],
+    "defaults_forgotten": [
+        f"1:20: defaults.alerts: {EMPTY}",
+        f"1:30: defaults.labels: {EMPTY}",
+        f"1:45: defaults.description: {EMPTY}",
+    ],
     "depends_on_both": [
         "3:76: urls[0].depends_on[0]: has not one of target and group; write the name of a target, or one group",
         "3:105: urls[0].depends_on[1]: has not one of target and group; write the name of a target, or one group",
+        "3:109: urls[0].depends_on[2]: has not one of target and group; write the name of a target, or one group",
+        "3:113: urls[0].depends_on[3]: has not one of target and group; write the name of a target, or one group",
     ],
     "depends_on_circle": [
         "2:51: urls[0].depends_on[0]: goes round in a circle: 'A' -> the group 'core' -> 'B' -> 'C' -> 'A'; remove one of these dependencies",
@@ -186,6 +194,7 @@ LINES = {
     "maintenance_never": [
         "3:12: maintenance[0].cron: '0 0 30 2 *' never comes: none of its months has such a day; write another",
         "4:12: maintenance[1].cron: '0 0 31 4,6 *' never comes: none of its months has such a day; write another",
+        "5:12: maintenance[2].cron: '0 0 */31 * 1#5' never comes in the next 50 years; write another",
     ],
     "maintenance_of_an_entry": [
         "3:115: urls[0].maintenance[0].group: is for the `maintenance` of the file; this one holds for its own entry alone, remove it",

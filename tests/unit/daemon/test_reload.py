@@ -18,6 +18,9 @@ from watcher.config.env.settings import load_settings
 from watcher.config.mistakes import ConfigurationError, Mistake, Place
 from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change
 from watcher.daemon.reload import MAX_MISTAKES, MAX_NAMES, Reloader
+from watcher.model.alerts.channel import Channel, ExecReceiver, Route
+from watcher.model.alerts.of_target import TargetAlerts
+from watcher.model.alerts.options import AlertingOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -38,6 +41,7 @@ class Files:
         self.now: Configuration | Exception = Configuration(settings, targets)
         self.applied: list[Difference] = []
         self.settings: list[Settings] = []
+        self.alerting: list[AlertingOptions] = []
         self.proceed = trio.Event()
         self.proceed.set()
         self.begun = self.ended = 0
@@ -56,6 +60,7 @@ class Files:
             nursery.start_soon(self.reloader.run)
             async for change in self._changes:
                 self.settings.append(change.settings)
+                self.alerting.append(change.alerting)
                 if not change.difference.is_empty:
                     self.applied.append(change.difference)
                 await self.proceed.wait()
@@ -105,6 +110,15 @@ async def test_the_difference_is_handed_on_and_named() -> None:
         "settings": None,
     }
     assert {**line, **expected, "log_level": "info"} == line
+
+
+async def test_changed_channels_are_handed_on_and_told() -> None:
+    files = Files(A)
+    alerting = AlertingOptions((Channel("ops", ExecReceiver(("page",))),))
+    told = replace(A, alerts=TargetAlerts((Route("ops"),)))
+    [line] = await files.reload(Configuration(SETTINGS, (told,), alerting=alerting))
+    assert (files.alerting, [found.changed for found in files.applied]) == ([alerting], [(told,)])
+    assert (line["event"], line["alerting"], line["changed"]) == ("reloaded", "changed", ["a"])
 
 
 async def test_a_broken_file_changes_nothing_and_is_told_as_validate_would() -> None:

@@ -14,7 +14,6 @@ from tests.doubles import MOMENT, a_failure, an_outcome
 from watcher.model.outcome import Fault, Reason
 from watcher.model.state import (
     NEVER_CHECKED,
-    OF_THE_OPERATOR,
     Flip,
     Sighting,
     Standing,
@@ -133,8 +132,8 @@ def test_thresholds_of_one_take_each_check_at_its_word() -> None:
     assert states == [LETTERS[letter] for letter in "udugdgul"]
 
 
-@pytest.mark.parametrize("state", sorted(OF_THE_OPERATOR))
-def test_the_operator_has_the_last_word(state: State) -> None:
+def test_the_operator_has_the_last_word() -> None:
+    state = State.PAUSED
     held = history("u")[-1].held(state, at(1))
     assert (held.state, held.since, held.before) == (state, at(1), State.UP)
     assert held.held(state, at(2)) is held
@@ -143,6 +142,40 @@ def test_the_operator_has_the_last_word(state: State) -> None:
     released = held.released(at(2))
     assert (released.state, released.since, released.before) == (State.UNKNOWN, at(2), State.UP)
     assert released.released(at(3)) is released
+
+
+@pytest.mark.parametrize(
+    ("before", "meanwhile", "then"),
+    [
+        ("u", "", State.UP),
+        ("u", "uu", State.UP),
+        ("u", "ddd", State.DOWN),
+        ("u", "dd", State.UP),
+        ("ddd", "d", State.DOWN),
+        ("ddd", "uu", State.UP),
+        ("ddd", "ggg", State.DEGRADED),
+        ("u", "lll", State.UNKNOWN),
+        ("", "", State.UNKNOWN),
+        ("", "d", State.UNKNOWN),
+    ],
+)
+def test_a_maintenance_has_a_shadow_that_stands_when_it_ends(before: str, meanwhile: str, then: State) -> None:
+    first = history(before)[-1] if before else Standing()
+    held = first.held(State.MAINTENANCE, at(10))
+    assert held.held(State.MAINTENANCE, at(11)) is held
+    last = history(meanwhile, first=held)[-1] if meanwhile else held
+    assert (last.state, last.since, last.flips) == (State.MAINTENANCE, at(10), first.flips + 1)
+    released = last.released(at(20))
+    assert (released.state, released.since, released.shadow) == (then, at(20), None)
+    assert released.flips == first.flips + 2
+    gone = last.interrupted(at(15))
+    assert gone.state is State.MAINTENANCE
+    assert gone.released(at(20)).state is State.UNKNOWN
+    if then is not State.UNKNOWN:  # it goes on as it was: one check says so
+        assert (
+            after(gone.released(at(20)), {"up": "u", "down": "d", "degraded": "g"}[then], 30, Thresholds()).state
+            is then
+        )
 
 
 @pytest.mark.parametrize(

@@ -256,4 +256,4 @@ async def test_every_answer_has_the_headers_that_browsers_obey() -> None:
         assert "script-src 'self'" in headers["content-security-policy"]
         assert "'unsafe" not in headers["content-security-policy"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
-        assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
+        assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "same-origin")

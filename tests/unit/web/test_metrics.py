@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.doubles import MOMENT, a_failure, a_target, an_outcome
 from tests.unit.web.turns import Turns
+from watcher.model.alerts.of_target import TargetAlerts
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Reason
 from watcher.model.state import Standing, State
@@ -41,6 +43,7 @@ def a_present(*outcomes: Outcome) -> Present:
         location="fra",
         outbox_size=lambda: (7, 700),
         entries_lost=lambda: 5,
+        notifications=lambda: (4, {("ops", "sent"): 3}),
         is_database_up=lambda: True,
         drained_until=lambda: 90.0,
         clock=lambda: 100.0,
@@ -94,6 +97,20 @@ def samples_of(families: Any) -> Samples:
     }
 
 
+async def test_labels_of_a_target_come_along_for_whoever_sees_all() -> None:
+    present = a_present(an_outcome("shop"), an_outcome("other"))
+    labels = (("team", 'w"eb'), ("tier", "1"))
+    present.targets = {**present.targets, "shop": replace(present.targets["shop"], alerts=TargetAlerts(labels=labels))}
+    _, body, _ = await scraped(present)
+    found = samples_of(text_string_to_metric_families(body.decode()))
+    written = {"target": "shop", "label_team": 'w"eb', "label_tier": "1"}
+    for name, more in {"probe_success": {}, "watcher_checks_total": {"reason": "ok"}}.items():
+        assert found[name, tuple(sorted({**written, **more}.items()))] == 1
+        assert found[name, tuple(sorted({"target": "other", **more}.items()))] == 1
+    _, body, _ = await scraped(present, rules=AccessRules(token=TOKEN, is_public=True))
+    assert b"label_" not in body
+
+
 async def test_every_series_is_read_by_both_parsers() -> None:
     headers, body, _ = await scraped(a_present(*THREE))
     found = samples_of(text_string_to_metric_families(body.decode()))
@@ -117,6 +134,8 @@ async def test_every_series_is_read_by_both_parsers() -> None:
     own = {name: value for (name, labels), value in found.items() if not labels}
     assert own["watcher_checks_skipped_total"] == 3
     assert (own["watcher_outbox_rows"], own["watcher_outbox_bytes"], own["watcher_entries_lost_total"]) == (7, 700, 5)
+    assert own["watcher_notifications_pending"] == 4
+    assert found["watcher_notifications_total", (("channel", "ops"), ("result", "sent"))] == 3
     assert (own["watcher_database_up"], own["watcher_drain_lag_seconds"]) == (1, 10)
     assert (own["watcher_checks_in_flight"], own["watcher_check_slots"], own["watcher_targets"]) == (0, 10, 3)
     assert own["watcher_check_lateness_seconds_count"] == own["watcher_check_duration_seconds_count"] == 5

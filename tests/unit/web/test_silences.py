@@ -160,3 +160,40 @@ async def test_what_cannot_be_written_down_is_not_promised(present: Present) -> 
         present.keeper = None
         assert (await client.post(SILENCES, json=GOOD, headers=AUTH)).status_code == 503
     assert present.silences == Silences()
+
+
+async def test_forms_of_the_page_silence_acknowledge_and_end(present: Present) -> None:
+    page, form = "/targets/shop_checkout", {**AUTH, "Content-Type": "application/x-www-form-urlencoded"}
+    present.board.place({"Checkout": Standing(State.DOWN, MOMENT, State.DOWN)})
+    async with a_client(present, is_public=True) as client:
+
+        async def send(path: str, **fields: str) -> tuple[int, str | None]:
+            answer = await client.post(path, data=fields, headers=form)
+            return answer.status_code, answer.headers.get("location")
+
+        html = (await client.get(page, headers=AUTH)).text
+        assert all(f'action="{page}/{name}"' in html for name in ("silence", "ack"))
+        assert await send(f"{page}/silence", hours="4", why="<b>") == (303, page)
+        assert await send(f"{page}/ack") == (303, page)
+        [silence] = present.silences.silences
+        assert (silence.end, silence.why, silence.targets) == (MOMENT + 4 * HOUR, "<b>", frozenset({"Checkout"}))
+        html = (await client.get(page, headers=AUTH)).text
+        assert "No notifications about <bdi>Checkout</bdi> until " in html
+        assert "&lt;b&gt;" in html
+        assert "Acknowledged at " in html
+        assert f'action="{page}/ack"' not in html
+        assert "No notifications" in (await client.get("/", headers=AUTH)).text
+        for path in ("/", page):
+            public = (await client.get(path)).text
+            assert "Acknowledged" not in public
+            assert "No notifications" not in public
+            assert "<form method" not in public
+        assert (await client.post(f"{page}/silence", data={"hours": "1", "why": "x"})).status_code == 401
+        for fields in ({"hours": "2", "why": "x"}, {"hours": "1", "why": " "}, {"why": "x"}):
+            assert (await send(f"{page}/silence", **fields))[0] == 422
+        assert await send("/targets/inner_https:--inner-example-/ack") == (409, None)
+        assert await send(f"/silences/{silence.id}/end", key="shop_checkout") == (303, page)
+        assert await send(f"/silences/{silence.id}/end") == (303, "/")
+        assert present.silences.silences == ()
+    async with a_client(present, token=None) as client:
+        assert 'method="post"' not in (await client.get(page)).text, "nobody may write where no auth is configured"

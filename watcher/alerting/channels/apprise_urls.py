@@ -10,7 +10,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from watcher.alerting.channels.helper_command import COMMAND
-from watcher.alerting.channels.masking import masked_words, secrets_of_url
+from watcher.alerting.channels.masking import masked_answer
+from watcher.model.alerts.channel import AppriseReceiver, Channel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,4 +63,7 @@ def _complaint(url: str, answer: str) -> str | None:
     document = json.loads(answer)
     if not document["permanent"]:
         return None
-    return masked_words(document["words"], secrets_of_url(url)) or "no service of Apprise has such an address"
+    return (
+        masked_answer(document["words"], Channel("", AppriseReceiver(url)))
+        or "no service of Apprise has such an address"
+    )

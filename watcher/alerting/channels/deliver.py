@@ -27,7 +27,7 @@ from watcher.model.alerts.notification import Delivered, Kind, Refused, TryAgain
 from watcher.text.escaping import json_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Delivery, Notification
@@ -39,6 +39,14 @@ log = structlog.get_logger()
 RENDER_SECONDS = 3.0
 # Those who are at work on a job get so much longer to say that they were cut off.
 _LAST_WORDS_SECONDS = 1.0
+
+
+# Of a text that lists targets a line each, so many are shown in a chat; mail has them all.
+MAX_LINES_IN_A_CHAT = 10
+_MAIL = frozenset(
+    {"mailto", "mailtos", "brevo", "mailersend", "mailgun", "o365", "azure", "postmark", "resend", "sendgrid"}
+    | {"sendpulse", "ses", "smtp2go", "sparkpost"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +190,12 @@ async def _post(
 async def _send_by_apprise(
     receiver: AppriseReceiver, message: _Message, channel: Channel, tools: Tools, timeout_seconds: float
 ) -> Delivery:
+    is_whole = message.is_template or receiver.url.partition("://")[0].lower() in _MAIL
     job = {
         "do": "send",
         "url": receiver.url,
         "title": message.payload["title"],
-        "body": message.payload["text"],
+        "body": message.payload["text"] if is_whole else short_text(message.payload),
         "kind": str(message.notification.kind),
         "is_template": message.is_template,
         "allow_private": channel.allow_private,
@@ -199,3 +208,14 @@ async def _send_by_apprise(
     if answer["ok"]:
         return Delivered(words)
     return Refused(words) if answer["permanent"] else TryAgain(words)
+
+
+def short_text(payload: Mapping[str, Any]) -> str:
+    """Return the default text of a message, of which a list of many targets is cut to a few lines."""
+    lines = str(payload["text"]).split("\n")
+    listed = [index for index, line in enumerate(lines) if line.startswith("- ")]
+    if len(listed) <= MAX_LINES_IN_A_CHAT:
+        return "\n".join(lines)
+    left_out = len(payload["targets"]) + payload["more"] - MAX_LINES_IN_A_CHAT
+    behind = [line for line in lines[listed[-1] + 1 :] if not line.startswith("and ")]
+    return "\n".join([*lines[: listed[MAX_LINES_IN_A_CHAT]], f"and {left_out} more", *behind])

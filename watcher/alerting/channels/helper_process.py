@@ -15,11 +15,13 @@ import resource
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from watcher.alerting.channels.templates import MAX_TEXT_CHARS, MAX_TITLE_CHARS, TemplateError, rendered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import TextIO
 
 # Of one process; Apprise needs some 60 MB.
@@ -66,17 +68,26 @@ class _Blocked:
     def __init__(self) -> None:
         self.on = False
         self.addresses: list[str] = []
+        self._is_private: Callable[[str], bool] = bool
+
+    def begin(self) -> None:
+        """Refuse from now on."""
+        from watcher.checking.http.dial import is_private  # brings much with it
+
+        self.on, self.addresses, self._is_private = True, [], is_private
+
+    def end(self) -> None:
+        """Refuse nothing any more."""
+        self.on, self.addresses = False, []
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Look at an event of `sys.addaudithook`: connecting is one, whatever library does it."""
         if not self.on or event not in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
             return
-        from watcher.checking.http.dial import is_private
-
         address = arguments[1]
         host = str(address[0]) if isinstance(address, tuple) and address else str(address)
         try:
-            refused = is_private(host)
+            refused = self._is_private(host)
         except ValueError:  # a name, or the path of a socket of this machine
             refused = True
         if refused:
@@ -107,7 +118,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    _limit_memory()
     blocked = _Blocked()
     sys.addaudithook(blocked.hook)
     for line in _lines():
@@ -119,7 +130,13 @@ def main() -> None:
         _write(answers, answer)
 
 
-def _lines() -> Any:
+def _limit_memory() -> None:
+    # A lower limit that is there stays; where a sandbox forbids to set one, the deadline of a job has to do.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+
+
+def _lines() -> Iterator[str]:
     """Yield the jobs; a thread reads them, so that an end of the input ends the process in the middle of a job."""
     import queue
 
@@ -144,15 +161,17 @@ def _done(job: dict[str, Any], blocked: _Blocked) -> dict[str, Any]:
     try:
         if job["do"] == "render":
             return _render(job)
-        blocked.on, blocked.addresses = not job.get("allow_private", True), []
-        try:
-            return _check(job) if job["do"] == "check" else _send(job, blocked)
-        finally:
-            blocked.on = False
+        if job["do"] == "check":
+            return _check(job)
+        if not job["allow_private"]:
+            blocked.begin()
+        return _send(job, blocked)
     except MemoryError:
         return {"ok": False, "permanent": False, "words": "not enough memory in the helper process"}
     except Exception as error:  # noqa: BLE001  # of any plugin; the daemon logs what it is told
         return {"ok": False, "permanent": False, "words": f"{type(error).__name__}: {error}"}
+    finally:
+        blocked.end()
 
 
 def _render(job: dict[str, Any]) -> dict[str, Any]:
@@ -200,6 +219,7 @@ def _service_of(url: str) -> tuple[_Words, Any]:
         http_redirects=False,
         async_mode=False,
         storage_mode="memory",
+        service_timeout=0,  # the process is killed at the deadline
     )
     try:
         return words, apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=False)

@@ -28,13 +28,15 @@ class HelperError(Exception):
 class Helpers:
     """Starts helper processes when they are needed, and ends them when they hang or are idle."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], idle_seconds: float = IDLE_SECONDS) -> None:
         """Begin with none.
 
         Args:
             command: starts one.
+            idle_seconds: how long one is kept that has nothing to do.
         """
         self._command = tuple(command)
+        self._idle_seconds = idle_seconds
         self._idle: list[_Helper] = []
         self._turns = trio.CapacityLimiter(MAX_HELPERS)
 
@@ -72,9 +74,9 @@ class Helpers:
     async def end_idle(self) -> None:
         """End processes that have been idle for a while; runs until it is cancelled."""
         while True:
-            await trio.sleep(IDLE_SECONDS / 2)
+            await trio.sleep(self._idle_seconds / 2)
             now = trio.current_time()
-            old = [helper for helper in self._idle if now - helper.idle_since >= IDLE_SECONDS]
+            old = [helper for helper in self._idle if now - helper.idle_since >= self._idle_seconds]
             self._idle = [helper for helper in self._idle if helper not in old]
             for helper in old:
                 await helper.kill()
@@ -137,6 +139,9 @@ class _Helper:
             raise HelperError("the helper process ended without an answer") from error
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def kill_soon(self) -> None:
+        self._process.kill()
 
     async def kill(self) -> None:
         process = self._process

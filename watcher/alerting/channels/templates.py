@@ -38,8 +38,10 @@ def complaint_about_template(text: str) -> tuple[int, str] | None:
         _environment().from_string(text)
     except TemplateSyntaxError as error:
         return error.lineno, one_line(error.message or "is not a template")
-    except RecursionError:
+    except (RecursionError, SyntaxError, MemoryError):  # Python's, which has the last word
         return 1, "is nested too deeply"
+    except ValueError as error:  # as of a number with thousands of digits
+        return 1, one_line(str(error))
     return None
 
 
@@ -71,12 +73,22 @@ def rendered(text: str, payload: Mapping[str, Any], limit_chars: int) -> str:
 
 
 def _environment() -> SandboxedEnvironment:
-    from jinja2 import StrictUndefined
+    from jinja2 import StrictUndefined, pass_context
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    # Unoptimized: otherwise constant expressions are evaluated while a template is compiled.
+    @pass_context
+    def as_it_is(_context: object, value: object) -> object:
+        return value
+
+    # Constant expressions must not be evaluated while a template is compiled: not by the optimizer, and not as output,
+    # which a function that needs the context prevents.
     return ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, optimized=False, trim_blocks=True, lstrip_blocks=True, autoescape=False
+        undefined=StrictUndefined,
+        optimized=False,
+        finalize=as_it_is,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
     )
 
 

@@ -29,6 +29,7 @@ def trial_notification(channel: str, now: datetime) -> Notification:
         "group": None,
         "address": "https://example.com/",
         "location": "default",
+        "kind": str(Kind.TEST),
         "state": "up",
         "before": "up",
         "since": moment,
@@ -39,6 +40,9 @@ def trial_notification(channel: str, now: datetime) -> Notification:
         "duration_ms": None,
         "flip_id": str(message_id),
         "check_id": None,
+        "certificate": None,
+        "dependents": 0,
+        "url": None,
         "description": None,
         "labels": {},
     }

@@ -19,6 +19,7 @@ from watcher.alerting.policy.records.book import Book, record_key
 from watcher.alerting.policy.records.record import Place, Record
 from watcher.alerting.policy.telling import line_of, message_of, reminder_of
 from watcher.alerting.policy.view import Decision
+from watcher.alerting.policy.windows import quiet_until
 from watcher.history.incidents import FLAPPING_FLIPS, FLAPPING_WINDOW
 from watcher.model.alerts.channel import Topic
 from watcher.model.state import State
@@ -285,9 +286,9 @@ class ChannelPolicy:
         group = self._book.groups.get(group_name)
         if group is None or group.flush_at is None or group.flush_at > now:
             return None
-        quiet_until = self._quiet_until(now)
-        if quiet_until is not None:
-            self._book.keep_back(group_name, quiet_until)
+        until = self._quiet_until(now)
+        if until is not None:
+            self._book.keep_back(group_name, until)
             return None
         group.flush_at = None
         self._book.note_change(group_name)
@@ -343,14 +344,14 @@ class ChannelPolicy:
 
     def _remind(self, group_name: str, now: datetime, view: View) -> Notification | None:
         """Remind of what lasts in a group, together with what is due soon."""
-        quiet_until = self._quiet_until(now)
+        until = self._quiet_until(now)
         interval = timedelta(seconds=self._channel.reminder_interval_seconds)
         reminded = []
         for key, record in self._book.take_reminders(group_name, now, interval / _REMINDERS_TOGETHER):
             if not interval or self._is_acked(key, record):
                 continue
-            if quiet_until is not None:
-                record.reminder_at = quiet_until
+            if until is not None:
+                record.reminder_at = until
             else:
                 if not record.has_news and hold_of(record, now, view) is None:
                     record.reminders += 1
@@ -384,5 +385,5 @@ class ChannelPolicy:
             self._book.note_change(key)
         return record.is_acked
 
-    def _quiet_until(self, _: datetime) -> datetime | None:
-        return None
+    def _quiet_until(self, now: datetime) -> datetime | None:
+        return quiet_until(self._channel.quiet_hours, now)

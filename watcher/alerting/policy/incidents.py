@@ -6,15 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.event import Change, Incident
-from watcher.model.outcome import Reason
+from watcher.model.outcome import NO_NETWORK, Reason
 from watcher.model.state import State
 
 if TYPE_CHECKING:
     from watcher.model.state import Flip
 
 TROUBLE = frozenset({State.DOWN, State.DEGRADED, State.UNKNOWN})
-# What the detail of a cause begins with where this machine had no network: that is no trouble of the site's own.
-NO_NETWORK = "this machine has no network"
 
 _OF_THE_MONITOR = frozenset({Reason.LOCAL, Reason.INTERNAL})
 

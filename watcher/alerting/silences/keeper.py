@@ -13,6 +13,7 @@ import structlog
 import trio
 
 from watcher.alerting.silences import spool
+from watcher.alerting.silences.bell import Bell
 from watcher.alerting.silences.kept import forget, keep, kept_orders, open_since
 from watcher.alerting.silences.orders import joined
 from watcher.model.alerts.silence import Ack, Silence
@@ -34,9 +35,9 @@ Result = TypeVar("Result")
 
 log = structlog.get_logger()
 
-# An order is obeyed within a second. To list an empty folder takes 10 us; to have the system tell of it, a thread that
-# wakes up twenty times a second.
+# An order is obeyed within a second, be there a bell or none.
 LOOK_SECONDS = 0.5
+LOOK_WITH_BELL_SECONDS = 3.0  # for who rings on another machine, at the far side of a mount
 TIDY_SECONDS = 30.0
 # How often PostgreSQL is asked what was ordered there, and how far back acks are read, for clocks that differ.
 ASK_SECONDS = 30.0
@@ -106,18 +107,24 @@ class SilenceKeeper:
     async def run(self) -> NoReturn:
         """Take in what commands leave, and let go of what holds no more, until cancelled."""
         tidy_at = -math.inf
-        thread = trio.CapacityLimiter(1)
-        while True:
-            try:
-                await self._load()
-                for path in await self._look(thread):
-                    await self._take_file(path, thread)
-                if trio.current_time() >= tidy_at + TIDY_SECONDS:
-                    await self.tidy()
-                    tidy_at = trio.current_time()
-            except OutboxUnavailableError:  # the outbox writer tells of it; files stay where they are
-                pass
-            await trio.sleep(LOOK_SECONDS)
+        thread, bell = trio.CapacityLimiter(1), Bell()
+        try:
+            while True:
+                is_done = False
+                try:
+                    await self._load()
+                    paths = await self._look(bell, thread)
+                    for path in paths:
+                        await self._take_file(path, thread)
+                    if trio.current_time() >= tidy_at + TIDY_SECONDS:
+                        await self.tidy()
+                        tidy_at = trio.current_time()
+                    is_done = len(paths) < spool.MAX_AT_ONCE
+                except OutboxUnavailableError:  # the outbox writer tells of it; files stay where they are
+                    pass
+                await bell.wait(LOOK_WITH_BELL_SECONDS if bell.is_held and is_done else LOOK_SECONDS)
+        finally:
+            bell.close()
 
     async def follow(self, read: Read, up: trio.Event) -> NoReturn:
         """Take in what was ordered in PostgreSQL, now and then, until cancelled.
@@ -178,11 +185,13 @@ class SilenceKeeper:
         self._has_loaded = True
         self._publish()
 
-    async def _look(self, thread: trio.CapacityLimiter) -> list[Path]:
-        """Return the files that wait, oldest first."""
+    async def _look(self, bell: Bell, thread: trio.CapacityLimiter) -> list[Path]:
+        """Return the files that wait."""
 
         def look() -> list[Path]:
-            return spool.waiting(spool.make_folder(self._data_dir))
+            folder = spool.make_folder(self._data_dir)
+            bell.hold(folder)
+            return spool.waiting(folder)
 
         try:
             found = await trio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=thread)
@@ -211,9 +220,11 @@ class SilenceKeeper:
                 log.warning("an order that cannot be taken in was set aside", file=aside, error=error)
             else:
                 await in_thread(spool.remove)
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             self._stuck.add(path)
             log.warning("the file of an order cannot be removed", file=path, error=error)
+        except RuntimeError as error:  # out of trio, when the system has no thread to give: once more at the next look
+            log.debug("the file of an order cannot be looked at now", error=error)
 
     async def _take_from_database(self, orders: Iterable[Order]) -> None:
         """Take in what is not known yet, or is known otherwise; PostgreSQL is not told what it has told."""

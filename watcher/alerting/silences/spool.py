@@ -12,6 +12,7 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from watcher.alerting.silences.bell import ring
 from watcher.alerting.silences.encoding import decode_order, encode_order
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def leave(data_dir: Path, order: Order) -> Path:
             unfinished.unlink()
         raise
     _sync_folder(folder)
+    ring(folder)
     return path
 
 

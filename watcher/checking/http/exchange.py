@@ -62,12 +62,21 @@ class Chain:
     certificates: tuple[Certificate, ...]
     expires_at: datetime
 
+    @property
+    def begins_at(self) -> datetime | None:
+        """When the certificate began that ends first, None where it is not among those that were served."""
+        return next((one.begins_at for one in self.certificates if one.expires_at == self.expires_at), None)
+
 
 class CertificateEnd(NamedTuple):
-    """When the first certificate of an exchange ends, and whose it is: host and port, None where no redirect led on."""
+    """When the first certificate of an exchange ends, and whose it is: host and port, None where no redirect led on.
+
+    It began at `begins_at`; None where the server did not serve it, as a root.
+    """
 
     expires_at: datetime
     host: str | None
+    begins_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +124,11 @@ class Exchange(NamedTuple):
     def first_certificate_end(self) -> CertificateEnd | None:
         """Return the earliest end among the certificates of all hops, or None without TLS."""
         if not self.hops:
-            return None if self.chain is None else CertificateEnd(self.chain.expires_at, None)
+            return None if self.chain is None else CertificateEnd(self.chain.expires_at, None, self.chain.begins_at)
         chains = [(hop.shown_address, hop.chain) for hop in self.hops] + [(self.hops[-1].location, self.chain)]
         ends = [
-            CertificateEnd(chain.expires_at, urlsplit(address).netloc) for address, chain in chains if chain is not None
+            CertificateEnd(chain.expires_at, urlsplit(address).netloc, chain.begins_at)
+            for address, chain in chains
+            if chain is not None
         ]
-        return min(ends, default=None)
+        return min(ends, key=lambda end: end[:2], default=None)

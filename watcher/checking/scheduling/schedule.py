@@ -88,6 +88,12 @@ class Schedule:
                 return Slot(recheck, skipped, regular=self._due(upcoming - 1) if passed else last.anchor)
         return Slot(due, skipped)
 
+    def sooner(self, slot: Slot, now: float) -> Slot:
+        """Return a slot of now for a check that does not wait for its own, which stays where it is."""
+        if slot.due <= now:
+            return slot
+        return Slot(now, slot.skipped, slot.due - self.interval_seconds if slot.regular is None else slot.regular)
+
     def _index_after(self, time: float) -> int:
         return math.floor((time - self.offset_seconds) / self.interval_seconds) + 1
 

@@ -20,11 +20,12 @@ MAX_NAP_SECONDS = 1.0
 class Sleeper:
     """A task that sleeps, or none where it has been woken; a class, since a closure takes three times the memory."""
 
-    __slots__ = ("task",)
+    __slots__ = ("task", "ticket")
 
     def __init__(self) -> None:
         """Begin awake."""
         self.task: trio.lowlevel.Task | None = None
+        self.ticket = 0  # of the newest sleep: who was woken sooner is not woken once more by the one before
 
     def wake(self) -> None:
         """Wake the task, if it sleeps."""
@@ -57,11 +58,12 @@ class SharedTimer:
 
         Args:
             due: in seconds since 1970, as `SlotClock.now` counts.
-            sleeper: by which others may wake this task sooner, which must not sleep by it again then.
+            sleeper: by which others may wake this task sooner.
         """
         self._follow()
         sleeper = sleeper or Sleeper()
         self._count += 1  # no two are equal, or sleepers would be compared
+        sleeper.ticket = self._count
         heapq.heappush(self._sleepers, (due, self._count, sleeper))
         wake_at = trio.current_time() + max(due - self._clock.now(), 0)
         if wake_at < self._nap.deadline:
@@ -75,7 +77,9 @@ class SharedTimer:
             now = self._clock.now()
             self._follow()
             while self._sleepers and self._sleepers[0][0] <= now:
-                heapq.heappop(self._sleepers)[2].wake()
+                _, ticket, sleeper = heapq.heappop(self._sleepers)
+                if ticket == sleeper.ticket:
+                    sleeper.wake()
             nap = self._sleepers[0][0] - now if self._sleepers else MAX_NAP_SECONDS
             nap = min(max(nap, TICK_SECONDS), MAX_NAP_SECONDS)
             with trio.CancelScope(deadline=trio.current_time() + nap) as self._nap:

@@ -9,6 +9,7 @@ import click
 
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
 from watcher.cli.options import json_option
+from watcher.cli.target_names import complete_channel
 from watcher.config import load_configuration
 from watcher.config.mistakes import did_you_mean, shown
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[CHANNEL]...")
+@click.argument("names", nargs=-1, metavar="[CHANNEL]...", shell_complete=complete_channel)
 @click.option("--test", is_flag=True, help="Send a test message; there is nothing else to send yet.")
 @json_option
 @env_file_option

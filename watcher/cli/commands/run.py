@@ -13,6 +13,7 @@ import structlog
 import trio
 
 from watcher import log
+from watcher.alerting.channels.inspection import Inspector
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line, on_stderr
 from watcher.config import load_configuration
 from watcher.config.env.settings import log_format_of
@@ -48,12 +49,13 @@ def run(env_file: str | None) -> None:
     with errors_on_one_line(tell=_tell):
         read_at = time.time()
         try:
-            configuration = _loaded(path)
+            inspector = Inspector()
+            configuration = _loaded(path, inspector)
         except ConfigurationError:
             log.configure(log_format_of(path))
             raise
         log.configure(configuration.settings.log_format)
-        trio.run(run_daemon, configuration, partial(_loaded, path), read_at)
+        trio.run(run_daemon, configuration, partial(_loaded, path, inspector), read_at)
     # All is closed and flushed: to take 100,000 targets apart, the interpreter would need seconds more.
     os._exit(0)
 
@@ -66,9 +68,9 @@ def _tell(line: LogEvent) -> None:
         on_stderr(log.to_stderr("error", line))
 
 
-def _loaded(path: Path) -> Configuration:
+def _loaded(path: Path, inspector: Inspector) -> Configuration:
     """Read the configuration; what is secret in it appears in no line of the log from then on."""
-    configuration = load_configuration(path)
+    configuration = load_configuration(path, inspect=inspector)
     settings = configuration.settings
     own = (settings.postgres_password, settings.http_password, settings.http_token)
     of_channels = secrets_of_alerting(configuration.alerting)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from watcher.alerting.channels.inspection import Inspector
 from watcher.cli.common import EXIT_BAD_CONFIGURATION, env_file_option, env_path, errors_on_one_line
 from watcher.cli.config_view.effective import TargetShower, effective_settings
 from watcher.cli.config_view.effective_yaml import yaml_lines
@@ -46,7 +47,7 @@ def validate(file: str | None, as_json: bool, show: bool, env_file: str | None) 
     variables = {**os.environ, "CONFIG_FILE_PATH": file} if file else dict(os.environ)
     with errors_on_one_line():
         try:
-            configuration = load_configuration(path, variables)
+            configuration = load_configuration(path, variables, inspect=Inspector())
         except ConfigurationError as error:
             if as_json:
                 click.echo(_json_document(error.mistakes))

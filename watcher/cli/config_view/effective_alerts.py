@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
 
+from watcher.config.alert_warnings import NOT_FOR_ALERTMANAGER
 from watcher.config.schema.secret_keys import SHOWN_HEADERS
 from watcher.config.schema.window_keys import Weekday
 from watcher.model.alerts.channel import AlertmanagerReceiver, AppriseReceiver, ExecReceiver, Topic
@@ -56,6 +57,11 @@ def told_as_written(alerts: TargetAlerts, channels: Iterable[Channel]) -> dict[s
 
 
 def _channel(channel: Channel) -> dict[str, Any]:
+    left_out = NOT_FOR_ALERTMANAGER if isinstance(channel.receiver, AlertmanagerReceiver) else ()
+    return {key: value for key, value in _all_of_channel(channel).items() if key not in left_out}
+
+
+def _all_of_channel(channel: Channel) -> dict[str, Any]:
     return {
         "name": channel.name,
         **_receiver(channel.receiver),

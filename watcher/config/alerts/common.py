@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from watcher.config.mistakes import Complain
 
 DAY_SECONDS = 86400.0
+EMPTY = "is empty; write a value, or remove the key"
 
 
 def without_empty(
@@ -30,7 +31,7 @@ def without_empty(
     filled = {}
     for key, value in values.items():
         if value is None or (value in ("", [], {}) and key not in may_be_empty):
-            complain((*path, key), "is empty; write a value, or remove the key")
+            complain((*path, key), EMPTY)
         else:
             filled[key] = value
     return filled
@@ -57,6 +58,8 @@ def seconds_of(
     """
     seconds = values.get(str(path[-1]))
     if seconds is None:
+        if path[-1] in values:
+            complain(path, EMPTY)
         return default
     number = float(seconds)
     if least is None and not number > 0:

@@ -141,8 +141,8 @@ def _program(command: list[str], complain: Complain, folder: Path) -> ExecReceiv
     for index, text in enumerate(command):
         if "\0" in text:
             complain(("exec", index), "has the character U+0000; remove it")
-    # A name alone is looked for in PATH.
-    return ExecReceiver((str(folder / program) if "/" in program else program, *arguments))
+    # A name alone is looked for in PATH, so that a path must stay one: of `./page`, a relative one would be `page`.
+    return ExecReceiver((str((folder / program).absolute()) if "/" in program else program, *arguments))
 
 
 def _template(key: str, values: Mapping[str, Any], complain: Complain) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watcher.config.alerts.common import is_name, seconds_of
 from watcher.config.alerts.read_windows import read_maintenance
@@ -11,7 +11,7 @@ from watcher.config.mistakes import did_you_mean, dotted, shown
 from watcher.config.schema.alert_keys import ToldOptions
 from watcher.config.schema.limits import MAX_DESCRIPTION_CHARS, MAX_LABELS, MAX_NAME_CHARS
 from watcher.model.alerts.channel import Route
-from watcher.model.alerts.of_target import NOTHING_SAID, Dependency, TargetAlerts
+from watcher.model.alerts.of_target import Dependency, TargetAlerts
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,25 +24,28 @@ TOLD_KEYS = tuple(ToldOptions.__annotations__)
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # as Prometheus has it
 
 
-def read_told(values: ToldOptions, complain: Complain, channels: Collection[str]) -> TargetAlerts:
+def read_told(
+    values: ToldOptions, complain: Complain, channels: Collection[str], shared: dict[Any, Any]
+) -> TargetAlerts:
     """Read how the incidents of a target are told.
 
     Args:
         values: an entry and the defaults, merged.
         complain: takes what is wrong.
         channels: the names that there are.
+        shared: has parts of others, which are taken where they are equal; new ones are put in.
     """
-    if not any(key in values for key in TOLD_KEYS):
-        return NOTHING_SAID
+    routes, depends_on = _routes(values, complain, channels), _dependencies(values, complain)
+    maintenance, labels = _maintenance(values, complain), _labels(values, complain)
     description = values.get("description")
     if description and (not description.strip() or len(description) > MAX_DESCRIPTION_CHARS):
         complain(("description",), f"{shown(description)} is not a text of 1 to {MAX_DESCRIPTION_CHARS} characters")
     return TargetAlerts(
-        routes=_routes(values, complain, channels),
-        depends_on=_dependencies(values, complain),
-        maintenance=_maintenance(values, complain),
+        routes=shared.setdefault(routes, routes),
+        depends_on=shared.setdefault(depends_on, depends_on),
+        maintenance=shared.setdefault(maintenance, maintenance),
         description=description or None,
-        labels=_labels(values, complain),
+        labels=shared.setdefault(labels, labels),
     )
 
 
@@ -70,7 +73,7 @@ def _known(channels: Collection[str]) -> str:
 def _dependencies(values: ToldOptions, complain: Complain) -> tuple[Dependency, ...]:
     found = []
     for index, one in enumerate(values.get("depends_on") or ()):
-        if (one.get("target") is None) == (one.get("group") is None):
+        if bool(one.get("target")) == bool(one.get("group")):
             complain(("depends_on", index), "has not one of target and group; write the name of a target, or one group")
             found.append(Dependency())
         else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from cronsim import CronSim, CronSimError
 
+from watcher.alerting.policy.windows import never_comes
 from watcher.config.alerts.common import complaint_about_name, is_name, seconds_of, without_empty
 from watcher.config.mistakes import did_you_mean, shown
 from watcher.config.schema.window_keys import Weekday
@@ -164,6 +165,8 @@ def _complaint_about_cron(cron: str) -> str | None:
             return "never comes: none of its months has such a day; write another"
         reason = str(error).lower()
         return f'is not a cron expression: {reason}; write minute, hour, day, month and weekday, as in "0 3 1 * *"'
+    if never_comes(CronWindow(cron, 0.0, DEFAULT_ZONE), datetime.now(UTC)):
+        return "never comes in the next 50 years; write another"
     return None
 
 

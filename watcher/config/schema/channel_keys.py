@@ -119,7 +119,7 @@ class ChannelKeys(TypedDict, total=False):
     alertmanager: Annotated[
         AlertmanagerKeys | None,
         Key(
-            "an Alertmanager of Prometheus, which is told what is open now, and does its own grouping",
+            "an Alertmanager of Prometheus, which is told what is open now; it groups, repeats and words that itself",
             example='{url: "http://alertmanager:9093"}',
             secret=True,
         ),

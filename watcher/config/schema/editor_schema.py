@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _HEAD = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "$id": "urn:watcher:config",
-    "$comment": "Made by `python -m docs.generate` from the types in watcher/config/entries.py: change those.",
+    "$comment": "Made by `python -m docs.generate` from the types in watcher/config/schema: change those.",
     "title": "What to watch",
     "description": "The config file of watcher, or one of a folder of them; docs/configuration.md says more.",
 }

@@ -22,6 +22,7 @@ from watcher.config.targets.read_times import THRESHOLD_KEYS, read_thresholds, r
 from watcher.config.targets.validation import ValidFile, joined_defaults, validated
 from watcher.config.yaml.config_files import config_files, read_config_file
 from watcher.config.yaml.document import Document, parse_yaml
+from watcher.model.alerts.of_target import NOTHING_SAID
 from watcher.model.target import Target
 from watcher.text.escaping import one_line
 from watcher.text.redaction import without_secrets
@@ -33,11 +34,16 @@ if TYPE_CHECKING:
     from watcher.config.env.settings import Settings
     from watcher.config.mistakes import Complain
     from watcher.config.schema.config_file import Options, UrlEntry
+    from watcher.config.targets.read_alerting import Inspect
+    from watcher.model.alerts.of_target import TargetAlerts
     from watcher.model.alerts.options import AlertingOptions
     from watcher.model.page_options import PageOptions
 
 Part = TypeVar("Part")
 
+# What is not read as a part that many targets may have.
+_TOLD = frozenset(TOLD_KEYS)
+_READ_APART = frozenset({"address", "name", *TOLD_KEYS})
 # Nothing is a value of these: what the defaults say does not hold.
 _MAY_BE_EMPTY = frozenset({"alerts", "depends_on", "maintenance", "labels"})
 
@@ -74,8 +80,8 @@ def load_targets(settings: Settings, variables: Mapping[str, str] | None = None)
     return load_sources(settings, variables or {}).targets
 
 
-def load_sources(settings: Settings, variables: Mapping[str, str]) -> Loaded:
-    """Read the same as `load_targets`, and keep what else the files say."""
+def load_sources(settings: Settings, variables: Mapping[str, str], inspect: Inspect | None = None) -> Loaded:
+    """Read the same as `load_targets`, and keep what else the files say; for `inspect`, see `read_alerting`."""
     files = config_files(settings.config_file, settings.config_file_place)
     named_at = None if settings.config_file.is_dir() else settings.config_file_place
     mistakes = Mistakes(map(str, files))
@@ -86,7 +92,7 @@ def load_sources(settings: Settings, variables: Mapping[str, str]) -> Loaded:
         except ConfigurationError as error:
             mistakes.add(error.mistakes)
     try:
-        return _built(documents, settings, mistakes, in_folder=named_at is None)
+        return _built(documents, settings, mistakes, in_folder=named_at is None, inspect=inspect)
     except ConfigurationError as error:
         named = (file.path for path, document in documents for file in Source(document, path, 0).named_files())
         raise ConfigurationError(error.mistakes, (*files, *named)) from error
@@ -101,7 +107,12 @@ def parse_targets(
 
 
 def _built(
-    documents: Sequence[tuple[Path, Document]], settings: Settings, mistakes: Mistakes, *, in_folder: bool
+    documents: Sequence[tuple[Path, Document]],
+    settings: Settings,
+    mistakes: Mistakes,
+    *,
+    in_folder: bool,
+    inspect: Inspect | None = None,
 ) -> Loaded:
     is_whole = not len(mistakes)  # a file that cannot be read may have what seems to be missing
     has_urls = any(isinstance(document.data, dict) and "urls" in document.data for _, document in documents)
@@ -118,7 +129,7 @@ def _built(
         mistakes.add([Mistake(Place(str(settings.config_file)), "urls", text)])
     targets = _Builder(shapes, settings, mistakes).targets()
     page = read_page(shapes, mistakes)
-    alerting = read_alerting(shapes, targets, mistakes)
+    alerting = read_alerting(shapes, targets, mistakes, inspect)
     mistakes.raise_if_any()
     firsts = accumulate((len(shape.entries) for shape in shapes), initial=0)
     sources = [Source(shape.document, shape.path, first) for shape, first in zip(shapes, firsts, strict=False)]
@@ -135,13 +146,17 @@ class _Builder:
         self._defaults = joined_defaults(files, mistakes)
         self._patterns = Patterns()
         self._channels = names_of_channels(files)
+        self._shared: dict[Any, Any] = {}
+        defaults: Any = self._defaults.options
+        self._told_by_default = {key: defaults[key] for key in TOLD_KEYS if key in defaults}
         self._parts: dict[Any, Any] = {}
         self._named: dict[str, tuple[ValidFile, int]] = {}
 
     def targets(self) -> tuple[Target, ...]:
         if not self._files:
             return ()
-        *_, of_defaults = self._parts_of(self._defaults.options, None, self._files[0])  # even where nothing uses it
+        self._parts_of(self._defaults.options, None, self._files[0])  # a mistake even where nothing uses it
+        of_defaults = self._told(self._defaults.options, None, self._files[0])
         entries = [(index, entry, file) for file in self._files for index, entry in file.entries]
         return settled(
             [self._target(index, entry, file) for index, entry, file in entries],
@@ -160,7 +175,7 @@ class _Builder:
         name = entry.get("name")
         self._refuse_empty(entry, complain)
         self._refuse_bad_name("name", name, complain)
-        sending, connecting, expected, thresholds, times, group, alerts = self._parts_of(entry, index, file)
+        sending, connecting, expected, thresholds, times, group = self._parts_of(entry, index, file)
         called = one_line(shown_address, limit_chars=MAX_NAME_CHARS) if name is None else name
         if name is not None or complaint is None:
             self._refuse_doubled_name(called, index, file)
@@ -179,7 +194,7 @@ class _Builder:
             sending=sending,
             connecting=connecting,
             expected=expected,
-            alerts=alerts,
+            alerts=self._told(entry, index, file),
         )
 
     def _parts_of(self, entry: Options, index: int | None, file: ValidFile) -> Any:
@@ -190,7 +205,7 @@ class _Builder:
             index: of the entry, None for the defaults.
             file: in which it is written. All files are in one folder, so that a path means the same in each.
         """
-        own = {key: value for key, value in entry.items() if key not in {"address", "name"}}
+        own = {key: value for key, value in entry.items() if key not in _READ_APART}
         key = frozen(own)
         parts = self._parts.get(key)
         if parts is None:
@@ -213,8 +228,18 @@ class _Builder:
             self._part(values, THRESHOLD_KEYS, lambda: read_thresholds(values, complain)),
             read_times(entry, values, complain, self._settings),
             values.get("group"),
-            self._part(values, TOLD_KEYS, lambda: read_told(values, complain, self._channels)),
         )
+
+    def _told(self, entry: Options, index: int | None, file: ValidFile) -> TargetAlerts:
+        """Read how a target is told of; beside the other parts, since many say of each what it is (`description`)."""
+        written: Mapping[str, Any] = entry
+        if not self._told_by_default and _TOLD.isdisjoint(written):
+            return NOTHING_SAID  # as most entries have it
+        values: Any = {**self._told_by_default, **{key: written[key] for key in TOLD_KEYS if key in written}}
+        complain = self._complainer(index, entry, file)
+        if index is None:
+            self._refuse_empty(values, complain)
+        return self._part(values, TOLD_KEYS, lambda: read_told(values, complain, self._channels, self._shared))
 
     def _part(self, values: Options, keys: Sequence[str], read: Callable[[], Part]) -> Part:
         key = keys[0], frozen({key: value for key, value in values.items() if key in keys})

@@ -21,14 +21,19 @@ from watcher.model.alerts.options import (
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from watcher.config.mistakes import Complain
+    from watcher.config.schema.channel_keys import ChannelKeys
     from watcher.config.targets.mistake_list import Mistakes
     from watcher.config.targets.validation import ValidFile
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.windows import Maintenance
     from watcher.model.target import Target
+
+    # Finds what only those who deliver can know. It returns for each mistake the index of the channel, the key that it
+    # is about (`url`, `title`, `body`), and what is wrong and what to do, without secrets.
+    Inspect = Callable[[Sequence[Channel]], Iterable[tuple[int, str, str]]]
 
 
 def names_of_channels(files: Sequence[ValidFile]) -> frozenset[str]:
@@ -37,16 +42,19 @@ def names_of_channels(files: Sequence[ValidFile]) -> frozenset[str]:
     return frozenset(name for item in raw if isinstance(name := item.get("name"), str))
 
 
-def read_alerting(files: Sequence[ValidFile], targets: Sequence[Target], mistakes: Mistakes) -> AlertingOptions:
+def read_alerting(
+    files: Sequence[ValidFile], targets: Sequence[Target], mistakes: Mistakes, inspect: Inspect | None = None
+) -> AlertingOptions:
     """Read channels, connectivity, heartbeat and maintenance.
 
     Args:
         files: all of them: channels and windows add up, the others may stand in one.
         targets: those of all files.
         mistakes: take what is wrong.
+        inspect: finds what is wrong with the channels that are good otherwise.
     """
     return AlertingOptions(
-        channels=_channels(files, mistakes),
+        channels=_channels(files, mistakes, inspect),
         connectivity=_connectivity(_only_one(files, "connectivity", mistakes), mistakes),
         heartbeat=_heartbeat(_only_one(files, "heartbeat", mistakes), mistakes),
         maintenance=_maintenance(files, targets, mistakes),
@@ -66,17 +74,24 @@ def _complainer(file: ValidFile, base: tuple[str | int, ...], mistakes: Mistakes
     return complain
 
 
-def _channels(files: Sequence[ValidFile], mistakes: Mistakes) -> tuple[Channel, ...]:
-    channels = []
+def _channels(files: Sequence[ValidFile], mistakes: Mistakes, inspect: Inspect | None) -> tuple[Channel, ...]:
+    channels: list[Channel] = []
+    good: list[tuple[Channel, ChannelKeys, Complain]] = []
     named: dict[str, tuple[ValidFile, int]] = {}
     for file in files:
         for index, written in file.channels:
-            complain = _complainer(file, ("channels", index), mistakes)
-            channels.append(read_channel(written, complain, file.path.parent))
-            other, first = named.setdefault(channels[-1].name, (file, index))
+            complain, before = _complainer(file, ("channels", index), mistakes), len(mistakes)
+            channel = read_channel(written, complain, file.path.parent)
+            channels.append(channel)
+            other, first = named.setdefault(channel.name, (file, index))
             if other is not file or first != index:
                 place = other.document.place_of(("channels", first, "name"))
-                complain(("name",), f"{shown(channels[-1].name)} is the name of the channel at {place} too; rename one")
+                complain(("name",), f"{shown(channel.name)} is the name of the channel at {place} too; rename one")
+            if len(mistakes) == before:
+                good.append((channel, written, complain))
+    for number, key, text in inspect([channel for channel, _, _ in good]) if inspect is not None and good else ():
+        _, written, complain = good[number]
+        complain(("url_file" if key == "url" and "url_file" in written else key,), text)
     return tuple(channels)
 
 

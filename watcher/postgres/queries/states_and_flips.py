@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from watcher.history.present_state import Present
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from watcher.history.rollup import TargetPlace
     from watcher.postgres.db import Database
+
+DIFFERENT_CAUSES = 1000  # that are remembered: many flips have the same
 
 _PRESENT = """
 SELECT target, location, address, group_name, state, since, reason, detail, watched
@@ -109,6 +112,7 @@ def _flip(row: Mapping[str, Any]) -> Flip:
     )
 
 
+@lru_cache(DIFFERENT_CAUSES)
 def _cause(word: str | None, detail: str) -> Fault | None:
     """Return why a state began; a reason that only a later version knows, or a hand wrote, stands in the sentence."""
     if word is None:

@@ -1,7 +1,8 @@
 """Rollups of whole checks, of many targets at once: added up on both sides, here while the server goes on.
 
-The server reads them in the order in which they were written, a portion of the window at a time, and joins the
-arrays of each target; to take the arrays apart would take it several times as long.
+The server reads them in the order in which they were written, a portion of the window at a time, and adds up the
+packed histograms of each target. Where there is none it joins the arrays; to take the arrays apart would take it
+several times as long.
 """
 
 from __future__ import annotations
@@ -44,15 +45,17 @@ SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting(
 """
 _PORTION = """
 SELECT target, location, watcher_joined(results::text), sum(sum_ms), min(min_ms), max(max_ms),
-       watcher_joined(keys), watcher_joined(counts)
+       numeric_send(watcher_added(packed)),
+       coalesce(watcher_joined(keys), '{{}}'), coalesce(watcher_joined(counts), '{{}}')
 FROM ({source}) AS source
 GROUP BY target, location
 """
 # The buckets of whole checks are the first ones in a rollup, so that a binary search finds where they end. Those that
 # a former version has merged are in any order: what is found of them is not whole, and is read once more.
 _SOURCE = """
-SELECT target, location, results, sums_ms[1] AS sum_ms, mins_ms[1] AS min_ms, maxs_ms[1] AS max_ms,
-       keys[1:width_bucket(255::smallint, keys)] AS keys, counts[1:width_bucket(255::smallint, keys)] AS counts
+SELECT target, location, results, sums_ms[1] AS sum_ms, mins_ms[1] AS min_ms, maxs_ms[1] AS max_ms, packed,
+       CASE WHEN packed IS NULL THEN keys[1:width_bucket(255::smallint, keys)] END AS keys,
+       CASE WHEN packed IS NULL THEN counts[1:width_bucket(255::smallint, keys)] END AS counts
 FROM rollups
 WHERE period_seconds = {period} AND began_at >= ${begin} AND began_at < ${end}
       AND ($1::text[] IS NULL OR target = ANY($1))
@@ -144,7 +147,8 @@ class _Reading:
 
     async def rollups(self, pieces: list[Piece]) -> dict[TargetPlace, Rollup]:
         """Return what was added up, and read those once more of which something is missing."""
-        found = {key: tally.rollup() for key, tally in self._tallies.items() if tally.is_whole}
+        added_up = {key: tally.rollup() for key, tally in self._tallies.items()}
+        found = {key: rollup for key, rollup in added_up.items() if rollup is not None}
         if len(found) < len(self._tallies):
             names = sorted({target for target, location in self._tallies if (target, location) not in found})
             for first in range(0, len(names), ROWS_AT_ONCE):
@@ -166,7 +170,7 @@ class _Reading:
         gap: list[float | None] = [None] * self._parts
         for first in range(0, len(rows), ROWS_AT_ONCE):
             await asyncio.sleep(0)
-            for target, location, texts, sum_ms, low_ms, high_ms, keys, counts in rows[first : first + ROWS_AT_ONCE]:
+            for target, location, texts, sum_ms, low_ms, high_ms, *histograms in rows[first : first + ROWS_AT_ONCE]:
                 key = target, location
                 tally = self._tallies.get(key)
                 if tally is None:
@@ -174,7 +178,7 @@ class _Reading:
                     if self._parts:
                         self.means_ms[key] = gap.copy()
                 results, timed = _added_up(texts)
-                tally.add(results, (sum_ms, low_ms, high_ms), keys, counts)
+                tally.add(results, (sum_ms, low_ms, high_ms), *histograms)
                 if self._parts and timed and sum_ms is not None:
                     self.means_ms[key][columns] = [sum_ms / timed] * (columns.stop - columns.start)
 

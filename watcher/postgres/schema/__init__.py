@@ -18,7 +18,8 @@ SCHEMA_SECONDS = 120.0
 MADE_BY = {
     "failures": (1, 2, 5),
     **dict.fromkeys(("flips", "states"), (3, 6)),
-    **dict.fromkeys(("rollups", "rollup_work"), (3,)),
+    "rollups": (3, 10),
+    "rollup_work": (3,),
     "replicas": (3, 4),
     "renames": (4,),
     "outboxes": (7,),

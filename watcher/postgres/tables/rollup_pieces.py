@@ -19,7 +19,7 @@ DAY = 86_400
 FINER = {DAY: HOUR, HOUR: MINUTE}
 
 # About how much there is to add up in the rollups of each period, and how much of it a portion may have.
-WEIGHTS = {MINUTE: 1, HOUR: 6, DAY: 8}
+WEIGHTS = {MINUTE: 1, HOUR: 2, DAY: 3}
 PORTION_WEIGHT = 60
 
 Unit = tuple[int, int]  # a period and where it begins

@@ -19,11 +19,17 @@ UPKEEP_LOCK = 0x77617464  # "watd", the one after that of the schema
 RENAME_SECONDS = 1800.0  # a year of failures is rewritten, row by row
 
 COLUMNS = "results, sums_ms, mins_ms, maxs_ms, keys, counts"
+# The column `packed`, made of others; where the buckets of whole checks come first, as a binary search finds their end.
+PACKED = """(
+    SELECT sum((count || 'e' || 8 * (255 - key))::numeric)
+    FROM unnest(keys[1:width_bucket(255::smallint, keys)], counts[1:width_bucket(255::smallint, keys)])
+         AS bucket (key, count)
+)"""
 
 _IN_PLACE = """
 ON CONFLICT (period_seconds, target, location, began_at, part) DO UPDATE
 SET results = EXCLUDED.results, sums_ms = EXCLUDED.sums_ms, mins_ms = EXCLUDED.mins_ms, maxs_ms = EXCLUDED.maxs_ms,
-    keys = EXCLUDED.keys, counts = EXCLUDED.counts
+    keys = EXCLUDED.keys, counts = EXCLUDED.counts, packed = EXCLUDED.packed
 """
 
 # Minutes, as the JSON of `rollup_rows`, or as an array of several such; those that are there already stay as they are.
@@ -127,8 +133,8 @@ def _merge_text(period: int, *, into_what_is_there: bool) -> str:
     source = f"TABLE taken UNION ALL {texts['there']}" if into_what_is_there else texts["finer"]
     return f"""
 WITH {taken} {merging(source, "target, location")}
-INSERT INTO rollups (period_seconds, began_at, target, location, part, {COLUMNS})
-SELECT {period}, $1, target, location, 0, {COLUMNS} FROM merged
+INSERT INTO rollups (period_seconds, began_at, target, location, part, {COLUMNS}, packed)
+SELECT {period}, $1, target, location, 0, {COLUMNS}, {PACKED} FROM merged
 {_IN_PLACE}
 """  # noqa: S608  # nothing of it comes from outside
 
@@ -150,8 +156,8 @@ WHERE target = $2
         "period_seconds, began_at, location, part",
     )
 }
-INSERT INTO rollups (period_seconds, began_at, target, location, part, {COLUMNS})
-SELECT period_seconds, began_at, $2, location, part, {COLUMNS} FROM merged
+INSERT INTO rollups (period_seconds, began_at, target, location, part, {COLUMNS}, packed)
+SELECT period_seconds, began_at, $2, location, part, {COLUMNS}, {PACKED} FROM merged
 {_IN_PLACE}
 """  # noqa: S608  # nothing of it comes from outside
 

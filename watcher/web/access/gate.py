@@ -33,7 +33,7 @@ HEADERS = {
         " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # without any, a browser would not say that a form of ours is ours
     "cross-origin-opener-policy": "same-origin",
 }
 _HOW_TO_WRITE = (
@@ -45,7 +45,8 @@ _HOW_TO_WRITE = (
 class Gate:
     """Lets in who may come in.
 
-    What follows finds in `scope["state"]`: `sees_all`, whether addresses, details and excerpts may be shown; the
+    What follows finds in `scope["state"]`: `sees_all`, whether addresses, details and excerpts may be shown;
+    `may_write`, whether whoever asks has said who he is; the
     prefix of a proxy in `scope["root_path"]`, for links; and what a browser has asked a trusted proxy for in the header
     `Host` and in `scope["scheme"]`.
     """
@@ -88,7 +89,7 @@ class Gate:
                 scope["scheme"] = headers["x-forwarded-proto"]
             address = rules.client_of(address, headers.getlist("x-forwarded-for"))
         path = self._path_without_prefix(scope)
-        scope.setdefault("state", {})["sees_all"] = False
+        scope.setdefault("state", {}).update(sees_all=False, may_write=False)
         if path in OPEN_PATHS and scope["method"] in READING_METHODS:
             return None
         if not rules.has_host(host):
@@ -103,7 +104,7 @@ class Gate:
             if not is_known:
                 await self._slow_down(address)
                 return self._unauthorized("These credentials are wrong.")
-        scope["state"]["sees_all"] = rules.sees_all(is_known=is_known)
+        scope["state"].update(sees_all=rules.sees_all(is_known=is_known), may_write=is_known)
         if scope["method"] not in READING_METHODS:
             return self._refusal_to_write(headers, host, is_known=is_known)
         if path == SIGN_IN_PATH and rules.has_auth and not is_known:

@@ -40,26 +40,30 @@ _PROCESS = psutil.Process()  # to find it out takes longer than to ask it
 _STARTED_AT = time.time()
 
 
-def daemon_text(present: Present, targets: int, *, is_open_metrics: bool) -> str:
+def daemon_text(present: Present, targets: int, *, sees_all: bool, is_open_metrics: bool) -> str:
     """Write all families of the daemon itself.
 
     Args:
         present: what there is to tell.
         targets: how many whoever asks may see.
+        sees_all: whether the reader may know the names of channels.
         is_open_metrics: whether it is to be in that format.
     """
-    pieces = [family.head(is_open_metrics=is_open_metrics) + text for family, text in _families(present, targets)]
+    pieces = [
+        family.head(is_open_metrics=is_open_metrics) + text for family, text in _families(present, targets, sees_all)
+    ]
     return "".join(pieces)
 
 
-def _families(present: Present, targets: int) -> Iterator[tuple[Family, str]]:
+def _families(present: Present, targets: int, sees_all: bool) -> Iterator[tuple[Family, str]]:
     yield LATENESS, "".join(histogram_samples(LATENESS.name, present.tally.lateness))
     yield DURATION, "".join(histogram_samples(DURATION.name, present.tally.duration))
     yield SKIPPED, sample(SKIPPED.name, "", present.tally.skipped_slots)
     yield LOST, sample(LOST.name, "", present.entries_lost())
-    results = sorted(present.notifications()[1].items())
-    labels = [(f'channel="{escaped(channel)}",result="{result}"', count) for (channel, result), count in results]
-    yield NOTIFICATIONS, "".join(sample(NOTIFICATIONS.name, label, count) for label, count in labels)
+    if sees_all:
+        results = sorted(present.notifications()[1].items())
+        labels = [(f'channel="{escaped(channel)}",result="{result}"', count) for (channel, result), count in results]
+        yield NOTIFICATIONS, "".join(sample(NOTIFICATIONS.name, label, count) for label, count in labels)
     for name, meaning, value in _gauges(present, targets):
         yield Family(name, "gauge", meaning), sample(name, "", value)
     version = f'version="{__version__}",location="{escaped(present.location)}"'

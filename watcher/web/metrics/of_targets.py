@@ -81,9 +81,15 @@ def targets_text(
         present: what there is to tell.
         targets: those to be told of.
         shown: the name of each, as it is shown, escaped.
-        sees_all: whether the reader may know why checks failed, and with which status.
+        sees_all: whether the reader may know why checks failed, and with which status, and the labels of targets.
         is_open_metrics: whether it is to be in that format.
     """
+    if sees_all:
+        named, shown = shown, []
+        for first in range(0, len(targets), TARGETS_A_TURN):
+            some = slice(first, first + TARGETS_A_TURN)
+            shown += [name + _own_labels(target) for target, name in zip(targets[some], named[some], strict=True)]
+            yield ""
     checked, newest, states = yield from _noting(present.board, targets, shown)
 
     def columns(family: Family, name: str, read: Callable[[Any], float] | None, more: str = "") -> Iterator[str]:
@@ -146,6 +152,11 @@ def _states_text(location: str, targets: Sequence[Target], shown: Sequence[str],
             if state is not None
         ]
     )
+
+
+def _own_labels(target: Target) -> str:
+    """Write what follows the name of a target up to the last quotation mark, which follows the name as well."""
+    return "".join([f'",label_{name}="{escaped(value)}' for name, value in target.alerts.labels])
 
 
 def _group_label(target: Target) -> str:

@@ -99,7 +99,7 @@ class Metrics:
                 written.append(escaped(name))
         if present.shows_targets:
             yield from targets_text(present, targets, written, sees_all=sees_all, is_open_metrics=is_open_metrics)
-        yield daemon_text(present, visible, is_open_metrics=is_open_metrics)
+        yield daemon_text(present, visible, sees_all=sees_all, is_open_metrics=is_open_metrics)
         if is_open_metrics:
             yield END_OF_OPEN_METRICS
 

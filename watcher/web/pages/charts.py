@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -12,6 +11,7 @@ from watcher.history.uptime import GOOD
 from watcher.model.state import State
 from watcher.model.wording import why
 from watcher.web.pages.words import losses, percent, safe
+from watcher.web.sites import target_path
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -147,8 +147,3 @@ def _linked_tile(site: Site, state: State, left: int, top: int, root: str) -> Ma
         '<a href="{}" tabindex="-1"><rect class="{}" x="{}" y="{}" width="8" height="8">'
         "<title>{}: {}</title></rect></a>"
     ).format(target_path(root, site.key), state, left, top, site.name, state)
-
-
-def target_path(root: str, key: str) -> str:
-    """Return the path of a target's page."""
-    return f"{root}/targets/{quote(key, safe='', errors='replace')}"

@@ -46,15 +46,22 @@ class _Told:
 class Events:
     """Tells viewers that a state has changed; what it is now, they ask for, as they may see it."""
 
-    def __init__(self, board: Board, is_public: Callable[[str], bool] = lambda _target: True) -> None:
+    def __init__(
+        self,
+        board: Board,
+        is_public: Callable[[str], bool] = lambda _target: True,
+        other_changes: Callable[[], int] = lambda: 0,
+    ) -> None:
         """Make one.
 
         Args:
             board: where changes are counted.
             is_public: tells whether whoever does not see all hears of a target, by its name.
+            other_changes: returns how many others there were, of which only they hear who see all.
         """
         self._board = board
         self._is_public = is_public
+        self._other_changes = other_changes
         self._viewers = 0
         self._looking = {public: trio.Lock() for public in (False, True)}
         self._told = {public: _Told() for public in (False, True)}
@@ -96,18 +103,21 @@ class Events:
 
     async def _tell(self, send: Send, public: bool) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        told = -1
+        told = (-1, -1)
         while True:
             with trio.move_on_after(BEAT_SECONDS):
                 await self._until_changed(told, public)
-            version = self.version(public=public)
+            version = self._changes(public)
             text = _BEAT if version == told else _CHANGE
             told = version
             await send({"type": "http.response.body", "body": text, "more_body": True})
 
-    async def _until_changed(self, told: int, public: bool) -> None:
-        if self.version(public=public) != told:
+    def _changes(self, public: bool) -> tuple[int, int]:
+        return self.version(public=public), 0 if public else self._other_changes()
+
+    async def _until_changed(self, told: tuple[int, int], public: bool) -> None:
+        if self._changes(public) != told:
             return
         async with self._looking[public]:
-            while self.version(public=public) == told:  # noqa: ASYNC110  # nobody tells of a change
+            while self._changes(public) == told:  # noqa: ASYNC110  # nobody tells of a change
                 await trio.sleep(LOOK_SECONDS)

@@ -12,11 +12,13 @@ from watcher.web.pages.rendering import pieces_of
 from watcher.web.pages.rows import NO_PAST, row_of
 from watcher.web.pages.selection import SORTS, WORST_FIRST
 from watcher.web.pages.words import counted, verdict
+from watcher.web.silencing import SHOWN_SILENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from watcher.model.alerts.silence import Silence
     from watcher.web.pages.glance import Glance
     from watcher.web.pages.rendering import Look
     from watcher.web.pages.rows import Past
@@ -39,6 +41,7 @@ class Overview:
         pasts: of those of this page, by the names of their targets; None where the past cannot be read.
         history_lost_at: since when it cannot be read; None where it can, or was never asked for.
         now: in UTC.
+        silences: those that hold, the one that ends first at the top.
     """
 
     glance: Glance
@@ -46,6 +49,7 @@ class Overview:
     pasts: Mapping[str, Past] | None
     history_lost_at: datetime | None
     now: datetime
+    silences: Sequence[Silence] = ()
 
 
 def overview_page(view: Overview, look: Look) -> Iterator[str]:
@@ -93,6 +97,7 @@ def overview_page(view: Overview, look: Look) -> Iterator[str]:
         sorts=SORTS,
         heat=heat,
         now=view.now,
+        shown_silences=SHOWN_SILENCES,
     )
 
 

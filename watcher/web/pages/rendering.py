@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from watcher import __version__
+from watcher.alerting.silences.orders import covered_words
 from watcher.model.state import State
 from watcher.model.wording import duration, why
 from watcher.text.timestamps import timestamp
@@ -46,6 +47,7 @@ class Look:
         intro: a text of the operator's, a paragraph each; empty for none.
         logo: a picture of the operator's, or None.
         sign_in: whether whoever sees only what is public may say who he is.
+        may_write: whether this viewer may silence and acknowledge.
     """
 
     title: str = DEFAULT_TITLE
@@ -54,12 +56,13 @@ class Look:
     intro: tuple[str, ...] = ()
     logo: Logo | None = None
     sign_in: bool = False
+    may_write: bool = False
 
     @classmethod
-    def of(cls, page: PageOptions, *, root: str, public: bool, sign_in: bool = False) -> Look:
+    def of(cls, page: PageOptions, *, root: str, public: bool, sign_in: bool = False, may_write: bool = False) -> Look:
         """Put together what the operator says, and what is known of the viewer."""
         intro = tuple(line for line in map(str.strip, (page.intro or "").splitlines()) if line)
-        return cls(page.title or DEFAULT_TITLE, root, public, intro, page.logo, sign_in and public)
+        return cls(page.title or DEFAULT_TITLE, root, public, intro, page.logo, sign_in and public, may_write)
 
 
 def pieces_of(template: str, look: Look, **values: Any) -> Iterator[str]:
@@ -121,6 +124,7 @@ def _environment() -> Environment:
         "mark": mark,
         "shape": _shape,
         "icon": _icon,
+        "covered": covered_words,
         "version": __version__,
         "digests": _DIGESTS,
     }

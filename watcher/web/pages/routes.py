@@ -22,6 +22,7 @@ from watcher.web.pages.selection import Selection, choosing
 from watcher.web.pages.target import TargetView, missing_page, target_page
 from watcher.web.serving.shared import Shared
 from watcher.web.serving.turns import in_turns
+from watcher.web.silencing import Forms, Silencing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
@@ -62,6 +63,7 @@ class Pages:
         turn: of whatever takes long.
         is_public: tells whether the public hears of changes of a target, by its name.
         origin: scheme and host of the page as people reach it; None for what the request names.
+        silencing: what is known of silences and acks.
         history_lost_at: since when the past cannot be read.
     """
 
@@ -75,13 +77,14 @@ class Pages:
     turn: trio.Lock = field(default_factory=trio.Lock)
     origin: str | None = None
     is_public: Callable[[str], bool] = lambda _target: True
+    silencing: Silencing = field(default_factory=Silencing)
     history_lost_at: datetime | None = field(default=None, init=False)
     _row_histories: dict[bool, RowHistories] = field(init=False)  # by whether they are the public's
     _events: Events = field(init=False)
 
     def __post_init__(self) -> None:
         """Make what tells viewers of changes."""
-        self._events = Events(self.board, self.is_public)
+        self._events = Events(self.board, self.is_public, lambda: self.silencing.present.changes)
         self._row_histories = {public: RowHistories() for public in (False, True)}
 
     def routes(self) -> list[Route]:
@@ -89,6 +92,7 @@ class Pages:
         return [
             Route("/", self._shared(self.overview), methods=["GET"]),
             Route("/targets/{key}", self._shared(self.target), methods=["GET"]),
+            *Forms(self.silencing, self.sites, self.clock).routes(),
             Route("/incidents", self._shared(self.incidents), methods=["GET"]),
             Route("/feed.atom", self._shared(self.feed), methods=["GET"]),
             Route("/events", self._events),
@@ -99,7 +103,8 @@ class Pages:
     def _shared(self, page: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             look = self.look(request)
-            version = self._events.version(public=look.public), look
+            # Whoever has sent a form sees at once what has become of it.
+            version = self._events.version(public=look.public), self.silencing.present.changes, look
             return await self.shared.response(request, lambda: page(request), version)
 
         return answer
@@ -110,7 +115,8 @@ class Pages:
         glance = await in_turns(glancing(await self.sites(look.public), self.board), self.turn)
         chosen = await in_turns(choosing(glance, Selection.of(request.query_params)), self.turn)
         pasts = await self._pasts_of(chosen.rows, now, public=look.public)
-        view = Overview(glance, chosen, pasts, self.history_lost_at, now)
+        silences = [] if look.public else self.silencing.silences(now)
+        view = Overview(glance, chosen, pasts, self.history_lost_at, now, silences)
         return await self._answer(overview_page(view, look))
 
     async def missing(self, request: Request) -> Response:
@@ -129,7 +135,8 @@ class Pages:
         history = await self._read(
             lambda database: read_target_history(database, site.target, self.location, now, RANGES[range_name])
         )
-        view = TargetView(Seen(site, latest), history, range_name, self.history_lost_at, now)
+        said = () if look.public else (self.silencing.silences_of(site, now), self.silencing.acks_of(site))
+        view = TargetView(Seen(site, latest), history, range_name, self.history_lost_at, now, *said)
         return await self._answer(target_page(view, look))
 
     async def incidents(self, request: Request) -> Response:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup, escape
 
-from watcher.web.pages.charts import bars, sparkline, target_path
+from watcher.web.pages.charts import bars, sparkline
 from watcher.web.pages.rendering import mark
 from watcher.web.pages.words import DASH, percent, seconds
+from watcher.web.sites import target_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

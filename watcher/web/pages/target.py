@@ -11,15 +11,18 @@ from watcher.reporting.page_history import RANGES, down_since
 from watcher.web.pages.rendering import pieces_of
 from watcher.web.pages.response_times import LINES, chart
 from watcher.web.pages.words import certificate, next_check
+from watcher.web.silencing import HOURS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+    from watcher.model.alerts.silence import Ack, Silence
     from watcher.reporting.page_history import TargetHistory
     from watcher.web.pages.glance import Seen
     from watcher.web.pages.rendering import Look
 
+_IN_TROUBLE = (State.DOWN, State.DEGRADED, State.UNKNOWN)
 SHOWN_ENTRIES = 50
 SHOWN_FAILURES = 8  # the others are folded
 
@@ -34,6 +37,8 @@ class TargetView:
         range_name: of the chart, one of RANGES.
         history_lost_at: since when the past cannot be read; None where it can, or was never asked for.
         now: in UTC.
+        silences: those that hold for the site.
+        acks: those of what is open, the newest first.
     """
 
     seen: Seen
@@ -41,6 +46,8 @@ class TargetView:
     range_name: str
     history_lost_at: datetime | None
     now: datetime
+    silences: Sequence[Silence] = ()
+    acks: Sequence[Ack] = ()
 
 
 def target_page(view: TargetView, look: Look) -> Iterator[str]:
@@ -72,6 +79,8 @@ def target_page(view: TargetView, look: Look) -> Iterator[str]:
         entries=[(entry, isinstance(entry, Incident)) for entry in entries[:SHOWN_ENTRIES]],
         more_entries=len(entries) - len(entries[:SHOWN_ENTRIES]),
         now=view.now,
+        hours=HOURS,
+        is_in_trouble=view.seen.state in _IN_TROUBLE,
     )
 
 

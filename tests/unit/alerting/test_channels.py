@@ -1,0 +1,139 @@
+"""The pure parts of channels: when to try again, what is a secret, which templates compile."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watcher.alerting.channels.answers import retry_after_seconds
+from watcher.alerting.channels.deliver import short_text
+from watcher.alerting.channels.masking import WORDS_OF_PATHS, masked_answer
+from watcher.alerting.channels.templates import complaint_about_template
+from watcher.alerting.channels.trial import trial_notification
+from watcher.alerting.policy.line import Line
+from watcher.alerting.policy.payload import payload_of
+from watcher.alerting.policy.view import View
+from watcher.model.alerts.channel import AppriseReceiver, Channel, ExecReceiver, WebhookReceiver
+from watcher.model.alerts.notification import Kind
+from watcher.model.state import State
+
+NOW = datetime(2026, 11, 25, 18, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("0", 0),
+        (" 17 ", 17),
+        ("9" * 500, 3600),
+        ("Wed, 25 Nov 2026 18:02:00 GMT", 120),
+        ("Wed, 25 Nov 2026 18:02:00 -0000", 120),
+        ("Wed, 25 Nov 2026 20:02:00 +0200", 120),
+        ("Wed, 25 Nov 2026 17:00:00 GMT", 0),
+        ("Wed, 25 Nov 2099 17:00:00 GMT", 3600),
+        ("Wed, 99 Nov 2026 17:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+    assert retry_after_seconds(value, NOW, 3600.0) == seconds
+
+
+@given(st.text(max_size=40))
+def test_no_header_can_break_it(value: str) -> None:
+    seconds = retry_after_seconds(value, NOW, 3600.0)
+    assert seconds is None or 0 <= seconds <= 3600
+
+
+def test_the_message_of_a_test_has_all_keys_of_another() -> None:
+    """So that a template that works for the one works for the other."""
+    view = View({}, state_of=lambda _: None, checked_at=lambda _: None)
+    line = Line(Kind.DOWN, "Checkout", "default", State.DOWN, State.UP)
+    real = payload_of(uuid.UUID(int=0), "ops", Kind.DOWN, NOW, [line], view)
+    trial = trial_notification("ops", NOW).payload
+    assert list(trial) == list(real)
+    assert list(trial["targets"][0]) == list(real["targets"][0])
+
+
+@pytest.mark.parametrize(("count", "last"), [(1, None), (10, None), (11, "and 1 more"), (80, "and 70 more")])
+def test_a_chat_gets_ten_lines_of_a_list(count: int, last: str | None) -> None:
+    """Whatever the whole text says of the rest, and with what stands below the list."""
+    view = View({}, state_of=lambda _: None, checked_at=lambda _: None, page_url="https://status.example")
+    lines = [Line(Kind.DOWN, f"Site {index}", "default", State.DOWN, State.UP) for index in range(count)]
+    payload = payload_of(uuid.UUID(int=0), "ops", Kind.DOWN, NOW, lines, view)
+    if last is None:
+        assert short_text(payload) == payload["text"]
+    else:
+        told = short_text(payload).split("\n")
+        assert told == [*payload["text"].split("\n")[:10], last, "https://status.example/"]
+
+
+SECRETS = ("hunter2!", "T1JJ3T3L2", "s3cr3t/path", "k3y-of-query")
+
+
+@pytest.mark.parametrize(
+    "receiver",
+    [
+        AppriseReceiver("mailtos://jo:hunter2!@mail.example/s3cr3t/path?key=k3y-of-query"),
+        AppriseReceiver("mailtos://jo:hunter2%21@mail.example?pass=hunter2%21"),
+        AppriseReceiver("slack://T1JJ3T3L2/A1BRTD4JD"),
+        WebhookReceiver("https://hooks.example/s3cr3t/path?k3y-of-query", "whsec_T1JJ3T3L2", (("X-Key", "hunter2!"),)),
+        ExecReceiver(("/usr/bin/page", "--token", "hunter2!")),
+    ],
+)
+def test_no_secret_of_a_channel_is_left_in_an_answer(receiver: AppriseReceiver) -> None:
+    """However it is written; the host stays, or nobody could tell where it failed."""
+    channel = Channel("ops", receiver)
+    written = "\n".join(str(value) for value in _values_of(receiver))
+    text = f"cannot deliver to mail.example hooks.example: {written} hunter2%21"
+    masked = masked_answer(text, channel, limit_chars=2000)
+    assert not [secret for secret in SECRETS if secret in written and secret in masked], masked
+    assert masked.startswith("cannot deliver to mail.example hooks.example: ")
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=4, max_size=24))
+def test_no_secret_is_left_however_it_is_made(secret: str) -> None:
+    """Receivers quote an address, or what stands in it, as it is written and as it is meant."""
+    written = quote(secret, safe="")
+    for url in (f"json://jo:{written}@hook.example/", f"json://h.example/{written}", f"json://h.example?k={written}"):
+        masked = masked_answer(f"I refuse {url}: {secret} or {written}", Channel("ops", AppriseReceiver(url)), 2000)
+        assert secret in WORDS_OF_PATHS or (secret not in masked and written not in masked), masked
+
+
+def _values_of(receiver: object) -> list[object]:
+    return [getattr(receiver, name) for name in ("url", "secret", "headers", "command") if hasattr(receiver, name)]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{{ title }}", None),
+        ("{{ 7 ** (10 ** 9) }}", None),
+        ("", None),
+        ("one\n{{ title }", (2, "unexpected '}'")),
+        (
+            "{% for t in targets %}",
+            (1, "Unexpected end of template. Jinja was looking for the following tags: 'endfor'"),
+        ),
+        ("a\n\n{{ title | nonsense }}", (3, "No filter named 'nonsense'.")),
+        ("{{ " + "(" * 5000 + ")" * 5000 + " }}", (1, "is nested too deeply")),
+        ("{% for a in b %}" * 30 + "{% endfor %}" * 30, (1, "is nested too deeply")),
+        ("{{ 1" + "0" * 5000 + " }}", (1, "Exceeds the limit")),
+    ],
+)
+def test_a_template_that_does_not_compile_is_told_with_its_line(text: str, complaint: tuple[int, str] | None) -> None:
+    """Nothing of it is rendered, not even what is constant."""
+    found = complaint_about_template(text)
+    if complaint is None or found is None:
+        assert found == complaint
+    else:
+        assert found[0] == complaint[0]
+        assert found[1].startswith(complaint[1])

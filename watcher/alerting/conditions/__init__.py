@@ -1,0 +1,1 @@
+"""What alerts depend on beside checks: maintenance, the network of this machine, certificates, the dead-man call."""

@@ -1,0 +1,134 @@
+"""Calls an address while all is well, so that its owner tells when it is not (as healthchecks.io does)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit, urlunsplit
+
+import structlog
+import trio
+
+from watcher.checking.check import check_now
+from watcher.model.target import Sending, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from watcher.checking.check_context import CheckContext
+    from watcher.model.alerts.options import Heartbeat
+    from watcher.model.outcome import Fault
+    from watcher.recording.recorder import Tally
+
+log = structlog.get_logger()
+
+MAX_CALL_SECONDS = 10.0
+# The first call comes so long after the start at the latest, when there is something to tell.
+FIRST_CALL_SECONDS = 10.0
+# More than this part of the checks began late: the monitor does not keep up.
+LATE_PART = 0.1
+# The outbox is written about once a second; a disk may be busy for a while.
+MAX_OUTBOX_SILENCE_SECONDS = 15.0
+# Checks end one after the other, each within its timeout; this comes on top of the longest that may take.
+MAX_CHECKS_SILENCE_SECONDS = 30.0
+
+
+class Vitals:
+    """Says whether checks start on time and the outbox moves."""
+
+    def __init__(
+        self, tally: Tally, outbox_written_at: Callable[[], float], clock: Callable[[], float] = time.time
+    ) -> None:
+        """Begin now.
+
+        Args:
+            tally: counts the checks.
+            outbox_written_at: returns when the outbox was written last, in seconds since 1970.
+            clock: seconds since 1970.
+        """
+        self._tally = tally
+        self._outbox_written_at = outbox_written_at
+        self._clock = clock
+        self._checks = self._late = 0
+        self._checked_at = clock()
+        self.longest_seconds = 0.0  # of an interval and a timeout of one target; infinity where none is checked
+
+    def complaint(self) -> str | None:
+        """Say what is wrong since this was asked last, None where all is well."""
+        now, tally = self._clock(), self._tally
+        checks = tally.successes + tally.failures - self._checks
+        late = tally.late_checks - self._late
+        self._checks, self._late = self._checks + checks, tally.late_checks
+        if checks:
+            self._checked_at = now
+        silence_seconds = now - self._checked_at
+        if silence_seconds > self.longest_seconds + MAX_CHECKS_SILENCE_SECONDS:
+            return f"no check has ended for {silence_seconds:.0f} s"
+        if late > checks * LATE_PART:
+            return f"{late} of {checks} checks began more than a second late"
+        if now - self._outbox_written_at() > MAX_OUTBOX_SILENCE_SECONDS:
+            return f"the outbox was not written for {now - self._outbox_written_at():.0f} s"
+        return None
+
+
+class DeadMan:
+    """Calls the address of a heartbeat again and again."""
+
+    def __init__(self, context: CheckContext, vitals: Vitals) -> None:
+        """Begin without an address.
+
+        Args:
+            context: what checks need: the call goes out as they do.
+            vitals: asked before each call.
+        """
+        self._context = context
+        self._vitals = vitals
+        self._heartbeat: Heartbeat | None = None
+        self._changed = trio.Event()
+        self._is_failing = False
+
+    def use(self, heartbeat: Heartbeat | None) -> None:
+        """Take another address, or none."""
+        if heartbeat != self._heartbeat:
+            self._heartbeat = heartbeat
+            self._changed.set()
+
+    async def run(self) -> NoReturn:
+        """Call until cancelled."""
+        wait_seconds = FIRST_CALL_SECONDS
+        while True:
+            heartbeat = self._heartbeat
+            with trio.move_on_after(float("inf") if heartbeat is None else wait_seconds):
+                await self._changed.wait()
+                self._changed = trio.Event()
+                wait_seconds = FIRST_CALL_SECONDS
+                if self._heartbeat is not None:
+                    wait_seconds = min(wait_seconds, self._heartbeat.interval_seconds)
+                continue
+            if heartbeat is not None:
+                began = trio.current_time()
+                self._note(await self._call(heartbeat))
+                wait_seconds = max(heartbeat.interval_seconds - (trio.current_time() - began), 0.0)
+
+    async def _call(self, heartbeat: Heartbeat) -> Fault | None:
+        complaint = self._vitals.complaint()
+        address, sending = heartbeat.url, Sending()
+        if complaint is not None:
+            address, sending = _fail_address(heartbeat.url), Sending(method="POST", body=complaint.encode())
+        seconds = min(heartbeat.interval_seconds, MAX_CALL_SECONDS)
+        # No interval is left in which it would be tried again: the next call comes soon enough.
+        target = Target("heartbeat", address, "heartbeat.url", None, seconds, seconds, sending=sending)
+        return (await check_now(target, self._context)).outcome.fault
+
+    def _note(self, fault: Fault | None) -> None:
+        if fault is not None and not self._is_failing:
+            # Not the detail, which may quote an address: that is all the secret there is.
+            log.warning("heartbeat.url cannot be called", reason=str(fault.reason))
+        elif fault is None and self._is_failing:
+            log.info("heartbeat.url is called again")
+        self._is_failing = fault is not None
+
+
+def _fail_address(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/fail"))

@@ -1,0 +1,162 @@
+"""Opens and closes windows of maintenance while the daemon runs: one task for all of them."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+import trio
+
+from watcher.alerting.policy.maintenance import MaintenancePlan
+from watcher.alerting.policy.windows import is_open, next_change
+from watcher.model.conclusion import Hold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from watcher.checking.holds import Holds
+    from watcher.model.alerts.windows import Maintenance
+    from watcher.model.target import Target
+
+log = structlog.get_logger()
+
+# How long nobody looks at the clock: it may have been set, or the machine may have slept.
+MAX_NAP_SECONDS = 1.0
+# So many targets or windows are looked at before others get a turn.
+TARGETS_A_TURN = 500
+WINDOWS_A_TURN = 20
+# A target with a longer interval is checked at once when its maintenance begins or ends.
+LONG_INTERVAL_SECONDS = 30.0
+MAX_STEP_BACK = timedelta(seconds=1)
+
+
+class _Schedule:
+    """The windows of one configuration: which are open, and when the others change."""
+
+    def __init__(self, plan: MaintenancePlan, former: dict[Maintenance, datetime]) -> None:
+        self.plan = plan
+        self.former = former
+        self.opened: dict[Maintenance, datetime] = {}
+        self.holds: dict[str, Hold] = {}
+        self._changes: list[tuple[datetime, int, Maintenance]] = []  # a heap
+
+    @property
+    def next_change(self) -> datetime | None:
+        return self._changes[0][0] if self._changes else None
+
+    async def begin(self, now: datetime) -> None:
+        """Find out what is open."""
+        for number, window in enumerate(self.plan.windows, 1):
+            change = next_change(window.window, now)
+            if change is not None:
+                heapq.heappush(self._changes, (change, number, window))
+            if is_open(window.window, now):
+                self.opened[window] = self.former.get(window, now)
+                await self._hold(window)
+            if number % WINDOWS_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
+
+    async def advance(self, now: datetime) -> list[str]:
+        """Open and close what is due, and return the names of the targets that it is for."""
+        names: list[str] = []
+        while self._changes and self._changes[0][0] <= now:
+            due, number, window = heapq.heappop(self._changes)
+            change = next_change(window.window, now)
+            if change is not None:
+                heapq.heappush(self._changes, (change, number, window))
+            names += await self._turn(window, due, opens=is_open(window.window, now))
+        return names
+
+    async def _turn(self, window: Maintenance, due: datetime, *, opens: bool) -> list[str]:
+        if opens is (window in self.opened):
+            return []  # open without an end in sight, or over while nobody looked
+        if opens:
+            self.opened[window] = due
+        else:
+            del self.opened[window]
+        names = await self._hold(window)
+        log.info(f"maintenance {'began' if opens else 'ended'}", why=window.why, targets=len(names))
+        return names
+
+    async def _hold(self, window: Maintenance) -> list[str]:
+        names = list(dict.fromkeys(self.plan.names_of(window)))
+        for number, name in enumerate(names, 1):
+            target = self.plan.targets[name]
+            covering = [one for one in self.opened if self.plan.covers(one, target)]
+            found = min(covering, key=self.opened.__getitem__, default=None)
+            if found is None:
+                self.holds.pop(name, None)
+            else:
+                self.holds[name] = Hold(self.opened[found], found.why)
+            if number % TARGETS_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
+        return names
+
+
+class MaintenanceKeeper:
+    """Tells checks which targets are in maintenance."""
+
+    def __init__(
+        self,
+        holds: Holds,
+        clock: Callable[[], float] = time.time,
+        check_soon: Callable[[str], object] = lambda _name: None,
+    ) -> None:
+        """Begin without windows.
+
+        Args:
+            holds: what checks are told.
+            clock: seconds since 1970.
+            check_soon: checks a target, by its name, before its next slot.
+        """
+        self._holds = holds
+        self._clock = clock
+        self._check_soon = check_soon
+        self._schedule = _Schedule(MaintenancePlan({}, ()), {})
+        self._changed = trio.Event()
+        holds.end_of = self._end_of
+
+    async def take(self, targets: Mapping[str, Target], windows: Sequence[Maintenance]) -> None:
+        """Take other targets or windows; to be called before the first check that they are for.
+
+        Args:
+            targets: all that are watched, by name.
+            windows: of the whole file.
+        """
+        schedule = _Schedule(MaintenancePlan(targets, windows), dict(self._schedule.opened))
+        await schedule.begin(self._now())
+        self._schedule, self._holds.by_name = schedule, schedule.holds
+        self._changed.set()
+
+    async def run(self) -> NoReturn:
+        """Open and close windows until cancelled."""
+        looked_at = self._now()
+        while True:
+            schedule = self._schedule
+            change, now = schedule.next_change, self._now()
+            if (
+                now < looked_at - MAX_STEP_BACK and schedule.plan.windows
+            ):  # the clock was set back, so that what is over comes again
+                await self.take(schedule.plan.targets, schedule.plan.for_all)
+            elif change is not None and change <= now:
+                for name in await schedule.advance(now):
+                    if schedule.plan.targets[name].interval_seconds > LONG_INTERVAL_SECONDS:
+                        self._check_soon(name)
+            else:
+                await self._wait(change, now)
+            looked_at = now
+
+    async def _wait(self, change: datetime | None, now: datetime) -> None:
+        self._changed = trio.Event()
+        seconds = float("inf") if change is None else min((change - now).total_seconds(), MAX_NAP_SECONDS)
+        with trio.move_on_after(seconds):
+            await self._changed.wait()
+
+    def _end_of(self, target: Target, since: datetime) -> datetime | None:
+        return self._schedule.plan.end_of(target, since, self._now())
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)

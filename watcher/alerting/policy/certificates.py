@@ -1,0 +1,72 @@
+"""Which certificates end so soon that people are to be told, and which of that was told before. Pure."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from watcher.alerting.policy.event import Certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STEPS_DAYS = (21, 14, 7, 1)
+FIRST_STEP = timedelta(days=max(STEPS_DAYS))
+# A step counts when it is less than this part of the certificate's lifetime: one of six days is new every other day.
+_PART_OF_LIFETIME = 3
+# Servers behind one address may serve different certificates; so many of a target are remembered, the newest.
+_MAX_REMEMBERED = 4
+
+
+def step_of(expires_at: datetime, begins_at: datetime | None, now: datetime) -> int | None:
+    """Return the last step that a certificate has come to.
+
+    Args:
+        expires_at: when it ends.
+        begins_at: when it began; None where nobody knows, and every step counts.
+        now: a moment with a time zone.
+
+    Returns:
+        days, one of `STEPS_DAYS`; None where it has come to none, or has ended.
+    """
+    left = expires_at - now
+    if left <= timedelta(0):
+        return None
+    steps = (
+        days
+        for days in STEPS_DAYS
+        if begins_at is None or timedelta(days=days) * _PART_OF_LIFETIME < expires_at - begins_at
+    )
+    return min((days for days in steps if left <= timedelta(days=days)), default=None)
+
+
+class ToldCertificates:
+    """Which steps were told of the certificates of each target: each once, and again of another certificate."""
+
+    def __init__(self, remembered: Mapping[str, str]) -> None:
+        """Take up what `remembered` has returned, by target; what cannot be read was never told."""
+        self._steps: dict[str, dict[str, int]] = {}
+        for target, text in remembered.items():
+            try:
+                self._steps[target] = {str(end): int(step) for end, step in json.loads(text).items()}
+            except (ValueError, TypeError, AttributeError):
+                continue
+
+    def news(self, target: str, expires_at: datetime, begins_at: datetime | None, now: datetime) -> Certificate | None:
+        """Return what is to be told of a target's certificate, and take it as told; None for nothing."""
+        step = step_of(expires_at, begins_at, now)
+        if step is None:
+            return None
+        steps, end = self._steps.setdefault(target, {}), expires_at.isoformat()
+        if step >= steps.get(end, FIRST_STEP.days + 1):
+            return None
+        steps.pop(end, None)
+        steps[end] = step
+        while len(steps) > _MAX_REMEMBERED:
+            del steps[next(iter(steps))]
+        return Certificate(step, expires_at)
+
+    def remembered(self, target: str) -> str:
+        """Return what is to be remembered of a target, as text."""
+        return json.dumps(self._steps.get(target, {}))

@@ -1,0 +1,82 @@
+"""Which windows of maintenance hold for which target. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from watcher.alerting.policy.windows import is_open, next_change
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from watcher.model.alerts.windows import Maintenance
+    from watcher.model.target import Target
+
+# Windows that follow one another without a gap are one maintenance; of more than so many, the end is found later.
+_MAX_IN_A_ROW = 100
+
+
+class MaintenancePlan:
+    """The windows of all targets; those that are equal are one."""
+
+    def __init__(self, targets: Mapping[str, Target], for_all: Sequence[Maintenance]) -> None:
+        """Sort the windows.
+
+        Args:
+            targets: that are watched, by name.
+            for_all: windows of the whole file, some for a group or for some names.
+        """
+        self.targets = targets
+        self.for_all = tuple(for_all)
+        self._own: dict[Maintenance, list[str]] = {}
+        names_of: dict[int, list[str]] = {}  # the windows of many targets are mostly the same object
+        for target in self.targets.values():
+            if target.alerts.maintenance:
+                names_of.setdefault(id(target.alerts.maintenance), []).append(target.name)
+        for names in names_of.values():
+            for window in self.targets[names[0]].alerts.maintenance:
+                self._own.setdefault(window, []).extend(names)
+
+    @property
+    def windows(self) -> Sequence[Maintenance]:
+        """All windows."""
+        return list(dict.fromkeys(chain(self.for_all, self._own)))
+
+    def names_of(self, window: Maintenance) -> Iterator[str]:
+        """Yield the names of the targets that a window is for; some more than once."""
+        yield from self._own.get(window, ())
+        if window in self.for_all:
+            yield from (name for name, target in self.targets.items() if _covers(window, target))
+
+    def covers(self, window: Maintenance, target: Target) -> bool:
+        """Say whether a window is for a target."""
+        return window in target.alerts.maintenance or (window in self.for_all and _covers(window, target))
+
+    def end_of(self, target: Target, since: datetime, now: datetime) -> datetime | None:
+        """Return when the maintenance ended that a target was in.
+
+        Args:
+            target: in no maintenance now.
+            since: when it began.
+            now: a moment with a time zone.
+
+        Returns:
+            None where nobody knows: the window is in the configuration no more.
+        """
+        windows = [*target.alerts.maintenance, *(one for one in self.for_all if _covers(one, target))]
+        moment = since.astimezone(UTC)
+        for _ in range(_MAX_IN_A_ROW):
+            open_now = [one.window for one in windows if is_open(one.window, moment)]
+            ends = [end for window in open_now if (end := next_change(window, moment)) is not None]
+            if not ends or moment > now:
+                break
+            moment = max(ends)
+        return moment if since < moment <= now else None
+
+
+def _covers(window: Maintenance, target: Target) -> bool:
+    if window.targets is not None:
+        return target.name in window.targets
+    return window.group is None or window.group == target.group
