@@ -73,9 +73,10 @@ def read_or_exit(settings: Settings, read: Callable[[Database], Awaitable[Result
     """
     import trio  # here, since a shell that completes must not wait for it
 
-    # Rows by the hundred thousand are no garbage, and a collection looks at each of them.
+    # Rows by the hundred thousand are no garbage, and a collection looks at each of them; the last, at the exit, as well.
     gc.set_threshold(GARBAGE_THRESHOLD)
     results = trio.run(_read, settings, read)
+    gc.freeze()
     if not results:
         # A thread may still be held up by who reads our output, and hold what an orderly exit flushes.
         os._exit(EXIT_INTERRUPTED)
