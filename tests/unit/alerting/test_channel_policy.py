@@ -129,7 +129,8 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
         "0 A down; 0 B down; 20 A silent 500; 20 B silent 500; 100 A up; 200 B up; 300 B down; 999",
         ["10 down: A, B", "500 mixed: up A, down B"],
     ),
-    "a silence is ended": (NO_REMINDERS, "0 A silent 9000; 20 A down; 100 A loud; 999", ["100 down: A"]),
+    "a silence is ended": (NO_REMINDERS, "0 A silent 9000; 20 A down; 60 A stale; 100 A loud; 999", ["100 down: A"]),
+    "opened and closed in a silence": (NO_REMINDERS, "0 A silent 8; 2 A down; 5 A up; 999", []),
     "what depends on it": (
         NO_REMINDERS,
         "0 Child down; 6 A down; 7 Leaf down; 300 A up; 310 Child up; 999",
@@ -191,10 +192,10 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
     "flapping": (
         NO_REMINDERS,
         "; ".join(f"{seconds} A {'up' if seconds % 600 else 'down'}" for seconds in range(0, 3001, 300))
-        + f"; 3000 A down; {3 * HOUR}",
+        + f"; 3000 A down; {3 * HOUR} A up; {4 * HOUR}",
         [
             *("10 down: A", "310 up: A", "610 down: A", "910 up: A", "1210 down: A", "1510 up: A"),
-            *("1810 flapping: A", "6600 flapping: A"),
+            *("1810 flapping: A", "6600 flapping: A", "10810 up: A"),
         ],
     ),
 }
@@ -204,7 +205,10 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
 def test_what_is_told(name: str) -> None:
     channel, script, expected = TABLE[name]
 
-    assert told(_played(channel, script)) == expected
+    messages = _played(channel, script)
+
+    assert told(messages) == expected
+    assert len({message.id for message in messages}) == len(messages)
 
 
 @pytest.mark.parametrize("name", TABLE)

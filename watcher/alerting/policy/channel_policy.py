@@ -325,7 +325,8 @@ class ChannelPolicy:
         if hold is not None:
             self._hold(key, record, hold, now, view)
             return False
-        if record.told is None and self._after(record.target, view) is None:
+        is_unwanted = record.told is None and self._after(record.target, view) is None
+        if is_unwanted or (record.is_about_flapping and view.state_of(record.target) is State.PAUSED):
             self._book.drop(key)
             return False
         return True

@@ -60,10 +60,12 @@ def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
     silent_until = silence_end(view.silences, record.target, record.group, now)
     if silent_until is not None:
         return Hold(Place.SILENCE, silent_until)
-    if record.is_end_of_told:
+    if record.is_end_of_told and not record.is_about_flapping:
         return None
     if view.state_of(record.target) is State.MAINTENANCE:
         return Hold(Place.LATER, next_look(now, LOOK))
+    if record.is_end_of_told:
+        return None
     if record.visible is State.UNKNOWN and not can_tell_of_any(view):
         return Hold(Place.LATER, next_look(now, LOOK))
     target = view.targets.get(record.target)
