@@ -390,6 +390,36 @@ async def test_an_export_of_any_length_takes_as_much_memory(folder: Folder, test
 
 
 @pytest.mark.smoke
+async def test_a_dry_run_shows_what_would_have_been_sent(folder: Folder, test_db: Database) -> None:
+    begin = datetime.now(UTC) - 5 * HOUR
+    for target, letters in (("shop", "UDUD"), ("gone", "UD"), ("old", "D?")):
+        await put_state(test_db, target, watched=target != "gone")
+        await put_flips(test_db, target, letters, begin - (240 if target == "old" else 0) * HOUR, step=HOUR)
+    await put_state(test_db, "shop", location="elsewhere")
+    await put_flips(test_db, "shop", "UD", begin, location="elsewhere")
+    targets = [{"name": name, "address": "https://shop.example/"} for name in ("shop", "old")]
+    channel = {"name": "ops", "webhook": {"url": "http://127.0.0.1:9/"}, "reminder_interval": "0s"}
+    no_channel = await complaint(folder, "alerts", "--dry-run", status=2)
+    assert no_channel == "watcher: the config file has no `channels` that get messages; add one"
+    (folder.path / "config.yaml").write_text(json.dumps({"channels": [channel], "urls": targets}))
+    moments = [f"{begin + number * HOUR + timedelta(seconds=10):%Y-%m-%dT%H:%M:%S}" for number in (1, 2, 3)]
+    heading, *messages, _, ops, left_out, _ = (await said(folder, "alerts", "--dry-run")).splitlines()
+    assert heading.split() == ["time", "channel", "notification"]
+    assert [(line[:19], line[24:]) for line in messages] == [
+        (moment, f"  ops      shop is {word}") for moment, word in zip(moments, ("down", "up", "down"), strict=True)
+    ]
+    assert ops.startswith("ops: 3 notifications (2 down, 1 up); the most on one day: ")
+    assert left_out == "left out: 2 changes of state of 1 target that is not in the config file"
+    document = json.loads(await said(folder, "alerts", "--dry-run", "--json"))
+    assert [message["title"] for message in document["notifications"]] == ["shop is down", "shop is up", "shop is down"]
+    assert document["channels"]["ops"]["kinds"] == {"down": 2, "up": 1}
+    assert document["left_out"] == {"flips": 2, "targets": ["gone"]}
+    nothing = json.loads(await said(folder, "alerts", "--dry-run", "--json", "--since", "1s"))
+    assert (nothing["notifications"], nothing["channels"]["ops"]["worst_day"]) == ([], None)
+    assert await test_db.fetch("SELECT count(*) FROM notifications") == [{"count": 0}]
+
+
+@pytest.mark.smoke
 async def test_a_renamed_target_keeps_its_history(folder: Folder, test_db: Database) -> None:
     begin = datetime.now(UTC) - 5 * HOUR
     await put_state(test_db, "old", "paused", watched=False)

@@ -67,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("text", "model", "model/alerts", "history"),
         *("alerting/policy/windows", "alerting/policy/records"),
     },
+    "alerting/replay": {"model", "model/alerts", "alerting/policy", "alerting/policy/windows"},
     "outbox": {"text", "model", "model/alerts", "history", "alerting/policy"},
     "embedded_postgres": set(),
     "postgres/errors": set(),
@@ -133,16 +134,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli/options": {"cli/common", "postgres"},
     "cli/target_names": {"cli/common", "config", "config/env", "config/mistakes"},
     "cli/orders": {"model/alerts", "postgres/queries", "alerting/silences", "cli/common", "cli/options"},
-    "cli/views": {"text", "model", "history", "checking", "checking/http", "checking/verdict", "reporting"},
+    "cli/views": {
+        *("text", "model", "model/alerts", "history", "checking", "checking/http", "checking/verdict", "reporting"),
+        "alerting/replay",
+    },
     "cli/notify_runner": {"text", "model/alerts", "secrets", "alerting/channels", "cli/common", "cli/views"},
     "cli/check_runner": {"model", "checking", "reporting", "cli/common", "cli/views"},
+    "cli/dry_run": {
+        *("text", "model", "model/alerts", "alerting/replay", "config", "postgres/queries"),
+        *("cli/common", "cli/options", "cli/views"),
+    },
     "cli/config_view": {"text", "model", "model/alerts", "secrets", "cli/common", *CONFIG},
     "cli/commands": {
         *("text", "model", "history", "log", "secrets", "reporting", "daemon"),
         *(*CONFIG, *CHECKING, *POSTGRES, "postgres/queries"),
         *("model/alerts", "alerting/channels", "alerting/silences"),
         *("cli/common", "cli/options", "cli/target_names", "cli/orders"),
-        *("cli/views", "cli/check_runner", "cli/notify_runner", "cli/config_view"),
+        *("cli/views", "cli/check_runner", "cli/notify_runner", "cli/dry_run", "cli/config_view"),
     },
     "cli": {"text", "log", "config/mistakes", "cli/commands"},
     "__init__": set(),
@@ -152,6 +160,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 TYPES_FROM_ASIDE = {
     "postgres": ("watcher.config.env.settings.Settings",),
     "cli/options": ("watcher.config.env.settings.Settings",),
+    "cli/dry_run": ("watcher.postgres.db.Database",),
     "cli/orders": ("watcher.config.env.settings.Settings", "watcher.postgres.db.Database"),
 }
 ONLY_IMPORTERS = {
@@ -165,7 +174,7 @@ ONLY_IMPORTERS = {
     "apprise": {"alerting/channels/helper_process.py"},
     "jmespath": {"checking/verdict/json_values.py", "config/targets/read_expectations.py"},
 }
-PURE = {"text", "model", "model/alerts", "history", "alerting/policy/records", "alerting/policy"}
+PURE = {"text", "model", "model/alerts", "history", "alerting/policy/records", "alerting/policy", "alerting/replay"}
 CONCURRENCY = {"trio", "asyncio", "trio_asyncio"}
 
 

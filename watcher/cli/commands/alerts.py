@@ -1,4 +1,4 @@
-"""`watcher alerts`: what is open, and what became of notifications."""
+"""`watcher alerts`: what is open, and what became of notifications, or what would have been sent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from watcher.cli.common import EXIT_NO_DATABASE, env_file_option, env_path, errors_on_one_line
 from watcher.cli.options import DurationType, json_option, read_or_exit, window
@@ -21,16 +22,30 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--since", type=DurationType(), default="7d", show_default=True, help="Only of the last 30m, 24h, 7d ...")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="How many at most.")
+@click.option(
+    "--dry-run", is_flag=True, help="Send nothing: show what the present configuration would have sent in that time."
+)
 @json_option
 @env_file_option
-def alerts(since: timedelta, limit: int, as_json: bool, env_file: str | None) -> None:
+def alerts(since: timedelta, limit: int, dry_run: bool, as_json: bool, env_file: str | None) -> None:
     """Show what is open now, and which notifications went where and what became of them, newest first.
+
+    With --dry-run, show what the channels of the config file, as they are now, would have been sent for the history
+    in the database, oldest first, then how much that is. Nothing is sent, and nothing is written.
 
     Exit status: 0 good (whatever is open), 2 bad configuration or usage, 3 no database.
 
-    Example: watcher alerts --since 24h
+    Example: watcher alerts --dry-run --since 30d
     """
     path = env_path(env_file)
+    if dry_run:
+        if click.get_current_context().get_parameter_source("limit") is not ParameterSource.DEFAULT:
+            raise click.UsageError("--limit does not go with --dry-run, which shows everything")
+        from watcher.cli.dry_run import show_dry_run
+
+        with errors_on_one_line(EXIT_NO_DATABASE):
+            show_dry_run(path, since, as_json=as_json)
+        return
     with errors_on_one_line(EXIT_NO_DATABASE):
         begin, _ = window(since, None)
         found = read_or_exit(load_settings(path), lambda database: read_alerts(database, begin, limit))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.alerting.silences.encoding import encode_order, order_of_row
@@ -16,19 +17,25 @@ from watcher.postgres.tables.silences import INSERT_ACKS, INSERT_SILENCES
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from watcher.model.alerts.silence import Ack
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
 
 MAX_ORDERS = 2000
+MAX_FORMER_ORDERS = 100_000
 
 _SILENCES = """
 SELECT id, starts_at, ends_at, why, said_by, targets, group_name
 FROM silences
 WHERE ends_at > now() OR id = ANY($1::uuid[])
 ORDER BY ends_at DESC LIMIT $2
+"""
+_FORMER_SILENCES = """
+SELECT id, starts_at, ends_at, why, said_by, targets, group_name
+FROM silences
+WHERE ends_at > $1 AND starts_at < $2
+ORDER BY ends_at DESC LIMIT $3
 """
 _ACKS = "SELECT id, target, at, why, said_by FROM acks WHERE at >= $1 ORDER BY at DESC LIMIT $2"
 _IN_TROUBLE = "SELECT 1 FROM states WHERE target = $1 AND watched AND state = ANY($2::text[])"
@@ -55,6 +62,18 @@ async def known_silences(database: Database) -> list[Silence]:
     """Read the silences that have not ended. This is a trio-flavoured function."""
     orders = _orders(SILENCE, await database.fetch(_SILENCES, [], MAX_ORDERS))
     return [order for order in orders if isinstance(order, Silence)]
+
+
+async def former_orders(database: Database, since: datetime, until: datetime) -> list[Silence | Ack]:
+    """Read the silences that have held within a time, and all acks. This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        since, until: with a time zone.
+    """
+    silences = await database.fetch(_FORMER_SILENCES, since, until, MAX_FORMER_ORDERS)
+    acks = await database.fetch(_ACKS, datetime.fromtimestamp(0, UTC), MAX_FORMER_ORDERS)
+    return [*_orders(SILENCE, silences), *_orders(ACK, acks)]
 
 
 async def is_in_trouble(database: Database, target: str) -> bool:

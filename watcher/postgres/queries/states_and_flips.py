@@ -92,13 +92,14 @@ async def flips_between(
     """
     flips: defaultdict[TargetPlace, list[Flip]] = defaultdict(list)
     for row in await database.fetch(_FLIPS, since, until, _array(targets)):
-        flips[row["target"], row["location"]].append(_flip(row))
+        flips[row["target"], row["location"]].append(flip_of_row(row))
     for of_one in flips.values():
         of_one.sort(key=lambda flip: (flip.at, flip.confirmed_at))
     return dict(flips)
 
 
-def _flip(row: Mapping[str, Any]) -> Flip:
+def flip_of_row(row: Mapping[str, Any]) -> Flip:
+    """Return the flip of a row of its table."""
     return Flip(
         row["target"],
         row["location"],

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.postgres.bridge import transaction
 from watcher.postgres.errors import DatabaseUnavailableError, StorageError
+from watcher.postgres.queries.states_and_flips import flip_of_row
 from watcher.postgres.tables.failures import FAILURE_COLUMNS, decode_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from watcher.model.state import Flip
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
 
@@ -39,6 +41,38 @@ WHERE scheduled_at >= $1 AND scheduled_at < $2
 ORDER BY scheduled_at, id
 """,  # noqa: S608  # nothing of it comes from outside
 }
+# Of each target, the last flip before the window, and where that says nothing of how it is, the last one that does:
+# looked up in the index, one descent a target.
+_FLIPS_AS_CONFIRMED = """
+WITH newest AS MATERIALIZED (
+    SELECT before.*
+    FROM states CROSS JOIN LATERAL (
+        SELECT target, location, at, confirmed_at, state, before, reason, detail, check_id, number
+        FROM flips
+        WHERE flips.target = states.target AND flips.location = states.location AND at < $1
+        ORDER BY at DESC, confirmed_at DESC
+        LIMIT 1
+    ) AS before
+    WHERE states.location = $3
+)
+SELECT * FROM newest
+UNION ALL
+SELECT earlier.*
+FROM newest CROSS JOIN LATERAL (
+    SELECT target, location, at, confirmed_at, state, before, reason, detail, check_id, number
+    FROM flips
+    WHERE flips.target = newest.target AND flips.location = newest.location AND at < newest.at
+        AND state IN ('up', 'degraded', 'down', 'paused')
+    ORDER BY at DESC, confirmed_at DESC
+    LIMIT 1
+) AS earlier
+WHERE newest.state IN ('unknown', 'maintenance')
+UNION ALL
+SELECT target, location, at, confirmed_at, state, before, reason, detail, check_id, number
+FROM flips
+WHERE at >= $1 AND at < $2 AND location = $3
+ORDER BY confirmed_at, number, at
+"""
 _COUNT = """
 SELECT (SELECT count(*) FROM flips WHERE at >= $1 AND at < $2)
      + (SELECT count(*) FROM failures WHERE scheduled_at >= $1 AND scheduled_at < $2)
@@ -66,7 +100,29 @@ async def stream_history(
         DatabaseUnavailableError: before the first batch: the database cannot be reached.
         StorageError: after it: what was taken already must not be taken again.
     """
-    reading = _Reading(since, until, take, expect)
+    await _read(database, _Reading(_QUERIES, (since, until), take, expect))
+
+
+async def stream_flips(
+    database: Database, since: datetime, until: datetime, location: str, take: Callable[[Sequence[Flip]], None]
+) -> None:
+    """Read the flips of a window at a location in the order in which they were confirmed; see `stream_history`.
+
+    Args:
+        database: where they are read.
+        since, until: the window, from `since` on, until just before `until`. Before all else come the last flips of
+            each target before it that say how it was then.
+        location: whose.
+        take: called in a thread with a batch of flips.
+    """
+
+    def take_rows(_: str, rows: Rows) -> None:
+        take([flip_of_row(row) for row in rows])
+
+    await _read(database, _Reading({FLIP: _FLIPS_AS_CONFIRMED}, (since, until, location), take_rows))
+
+
+async def _read(database: Database, reading: _Reading) -> None:
     try:
         await database.operate(reading.run, WHOLE_SECONDS)
     except DatabaseUnavailableError as error:
@@ -85,8 +141,15 @@ class _Reading:
         error: what the taker of the rows raised; not to be taken for the database's.
     """
 
-    def __init__(self, since: datetime, until: datetime, take: Take, expect: Callable[[int], None] | None) -> None:
-        self._window = (since, until)
+    def __init__(
+        self,
+        queries: Mapping[str, str],
+        arguments: tuple[Any, ...],
+        take: Take,
+        expect: Callable[[int], None] | None = None,
+    ) -> None:
+        self._queries = queries
+        self._arguments = arguments
         self._take = take
         self._expect = expect
         self.has_begun = False
@@ -96,10 +159,10 @@ class _Reading:
         """Hand out all rows. This is an asyncio-flavoured function."""
         async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
             if self._expect is not None:
-                total = await connection.fetchval(_COUNT, *self._window, timeout=BATCH_SECONDS)
+                total = await connection.fetchval(_COUNT, *self._arguments, timeout=BATCH_SECONDS)
                 await asyncio.get_running_loop().run_in_executor(None, self._expect, total)
-            for kind, query in _QUERIES.items():
-                cursor = await connection.cursor(query, *self._window, timeout=BATCH_SECONDS)
+            for kind, query in self._queries.items():
+                cursor = await connection.cursor(query, *self._arguments, timeout=BATCH_SECONDS)
                 while rows := await cursor.fetch(BATCH_ROWS, timeout=BATCH_SECONDS):
                     if not await self._hand_out(kind, [_exported(kind, dict(row)) for row in rows]):
                         return

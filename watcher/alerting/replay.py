@@ -1,0 +1,234 @@
+"""What the present policy would have told of the past: flips in their order come in, messages come out; pure."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from watcher.alerting.policy.channel_policy import ChannelPolicy
+from watcher.alerting.policy.event import AlertEvent, Change
+from watcher.alerting.policy.holding import PARENT_CHECK_WAIT
+from watcher.alerting.policy.incidents import follow
+from watcher.alerting.policy.maintenance import MaintenancePlan
+from watcher.alerting.policy.view import View
+from watcher.alerting.policy.windows import is_open, next_change
+from watcher.model.alerts.channel import AlertmanagerReceiver
+from watcher.model.alerts.silence import Ack, Silence
+from watcher.model.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import date, tzinfo
+
+    from watcher.alerting.policy.event import Incident
+    from watcher.model.alerts.channel import Channel
+    from watcher.model.alerts.notification import Kind, Notification
+    from watcher.model.alerts.options import AlertingOptions
+    from watcher.model.alerts.windows import Window
+    from watcher.model.state import Flip
+    from watcher.model.target import Target
+
+# So much is played before what is shown, so that its begin finds reminders, groups and silences as they were.
+WARM_UP = timedelta(days=3)
+NIGHT_START, NIGHT_END = time(22), time(7)
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass
+class Tally:
+    """What a channel would have been sent.
+
+    Attributes:
+        zone: whose days and nights are counted, None for that of this machine.
+        kinds: how many messages there are of each kind.
+        days: how many on each day.
+        at_night: how many from 22 to 7 o'clock.
+    """
+
+    zone: tzinfo | None = None
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    days: Counter[date] = field(default_factory=Counter)
+    at_night: int = 0
+
+    def count(self, message: Notification) -> None:
+        """Count a message."""
+        moment = message.created_at.astimezone(self.zone)
+        self.kinds[message.kind] += 1
+        self.days[moment.date()] += 1
+        self.at_night += not NIGHT_END <= moment.time() < NIGHT_START
+
+    @property
+    def worst_day(self) -> tuple[date, int] | None:
+        """The first of the days with the most messages, and how many; None where there are no messages."""
+        return max(self.days.items(), key=lambda item: (item[1], -item[0].toordinal()), default=None)
+
+
+def told_by_messages(channels: Sequence[Channel]) -> list[Channel]:
+    """Return the channels that get messages; an Alertmanager is told what is open, and decides by itself."""
+    return [channel for channel in channels if not isinstance(channel.receiver, AlertmanagerReceiver)]
+
+
+class Replay:
+    """Plays what has happened at one location once more, in virtual time.
+
+    Attributes:
+        tallies: what each channel would have been sent, by its name.
+        left_out: how many flips there were of each target that is not configured any more.
+    """
+
+    def __init__(
+        self,
+        options: AlertingOptions,
+        targets: Mapping[str, Target],
+        orders: Sequence[Silence | Ack],
+        since: datetime,
+        zones: Mapping[str, tzinfo] | None = None,
+    ) -> None:
+        """Begin `WARM_UP` before what is shown.
+
+        Args:
+            options: the channels and windows of the present configuration.
+            targets: its targets, by name.
+            orders: what operators have said in that time.
+            since: messages from this moment on are shown; with a time zone.
+            zones: whose days and nights are counted, by channel; that of this machine by default.
+        """
+        channels = told_by_messages(options.channels)
+        self.tallies = {channel.name: Tally((zones or {}).get(channel.name)) for channel in channels}
+        self.left_out = Counter[str]()
+        self._policies = [ChannelPolicy(channel, {}) for channel in channels]
+        self._since = since
+        self._now = since - WARM_UP
+        self._states: dict[str, State] = {}
+        self._incidents: dict[str, Incident] = {}
+        # What comes within the longest that news waits for a parent: until then, its checks contradict its state.
+        self._ahead: deque[Flip] = deque()
+        self._coming: dict[str, Flip] = {}
+        self._orders = _Orders(orders)
+        self._windows = _OpenWindows(targets, options)
+        self._view = View(targets, self._state_of, lambda _: self._now, is_in_doubt=self._is_in_doubt)
+        self._move_to(self._now)
+
+    def take(self, flip: Flip) -> Iterator[Notification]:
+        """Take the next flip, and yield what would have been sent before it.
+
+        Args:
+            flip: in the order of `confirmed_at`; of what was before the beginning, the last ones of each target.
+        """
+        if flip.target not in self._view.targets:
+            if flip.confirmed_at >= self._since:
+                self.left_out[flip.target] += 1
+            return
+        self._ahead.append(flip)
+        self._coming[flip.target] = flip
+        while self._ahead[0].confirmed_at + PARENT_CHECK_WAIT <= flip.confirmed_at:
+            yield from self._play(self._ahead.popleft())
+
+    def finish(self, until: datetime) -> Iterator[Notification]:
+        """Yield what else would have been sent before a moment: all flips before it are taken."""
+        while self._ahead:
+            yield from self._play(self._ahead.popleft())
+        yield from self._wait_until(until)
+
+    def _play(self, flip: Flip) -> Iterator[Notification]:
+        if flip.confirmed_at > self._now:
+            yield from self._wait_until(flip.confirmed_at)
+            self._move_to(flip.confirmed_at)
+        if self._coming.get(flip.target) is flip:
+            del self._coming[flip.target]
+        self._states[flip.target] = flip.state
+        before = self._incidents.pop(flip.target, None)
+        after, change = follow(before, flip)
+        if after is not None:
+            self._incidents[flip.target] = after
+        if change is None:
+            return
+        incident = before if change is Change.CLOSED else after
+        event = AlertEvent(0, change, flip.confirmed_at, incident, flip, flip.target, flip.location)
+        for policy in self._policies:
+            policy.take(event, self._view)
+
+    def _wait_until(self, moment: datetime) -> Iterator[Notification]:
+        """Let channels decide whenever they want to before a moment."""
+        while (due := min([policy.due_at or _NEVER for policy in self._policies], default=_NEVER)) < moment:
+            self._move_to(max(due, self._now))
+            for policy in self._policies:
+                if (policy.due_at or _NEVER) <= self._now:
+                    yield from self._shown(policy.decide(self._now, self._view).messages)
+
+    def _shown(self, messages: Sequence[Notification]) -> Iterator[Notification]:
+        for message in messages:
+            if message.created_at >= self._since:
+                self.tallies[message.channel].count(message)
+                yield message
+
+    def _move_to(self, now: datetime) -> None:
+        self._now = now
+        if self._orders.move_to(now):
+            self._view = replace(self._view, silences=self._orders.silences, acks=tuple(self._orders.acks.values()))
+
+    def _state_of(self, name: str) -> State | None:
+        state = self._states.get(name)
+        if state is not None and state is not State.PAUSED and self._windows.cover(name, self._now):
+            return State.MAINTENANCE
+        return state
+
+    def _is_in_doubt(self, name: str) -> bool:
+        coming = self._coming.get(name)
+        return coming is not None and coming.at <= self._now
+
+
+class _Orders:
+    """What operators have said, as it was known at a moment.
+
+    Attributes:
+        silences: that hold.
+        acks: the newest of each target.
+    """
+
+    def __init__(self, orders: Sequence[Silence | Ack]) -> None:
+        self.silences: tuple[Silence, ...] = ()
+        self.acks: dict[str, Ack] = {}
+        self._silences = [one for one in orders if isinstance(one, Silence)]
+        self._silences.sort(key=lambda one: one.start, reverse=True)
+        self._acks = [one for one in orders if isinstance(one, Ack)]
+        self._acks.sort(key=lambda one: one.at, reverse=True)
+
+    def move_to(self, now: datetime) -> bool:
+        """Go on to a moment, and say whether anything is different."""
+        holding, is_other = list(self.silences), False
+        while self._silences and self._silences[-1].start <= now:
+            holding.append(self._silences.pop())
+        while self._acks and self._acks[-1].at <= now:
+            ack = self._acks.pop()
+            self.acks[ack.target], is_other = ack, True
+        silences = tuple(one for one in holding if one.end > now)
+        is_other |= silences != self.silences
+        self.silences = silences
+        return is_other
+
+
+class _OpenWindows:
+    """Which targets are in maintenance by the present configuration; the moments asked for never go back."""
+
+    def __init__(self, targets: Mapping[str, Target], options: AlertingOptions) -> None:
+        self._plan = MaintenancePlan(targets, options.maintenance)
+        self._known: dict[Window, tuple[bool, datetime]] = {}
+
+    def cover(self, name: str, now: datetime) -> bool:
+        """Say whether a window is open for a target."""
+        target = self._plan.targets.get(name)
+        if target is None:
+            return False
+        for_all = (one for one in self._plan.for_all if self._plan.covers(one, target))
+        return any(self._is_open(one.window, now) for one in chain(target.alerts.maintenance, for_all))
+
+    def _is_open(self, window: Window, now: datetime) -> bool:
+        known = self._known.get(window)
+        if known is None or known[1] <= now:
+            known = self._known[window] = (is_open(window, now), next_change(window, now) or _NEVER)
+        return known[0]
