@@ -216,7 +216,9 @@ class _OpenWindows:
     """Which targets are in maintenance by the present configuration; the moments asked for never go back."""
 
     def __init__(self, targets: Mapping[str, Target], options: AlertingOptions) -> None:
-        self._plan = MaintenancePlan(targets, options.maintenance)
+        self._plan = MaintenancePlan(options.maintenance)
+        for target in targets.values():
+            self._plan.add(target)
         self._known: dict[Window, tuple[bool, datetime]] = {}
 
     def cover(self, name: str, now: datetime) -> bool:
