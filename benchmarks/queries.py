@@ -160,8 +160,8 @@ class _ExplainingConnection:
         self._connection = connection
         self._plans = plans
 
-    def transaction(self, **options: Any) -> Any:
-        return self._connection.transaction(**options)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
 
     async def fetch(self, query: str, *arguments: object, timeout: float | None = None) -> Any:
         explain = f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {query}"

@@ -1,6 +1,6 @@
 """The daemon is killed between each two steps of an alert's way: nothing is untold, and nothing told anew.
 
-A run has ten kills; `THOROUGH=1` in the environment makes them 300.
+A run has ten kills; `THOROUGH=1` in the environment makes them 300, ten for each of thirty daemons.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
 
 from tests.integration.daemon import NO_DATABASE, Daemon
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from tests.integration.sites import Behaviour
 
 SEED = 20_261_126
-ROUNDS = rounds(10, many=300)
+DAEMONS = rounds(1, many=30)
+ROUNDS = 10
 GROUP_WAIT_SECONDS = 0.2
 LONGEST_SECONDS = 1.5
 # When the daemon is killed: with the event on disk, with the message on disk, before the receiver has answered, when it
@@ -57,8 +59,9 @@ class Killer:
         self.kill()
 
 
-async def test_kills_leave_no_flip_untold_and_make_no_other_message_of_one(folder: Folder) -> None:
-    site, killer, moments = Site(), Killer(), random.Random(SEED)
+@pytest.mark.parametrize("number", range(DAEMONS))
+async def test_kills_leave_no_flip_untold_and_make_no_other_message_of_one(folder: Folder, number: int) -> None:
+    site, killer, moments = Site(), Killer(), random.Random(SEED + number)
     path = folder.path / "data" / "outbox.sqlite"
     steps = [*STEPS, *(moments.choice(STEPS) for _ in range(ROUNDS))]
     kinds = ["down", "up"] * ROUNDS
@@ -70,16 +73,16 @@ async def test_kills_leave_no_flip_untold_and_make_no_other_message_of_one(folde
         async with folder.daemon() as daemon:  # the first check has nothing to tell
             await daemon.until(lambda: site.asked > 2)
             assert (await daemon.stop())[0] == 0
-        for number in range(ROUNDS + 1):
+        for kill in range(ROUNDS + 1):
             async with folder.daemon() as daemon:
-                await daemon.until(lambda number=number: len(kinds_by_id(receiver)) >= number)  # type: ignore[misc]
+                await daemon.until(lambda kill=kill: len(kinds_by_id(receiver)) >= kill)  # type: ignore[misc]
                 await daemon.until(lambda: rows(path, "SELECT count(*) FROM notifications") == [(0,)])
-                assert list(kinds_by_id(receiver).values()) == kinds[:number], f"after a kill at: {killer.step}"
-                if number == ROUNDS:
+                assert list(kinds_by_id(receiver).values()) == kinds[:kill], f"after a kill at: {killer.step}"
+                if kill == ROUNDS:
                     return
-                killer.daemon, killer.step = daemon, steps[number]
-                site.status = BROKEN if kinds[number] == "down" else OK
-                await kill_at(killer, path, receiver, number, moments)
+                killer.daemon, killer.step = daemon, steps[kill]
+                site.status = BROKEN if kinds[kill] == "down" else OK
+                await kill_at(killer, path, receiver, kill, moments)
                 await daemon.process.wait()
             killer.daemon = None
 

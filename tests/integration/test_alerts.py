@@ -134,3 +134,26 @@ async def test_what_is_silenced_is_told_when_the_silence_ends(
         assert (await daemon.stop())[0] == 0
     assert told(receiver) == ["down ['Checkout']"]
     assert datetime.fromisoformat(receiver.posts[0].document["at"]) >= ended_at
+
+
+async def test_a_reload_brings_a_channel_and_changes_another_without_a_message_lost(
+    folder: Folder, site: Site, receiver: HttpReceiver
+) -> None:
+    async with receiving() as second:
+        old = a_channel(receiver, "old", group_wait=2)
+        configure(folder, site, old, **NO_DATABASE)
+        async with folder.daemon() as daemon:
+            await daemon.until(lambda: site.asked)
+            site.status = "503 Service Unavailable"
+            await daemon.until(lambda: daemon.lines(" down "))
+            configure(folder, site, {**old, "title": "Again: {{ title }}"}, a_channel(second, "new"), **NO_DATABASE)
+            await daemon.until(lambda: daemon.lines("reloaded"))
+            await daemon.until(lambda: receiver.posts)
+            site.status = "200 OK"
+            await daemon.until(lambda: len(receiver.posts) == 2)
+            assert (await daemon.stop())[0] == 0
+        assert [post.document["title"] for post in receiver.posts] == [
+            "Again: Checkout is down",
+            "Again: Checkout is up",
+        ]
+        assert second.posts == [], "it has not been told that it was down"

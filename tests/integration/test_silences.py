@@ -133,7 +133,7 @@ async def test_a_rename_takes_silences_and_acks_along(test_db: Database, folder:
     await put_state(test_db, "Old", "paused", watched=False)
     async with keeping(folder, test_db) as (silences, pipeline):
         await until(lambda: silences.silences)
-        await pipeline.disk.run(lambda outbox: put_incident(outbox, "Checkout"))
+        await pipeline.disk.run(lambda outbox: put_incident(outbox, "Checkout", now - HOUR))
         await said(folder, "rename", "Old", "Checkout")
         rows = await test_db.fetch("SELECT id, at FROM acks WHERE target = 'Checkout' ORDER BY at")
         assert [row["id"] for row in rows] == [before.id, during.id]

@@ -145,6 +145,20 @@ async def test_a_row_that_is_kept_is_in_no_partition_that_is_dropped(test_db: Da
     assert {row["target"] for row in await test_db.failures()} == {f"{age}" for age in ages[:3]}
 
 
+async def test_notifications_and_what_operators_said_are_kept_as_long_as_failures(test_db: Database) -> None:
+    tables = {
+        "notifications": "(id, channel, kind, created_at) VALUES (gen_random_uuid(), 'ops', 'down', $1)",
+        "silences": "(id, starts_at, ends_at, why) VALUES (gen_random_uuid(), $1, $1, 'why')",
+        "acks": "(id, target, at) VALUES (gen_random_uuid(), 'shop', $1)",
+    }
+    for table, columns in tables.items():
+        for moment in (NOW - KEEP_FAILURES - DAY, NOW - KEEP_FAILURES + DAY):
+            await test_db.fetch(f"INSERT INTO {table} {columns}", moment)
+    await kept(test_db)
+    for table in tables:
+        assert await test_db.fetch(f"SELECT count(*) AS rows FROM {table}") == [{"rows": 1}]
+
+
 async def test_default_partitions_forget_as_the_others_do(test_db: Database) -> None:
     await test_db.log_failures([a_failure(at=NOW - age * DAY) for age in (1, 30, 370, 450, 800)])
     for age in (1, 8, 20):

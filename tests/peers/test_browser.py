@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from playwright.sync_api import expect
 
+from tests.integration.daemon import NO_DATABASE
 from tests.integration.history_rows import put_failures, put_flips, put_rollup, put_state, settings_of
 from tests.integration.sites import read_request, response, serving
 from tests.integration.test_page import port_of
@@ -226,5 +227,28 @@ async def test_axe_finds_nothing_and_a_phone_needs_no_scrolling_to_the_side(
                     assert (
                         len({figure.evaluate("(one) => one.getBoundingClientRect().left") for figure in figures}) == 1
                     )
+
+        await in_browser(look)
+
+
+async def test_who_is_signed_in_silences_a_site_without_scripts(folder: Folder) -> None:
+    settings = {"WATCHER_HTTP": "127.0.0.1:0", "WATCHER_HTTP_USER": "eve", "WATCHER_HTTP_PASSWORD": "0123456789abcdef"}
+    folder.configure(urls_of(1)[:1], **NO_DATABASE, **settings)
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: daemon.lines('down target="Checkout"'))
+        url = f"http://eve:0123456789abcdef@127.0.0.1:{await port_of(daemon)}/targets/shop_checkout"
+
+        def look(browser: Browser) -> None:
+            with a_page(browser, url, scripts=False) as page:
+                page.get_by_label("Why no notifications").fill("a move")
+                page.get_by_text("Silence for 4 h").click()
+                expect(page.locator("#silenced")).to_contain_text("No notifications about Checkout until ")
+                page.get_by_text("Acknowledge").click()
+                expect(page.locator("#silenced")).to_contain_text("by eve")
+            with a_page(browser, url, width=360) as page:
+                assert complaints_of_axe(page) == []
+                assert page.evaluate("document.documentElement.scrollWidth") <= 360
+                page.get_by_text("End it").click()
+                expect(page.locator("#silenced")).not_to_contain_text("No notifications")
 
         await in_browser(look)

@@ -19,7 +19,7 @@ from watcher.model.alerts.channel import AlertmanagerReceiver
 from watcher.outbox.errors import OutboxUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from watcher.alerting.policy.view import View
     from watcher.model.alerts.channel import Channel
@@ -32,6 +32,8 @@ log = structlog.get_logger()
 LAST_ANSWERS_SECONDS = 0.3
 # How long a disk that is stuck may hold up a start or a reload.
 SETTLE_SECONDS = 3.0
+# How long a channel rests after an error of our own.
+MISHAP_SECONDS = 10.0
 
 
 class Deliverer(Protocol):
@@ -63,7 +65,7 @@ class _AtWork:
     async def run(self, closing: trio.Event) -> None:
         with self.scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.deciding.run)
+                nursery.start_soon(_guarded, self.deciding.run)
                 if self.sender is not None:
                     nursery.start_soon(self._send, self.sender, nursery.cancel_scope)
                 await closing.wait()
@@ -75,8 +77,20 @@ class _AtWork:
 
     @staticmethod
     async def _send(sender: Sender, work: trio.CancelScope) -> None:
-        await sender.run()
+        await _guarded(sender.run)
         work.cancel()
+
+
+async def _guarded(work: Callable[[], Awaitable[None]]) -> None:
+    """Do work of a channel; this is the boundary at which an unknown exception ends: the checks must go on."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            log.error("alerts failed inside watcher, and are tried again", exc_info=error)
+            await trio.sleep(MISHAP_SECONDS)
+        else:
+            return
 
 
 class Alerts:
@@ -157,6 +171,7 @@ class Alerts:
     async def change(self, channels: Sequence[Channel]) -> None:
         """Take other channels: a changed one keeps what waits; what waits of one that is gone is given up."""
         if self._work is None:
+            await self.note_channels(channels)  # `run` takes them when it begins
             return
         names = {channel.name for channel in channels}
         # One that takes states now was one that took messages, or the other way round.

@@ -101,7 +101,12 @@ class Dispatcher:
             now = datetime.fromtimestamp(self._clock(), UTC)
             # Before all is known that has happened, it is no later than that: what comes together is told together.
             self._decided_at = now if is_all else max(min(events[-1].at, now), self._decided_at)
-            await self._write(events, await self._decide(policy, events, view))
+            try:
+                decision = await self._decide(policy, events, view)
+            except BaseException:
+                self._policy = None  # it has taken in what is not written down, and is to be taken up anew
+                raise
+            await self._write(events, decision)
             if is_all:
                 return policy.due_at
 

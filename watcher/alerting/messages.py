@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.model.alerts.notification import Kind, Notification
-from watcher.outbox.alerts import newest_event
+from watcher.outbox.alerts import drop_unreadable, newest_event
 from watcher.outbox.encoding import encode_notification
 
 if TYPE_CHECKING:
@@ -168,9 +168,10 @@ def notification_of(outbox: Outbox, waiting: Waiting) -> Notification | None:
     rows = outbox.read("SELECT payload FROM notifications WHERE number = ?", waiting.number)
     try:
         payload = json.loads(rows[0][0]) if rows else None
-    except ValueError:
+    except ValueError as error:
+        drop_unreadable(outbox, "notifications", waiting.number, error)
         return None
-    if not isinstance(payload, dict):
+    if payload is None:
         return None
     moment, members = datetime.fromtimestamp(waiting.created_at, UTC), tuple(map(uuid.UUID, waiting.members))
     return Notification(waiting.id, waiting.channel, waiting.kind, moment, payload, members)
@@ -240,7 +241,7 @@ def _read(outbox: Outbox, which: str, *arguments: object) -> list[Waiting]:
             ids = frozenset(json.loads(members))
             found.append(Waiting(number, uuid.UUID(text), channel, Kind(kind), created_at, ids, tries, next_try_at))
         except (ValueError, TypeError) as error:
-            outbox.give_notice(f"a message cannot be read, and is passed over: {error}")
+            drop_unreadable(outbox, "notifications", number, error)
     return found
 
 

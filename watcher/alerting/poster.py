@@ -116,6 +116,9 @@ class Poster:
         over = {key: one for key, one in told.items() if key not in present or present[key].trouble is not one.trouble}
         if not await self._tell(over, now, view, is_over=True) or not await self._tell(present, now, view):
             return
+        if self._failures:
+            log.info("alertmanager told", channel=self._channel.name, failures=self._failures)
+            self._failures = 0
         changed: dict[str, str | None] = {key: None for key in over if key not in present}
         changed |= {key: encode_incident(one) for key, one in present.items() if told.get(key) != one}
         if changed or position > kept.position:
@@ -141,9 +144,6 @@ class Poster:
                 self._failures += 1
                 return False
             self._tell_result(self._channel.name, "sent")
-        if incidents and self._failures:
-            log.info("alertmanager told", channel=self._channel.name, failures=self._failures)
-            self._failures = 0
         return True
 
 

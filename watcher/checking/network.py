@@ -33,8 +33,8 @@ SUSPECT = frozenset({Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.LOCAL})
 LOOK_SECONDS = 5.0
 # Between two looks while there is no network.
 RETRY_SECONDS = 2.0
-# A look that has found the network answers for what fails in this time.
-FRESH_SECONDS = 1.0
+# A look that has found the network answers for what failed so long before it began, or since then.
+FRESH_SECONDS = 0.2
 # How long a check that failed is held back, and how long a guess is believed.
 MAX_HOLD_SECONDS = 30.0
 # A crowd: so many hosts at least were checked within so many seconds, and more than half of them began to fail.
@@ -83,6 +83,8 @@ class Network:
         self._was_any_good = False
         self._crowd_until, self._is_crowd = 0.0, False
         self._away_since: float | None = None  # on trio's clock
+        # In seconds since 1970: what began before failed for want of it. On trio's clock: how long that matters.
+        self._back_at, self._back_until = 0.0, 0.0
         self._is_guess_over = False
         self._good_look_at = -FRESH_SECONDS
         self._wanted, self._looked = trio.Event(), trio.Event()
@@ -124,10 +126,11 @@ class Network:
             self._note(target, fails=is_suspect)
         if fault is None or not is_suspect or (is_down and not self._sites):
             return outcome
-        if self._away_since is None and not is_down and (self._sites or await self._joins_crowd()):
+        began_without = trio.current_time() < self._back_until and outcome.started_at.timestamp() < self._back_at
+        if not (self.is_away or began_without or is_down) and (self._sites or await self._joins_crowd()):
             with trio.move_on_after(MAX_HOLD_SECONDS):
                 await self._look_soon()
-        if self._away_since is None:
+        if not (self.is_away or began_without):
             return outcome
         detail = f"{NO_NETWORK}; the check saw {fault.reason}: {fault.detail}"
         return outcome._replace(fault=Fault(Reason.LOCAL, detail))
@@ -168,7 +171,10 @@ class Network:
         return self._interval_seconds if self._sites else float("inf")
 
     async def _look_soon(self) -> None:
-        if trio.current_time() - self._good_look_at >= FRESH_SECONDS:
+        wanted_from = trio.current_time() - FRESH_SECONDS
+        for _ in range(2):  # one that is under way may have begun before the network was lost
+            if self.is_away or self._good_look_at >= wanted_from:
+                return
             self._wanted.set()
             await self._looked.wait()
 
@@ -180,7 +186,10 @@ class Network:
         if answers:
             self._good_look_at = began
             since, self._away_since, self._is_guess_over = self._away_since, None, False
-            return None if since is None else Gap(wall() - (trio.current_time() - since), wall())
+            if since is None:
+                return None
+            self._back_at, self._back_until = wall(), trio.current_time() + MAX_HOLD_SECONDS
+            return Gap(self._back_at - (trio.current_time() - since), self._back_at)
         if self._away_since is None:
             if self._is_guess_over:
                 return None

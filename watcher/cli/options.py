@@ -23,7 +23,9 @@ Result = TypeVar("Result")
 # All that there is, and a moment that a date can still name.
 LONGEST_DURATION = timedelta(days=36_500)
 
-GARBAGE_THRESHOLD = 1_000_000  # new objects that a collection waits for
+# So many new objects does a garbage collection wait for: more of them where all that is read is kept.
+GARBAGE_THRESHOLD = 100_000
+GARBAGE_THRESHOLD_OF_REPORTS = 1_000_000
 
 _PIECE = r"(\d{1,7}(?:\.\d{1,6})?)(ms|s|m|h|d)"
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -100,18 +102,22 @@ def window(since: timedelta, until: timedelta | None) -> tuple[datetime, datetim
     return begin, end or begin + since
 
 
-def read_or_exit(settings: Settings, read: Callable[[Database], Awaitable[Result]]) -> Result:
+def read_or_exit(
+    settings: Settings, read: Callable[[Database], Awaitable[Result]], garbage_threshold: int = GARBAGE_THRESHOLD
+) -> Result:
     """Read from the database of the settings, and end the process when interrupted.
 
     Args:
         settings: they name the database.
         read: see `read_from`.
+        garbage_threshold: how many new objects a garbage collection waits for.
     """
     import trio  # here, since a shell that completes must not wait for it
 
-    # Rows by the hundred thousand are no garbage, and a collection looks at each of them.
-    gc.set_threshold(GARBAGE_THRESHOLD)
+    # Rows by the hundred thousand are no garbage, and a collection looks at each of them, also the one at the exit.
+    gc.set_threshold(garbage_threshold)
     results = trio.run(_read, settings, read)
+    gc.freeze()
     if not results:
         # A thread may still be held up by who reads our output, and hold what an orderly exit flushes.
         os._exit(EXIT_INTERRUPTED)

@@ -52,9 +52,8 @@ class Alerting:
         self.alerts = Alerts(disk, lambda: self._view, written)
         self.silences = Silences(tell=self._hear)
 
-    async def begin(self, configuration: Configuration) -> None:
-        """Take over what is configured, before anything happens."""
-        targets = {target.name: target for target in configuration.targets}
+    async def begin(self, configuration: Configuration, targets: Mapping[str, Target]) -> None:
+        """Take over what is configured, before anything happens; `targets` has it by name."""
         self._channels = configuration.alerting.channels
         await self._retarget(targets, configuration.settings)
         await self.alerts.note_channels(self._channels)

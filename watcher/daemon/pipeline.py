@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
+from watcher.alerting.conditions.conditions import Conditions
 from watcher.alerting.silences.keeper import SilenceKeeper
 from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
 from watcher.daemon.alerting import Alerting
-from watcher.daemon.conditions import Conditions
 from watcher.daemon.retarget import WatchedTargets
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
 from watcher.log import configure
@@ -127,7 +127,8 @@ async def watch(
                 with stopping:
                     lived_until = await _lived_until(disk)
                     await parts.keeper.begin()
-                    await alerting.begin(configuration)  # before it is found out what has happened meanwhile
+                    # Before it is found out what has happened meanwhile.
+                    await alerting.begin(configuration, parts.present.targets)
                     standings = await _resume(configuration, disk, started_at, parts.trust)
                     _start_meanwhile(meanwhile, configuration, sinks, parts)
                     # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
@@ -153,7 +154,11 @@ async def watch(
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Those who work on what checks come to, and the page's view of all of it."""
+    """Those who work on what checks come to, and the page's view of all of it.
+
+    Attributes:
+        listeners: called with the conclusions that are on disk now, and without any about once a second.
+    """
 
     drain: Drain
     flip_lines: FlipLines
@@ -162,6 +167,7 @@ class _Parts:
     keeper: SilenceKeeper
     outbox_writer: OutboxWriter
     present: Present
+    listeners: list[Callable[[Sequence[Conclusion]], None]]
 
 
 def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> _Parts:
@@ -170,9 +176,10 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     alerting = Alerting(sinks.disk, sinks.board, drain.wake)
     keeper = SilenceKeeper(sinks.disk, settings.data_dir, settings.location, alerting.silences, drain.wake)
-    outbox_writer = _outbox_writer(settings, sinks, (flip_lines, alerting), drain, trust)
+    listeners = [flip_lines.take, lambda _conclusions: alerting.alerts.look()]
+    outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
-    return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present)
+    return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners)
 
 
 def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks: Sinks, parts: _Parts) -> None:
@@ -225,13 +232,15 @@ def _registration(configuration: Configuration, disk: OutboxThread, started_at: 
 
 
 def _outbox_writer(
-    settings: Settings, sinks: Sinks, told: tuple[FlipLines, Alerting], drain: Drain, trust: ClockTrust
+    settings: Settings,
+    sinks: Sinks,
+    listeners: Sequence[Callable[[Sequence[Conclusion]], None]],
+    drain: Drain,
+    trust: ClockTrust,
 ) -> OutboxWriter:
-    flip_lines, alerting = told
-
     def tell_kept(conclusions: Sequence[Conclusion]) -> None:
-        flip_lines.take(conclusions)
-        alerting.alerts.look()
+        for listen in listeners:
+            listen(conclusions)
 
     return OutboxWriter(
         sinks.disk,
@@ -289,10 +298,12 @@ async def _open_checks(
         trio.open_nursery() as checks,
     ):
         checks.start_soon(report_lateness, sinks.tally, lambda: int(context.lanes.workers.total_tokens))
-        conditions = Conditions(context, sinks.disk, parts.alerting.alerts.look)
-        await conditions.use(configuration.targets, configuration.alerting)
-        checks.start_soon(conditions.run)
         roster = Roster(context, conclusions, checks)
+        look, writer = parts.alerting.alerts.look, parts.outbox_writer
+        conditions = Conditions(context, roster, sinks.disk, sinks.tally, lambda: writer.written_at, look)
+        await conditions.use(parts.present.targets, configuration.alerting)
+        parts.listeners.append(conditions.take)
+        checks.start_soon(conditions.run)
         watched = WatchedTargets(
             context, roster, conclusions, parts.outbox_writer, sinks.disk, parts.drain, sinks.board
         )
@@ -316,7 +327,7 @@ async def _take_over(
         targets = present.targets if found.is_empty else {target.name: target for target in found.targets}
         # Both before the first check of a target that is new.
         await parts.alerting.change(change, targets)
-        await conditions.use(targets.values(), change.alerting)
+        await conditions.use(targets, change.alerting)
         if not found.is_empty:
             await watched.change(found)
             parts.flip_lines.retarget(_checked(found.targets))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 GAP_INTERVALS = 3
 GAP_SECONDS = 1.0
 
+_GOOD = frozenset({State.UP, State.DEGRADED})
 _FOUND_MEANWHILE = Fault(Reason.INTERNAL, "found down by the checks during the maintenance")
 
 
@@ -77,11 +79,15 @@ def conclude(
             steps.take(steps.standing.interrupted(last_at + timedelta(seconds=target.interval_seconds)))
     if hold is not None or steps.standing.state is State.MAINTENANCE:
         _obey_maintenance(steps, last_at, hold, ended_at)
-    gone = steps.standing
-    after = gone.after(sighting_of(outcome), target.thresholds)
+    gone, sighting = steps.standing, sighting_of(outcome)
+    if gone.state in _GOOD and gone.is_confirmed and sighting.state is not gone.state:
+        sighting = replace(sighting, up_until=last_at)
+    after = gone.after(sighting, target.thresholds)
     if after is gone is before:
         return Conclusion(outcome, before)
     steps.take(after, outcome.fault, outcome)
+    if gone.state in _GOOD and after.state is not gone.state:
+        steps.flips[-1] = replace(steps.flips[-1], last_up_at=(*gone.unconfirmed, sighting)[0].up_until)
     return Conclusion(outcome, after, is_news=True, flips=tuple(steps.flips))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -54,10 +54,17 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What one check says by itself: up, degraded, down, or unknown where the monitor is at fault."""
+    """What one check says by itself: up, degraded, down, or unknown where the monitor is at fault.
+
+    Attributes:
+        state: what it says.
+        at: when the check began.
+        up_until: of the first that contradicts a state that is up or degraded: when the check before it began.
+    """
 
     state: State
     at: datetime
+    up_until: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,8 @@ class Flip:
         cause: of a failing check, why; of other changes a sentence with the reason `internal`, or None.
         check_id: of the check that confirmed it, or None where no check did.
         number: which of the target's flips it is, 1 for the first; None where nobody counted, as in former versions.
+        last_up_at: of one that ends a state that is up or degraded: when a check last agreed with it; None where nobody
+            knows. It is not stored with the flip.
     """
 
     target: str
@@ -83,6 +92,7 @@ class Flip:
     cause: Fault | None = None
     check_id: uuid.UUID | None = None
     number: int | None = None
+    last_up_at: datetime | None = field(default=None, compare=False)
 
     @property
     def flip_id(self) -> uuid.UUID:

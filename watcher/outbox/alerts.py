@@ -5,6 +5,7 @@ An event is kept until all channels have taken it in; where there are no channel
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.encoding import decode_event, decode_incident, encode_event, encode_incident
@@ -111,7 +112,7 @@ def told_certificates(outbox: Outbox, location: str) -> dict[str, str]:
 def events_for(outbox: Outbox, channel: str, limit: int) -> list[AlertEvent]:
     """Return the oldest events that a channel has not taken in, at most `limit`.
 
-    One that cannot be read, as what a damaged disk has written, is passed over, and told of.
+    One that cannot be read, as what a damaged disk has written, is dropped, and told of.
     """
     query = (
         "SELECT number, payload FROM alert_events"
@@ -122,8 +123,15 @@ def events_for(outbox: Outbox, channel: str, limit: int) -> list[AlertEvent]:
         try:
             found.append(decode_event(number, payload))
         except ValueError as error:
-            outbox.give_notice(f"an alert event cannot be read, and is passed over: {error}")
+            drop_unreadable(outbox, "alert_events", number, error)
     return found
+
+
+def drop_unreadable(outbox: Outbox, table: str, number: int, error: Exception) -> None:
+    """Drop a row that a damaged disk has spoilt, by its number, and have the operator told."""
+    query = f"DELETE FROM {table} WHERE number = ?"  # noqa: S608  # one of our own
+    outbox.put((), now=0.0, alongside=lambda database: database.execute(query, (number,)))
+    outbox.give_notice(f"{table} has a row that cannot be read, it was dropped: {error}")
 
 
 def newest_event(outbox: Outbox) -> int:
@@ -133,13 +141,11 @@ def newest_event(outbox: Outbox) -> int:
 
 
 def open_incidents(outbox: Outbox) -> list[Incident]:
-    """Return all incidents that are open, by location and target."""
+    """Return all incidents that are open, by location and target; one that cannot be read is left out."""
     found = []
     for (payload,) in outbox.read("SELECT payload FROM incidents ORDER BY location, target"):
-        try:
+        with suppress(ValueError):  # the next flip says how things are
             found.append(decode_incident(payload))
-        except ValueError as error:
-            outbox.give_notice(f"an incident cannot be read, and is passed over: {error}")
     return found
 
 

@@ -148,7 +148,10 @@ def decode_standing(text: str) -> Standing:
 
 def _values_of(standing: Standing) -> list[object]:
     since = None if standing.since is None else standing.since.isoformat()
-    sightings = [(str(one.state), one.at.isoformat()) for one in standing.unconfirmed]
+    sightings = [
+        (str(one.state), one.at.isoformat(), *(() if one.up_until is None else (one.up_until.isoformat(),)))
+        for one in standing.unconfirmed
+    ]
     values: list[object] = [standing.state, since, standing.before, sightings, standing.flips]
     # An earlier version, which does not know it, takes up the standings of all that are not in maintenance.
     return values if standing.shadow is None else [*values, _values_of(standing.shadow)]
@@ -164,7 +167,7 @@ def _standing_of(values: Sequence[Any], depth: int = 0) -> Standing:
         State(state),
         None if since is None else datetime.fromisoformat(since),
         State(before),
-        tuple(Sighting(State(kind), datetime.fromisoformat(at)) for kind, at in sightings),
+        tuple(Sighting(State(kind), *map(datetime.fromisoformat, moments)) for kind, *moments in sightings),
         int(number),
         None if shadow is None else _standing_of(shadow, depth + 1),
     )

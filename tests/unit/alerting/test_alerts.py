@@ -268,6 +268,19 @@ async def test_an_alertmanager_is_told_what_is_open_and_what_has_ended_also_over
         assert ended["endsAt"] < (datetime.now(UTC) + timedelta(seconds=1)).isoformat() < begun["endsAt"]
 
 
+async def test_what_a_damaged_disk_has_spoilt_is_dropped_and_all_else_told(path: Path) -> None:
+    outbox, now = Outbox(path), datetime.now(UTC)
+    set_channels(outbox, {"ops"}, now.timestamp())
+    flips = [Flip(name, "default", now, now, State.DOWN, State.UP, None, None, 1) for name in NAMES[:2]]
+    record_flips(outbox, flips, now=now.timestamp())
+    spoil = "UPDATE alert_events SET payload = '{' WHERE number = (SELECT min(number) FROM alert_events)"
+    outbox.put((), now=0.0, alongside=lambda database: database.execute(spoil))
+    outbox.close()
+    async with at_work(path, a_channel("ops")) as world:
+        await until(lambda: world.receivers.got["ops"])
+        assert world.receivers.told("ops") == ["site 1 is down"]
+
+
 def events_left(outbox: Outbox) -> int:
     count: int = outbox.read("SELECT count(*) FROM alert_events")[0][0]
     return count

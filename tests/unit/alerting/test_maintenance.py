@@ -10,6 +10,7 @@ import trio.testing
 
 from tests.doubles import EPOCH, a_checker, a_target
 from watcher.alerting.conditions.maintenance import MaintenanceKeeper
+from watcher.alerting.policy.incidents import follow
 from watcher.alerting.policy.maintenance import MaintenancePlan
 from watcher.checking.http.exchange import Exchange
 from watcher.checking.monitor import Watch, monitor_url
@@ -73,18 +74,21 @@ async def flips_of(
 
 
 @pytest.mark.parametrize(
-    ("down", "after"),
+    ("down", "after", "told"),
     [
-        ([], [("up", 200)]),
-        ([(120, 180)], [("up", 200)]),
-        ([(120, 400)], [("down", 200)]),  # at once, with no three checks more
-        ([(20, 400)], [("down", 200)]),
-        ([(20, 150)], [("up", 200)]),
-        ([(195, 400)], [("up", 200), ("down", 200)]),  # the first failure of three is within
+        ([], [("up", 200)], []),
+        ([(120, 180)], [("up", 200)], []),
+        ([(120, 400)], [("down", 200)], ["opened"]),  # at once, with no three checks more
+        ([(20, 400)], [("down", 200)], ["opened"]),  # before it
+        ([(20, 150)], [("up", 200)], ["opened", "closed"]),
+        ([(195, 400)], [("up", 200), ("down", 200)], ["opened"]),  # the first failure of three is within
     ],
 )
 async def test_a_maintenance_ends_with_what_checks_found_meanwhile(
-    autojump_clock: trio.testing.MockClock, down: list[tuple[float, float]], after: list[tuple[str, float]]
+    autojump_clock: trio.testing.MockClock,
+    down: list[tuple[float, float]],
+    after: list[tuple[str, float]],
+    told: list[str],
 ) -> None:
     flips, _ = await flips_of(tuple(down), window(100, 200))
     moments = [(str(flip.state), (flip.at - START).total_seconds()) for flip in flips]
@@ -93,6 +97,11 @@ async def test_a_maintenance_ends_with_what_checks_found_meanwhile(
     assert [flip.cause.detail for flip in flips[began : began + 1] if flip.cause] == ["in maintenance: new rack"]
     assert [state for state, _ in moments[began + 1 :]] == [state for state, _ in after]
     assert moments[began + 1] == after[0]
+    incident, changes = None, []
+    for flip in flips:
+        incident, change = follow(incident, flip)
+        changes += [str(change)] if change else []
+    assert changes == told
     if after == [("down", 200)]:
         assert flips[-1].check_id is not None
 
@@ -147,7 +156,8 @@ async def test_other_windows_hold_from_the_moment_on_at_which_they_are_taken(
 
 def test_the_windows_of_a_hundred_thousand_targets_are_one_where_they_are_equal() -> None:
     alerts = TargetAlerts(maintenance=(window(10, 60),))
-    targets = {str(number): a_target(str(number), alerts=alerts) for number in range(1000)}
-    plan = MaintenancePlan(targets, [window(10, 60)])
+    plan = MaintenancePlan([window(10, 60)])
+    for number in range(1000):
+        plan.add(a_target(str(number), alerts=alerts))
     assert list(plan.windows) == [window(10, 60)]
     assert set(plan.names_of(window(10, 60))) == set(plan.targets)

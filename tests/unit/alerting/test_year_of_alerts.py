@@ -140,6 +140,7 @@ class Year:
         self.told_flips: dict[str, str | None] = {}
         self.reminded = Counter[tuple[str, str]]()
         self.acked_at: dict[str, datetime] = {}
+        self.network_at = START
         self.seen = 0
         self.restarts = list(restarts)
 
@@ -191,9 +192,12 @@ class Year:
                 ending = Certificate(7, now + timedelta(days=7))
                 world.notice(now, change=Change.CERTIFICATE, target=site, location="default", certificate=ending)
                 world.decide(now)
-            case "network":
+            case "network" if now > self.network_at:
+                self.network_at = now
                 world.notice(now, change=Change.CONNECTIVITY, gap_start=now - timedelta(seconds=step.seconds))
                 world.decide(now)
+            case "network":
+                pass
             case word:
                 self.flip(site, word)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 import trio
@@ -36,10 +37,14 @@ class World:
     async def tell(self, gap: Gap) -> None:
         self.gaps.append(gap)
 
-    async def check(self, number: int = 0, standing: Standing = UP, fault: Fault = UNREACHABLE) -> Outcome:
+    async def check(
+        self, number: int = 0, standing: Standing = UP, fault: Fault = UNREACHABLE, seconds: float = 0.0
+    ) -> Outcome:
+        """Check a site, in a check that has taken so many seconds."""
         target = a_target(f"{number}", address=f"http://site{number}.example/")
         reachable = self.is_there and target.address not in self.down
-        outcome = an_outcome(target.name) if reachable else a_failure(target.name, fault=fault)
+        at = datetime.fromtimestamp(EPOCH + trio.current_time() - seconds, UTC)
+        outcome = an_outcome(target.name, at=at) if reachable else a_failure(target.name, fault=fault, at=at)
         return await self.network.judged(target, outcome, standing)
 
     async def reasons(self, count: int, standing: Standing = UP) -> list[Reason | None]:
@@ -88,6 +93,9 @@ async def test_without_connectivity_failures_are_local_and_the_gap_is_told_once(
         assert gap.start == pytest.approx(EPOCH + began, abs=1)
         assert gap.end == pytest.approx(EPOCH + began + 20, abs=RETRY_SECONDS + 1)
         world.down.add("http://site1.example/")
+        outcome = await world.check(1, fault=Fault(Reason.TIMEOUT, "no answer"), seconds=10)
+        assert outcome.fault is not None
+        assert outcome.fault.reason is Reason.LOCAL  # it began without a network
         assert await world.reasons(3) == [None, Reason.CONNECT, None]
 
 
@@ -99,6 +107,7 @@ async def test_one_connectivity_target_that_answers_is_enough_and_looks_are_shar
         looks = world.looks
         assert await world.reasons(100) == [Reason.CONNECT] * 100
         assert world.looks - looks <= 4
+        assert await world.reasons(100) == [Reason.CONNECT] * 100
         await trio.sleep(2)
         looks = world.looks
         assert await world.reasons(100, DOWN) == [Reason.CONNECT] * 100

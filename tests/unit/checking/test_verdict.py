@@ -221,7 +221,7 @@ def test_of_all_redirects_the_certificate_that_ends_first_counts_and_its_host_is
         assert verdict == Verdict(None, text.format(host))
         end = exchange.first_certificate_end()
         assert end is not None
-        assert end.expires_at == NOW + timedelta(days=3)
+        assert (end.expires_at, end.begins_at) == (NOW + timedelta(days=3), NOW)
 
 
 def test_without_certificates_none_can_end() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.doubles import MOMENT, a_failure, a_target, an_outcome
 from watcher.model.conclusion import GAP_INTERVALS, GAP_SECONDS, Conclusion, conclude, flips_of_change
 from watcher.model.outcome import Fault, Outcome, Reason
-from watcher.model.state import CLOCK_WAS_AHEAD, NEVER_CHECKED, Flip, Standing, State
+from watcher.model.state import CLOCK_WAS_AHEAD, NEVER_CHECKED, Flip, Standing, State, Thresholds
+from watcher.outbox.encoding import decode_standing, encode_standing
 
 TARGET = a_target(interval_seconds=10)
 INTERVAL = timedelta(seconds=10)
@@ -47,6 +48,23 @@ def test_the_first_good_check_is_a_flip() -> None:
     assert conclusion.flips == (
         Flip("Checkout", "default", MOMENT, MOMENT, State.UP, State.PENDING, None, conclusion.outcome.check_id, 1),
     )
+
+
+def test_a_flip_knows_when_a_check_last_found_the_target_up() -> None:
+    *_, good = concluded(an_outcome(at=MOMENT - 2 * INTERVAL), an_outcome(at=MOMENT - INTERVAL))
+    assert good.standing.is_confirmed
+    standing, last_at, flips = good.standing, MOMENT - INTERVAL, list[Flip]()
+    for outcome in failures(0, 1, 2):
+        conclusion = conclude(TARGET, outcome, standing, last_at)
+        standing = decode_standing(encode_standing(conclusion.standing))  # a restart
+        last_at = outcome.started_at
+        flips += conclusion.flips
+    assert [flip.last_up_at for flip in flips] == [MOMENT - INTERVAL]
+    one = a_target(interval_seconds=10, thresholds=Thresholds(1, 1))
+    [flip] = conclude(one, a_failure(), UP, MOMENT - INTERVAL).flips
+    assert flip.last_up_at == MOMENT - INTERVAL
+    [flip] = conclude(one, a_failure(), NEVER_CHECKED, None).flips
+    assert flip.last_up_at is None
 
 
 def test_a_flip_begins_with_the_first_failure_and_is_confirmed_by_the_last() -> None:

@@ -39,7 +39,7 @@ class Inspector:
                 complaint = complaint_about_template(template) if template is not None else None
                 if complaint is not None:
                     line, words = complaint
-                    text = f"is not a template of Jinja2: line {line}: {words}"
+                    text = f"is not a template of Jinja2: line {line}: {words.rstrip('.')}"
                     yield number, key, f"{text}; see https://jinja.palletsprojects.com/templates/"
             if isinstance(channel.receiver, WebhookReceiver) and channel.receiver.secret is not None:
                 try:
@@ -51,7 +51,7 @@ class Inspector:
         complaints = self._complaints(urls.values())
         for number, url in urls.items():
             if (words_of_apprise := complaints.get(url)) is not None:
-                text = f"is not taken by Apprise: {words_of_apprise}"
+                text = f"is not taken by Apprise: {words_of_apprise.rstrip('.')}"
                 yield number, "url", f"{text}; see https://appriseit.com/services/"
 
     def _complaints(self, urls: Iterable[str]) -> dict[str, str | None]:

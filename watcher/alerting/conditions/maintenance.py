@@ -15,7 +15,7 @@ from watcher.alerting.policy.windows import is_open, next_change
 from watcher.model.conclusion import Hold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from watcher.checking.holds import Holds
     from watcher.model.alerts.windows import Maintenance
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 MAX_NAP_SECONDS = 1.0
 # So many targets or windows are looked at before others get a turn.
 TARGETS_A_TURN = 500
-WINDOWS_A_TURN = 20
+WINDOWS_A_TURN = 5
 # A target with a longer interval is checked at once when its maintenance begins or ends.
 LONG_INTERVAL_SECONDS = 30.0
 MAX_STEP_BACK = timedelta(seconds=1)
@@ -47,8 +47,12 @@ class _Schedule:
     def next_change(self) -> datetime | None:
         return self._changes[0][0] if self._changes else None
 
-    async def begin(self, now: datetime) -> None:
-        """Find out what is open."""
+    async def begin(self, targets: Iterable[Target], now: datetime) -> None:
+        """Take targets, and find out what is open."""
+        for number, target in enumerate(targets, 1):
+            self.plan.add(target)
+            if number % TARGETS_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
         for number, window in enumerate(self.plan.windows, 1):
             change = next_change(window.window, now)
             if change is not None:
@@ -60,7 +64,7 @@ class _Schedule:
                 await trio.lowlevel.checkpoint()
 
     async def advance(self, now: datetime) -> list[str]:
-        """Open and close what is due, and return the names of the targets that it is for."""
+        """Open and close what is due; return the names of the targets that it is for and that are seldom checked."""
         names: list[str] = []
         while self._changes and self._changes[0][0] <= now:
             due, number, window = heapq.heappop(self._changes)
@@ -77,13 +81,13 @@ class _Schedule:
             self.opened[window] = due
         else:
             del self.opened[window]
-        names = await self._hold(window)
-        log.info(f"maintenance {'began' if opens else 'ended'}", why=window.why, targets=len(names))
-        return names
+        count, seldom = await self._hold(window)
+        log.info(f"maintenance {'began' if opens else 'ended'}", why=window.why, targets=count)
+        return seldom
 
-    async def _hold(self, window: Maintenance) -> list[str]:
-        names = list(dict.fromkeys(self.plan.names_of(window)))
-        for number, name in enumerate(names, 1):
+    async def _hold(self, window: Maintenance) -> tuple[int, list[str]]:
+        count, seldom = 0, list[str]()
+        for count, name in enumerate(self.plan.names_of(window), 1):  # counted
             target = self.plan.targets[name]
             covering = [one for one in self.opened if self.plan.covers(one, target)]
             found = min(covering, key=self.opened.__getitem__, default=None)
@@ -91,9 +95,11 @@ class _Schedule:
                 self.holds.pop(name, None)
             else:
                 self.holds[name] = Hold(self.opened[found], found.why)
-            if number % TARGETS_A_TURN == 0:
+            if target.interval_seconds > LONG_INTERVAL_SECONDS:
+                seldom.append(name)
+            if count % TARGETS_A_TURN == 0:
                 await trio.lowlevel.checkpoint()
-        return names
+        return count, seldom
 
 
 class MaintenanceKeeper:
@@ -115,7 +121,7 @@ class MaintenanceKeeper:
         self._holds = holds
         self._clock = clock
         self._check_soon = check_soon
-        self._schedule = _Schedule(MaintenancePlan({}, ()), {})
+        self._schedule = _Schedule(MaintenancePlan(()), {})
         self._changed = trio.Event()
         holds.end_of = self._end_of
 
@@ -126,8 +132,8 @@ class MaintenanceKeeper:
             targets: all that are watched, by name.
             windows: of the whole file.
         """
-        schedule = _Schedule(MaintenancePlan(targets, windows), dict(self._schedule.opened))
-        await schedule.begin(self._now())
+        schedule = _Schedule(MaintenancePlan(windows), dict(self._schedule.opened))
+        await schedule.begin(targets.values(), self._now())
         self._schedule, self._holds.by_name = schedule, schedule.holds
         self._changed.set()
 
@@ -143,8 +149,7 @@ class MaintenanceKeeper:
                 await self.take(schedule.plan.targets, schedule.plan.for_all)
             elif change is not None and change <= now:
                 for name in await schedule.advance(now):
-                    if schedule.plan.targets[name].interval_seconds > LONG_INTERVAL_SECONDS:
-                        self._check_soon(name)
+                    self._check_soon(name)
             else:
                 await self._wait(change, now)
             looked_at = now

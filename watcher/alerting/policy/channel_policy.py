@@ -136,8 +136,9 @@ class ChannelPolicy:
         if record is None:
             if visible is None or after is None:
                 return
+            since = incident.since
             record = Record(
-                flip.target, flip.location, group, None, flip, flip.flip_id, incident.id, event.at, event.at
+                flip.target, flip.location, group, None, flip, flip.flip_id, incident.id, event.at, event.at, since
             )
             self._book.records[key] = record
         elif visible is record.visible and (visible is None or flip.flip_id == record.flip_id):
@@ -159,7 +160,7 @@ class ChannelPolicy:
         after = self._after(record.target, view)
         if visible is not None:
             if record.visible is None:
-                record.opened_at, record.is_acked = event.at, False
+                record.opened_at = event.at
             record.trouble_cause, record.last_up_at = flip.cause, incident.last_up_at
             record.is_suppressed |= is_silent
         elif record.told is None:
@@ -168,7 +169,9 @@ class ChannelPolicy:
                 record.brief, record.brief_since = record.visible, record.flip.at
             record.is_suppressed = False
         record.visible, record.flip, record.flip_id = visible, flip, flip.flip_id
-        record.incident_id, record.at = incident.id, event.at
+        if record.incident_id != incident.id:
+            record.incident_id, record.incident_since, record.is_acked = incident.id, incident.since, False
+        record.at = event.at
         record.reminders, record.reminder_at = 0, None
         if Topic.FLAPPING in self._channel.topics and not after:
             record.note_change(event.at, FLAPPING_FLIPS, FLAPPING_WINDOW)
@@ -380,7 +383,7 @@ class ChannelPolicy:
 
     def _is_acked(self, key: str, record: Record) -> bool:
         acked_at = self._acked_at.get(record.target)
-        if not record.is_acked and acked_at is not None and acked_at >= record.opened_at:
+        if not record.is_acked and acked_at is not None and acked_at >= record.incident_since:
             record.is_acked = True
             self._book.note_change(key)
         return record.is_acked

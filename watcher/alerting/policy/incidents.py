@@ -35,7 +35,8 @@ def follow(incident: Incident | None, flip: Flip) -> tuple[Incident | None, Chan
     if flip.state not in TROUBLE or (flip.state is State.UNKNOWN and (incident or not _checks_cannot_tell(flip))):
         return incident, None
     if incident is None:
-        return Incident(flip.flip_id, flip.target, flip.location, flip.state, flip.at, flip), Change.OPENED
+        opened = Incident(flip.flip_id, flip.target, flip.location, flip.state, flip.at, flip, flip.last_up_at)
+        return opened, Change.OPENED
     if incident.trouble is flip.state:
         return incident, None
     return replace(incident, trouble=flip.state, flip=flip), Change.CHANGED

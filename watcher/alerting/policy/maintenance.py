@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from watcher.alerting.policy.windows import is_open, next_change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from watcher.model.alerts.windows import Maintenance
     from watcher.model.target import Target
@@ -21,23 +21,24 @@ _MAX_IN_A_ROW = 100
 class MaintenancePlan:
     """The windows of all targets; those that are equal are one."""
 
-    def __init__(self, targets: Mapping[str, Target], for_all: Sequence[Maintenance]) -> None:
-        """Sort the windows.
+    def __init__(self, for_all: Sequence[Maintenance]) -> None:
+        """Begin with no targets.
 
         Args:
-            targets: that are watched, by name.
             for_all: windows of the whole file, some for a group or for some names.
         """
-        self.targets = targets
+        self.targets: dict[str, Target] = {}
         self.for_all = tuple(for_all)
         self._own: dict[Maintenance, list[str]] = {}
-        names_of: dict[int, list[str]] = {}  # the windows of many targets are mostly the same object
-        for target in self.targets.values():
-            if target.alerts.maintenance:
-                names_of.setdefault(id(target.alerts.maintenance), []).append(target.name)
-        for names in names_of.values():
-            for window in self.targets[names[0]].alerts.maintenance:
-                self._own.setdefault(window, []).extend(names)
+        self._members: dict[str, list[str]] = {}
+
+    def add(self, target: Target) -> None:
+        """Add a target that is watched."""
+        self.targets[target.name] = target
+        for window in target.alerts.maintenance:
+            self._own.setdefault(window, []).append(target.name)
+        if target.group is not None and self.for_all:
+            self._members.setdefault(target.group, []).append(target.name)
 
     @property
     def windows(self) -> Sequence[Maintenance]:
@@ -47,8 +48,14 @@ class MaintenancePlan:
     def names_of(self, window: Maintenance) -> Iterator[str]:
         """Yield the names of the targets that a window is for; some more than once."""
         yield from self._own.get(window, ())
-        if window in self.for_all:
-            yield from (name for name, target in self.targets.items() if _covers(window, target))
+        if window not in self.for_all:
+            return
+        if window.targets is not None:
+            yield from (name for name in window.targets if name in self.targets)
+        elif window.group is not None:
+            yield from self._members.get(window.group, ())
+        else:
+            yield from self.targets
 
     def covers(self, window: Maintenance, target: Target) -> bool:
         """Say whether a window is for a target."""

@@ -45,8 +45,8 @@ ACKS_BACK = timedelta(hours=1)
 FIRST_ACKS_BACK = timedelta(days=30)
 # An ack may be here before the incident that it is about is on disk.
 ACK_GRACE = timedelta(minutes=1)
-# The bounds of what holds at once.
-MAX_SILENCES = 1000
+# The bounds of what holds at once: whatever happens to a target is compared with each silence.
+MAX_SILENCES = 300
 MAX_ACKS = 10_000
 
 
@@ -235,14 +235,14 @@ class SilenceKeeper:
                 if isinstance(order, Silence) and isinstance(before, Silence):
                     # Its names may be others, as after a rename; that it was ended here may be still on its way.
                     order = replace(order, end=min(order.end, before.end))
-                if order != before and (before is not None or not _is_over(order, self.now)):
+                is_wanted = before is not None or not (_is_over(order, self.now) or self._is_full(order, len(news)))
+                if order != before and is_wanted:
                     news.append(order)
             acks = [one for one in news if isinstance(one, Ack)]
             holding = {one.id for one in await self._holding(acks)}
             news = [one for one in news if isinstance(one, Silence) or one.id in holding]
-            room = max(MAX_SILENCES + MAX_ACKS - len(self._silences) - len(self._acks), 0)
             if news:
-                await self._write(news[:room], tells=False)
+                await self._write(news, tells=False)
 
     async def tidy(self) -> None:
         """Let go of silences that have ended, and of acks of what is over."""
@@ -275,11 +275,17 @@ class SilenceKeeper:
         self._publish()
 
     def _look_for_room(self, order: Order) -> None:
-        is_new = order.id not in self._silences and not _is_over(order, self.now)
-        if isinstance(order, Silence) and is_new and len(self._silences) >= MAX_SILENCES:
+        if order.id in self._silences or _is_over(order, self.now) or not self._is_full(order):
+            return
+        if isinstance(order, Silence):
             raise TooManyError(f"{MAX_SILENCES} silences hold already; end some of them, or silence a group")
-        if isinstance(order, Ack) and len(self._acks) >= MAX_ACKS:
-            raise TooManyError(f"{MAX_ACKS} incidents are acknowledged already")
+        raise TooManyError(f"{MAX_ACKS} incidents are acknowledged already")
+
+    def _is_full(self, order: Order, coming: int = 0) -> bool:
+        """Say whether no more of its kind are kept, when so many are about to come."""
+        if isinstance(order, Silence):
+            return len(self._silences) + coming >= MAX_SILENCES
+        return len(self._acks) + coming >= MAX_ACKS
 
     def _remember(self, order: Order) -> None:
         if isinstance(order, Silence):

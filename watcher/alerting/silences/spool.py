@@ -44,7 +44,8 @@ def daemon_works_in(data_dir: Path, now: float) -> bool:
     """
     try:
         beat_at = (data_dir / "heartbeat").stat().st_mtime
-        return abs(now - beat_at) < ALIVE_SECONDS and (data_dir / FOLDER).is_dir()
+        # Not at the end of a link: root may order, and the folder may be another's.
+        return abs(now - beat_at) < ALIVE_SECONDS and stat.S_ISDIR((data_dir / FOLDER).lstat().st_mode)
     except OSError:
         return False
 

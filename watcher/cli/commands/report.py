@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from watcher.cli.common import env_file_option, env_path, errors_on_one_line
-from watcher.cli.options import DurationType, json_option, read_or_exit, until_option, window
+from watcher.cli.options import (
+    GARBAGE_THRESHOLD_OF_REPORTS,
+    DurationType,
+    json_option,
+    read_or_exit,
+    until_option,
+    window,
+)
 from watcher.cli.target_names import complete_target, never_watched
 from watcher.cli.views.report_page import page
 from watcher.cli.views.screen import LateBar, console_for_stdout, print_lines
@@ -51,7 +58,7 @@ def report(
             read = partial(
                 read_reports, since=begin, until=end, targets=names, with_means=with_means, progress=bar.show
             )
-            reports = read_or_exit(load_settings(path), read)
+            reports = read_or_exit(load_settings(path), read, GARBAGE_THRESHOLD_OF_REPORTS)
         if target is not None and not reports:
             raise never_watched(target)
         reports = [one for one in reports if one.is_told or target is not None]

@@ -49,7 +49,7 @@ class Record:
         visible: the trouble as the channel sees it, None for none: what is not among its topics is none.
         flip: the newest that changed that.
         flip_id: its id.
-        incident_id: of the incident that the flip belongs to.
+        incident_id: of the incident that the flip belongs to; `incident_since`: when that began.
         at: when the flip was found out.
         opened_at: when the visible trouble, whichever it is now, was found out first.
         last_up_at: when a check last found the target up before.
@@ -75,6 +75,7 @@ class Record:
     incident_id: uuid.UUID
     at: datetime
     opened_at: datetime
+    incident_since: datetime
     last_up_at: datetime | None = None
     trouble_cause: Fault | None = None
     told: State | None = None
@@ -170,6 +171,7 @@ def encode_record(record: Record) -> str:
         "incident_id": str(record.incident_id),
         "at": record.at.isoformat(),
         "opened_at": record.opened_at.isoformat(),
+        "incident_since": record.incident_since.isoformat(),
         "last_up_at": written(record.last_up_at),
         "trouble_cause": None if record.trouble_cause is None else fault_as_json(record.trouble_cause),
         "told": record.told,
@@ -212,6 +214,7 @@ def decode_record(text: str) -> Record:
             uuid.UUID(row["incident_id"]),
             datetime.fromisoformat(row["at"]),
             datetime.fromisoformat(row["opened_at"]),
+            datetime.fromisoformat(row["incident_since"]),
             last_up_at=read(row.get("last_up_at")),
             trouble_cause=fault_from_json(row.get("trouble_cause")),
             told=_state(row.get("told")),
