@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.channel_policy import ChannelPolicy
@@ -100,7 +99,7 @@ class Replay:
         channels = told_by_messages(options.channels)
         self.tallies = {channel.name: Tally((zones or {}).get(channel.name)) for channel in channels}
         self.left_out = Counter[str]()
-        self._policies = [ChannelPolicy(channel, {}) for channel in channels]
+        self._policies = [ChannelPolicy(channel, {}, is_written=False) for channel in channels]
         self._since = since
         self._now = since - WARM_UP
         self._states: dict[str, State] = {}
@@ -226,8 +225,10 @@ class _OpenWindows:
         target = self._plan.targets.get(name)
         if target is None:
             return False
-        for_all = (one for one in self._plan.for_all if self._plan.covers(one, target))
-        return any(self._is_open(one.window, now) for one in chain(target.alerts.maintenance, for_all))
+        # Whether it is open comes first: most of the time none is.
+        return any(self._is_open(one.window, now) for one in target.alerts.maintenance) or any(
+            self._is_open(one.window, now) and self._plan.covers(one, target) for one in self._plan.for_all
+        )
 
     def _is_open(self, window: Window, now: datetime) -> bool:
         known = self._known.get(window)

@@ -45,15 +45,16 @@ _ROUNDS_AFTER_PARENTS = 2
 class ChannelPolicy:
     """Decides for one channel."""
 
-    def __init__(self, channel: Channel, records: Mapping[str, str]) -> None:
+    def __init__(self, channel: Channel, records: Mapping[str, str], *, is_written: bool = True) -> None:
         """Take up what was decided before.
 
         Args:
             channel: how it is told.
             records: as former decisions have changed them, by key.
+            is_written: whether decisions say how they change: to write that takes a third of their time.
         """
         self._channel = channel
-        self._book = Book(channel, records)
+        self._book = Book(channel, records, is_written=is_written)
         self._silences: Sequence[Silence] = ()
         self._acks: Sequence[Ack] = ()
         self._acked_at: dict[str, datetime] = {}

@@ -27,13 +27,15 @@ NETWORK = f"{_NOTICE}network"
 class Book:
     """Records and groups by their keys, and when each is to be looked at."""
 
-    def __init__(self, channel: Channel, texts: Mapping[str, str]) -> None:
+    def __init__(self, channel: Channel, texts: Mapping[str, str], *, is_written: bool = True) -> None:
         """Read what was written before.
 
         Args:
             channel: whose.
             texts: by key; what nobody understands is left out.
+            is_written: whether there will be anybody who writes down what changes.
         """
+        self._is_written = is_written
         self.records: dict[str, Record] = {}
         self.notices: dict[str, Notice] = {}
         self.groups: dict[str, Group] = {}
@@ -81,7 +83,7 @@ class Book:
     def take_changes(self) -> dict[str, str | None]:
         """Return the texts of what has changed since the last time; None for what is to be deleted."""
         changed, self._changed = sorted(self._changed), set()
-        return {key: self._text_of(key) for key in changed}
+        return {key: self._text_of(key) for key in changed} if self._is_written else {}
 
     def waiter(self, key: str) -> Record | Notice:
         """Return a record or a notice."""
