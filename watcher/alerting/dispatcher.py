@@ -29,6 +29,8 @@ log = structlog.get_logger()
 # So many are read and decided on at once.
 MAX_EVENTS_AT_ONCE = 500
 OUTBOX_RETRY_SECONDS = 1.0
+# What comes meanwhile is decided on together: in an outage, something flips many times a second.
+GATHER_SECONDS = 0.25
 # How long at most nobody looks at the clock: it may have leapt.
 MAX_NAP_SECONDS = 30.0
 
@@ -87,6 +89,7 @@ class Dispatcher:
                 nap = min(max(due_at.timestamp() - self._clock(), 0.0), MAX_NAP_SECONDS)
             with trio.move_on_after(nap):
                 await self._wake.wait()
+                await trio.sleep(GATHER_SECONDS)
 
     async def _decide_all(self) -> datetime | None:
         """Take in all that has happened, and return when something is due without more."""

@@ -137,11 +137,10 @@ def write_decision(
     def write(database: sqlite3.Connection) -> None:
         database.executemany(_DROP_MESSAGE, [(message.number,) for message in oldest])
         database.executemany(_ADD_MESSAGE, [_row_of(message) for message in messages])
-        for key, payload in records.items():
-            if payload is None:
-                database.execute(_DROP_RECORD, (channel, key))
-            else:
-                database.execute(_SET_RECORD, (channel, key, payload))
+        dropped = [(channel, key) for key, payload in records.items() if payload is None]
+        database.executemany(_DROP_RECORD, dropped)
+        kept = [(channel, key, payload) for key, payload in records.items() if payload is not None]
+        database.executemany(_SET_RECORD, kept)
         database.execute(_ADD_CHANNEL, (channel, position))  # where a damaged file was replaced by an empty one
         database.execute(_SET_POSITION, (position, channel))
         database.execute(_DROP_TAKEN_EVENTS, (position,))
