@@ -17,6 +17,7 @@ from watcher.postgres.tables.rollup_pieces import (
     WEIGHTS,
     Piece,
     Unit,
+    joined_steps,
     pieces_of,
     portions_of,
     split_units,
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     import random
 
 D = 20_000 * DAY
+
+
+def weight_of(portion: list[Piece]) -> int:
+    return sum((piece.end - piece.begin) // piece.period * WEIGHTS[piece.period] for piece in portion)
 
 
 def test_a_window_is_days_with_hours_and_minutes_at_its_edges() -> None:
@@ -95,6 +100,10 @@ def test_every_minute_is_covered_once(chance: random.Random) -> None:
         for portion in portions:
             counts = [(piece.end - piece.begin) // piece.period for piece in portion]
             assert all(counts)
-            weights = [count * WEIGHTS[piece.period] for count, piece in zip(counts, portion, strict=True)]
-            assert sum(weights) <= PORTION_WEIGHT
+            assert weight_of(portion) <= PORTION_WEIGHT
             assert portion[-1].end - portion[0].begin <= longest or len(portion) == sum(counts) == 1
+        joined = joined_steps(portions)
+        assert [step for steps in joined for step in steps] == portions
+        assert all(sum(map(weight_of, steps)) <= PORTION_WEIGHT for steps in joined)
+        firsts = [weight_of(steps[0]) for steps in joined]
+        assert all(sum(map(weight_of, joined[i])) + firsts[i + 1] > PORTION_WEIGHT for i in range(len(joined) - 1))

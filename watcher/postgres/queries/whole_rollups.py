@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from watcher.history.tally import Tally, timed_of
 from watcher.postgres.bridge import transaction
 from watcher.postgres.queries.rollups import READ_SECONDS, bounds_of, merged_rollups, pieces_between
-from watcher.postgres.tables.rollup_pieces import DAY, portions_of
+from watcher.postgres.tables.rollup_pieces import DAY, joined_steps, portions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Of all portions, and of one, where that is all targets: a disk may have to be read for it.
 ALL_SECONDS = 1800.0
 PORTION_SECONDS = 120.0
-# A line of means is made of that many portions at least.
+# A line of means is made of that many steps at least.
 LEAST_STEPS = 8
 # So many rows are added up before others have their turn: the server's next answer, and whoever wants to end this.
 ROWS_AT_ONCE = 1000
@@ -44,16 +44,19 @@ SET LOCAL enable_sort = off;
 SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')
 """
 _PORTION = """
-SELECT target, location, watcher_joined(results::text), sum(sum_ms), min(min_ms), max(max_ms),
-       numeric_send(watcher_added(packed)),
-       coalesce(watcher_joined(keys), '{{}}'), coalesce(watcher_joined(counts), '{{}}')
+SELECT target, location, min(min_ms), max(max_ms), numeric_send(watcher_added(packed)),
+       coalesce(watcher_joined(keys), '{{}}'), coalesce(watcher_joined(counts), '{{}}'), {steps}
 FROM ({source}) AS source
 GROUP BY target, location
+"""
+_STEP = """
+sum(sum_ms) FILTER (WHERE step = {step}), watcher_joined(results::text) FILTER (WHERE step = {step})
 """
 # The buckets of whole checks are the first ones in a rollup, so that a binary search finds where they end. Those that
 # a former version has merged are in any order: what is found of them is not whole, and is read once more.
 _SOURCE = """
-SELECT target, location, results, sums_ms[1] AS sum_ms, mins_ms[1] AS min_ms, maxs_ms[1] AS max_ms, packed,
+SELECT {step} AS step, target, location, results, packed,
+       sums_ms[1] AS sum_ms, mins_ms[1] AS min_ms, maxs_ms[1] AS max_ms,
        CASE WHEN packed IS NULL THEN keys[1:width_bucket(255::smallint, keys)] END AS keys,
        CASE WHEN packed IS NULL THEN counts[1:width_bucket(255::smallint, keys)] END AS counts
 FROM rollups
@@ -131,7 +134,8 @@ class _Reading:
 
     async def run(self, pieces: list[Piece]) -> None:
         """Read all pieces, and add up what has come while the server makes what comes next."""
-        portions = portions_of(pieces, *([self._length_seconds / LEAST_STEPS] if self._parts else []))
+        longest_step = self._length_seconds / LEAST_STEPS if self._parts else math.inf
+        portions = joined_steps(portions_of(pieces, longest_step))
         came: list[Any] = []
         for number, portion in enumerate(portions):
             fetching = asyncio.create_task(self._fetch(portion))
@@ -157,30 +161,36 @@ class _Reading:
                 found |= {key: rollup.whole() for key, rollup in merged.items()}
         return found
 
-    async def _fetch(self, portion: list[Piece]) -> list[Any]:
+    async def _fetch(self, steps: list[list[Piece]]) -> list[Any]:
+        pieces = [(step, piece) for step, some in enumerate(steps) for piece in some]
         source = " UNION ALL ".join(
-            _SOURCE.format(period=piece.period, begin=2 * number + 2, end=2 * number + 3)
-            for number, piece in enumerate(portion)
+            _SOURCE.format(step=step, period=piece.period, begin=2 * number + 2, end=2 * number + 3)
+            for number, (step, piece) in enumerate(pieces)
         )
-        query = _PORTION.format(source=source)
-        return await self._connection.fetch(query, self._targets, *bounds_of(portion), timeout=PORTION_SECONDS)
+        query = _PORTION.format(source=source, steps=", ".join(_STEP.format(step=step) for step in range(len(steps))))
+        bounds = bounds_of([piece for _, piece in pieces])
+        return await self._connection.fetch(query, self._targets, *bounds, timeout=PORTION_SECONDS)
 
-    async def _add(self, rows: list[Any], portion: list[Piece]) -> None:
-        columns = self._columns_of(portion)
+    async def _add(self, rows: list[Any], steps: list[list[Piece]]) -> None:
+        columns = [self._columns_of(step) for step in steps]
         gap: list[float | None] = [None] * self._parts
         for first in range(0, len(rows), ROWS_AT_ONCE):
             await asyncio.sleep(0)
-            for target, location, texts, sum_ms, low_ms, high_ms, *histograms in rows[first : first + ROWS_AT_ONCE]:
+            for target, location, low_ms, high_ms, packed, keys, counts, *by_step in rows[first : first + ROWS_AT_ONCE]:
                 key = target, location
                 tally = self._tallies.get(key)
                 if tally is None:
                     tally = self._tallies[key] = Tally()
                     if self._parts:
                         self.means_ms[key] = gap.copy()
-                results, timed = _added_up(texts)
-                tally.add(results, (sum_ms, low_ms, high_ms), *histograms)
-                if self._parts and timed and sum_ms is not None:
-                    self.means_ms[key][columns] = [sum_ms / timed] * (columns.stop - columns.start)
+                sums_ms, texts = by_step[::2], by_step[1::2]
+                results, _ = _added_up("".join(filter(None, texts)))
+                tally.add(results, (sum(filter(None, sums_ms)), low_ms, high_ms), packed, keys, counts)
+                if self._parts:
+                    line = self.means_ms[key]
+                    for place, sum_ms, text in zip(columns, sums_ms, texts, strict=True):
+                        if sum_ms is not None:
+                            line[place] = [sum_ms / _added_up(text)[1]] * (place.stop - place.start)
 
     def _columns_of(self, portion: list[Piece]) -> slice:
         """Return the parts of the window that a portion has some of."""

@@ -101,3 +101,24 @@ def portions_of(pieces: list[Piece], longest_seconds: float = math.inf) -> list[
             weight += many * weighs
             begins_at += many * period
     return portions
+
+
+def joined_steps(steps: list[list[Piece]]) -> list[list[list[Piece]]]:
+    """Join portions of a window again, as far as a server still groups them in memory.
+
+    Args:
+        steps: from `portions_of`.
+
+    Returns:
+        portions, of about PORTION_WEIGHT each, with their steps.
+    """
+    portions: list[list[list[Piece]]] = []
+    weight = PORTION_WEIGHT
+    for step in steps:
+        weighs = sum((piece.end - piece.begin) // piece.period * WEIGHTS[piece.period] for piece in step)
+        if weight + weighs > PORTION_WEIGHT:
+            portions.append([])
+            weight = 0
+        portions[-1].append(step)
+        weight += weighs
+    return portions

@@ -163,16 +163,15 @@ class Pages:
         return Response(logo.content, media_type=logo.media_type, headers=headers)
 
     async def _incidents(self, selection: IncidentSelection, look: Look, limit: int) -> IncidentsView:
-        now, sites = self.clock(), (await self.sites(look.public)).all
-        wanted = {site.target: site for site in sites if selection.has_site(site)}
+        now, sites = self.clock(), await self.sites(look.public)
+        wanted = {site.target: site for site in sites.all if selection.has_site(site)}
         names, since = list(wanted), now - selection.length
         found = await self._read(lambda database: read_entries(database, names, self.location, since, now))
         chosen = [pair for pair in found or () if selection.has_entry(pair[1])]
         selection = replace(selection, page=min(selection.page, pages_of(len(chosen))))
         first = (selection.page - 1) * limit
         told = None if found is None else all_told(chosen[first : first + limit], wanted, public=look.public)
-        groups = sorted({site.group for site in sites if site.group})
-        return IncidentsView(told, len(chosen), selection, groups, self.history_lost_at, now)
+        return IncidentsView(told, len(chosen), selection, sites.groups, self.history_lost_at, now)
 
     async def _pasts_of(self, rows: Sequence[Row], now: datetime, *, public: bool) -> dict[str, Past] | None:
         """Return the past of rows; None where it cannot be read."""
