@@ -189,8 +189,8 @@ class _Reading:
                 if self._parts:
                     line = self.means_ms[key]
                     for place, sum_ms, text in zip(columns, sums_ms, texts, strict=True):
-                        if sum_ms is not None:
-                            line[place] = [sum_ms / _added_up(text)[1]] * (place.stop - place.start)
+                        if sum_ms is not None and (timed := _added_up(text)[1]):
+                            line[place] = [sum_ms / timed] * (place.stop - place.start)
 
     def _columns_of(self, portion: list[Piece]) -> slice:
         """Return the parts of the window that a portion has some of."""
