@@ -117,7 +117,9 @@ async def stream_flips(
     """
 
     def take_rows(_: str, rows: Rows) -> None:
-        take([flip_of_row(row) for row in rows])
+        flips = [flip_of_row(row) for row in rows]
+        rows.clear()  # the call stands in a circle that the garbage collector is in no hurry to find
+        take(flips)
 
     await _read(database, _Reading({FLIP: _FLIPS_AS_CONFIRMED}, (since, until, location), take_rows))
 
