@@ -130,7 +130,11 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
         ["10 down: A, B", "500 mixed: up A, down B"],
     ),
     "a silence is ended": (NO_REMINDERS, "0 A silent 9000; 20 A down; 60 A stale; 100 A loud; 999", ["100 down: A"]),
-    "opened and closed in a silence": (NO_REMINDERS, "0 A silent 8; 2 A down; 5 A up; 999", []),
+    "opened and closed in a silence": (
+        NO_REMINDERS,
+        "0 A silent 8; 2 A down; 5 A up; 100 A silent 104; 102 A down; 108 A up; 999",
+        [],
+    ),
     "what depends on it": (
         NO_REMINDERS,
         "0 Child down; 6 A down; 7 Leaf down; 300 A up; 310 Child up; 999",
