@@ -118,8 +118,8 @@ def _prepare(database: sqlite3.Connection, *, check: bool) -> None:
     for table in _NUMBERED:
         database.execute(
             "INSERT INTO sqlite_sequence (name, seq)"
-            " SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
-            (table, time.time_ns() // 1000),
+            " SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?)",
+            (table, time.time_ns() // 1000, table),
         )
     for key, value in (("id", str(uuid.uuid4())), ("part", secrets.randbits(62)), ("closed_minute", -1)):
         database.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))

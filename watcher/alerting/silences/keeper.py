@@ -137,12 +137,10 @@ class SilenceKeeper:
         await up.wait()
         while True:
             now = self.now
-            try:
+            with suppress(StorageError, OutboxUnavailableError):  # the drain, or the outbox writer, tells of it
                 await self._load()
                 await self._take_from_database(await read(list(self._silences), since))
                 since = now - ACKS_BACK
-            except (StorageError, OutboxUnavailableError) as error:  # the drain, or the outbox writer, tells of it
-                log.debug("what was ordered in the database cannot be taken in", error=error)
             await trio.sleep(ASK_SECONDS)
 
     async def take(self, order: Order) -> Order:
@@ -223,8 +221,8 @@ class SilenceKeeper:
         except OSError as error:
             self._stuck.add(path)
             log.warning("the file of an order cannot be removed", file=path, error=error)
-        except RuntimeError as error:  # out of trio, when the system has no thread to give: once more at the next look
-            log.debug("the file of an order cannot be looked at now", error=error)
+        except RuntimeError:  # out of trio, when the system has no thread to give: once more at the next look
+            return
 
     async def _take_from_database(self, orders: Iterable[Order]) -> None:
         """Take in what is not known yet, or is known otherwise; PostgreSQL is not told what it has told."""
