@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 # Where the outbox cannot be read or written now.
 OUTBOX_RETRY_SECONDS = 1.0
-# How long at most nobody looks at the clock: it may have leapt.
+# How long at most nobody looks for what is new or due.
 MAX_NAP_SECONDS = 30.0
 # How often another channel is told at most that this one fails.
 FAILING_TOLD_SECONDS = 3600.0
@@ -117,26 +117,26 @@ class Sender:
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue
             due_at = self._queue.due_at()
-            nap = MAX_NAP_SECONDS if due_at is None else min(max(due_at - self._clock(), 0.0), MAX_NAP_SECONDS)
+            nap = MAX_NAP_SECONDS if due_at is None else min(max(due_at - trio.current_time(), 0.0), MAX_NAP_SECONDS)
             with trio.move_on_after(nap):
                 await self._wake.wait()
 
     async def _send_what_is_due(self) -> None:
         self._wake = trio.Event()
         await self._look_for_new()
-        while (waiting := self._queue.next(self._clock())) is not None:
+        while (waiting := self._queue.next(now := trio.current_time())) is not None:
             await self._try(waiting)
             if self._is_closing:
                 return
             await self._look_for_new()
-        for waiting in self._queue.too_old(self._clock() - self.channel.give_up_after_seconds):
+        for waiting in self._queue.too_old(now - self.channel.give_up_after_seconds):
             await self._give_up(waiting, "it could not be delivered in time", tries=waiting.tries)
 
     async def _look_for_new(self) -> None:
         found = await self._disk.run(partial(waiting_of, channel=self.channel.name, after=self._newest))
         if found:
             self._newest = found[-1].number
-            self._queue.add(found)
+            self._queue.add(found, trio.current_time(), self._clock())
 
     async def _try(self, waiting: Waiting) -> None:
         notification = await self._disk.run(partial(notification_of, waiting=waiting))
@@ -156,14 +156,15 @@ class Sender:
                 self._queue.failing += 1
                 await self._give_up(waiting, error, tries=tries)
             case TryAgain(error, after_seconds):
-                next_try_at = self._queue.failed(waiting, now, after_seconds)
+                steady, give_up_after = trio.current_time(), self.channel.give_up_after_seconds
+                wait = self._queue.failed(waiting, steady, after_seconds, give_up_after) - steady
                 self._others.tell_result(self.channel.name, "failed")
-                if next_try_at > waiting.created_at + self.channel.give_up_after_seconds:
+                if wait <= 0:
                     await self._give_up(waiting, error, tries=tries)
                     return
                 if tries == 1:
                     log.warning("notification failed, and is tried again", channel=self.channel.name, error=error)
-                noted = partial(note_failed, waiting=waiting, error=error, next_try_at=next_try_at, now=now)
+                noted = partial(note_failed, waiting=waiting, error=error, next_try_at=now + wait, now=now)
                 await self._note(noted)
 
     async def _give_up(self, waiting: Waiting, error: str, *, tries: int) -> None:

@@ -41,6 +41,8 @@ NOW = datetime(2026, 11, 25, 18, 0, tzinfo=UTC)
         ("Wed, 25 Nov 2026 17:00:00 GMT", 0),
         ("Wed, 25 Nov 2099 17:00:00 GMT", 3600),
         ("Wed, 99 Nov 2026 17:00:00 GMT", None),
+        ("Wed, 25 Nov 99999999999999999999 17:00:00 GMT", None),
+        ("Wed, 25 Nov 2026 17:00:00 +99999999999999999999", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:

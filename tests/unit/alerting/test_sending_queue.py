@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import random
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from watcher.alerting.messages import Waiting
-from watcher.alerting.sending_queue import FAILING_TRIES, MAX_BACKOFF_SECONDS, MAX_PAUSE_SECONDS, SendingQueue
+from watcher.alerting.sending_queue import (
+    FAILING_TRIES,
+    MAX_ASKED_SECONDS,
+    MAX_BACKOFF_SECONDS,
+    MAX_PAUSE_SECONDS,
+    SendingQueue,
+)
 from watcher.model.alerts.notification import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HOUR = 3600.0
+DAY = 24 * HOUR
 
 
 def a_message(number: int, members: Iterable[str] = (), created_at: float = 0.0) -> Waiting:
@@ -24,7 +32,7 @@ def a_message(number: int, members: Iterable[str] = (), created_at: float = 0.0)
 
 def a_queue(*messages: Waiting) -> SendingQueue:
     queue = SendingQueue(random.Random(1))
-    queue.add(messages)
+    queue.add(messages, 0.0, 0.0)
     return queue
 
 
@@ -97,7 +105,37 @@ def test_a_receiver_that_is_away_is_tried_with_one_message_at_a_time_and_all_fol
 
 def test_what_has_waited_for_too_long_is_given_up_only_while_tries_fail() -> None:
     old, new = a_message(1, created_at=0), a_message(2, created_at=HOUR)
-    queue = a_queue(old, new)
+    queue = SendingQueue()
+    queue.add([old, new], HOUR, HOUR)
     assert queue.too_old(HOUR / 2) == [], "nobody has tried: the daemon was not running"
     queue.failed(old, HOUR, None)
     assert [one.number for one in queue.too_old(HOUR / 2)] == [1]
+
+
+def test_what_a_clock_that_was_ahead_wrote_is_due_now_and_given_up_in_time() -> None:
+    ahead = replace(a_message(1, created_at=30 * DAY), tries=4, next_try_at=30 * DAY + 10)
+    soon = replace(a_message(2), next_try_at=1000 + 10)
+    queue = SendingQueue()
+    queue.add([ahead, soon], 7.0, 1000)
+    assert next_number(queue, 7) == 1
+    queue.drop(ahead)
+    assert queue.due_at() == 17
+    queue.add([ahead], 7.0, 1000)
+    queue.failed(ahead, 8, None)
+    assert ahead.number not in [one.number for one in queue.too_old(7)]
+    assert ahead.number in [one.number for one in queue.too_old(7.1)], "its age counts from when it was read"
+
+
+def test_a_receiver_that_wants_nothing_for_ages_is_tried_hourly_and_once_more_before_a_message_is_given_up() -> None:
+    first = a_message(1, {"a"})
+    queue, give_up_after = a_queue(first, a_message(2, {"b"})), 2.5 * MAX_ASKED_SECONDS
+    now, tried_at = 0.0, list[float]()
+    while (found := queue.next(now)) is not None and found.number == 1:
+        tried_at.append(now / MAX_ASKED_SECONDS)
+        if queue.failed(found, now, 1e9, give_up_after) <= now:
+            break
+        assert queue.too_old(now - give_up_after) == []
+        now = queue.due_at() or 0.0
+    assert tried_at == [0, 1, 2, 2.5]
+    queue.drop(first)
+    assert queue.due_at() == now + MAX_ASKED_SECONDS

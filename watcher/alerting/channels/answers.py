@@ -71,7 +71,7 @@ def retry_after_seconds(value: str | None, now: datetime, limit_seconds: float) 
         return min(float(text[:12]), limit_seconds)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # as for the year 99999999999
         return None
     if moment.tzinfo is None:  # as with `-0000`
         moment = moment.replace(tzinfo=UTC)
