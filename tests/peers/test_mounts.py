@@ -47,7 +47,7 @@ class SmallDisk:
 
     def save(self, daemon: Daemon, folder: Path) -> None:
         """Copy what would end with the daemon."""
-        shutil.copytree(self._data(daemon), folder)
+        shutil.copytree(self._data(daemon), folder, ignore=shutil.ignore_patterns("bell"))  # no named pipe
 
     @staticmethod
     def _data(daemon: Daemon) -> Path:

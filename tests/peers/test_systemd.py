@@ -27,7 +27,7 @@ def test_metrics_need_nothing_that_the_unit_hides() -> None:
     assert "ProcSubset=pid" in UNIT.read_text(encoding="utf-8")
     program = (
         "from watcher.web.metrics.of_daemon import daemon_text; from watcher.web.present import Present;"
-        " print(daemon_text(Present(), 0, is_open_metrics=False))"
+        " print(daemon_text(Present(), 0, sees_all=True, is_open_metrics=False))"
     )
     hidden = "mount -t proc -o subset=pid proc /proc && ! test -e /proc/stat"
     command = unshared(hidden, [sys.executable, "-W", "error", "-c", program])
