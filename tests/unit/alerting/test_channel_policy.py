@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from watcher.model.alerts.notification import Notification
 
 HOUR, DAY = 3600, 86_400
+AHEAD = 5 * DAY
 ESCALATED = TargetAlerts(routes=(Route("ops", 900),))
 SITES = (
     target_of("A", group="shop"),
@@ -191,6 +192,39 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
             "600 connectivity: The monitor had no network for 1m 30s",
             "600 mixed: up A, down Leaf",
             "4200 reminder: C, Leaf",
+        ],
+    ),
+    "the clock is set back while it waits": (
+        NO_REMINDERS,
+        f"{AHEAD} A down; 5; 6 B down; 100 A up; 999",
+        ["15 down: A, B", "110 up: A"],
+    ),
+    "the clock is set back after it was told, and while others wait for longer": (
+        replace(CHANNEL, reminder_interval_seconds=HOUR),
+        f"{AHEAD} A down; {AHEAD + 11} B stale; {AHEAD + 12} Leaf down; {AHEAD + 12} Child down; "
+        f"{AHEAD + 12} Slow down; {AHEAD + 12} C silent {AHEAD + 500}; {AHEAD + 13} C down; 100; 300 A up; 9999",
+        [
+            *("432010 down: A", "160 down: C, Leaf", "310 up: A", "370 down: Child", "1010 escalation: Slow"),
+            "3760 reminder: C, Leaf, Child, Slow",
+        ],
+    ),
+    "the clock is set back before a reminder": (
+        replace(CHANNEL, reminder_interval_seconds=HOUR),
+        f"{AHEAD} A down; {AHEAD + 3000}; 100; 9999",
+        ["432010 down: A", "3700 reminder: A"],
+    ),
+    "the clock is set back in quiet hours": (
+        QUIET,
+        f"{AHEAD + 30} A down; 30; 9999",
+        ["600 down: A", "4200 reminder: A"],
+    ),
+    "the clock is set back while it flaps": (
+        NO_REMINDERS,
+        "; ".join(f"{AHEAD + seconds} A {'up' if seconds % 200 else 'down'}" for seconds in range(0, 601, 100))
+        + "; 100; 9999",
+        [
+            *("432010 down: A", "432110 up: A", "432210 down: A", "432310 up: A", "432410 down: A", "432510 up: A"),
+            *("110 flapping: A", "3700 flapping: A"),
         ],
     ),
     "flapping": (

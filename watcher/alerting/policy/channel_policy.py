@@ -1,22 +1,33 @@
 """What a channel is told and when: events come in, messages and records come out; pure, with no clock of its own.
 
-Nothing but what `decide` returns leaves this room. Whoever writes it down may be cut off before that is done: the same
-records, events and moments make the same messages with the same ids.
+Whoever writes a decision down may be cut off before that is done: the same records, events and moments make the same
+messages with the same ids.
 """
 
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.event import Change
-from watcher.alerting.policy.holding import Hold, Parents, hold_of, parents_of, silence_end
+from watcher.alerting.policy.holding import (
+    ROUNDS_AFTER_PARENTS,
+    Hold,
+    Parents,
+    after_seconds,
+    hold_of,
+    last_look,
+    parents_of,
+    silence_end,
+)
 from watcher.alerting.policy.line import Line
 from watcher.alerting.policy.notices import line_of_notice, look_at_notice, may_tell_notice, take_notice
 from watcher.alerting.policy.records.agenda import LOOK, Task, next_look
 from watcher.alerting.policy.records.book import Book, record_key
 from watcher.alerting.policy.records.record import Place, Record
+from watcher.alerting.policy.records.set_back import SET_BACK, bring_back, reminder_step
 from watcher.alerting.policy.telling import line_of, message_of, reminder_of
 from watcher.alerting.policy.view import Decision
 from watcher.alerting.policy.windows import quiet_until
@@ -26,7 +37,6 @@ from watcher.model.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from watcher.alerting.policy.event import AlertEvent
     from watcher.alerting.policy.view import View
@@ -35,11 +45,8 @@ if TYPE_CHECKING:
     from watcher.model.alerts.silence import Ack, Silence
 
 _TOPICS = {State.DOWN: Topic.DOWN, State.DEGRADED: Topic.DEGRADED, State.UNKNOWN: Topic.UNKNOWN}
-_LONGEST_REMINDER_STEP = timedelta(days=1)
 # Reminders that are due within this part of their interval are one message.
 _REMINDERS_TOGETHER = 4
-# How many intervals what depends on others has to come up after them, before it is told by itself.
-_ROUNDS_AFTER_PARENTS = 2
 
 
 class ChannelPolicy:
@@ -58,6 +65,8 @@ class ChannelPolicy:
         self._silences: Sequence[Silence] = ()
         self._acks: Sequence[Ack] = ()
         self._acked_at: dict[str, datetime] = {}
+        # Before the first decision nobody knows by which clock the records were written.
+        self._newest_moment = datetime.max.replace(tzinfo=UTC)
 
     @property
     def due_at(self) -> datetime | None:
@@ -79,6 +88,7 @@ class ChannelPolicy:
             event: the next one.
             view: the present.
         """
+        self._newest_moment = max(self._newest_moment, event.at)
         if event.flip is not None and event.incident is not None:
             self._take_change(event, view)
         elif event.target is None:
@@ -97,6 +107,9 @@ class ChannelPolicy:
         Returns:
             new messages, and the records that have changed since the last decision.
         """
+        if now < self._newest_moment - SET_BACK:
+            bring_back(self._book, now, partial(last_look, self._channel, now, view), self._quiet_until(now))
+        self._newest_moment = now
         messages = self._heed_operators(now, view)
         to_flush, to_remind = set[str](), set[str]()
         while entry := self._book.agenda.pop(now):
@@ -248,7 +261,7 @@ class ChannelPolicy:
             record = self._book.records[key]
             self._book.leave(key, record)
             target = view.targets.get(record.target)
-            rounds = 0 if target is None else _ROUNDS_AFTER_PARENTS * target.interval_seconds
+            rounds = 0 if target is None else ROUNDS_AFTER_PARENTS * target.interval_seconds
             self._book.wait_until(key, record, Place.LATER, now + timedelta(seconds=rounds))
 
     def _calm_down(self, key: str, now: datetime, view: View) -> None:
@@ -361,8 +374,7 @@ class ChannelPolicy:
                 if not record.has_news and hold_of(record, now, view) is None:
                     record.reminders += 1
                     reminded.append(record)
-                step = min(interval * 2 ** min(record.reminders, 20), max(_LONGEST_REMINDER_STEP, interval))
-                record.reminder_at = now + step
+                record.reminder_at = now + reminder_step(interval, record.reminders)
             self._book.await_reminder(key, record)
         if not reminded:
             return None
@@ -372,13 +384,7 @@ class ChannelPolicy:
 
     def _after(self, target_name: str, view: View) -> float | None:
         """Return for how many seconds a target's trouble lasts before the channel is told; None for never."""
-        target = view.targets.get(target_name)
-        if target is None:
-            return None
-        routes = target.alerts.routes
-        if routes is None:
-            return 0.0 if self._channel.is_default else None
-        return min((route.after_seconds for route in routes if route.channel == self._channel.name), default=None)
+        return after_seconds(self._channel, target_name, view)
 
     def _is_escalation(self, record: Record, view: View) -> bool:
         return record.told is None and record.visible is not None and bool(self._after(record.target, view))

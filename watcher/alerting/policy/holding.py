@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from watcher.alerting.policy.records.notice import Notice
     from watcher.alerting.policy.records.record import Record
     from watcher.alerting.policy.view import View
+    from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.of_target import Dependency
     from watcher.model.alerts.silence import Silence
 
 # The longest that an alert waits for the next check of what its target depends on.
 PARENT_CHECK_WAIT = timedelta(seconds=30)
+# How many intervals what depends on others has to come up after them, before it is told by itself.
+ROUNDS_AFTER_PARENTS = 2
 _PARENT_CHECK_LOOK = timedelta(seconds=2)
 
 _OUT_OF_ORDER = frozenset({State.DOWN, State.MAINTENANCE})
@@ -84,6 +88,34 @@ def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
 def silence_end(silences: Sequence[Silence], target: str, group: str | None, moment: datetime) -> datetime | None:
     """Return when the last of the silences ends that hold for a target at a moment; None where none does."""
     return max((one.end for one in silences if one.covers(target, group, moment)), default=None)
+
+
+def after_seconds(channel: Channel, target_name: str, view: View) -> float | None:
+    """Return for how many seconds a target's trouble lasts before a channel is told; None for never."""
+    target = view.targets.get(target_name)
+    if target is None:
+        return None
+    routes = target.alerts.routes
+    if routes is None:
+        return 0.0 if channel.is_default else None
+    return min((route.after_seconds for route in routes if route.channel == channel.name), default=None)
+
+
+def last_look(channel: Channel, now: datetime, view: View, waiter: Record | Notice) -> datetime:
+    """Return the last moment until which a record or a notice may have to wait, but for quiet hours.
+
+    Args:
+        channel: whose.
+        now: the moment.
+        view: the present.
+        waiter: it waits for a moment.
+    """
+    if waiter.place is Place.SILENCE:
+        return silence_end(view.silences, waiter.target, waiter.group, now) or now
+    target = view.targets.get(waiter.target)
+    after_parents = 0.0 if target is None else ROUNDS_AFTER_PARENTS * target.interval_seconds
+    longest = max(after_seconds(channel, waiter.target, view) or 0.0, after_parents)
+    return max(now + LOOK, now + timedelta(seconds=longest))
 
 
 def can_tell_of_any(view: View) -> bool:
