@@ -137,6 +137,8 @@ class Dispatcher:
     async def _take_up(self) -> ChannelPolicy:
         kept = await self._disk.run(partial(kept_of, channel=self._channel.name))
         self._policy, self._position = ChannelPolicy(self._channel, kept.records), kept.position
+        for key, error in self._policy.unreadable.items():
+            log.error("a record that cannot be read was dropped", channel=self._channel.name, key=key, error=error)
         return self._policy
 
     async def _write(self, events: Sequence[AlertEvent], decision: Decision) -> None:

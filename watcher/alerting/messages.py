@@ -10,9 +10,10 @@ import json
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watcher.model.alerts.notification import Kind, Notification
+from watcher.model.alerts.rows import UnreadableRowError, a_number, a_text, reading
 from watcher.outbox.alerts import drop_unreadable, newest_event
 from watcher.outbox.encoding import encode_notification
 
@@ -165,12 +166,12 @@ def count_waiting(outbox: Outbox) -> int:
 def notification_of(outbox: Outbox, waiting: Waiting) -> Notification | None:
     """Return a message that waits, with what it says; None where it waits no more, or cannot be read."""
     rows = outbox.read("SELECT payload FROM notifications WHERE number = ?", waiting.number)
-    try:
-        payload = json.loads(rows[0][0]) if rows else None
-    except ValueError as error:
-        drop_unreadable(outbox, "notifications", waiting.number, error)
+    if not rows:
         return None
-    if payload is None:
+    try:
+        payload = _payload_of(rows[0][0])
+    except UnreadableRowError as error:
+        drop_unreadable(outbox, "notifications", waiting.number, error)
         return None
     moment, members = datetime.fromtimestamp(waiting.created_at, UTC), tuple(map(uuid.UUID, waiting.members))
     return Notification(waiting.id, waiting.channel, waiting.kind, moment, payload, members)
@@ -214,7 +215,7 @@ def note_given_up(
     Returns:
         whether it is told.
     """
-    rows = outbox.read("SELECT failing_told_at FROM channels WHERE channel = ?", waiting.channel)
+    rows = outbox.read("SELECT failing_told_at + 0.0 FROM channels WHERE channel = ?", waiting.channel)
     is_told = told is not None and (not rows or not 0 <= now - rows[0][0] < untold_seconds)
     entries = [_given_up(waiting, error, now, tries=tries)]
     if told is not None and is_told:
@@ -232,16 +233,48 @@ def note_given_up(
 
 def _read(outbox: Outbox, which: str, *arguments: object) -> list[Waiting]:
     found = []
-    for number, text, channel, kind, created_at, members, tries, next_try_at in outbox.read(
-        f"SELECT {_WAITING} FROM notifications {which}",  # noqa: S608  # nothing of it comes from outside
-        *arguments,
-    ):
+    query = f"SELECT {_WAITING} FROM notifications {which}"  # noqa: S608  # nothing of it comes from outside
+    for row in outbox.read(query, *arguments):
         try:
-            ids = frozenset(json.loads(members))
-            found.append(Waiting(number, uuid.UUID(text), channel, Kind(kind), created_at, ids, tries, next_try_at))
-        except (ValueError, TypeError) as error:
-            drop_unreadable(outbox, "notifications", number, error)
+            found.append(_waiting_of_row(*row))
+        except UnreadableRowError as error:
+            drop_unreadable(outbox, "notifications", row[0], error)
     return found
+
+
+def _waiting_of_row(
+    number: int,
+    text: str,
+    channel: str,
+    kind: str,
+    created_at: object,
+    members: str,
+    tries: object,
+    next_try_at: object,
+) -> Waiting:
+    with reading("a message"):
+        ids = frozenset(str(uuid.UUID(member)) for member in json.loads(members))
+        moments = _seconds(created_at), _seconds(next_try_at)
+        return Waiting(number, uuid.UUID(text), channel, Kind(kind), moments[0], ids, a_number(tries), moments[1])
+
+
+def _seconds(value: object) -> float:
+    """Return seconds since 1970 that are a moment of the calendar."""
+    if not isinstance(value, float):
+        raise TypeError(f"{value!r} is no moment")
+    datetime.fromtimestamp(value, UTC)
+    return value
+
+
+def _payload_of(text: str) -> dict[str, Any]:
+    with reading("what a message says"):
+        payload: dict[str, Any] = json.loads(text)
+        a_text(payload["title"])
+        a_text(payload["text"])
+        a_number(payload["more"])
+        if not all(isinstance(target, dict) for target in payload["targets"]):
+            raise TypeError("its targets are none")
+        return payload
 
 
 def _row_of(message: Notification) -> tuple[object, ...]:

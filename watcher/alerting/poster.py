@@ -19,6 +19,7 @@ from watcher.alerting.policy.encoding import decode_incident, encode_incident
 from watcher.alerting.policy.holding import Parents, parents_of
 from watcher.model.alerts.channel import Topic
 from watcher.model.alerts.notification import Delivered
+from watcher.model.alerts.rows import UnreadableRowError
 from watcher.model.state import State
 from watcher.outbox.alerts import newest_event, open_incidents
 from watcher.outbox.errors import OutboxUnavailableError
@@ -101,10 +102,13 @@ class Poster:
 
     async def _tell_all(self) -> None:
         position = await self._disk.run(newest_event)
-        incidents = await self._disk.run(open_incidents)
+        opened = await self._disk.run(open_incidents)
         kept = await self._disk.run(partial(kept_of, channel=self._channel.name))
         now, view = datetime.fromtimestamp(self._clock(), UTC), self._view()
         told = {key: incident for key, text in kept.records.items() if (incident := _read(text)) is not None}
+        # Of what cannot be read it is known that it is open: as it was told, it still holds.
+        spoilt = [f"{location}\0{target}" for location, target in opened.unreadable]
+        incidents = [*opened.found, *(told[key] for key in spoilt if key in told)]
         present = {}
         for number, incident in enumerate(incidents, 1):
             key = _key_of(incident)
@@ -119,11 +123,18 @@ class Poster:
         if self._failures:
             log.info("alertmanager told", channel=self._channel.name, failures=self._failures)
             self._failures = 0
-        changed: dict[str, str | None] = {key: None for key in over if key not in present}
+        gone = kept.records.keys() - told.keys() - present.keys()
+        changed: dict[str, str | None] = {key: None for key in [*over, *sorted(gone)] if key not in present}
         changed |= {key: encode_incident(one) for key, one in present.items() if told.get(key) != one}
         if changed or position > kept.position:
             write = partial(write_decision, channel=self._channel.name, position=position, messages=(), records=changed)
             await self._disk.run(partial(write, now=self._clock()))
+        if len(told) < len(kept.records):
+            log.error(
+                "records that cannot be read were dropped: what is over of them ends by itself",
+                channel=self._channel.name,
+                records=len(kept.records) - len(told),
+            )
 
     async def _tell(
         self, incidents: Mapping[str, Incident], now: datetime, view: View, *, is_over: bool = False
@@ -175,7 +186,7 @@ def _key_of(incident: Incident) -> str:
 def _read(text: str) -> Incident | None:
     try:
         return decode_incident(text)
-    except ValueError:  # what a damaged disk has made of it: Alertmanager ends it by itself
+    except UnreadableRowError:  # what a damaged disk has made of it: Alertmanager ends it by itself
         return None
 
 

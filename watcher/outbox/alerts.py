@@ -5,18 +5,18 @@ An event is kept until all channels have taken it in; where there are no channel
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.alerting.policy.encoding import decode_event, decode_incident, encode_event, encode_incident
-from watcher.alerting.policy.event import AlertEvent, Change
+from watcher.alerting.policy.event import AlertEvent, Change, Incident
 from watcher.alerting.policy.incidents import follow
+from watcher.model.alerts.rows import UnreadableRowError
+from watcher.model.state import State
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping, Sequence
 
-    from watcher.alerting.policy.event import Incident
     from watcher.model.state import Flip
     from watcher.outbox.outbox import Outbox
 
@@ -31,6 +31,13 @@ _ADD_EVENT = "INSERT INTO alert_events (payload) VALUES (?)"
 _DROP_EVENTS = "DELETE FROM alert_events WHERE number <= (SELECT max(number) FROM alert_events) - ?"
 
 
+class OpenIncidents(NamedTuple):
+    """The incidents that are open, and the location and target of those whose rows cannot be read."""
+
+    found: list[Incident]
+    unreadable: list[tuple[str, str]]
+
+
 class FlipsFollowed:
     """What flips make of incidents, to be written in the transaction of the flips.
 
@@ -43,16 +50,22 @@ class FlipsFollowed:
         """Take flips, of each target in their order."""
         self._flips = flips
         self.events = self.dropped = 0
+        self._unreadable: list[str] = []
 
     def write(self, database: sqlite3.Connection) -> None:
         """Write incidents and events; called in the transaction."""
         events: list[AlertEvent] = []
+        self._unreadable = []
         for flip in self._flips:
-            before = _incident_of(database, flip.location, flip.target)
+            try:
+                before = kept = _incident_of(database, flip.location, flip.target)
+            except UnreadableRowError as error:
+                self._unreadable.append(f"{flip.target} ({flip.location}): {error}")
+                before, kept = _stand_in(flip), None
             after, change = follow(before, flip)
             if after is None and before is not None:
                 database.execute(_END_INCIDENT, (flip.location, flip.target))
-            elif after is not None and after is not before:
+            elif after is not None and after is not kept:
                 database.execute(_SET_INCIDENT, (flip.location, flip.target, encode_incident(after)))
             if change is not None:
                 incident = before if change is Change.CLOSED else after
@@ -62,6 +75,11 @@ class FlipsFollowed:
     def tell(self, outbox: Outbox) -> None:
         """Say what was written, after the transaction."""
         outbox.alert_events += self.events
+        if self._unreadable:
+            outbox.give_notice(
+                f"rows of incidents that cannot be read: {len(self._unreadable)}; what is known now takes their place:"
+                f" {self._unreadable[0]}"
+            )
         if self.dropped:
             outbox.give_notice(f"too many alert events wait: the oldest {self.dropped} were dropped")
 
@@ -122,7 +140,7 @@ def events_for(outbox: Outbox, channel: str, limit: int) -> list[AlertEvent]:
     for number, payload in outbox.read(query, channel, limit):
         try:
             found.append(decode_event(number, payload))
-        except ValueError as error:
+        except UnreadableRowError as error:
             drop_unreadable(outbox, "alert_events", number, error)
     return found
 
@@ -140,23 +158,28 @@ def newest_event(outbox: Outbox) -> int:
     return number
 
 
-def open_incidents(outbox: Outbox) -> list[Incident]:
-    """Return all incidents that are open, by location and target; one that cannot be read is left out."""
-    found = []
-    for (payload,) in outbox.read("SELECT payload FROM incidents ORDER BY location, target"):
-        with suppress(ValueError):  # the next flip says how things are
-            found.append(decode_incident(payload))
-    return found
+def open_incidents(outbox: Outbox) -> OpenIncidents:
+    """Return all incidents that are open, by location and target."""
+    opened = OpenIncidents([], [])
+    for location, target, payload in outbox.read(
+        "SELECT location, target, payload FROM incidents ORDER BY location, target"
+    ):
+        try:
+            opened.found.append(decode_incident(payload))
+        except UnreadableRowError:  # the next flip tells of it
+            opened.unreadable.append((location, target))
+    return opened
 
 
 def _incident_of(database: sqlite3.Connection, location: str, target: str) -> Incident | None:
     row = database.execute(_INCIDENT, (location, target)).fetchone()
-    if row is None:
-        return None
-    try:
-        return decode_incident(row[0])
-    except ValueError:  # what a damaged disk has made of it: the next flip says how things are
-        return None
+    return None if row is None else decode_incident(row[0])
+
+
+def _stand_in(flip: Flip) -> Incident:
+    """Return an incident in place of one that a damaged disk has spoilt: that it was open is known, so it can end."""
+    trouble = flip.before if flip.before is State.DEGRADED else State.DOWN
+    return Incident(flip.flip_id, flip.target, flip.location, trouble, flip.at, flip)
 
 
 def _add(database: sqlite3.Connection, events: Sequence[AlertEvent]) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -281,6 +282,52 @@ async def test_what_a_damaged_disk_has_spoilt_is_dropped_and_all_else_told(path:
     async with at_work(path, a_channel("ops")) as world:
         await until(lambda: world.receivers.got["ops"])
         assert world.receivers.told("ops") == ["site 1 is down"]
+
+
+async def test_rows_that_parse_and_make_no_sense_are_dropped_with_a_line_and_all_else_told(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hung = Receivers(hanging={"ops"})
+    async with at_work(path, a_channel("ops", group_by="target"), receivers=hung) as world:
+        for name in NAMES[:5]:
+            await world.down(name)
+        await until(lambda: world.disk.outbox.read("SELECT count(*) FROM notifications") == [(5,)])
+        await until(lambda: not events_left(world.disk.outbox))
+    outbox = Outbox(path)
+    for spoil in (
+        "UPDATE notifications SET members = '[\"x\"]' WHERE number = (SELECT min(number) FROM notifications)",
+        "UPDATE notifications SET created_at = 'abc' WHERE number = (SELECT min(number) + 1 FROM notifications)",
+        "UPDATE notifications SET payload = '[]' WHERE number = (SELECT min(number) + 2 FROM notifications)",
+        "UPDATE channel_records SET payload = replace(payload, '+00:00', '') WHERE key LIKE '%site 0'",
+        "UPDATE channel_records SET payload = '[]' WHERE key LIKE '%site 1'",
+        "UPDATE incidents SET payload = substr(payload, 1, 20) WHERE target = 'site 4'",
+    ):
+        outbox.put((), now=0.0, alongside=methodcaller("execute", spoil))
+    outbox.close()
+    async with at_work(path, a_channel("ops", group_by="target")) as world:
+        await world.up("site 4")
+        await until(lambda: "site 4 is up" in world.receivers.told("ops"))
+        assert world.receivers.told("ops") == ["site 3 is down", "site 4 is down", "site 4 is up"]
+        records = world.disk.outbox.read("SELECT payload FROM channel_records WHERE key LIKE 'record/%'")
+        assert all("+00:00" in payload for (payload,) in records)
+        assert world.disk.outbox.read("SELECT 1 FROM incidents WHERE target = 'site 4'") == []
+    said = capsys.readouterr().err
+    counts = {text: said.count(text) for text in ("notifications has a row", "a record that", "rows of incidents")}
+    assert counts == {"notifications has a row": 3, "a record that": 2, "rows of incidents": 1}
+
+
+async def test_an_alertmanager_hears_no_end_of_an_incident_whose_row_is_spoilt_before_it_ends(path: Path) -> None:
+    channel, spoil = Channel("am", AlertmanagerReceiver("http://am.example")), "UPDATE incidents SET payload = '{'"
+    async with at_work(path, channel) as world:
+        await world.down("site 1")
+        await until(lambda: world.disk.outbox.read("SELECT 1 FROM channel_records"))
+        await world.disk.run(lambda outbox: outbox.put((), now=0.0, alongside=lambda base: base.execute(spoil)))
+    async with at_work(path, channel) as world:
+        await until(lambda: world.receivers.posted)
+        await world.up("site 1")
+        await until(lambda: not world.disk.outbox.read("SELECT 1 FROM channel_records"))
+        now = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+        assert [alert["endsAt"] < now for alert in world.receivers.posted] == [False, True]
 
 
 def events_left(outbox: Outbox) -> int:

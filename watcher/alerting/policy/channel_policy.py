@@ -62,6 +62,7 @@ class ChannelPolicy:
         """
         self._channel = channel
         self._book = Book(channel, records, is_written=is_written)
+        self.unreadable: Mapping[str, str] = self._book.unreadable  # why a record was left out, by key
         self._silences: Sequence[Silence] = ()
         self._acks: Sequence[Ack] = ()
         self._acked_at: dict[str, datetime] = {}

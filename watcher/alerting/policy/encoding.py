@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import uuid
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.alerting.policy.event import AlertEvent, Certificate, Change, Incident
-from watcher.alerting.policy.records.json_values import flip_as_json, flip_from_json, read, written
-from watcher.model.state import State
+from watcher.alerting.policy.records.json_values import a_trouble, flip_as_json, flip_from_json, read, written
+from watcher.model.alerts.rows import a_moment, a_number, a_text, maybe, reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,26 +46,24 @@ def decode_event(number: int, text: str) -> AlertEvent:
         text: as `encode_event` has written it.
 
     Raises:
-        ValueError: it is not the text of an event.
+        UnreadableRowError: it is not the text of an event.
     """
-    try:
+    with reading("an alert event"):
         row = json.loads(text)
         certificate = row["certificate"]
         return AlertEvent(
             number,
             Change(row["change"]),
-            datetime.fromisoformat(row["at"]),
+            a_moment(row["at"]),
             None if row["incident"] is None else _incident_from_json(row["incident"]),
             None if row["flip"] is None else flip_from_json(row["flip"]),
-            row["target"],
-            row["location"],
+            maybe(a_text, row["target"]),
+            maybe(a_text, row["location"]),
             None
             if certificate is None
-            else Certificate(certificate["step_days"], datetime.fromisoformat(certificate["expires_at"])),
+            else Certificate(a_number(certificate["step_days"]), a_moment(certificate["expires_at"])),
             read(row["gap_start"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is not an alert event: {error!r}") from error
 
 
 def encode_incident(incident: Incident) -> str:
@@ -78,12 +75,10 @@ def decode_incident(text: str) -> Incident:
     """Return an incident.
 
     Raises:
-        ValueError: it is not the text of an incident.
+        UnreadableRowError: it is not the text of an incident.
     """
-    try:
+    with reading("an incident"):
         return _incident_from_json(json.loads(text))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is not an incident: {error!r}") from error
 
 
 def _incident_as_json(incident: Incident) -> dict[str, Any]:
@@ -101,10 +96,10 @@ def _incident_as_json(incident: Incident) -> dict[str, Any]:
 def _incident_from_json(row: Mapping[str, Any]) -> Incident:
     return Incident(
         uuid.UUID(row["id"]),
-        row["target"],
-        row["location"],
-        State(row["trouble"]),
-        datetime.fromisoformat(row["since"]),
+        a_text(row["target"]),
+        a_text(row["location"]),
+        a_trouble(row["trouble"]),
+        a_moment(row["since"]),
         flip_from_json(row["flip"]),
         read(row["last_up_at"]),
     )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.encoding import decode_incident
 from watcher.alerting.silences.encoding import decode_order, encode_order
+from watcher.model.alerts.rows import UnreadableRowError
 from watcher.model.alerts.silence import Silence
 from watcher.outbox.encoding import ACK, SILENCE
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterable
-    from datetime import datetime
     from pathlib import Path
 
     from watcher.alerting.silences.orders import Order
@@ -83,7 +84,10 @@ def open_since(outbox: Outbox, location: str, targets: Iterable[str]) -> dict[st
     found = {}
     for target in targets:
         for (payload,) in outbox.read(_INCIDENT, location, target):
-            found[target] = decode_incident(payload).since
+            try:
+                found[target] = decode_incident(payload).since
+            except UnreadableRowError:  # open, and nobody knows since when
+                found[target] = datetime.fromtimestamp(0, UTC)
     return found
 
 

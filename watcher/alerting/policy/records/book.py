@@ -12,6 +12,7 @@ from watcher.alerting.policy.records.notice import Notice, decode_notice, encode
 from watcher.alerting.policy.records.parents import WaitingForParents
 from watcher.alerting.policy.records.record import Place, Record, decode_record, encode_record
 from watcher.history.incidents import FLAPPING_WINDOW
+from watcher.model.alerts.rows import UnreadableRowError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,14 +33,14 @@ class Book:
 
         Args:
             channel: whose.
-            texts: by key; what nobody understands is left out.
+            texts: by key; what nobody understands is left out, and deleted by the next changes.
             is_written: whether there will be anybody who writes down what changes.
         """
         self._is_written = is_written
         self.records: dict[str, Record] = {}
         self.notices: dict[str, Notice] = {}
         self.groups: dict[str, Group] = {}
-        self._changed: set[str] = set()
+        self.unreadable: dict[str, str] = {}  # why, by key
         for key, text in texts.items():
             try:
                 if key.startswith(_GROUP):
@@ -48,8 +49,9 @@ class Book:
                     self.records[key] = decode_record(text)
                 elif key.startswith(_NOTICE):
                     self.notices[key] = decode_notice(text)
-            except ValueError:
-                self._changed.add(key)
+            except UnreadableRowError as error:
+                self.unreadable[key] = str(error)
+        self._changed: set[str] = set(self.unreadable)
         self.take_up(channel)
 
     def take_up(self, channel: Channel) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.records.json_values import read, written
+from watcher.model.alerts.rows import reading
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -70,10 +71,8 @@ def decode_group(text: str) -> Group:
     """Return a group, with nothing pending.
 
     Raises:
-        ValueError: it is not the text of a group.
+        UnreadableRowError: it is not the text of a group.
     """
-    try:
+    with reading("a group of a channel"):
         row = json.loads(text)
         return Group(flush_at=read(row["flush_at"]), last_at=read(row["last_at"]))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is not a group of a channel: {error!r}") from error

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from watcher.model.alerts.rows import a_moment, a_number, a_text, maybe
 from watcher.model.outcome import Fault, Reason
-from watcher.model.state import Flip, state_named
+from watcher.model.state import Flip, State, state_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+_TROUBLE = frozenset({State.DOWN, State.DEGRADED, State.UNKNOWN})
+
+
+def a_trouble(value: object) -> State:
+    """Return the trouble that a word stands for.
+
+    Raises:
+        ValueError: it is none.
+    """
+    state = State(a_text(value))
+    if state not in _TROUBLE:
+        raise ValueError(f"no trouble: {value!r}")
+    return state
 
 
 def flip_as_json(flip: Flip) -> dict[str, Any]:
@@ -33,15 +48,15 @@ def flip_as_json(flip: Flip) -> dict[str, Any]:
 def flip_from_json(row: Mapping[str, Any]) -> Flip:
     """Return a flip that `flip_as_json` has written; a word that a later version has for a state is `unknown`."""
     return Flip(
-        row["target"],
-        row["location"],
-        datetime.fromisoformat(row["at"]),
-        datetime.fromisoformat(row["confirmed_at"]),
-        state_named(row["state"]),
-        state_named(row["before"]),
-        None if row["reason"] is None else Fault(_reason_named(row["reason"]), row["detail"]),
+        a_text(row["target"]),
+        a_text(row["location"]),
+        a_moment(row["at"]),
+        a_moment(row["confirmed_at"]),
+        state_named(a_text(row["state"])),
+        state_named(a_text(row["before"])),
+        None if row["reason"] is None else Fault(_reason_named(row["reason"]), a_text(row["detail"])),
         None if row["check_id"] is None else uuid.UUID(row["check_id"]),
-        row["number"],
+        maybe(a_number, row["number"]),
     )
 
 
@@ -52,7 +67,7 @@ def fault_as_json(fault: Fault) -> list[str]:
 
 def fault_from_json(row: Sequence[str] | None) -> Fault | None:
     """Return a cause, None for none."""
-    return None if row is None else Fault(_reason_named(row[0]), row[1])
+    return None if row is None else Fault(_reason_named(row[0]), a_text(row[1]))
 
 
 def written(moment: datetime | None) -> str | None:
@@ -61,8 +76,8 @@ def written(moment: datetime | None) -> str | None:
 
 
 def read(text: str | None) -> datetime | None:
-    """Return the moment of a text."""
-    return None if text is None else datetime.fromisoformat(text)
+    """Return the moment of a text, None for none."""
+    return maybe(a_moment, text)
 
 
 def _reason_named(word: str) -> Reason:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.records.json_values import read, written
-from watcher.alerting.policy.records.record import Place
+from watcher.alerting.policy.records.record import Place, check_place
+from watcher.model.alerts.rows import a_moment, a_number, a_text, maybe, reading
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @dataclass(slots=True)
@@ -55,20 +59,22 @@ def decode_notice(text: str) -> Notice:
     """Return a notice.
 
     Raises:
-        ValueError: it is not the text of a notice.
+        UnreadableRowError: it is not the text of a notice.
     """
-    try:
+    with reading("a notice of a channel"):
         row = json.loads(text)
-        return Notice(
-            row["target"],
-            row["location"],
-            row["group"],
-            datetime.fromisoformat(row["at"]),
-            row["step_days"],
+        notice = Notice(
+            a_text(row["target"]),
+            a_text(row["location"]),
+            maybe(a_text, row["group"]),
+            a_moment(row["at"]),
+            a_number(row["step_days"]),
             read(row["expires_at"]),
             read(row["gap_start"]),
             Place(row["place"]),
             read(row["until"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is not a notice of a channel: {error!r}") from error
+        if notice.expires_at is None and notice.gap_start is None:
+            raise ValueError("it tells of nothing")
+        check_place(notice.place, notice.until)
+        return notice

@@ -6,10 +6,10 @@ import enum
 import json
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.alerting.policy.records.json_values import (
+    a_trouble,
     fault_as_json,
     fault_from_json,
     flip_as_json,
@@ -17,13 +17,13 @@ from watcher.alerting.policy.records.json_values import (
     read,
     written,
 )
-from watcher.model.state import State
+from watcher.model.alerts.rows import a_flag, a_moment, a_number, a_text, maybe, reading
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from watcher.model.outcome import Fault
-    from watcher.model.state import Flip
+    from watcher.model.state import Flip, State
 
 _to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
@@ -199,47 +199,53 @@ def decode_record(text: str) -> Record:
     """Return a record.
 
     Raises:
-        ValueError: it is not the text of a record.
+        UnreadableRowError: it is not the text of a record.
     """
-    try:
+    with reading("a record of a channel"):
         row = json.loads(text)
         flip = flip_from_json(row["flip"])
-        return Record(
-            row["target"],
-            row["location"],
-            row["group"],
-            _state(row.get("visible")),
+        record = Record(
+            a_text(row["target"]),
+            a_text(row["location"]),
+            maybe(a_text, row["group"]),
+            maybe(a_trouble, row.get("visible")),
             flip,
             flip.flip_id,
             uuid.UUID(row["incident_id"]),
-            datetime.fromisoformat(row["at"]),
-            datetime.fromisoformat(row["opened_at"]),
-            datetime.fromisoformat(row["incident_since"]),
+            a_moment(row["at"]),
+            a_moment(row["opened_at"]),
+            a_moment(row["incident_since"]),
             last_up_at=read(row.get("last_up_at")),
             trouble_cause=fault_from_json(row.get("trouble_cause")),
-            told=_state(row.get("told")),
+            told=maybe(a_trouble, row.get("told")),
             told_flip_id=_id(row.get("told_flip_id")),
             told_incident_id=_id(row.get("told_incident_id")),
             told_since=read(row.get("told_since")),
-            briefs=row.get("briefs", 0),
-            brief=_state(row.get("brief")),
+            briefs=a_number(row.get("briefs", 0)),
+            brief=maybe(a_trouble, row.get("brief")),
             brief_since=read(row.get("brief_since")),
-            is_suppressed=row.get("is_suppressed", False),
-            is_acked=row.get("is_acked", False),
-            reminders=row.get("reminders", 0),
+            is_suppressed=a_flag(row.get("is_suppressed", False)),
+            is_acked=a_flag(row.get("is_acked", False)),
+            reminders=a_number(row.get("reminders", 0)),
             reminder_at=read(row.get("reminder_at")),
-            changes=[datetime.fromisoformat(moment) for moment in row.get("changes", ())],
+            changes=[a_moment(moment) for moment in row.get("changes", ())],
             flapping_since=read(row.get("flapping_since")),
-            is_flapping_told=row.get("is_flapping_told", False),
+            is_flapping_told=a_flag(row.get("is_flapping_told", False)),
             place=Place(row["place"]),
             until=read(row.get("until")),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is not a record of a channel: {error!r}") from error
+        check_place(record.place, record.until)
+        return record
 
 
-def _state(word: str | None) -> State | None:
-    return None if word is None else State(word)
+def check_place(place: Place, until: datetime | None) -> None:
+    """See to it that what waits for a moment has one.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if place in {Place.LATER, Place.SILENCE} and until is None:
+        raise ValueError("it waits for no moment")
 
 
 def _id(text: str | None) -> uuid.UUID | None:

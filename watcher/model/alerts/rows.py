@@ -1,0 +1,83 @@
+"""Values of rows of the outbox, of which a damaged disk may have made anything."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_T = TypeVar("_T")
+
+
+class UnreadableRowError(ValueError):
+    """A row of the outbox is not what was written there."""
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Say that a row cannot be read, whichever of its values is missing or of another kind.
+
+    Args:
+        what: the row tells of.
+
+    Raises:
+        UnreadableRowError: in place of what a value of another kind raises.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise UnreadableRowError(f"it is not {what}: {error!r}") from error
+
+
+def a_text(value: object) -> str:
+    """Return a value that is a text.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _of_type(str, value)
+
+
+def a_number(value: object) -> int:
+    """Return a value that is a whole number.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _of_type(int, value)
+
+
+def a_flag(value: object) -> bool:
+    """Return a value that is true or false.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    return _of_type(bool, value)
+
+
+def a_moment(value: object) -> datetime:
+    """Return the moment of a text.
+
+    Raises:
+        ValueError: it is none, or names no time zone: it could be compared with no other.
+        OverflowError: it is none in UTC.
+    """
+    moment = datetime.fromisoformat(a_text(value))
+    if moment.tzinfo is None or moment.timestamp() < 0:
+        raise ValueError(f"a moment without a time zone, or before 1970: {value!r}")
+    return moment
+
+
+def maybe(read_value: Callable[[object], _T], value: object) -> _T | None:
+    """Return what is read of a value, None for none."""
+    return None if value is None else read_value(value)
+
+
+def _of_type(kind: type[_T], value: object) -> _T:
+    if type(value) is not kind:
+        raise ValueError(f"{value!r} is no {kind.__name__}")
+    return value
