@@ -1,7 +1,6 @@
 """What a channel is told and when: events come in, messages and records come out; pure, with no clock of its own.
 
-Whoever writes a decision down may be cut off before that is done: the same records, events and moments make the same
-messages with the same ids.
+The same records, events and moments make the same messages with the same ids: what a crash cut off is decided again.
 """
 
 from __future__ import annotations
