@@ -40,7 +40,7 @@ class DurationType(click.ParamType[timedelta]):
         """Turn the text into a duration."""
         match = re.fullmatch(_PIECE, str(value))
         if match is None:
-            self.fail(f"{value!r} is no duration; write one as in 30m, 24h or 7d", param, ctx)
+            self.fail(f"{value!r} is not a duration; write one as in 30m, 24h or 7d", param, ctx)
         return min(timedelta(**{_UNITS[match[2]]: float(match[1])}), LONGEST_DURATION)
 
 
@@ -50,7 +50,7 @@ class LengthType(DurationType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """Turn the text into a duration."""
         if re.fullmatch(f"(?:{_PIECE})+", str(value)) is None:
-            self.fail(f"{value!r} is no duration; write one as in 30m, 2h or 1h30m", param, ctx)
+            self.fail(f"{value!r} is not a duration; write one as in 30m, 2h or 1h30m", param, ctx)
         pieces = [super(LengthType, self).convert(piece[0], param, ctx) for piece in re.finditer(_PIECE, str(value))]
         return min(sum(pieces, timedelta()), LONGEST_DURATION)
 

@@ -235,7 +235,7 @@ def test_a_usage_error_is_one_line(folder: Path, arguments: list[str], line: str
 def test_since_takes_a_duration_only(folder: Path) -> None:
     for since in ("nonsense", "", "5", "h", "-5h", "5 h", "5w", "1e3h", "5h5m", "5\nh", "99999999d", "nan"):
         line = usage_error(watcher(folder, "failures", "--since", since))
-        assert line == f"Invalid value for '--since': {since!r} is no duration; write one as in 30m, 24h or 7d"
+        assert line == f"Invalid value for '--since': {since!r} is not a duration; write one as in 30m, 24h or 7d"
 
 
 @pytest.mark.parametrize("since", ["500ms", "0s", "1.5h", "24h", "7d", "9999999d"])

@@ -83,7 +83,7 @@ LINES = {
         '3:5: channels[0]: this is no mapping; write it as in `channels: [{name: ops, url: "ntfys://ntfy.example/ops"}]`',
     ],
     "channel_timeout_too_long": [
-        "3:57: channels[0].group_wait: 'soon' is no duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h",
+        "3:57: channels[0].group_wait: 'soon' is not a duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h",
     ],
     "channel_times": [
         "3:43: channels[0].group_wait: -1 is not 0 or more; write a duration, as in 10s",
@@ -237,7 +237,7 @@ LINES = {
         "3:45: channels[0].quiet_hours[0].end: is missing; add it",
     ],
     "webhook_headers": [
-        "3:63: channels[0].webhook.headers.Host ***: 'Host ***' is no name of a header; write one as in Accept",
+        "3:63: channels[0].webhook.headers.Host ***: 'Host ***' is not the name of a header; write one as in Accept",
     ],
     "webhook_no_http": [
         f"3:32: channels[0].webhook.url: {NO_HTTP}",

@@ -13,7 +13,7 @@ FILES = sorted(path.stem for path in BAD.glob("*.yaml"))
 
 LOOK = "; look at this line and the one before"
 NO_FINITE = "is no finite number above zero; write seconds, as in"
-NO_NAME = "is no name; write one line of 1 to 200 printable characters"
+NO_NAME = "is not a name; write one line of 1 to 200 printable characters"
 NO_PORT = "has what is no port after the colon; write one from 1 to 65535, as in https://example.com:8443/"
 NO_MAPPING = "is no mapping; write `- address: https://example.com/`"
 NO_KEY = "a key must be plain text; put it in quotes"
@@ -25,7 +25,7 @@ KNOWN = (
     " keep_alive, allow_private, alerts, depends_on, maintenance, description, labels, retries, retry_interval,"
     " recheck_interval, failure_threshold, success_threshold, enabled"
 )
-NO_DURATION = "is no duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
+NO_DURATION = "is not a duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
 TOO_LARGE = "its aliases and variables come to far more than the file itself; repeat less with them"
 WRITE_LIST = "list what to watch, as in `urls: [{address: https://example.com/}]`"
 WRITE_ENTRY = "list what to watch, as in `- address: https://example.com/`"

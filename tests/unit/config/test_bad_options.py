@@ -9,7 +9,7 @@ from watcher.config.env.settings import Settings
 BAD = Path(__file__).parent / "bad_options"
 FILES = sorted(path.stem for path in BAD.glob("*.yaml"))
 
-NO_DURATION = "is no duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
+NO_DURATION = "is not a duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
 NO_STATUS = 'is no status; write one from 100 to 999 or a range, as in [200, "300-399"]'
 EMPTY = "is empty; write a value, or remove the key"
 SYNTAX = "; https://github.com/google/re2/wiki/Syntax"
@@ -85,7 +85,7 @@ LINES = {
         "3:24: urls[0].failure_threshold: 0 is not from 1 to 1000; write how many failing checks in a row it takes"
     ],
     "follow_redirects_text": [f"3:23: urls[0].follow_redirects: 'sometimes' {NO_TRUTH}"],
-    "group_blank": ["3:12: urls[0].group: ' ' is no name; write one line of 1 to 200 printable characters"],
+    "group_blank": ["3:12: urls[0].group: ' ' is not a name; write one line of 1 to 200 printable characters"],
     "head_has_no_body": [
         f"{place}: urls[0].{key}: looks at the body, which a response to HEAD has not; write `method: GET`, or remove it"
         for place, key in [
@@ -103,7 +103,7 @@ LINES = {
         "3:48: urls[0].fail_if_header_matches[0].regex: unknown key; did you mean regexp?",
     ],
     "header_match_without_regexp": ["3:30: urls[0].fail_if_header_matches[0].regexp: is missing; add it"],
-    "header_name": ["3:15: urls[0].headers.X ***: 'X ***' is no name of a header; write one as in Accept"],
+    "header_name": ["3:15: urls[0].headers.X ***: 'X ***' is not the name of a header; write one as in Accept"],
     "header_number": ["3:26: urls[0].headers.X-Version: this is no text; put it in quotes"],
     "header_of_the_connection": [
         "3:15: urls[0].headers.Transfer-Encoding: is written by the connection itself; remove it"
@@ -186,7 +186,7 @@ LINES = {
     "tls_no_version_left": [
         "3:31: urls[0].tls_config.min_version: leaves no version from TLS13 to TLS12; lower min_version, or raise max_version"
     ],
-    "tls_server_name": ["3:31: urls[0].tls_config.server_name: 'a b' is no name; write one, as in shop.example"],
+    "tls_server_name": ["3:31: urls[0].tls_config.server_name: 'a b' is not a name; write one, as in shop.example"],
     "tls_unknown_key": [
         "3:18: urls[0].tls_config.insecure: unknown key; known are insecure_skip_verify, ca_file, cert_file, key_file, server_name, min_version, max_version, legacy_renegotiation"
     ],

@@ -20,7 +20,7 @@ VARIABLES = {
     "BIG": "x" * (MAX_EXPANDED_CHARS // 4),
 }
 
-NO_DURATION = "is no duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
+NO_DURATION = "is not a duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
 SYNTAX = "; https://github.com/google/re2/wiki/Syntax"
 
 # Each line begins with `NAME.yaml:`.
@@ -45,7 +45,7 @@ LINES: dict[str, list[str]] = {
         "2:14: urls[0].address: ${A} has a reference in its default; write one variable after the other",
     ],
     "key": [
-        "3:15: urls[0].headers.${***: '${***' is no name of a header; write one as in Accept",
+        "3:15: urls[0].headers.${***: '${***' is not the name of a header; write one as in Accept",
     ],
     "no_name": [
         "3:12: urls[0].regex: has a ${ that names no variable; write ${NAME} or ${NAME:-default}, or $${ for the text (so in 3 places)",
@@ -57,12 +57,12 @@ LINES: dict[str, list[str]] = {
         "2:14: urls[0].address: '${SECRET}' is no http or https URL; write it as in https://example.com/",
         "3:14: urls[1].address: 'https://a..${SECRET}/' has an empty part in its host 'a..${SECRET}'; remove the dot that is too many",
         "5:5: urls[3].name: 'https://${SECRET}/' is the name of urls[2] too; give one of them another `name`",
-        "7:11: urls[4].name: '${SECRET}\\n' is no name; write one line of 1 to 200 printable characters",
-        "8:12: urls[4].group: '${SHORT}\\n' is no name; write one line of 1 to 200 printable characters",
+        "7:11: urls[4].name: '${SECRET}\\n' is not a name; write one line of 1 to 200 printable characters",
+        "8:12: urls[4].group: '${SHORT}\\n' is not a name; write one line of 1 to 200 printable characters",
         "9:13: urls[4].method: '${SECRET} ' is no method that can be sent; write one as in POST",
         "10:17: urls[4].resolve_to: '${SECRET}' is no IP address; write one, as in 203.0.113.7 or 2001:db8::7",
         "12:16: urls[4].tls_config.ca_file: '${SECRET}' cannot be read: No such file or directory; correct the path, or make the file",
-        "13:20: urls[4].tls_config.server_name: '${SECRET}:' is no name; write one, as in shop.example",
+        "13:20: urls[4].tls_config.server_name: '${SECRET}:' is not a name; write one, as in shop.example",
     ],
     "text_in_pattern": [
         f"3:12: urls[0].regex: '(${{SECRET}}' is no regular expression: missing ){SYNTAX}",

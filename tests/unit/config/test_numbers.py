@@ -40,8 +40,8 @@ def test_all_else_is_text() -> None:
 @pytest.mark.parametrize(
     ("option", "line"),
     [
-        ("interval: 1:30", "interval: '1:30' is no duration; "),
-        ("timeout: 0x5", "timeout: '0x5' is no duration; "),
+        ("interval: 1:30", "interval: '1:30' is not a duration; "),
+        ("timeout: 0x5", "timeout: '0x5' is not a duration; "),
         ("retries: 1_0", "retries: '1_0' is no whole number; "),
         ("max_redirects: 010", "max_redirects: '010' is no whole number; "),
         ("valid_status_codes: [0200]", "valid_status_codes[0]: '0200' is no status; "),
@@ -81,7 +81,7 @@ def test_no_key_takes_what_is_no_finite_number(number: str, settings: Settings) 
 def test_what_is_empty_is_told_once(key: str, text: str, settings: Settings) -> None:
     [told] = lines_of("c.yaml", f"{ENTRY}{key}: {text}".encode(), settings, {"EMPTY": ""})
     assert f" urls[0].{key}: " in told
-    assert " is no name; " in told
+    assert " is not a name; " in told
 
 
 def test_a_variable_that_is_missing_makes_no_name_double(settings: Settings) -> None:

@@ -226,7 +226,7 @@ NOT_SECONDS = "is not a number; write seconds, as in 10"
 NOT_ABOVE_ZERO = "is no finite number above zero; write seconds, as in 10"
 NO_COUNT = "is not a whole number from 1 to 1000000; write how many checks may be in flight, as in 10"
 NO_PORT = "is no port; write a whole number from 1 to 65535, as in 5432"
-NO_DURATION = "is no duration; write one with a unit, as in 90s, 30m, 12h or 400d"
+NO_DURATION = "is not a duration; write one with a unit, as in 90s, 30m, 12h or 400d"
 NO_KEEP = "is not from 1d to 36500d; write how long to keep, as in 400d"
 NO_BYTES = (
     "is not a whole number from 16777216 (16 MiB) to 17592186044416 (16 TiB);"
@@ -413,7 +413,7 @@ def test_any_environment_gives_settings_or_mistakes(variables: dict[str, str]) -
         ("POSTGRES_HOST", "db:5432", "is not one host"),
         ("POSTGRES_HOST", "a,b", "is not one host"),
         ("MIN_INTERVAL_VAL", "1e-300", "is below 0.01, the shortest interval there is"),
-        ("WATCHER_LOCATION", "a\tb", "is no name of a place"),
+        ("WATCHER_LOCATION", "a\tb", "is not the name of a place"),
         ("WATCHER_DATA_DIR", "a\nb", "has an unprintable character"),
         ("WATCHER_LOG_FILE", "a\x1bb", "has an unprintable character"),
     ],

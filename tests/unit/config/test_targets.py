@@ -127,7 +127,7 @@ def test_a_long_address_gives_a_name_within_the_limit(settings: Settings) -> Non
 @pytest.mark.parametrize("name", ["a\u202eb", "a\u061cb", "a\tb", "\x1b[2J", "\u00a0", ""])
 def test_a_name_that_could_disguise_itself_is_refused(name: str, settings: Settings) -> None:
     text = yaml.safe_dump({"urls": [{"address": "https://example.com/", "name": name}]})
-    with pytest.raises(ConfigurationError, match="is no name") as caught:
+    with pytest.raises(ConfigurationError, match="is not a name") as caught:
         parsed(text, settings)
     assert str(caught.value).isprintable()
 

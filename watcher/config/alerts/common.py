@@ -83,5 +83,5 @@ def is_name(text: str) -> bool:
 
 
 def complaint_about_name(text: str) -> str:
-    """Say that a text is no name, and what to write."""
+    """Say that a text is not a name, and what to write."""
     return f"{shown(text)} is not a name; write one line of 1 to {MAX_NAME_CHARS} printable characters"

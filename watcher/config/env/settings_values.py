@@ -44,7 +44,9 @@ def host(text: str) -> str | None:
 def location(text: str) -> str:
     """Return the name of a place."""
     if one_line(text, limit_chars=MAX_LOCATION_CHARS) != text:
-        raise ValueError(f"is no name of a place; write one line of at most {MAX_LOCATION_CHARS} printable characters")
+        raise ValueError(
+            f"is not the name of a place; write one line of at most {MAX_LOCATION_CHARS} printable characters"
+        )
     return text
 
 

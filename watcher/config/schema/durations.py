@@ -36,7 +36,7 @@ def duration_seconds(value: object) -> object:
     seconds = _in_units(value) if isinstance(value, str) else None
     if seconds is not None:
         return seconds
-    text = f"{shown(value)} is no duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
+    text = f"{shown(value)} is not a duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
     raise PydanticCustomError("complaint", "{text}", {"text": text})
 
 
@@ -51,7 +51,7 @@ def seconds_in(text: str) -> float:
     """
     seconds = float(text) if _NUMBER.fullmatch(text) else _in_units(text)
     if seconds is None:
-        raise ValueError("is no duration; write one with a unit, as in 90s, 30m, 12h or 400d")
+        raise ValueError("is not a duration; write one with a unit, as in 90s, 30m, 12h or 400d")
     return seconds
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from watcher.config.alerts.common import complaint_about_name, is_name
 from watcher.config.alerts.read_told import TOLD_KEYS, read_told
 from watcher.config.mistakes import ConfigurationError, Mistake, Place, shown
 from watcher.config.schema.limits import MAX_NAME_CHARS
@@ -270,9 +271,8 @@ class _Builder:
                 complain((key,), "is empty; write a value, or remove the key")
 
     def _refuse_bad_name(self, key: str, name: str | None, complain: Complain) -> None:
-        if name is not None and (not name.strip() or len(name) > MAX_NAME_CHARS or one_line(name) != name):
-            text = f"{shown(name)} is no name; write one line of 1 to {MAX_NAME_CHARS} printable characters"
-            complain((key,), text)
+        if name is not None and not is_name(name):
+            complain((key,), complaint_about_name(name))
 
     def _refuse_doubled_name(self, name: str, index: int, file: ValidFile) -> None:
         other, first = self._named.setdefault(name, (file, index))

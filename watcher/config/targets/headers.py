@@ -35,7 +35,7 @@ def read_headers(
         first = first_names.setdefault(name.lower(), name)
         # A value may be a secret: it is quoted nowhere.
         if not TOKEN.fullmatch(name):
-            complain(here, f"{shown(dotted([name]))} is no name of a header; write one as in Accept", key=True)
+            complain(here, f"{shown(dotted([name]))} is not the name of a header; write one as in Accept", key=True)
         elif name.lower() in _OF_THE_CONNECTION:
             complain(here, "is written by the connection itself; remove it", key=True)
         elif first != name:

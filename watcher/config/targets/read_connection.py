@@ -103,7 +103,7 @@ def _read_tls(values: TlsConfig, complain: Complain, folder: Path) -> TlsOptions
             ("tls_config", key), f"leaves no version from {low} to {high}; lower min_version, or raise max_version"
         )
     if options.server_name is not None and not _is_name(options.server_name):
-        text = f"{shown(options.server_name)} is no name; write one, as in shop.example"
+        text = f"{shown(options.server_name)} is not a name; write one, as in shop.example"
         complain(("tls_config", "server_name"), text)
     # Of a file that was complained of nothing is read: it may be a pipe.
     return options if complaint else replace(options, files_digest=_digest_of(options))

@@ -36,7 +36,7 @@ def a_text(value: object) -> str:
     """Return a value that is a text.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is something else.
     """
     return _of_type(str, value)
 
@@ -45,7 +45,7 @@ def a_number(value: object) -> int:
     """Return a value that is a whole number.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is something else.
     """
     return _of_type(int, value)
 
@@ -63,8 +63,8 @@ def a_moment(value: object) -> datetime:
     """Return the moment of a text.
 
     Raises:
-        ValueError: it is none, or names no time zone: it could be compared with no other.
-        OverflowError: it is none in UTC.
+        ValueError: it is not a moment, lies before 1970, or has no time zone and cannot be compared with others.
+        OverflowError: it is too early or too late for UTC.
     """
     moment = datetime.fromisoformat(a_text(value))
     if moment.tzinfo is None or moment.timestamp() < 0:
@@ -73,11 +73,11 @@ def a_moment(value: object) -> datetime:
 
 
 def maybe(read_value: Callable[[object], _T], value: object) -> _T | None:
-    """Return what is read of a value, None for none."""
+    """Read a value, or return None where it is None."""
     return None if value is None else read_value(value)
 
 
 def _of_type(kind: type[_T], value: object) -> _T:
     if type(value) is not kind:
-        raise ValueError(f"{value!r} is no {kind.__name__}")
+        raise ValueError(f"{value!r} is not of type {kind.__name__}")
     return value
