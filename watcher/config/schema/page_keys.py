@@ -45,8 +45,9 @@ class PageKeys(TypedDict, total=False):
     public_groups: Annotated[
         list[str] | None,
         Key(
-            "the groups that are shown to whoever sees the page without credentials; of the others, and of targets"
-            " without a group, nothing is; without `WATCHER_HTTP_PUBLIC` or a page that others reach, nobody sees less",
+            "the groups that readers without credentials see; all other groups, and targets without a group, are"
+            " hidden from them; it matters only with `WATCHER_HTTP_PUBLIC=on`, or where others than this machine"
+            " reach the page",
             default_text="all targets",
             bounds=SOME,
             example="[shop]",
