@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Delivery
 
-# Timeout, too early, too many requests: what RFC 9110, RFC 8470 and RFC 6585 say to try once more.
+# Reasons whose details quote the receiver.
 _QUOTING = frozenset({Reason.PROTOCOL, Reason.REDIRECT, Reason.TOO_LARGE})
+# Timeout, too early, too many requests: what RFC 9110, RFC 8470 and RFC 6585 say to try once more.
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
 
 
@@ -44,7 +45,7 @@ def delivery_of(answer: Answer | Fault, channel: Channel, now: datetime) -> Deli
         2xx is delivered; 408, 425, 429, 5xx and no answer are tried again; all else, redirects among it, is refused.
     """
     if isinstance(answer, Fault):
-        # Other reasons quote nobody, and words of our own may stand in an address as well.
+        # Where nobody is quoted, nothing is masked: a word of our own may stand in an address as well.
         detail = masked_answer(answer.detail, channel) if answer.reason in _QUOTING else answer.detail
         return Refused(detail) if answer.reason is Reason.BLOCKED else TryAgain(detail)
     status_code, words = answer.status_code, _in_words(answer, channel)
