@@ -76,6 +76,15 @@ def message_of_gap(channel: str, start: datetime, end: datetime, now: datetime) 
     return Notification(message_id, channel, Kind.CONNECTIVITY, now, payload)
 
 
+def message_of_failing(channel: str, failing: str, error: str, now: datetime) -> Notification:
+    """Return the message that tells one channel why another one fails."""
+    message_id = _message_id(now, f"{channel}\0{failing}\0{now.timestamp()}")
+    title = f"Notifications to {failing} fail"
+    text = f"A notification to the channel {failing} could not be delivered, and is given up: {error}"
+    payload = payload_of_words(message_id, channel, Kind.CHANNEL, now, title, text)
+    return Notification(message_id, channel, Kind.CHANNEL, now, payload)
+
+
 def _message_id(moment: datetime, text: str) -> uuid.UUID:
     digest = hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=10)
     return time_ordered_id(moment, digest.digest())

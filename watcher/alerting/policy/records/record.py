@@ -30,7 +30,7 @@ _to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 class Place(enum.StrEnum):
-    """Where a record waits, that has something to tell."""
+    """Where a record with something to tell waits."""
 
     NOWHERE = "nowhere"  # it has nothing to tell
     GROUP = "group"  # for the next message of its group
