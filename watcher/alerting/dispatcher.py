@@ -15,6 +15,7 @@ from watcher.alerting.policy.channel_policy import ChannelPolicy
 from watcher.checking.scheduling.small_turns import in_small_turns
 from watcher.outbox.alerts import events_for
 from watcher.outbox.errors import OutboxUnavailableError
+from watcher.outbox.thread import lack_of_a_thread_mapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +103,7 @@ class Dispatcher:
             view = self._view()
             is_all = len(events) < MAX_EVENTS_AT_ONCE
             now = datetime.fromtimestamp(self._clock(), UTC)
-            # Before all is known that has happened, it is no later than that: what comes together is told together.
+            # While events are left to read, the moment is that of the last one: what comes together is told together.
             self._decided_at = now if is_all else max(min(events[-1].at, now), self._decided_at)
             try:
                 decision = await self._decide(policy, events, view)
@@ -126,13 +127,8 @@ class Dispatcher:
                 policy.take(event, view)
             return policy.decide(moment, view)
 
-        try:
-            with in_small_turns():
-                return await trio.to_thread.run_sync(decide, abandon_on_cancel=True)
-        except RuntimeError as error:  # out of trio
-            if "start new thread" not in str(error):
-                raise
-            raise OutboxUnavailableError(f"no thread to decide in: {error}") from error
+        with lack_of_a_thread_mapped("no thread to decide in"), in_small_turns():
+            return await trio.to_thread.run_sync(decide, abandon_on_cancel=True)
 
     async def _take_up(self) -> ChannelPolicy:
         kept = await self._disk.run(partial(kept_of, channel=self._channel.name))

@@ -30,6 +30,12 @@ TAKEN_OUT = "the channel was taken out of the configuration"
 
 _ADD_CHANNEL = "INSERT OR IGNORE INTO channels (channel, position) VALUES (?, ?)"
 _SET_POSITION = "UPDATE channels SET position = max(position, ?) WHERE channel = ?"
+# A damaged disk may have made anything of it; past the newest event, a channel would never be told again.
+_SPOILT_POSITIONS = (
+    "SELECT channel FROM channels WHERE typeof(position) <> 'integer'"
+    " OR position > (SELECT seq FROM sqlite_sequence WHERE name = 'alert_events') ORDER BY channel"
+)
+_BEGIN_AT_THE_OLDEST = "UPDATE channels SET position = 0 WHERE channel = ?"
 _DROP_TAKEN_EVENTS = "DELETE FROM alert_events WHERE number <= coalesce((SELECT min(position) FROM channels), ?)"
 _SET_RECORD = "INSERT OR REPLACE INTO channel_records VALUES (?, ?, ?)"
 _DROP_RECORD = "DELETE FROM channel_records WHERE channel = ? AND key = ?"
@@ -85,21 +91,25 @@ def set_channels(outbox: Outbox, names: Collection[str], now: float) -> int:
         how many messages were given up, of channels that are gone.
     """
     known = {name for (name,) in outbox.read("SELECT channel FROM channels")}
+    spoilt = [name for (name,) in outbox.read(_SPOILT_POSITIONS) if name in names]
     gone = [name for (name,) in outbox.read("SELECT DISTINCT channel FROM notifications") if name not in names]
     waiting = [message for name in gone for message in waiting_of(outbox, name)]
-    if known == set(names) and not waiting:
+    if known == set(names) and not waiting and not spoilt:
         return 0
 
     newest = newest_event(outbox)
 
     def write(database: sqlite3.Connection) -> None:
         database.executemany(_ADD_CHANNEL, [(name, newest) for name in names])
+        database.executemany(_BEGIN_AT_THE_OLDEST, [(name,) for name in spoilt])
         for name in (known | set(gone)) - set(names):
             for table in ("channels", "channel_records", "notifications"):
                 database.execute(f"DELETE FROM {table} WHERE channel = ?", (name,))  # noqa: S608
         database.execute(_DROP_TAKEN_EVENTS, (_ALL_EVENTS,))
 
     outbox.put([_given_up(message, TAKEN_OUT, now) for message in waiting], now=now, alongside=write)
+    if spoilt:
+        outbox.give_notice(f"channels whose row is spoilt take in again every event that waits: {', '.join(spoilt)}")
     return len(waiting)
 
 

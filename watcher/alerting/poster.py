@@ -16,8 +16,7 @@ import trio
 from watcher.alerting.channels.alertmanager import REPEAT_SECONDS, alert_of
 from watcher.alerting.messages import kept_of, write_decision
 from watcher.alerting.policy.encoding import decode_incident, encode_incident
-from watcher.alerting.policy.holding import Parents, parents_of
-from watcher.model.alerts.channel import Topic
+from watcher.alerting.policy.holding import Parents, after_seconds, is_told_of, parents_of, silence_end
 from watcher.model.alerts.notification import Delivered
 from watcher.model.alerts.rows import UnreadableRowError
 from watcher.model.state import State
@@ -42,7 +41,6 @@ ALERTS_A_POST = 100
 # Between two posts that fail, doubling up to the time between two that do not.
 RETRY_SECONDS = 5.0
 OUTBOX_RETRY_SECONDS = 1.0
-_TOPICS = {State.DOWN: Topic.DOWN, State.DEGRADED: Topic.DEGRADED, State.UNKNOWN: Topic.UNKNOWN}
 
 
 class Poster:
@@ -161,18 +159,14 @@ class Poster:
 def _is_told(incident: Incident, channel: Channel, view: View, now: datetime, *, is_known: bool) -> bool:
     """Say whether an open incident is told by a channel: what was told before is for as long as it lasts."""
     target = view.targets.get(incident.target)
-    if target is None or _TOPICS.get(incident.trouble) not in channel.topics:
+    if target is None or not is_told_of(channel, incident.trouble):
         return False
-    routes = target.alerts.routes
-    after = 0.0 if routes is None and channel.is_default else None
-    for route in routes or ():
-        if route.channel == channel.name:
-            after = route.after_seconds
+    after = after_seconds(channel, incident.target, view)
     if after is None or incident.since + timedelta(seconds=after) > now:
         return False
     if is_known:
         return True
-    if any(silence.covers(incident.target, target.group, now) for silence in view.silences):
+    if silence_end(view.silences, incident.target, target.group, now) is not None:
         return False
     if view.state_of(incident.target) is State.MAINTENANCE:
         return False

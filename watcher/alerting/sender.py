@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from datetime import UTC, datetime
 from functools import partial
@@ -18,10 +17,9 @@ from watcher.alerting.messages import (
     notification_of,
     waiting_of,
 )
-from watcher.alerting.policy.payload import payload_of_words
+from watcher.alerting.policy.telling import message_of_failing
 from watcher.alerting.sending_queue import SendingQueue
-from watcher.model.alerts.notification import Delivered, Kind, Notification, Refused, TryAgain
-from watcher.model.outcome import time_ordered_id
+from watcher.model.alerts.notification import Delivered, Kind, Refused, TryAgain
 from watcher.outbox.errors import OutboxUnavailableError
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
     from watcher.alerting.messages import Waiting
     from watcher.model.alerts.channel import Channel
-    from watcher.model.alerts.notification import Delivery
+    from watcher.model.alerts.notification import Delivery, Notification
     from watcher.outbox.outbox import Outbox
     from watcher.outbox.thread import OutboxThread
 
@@ -170,7 +168,8 @@ class Sender:
     async def _give_up(self, waiting: Waiting, error: str, *, tries: int) -> None:
         now = self._clock()
         other = None if waiting.kind is Kind.CHANNEL else self._others.other_than(self.channel.name)
-        told = None if other is None else _about_failing(other, self.channel.name, error, now)
+        moment = datetime.fromtimestamp(now, UTC)
+        told = None if other is None else message_of_failing(other, self.channel.name, error, moment)
         noted = partial(note_given_up, waiting=waiting, error=error, now=now, tries=tries)
         await self._note(partial(noted, told=told, untold_seconds=FAILING_TOLD_SECONDS))
         self._queue.drop(waiting)
@@ -186,13 +185,3 @@ class Sender:
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
             else:
                 return
-
-
-def _about_failing(channel: str, failing: str, error: str, now: float) -> Notification:
-    moment = datetime.fromtimestamp(now, UTC)
-    digest = hashlib.blake2b(f"{channel}\0{failing}\0{now}".encode("utf-8", "backslashreplace"), digest_size=10)
-    number = time_ordered_id(moment, digest.digest())
-    title = f"Notifications to {failing} fail"
-    text = f"A notification to the channel {failing} could not be delivered, and is given up: {error}"
-    payload = payload_of_words(number, channel, Kind.CHANNEL, moment, title, text)
-    return Notification(number, channel, Kind.CHANNEL, moment, payload)

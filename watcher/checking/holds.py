@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Holds:
-    """What checks are told of maintenance; whoever keeps the windows changes it as they open and close.
+    """What checks are told of maintenance; it changes as windows open and close.
 
     Attributes:
         by_name: the maintenance that each target is in, by its name.

@@ -145,11 +145,7 @@ async def watch(
             # The channel is closed: all end when it is empty, on disk, and stored or the database is away.
             writing.cancel_scope.deadline = trio.current_time() + DRAIN.seconds
     finally:
-        not_stored = outbox_writer.give_up()
-        parts.flip_lines.finish()
-        log.info("stopped", **sinks.tally.as_fields(), failures_not_stored=not_stored, waiting=disk.outbox.rows)
-        with trio.move_on_after(OUTBOX_CLOSE.seconds, shield=True), suppress(OutboxUnavailableError):
-            await disk.run(Outbox.close)
+        await _tell_stop_and_close(sinks, parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +176,15 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners)
+
+
+async def _tell_stop_and_close(sinks: Sinks, parts: _Parts) -> None:
+    """Say what was done and what is not stored, and close the outbox."""
+    not_stored, waiting = parts.outbox_writer.give_up(), sinks.disk.outbox.rows
+    parts.flip_lines.finish()
+    log.info("stopped", **sinks.tally.as_fields(), failures_not_stored=not_stored, waiting=waiting)
+    with trio.move_on_after(OUTBOX_CLOSE.seconds, shield=True), suppress(OutboxUnavailableError):
+        await sinks.disk.run(Outbox.close)
 
 
 def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks: Sinks, parts: _Parts) -> None:

@@ -84,13 +84,7 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
     stop, supervisor = _Stop(), Supervisor()
     send_change, changes = trio.open_memory_channel[Change](MAX_CHANGES_IN_CHANNEL)
 
-    @contextmanager
-    def announced() -> Iterator[None]:
-        with supervisor.reloading():
-            yield
-        supervisor.status(_status(reloader))
-
-    reloader = Reloader(configuration, load, send_change, announced)
+    reloader = Reloader(configuration, load, send_change, lambda: _announced(supervisor, reloader))
     with _claimed(settings):
         server = None if settings.postgres_host else EmbeddedPostgres(settings.data_dir.resolve())
         url = external_url(settings) if server is None else server.url()
@@ -158,6 +152,14 @@ async def _watch_files(reloader: Reloader, read_at: float) -> NoReturn:
         return reloader.files if reloader.current.settings.reload_on_change else ()
 
     await watch_files(files, lambda: reloader.ask() if files() else None, read_at=read_at)
+
+
+@contextmanager
+def _announced(supervisor: Supervisor, reloader: Reloader) -> Iterator[None]:
+    """Tell systemd of a reload, and what is watched when it is over."""
+    with supervisor.reloading():
+        yield
+    supervisor.status(_status(reloader))
 
 
 def _status(reloader: Reloader) -> str:

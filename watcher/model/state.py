@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -41,6 +40,7 @@ def state_named(word: str) -> State:
     return _NAMED.get(word, State.UNKNOWN)
 
 
+TROUBLE = frozenset({State.DOWN, State.DEGRADED, State.UNKNOWN})
 OF_THE_OPERATOR = frozenset({State.MAINTENANCE, State.PAUSED})
 
 
@@ -100,8 +100,7 @@ class Flip:
         # A clock that was set back brings several flips within the millisecond of the id.
         which = self.at.isoformat() if self.number is None else f"flip {self.number}"
         text = f"{self.target}\0{self.location}\0{self.state}\0{which}"
-        digest = hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=10)
-        return time_ordered_id(self.at, digest.digest())
+        return time_ordered_id(self.at, text)
 
 
 @dataclass(frozen=True, slots=True)

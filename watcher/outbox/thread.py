@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -10,13 +11,24 @@ import trio
 from watcher.outbox.errors import OutboxDamagedError, OutboxUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from watcher.outbox.outbox import Outbox
 
 Result = TypeVar("Result")
 
 log = structlog.get_logger()
+
+
+@contextmanager
+def lack_of_a_thread_mapped(words: str) -> Iterator[None]:
+    """Raise `OutboxUnavailableError`, with these words, where the system has no thread to give to trio."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "start new thread" not in str(error):
+            raise
+        raise OutboxUnavailableError(f"{words}: {error}") from error
 
 
 class OutboxThread:
@@ -40,11 +52,8 @@ class OutboxThread:
             OutboxUnavailableError: the file cannot be used now, or was damaged, and has been replaced by an empty one.
         """
         try:
-            return await trio.to_thread.run_sync(self._do, job, abandon_on_cancel=True, limiter=self._thread)
-        except RuntimeError as error:  # out of trio, when the system has no thread to give
-            if "start new thread" not in str(error):
-                raise
-            raise OutboxUnavailableError(f"no thread for it: {error}") from error
+            with lack_of_a_thread_mapped("no thread for it"):
+                return await trio.to_thread.run_sync(self._do, job, abandon_on_cancel=True, limiter=self._thread)
         finally:
             for notice in self.outbox.take_notices():
                 log.error(notice)

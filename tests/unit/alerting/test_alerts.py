@@ -284,6 +284,24 @@ async def test_what_a_damaged_disk_has_spoilt_is_dropped_and_all_else_told(path:
         assert world.receivers.told("ops") == ["site 1 is down"]
 
 
+@pytest.mark.parametrize("position", ["'abc'", str(2**62)])
+async def test_a_channel_whose_position_is_spoilt_takes_in_all_that_waits(path: Path, position: str) -> None:
+    outbox, now = Outbox(path), datetime.now(UTC)
+    set_channels(outbox, {"ops", "dev"}, now.timestamp())
+    record_flips(
+        outbox, [Flip("site 0", "default", now, now, State.DOWN, State.UP, None, None, 1)], now=now.timestamp()
+    )
+    spoil = f"UPDATE channels SET position = {position} WHERE channel = 'ops'"
+    outbox.put((), now=0.0, alongside=lambda database: database.execute(spoil))
+    outbox.close()
+    async with at_work(path, a_channel("ops"), a_channel("dev")) as world:
+        await until(lambda: world.receivers.got["ops"] and world.receivers.got["dev"])
+        assert world.receivers.told("ops") == world.receivers.told("dev") == ["site 0 is down"]
+        await world.down("site 1")
+        await until(lambda: len(world.receivers.told("ops")) == len(world.receivers.told("dev")) == 2)
+        await until(lambda: not events_left(world.disk.outbox))
+
+
 async def test_rows_that_parse_and_make_no_sense_are_dropped_with_a_line_and_all_else_told(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

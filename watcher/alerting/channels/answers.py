@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from watcher.alerting.channels.masking import masked_answer
-from watcher.model.alerts.notification import Delivered, Refused, TryAgain
+from watcher.model.alerts.notification import Delivered, Refused, TryAgain, is_refusal
 from watcher.model.outcome import Fault, Reason
 from watcher.text.redaction import without_secrets
 
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Delivery
 
-# Timeout, too early, too many requests: what RFC 9110, RFC 8470 and RFC 6585 say to try once more.
+# Reasons whose details quote the receiver.
 _QUOTING = frozenset({Reason.PROTOCOL, Reason.REDIRECT, Reason.TOO_LARGE})
-_WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +43,15 @@ def delivery_of(answer: Answer | Fault, channel: Channel, now: datetime) -> Deli
         2xx is delivered; 408, 425, 429, 5xx and no answer are tried again; all else, redirects among it, is refused.
     """
     if isinstance(answer, Fault):
-        # Other reasons quote nobody, and words of our own may stand in an address as well.
+        # Where nobody is quoted, nothing is masked: a word of our own may stand in an address as well.
         detail = masked_answer(answer.detail, channel) if answer.reason in _QUOTING else answer.detail
         return Refused(detail) if answer.reason is Reason.BLOCKED else TryAgain(detail)
     status_code, words = answer.status_code, _in_words(answer, channel)
     if 200 <= status_code < 300:
         return Delivered(words)
-    if status_code in _WORTH_ANOTHER_TRY or not 300 <= status_code < 500:
-        return TryAgain(words, retry_after_seconds(answer.retry_after, now, channel.give_up_after_seconds))
-    return Refused(words)
+    if is_refusal(status_code):
+        return Refused(words)
+    return TryAgain(words, retry_after_seconds(answer.retry_after, now, channel.give_up_after_seconds))
 
 
 def retry_after_seconds(value: str | None, now: datetime, limit_seconds: float) -> float | None:

@@ -37,10 +37,8 @@ log = structlog.get_logger()
 # Of all templates of one message, the start of the helper process included; half of the channel's timeout where that
 # is less.
 RENDER_SECONDS = 3.0
-# Those who are at work on a job get so much longer to say that they were cut off.
+# A helper or a program gets so much longer to say that it was cut off.
 _LAST_WORDS_SECONDS = 1.0
-
-
 # Of a text that lists targets a line each, so many are shown in a chat; mail has them all.
 MAX_LINES_IN_A_CHAT = 10
 _MAIL = frozenset(

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from watcher.alerting.channels.templates import MAX_TEXT_CHARS, MAX_TITLE_CHARS, TemplateError, rendered
+from watcher.model.alerts.notification import is_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +34,6 @@ MAX_WORDS = 3  # of those that Apprise says of one job
 # As Apprise quotes what came: `error=401` of HTTP, `(535, b'...')` of SMTP.
 _HTTP_STATUS = re.compile(r"\berror\s*=\s*(\d{3})\b")
 _SMTP_STATUS = re.compile(r"\((5\d\d), b?['\"]")
-_WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
 
 _TYPE_OF_KIND = {
     "down": "failure",
@@ -43,8 +43,6 @@ _TYPE_OF_KIND = {
     "test": "info",
     "connectivity": "info",
 }
-
-
 # What requests and urllib3 wrap around the cause that the system gave.
 _OF_SOCKETS = "Socket Exception: "
 _WRAPPING = re.compile(
@@ -262,7 +260,7 @@ def is_permanent(words: list[str]) -> bool:
     statuses = [int(status) for text in words for status in _HTTP_STATUS.findall(text)]
     if any(_SMTP_STATUS.search(text) for text in words):
         return True
-    return bool(statuses) and all(300 <= one < 500 and one not in _WORTH_ANOTHER_TRY for one in statuses)
+    return bool(statuses) and all(map(is_refusal, statuses))
 
 
 def _without_wrapping(text: str) -> str:

@@ -140,9 +140,6 @@ class _Helper:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def kill_soon(self) -> None:
-        self._process.kill()
-
     async def kill(self) -> None:
         process = self._process
         process.kill()

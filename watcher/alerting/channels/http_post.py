@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # What is read of an answer, in bytes before and after decompression; a line of it is shown.
 MAX_ANSWER_BYTES = 16 * 1024
-# The status has said all that counts: whoever drips the rest must not hold the channel up.
+# The status has said all that counts: a receiver that drips the rest must not hold the channel up.
 ANSWER_TEXT_SECONDS = 1.0
 
 
@@ -75,14 +75,7 @@ async def post(
     if response is None:
         step = STEP_NAMES[transport.stopwatch.step or "connect"]
         return Fault(Reason.TIMEOUT, f"no answer within {round(timeout_seconds, 1):g} s: cut off while {step}")
-    head = response.head
-    return Answer(
-        status_code=head.status_code,
-        reason_phrase=head.reason_phrase.decode("ascii", "ignore"),
-        text=text.decode("utf-8", "replace"),
-        retry_after=_value_of(b"retry-after", response),
-        location=_value_of(b"location", response),
-    )
+    return _answer_of(response, text)
 
 
 async def _read(response: Response, text: bytearray) -> None:
@@ -96,6 +89,17 @@ async def _read(response: Response, text: bytearray) -> None:
     finally:
         if reader.is_decoded:
             text += reader.content[:MAX_ANSWER_BYTES]
+
+
+def _answer_of(response: Response, text: bytes | bytearray) -> Answer:
+    head = response.head
+    return Answer(
+        status_code=head.status_code,
+        reason_phrase=head.reason_phrase.decode("ascii", "ignore"),
+        text=text.decode("utf-8", "replace"),
+        retry_after=_value_of(b"retry-after", response),
+        location=_value_of(b"location", response),
+    )
 
 
 def _headers(url: str, others: Iterable[tuple[str, str]], length: int) -> tuple[tuple[bytes, bytes], ...]:
@@ -113,11 +117,8 @@ def _headers(url: str, others: Iterable[tuple[str, str]], length: int) -> tuple[
     replaced = {name.lower() for name, _ in others}
     pairs = [(name, value) for name, value in headers.items() if name.lower() not in replaced]
     pairs += [(name, value) for name, value in others if name.lower() != "content-length"]
-    return (*((name.encode("ascii"), value.encode("utf-8")) for name, value in pairs), _length(length))
-
-
-def _length(length: int) -> tuple[bytes, bytes]:
-    return b"Content-Length", b"%d" % length
+    pairs.append(("Content-Length", str(length)))
+    return tuple((name.encode("ascii"), value.encode("utf-8")) for name, value in pairs)
 
 
 def _value_of(name: bytes, response: Response) -> str | None:

@@ -92,7 +92,7 @@ class CertificateWatch:
             told = {name: self._told.remembered(name) for event in events if (name := event.target) is not None}
             try:
                 await self._disk.run(partial(record_certificates, events=events, told=told, now=self._clock()))
-            except OutboxUnavailableError:  # which others tell of
+            except OutboxUnavailableError:  # the outbox writer tells of it
                 await trio.sleep(RETRY_SECONDS)
                 self._wake.set()
                 continue

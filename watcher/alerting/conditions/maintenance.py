@@ -143,9 +143,8 @@ class MaintenanceKeeper:
         while True:
             schedule = self._schedule
             change, now = schedule.next_change, self._now()
-            if (
-                now < looked_at - MAX_STEP_BACK and schedule.plan.windows
-            ):  # the clock was set back, so that what is over comes again
+            if now < looked_at - MAX_STEP_BACK and schedule.plan.windows:
+                # The clock was set back: windows that are over come again.
                 await self.take(schedule.plan.targets, schedule.plan.for_all)
             elif change is not None and change <= now:
                 for name in await schedule.advance(now):

@@ -17,6 +17,7 @@ from watcher.alerting.policy.holding import (
     Parents,
     after_seconds,
     hold_of,
+    is_told_of,
     last_look,
     parents_of,
     silence_end,
@@ -37,13 +38,13 @@ from watcher.model.state import State
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watcher.alerting.policy.event import AlertEvent
+    from watcher.alerting.policy.event import AlertEvent, Incident
     from watcher.alerting.policy.view import View
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Notification
-    from watcher.model.alerts.silence import Ack, Silence
+    from watcher.model.alerts.silence import Silence
+    from watcher.model.state import Flip
 
-_TOPICS = {State.DOWN: Topic.DOWN, State.DEGRADED: Topic.DEGRADED, State.UNKNOWN: Topic.UNKNOWN}
 # Reminders that are due within this part of their interval are one message.
 _REMINDERS_TOGETHER = 4
 
@@ -63,8 +64,6 @@ class ChannelPolicy:
         self._book = Book(channel, records, is_written=is_written)
         self.unreadable: Mapping[str, str] = self._book.unreadable  # why a record was left out, by key
         self._silences: Sequence[Silence] = ()
-        self._acks: Sequence[Ack] = ()
-        self._acked_at: dict[str, datetime] = {}
         # Before the first decision nobody knows by which clock the records were written.
         self._newest_moment = datetime.max.replace(tzinfo=UTC)
 
@@ -90,7 +89,7 @@ class ChannelPolicy:
         """
         self._newest_moment = max(self._newest_moment, event.at)
         if event.flip is not None and event.incident is not None:
-            self._take_change(event, view)
+            self._take_change(event, event.flip, event.incident, view)
         elif event.target is None:
             if self._channel.is_default:
                 take_notice(self._book, event, view)
@@ -130,10 +129,7 @@ class ChannelPolicy:
         messages += [self._remind(key, now, view) for key in sorted(to_remind)]
         return Decision(tuple(one for one in messages if one is not None), self._book.take_changes())
 
-    def _take_change(self, event: AlertEvent, view: View) -> None:
-        flip, incident = event.flip, event.incident
-        assert flip is not None
-        assert incident is not None
+    def _take_change(self, event: AlertEvent, flip: Flip, incident: Incident, view: View) -> None:
         target = view.targets.get(flip.target)
         group = None if target is None else target.group
         for look in self._book.waiting.looks_at(flip.target, group):
@@ -143,7 +139,7 @@ class ChannelPolicy:
             self._book.drop(key)
             return
         visible = None if event.change is Change.CLOSED else incident.trouble
-        if visible is not None and _TOPICS[visible] not in self._channel.topics:
+        if visible is not None and not is_told_of(self._channel, visible):
             visible = None
         record = self._book.records.get(key)
         after = self._after(flip.target, view)
@@ -162,34 +158,13 @@ class ChannelPolicy:
             return
         self._book.leave(key, record)
         record.group = group
-        self._note(key, record, event, visible, view)
-        self._settle(key, record, event.at, view)
-
-    def _note(self, key: str, record: Record, event: AlertEvent, visible: State | None, view: View) -> None:
-        """Write an event into a record."""
-        flip, incident = event.flip, event.incident
-        assert flip is not None
-        assert incident is not None
-        is_silent = silence_end(view.silences, record.target, record.group, event.at) is not None
-        after = self._after(record.target, view)
-        if visible is not None:
-            if record.visible is None:
-                record.opened_at = event.at
-            record.trouble_cause, record.last_up_at = flip.cause, incident.last_up_at
-            record.is_suppressed |= is_silent
-        elif record.told is None:
-            if not (is_silent or record.is_suppressed or after or record.visible is State.UNKNOWN):
-                record.briefs += 1
-                record.brief, record.brief_since = record.visible, record.flip.at
-            record.is_suppressed = False
-        record.visible, record.flip, record.flip_id = visible, flip, flip.flip_id
-        if record.incident_id != incident.id:
-            record.incident_id, record.incident_since, record.is_acked = incident.id, incident.since, False
-        record.at = event.at
-        record.reminders, record.reminder_at = 0, None
+        record.note_incident(incident.id, incident.since)
+        is_silent = silence_end(view.silences, record.target, group, event.at) is not None
+        record.note_flip(flip, visible, event.at, incident.last_up_at, is_silent=is_silent, is_escalated_to=bool(after))
         if Topic.FLAPPING in self._channel.topics and not after:
             record.note_change(event.at, FLAPPING_FLIPS, FLAPPING_WINDOW)
             self._book.agenda.add(event.at + FLAPPING_WINDOW, Task.CALM, key)
+        self._settle(key, record, event.at, view)
 
     def _settle(self, key: str, record: Record, at: datetime, view: View, *, at_once: bool = False) -> None:
         """Put a record, which waits nowhere, where its news waits; forget it where there will be none."""
@@ -207,22 +182,17 @@ class ChannelPolicy:
             self._book.join(key, record, at, at_once=at_once)
 
     def _heed_operators(self, now: datetime, view: View) -> list[Notification | None]:
-        """Take in what may have changed without an event: silences, acknowledgements, and the targets of a start."""
+        """Take in what may have changed without an event: the silences, and what targets depend on."""
         messages: list[Notification | None] = []
         for key in self._book.resumed:
             record = self._book.records.get(key)
             if record is not None and record.place is Place.PARENTS:
                 self._wait_for_parents(key, record, now, view)
         self._book.resumed = []
-        if view.acks is not self._acks:
-            self._acks, self._acked_at = view.acks, {}
-            for ack in view.acks:
-                self._acked_at[ack.target] = max(ack.at, self._acked_at.get(ack.target, ack.at))
-        if view.silences is not self._silences:
-            if view.silences != self._silences:
-                silenced = [(key, self._book.waiter(key).until) for key in sorted(self._book.silenced)]
-                messages += [self._look_at_waiter(key, until, now, view) for key, until in silenced]
+        if view.silences != self._silences:
             self._silences = view.silences
+            silenced = [(key, self._book.waiter(key).until) for key in sorted(self._book.silenced)]
+            messages += [self._look_at_waiter(key, until, now, view) for key, until in silenced]
         return messages
 
     def _look_at_waiter(self, key: str, due: datetime | None, now: datetime, view: View) -> Notification | None:
@@ -241,7 +211,7 @@ class ChannelPolicy:
             return
         self._book.leave(key, record)
         is_escalation = self._is_escalation(record, view)
-        if is_escalation and self._is_acked(key, record):
+        if is_escalation and self._is_acked(key, record, view):
             self._book.wait_for_nothing(key, record)
             return
         hold = hold_of(record, now, view)
@@ -366,7 +336,7 @@ class ChannelPolicy:
         interval = timedelta(seconds=self._channel.reminder_interval_seconds)
         reminded = []
         for key, record in self._book.take_reminders(group_name, now, interval / _REMINDERS_TOGETHER):
-            if not interval or self._is_acked(key, record):
+            if not interval or self._is_acked(key, record, view):
                 continue
             if until is not None:
                 record.reminder_at = until
@@ -389,8 +359,8 @@ class ChannelPolicy:
     def _is_escalation(self, record: Record, view: View) -> bool:
         return record.told is None and record.visible is not None and bool(self._after(record.target, view))
 
-    def _is_acked(self, key: str, record: Record) -> bool:
-        acked_at = self._acked_at.get(record.target)
+    def _is_acked(self, key: str, record: Record, view: View) -> bool:
+        acked_at = view.acked_at.get(record.target)
         if not record.is_acked and acked_at is not None and acked_at >= record.incident_since:
             record.is_acked = True
             self._book.note_change(key)

@@ -18,7 +18,7 @@ class Change(enum.StrEnum):
 
     OPENED = "opened"
     CHANGED = "changed"  # still open, but it is another trouble: degraded became down, or the other way round
-    CLOSED = "closed"  # it works, or nobody is to care any more (paused)
+    CLOSED = "closed"  # it works again, or is paused
     CERTIFICATE = "certificate"  # fewer days are left
     CONNECTIVITY = "connectivity"  # this machine has its network again
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.alerting.policy.records.agenda import LOOK, next_look
 from watcher.alerting.policy.records.record import Place
+from watcher.model.alerts.channel import Topic
 from watcher.model.state import State
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ ROUNDS_AFTER_PARENTS = 2
 _PARENT_CHECK_LOOK = timedelta(seconds=2)
 
 _OUT_OF_ORDER = frozenset({State.DOWN, State.MAINTENANCE})
+_TOPICS = {State.DOWN: Topic.DOWN, State.DEGRADED: Topic.DEGRADED, State.UNKNOWN: Topic.UNKNOWN}
 _KNOWN = frozenset({State.UP, State.DEGRADED, State.DOWN})
 
 
@@ -88,6 +90,11 @@ def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
 def silence_end(silences: Sequence[Silence], target: str, group: str | None, moment: datetime) -> datetime | None:
     """Return when the last of the silences ends that hold for a target at a moment; None where none does."""
     return max((one.end for one in silences if one.covers(target, group, moment)), default=None)
+
+
+def is_told_of(channel: Channel, trouble: State) -> bool:
+    """Say whether a trouble is among what a channel is told of."""
+    return _TOPICS[trouble] in channel.topics
 
 
 def after_seconds(channel: Channel, target_name: str, view: View) -> float | None:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.event import Change, Incident
 from watcher.model.outcome import NO_NETWORK, Reason
-from watcher.model.state import State
+from watcher.model.state import TROUBLE, State
 
 if TYPE_CHECKING:
     from watcher.model.state import Flip
-
-TROUBLE = frozenset({State.DOWN, State.DEGRADED, State.UNKNOWN})
 
 _OF_THE_MONITOR = frozenset({Reason.LOCAL, Reason.INTERNAL})
 

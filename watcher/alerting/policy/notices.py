@@ -1,4 +1,4 @@
-"""What a channel is told that is no incident: certificates that end soon, and gaps in this machine's network."""
+"""What a channel is told beside incidents: certificates that end soon, and gaps in this machine's network."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.line import Line
@@ -63,22 +62,26 @@ def message_of(
     first = lines[0]
     which = first.certificate and f"{first.certificate.expires_at.isoformat()} {first.certificate.step_days}"
     text = f"{channel}\0{kind}\0{first.kind}\0{first.target}\0{first.flip_id or which}\0{first.began}\0{number}"
-    message_id = _message_id(first.confirmed_at or now, text)
+    message_id = time_ordered_id(first.confirmed_at or now, text)
     payload = payload_of(message_id, channel, kind, now, lines, view)
     return Notification(message_id, channel, kind, now, payload, tuple(dict.fromkeys(members)))
 
 
 def message_of_gap(channel: str, start: datetime, end: datetime, now: datetime) -> Notification:
     """Return the message that tells of a time in which this machine had no network."""
-    message_id = _message_id(end, f"{channel}\0{Kind.CONNECTIVITY}\0{start.isoformat()}")
+    message_id = time_ordered_id(end, f"{channel}\0{Kind.CONNECTIVITY}\0{start.isoformat()}")
     title, text = gap_title(start, end), gap_text(start, end)
     payload = payload_of_words(message_id, channel, Kind.CONNECTIVITY, now, title, text)
     return Notification(message_id, channel, Kind.CONNECTIVITY, now, payload)
 
 
-def _message_id(moment: datetime, text: str) -> uuid.UUID:
-    digest = hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=10)
-    return time_ordered_id(moment, digest.digest())
+def message_of_failing(channel: str, failing: str, error: str, now: datetime) -> Notification:
+    """Return the message that tells one channel why another one fails."""
+    message_id = time_ordered_id(now, f"{channel}\0{failing}\0{now.timestamp()}")
+    title = f"Notifications to {failing} fail"
+    text = f"A notification to the channel {failing} could not be delivered, and is given up: {error}"
+    payload = payload_of_words(message_id, channel, Kind.CHANNEL, now, title, text)
+    return Notification(message_id, channel, Kind.CHANNEL, now, payload)
 
 
 def _present(record: Record, kind: Kind, before: State, *, dependents: int = 0, began: bool = False) -> Line:

@@ -53,6 +53,14 @@ class View:
                 found.setdefault(target.group, []).append(name)
         return found
 
+    @cached_property
+    def acked_at(self) -> Mapping[str, datetime]:
+        """When each target was acknowledged last, by its name."""
+        found: dict[str, datetime] = {}
+        for ack in self.acks:
+            found[ack.target] = max(ack.at, found.get(ack.target, ack.at))
+        return found
+
     def link_to(self, target: str) -> str | None:
         """Return the address of a target's page, or None."""
         key = None if self.page_url is None or self.key_of is None else self.key_of(target)

@@ -44,7 +44,7 @@ class Bell:
             if self._descriptor is not None and os.path.samestat(os.fstat(self._descriptor), path.lstat()):
                 return
         self.close()
-        with suppress(FileExistsError, OSError):
+        with suppress(OSError):
             os.mkfifo(path)
             path.chmod(stat.S_IMODE(folder.stat().st_mode) & 0o666)
         with suppress(OSError):

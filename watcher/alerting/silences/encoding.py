@@ -39,7 +39,7 @@ def encode_order(order: Silence | Ack) -> tuple[str, str]:
 
 
 def decode_order(kind: str, text: str) -> Silence | Ack:
-    """Return a silence or an ack of its text, whoever has written that; keys that are not known are nobody's.
+    """Return the silence or ack that a text stands for: anybody may have written it. Unknown keys are left out.
 
     Raises:
         ValueError: it is neither; the message says why.

@@ -35,9 +35,9 @@ Result = TypeVar("Result")
 
 log = structlog.get_logger()
 
-# An order is obeyed within a second, be there a bell or none.
+# An order is obeyed within a second, with or without a bell.
 LOOK_SECONDS = 0.5
-LOOK_WITH_BELL_SECONDS = 3.0  # for who rings on another machine, at the far side of a mount
+LOOK_WITH_BELL_SECONDS = 3.0  # a command at the far side of a mount rings on another machine, and is not heard
 TIDY_SECONDS = 30.0
 # How often PostgreSQL is asked what was ordered there, and how far back acks are read, for clocks that differ.
 ASK_SECONDS = 30.0
@@ -158,7 +158,7 @@ class SilenceKeeper:
         """
         await self._load()
         async with self._writing:
-            before = self._silences.get(order.id) or self._acks.get(order.id)
+            before = self._known(order)
             if isinstance(order, Silence) and isinstance(before, Silence):
                 order = joined(before, order)
             if order != before:
@@ -211,7 +211,7 @@ class SilenceKeeper:
         try:
             try:
                 await self.take(await in_thread(spool.read))
-            except FileNotFoundError:  # whoever left it has taken it back
+            except FileNotFoundError:  # the command has taken it back
                 return
             except (ValueError, TooManyError, OSError) as error:
                 aside = await in_thread(spool.set_aside)
@@ -229,7 +229,7 @@ class SilenceKeeper:
         async with self._writing:
             news: list[Order] = []
             for order in orders:
-                before = self._silences.get(order.id) or self._acks.get(order.id)
+                before = self._known(order)
                 if isinstance(order, Silence) and isinstance(before, Silence):
                     # Its names may be others, as after a rename; that it was ended here may be still on its way.
                     order = replace(order, end=min(order.end, before.end))
@@ -284,6 +284,9 @@ class SilenceKeeper:
         if isinstance(order, Silence):
             return len(self._silences) + coming >= MAX_SILENCES
         return len(self._acks) + coming >= MAX_ACKS
+
+    def _known(self, order: Order) -> Order | None:
+        return self._silences.get(order.id) or self._acks.get(order.id)
 
     def _remember(self, order: Order) -> None:
         if isinstance(order, Silence):

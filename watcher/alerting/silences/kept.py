@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from watcher.alerting.silences.orders import Order
     from watcher.outbox.outbox import Outbox
 
-# How long a reader from outside waits for whoever writes.
+# How long another process, which only reads, waits while the daemon writes.
 READ_SECONDS = 2.0
 
 _READ = {SILENCE: "SELECT payload FROM silences", ACK: "SELECT payload FROM acks"}

@@ -94,7 +94,7 @@ def ended(silence: Silence, at: datetime) -> Silence:
 
 
 def joined(one: Silence, other: Silence) -> Silence:
-    """Join two that are known of the same silence, in whatever order they came: whoever ends it has the last word."""
+    """Return the one of two versions of a silence that ends sooner, in whatever order they came: to end it is final."""
     return one if one.end <= other.end else other
 
 

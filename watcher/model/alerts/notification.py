@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_TARGETS_LISTED = 50
+# Timeout, too early, too many requests: what RFC 9110, RFC 8470 and RFC 6585 say to try once more.
+_WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
 
 
 class Kind(enum.StrEnum):
@@ -75,3 +77,8 @@ class Refused:
 
 
 Delivery = Delivered | TryAgain | Refused
+
+
+def is_refusal(status_code: int) -> bool:
+    """Say whether an HTTP status, of what was not taken, means that to send the same once more is in vain."""
+    return 300 <= status_code < 500 and status_code not in _WORTH_ANOTHER_TRY

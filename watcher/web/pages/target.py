@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from watcher.history.incidents import Incident
-from watcher.model.state import State
+from watcher.model.state import TROUBLE, State
 from watcher.reporting.page_history import RANGES, down_since
 from watcher.web.pages.rendering import pieces_of
 from watcher.web.pages.response_times import LINES, chart
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from watcher.web.pages.glance import Seen
     from watcher.web.pages.rendering import Look
 
-_IN_TROUBLE = (State.DOWN, State.DEGRADED, State.UNKNOWN)
 SHOWN_ENTRIES = 50
 SHOWN_FAILURES = 8  # the others are folded
 
@@ -80,7 +79,7 @@ def target_page(view: TargetView, look: Look) -> Iterator[str]:
         more_entries=len(entries) - len(entries[:SHOWN_ENTRIES]),
         now=view.now,
         hours=HOURS,
-        is_in_trouble=view.seen.state in _IN_TROUBLE,
+        is_in_trouble=view.seen.state in TROUBLE,
     )
 
 

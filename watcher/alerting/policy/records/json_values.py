@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.model.alerts.rows import a_moment, a_number, a_text, maybe
 from watcher.model.outcome import Fault, Reason
-from watcher.model.state import Flip, State, state_named
+from watcher.model.state import TROUBLE, Flip, State, state_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
-
-_TROUBLE = frozenset({State.DOWN, State.DEGRADED, State.UNKNOWN})
 
 
 def a_trouble(value: object) -> State:
@@ -23,7 +21,7 @@ def a_trouble(value: object) -> State:
         ValueError: it is none.
     """
     state = State(a_text(value))
-    if state not in _TROUBLE:
+    if state not in TROUBLE:
         raise ValueError(f"no trouble: {value!r}")
     return state
 

@@ -1,4 +1,4 @@
-"""What is to be told that is no incident: a certificate that ends soon, and a gap in this machine's network."""
+"""What is to be told beside incidents: a certificate that ends soon, and a gap in this machine's network."""
 
 from __future__ import annotations
 

@@ -18,18 +18,19 @@ from watcher.alerting.policy.records.json_values import (
     written,
 )
 from watcher.model.alerts.rows import a_flag, a_moment, a_number, a_text, maybe, reading
+from watcher.model.state import State
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from watcher.model.outcome import Fault
-    from watcher.model.state import Flip, State
+    from watcher.model.state import Flip
 
 _to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 class Place(enum.StrEnum):
-    """Where a record waits, that has something to tell."""
+    """Where a record with something to tell waits."""
 
     NOWHERE = "nowhere"  # it has nothing to tell
     GROUP = "group"  # for the next message of its group
@@ -135,6 +136,45 @@ class Record:
         """Whether there is nothing to tell, now or later, unless something happens."""
         is_over = self.visible is None and self.told is None and not self.briefs
         return is_over and not self.is_about_flapping and not self.changes
+
+    def note_flip(
+        self,
+        flip: Flip,
+        visible: State | None,
+        at: datetime,
+        last_up_at: datetime | None,
+        *,
+        is_silent: bool,
+        is_escalated_to: bool,
+    ) -> None:
+        """Take down a flip of the target.
+
+        Args:
+            flip: the newest.
+            visible: the trouble as the channel sees it from now on; None for none.
+            at: when the flip was found out.
+            last_up_at: when a check last found the target up before the trouble.
+            is_silent: whether a silence covers the target.
+            is_escalated_to: whether the channel hears only of what has lasted for a while.
+        """
+        if visible is not None:
+            if self.visible is None:
+                self.opened_at = at
+            self.trouble_cause, self.last_up_at = flip.cause, last_up_at
+            self.is_suppressed |= is_silent
+        elif self.told is None:
+            if not (is_silent or self.is_suppressed or is_escalated_to or self.visible is State.UNKNOWN):
+                self.briefs += 1
+                self.brief, self.brief_since = self.visible, self.flip.at
+            self.is_suppressed = False
+        self.visible, self.flip, self.flip_id = visible, flip, flip.flip_id
+        self.at = at
+        self.reminders, self.reminder_at = 0, None
+
+    def note_incident(self, incident_id: uuid.UUID, since: datetime) -> None:
+        """Take down which incident the flip belongs to; nobody has acknowledged another one yet."""
+        if self.incident_id != incident_id:
+            self.incident_id, self.incident_since, self.is_acked = incident_id, since, False
 
     def note_change(self, at: datetime, most: int, within: timedelta) -> None:
         """Take down when the visible trouble changed: more than `most` times within a time is flapping."""
