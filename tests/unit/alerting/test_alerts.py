@@ -254,6 +254,16 @@ async def test_thousands_that_flip_at_once_are_one_message_a_group_and_hold_nobo
     assert (len(got["one"][0].payload["targets"]), got["one"][0].payload["more"]) == (50, 2950)
     assert longest.seconds < 0.05
 
+    # After a restart, what is known of them is taken up again.
+    async with at_work(path, one, three, targets=targets) as world:
+        trio.lowlevel.add_instrument(longest)
+        up = Flip("site 0", "default", now, now, State.UP, State.DOWN, None, None, 2)
+        await world.disk.run(partial(record_flips, flips=[up], now=now.timestamp()))
+        world.alerts.look()
+        await until(lambda: len(world.receivers.got) == 2)
+        trio.lowlevel.remove_instrument(longest)
+    assert longest.seconds < 0.05
+
 
 async def test_an_alertmanager_is_told_what_is_open_and_what_has_ended_also_over_a_restart(path: Path) -> None:
     channel = Channel("am", AlertmanagerReceiver("http://am.example"))

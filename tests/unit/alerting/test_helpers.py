@@ -9,7 +9,9 @@ import psutil
 import pytest
 import trio
 
+from watcher.alerting.channels.helper_command import COMMAND
 from watcher.alerting.channels.helpers import MAX_HELPERS, HelperError, Helpers
+from watcher.alerting.channels.templates import MAX_TEXT_CHARS, MAX_TITLE_CHARS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -99,3 +101,11 @@ async def test_what_is_idle_ends() -> None:
         assert await ask(helpers, "") != pid
         nursery.cancel_scope.cancel()
     await helpers.close()
+
+
+async def test_the_longest_texts_of_templates_come_back_whatever_their_characters() -> None:
+    helpers = Helpers(COMMAND)
+    text = "{{ '\U0001f600' * 100000 }}"
+    answer = await helpers.ask({"do": "render", "title": text, "body": text, "payload": {}}, 30.0)
+    await helpers.close()
+    assert (len(answer["title"]), len(answer["body"])) == (MAX_TITLE_CHARS, MAX_TEXT_CHARS)

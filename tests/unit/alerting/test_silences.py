@@ -134,6 +134,23 @@ async def test_what_is_not_an_order_is_set_aside_with_one_line(outbox: Outbox, t
     assert len(lines) == len(BROKEN)
 
 
+async def test_files_that_can_neither_be_taken_in_nor_set_aside_keep_no_order_back(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    folder = spool.make_folder(tmp_path)
+    for number in range(spool.MAX_AT_ONCE + 1):
+        (folder / f"{number:03}{'0' * 246}.order").touch()  # no room in its name for that of a refused one
+    silence = a_silence("Checkout")
+    path = spool.leave(tmp_path, silence).rename(folder / "z.order")
+    with capture_logs() as lines:
+        async with running(outbox, tmp_path) as keeper:
+            with trio.fail_after(10):
+                while path.exists():  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            assert keeper.silences.silences
+    assert len(lines) == spool.MAX_AT_ONCE + 1
+
+
 async def test_the_folder_does_not_grow_by_what_is_broken_or_never_finished(tmp_path: Path) -> None:
     folder = spool.make_folder(tmp_path)
     for number in range(spool.MAX_REFUSED + 5):

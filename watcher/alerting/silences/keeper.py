@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -189,7 +190,8 @@ class SilenceKeeper:
         def look() -> list[Path]:
             folder = spool.make_folder(self._data_dir)
             bell.hold(folder)
-            return spool.waiting(folder)
+            self._stuck = {path for path in self._stuck if os.path.lexists(path)}
+            return spool.waiting(folder, self._stuck)
 
         try:
             found = await trio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=thread)
@@ -199,8 +201,7 @@ class SilenceKeeper:
                 log.warning("no orders can be left in the data folder", error=error)
             return []
         self._folder_complaint = ""
-        self._stuck &= set(found)
-        return [path for path in found if path not in self._stuck]
+        return found
 
     async def _take_file(self, path: Path, thread: trio.CapacityLimiter) -> None:
         """Take in the order of a file, and remove it; one that is not an order is set aside."""

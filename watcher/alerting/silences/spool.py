@@ -16,7 +16,7 @@ from watcher.alerting.silences.bell import ring
 from watcher.alerting.silences.encoding import decode_order, encode_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from watcher.alerting.silences.orders import Order
@@ -107,13 +107,20 @@ def make_folder(data_dir: Path) -> Path:
     return folder
 
 
-def waiting(folder: Path) -> list[Path]:
-    """Return the files with orders, the oldest names of a bounded number; what was never finished is removed."""
+def waiting(folder: Path, passed_over: Collection[Path] = ()) -> list[Path]:
+    """Return the files with orders, the first names of a bounded number; what was never finished is removed.
+
+    Args:
+        folder: see `make_folder`.
+        passed_over: files that are left where they are, and do not count.
+    """
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(_ORDER):
-                found.append(folder / entry.name)
+                path = folder / entry.name
+                if path not in passed_over:
+                    found.append(path)
             elif entry.name.endswith(_UNFINISHED):
                 with suppress(OSError):
                     if time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS:
