@@ -326,8 +326,8 @@ async def test_rows_that_parse_and_make_no_sense_are_dropped_with_a_line_and_all
         "UPDATE notifications SET members = '[\"x\"]' WHERE number = (SELECT min(number) FROM notifications)",
         "UPDATE notifications SET created_at = 'abc' WHERE number = (SELECT min(number) + 1 FROM notifications)",
         "UPDATE notifications SET payload = '[]' WHERE number = (SELECT min(number) + 2 FROM notifications)",
-        "UPDATE channel_records SET payload = replace(payload, '+00:00', '') WHERE key LIKE '%site 0'",
-        "UPDATE channel_records SET payload = '[]' WHERE key LIKE '%site 1'",
+        "UPDATE channel_records SET payload = replace(payload, '+00:00', '') WHERE key LIKE 'record/%site 0'",
+        "UPDATE channel_records SET payload = '[]' WHERE key LIKE 'record/%site 1'",
         "UPDATE incidents SET payload = substr(payload, 1, 20) WHERE target = 'site 4'",
     ):
         outbox.put((), now=0.0, alongside=methodcaller("execute", spoil))
