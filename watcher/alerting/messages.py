@@ -271,7 +271,7 @@ def _waiting_of_row(
 def _seconds(value: object) -> float:
     """Return seconds since 1970 that are a moment of the calendar."""
     if not isinstance(value, float):
-        raise TypeError(f"{value!r} is no moment")
+        raise TypeError(f"{value!r} is not a moment")
     datetime.fromtimestamp(value, UTC)
     return value
 
