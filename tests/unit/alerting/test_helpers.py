@@ -103,9 +103,10 @@ async def test_what_is_idle_ends() -> None:
     await helpers.close()
 
 
-async def test_the_longest_texts_of_templates_come_back_whatever_their_characters() -> None:
+@pytest.mark.parametrize("character", ["\U0001f600", "\x01", "\ud800"], ids=ascii)
+async def test_the_longest_texts_of_templates_come_back_whatever_their_characters(character: str) -> None:
     helpers = Helpers(COMMAND)
-    text = "{{ '\U0001f600' * 100000 }}"
+    text = f"{{{{ '{character}' * 100000 }}}}"
     answer = await helpers.ask({"do": "render", "title": text, "body": text, "payload": {}}, 30.0)
     await helpers.close()
     assert (len(answer["title"]), len(answer["body"])) == (MAX_TITLE_CHARS, MAX_TEXT_CHARS)

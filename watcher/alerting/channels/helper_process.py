@@ -113,7 +113,7 @@ class _Words(logging.Handler):
 def main() -> None:
     """Do jobs until the standard input ends."""
     # What a plugin prints must not come between the answers.
-    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogatepass")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _limit_memory()
@@ -151,7 +151,8 @@ def _lines() -> Iterator[str]:
 
 
 def _write(answers: TextIO, answer: dict[str, Any]) -> None:
-    answers.write(json.dumps(answer) + "\n")
+    # As it is: of an escape, a character may take twelve bytes of the bound of an answer.
+    answers.write(json.dumps(answer, ensure_ascii=False) + "\n")
     answers.flush()
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 MAX_HELPERS = 8
 # An idle one holds some 50 MB; a message seldom comes alone.
 IDLE_SECONDS = 60.0
-# Of one answer; the longest title and text of a template may have twelve bytes of JSON for each character.
-MAX_ANSWER_BYTES = 1024 * 1024
+# Of one answer; each character of the longest title and text of a template may take six bytes.
+MAX_ANSWER_BYTES = 512 * 1024
 _CHUNK_BYTES = 64 * 1024
 REAP_SECONDS = 0.3
 
