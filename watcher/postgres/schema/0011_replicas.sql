@@ -1,0 +1,73 @@
+-- Replicas: several daemons of one location that share its targets. What was in `replicas` goes on being written, for
+-- whoever asks until when a location has watched.
+
+-- A lease per replica, by the clock of this server. `replica` is the id of its outbox, `incarnation` is new at each
+-- start, so that a copy of a data folder, or a start that has been forgotten, renews nothing.
+CREATE TABLE IF NOT EXISTS members (
+    location    text NOT NULL,
+    replica     uuid NOT NULL,
+    incarnation uuid NOT NULL,
+    name        text NOT NULL,
+    version     text NOT NULL DEFAULT '',
+    fingerprint text NOT NULL,
+    joined_at   timestamptz NOT NULL,
+    changed_at  timestamptz NOT NULL,
+    beat_at     timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    epoch       bigint NOT NULL DEFAULT 0,
+    targets     int NOT NULL DEFAULT 0,
+    lateness_ms double precision,
+    slots_until timestamptz,
+    PRIMARY KEY (location, replica)
+);
+
+-- The replicas that a location has agreed on: one row, which only changes from one epoch to the next.
+CREATE TABLE IF NOT EXISTS agreements (
+    location   text PRIMARY KEY,
+    epoch      bigint NOT NULL,
+    seats      jsonb NOT NULL,
+    changed_at timestamptz NOT NULL
+);
+
+-- Whose a target is, since when, and where it stands with all that the next owner must know of it. An owner that is
+-- NULL has released it. Flips by anybody else are late: they belong to the past.
+ALTER TABLE states ADD COLUMN IF NOT EXISTS owner uuid;
+ALTER TABLE states ADD COLUMN IF NOT EXISTS owned_since timestamptz;
+ALTER TABLE states ADD COLUMN IF NOT EXISTS standing text;
+ALTER TABLE states ADD COLUMN IF NOT EXISTS checked_until timestamptz;
+CREATE INDEX IF NOT EXISTS states_owner ON states (location, owner);
+
+-- Alerts of several replicas: what has happened, until when each channel has taken it in and who does, what its policy
+-- keeps, and what it has decided on and not sent yet.
+CREATE TABLE IF NOT EXISTS alert_events (
+    number     bigserial PRIMARY KEY,
+    id         uuid NOT NULL UNIQUE,
+    location   text NOT NULL,
+    origin     uuid NOT NULL,
+    payload    text NOT NULL,
+    written_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX IF NOT EXISTS alert_events_location_number ON alert_events (location, number);
+CREATE TABLE IF NOT EXISTS channel_owners (
+    location text NOT NULL,
+    channel  text NOT NULL,
+    owner    uuid,
+    epoch    bigint NOT NULL DEFAULT 0,
+    position bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (location, channel)
+);
+CREATE TABLE IF NOT EXISTS channel_records (
+    location text NOT NULL,
+    channel  text NOT NULL,
+    key      text NOT NULL,
+    payload  text NOT NULL,
+    PRIMARY KEY (location, channel, key)
+);
+CREATE TABLE IF NOT EXISTS channel_messages (
+    location text NOT NULL,
+    channel  text NOT NULL,
+    id       uuid NOT NULL,
+    number   bigint NOT NULL,
+    payload  text NOT NULL,
+    PRIMARY KEY (location, channel, id)
+);
