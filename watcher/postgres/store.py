@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.outbox.encoding import ACK, FAILURE, FLIP, NOTIFICATION, ROLLUPS, SILENCE, joined, present_form
+from watcher.outbox.encoding import (
+    ACK,
+    ALERT_EVENT,
+    CHANNEL_STEP,
+    FAILURE,
+    FLIP,
+    NOTIFICATION,
+    ROLLUPS,
+    SILENCE,
+    joined,
+    present_form,
+)
 from watcher.postgres.bridge import COMMAND_SECONDS, transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS
 from watcher.postgres.server_encoding import advice_on, fitting_json
+from watcher.postgres.tables.alerting import DROP_SETTLED_MESSAGES, INSERT_ALERT_EVENTS, apply_step
 from watcher.postgres.tables.failures import INSERT_FAILURES
 from watcher.postgres.tables.flips import INSERT_FLIPS, PUT_RIGHT
 from watcher.postgres.tables.notifications import INSERT_NOTIFICATIONS
@@ -44,8 +56,10 @@ _INSERTS = (
     (FAILURE, INSERT_FAILURES),
     (FLIP, INSERT_FLIPS),
     (NOTIFICATION, INSERT_NOTIFICATIONS),
+    (NOTIFICATION, DROP_SETTLED_MESSAGES),
     (SILENCE, INSERT_SILENCES),
     (ACK, INSERT_ACKS),
+    (ALERT_EVENT, INSERT_ALERT_EVENTS),
     (ROLLUPS, INSERT_ROLLUPS),
 )
 
@@ -127,7 +141,7 @@ class TableStore:
             DatabaseUnavailableError: trying again later may help.
             DatabaseRefusedError: one of them is nothing that can be stored.
         """
-        payloads: dict[str, list[str]] = {kind: [] for kind, _ in _INSERTS}
+        payloads: dict[str, list[str]] = {kind: [] for kind in (CHANNEL_STEP, *(kind for kind, _ in _INSERTS))}
         try:
             for entry in entries:
                 payload = present_form(entry.kind, entry.payload)
@@ -141,6 +155,8 @@ class TableStore:
                 if follows is not None:
                     outbox, last_id = self.registration.outbox, entries[-1].id
                     _expect(follows, await connection.fetchval(NOTE_STORED, outbox, last_id))
+                for step in payloads[CHANNEL_STEP]:
+                    await apply_step(connection, fitting_json(step, encoding))
                 for kind, insert in _INSERTS:
                     if payloads[kind]:
                         await connection.execute(insert, fitting_json(joined(payloads[kind]), encoding))
