@@ -68,7 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("alerting/policy/windows", "alerting/policy/records"),
     },
     "alerting/replay": {"model", "model/alerts", "alerting/policy", "alerting/policy/windows"},
-    "outbox": {"text", "model", "model/alerts", "history", "alerting/policy"},
+    "outbox": {"text", "model", "model/alerts", "history", "alerting/policy", "alerting/policy/records"},
     "embedded_postgres": set(),
     "postgres/errors": set(),
     "postgres/python314": set(),
@@ -104,7 +104,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("alerting/channels/templates", "alerting/channels/masking", "alerting/channels/helper_command"),
         "alerting/channels/apprise_urls",
     },
-    "alerting": {"model", "model/alerts", "checking/scheduling", "outbox", "alerting/policy", "alerting/channels"},
+    "alerting": {
+        *("model", "model/alerts", "checking/scheduling", "outbox", "postgres/errors"),
+        *("alerting/policy", "alerting/channels"),
+    },
     "alerting/conditions": {
         *("text", "model", "model/alerts", "recording", "outbox", "alerting/policy", "alerting/policy/windows"),
         *("checking", "checking/http", "checking/scheduling"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 import structlog
 import trio
 
 from watcher.alerting.messages import kept_of, write_decision
 from watcher.alerting.policy.channel_policy import ChannelPolicy
+from watcher.alerting.policy.event import AlertEvent
 from watcher.checking.scheduling.small_turns import in_small_turns
 from watcher.outbox.alerts import events_for
 from watcher.outbox.errors import OutboxUnavailableError
@@ -20,7 +21,8 @@ from watcher.outbox.thread import lack_of_a_thread_mapped
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from watcher.alerting.policy.event import AlertEvent
+    from watcher.alerting.messages import Kept
+    from watcher.alerting.policy.event import Handover
     from watcher.alerting.policy.view import Decision, View
     from watcher.model.alerts.channel import Channel
     from watcher.outbox.thread import OutboxThread
@@ -38,6 +40,50 @@ GATHER_SECONDS = 0.25
 MAX_NAP_SECONDS = 30.0
 
 
+class Source(Protocol):
+    """Where a dispatcher has from what it decides on, and where what it comes to goes."""
+
+    async def kept(self) -> Kept:
+        """Return what is known of the channel."""
+
+    async def events(self, limit: int) -> Sequence[AlertEvent | Handover]:
+        """Return the oldest that has not been taken in, at most `limit`."""
+
+    async def write(self, decision: Decision, now: float) -> int:
+        """Write a decision as a whole, with all taken in that was returned; return how many messages were given up.
+
+        Raises:
+            OutboxUnavailableError: it cannot be written now; it may be tried again.
+        """
+
+
+class OwnEvents:
+    """The events of this outbox alone."""
+
+    def __init__(self, disk: OutboxThread, channel: str) -> None:
+        """Take the outbox, and the name of the channel."""
+        self._disk = disk
+        self._channel = channel
+        self._position = 0
+
+    async def kept(self) -> Kept:
+        """Return what is known of the channel."""
+        kept = await self._disk.run(partial(kept_of, channel=self._channel))
+        self._position = kept.position
+        return kept
+
+    async def events(self, limit: int) -> Sequence[AlertEvent]:
+        """Return the oldest events that are not taken in, at most `limit`."""
+        events = await self._disk.run(partial(events_for, channel=self._channel, limit=limit))
+        self._position = max(self._position, events[-1].number if events else 0)
+        return events
+
+    async def write(self, decision: Decision, now: float) -> int:
+        """Write a decision as a whole, and return how many messages were given up."""
+        write = partial(write_decision, channel=self._channel, position=self._position, messages=decision.messages)
+        return await self._disk.run(partial(write, records=decision.changed, now=now))
+
+
 class Dispatcher:
     """Decides for a channel, and writes each decision down as a whole."""
 
@@ -48,6 +94,7 @@ class Dispatcher:
         view: Callable[[], View],
         written: Callable[[], None],
         clock: Callable[[], float] = time.time,
+        source: Source | None = None,
     ) -> None:
         """Make a dispatcher.
 
@@ -57,15 +104,15 @@ class Dispatcher:
             view: returns the present.
             written: called when messages were written down.
             clock: seconds since 1970.
+            source: of what it decides on; the outbox alone where there is none.
         """
         self._channel = channel
-        self._disk = disk
+        self._source = source or OwnEvents(disk, channel.name)
         self._view = view
         self._written = written
         self._clock = clock
         self._policy: ChannelPolicy | None = None
         self._other: Channel | None = None
-        self._position = 0
         self._decided_at = datetime.fromtimestamp(0, UTC)
         self._wake = trio.Event()
 
@@ -101,7 +148,7 @@ class Dispatcher:
             policy, self._channel, self._other = policy.reconfigured(self._other), self._other, None
             self._policy = policy
         while True:
-            events = await self._disk.run(partial(events_for, channel=self._channel.name, limit=MAX_EVENTS_AT_ONCE))
+            events = await self._source.events(MAX_EVENTS_AT_ONCE)
             view = self._view()
             is_all = len(events) < MAX_EVENTS_AT_ONCE
             now = datetime.fromtimestamp(self._clock(), UTC)
@@ -116,41 +163,34 @@ class Dispatcher:
             if is_all:
                 return policy.due_at
 
-    async def _decide(self, policy: ChannelPolicy, events: Sequence[AlertEvent], view: View) -> Decision:
+    async def _decide(self, policy: ChannelPolicy, events: Sequence[AlertEvent | Handover], view: View) -> Decision:
         """Take events in and decide."""
         moment = self._decided_at
 
         def decide() -> Decision:
             for event in events:
-                policy.take(event, view)
+                if isinstance(event, AlertEvent):
+                    policy.take(event, view)
+                else:
+                    policy.absorb(event, view)
             return policy.decide(moment, view)
 
         return await _in_thread(decide)
 
     async def _take_up(self) -> ChannelPolicy:
-        kept = await self._disk.run(partial(kept_of, channel=self._channel.name))
+        kept = await self._source.kept()
         self._policy = await _in_thread(partial(ChannelPolicy, self._channel, kept.records))
-        self._position = kept.position
         for key, error in self._policy.unreadable.items():
             log.error("a record that cannot be read was dropped", channel=self._channel.name, key=key, error=error)
         return self._policy
 
-    async def _write(self, events: Sequence[AlertEvent], decision: Decision) -> None:
+    async def _write(self, events: Sequence[AlertEvent | Handover], decision: Decision) -> None:
         """Write a decision, however long the disk cannot be written: the policy has made it, and would not again."""
         if not (events or decision.messages or decision.changed):
             return
-        self._position = max(self._position, events[-1].number if events else 0)
-        write = partial(
-            write_decision,
-            channel=self._channel.name,
-            position=self._position,
-            messages=decision.messages,
-            records=decision.changed,
-            now=self._clock(),
-        )
         while True:
             try:
-                given_up = await self._disk.run(write)
+                given_up = await self._source.write(decision, self._clock())
             except OutboxUnavailableError:
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue

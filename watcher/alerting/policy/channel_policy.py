@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.event import Change
+from watcher.alerting.policy.handing_over import absorb
 from watcher.alerting.policy.holding import (
     ROUNDS_AFTER_PARENTS,
     Hold,
@@ -38,7 +39,7 @@ from watcher.model.state import State
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from watcher.alerting.policy.event import AlertEvent, Incident
+    from watcher.alerting.policy.event import AlertEvent, Handover, Incident
     from watcher.alerting.policy.view import View
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Notification
@@ -95,6 +96,10 @@ class ChannelPolicy:
                 take_notice(self._book, event, view)
         elif self._after(event.target, view) == 0:
             take_notice(self._book, event, view)
+
+    def absorb(self, handover: Handover, view: View) -> None:
+        """Take in what another replica has told the channel; it is decided on when `decide` is called."""
+        absorb(self._book, handover, view, lambda key, record: self._note_told(key, record, handover.at))
 
     def decide(self, now: datetime, view: View) -> Decision:
         """Say what is to be sent now.

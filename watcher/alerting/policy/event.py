@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Mapping
     from datetime import datetime
 
     from watcher.model.state import Flip, State
@@ -77,3 +78,28 @@ class AlertEvent:
     location: str | None = None
     certificate: Certificate | None = None
     gap_start: datetime | None = None
+
+
+class Whole(enum.StrEnum):
+    """How much of what a replica knows of a channel the next one takes up."""
+
+    TOLD = "told"  # only what it has told, of what others know as well: nobody is to be told twice
+    OLD = "old"  # all of it, unless it is over meanwhile: the replica was away
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What another replica knows of a channel that it has told of things, and does so no more.
+
+    Attributes:
+        at: when it was handed over.
+        records: what its policy has kept, by key.
+        over: location and target of what it has told, and of which nothing is left to tell.
+        whole: how much of it is to be taken up.
+    """
+
+    at: datetime
+    records: Mapping[str, str]
+    over: tuple[tuple[str, str], ...] = ()
+    whole: Whole = Whole.TOLD
