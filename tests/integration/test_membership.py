@@ -278,5 +278,5 @@ async def test_no_epoch_comes_twice_where_a_database_is_brought_back_to_what_it_
 async def _until(is_so: Callable[[], bool]) -> None:
     """Wait for what time brings, and nothing tells of."""
     with trio.fail_after(PATIENCE_SECONDS):
-        while not is_so():
+        while not is_so():  # noqa: ASYNC110
             await trio.sleep(TIMING.beat_seconds / 4)
