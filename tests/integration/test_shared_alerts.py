@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -22,16 +22,17 @@ from watcher.model.alerts.notification import Delivered, Delivery, Notification,
 from watcher.model.alerts.of_target import Dependency, TargetAlerts
 from watcher.model.outcome import Fault, Reason
 from watcher.model.state import Flip, State
+from watcher.outbox.encoding import CHANNEL_STEP
 from watcher.outbox.flip_door import record_flips
 from watcher.outbox.outbox import Outbox
-from watcher.outbox.shared_alerts import EXPORTED
+from watcher.outbox.shared_alerts import EXPORTED, is_on_its_way, is_taken_in
 from watcher.outbox.thread import OutboxThread
 from watcher.postgres.drain import Drain
 from watcher.postgres.queries.channels import ChannelLedger
 from watcher.postgres.store import TableStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
     from watcher.model.target import Target
@@ -97,6 +98,7 @@ class Replica:
         self.alerts = Alerts(self.disk, lambda: world.view, self.drain.wake, sharing=self.sharing)
         self.scope = trio.CancelScope()
         self.draining = trio.CancelScope()
+        self.drain_again = trio.Event()
         self.ended = trio.Event()
 
     async def run(self) -> None:
@@ -109,6 +111,9 @@ class Replica:
 
                     async def drain() -> None:
                         with self.draining:
+                            await self.drain.run(ready)
+                        if self.draining.cancelled_caught:
+                            await self.drain_again.wait()
                             await self.drain.run(ready)
 
                     nursery.start_soon(drain)
@@ -236,6 +241,28 @@ async def until_alone(world: World, replica: Replica) -> None:
             await trio.sleep(0.02)
 
 
+async def until_told(replica: Replica) -> None:
+    """Wait until a replica knows that all that it has found is told, by whichever replica."""
+    with trio.fail_after(30):
+        while True:
+            is_waiting = await replica.disk.run(partial(is_on_its_way, kind=CHANNEL_STEP))
+            if not is_waiting and await replica.disk.run(is_taken_in):
+                return
+            await trio.sleep(0.02)
+
+
+@contextmanager
+def cut_off(replica: Replica) -> Iterator[None]:
+    """Let a replica not reach the database: nothing of it is stored, and its lease is over."""
+    replica.drain_again = trio.Event()
+    replica.draining.cancel()
+    replica.footing.lease, replica.footing.cut_off = False, True
+    replica.sharing.wake()
+    yield
+    replica.footing.lease, replica.footing.cut_off = True, False
+    replica.drain_again.set()
+
+
 async def test_forty_flips_over_three_replicas_are_one_message(test_db: Database, tmp_path: Path) -> None:
     async with a_world(test_db, tmp_path, a_channel(group_wait_seconds=2.0)) as world:
         a, b, c = replicas = [await world.start(name) for name in "abc"]
@@ -314,3 +341,86 @@ async def test_a_channel_moves_with_what_is_open_its_reminders_and_its_queue(tes
         assert set(counts.values()) == {1}, counts
         assert len({one.id for one in world.got}) == len(world.got)
         assert not await world.rows("channel_messages")
+
+
+async def test_who_is_cut_off_tells_of_what_it_finds_and_nobody_tells_it_again(
+    test_db: Database, tmp_path: Path
+) -> None:
+    async with a_world(test_db, tmp_path) as world:
+        a, b = await world.start("a"), await world.start("b")
+        world.agree(a, b, owner=b)
+        await until_shared(world, b, a)
+        await a.flip("site 1")
+        await until(lambda: b.got)
+        await until_told(a)
+        with cut_off(a):
+            await a.flip("site 2")
+            await until(lambda: "site 2 is down" in world.told)
+            await a.flip("site 3")
+            await until(lambda: "site 3 is down" in world.told)
+            await a.flip("site 3", state=State.UP)
+            await until(lambda: "site 3 is up" in world.told)
+            await a.flip("site 1", state=State.UP)
+            world.agree(b, owner=b)
+            await b.flip("site 4")
+            await until(lambda: "site 4 is down" in world.told)
+        world.agree(a, b, owner=b)
+        await until(lambda: "site 1 is up" in world.told)
+        await a.flip("site 2", state=State.UP)
+        await until(lambda: "site 2 is up" in world.told)
+        assert {one.payload["title"] for one in b.got} == {
+            *("site 1 is down", "site 4 is down", "site 1 is up", "site 2 is up"),
+        }
+        assert Counter(world.told).most_common(1)[0][1] == 1
+
+
+async def test_an_owner_that_is_cut_off_goes_on_and_what_it_told_is_not_told_again(
+    test_db: Database, tmp_path: Path
+) -> None:
+    async with a_world(test_db, tmp_path) as world:
+        a, b = await world.start("a"), await world.start("b")
+        world.agree(a, b, owner=a)
+        await until_shared(world, a, b)
+        await a.flip("site 1")
+        await until(lambda: a.got)
+        await until_told(a)
+        with cut_off(a):
+            await a.flip("site 1", state=State.UP)
+            await until(lambda: "site 1 is up" in world.told)
+            await a.flip("site 2")
+            await until(lambda: "site 2 is down" in world.told)
+            await world.database.fetch("DELETE FROM members WHERE replica = $1", a.disk.outbox.id)
+            world.agree(b, owner=b)
+            await until_shared(world, b)
+        world.agree(a, b, owner=b)
+        await a.flip("site 2", state=State.UP)
+        await until(lambda: "site 2 is up" in world.told)
+        counts = Counter(world.told)
+        # The end of what was open before is told by both: at least once.
+        assert counts.pop("site 1 is up") <= 2
+        assert set(counts.values()) == {1}, counts
+
+
+async def test_a_process_that_was_stopped_sends_nothing_that_is_anothers_by_now(
+    test_db: Database, tmp_path: Path
+) -> None:
+    async with a_world(test_db, tmp_path) as world:
+        a, b = await world.start("a"), await world.start("b")
+        world.agree(a, b, owner=a)
+        await until_shared(world, a, b)
+        a.footing.lease = False
+        await b.flip("site 1")
+        with trio.fail_after(30):
+            while not a.alerts.pending:
+                a.alerts.decide_anew()
+                await trio.sleep(0.1)
+        world.agree(b, owner=b)
+        await world.database.fetch("DELETE FROM members WHERE replica = $1", a.disk.outbox.id)
+        await until(lambda: b.got)
+        world.agree(a, b, owner=b)
+        a.footing.lease = True
+        await b.flip("site 1", state=State.UP)
+        await until(lambda: len(b.got) == 2)
+        await until(lambda: not a.alerts.pending)
+        assert world.told == ["site 1 is down", "site 1 is up"]
+        assert not a.got
