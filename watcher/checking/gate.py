@@ -1,0 +1,53 @@
+"""What checks pass before they begin, where several replicas share the targets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+# Whoever is woken for its slot enters so much later at most, unless the loop stands still.
+ENTER_SECONDS = 1.0
+
+
+class Gate:
+    """It is shut while it is not known whose the targets are, and knows which slots have been checked."""
+
+    def __init__(self, is_open: Callable[[], bool], opened: Callable[[], Awaitable[None]]) -> None:
+        """Make a gate.
+
+        Args:
+            is_open: asked before each check.
+            opened: waited for where it is not, which takes a bounded time.
+        """
+        self._is_open = is_open
+        self._opened = opened
+        # The slots in which checks wait or are under way; one a loop.
+        self._slots: dict[Hashable, float] = {}
+
+    async def enter(self, loop: Hashable, due: float) -> None:
+        """Let a loop begin a check, as soon as the gate is open.
+
+        Args:
+            loop: which.
+            due: its slot, in seconds since 1970.
+        """
+        self._slots[loop] = due
+        if not self._is_open():
+            await self._opened()
+
+    def leave(self, loop: Hashable) -> None:
+        """Take note that a loop's check is done, or that the loop has ended."""
+        self._slots.pop(loop, None)
+
+    def checked_until(self, now: float, next_due: float) -> float:
+        """Return until which slot all have been checked, in seconds since 1970.
+
+        A check that was cancelled in the middle counts as not done.
+
+        Args:
+            now: the time.
+            next_due: the next slot for which anybody is to be woken.
+        """
+        return min(next_due, now - ENTER_SECONDS, *self._slots.values())
