@@ -25,6 +25,7 @@ CONFIG = {
     "config",
 }
 CHECKING = {"checking/http", "checking/verdict", "checking/scheduling", "checking"}
+CLUSTER = {"cluster/values", "cluster/assignment", "cluster/lease", "cluster/protocol"}
 POSTGRES = {"postgres/errors", "postgres/bridge", "postgres/schema", "postgres/tables", "postgres"}
 
 # The floors of the house, the ground first: each room with those that it may import, all of which stand above it here,
@@ -69,15 +70,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "alerting/replay": {"model", "model/alerts", "alerting/policy", "alerting/policy/windows"},
     "outbox": {"text", "model", "model/alerts", "history", "alerting/policy"},
+    "cluster/values": {"text", "model"},
+    "cluster/assignment": {"text", "model"},
+    "cluster/lease": {"text", "model"},
+    "cluster/protocol": {"text", "model", "cluster/values", "cluster/assignment"},
     "embedded_postgres": set(),
     "postgres/errors": set(),
     "postgres/python314": set(),
     "postgres/bridge": {"postgres/errors", "postgres/python314"},
     "postgres/schema": {"postgres/errors", "postgres/bridge"},
-    "postgres/tables": {"model", "postgres/bridge"},
-    "postgres": {"text", "model", "outbox", "embedded_postgres", *POSTGRES},
+    "postgres/tables": {"model", "postgres/bridge", *CLUSTER},
+    "postgres": {"text", "model", "outbox", "embedded_postgres", *CLUSTER, *POSTGRES},
     "alerting/silences": {"text", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
-    "postgres/queries": {"model", "model/alerts", "history", "outbox", "alerting/silences", *POSTGRES},
+    "postgres/queries": {"model", "model/alerts", "history", "outbox", "alerting/silences", *CLUSTER, *POSTGRES},
+    "cluster": {"text", "model", *CLUSTER, *POSTGRES, "postgres/queries"},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
     "reporting": {"text", "model", "history", "postgres", "postgres/errors", "postgres/queries"},
     "web/serving": {"config/env"},
@@ -174,7 +180,10 @@ ONLY_IMPORTERS = {
     "apprise": {"alerting/channels/helper_process.py"},
     "jmespath": {"checking/verdict/json_values.py", "config/targets/read_expectations.py"},
 }
-PURE = {"text", "model", "model/alerts", "history", "alerting/policy/records", "alerting/policy", "alerting/replay"}
+PURE = {
+    *("text", "model", "model/alerts", "history", "alerting/policy/records", "alerting/policy", "alerting/replay"),
+    *CLUSTER,
+}
 CONCURRENCY = {"trio", "asyncio", "trio_asyncio"}
 
 
