@@ -98,6 +98,19 @@ def share_of(agreement: Agreement, me: Seat, fallback: Share | None = None) -> S
     )
 
 
+def cut_off(share: Share, is_held: bool) -> Share:
+    """Return what a replica does after a beat that was not answered.
+
+    It goes on with what it has. Who has nothing, since the others had not agreed on it yet, cannot know whether they
+    are there: it does everything once its lease is over, and so does who has never been answered.
+
+    Args:
+        share: what it has done until now.
+        is_held: whether its lease lasts.
+    """
+    return share if share.me in share.agreed or is_held else alone(share.me)
+
+
 def _with(agreement: Agreement, fingerprint: str) -> list[uuid.UUID]:
     return [seat.replica for seat in agreement.seats if seat.fingerprint == fingerprint]
 
