@@ -83,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres": {"text", "model", "outbox", "embedded_postgres", *CLUSTER, *POSTGRES},
     "alerting/silences": {"text", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
     "postgres/queries": {"model", "model/alerts", "history", "outbox", "alerting/silences", *CLUSTER, *POSTGRES},
-    "cluster": {"text", "model", *CLUSTER, *POSTGRES, "postgres/queries"},
+    "cluster": {"text", "model", "model/alerts", *CLUSTER, *POSTGRES, "postgres/queries"},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
     "reporting": {"text", "model", "history", "postgres", "postgres/errors", "postgres/queries"},
     "web/serving": {"config/env"},

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import asyncpg
 import structlog
@@ -48,6 +48,8 @@ CONNECT_SECONDS = 3.0
 # such a time is used within 5 s; cutting off a slow command is harmless, since every write may be repeated.
 COMMAND_SECONDS = 3.0
 RELEASE_SECONDS = 1.0
+# How often somebody who listens asks whether the server is still there.
+LISTENING_PING_SECONDS = 10.0
 # The server stops by itself a little before the client gives up: else what waits for a lock would hold its backend.
 _SERVER_SHARE = 0.9
 CANCEL_SECONDS = 1.0
@@ -186,6 +188,22 @@ class Pool:
             result: Result = await trio_asyncio.aio_as_trio(self._operate)(operation, limit_seconds)
         return result
 
+    async def listen(self, channel: str, heard: Callable[[str], object]) -> NoReturn:
+        """Hear what is notified on a channel, over a connection of its own beside the pool, until that breaks.
+
+        Through a pooler there may be nothing to hear, without a word: it can only hurry what would come anyway.
+
+        Args:
+            channel: its name.
+            heard: called with what is told along; and with an empty text when listening begins, for what was missed.
+
+        Raises:
+            DatabaseUnavailableError: the connection cannot be made, or has broken.
+        """
+        with _mapped_errors():
+            await trio_asyncio.aio_as_trio(self._listen)(channel, heard)
+        raise DatabaseUnavailableError("the connection on which it was listened is closed")
+
     async def close(self) -> None:
         """Close the pool; after a deadline, or when cancelled, its connections are cut."""
         if self._pool is not None:
@@ -216,15 +234,37 @@ class Pool:
             self._url,
             min_size=0,  # with more, making the pool fails when the server is away
             max_size=self._connections,
-            timeout=CONNECT_SECONDS,
-            command_timeout=self.command_seconds,
+            **self._options(),
+        )
+
+    async def _listen(self, channel: str, heard: Callable[[str], object]) -> None:
+        """Listen until the connection is closed. This is an asyncio-flavoured function."""
+        connection = await asyncpg.connect(self._url, **self._options())
+        closed = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _connection: closed.set())
+            await connection.add_listener(channel, lambda _connection, _pid, _channel, told: heard(str(told)))
+            heard("")
+            while not closed.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LISTENING_PING_SECONDS):
+                        await closed.wait()
+                        return
+                await connection.execute("SELECT 1")
+        finally:
+            connection.terminate()
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": self.command_seconds,
             # A prepared statement stays with one connection of the server, which a pooler such as PgBouncer changes
             # behind this one after each transaction.
-            statement_cache_size=0,
+            "statement_cache_size": 0,
             # asyncpg would take it from the environment, where PG variables for other programs may stand.
-            target_session_attrs=SessionAttribute.any,
-            server_settings={"application_name": "watcher"},
-        )
+            "target_session_attrs": SessionAttribute.any,
+            "server_settings": {"application_name": "watcher"},
+        }
 
     async def _operate(
         self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
