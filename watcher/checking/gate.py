@@ -14,28 +14,29 @@ ENTER_SECONDS = 1.0
 class Gate:
     """It is shut while it is not known whose the targets are, and knows which slots have been checked."""
 
-    def __init__(self, is_open: Callable[[], bool], opened: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, is_open: Callable[[str], bool], opened: Callable[[str], Awaitable[None]]) -> None:
         """Make a gate.
 
         Args:
-            is_open: asked before each check.
-            opened: waited for where it is not, which takes a bounded time.
+            is_open: asked before each check, with the target's name.
+            opened: waited for where it is not; a loop that ends meanwhile is let go.
         """
         self._is_open = is_open
         self._opened = opened
         # The slots in which checks wait or are under way; one a loop.
         self._slots: dict[Hashable, float] = {}
 
-    async def enter(self, loop: Hashable, due: float) -> None:
+    async def enter(self, loop: Hashable, name: str, due: float) -> None:
         """Let a loop begin a check, as soon as the gate is open.
 
         Args:
             loop: which.
+            name: of its target.
             due: its slot, in seconds since 1970.
         """
         self._slots[loop] = due
-        if not self._is_open():
-            await self._opened()
+        if not self._is_open(name):
+            await self._opened(name)
 
     def leave(self, loop: Hashable) -> None:
         """Take note that a loop's check is done, or that the loop has ended."""

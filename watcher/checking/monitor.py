@@ -108,14 +108,14 @@ async def monitor_url(
         while watch.goes_on():
             if not watch.is_wanted:
                 await context.timer.wait_until(slot.due, watch)
-            if context.gate is not None and watch.goes_on():
-                await context.gate.enter(watch, slot.due)
             if not watch.goes_on():
                 break
             if watch.is_wanted:
                 watch.is_wanted, slot = False, schedule.sooner(slot, context.clock.now())
             probe = probe or context.probe(target)
             with trio.CancelScope() as watch.check:
+                if context.gate is not None:
+                    await context.gate.enter(watch, target.name, slot.due)
                 last_at, failing = await _check_slot(
                     probe, slot, context, conclusions, watch, last_at, first_checks, failing=failing
                 )

@@ -20,6 +20,7 @@ from watcher.config.env.settings import load_settings
 from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change, deliver
 from watcher.daemon.sharing.sharer import FORCE_BEATS, Sharer, Step
 from watcher.model.difference import difference
+from watcher.model.resumption import Taken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -55,20 +56,19 @@ class World:
 class Replica:
     """One replica: it is its own `Members` and `Claims`, by the newest share that it was told of."""
 
-    beat_seconds = BEAT_SECONDS
-
     def __init__(self, number: int, world: World) -> None:
         self.me = uuid.UUID(int=number)
         self.world = world
         self.share = alone(self.me)
-        self.changed = trio.Event()
+        self._changed = trio.Event()
+        self.gone: list[int] = []
         self.epochs: list[int] = []
         self.fingerprints: list[str] = []
         self.steps: list[Step] = []
         self.frozen = trio.Event()
         self.frozen.set()
         self._forced: frozenset[str] = frozenset()
-        self.sharer = Sharer(self, self, self._apply, lambda change: str(len(change.difference.targets)))
+        self.sharer = Sharer(self, self, self._apply, lambda change: str(len(change.difference.targets)), BEAT_SECONDS)
         self.send, self.receive = trio.open_memory_channel[Change](MAX_CHANGES_IN_CHANNEL)
         self.targets: tuple[Target, ...] = ()
 
@@ -76,8 +76,13 @@ class Replica:
         """Tell it of an agreement."""
         agreed = frozenset(replica.me for replica in replicas)
         self.share = Share(epoch, self.me, agreed, agreed if self.me in agreed else frozenset(), agreed)
-        self.changed.set()
-        self.changed = trio.Event()
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def changed_from(self, known: Share | None) -> Share:
+        while self.share == known:
+            await self._changed.wait()
+        return self.share
 
     async def configure(self, names: Iterable[str]) -> None:
         """Reload a file with these targets."""
@@ -85,13 +90,16 @@ class Replica:
         self.targets = found.targets
         await deliver(self.send, Change(SETTINGS, found))
 
-    def set_fingerprint(self, text: str) -> None:
-        self.fingerprints.append(text)
+    def set_fingerprint(self, fingerprint: str) -> None:
+        self.fingerprints.append(fingerprint)
+
+    def let_go(self, epoch: int) -> None:
+        self.gone.append(epoch)
 
     def put_into_effect(self, epoch: int) -> None:
         self.epochs.append(epoch)
 
-    async def claim(self, names: Sequence[str], *, by_force: bool) -> Mapping[str, Taken] | None:
+    async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
         await self.frozen.wait()
         await trio.sleep(0.01)
         if self.world.is_away:
@@ -101,7 +109,7 @@ class Replica:
         taken = [name for name in names if by_force or owners.get(name) in free]
         self._forced = frozenset(taken) if by_force else self._forced - set(taken)
         owners |= dict.fromkeys(taken, self.me)
-        return dict.fromkeys(taken, object())
+        return dict.fromkeys(taken, Taken())
 
     async def _apply(self, step: Step) -> None:
         await self.frozen.wait()
@@ -131,7 +139,7 @@ async def open_world(replicas: int) -> AsyncIterator[tuple[World, list[Replica]]
     async with trio.open_nursery() as nursery:
         for replica in all_of_them:
             replica.tell(0, ())
-            replica.sharer.begin(replica.share, (), ())
+            replica.sharer.begin((), ())
             nursery.start_soon(replica.sharer.run, replica.receive)
         yield world, all_of_them
         nursery.cancel_scope.cancel()
@@ -154,7 +162,7 @@ async def test_targets_move_when_replicas_come_and_go_and_nobody_watches_one_tha
             await trio.sleep(1)
             owner_of = Assignment.among([replica.me for replica in agreed]).owner_of
             assert who_watches(world) == {name: [owner_of(name).int] for name in NAMES}
-            assert all(replica.epochs[-1] == epoch for replica in replicas)
+            assert all(replica.epochs[-1] == replica.gone[-1] == epoch for replica in replicas)
         assert world.doubled == []
     assert {name for replica in replicas for step in replica.steps for name in step.moved} <= set(NAMES)
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from watcher.cluster.protocol import Share
     from watcher.daemon.changes import Change
-    from watcher.daemon.sharing.moves import Moves
     from watcher.model.difference import Difference
+    from watcher.model.resumption import Taken
     from watcher.model.target import Target
 
 log = structlog.get_logger()
@@ -42,33 +42,27 @@ class Members(Protocol):
     """The replicas of this location; see `watcher.cluster.membership.Membership`."""
 
     @property
-    def share(self) -> Share:
-        """What this replica does, by the newest agreement."""
+    def share(self) -> Share | None:
+        """What this replica does, by the newest agreement; one object for as long as it is the same."""
 
-    @property
-    def changed(self) -> trio.Event:
-        """Set when there is another share than when it was asked for."""
+    async def changed_from(self, known: Share | None) -> Share:
+        """Return what this replica does, once that is something else than what is known."""
 
-    @property
-    def beat_seconds(self) -> float:
-        """The time between two beats."""
-
-    def set_fingerprint(self, text: str) -> None:
+    def set_fingerprint(self, fingerprint: str) -> None:
         """Announce another configuration."""
 
+    def let_go(self, epoch: int) -> None:
+        """Say that nothing is checked here any more that an agreement has taken away."""
+
     def put_into_effect(self, epoch: int) -> None:
-        """Take note that this replica does nothing any more that an agreement has taken away."""
+        """Say that all that an agreement has brought is checked here."""
 
 
 class Claims(Protocol):
-    """Whose targets are, as the database says."""
+    """Whose targets are, as the database says; see `watcher.postgres.ownership.Ownership`."""
 
-    async def claim(self, names: Sequence[str], *, by_force: bool) -> Mapping[str, Taken] | None:
-        """Take targets that no other living replica has; by force, those that one has as well.
-
-        Returns:
-            what is known of those that are taken, by name; None where the database cannot be asked.
-        """
+    async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
+        """Take targets that no other living replica has, or by force; None where the database cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +98,7 @@ class Sharer:
         claims: Claims,
         apply: Callable[[Step], Awaitable[None]],
         fingerprint: Callable[[Change], str],
+        beat_seconds: float,
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
         """Make a sharer; it knows of nothing that is watched before `begin`.
@@ -113,12 +108,14 @@ class Sharer:
             claims: whose targets are.
             apply: has all parts of the daemon take a step.
             fingerprint: of a configuration; may be called in a thread.
+            beat_seconds: the time between two looks at who is there.
             clock: seconds.
         """
         self._members = members
         self._claims = claims
         self._apply = apply
         self._fingerprint = fingerprint
+        self._beat_seconds = beat_seconds
         self._clock = clock
         self._wake = trio.Event()
         self._pending: Change | None = None
@@ -136,28 +133,23 @@ class Sharer:
         """How many targets are watched here."""
         return len(self._watched)
 
-    def begin(
-        self, share: Share, configured: Sequence[Target], watched: Sequence[Target], unclaimed: Iterable[str] = ()
-    ) -> None:
+    def begin(self, configured: Sequence[Target], watched: Sequence[Target], unclaimed: Iterable[str] = ()) -> None:
         """Take note of what is watched from the start.
 
         Args:
-            share: by which.
             configured: all targets.
             watched: those that are watched here.
             unclaimed: the names of those of them of which nobody could be asked whose they are.
         """
         self._configured, self._watched = configured, {target.name: target for target in watched}
         self._unclaimed = set(unclaimed)
-        self._in_effect = share
-        self._members.put_into_effect(share.epoch)
 
     def may_check(self, name: str) -> bool:
-        """Whether the newest share leaves a target to this replica, as far as loops of lost ones have not ended yet."""
+        """Whether a target is this replica's, also while the loops of those that it has lost have not ended yet."""
         share = self._members.share
-        return share is self._in_effect or share.holds(name)
+        return share is self._in_effect or share is None or share.holds(name)
 
-    async def in_effect(self) -> None:
+    async def caught_up(self) -> None:
         """Wait until nothing is watched any more that the newest share takes away."""
         while self._members.share is not self._in_effect:
             await self._effective.wait()
@@ -185,26 +177,30 @@ class Sharer:
             self._wake.set()
 
     async def _follow_shares(self) -> NoReturn:
+        known: Share | None = None
         while True:
-            await self._members.changed.wait()
+            known = await self._members.changed_from(known)
             self._wake.set()
 
     def _pause_seconds(self) -> float:
         """Return after what time to go on, if nobody asks for it before."""
         if self._wanted:
             return RETRY_SECONDS
-        return self._members.beat_seconds if self._unclaimed else math.inf
+        return self._beat_seconds if self._unclaimed else math.inf
 
     async def _step(self) -> None:
         """End what is lost, and begin what can be taken."""
         share, change, self._pending = self._members.share, self._pending, None
+        assert share is not None, "it is asked for before anything is watched"
         if change is not None:
             self._configured = change.difference.targets
             self._members.set_fingerprint(await self._off_the_loop(lambda: self._fingerprint(change)))
         if change is not None or share is not self._in_effect:
             await self._compare(share, change)
         await self._gain()
-        self._tell(share)
+        if not self._wanted:
+            self._members.put_into_effect(share.epoch)
+            self._tell(share)
         if change is not None:
             change.taken_over.set()
 
@@ -226,7 +222,7 @@ class Sharer:
             self._in_effect = share
             self._effective.set()
             self._effective = trio.Event()
-            self._members.put_into_effect(share.epoch)
+            self._members.let_go(share.epoch)
 
     async def _gain(self) -> None:
         """Take what is wanted, and begin it, as far as others have released it."""
@@ -254,7 +250,7 @@ class Sharer:
         taken = await self._claims.claim(names, by_force=False)
         if taken is None:
             return None
-        force_at = self._clock() - FORCE_BEATS * self._members.beat_seconds
+        force_at = self._clock() - FORCE_BEATS * self._beat_seconds
         held = [name for name in names if name not in taken]
         late = [name for name in held if name in self._wanted and self._wanted[name].since <= force_at]
         if not late:
@@ -272,7 +268,7 @@ class Sharer:
     def _tell(self, share: Share) -> None:
         """Write a line when all that a share brings has come."""
         is_other = share.epoch != self._told and not (share.is_alone and self._told < 0)
-        if self._wanted or not (is_other or self._gained or self._lost):
+        if not (is_other or self._gained or self._lost):
             return
         self._told = share.epoch
         log.info(
