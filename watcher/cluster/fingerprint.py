@@ -6,10 +6,11 @@ import enum
 import hashlib
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from watcher.model.alerts.options import AlertingOptions
     from watcher.model.target import Target
@@ -48,6 +49,8 @@ class _Parts:
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
 
     def _text_of(self, value: Any) -> str:
+        if type(value) is str:
+            return repr(value)
         if value is None or (isinstance(value, bool | int | float | str | bytes) and not isinstance(value, enum.Enum)):
             return repr(value)
         if is_dataclass(value):
@@ -65,18 +68,22 @@ class _Parts:
         return repr(str(getattr(value, "pattern", value)))
 
     def _fields_of(self, value: Any) -> str:
-        texts = []
-        for name, default in _compared_fields(value.__class__):
-            one = getattr(value, name)
-            if one is default or (type(one) is type(default) and one == default):
-                continue
-            texts.append(f"{name}={self._text_of(one)}")
+        names, defaults, values_of = _compared_fields(value.__class__)
+        texts = [
+            f"{name}={self._text_of(one)}"
+            for name, default, one in zip(names, defaults, values_of(value), strict=True)
+            if one is not default and (type(one) is not type(default) or one != default)
+        ]
         return f"{type(value).__name__}({','.join(texts)})"
 
 
 @cache
-def _compared_fields(kind: Any) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, _default_of(field)) for field in fields(kind) if field.compare)
+def _compared_fields(kind: Any) -> tuple[list[str], list[Any], Callable[[Any], Sequence[Any]]]:
+    compared = [field for field in fields(kind) if field.compare]
+    names = [field.name for field in compared]
+    values_of = attrgetter(*names)
+    one_alone = len(names) == 1
+    return names, [_default_of(field) for field in compared], lambda v: (values_of(v),) if one_alone else values_of(v)
 
 
 def _default_of(field: Field[Any]) -> Any:
