@@ -59,6 +59,7 @@ async def test_three_share_one_leaves_and_one_freezes_and_comes_back(
     await third.membership.leave()
     assert await all_share([first, second]) == epoch + 1
     assert trio.current_time() - begun_at < TIMING.beat_seconds  # no beat was due: they were told
+    await third.membership.end()
     assert {one.name for one in (await members_and_agreements(test_db))[0]} == {"first", "second"}
 
     second.freeze()
@@ -163,6 +164,7 @@ async def test_of_two_on_copies_of_one_folder_the_later_one_works(make: Callable
         assert not former.membership.is_held
         later.freeze()
         await later.membership.leave()
+        await later.membership.end()
         with trio.fail_after(PATIENCE_SECONDS):
             while not (former.membership.share and former.membership.share.holds(NAMES[0])):
                 await former.membership.changed_from(former.membership.share)
