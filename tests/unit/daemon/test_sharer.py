@@ -23,7 +23,7 @@ from watcher.model.difference import difference
 from watcher.model.resumption import Taken
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from watcher.model.target import Target
 

@@ -13,6 +13,7 @@ MAKE_STATES = """
 INSERT INTO states (target, location) SELECT name, $1 FROM unnest($2::text[]) AS names (name) ORDER BY name
 ON CONFLICT DO NOTHING
 """
+OWNERS = "SELECT target, owner FROM states WHERE location = $1 AND target = ANY ($2::text[]) AND owner IS NOT NULL"
 LOCK_TARGETS = f"SELECT FROM states WHERE location = $1 AND target = ANY ($2::text[]) {_LOCKED}"
 
 # Takes what is nobody's, one's own, or of somebody whose lease is over; with $5 whatever it is. A target that is not
