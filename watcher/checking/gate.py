@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
 # Whoever is woken for its slot enters so much later at most, unless the loop stands still.
-ENTER_SECONDS = 1.0
+ENTER_SECONDS = 0.25
 
 
 class Gate:

@@ -234,7 +234,7 @@ class TableStore:
                 log.warning("a clock was ahead: until when the history is complete is put right", to=moment)
                 await self._put_right()
             # Before the first mark it may be one that has ended.
-            if self._has_marked and other not in {None, daemon, self._other}:
+            if not self._shares and self._has_marked and other not in {None, daemon, self._other}:
                 self._other = other
                 log.warning(
                     "another daemon has the same WATCHER_LOCATION, and both write one history: give each its own",

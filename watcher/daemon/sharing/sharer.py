@@ -267,7 +267,8 @@ class Sharer:
 
     def _tell(self, share: Share) -> None:
         """Write a line when all that a share brings has come."""
-        is_other = share.epoch != self._told and not (share.is_alone and self._told < 0)
+        # Neither a daemon that is alone nor one that is not agreed on yet has anything to tell of.
+        is_other = share.epoch != self._told and bool(share.peers) and not (share.is_alone and self._told < 0)
         if not (is_other or self._gained or self._lost):
             return
         self._told = share.epoch
