@@ -85,7 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres/queries": {"model", "model/alerts", "history", "outbox", "alerting/silences", *CLUSTER, *POSTGRES},
     "cluster": {"text", "model", "model/alerts", *CLUSTER, *POSTGRES, "postgres/queries"},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
-    "reporting": {"text", "model", "history", "postgres", "postgres/errors", "postgres/queries"},
+    "reporting": {"text", "model", "history", "cluster/values", "postgres", "postgres/errors", "postgres/queries"},
     "web/serving": {"config/env"},
     "web/access": {"text", "config/env"},
     "web/present": {"model", "recording", "postgres", "alerting/silences"},

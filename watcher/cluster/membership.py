@@ -11,7 +11,7 @@ import trio
 
 from watcher.cluster.gate import Gate
 from watcher.cluster.lease import Lease
-from watcher.cluster.protocol import Share, alone, proposal, share_of
+from watcher.cluster.protocol import Share, alone, cut_off, proposal, share_of
 from watcher.cluster.values import Timing
 from watcher.model.clock_trust import steady_seconds
 from watcher.postgres.errors import DatabaseUnavailableError, SchemaTooNewError, StorageError
@@ -226,6 +226,8 @@ class Membership:
     def _failed(self, sent_at: float, error: Exception) -> None:
         self._has_failed = True
         self._lease = self._lease.failed(sent_at)
+        if self.share is not None and self._other is None:
+            self._use(cut_off(self.share, self.is_held))
         is_shared = self.share is not None and not self.share.is_alone
         if is_shared and not self.is_held and not self._has_told_outage:
             self._has_told_outage = True
