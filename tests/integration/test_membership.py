@@ -172,6 +172,18 @@ async def test_of_two_on_copies_of_one_folder_the_later_one_works(make: Callable
     assert told == [("error", "later"), ("info", "later")]
 
 
+async def test_who_starts_anew_goes_on_with_its_part_at_once(make: Callable[..., One]) -> None:
+    """Killed and started: its place is still its own, and nothing of it is missed for a beat."""
+    first, second = await started(make()), await started(make())
+    epoch = await all_share([first, second])
+    before = second.membership.share
+    second.freeze()
+    again = make(replica=second.seat.replica)
+    assert await again.membership.join(JOIN_SECONDS) == before
+    again.thaw()
+    assert await all_share([first, again], after=epoch) == epoch + 1  # with what it is agreed on now
+
+
 async def test_another_configuration_is_shared_by_those_that_have_it(make: Callable[..., One]) -> None:
     ones = [await started(make()) for _ in range(3)]
     epoch = await all_share(ones)

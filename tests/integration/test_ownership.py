@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 
 from tests.doubles import a_failure, a_target, an_outcome
 from tests.pipeline import a_registration
+from tests.rounds import rounds
 from watcher.model.conclusion import conclude
 from watcher.model.resumption import take_over
 from watcher.model.state import NEVER_CHECKED, Standing, State
@@ -203,7 +205,7 @@ async def test_flips_of_a_replica_that_had_died_have_their_places_in_the_past(
     before = [await state(test_db, name) for name in NAMES]
     for _ in range(2):
         await one.drain()
-        assert [await chain(test_db, name) for name in NAMES] == ["UDU", "UDU", "UDUD"]
+        assert [await chain(test_db, name) for name in NAMES] == ["UDU", "UDU", "UD"]
         assert [await state(test_db, name) for name in NAMES] == before
         await test_db.fetch("UPDATE outboxes SET stored_until = 1")  # all is sent once more
     await two.release("a")
@@ -279,3 +281,147 @@ async def test_no_standing_is_written_where_nothing_changes_or_nobody_shares(tmp
             await replica.check("a", "UUUUDUUU", ago(100))
             rows = outbox.read("SELECT count(*) FROM entries WHERE kind = 'standing'")
             assert rows == [(expected,)]
+
+
+async def watched(database: Database) -> dict[str, tuple[str, bool]]:
+    """Say of each target where it stands, and whether it is watched."""
+    rows = await database.fetch("SELECT target, state, watched FROM states")
+    return {row["target"]: (row["state"], row["watched"]) for row in rows}
+
+
+async def test_replicas_with_different_files_leave_each_other_what_is_theirs(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+        await replica.drain()
+    await one.take("a")
+    await two.take("b", "c")
+    for replica, names in ((one, "a"), (two, "bc")):
+        for name in names:
+            await replica.check(name, "U", ago(10))
+        await replica.drain()
+    one.store.retarget([a_target("a"), a_target("b")])
+    await one.drain()
+    assert await watched(test_db) == dict.fromkeys(NAMES, ("up", True)), "the other has it still"
+    two.store.retarget([a_target("a"), a_target("b")])
+    await two.drain()
+    assert await watched(test_db) == {"a": ("up", True), "b": ("up", True), "c": ("up", False)}
+    assert await chain(test_db, "a") == "U"
+    taken = await one.take("c")
+    assert set(taken) == {"c"}, "whoever has it in its file again takes what nobody watches"
+    assert (await watched(test_db))["c"] == ("up", True)
+
+
+async def test_what_no_replica_watches_any_more_ends_with_its_owner(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    """What is still configured is taken over, and goes on."""
+    one, two = replicas("one"), replicas("two")
+    await one.beat()
+    await one.take(*NAMES)
+    for name in NAMES:
+        await one.check(name, "U", ago(1000))
+    await one.release("c")
+    await one.drain()
+    await one.beat(500)  # and dies
+    await two.beat()
+    two.store.retarget([a_target("a")])
+    await two.drain()
+    assert [await chain(test_db, name) for name in NAMES] == ["U", "U?", "U?"]
+    assert await watched(test_db) == {"a": ("up", True), "b": ("unknown", False), "c": ("unknown", False)}
+    rows = await test_db.fetch("SELECT target, at FROM flips WHERE state = 'unknown'")
+    ends = {row["target"]: row["at"] for row in rows}
+    assert abs(ends["b"] - ago(500)) < timedelta(seconds=30)
+    assert abs(ends["c"] - ago(0)) < timedelta(seconds=30)
+
+
+async def test_a_location_is_alive_until_its_newest_replica_and_no_clock_that_is_ahead_is_told_of(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    with capture_logs() as logs:
+        for replica in (one, two):
+            await replica.store.open(_nothing)
+        for _ in range(2):
+            await one.store.mark_alive(ago(-3600))
+            await two.store.mark_alive(ago(30))
+    assert [line for line in logs if line["log_level"] == "warning"] == []
+    [row] = await test_db.fetch("SELECT alive_at FROM replicas")
+    assert abs(row["alive_at"] - ago(0)) < timedelta(seconds=30)
+
+
+async def test_a_replica_of_the_version_before_owner_was_known_is_followed_as_it_stands(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    one.store = TableStore(test_db, one.store.registration)
+    await one.check("a", "UDDD", ago(20))
+    await one.drain()
+    await one.check("a", "UU", ago(5))
+    await two.beat()
+    taken = await two.take("a")
+    assert (two.standings["a"].state, taken["a"].until is not None) == (State.DOWN, True)
+    await two.check("a", "UU", ago(0))
+    await two.drain()
+    one.store = TableStore(test_db, one.store.registration, shares=True)  # it is upgraded
+    await one.beat()
+    await one.drain()
+    assert await chain(test_db, "a") == "UDU"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(rounds(3, many=300)))
+async def test_over_any_moves_and_deaths_the_flips_of_a_target_are_one_chain(
+    replicas: Callable[[str], Replica], test_db: Database, seed: int
+) -> None:
+    """One replica watches a site that comes and goes; it leaves it to the next, or dies with what it has not told."""
+    chance = random.Random(seed)
+    all_of_them = [replicas(name) for name in ("one", "two", "three")]
+    [watching, *_] = all_of_them
+    await watching.beat()
+    await watching.take("a")
+    told, letter = [], "U"
+    for _ in range(12):
+        letter = chance.choice("UD")
+        await watching.check("a", chance.choice((letter, 3 * letter, 3 * letter)), ago(0), timedelta(milliseconds=1))
+        standing = watching.standings["a"]
+        told.append((standing.since, str(standing.state)))
+        if chance.random() < 0.5:
+            await watching.drain()
+        others = [replica for replica in all_of_them if replica is not watching]
+        for other in others:
+            if chance.random() < 0.4:  # it was dead, and has come back
+                await other.beat()
+                await other.drain()
+        match chance.choice(("stays", "dies", "leaves")):
+            case "dies":
+                await watching.beat(60)
+                watching.standings.clear()
+                watching = chance.choice(others)
+                await watching.beat()
+                assert set(await watching.take("a")) == {"a"}
+            case "leaves":
+                await watching.release("a")
+                await watching.drain()
+                watching = chance.choice(others)
+                await watching.beat()
+                assert set(await watching.take("a")) == {"a"}
+    await watching.check("a", 3 * letter, ago(0), timedelta(milliseconds=1))
+    for replica in (watching, *all_of_them, watching):
+        await replica.beat()
+        await replica.drain()
+    found = await chain(test_db, "a")
+    present = await state(test_db, "a")
+    assert (present["state"], present["owner"]) == (str(watching.standings["a"].state), watching.outbox.id)
+    assert found.endswith({"up": "U", "down": "D", "unknown": "?"}[present["state"]])
+    rows = await test_db.fetch("SELECT at, state FROM flips WHERE target = 'a' ORDER BY at, confirmed_at")
+    for since, confirmed in told:
+        place = max((number for number, row in enumerate(rows) if row["at"] <= since), default=0)
+        around = {row["state"] for row in rows[place : place + 2]}
+        assert confirmed in around, "what a replica had confirmed was so then, or was found by the next one"
+
+
+async def _nothing(_flips: object) -> None:
+    pass

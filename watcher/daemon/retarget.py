@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.model.resumption import reassign
+from watcher.checking.roster import NOBODY_CHECKED
+from watcher.model.resumption import reassign, take_over
 from watcher.model.state import NEVER_CHECKED
 from watcher.outbox.errors import OutboxUnavailableError
-from watcher.outbox.startup import note, standings_of
+from watcher.outbox.startup import note, release, standings_of
 from watcher.recording.recorder import GATHER_SECONDS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from watcher.checking.roster import Roster
     from watcher.model.conclusion import Conclusion
     from watcher.model.difference import Difference
-    from watcher.model.resumption import Resumption
+    from watcher.model.resumption import Resumption, Taken
     from watcher.model.state import Standing
     from watcher.model.target import Target
     from watcher.outbox.outbox import Outbox
@@ -63,44 +64,77 @@ class WatchedTargets:
     board: Board
     clock: Callable[[], float] = time.time
 
-    async def begin(self, targets: Sequence[Target], standings: Mapping[str, Standing]) -> None:
+    async def begin(
+        self,
+        targets: Sequence[Target],
+        standings: Mapping[str, Standing],
+        checked_until: Mapping[str, float] = NOBODY_CHECKED,
+    ) -> None:
         """Begin to watch targets that are not watched yet.
 
         Args:
             targets: with names of their own.
             standings: where they stand, by name; what is not among them was never checked.
+            checked_until: see `Roster.begin`.
         """
         self.board.place({target.name: standings.get(target.name, NEVER_CHECKED) for target in targets})
-        await self.roster.begin(targets, standings)
+        await self.roster.begin(targets, standings, checked_until)
 
-    async def change(self, found: Difference, moved: frozenset[str] = frozenset()) -> dict[str, Standing]:
+    async def change(
+        self, found: Difference, moved: frozenset[str] = frozenset(), taken: Mapping[str, Taken] | None = None
+    ) -> dict[str, Standing]:
         """Begin, end and begin anew what has changed; what has not is not touched.
 
         Args:
             found: the difference, whoever has found it.
             moved: the names of those that are not removed altogether, but watched elsewhere from now on: they are not
                 paused, and what this outbox knows of them is forgotten.
+            taken: what the database knows of those that are added and were watched elsewhere, by name.
 
         Returns:
             where those stand that moved, by name.
         """
+        taken = taken or {}
+        looked_until = self._checked_until()
         ended = await self.roster.end([target.name for target in (*found.removed, *found.changed)])
         removed = [target.name for target in found.removed if target.name not in moved]
         beginning = (*found.added, *found.changed)
         now = datetime.fromtimestamp(self.clock(), UTC)
-        past = {**await self._past_of(found.added), **ended}
-        resumption = reassign(beginning, removed, past, self.context.location, now)
+        own = await self._past_of(found.added)
+        past = {**own, **ended}
+        resumption = self._resumption_of(beginning, removed, past, taken, now)
         standings = {**past, **resumption.standings}
-        await self.begin([target for target in beginning if target.name not in resumption.news], standings)
-        if (resumption.news or moved) and not await self._note(resumption, moved, now):
+        checked_until = checked_until_of(taken)
+        await self.begin([one for one in beginning if one.name not in resumption.news], standings, checked_until)
+        left = [target.name for target in found.removed] if self.disk.outbox.shares else []
+        leaving = _Leaving(moved, left, looked_until)
+        if (resumption.news or found.removed) and not await self._note(resumption, leaving, now, after=ended):
             # Who is paused no more still is to its first check, which says so when all can be written again.
-            enabled = (target.name for target in beginning if target.enabled)
+            enabled = (target.name for target in beginning if target.enabled and target.name not in taken)
             standings |= {name: past[name] for name in enabled if name in past}
-        await self.begin([target for target in beginning if target.name in resumption.news], standings)
-        self.drain.retarget(found.targets)
+        await self.begin([one for one in beginning if one.name in resumption.news], standings, checked_until)
         self.context.forget_all_but(found.targets)
         self.board.drop(target.name for target in found.removed)
         return {name: ended[name] for name in moved}
+
+    def _resumption_of(
+        self,
+        beginning: Sequence[Target],
+        removed: Sequence[str],
+        past: Mapping[str, Standing],
+        taken: Mapping[str, Taken],
+        now: datetime,
+    ) -> Resumption:
+        location = self.context.location
+        here = reassign([one for one in beginning if one.name not in taken], removed, past, location, now)
+        if not taken:
+            return here
+        own = {name: standing for name, standing in past.items() if name in taken}
+        return here.and_also(take_over([one for one in beginning if one.name in taken], taken, location, now, own=own))
+
+    def _checked_until(self) -> float | None:
+        gate = self.context.gate
+        return None if gate is None else gate.checked_until(self.context.clock.now(), self.context.timer.next_due)
 
     async def _past_of(self, added: Sequence[Target]) -> dict[str, Standing]:
         """Find out where targets stand that come back, paused as they are since they went."""
@@ -111,8 +145,16 @@ class WatchedTargets:
             return await self.disk.run(lambda outbox: standings_of(outbox, names, self.context.location))
         return {}
 
-    async def _note(self, resumption: Resumption, moved: frozenset[str], now: datetime) -> bool:
-        """Write down who is paused and who no more, after what the last checks came to: flips form a chain.
+    async def _note(
+        self, resumption: Resumption, leaving: _Leaving, now: datetime, *, after: Mapping[str, Standing]
+    ) -> bool:
+        """Write down who is paused and who no more, and who moves; flips form a chain.
+
+        Args:
+            resumption: who is paused and who no more.
+            leaving: who is left to other replicas.
+            now: a moment with a time zone.
+            after: those of which the last checks are to be written down before.
 
         Returns:
             whether that is known to be written.
@@ -121,10 +163,13 @@ class WatchedTargets:
 
         def write(outbox: Outbox) -> None:
             note(outbox, resumption, location, now.timestamp())
-            outbox.forget_standings(location, moved)
+            if leaving.left:
+                release(outbox, leaving.left, location, now.timestamp(), leaving.checked_until)
+            # Not before, or a crash between the two would leave them to nobody.
+            outbox.forget_standings(location, leaving.moved)
 
         with trio.move_on_after(SETTLE_SECONDS):
-            while not self._is_settled():  # noqa: ASYNC110  # what settles has its own tasks, each with its own time
+            while after and not self._is_settled():  # noqa: ASYNC110  # what settles has its own tasks and times
                 await trio.sleep(GATHER_SECONDS)
         try:
             with trio.fail_after(SETTLE_SECONDS):
@@ -132,8 +177,34 @@ class WatchedTargets:
         except (OutboxUnavailableError, trio.TooSlowError) as error:
             log.error("the outbox cannot be told what is no longer watched, the next start will", error=error)
             return False
+        if leaving.left:
+            self.drain.wake()
         return True
 
     def _is_settled(self) -> bool:
         # The recorder hands on what it takes out of the channel in the same step.
         return self.conclusions.statistics().current_buffer_used == 0 and self.outbox_writer.is_idle
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """Who is left to other replicas.
+
+    Attributes:
+        moved: the names of those that others watch from now on; they are forgotten.
+        left: the names of all that are watched here no more, where others may be there.
+        checked_until: the last slot in which they were checked here, in seconds since 1970.
+    """
+
+    moved: frozenset[str]
+    left: Sequence[str]
+    checked_until: float | None
+
+
+def checked_until_of(taken: Mapping[str, Taken]) -> dict[str, float]:
+    """Return the last slots in which others have checked what was taken from them, in seconds since 1970."""
+    return {
+        name: known.checked_until.timestamp()
+        for name, known in taken.items()
+        if known.until is not None and known.checked_until is not None
+    }

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _MOMENT = timedelta(microseconds=1)
+# Whoever takes a target over checks it at once or at its next slot: what begins so soon after, it has found like that.
+FOUND_LIKE_THAT = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,9 @@ class Splice:
 def splice(target: str, location: str, history: Sequence[Link], late: Iterable[Link], until: datetime) -> Splice:
     """Put late flips in their places in a chain, so that it stays one: no two neighbours have one state.
 
-    One that says what its neighbours say already is left out, as seen by the other replica too. Where the last one
-    says something else than the chain did at `until`, a flip at that moment goes back to that.
+    One that says what its neighbours say already is left out, as seen by the other replica too; so is the last one
+    where the other has found the same just after it took over. Where the last one says something else than the chain
+    did at `until`, a flip at that moment goes back to that.
 
     Args:
         target, location: whose chain it is.
@@ -68,7 +71,7 @@ def splice(target: str, location: str, history: Sequence[Link], late: Iterable[L
         places.insert(sum(link.at <= until for link in places), closing)
     insert, before, drop = list[Link](), dict["uuid.UUID", str](), set["uuid.UUID"]()
     last: Link | None = None
-    for place in places:
+    for number, place in enumerate(places):
         coming = [link for link in left if link.at < place.at]
         left = left[len(coming) :]
         chain = _chain(last, coming, place.at)
@@ -79,6 +82,9 @@ def splice(target: str, location: str, history: Sequence[Link], late: Iterable[L
                 before[place.id] = chain[-1].state
             last = place
         else:
+            following = places[number + 1] if number + 1 < len(places) else None
+            if following is not None and following.at - until <= FOUND_LIKE_THAT:
+                _leave_out_what_was_found(chain, last, place, following)
             end = chain[-1] if chain else last
             if end is not None and end.state != place.state:
                 end = replace(place, before=end.state)
@@ -103,6 +109,13 @@ def _chain(last: Link | None, coming: Iterable[Link], end: datetime) -> list[Lin
         elif link.state != former.state and (at := max(link.at, former.at + _MOMENT)) < end:
             chain.append(replace(link, at=at, before=former.state))
     return chain
+
+
+def _leave_out_what_was_found(chain: list[Link], last: Link | None, closing: Link, following: Link) -> None:
+    """Take off the last flip, where the other replica has found the same just after it took over."""
+    former = chain[-2] if len(chain) > 1 else last
+    if chain and chain[-1].state == following.state and former is not None and former.state == closing.state:
+        chain.pop()
 
 
 def _closing(target: str, location: str, until: datetime, stood: str) -> Link:

@@ -43,6 +43,17 @@ class Resumption:
     shared: frozenset[str] = frozenset()
     ended: tuple[Flip, ...] = ()
 
+    def and_also(self, other: Resumption) -> Resumption:
+        """Return this and what becomes of the past of other targets, as one."""
+        return Resumption(
+            {**self.standings, **other.standings},
+            self.news | other.news,
+            (*self.flips, *other.flips),
+            self.taken_out | other.taken_out,
+            self.shared | other.shared,
+            (*self.ended, *other.ended),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:

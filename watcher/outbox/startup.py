@@ -93,16 +93,20 @@ def note(outbox: Outbox, resumption: Resumption, location: str, now: float) -> N
     outbox.forget_standings(location, forgotten)
 
 
-def release(outbox: Outbox, names: Sequence[str], location: str, now: float) -> None:
+def release(
+    outbox: Outbox, names: Sequence[str], location: str, now: float, checked_until: float | None = None
+) -> None:
     """Leave targets to other replicas, once PostgreSQL has all that came before; blocks.
 
     Args:
         outbox: to write.
         names: of targets that are checked here no more, and of which all that they came to has been written.
         location: where this replica stands.
-        now: seconds since 1970.
+        now: until when they were looked at here, in seconds since 1970.
+        checked_until: the last slot in which all of them were checked here, in seconds since 1970; None for the last
+            one of any check.
     """
-    until = outbox.meta("slots_until")
+    until = outbox.meta("slots_until") if checked_until is None else checked_until
     slots_until = datetime.fromtimestamp(until, UTC) if isinstance(until, float | int) else None
     moment = datetime.fromtimestamp(now, UTC)
     pieces = (names[first : first + RELEASED_AT_ONCE] for first in range(0, len(names), RELEASED_AT_ONCE))

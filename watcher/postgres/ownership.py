@@ -15,10 +15,11 @@ from watcher.outbox.startup import last_entry, release, waiting_releases
 from watcher.postgres.bridge import transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.server_encoding import stored_name
-from watcher.postgres.tables.ownership import CLAIM, LOCK_TARGETS, MAKE_STATES
+from watcher.postgres.tables.ownership import CLAIM, LOCK_TARGETS, MAKE_STATES, OWNERS
 from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Iterable, Mapping, Sequence
 
     from watcher.outbox.thread import OutboxThread
@@ -72,6 +73,18 @@ class Ownership:
             log.warning("nobody can be asked whose the targets are", error=error)
             return None
         return taken
+
+    async def owners_of(self, names: Sequence[str]) -> dict[str, uuid.UUID]:
+        """Return whose some targets are, by name; of those that are nobody's, nothing.
+
+        Args:
+            names: of the targets.
+
+        Raises:
+            DatabaseUnavailableError, DatabaseRefusedError: the database cannot be asked.
+        """
+        rows = await self._database.fetch(OWNERS, self._location, list(names))
+        return {row["target"]: row["owner"] for row in rows}
 
     async def release(self, names: Iterable[str], now: float) -> None:
         """Leave targets to others, as soon as the database has all that this replica knows of them.

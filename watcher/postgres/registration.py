@@ -94,12 +94,14 @@ WHERE (present.outbox, present.started_at) IS DISTINCT FROM (excluded.outbox, ex
 """
 # Whoever takes up a name that others have left has a history of its own from then on.
 _FORGET_RENAMES = "DELETE FROM renames WHERE old = ANY ($1::text[])"
+# Where replicas share, with $5, one whose clock is ahead does not make those of the others seem to be put right.
 MARK_ALIVE = """
 WITH past AS (
-    SELECT marked_by, alive_at > greatest($2, now()) + interval '1 minute' AS was_ahead
+    SELECT marked_by, alive_at > greatest($2, now()) + interval '1 minute' AS was_ahead,
+        CASE WHEN $5 THEN least($2, now()) ELSE $2 END AS moment
     FROM replicas WHERE location = $1 FOR UPDATE
 )
-UPDATE replicas SET alive_at = CASE WHEN was_ahead THEN $2 ELSE greatest(alive_at, $2) END, marked_by = $3
+UPDATE replicas SET alive_at = CASE WHEN was_ahead THEN moment ELSE greatest(alive_at, moment) END, marked_by = $3
 FROM past
 WHERE location = $1
 RETURNING past.marked_by, past.was_ahead, (SELECT stored_until FROM outboxes WHERE outbox = $4) AS stored_until

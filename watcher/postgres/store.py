@@ -232,7 +232,8 @@ class TableStore:
             DatabaseUnavailableError: it cannot be reached, or has not got that entry any more.
         """
         daemon, location = self.registration.daemon, self.registration.location
-        for row in await self._database.fetch(MARK_ALIVE, location, moment, daemon, self.registration.outbox):
+        arguments = location, moment, daemon, self.registration.outbox, self._shares
+        for row in await self._database.fetch(MARK_ALIVE, *arguments):
             if follows is not None:
                 _expect(follows, row["stored_until"])
             other = row["marked_by"]
@@ -240,8 +241,8 @@ class TableStore:
                 self._has_put_right = False
                 log.warning("a clock was ahead: until when the history is complete is put right", to=moment)
                 await self._put_right()
-            # Before the first mark it may be one that has ended.
-            if self._has_marked and other not in {None, daemon, self._other}:
+            # Before the first mark it may be one that has ended. Replicas are as many as anybody wants.
+            if self._has_marked and not self._shares and other not in {None, daemon, self._other}:
                 self._other = other
                 log.warning(
                     "another daemon has the same WATCHER_LOCATION, and both write one history: give each its own",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from watcher.postgres.queries.membership import KnownReplica
 
 
-class Standing(enum.StrEnum):
+class ReplicaState(enum.StrEnum):
     """How a replica stands to what its location has agreed on."""
 
     AGREED = "agreed"
@@ -30,7 +30,7 @@ class SeenReplica(NamedTuple):
     """A replica, and how it stands to what is agreed on."""
 
     known: KnownReplica
-    standing: Standing
+    state: ReplicaState
 
 
 class LocationReplicas(NamedTuple):
@@ -48,22 +48,22 @@ async def read_replicas(database: Database) -> list[LocationReplicas]:
         LocationReplicas(
             location,
             agreements[location].epoch if location in agreements else 0,
-            [SeenReplica(one, _standing(one, agreements.get(location))) for one in known if one.location == location],
+            [SeenReplica(one, _state_of(one, agreements.get(location))) for one in known if one.location == location],
         )
         for location in dict.fromkeys(one.location for one in known)
     ]
 
 
-def _standing(known: KnownReplica, agreement: Agreement | None) -> Standing:
+def _state_of(known: KnownReplica, agreement: Agreement | None) -> ReplicaState:
     seat = known.member.seat
     if known.member.lease_seconds <= 0:
-        return Standing.GONE
+        return ReplicaState.GONE
     if not seat.fingerprint:
-        return Standing.LEAVING
+        return ReplicaState.LEAVING
     agreed = [] if agreement is None else [one for one in agreement.seats if one.replica == seat.replica]
     if not agreed:
-        return Standing.JOINING
-    return Standing.AGREED if agreed == [seat] else Standing.CHANGING
+        return ReplicaState.JOINING
+    return ReplicaState.AGREED if agreed == [seat] else ReplicaState.CHANGING
 
 
 def replicas_as_json(locations: Sequence[LocationReplicas]) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ def _replica_as_json(one: SeenReplica) -> dict[str, Any]:
     return {
         "replica": known.name,
         "id": str(known.member.seat.replica),
-        "state": str(one.standing),
+        "state": str(one.state),
         "version": known.version,
         "configuration": known.member.seat.fingerprint,
         "epoch": known.member.epoch,

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from watcher.cli.views.wording import styled
-from watcher.reporting.replicas import Standing
+from watcher.reporting.replicas import ReplicaState
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ NOBODY = "no replicas: daemons share targets where POSTGRES_HOST names their dat
 SHOWN_DIGITS = 8  # of a configuration, to tell it from another
 
 _COLOURS = {
-    Standing.AGREED: "bold green",
-    Standing.CHANGING: "bold yellow",
-    Standing.JOINING: "cyan",
-    Standing.LEAVING: "blue",
-    Standing.GONE: "bold red",
+    ReplicaState.AGREED: "bold green",
+    ReplicaState.CHANGING: "bold yellow",
+    ReplicaState.JOINING: "cyan",
+    ReplicaState.LEAVING: "blue",
+    ReplicaState.GONE: "bold red",
 }
 
 
@@ -39,7 +39,7 @@ def replicas_table(locations: Sequence[LocationReplicas]) -> RenderableType:
 
 
 def _location(location: LocationReplicas) -> Iterator[RenderableType]:
-    agreed = sum(one.standing in {Standing.AGREED, Standing.CHANGING} for one in location.replicas)
+    agreed = sum(one.state in {ReplicaState.AGREED, ReplicaState.CHANGING} for one in location.replicas)
     yield styled(f"{location.location}: {agreed} of {len(location.replicas)} share the targets, epoch {location.epoch}")
     table = Table("  replica", "state", "targets", "late", "by epoch", "configuration", "version", "last heard of",
                   box=None, pad_edge=False)  # fmt: skip
@@ -52,7 +52,7 @@ def _cells(one: SeenReplica) -> Iterator[Text]:
     known = one.known
     late = known.figures.lateness_ms
     yield styled(f"  {known.name}")
-    yield styled(one.standing, _COLOURS[one.standing])
+    yield styled(one.state, _COLOURS[one.state])
     yield styled(str(known.figures.targets))
     yield styled("" if late is None else f"{late:.1f} ms")
     yield styled(str(known.member.epoch or ""))

@@ -13,6 +13,7 @@ MAKE_STATES = """
 INSERT INTO states (target, location) SELECT name, $1 FROM unnest($2::text[]) AS names (name) ORDER BY name
 ON CONFLICT DO NOTHING
 """
+OWNERS = "SELECT target, owner FROM states WHERE location = $1 AND target = ANY ($2::text[]) AND owner IS NOT NULL"
 LOCK_TARGETS = f"SELECT FROM states WHERE location = $1 AND target = ANY ($2::text[]) {_LOCKED}"
 
 # Takes what is nobody's, one's own, or of somebody whose lease is over; with $5 whatever it is. A target that is not
@@ -23,8 +24,13 @@ SET owner = $3, watched = true,
     owned_since = CASE WHEN former.owner = $3 THEN former.owned_since ELSE clock_timestamp() END,
     owned_from = CASE WHEN former.owner = $3 THEN former.owned_from ELSE $4 END,
     formers = CASE
-        WHEN former.owner IS NULL OR former.owner = $3 THEN former.formers
-        ELSE coalesce(former.formers, '{}') || jsonb_build_object(former.owner, clock_timestamp())
+        WHEN former.owner = $3 THEN former.formers
+        WHEN former.owner IS NOT NULL THEN
+            coalesce(former.formers, '{}') || jsonb_build_object(former.owner, clock_timestamp())
+        -- Before there were owners, it was watched by that one.
+        WHEN former.owned_since IS NULL AND former.since IS NOT NULL AND replicas.outbox IS NOT NULL THEN
+            jsonb_build_object(replicas.outbox, clock_timestamp())
+        ELSE former.formers
     END
 FROM states AS former
     LEFT JOIN members ON members.location = former.location AND members.replica = former.owner
