@@ -111,6 +111,7 @@ class Alerts:
         written: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
         sharing: AlertSharing | None = None,
+        is_here: Callable[[str], bool] = lambda _target: True,
     ) -> None:
         """Make one that has no channels yet.
 
@@ -120,6 +121,7 @@ class Alerts:
             written: called when something new is in the outbox that is meant for PostgreSQL.
             clock: seconds since 1970.
             sharing: which replica tells which channel; None where there are no others.
+            is_here: says of a target that is configured whether this replica watches it.
         """
         self.results: Counter[tuple[str, str]] = Counter()
         self._disk = disk
@@ -127,6 +129,7 @@ class Alerts:
         self._written = written
         self._clock = clock
         self._sharing = sharing
+        self._is_here = is_here
         self._configured: dict[str, Channel] = {}
         self._at_work: dict[str, _AtWork] = {}
         self._work: tuple[trio.Nursery, Deliverer] | None = None
@@ -240,7 +243,8 @@ class Alerts:
         sender: Sender | None = None
         if _takes_states(channel):
             post = deliverer.post_alerts
-            deciding = Poster(channel, self._disk, post, self._view, self.tell_result, clock=self._clock)
+            tell, is_here = self.tell_result, self._is_here
+            deciding = Poster(channel, self._disk, post, self._view, tell, clock=self._clock, is_here=is_here)
         else:
             sharing, deliver, name = self._sharing, deliverer.deliver, channel.name
             may_send = (lambda: True) if sharing is None else partial(sharing.may_send, name)

@@ -188,6 +188,10 @@ class AlertSharing:
         """Say that something has happened, or that something else is agreed on."""
         self._wake.set()
 
+    def is_needed(self) -> bool:
+        """Say whether this replica dispatches a channel for others, so that it must know how their targets stand."""
+        return bool(self._turns)
+
     def may_send(self, channel: str) -> bool:
         """Say whether a message of a channel may be sent by this replica now."""
         if channel in self._leaving:

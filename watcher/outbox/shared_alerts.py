@@ -10,12 +10,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from watcher.alerting.policy.encoding import decode_event
+from watcher.alerting.policy.encoding import decode_event, encode_incident
 from watcher.alerting.policy.event import Handover, Whole
 from watcher.alerting.policy.records.book import record_key
 from watcher.model.alerts.rows import UnreadableRowError, a_moment, reading
 from watcher.outbox.encoding import ALERT_EVENT, CHANNEL_STEP, encode_whole
 from watcher.outbox.outbox import Entry
+from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from watcher.alerting.policy.event import Incident
     from watcher.outbox.outbox import Outbox
 
 EXPORTED = "alerts_exported"
@@ -263,6 +265,26 @@ def advance(outbox: Outbox, positions: Mapping[str, int], now: float) -> None:
         outbox.put((), now=now, alongside=lambda database: database.executemany(_ADVANCE, news))
 
 
+def adopt_incidents(outbox: Outbox, location: str, targets: Iterable[str], incidents: Iterable[Incident]) -> None:
+    """Go on with the incidents of targets that others have watched until now.
+
+    Args:
+        outbox: of who watches them from now on, and has not recorded anything of them since.
+        location: where they are.
+        targets: the names of all of them.
+        incidents: those that are open.
+    """
+    opened = {incident.target: encode_incident(incident) for incident in incidents}
+    rows = [(location, name, opened[name]) for name in targets if name in opened]
+    closed = [(location, name) for name in targets if name not in opened]
+
+    def write(database: sqlite3.Connection) -> None:
+        database.executemany("DELETE FROM incidents WHERE location = ? AND target = ?", closed)
+        database.executemany("INSERT OR REPLACE INTO incidents VALUES (?, ?, ?)", rows)
+
+    outbox.put((), now=0.0, alongside=write)
+
+
 def is_on_its_way(outbox: Outbox, kind: str) -> bool:
     """Say whether entries of a kind, of those that alerts make, are not stored yet."""
     return bool(outbox.read("SELECT EXISTS (SELECT 1 FROM entries WHERE kind = ?)", kind)[0][0])
@@ -329,9 +351,19 @@ def _event_entry(
             "origin_number": number,
             "channel": channel,
             "taken_until": taken_until,
+            "target": None if channel is not None else _target_of(payload),
             "payload": payload,
         },
     )
+
+
+def _target_of(payload: str) -> str | None:
+    """Return what an event is about, as PostgreSQL has it; None of what concerns the whole monitor."""
+    try:
+        target = json.loads(payload)["target"]
+    except (ValueError, TypeError, KeyError):  # whoever takes it in tells of it
+        return None
+    return one_line(target, limit_chars=len(target)) if isinstance(target, str) else None
 
 
 def _add(database: sqlite3.Connection, messages: Iterable[Mapping[str, Any]]) -> None:

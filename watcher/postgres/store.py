@@ -64,7 +64,6 @@ _INSERTS = (
     (NOTIFICATION, DROP_SETTLED_MESSAGES),
     (SILENCE, INSERT_SILENCES),
     (ACK, INSERT_ACKS),
-    (ALERT_EVENT, INSERT_ALERT_EVENTS),
     (ROLLUPS, INSERT_ROLLUPS),
 )
 
@@ -162,6 +161,9 @@ class TableStore:
                     outbox, last_id = self.registration.outbox, entries[-1].id
                     _expect(follows, await connection.fetchval(NOTE_STORED, outbox, last_id))
                 flips, late = await self._sort_out(connection, found)
+                if events := found[ALERT_EVENT]:
+                    texts = fitting_json(joined(payload for _, payload in events), encoding)
+                    await connection.execute(INSERT_ALERT_EVENTS, texts, [number for number, _ in events])
                 for step in found[CHANNEL_STEP]:
                     await apply_step(connection, fitting_json(step.payload, encoding))
                 for kind, insert in _INSERTS:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watcher.alerting.policy.incidents import follow
+from watcher.model.state import state_named
+from watcher.postgres.queries.states_and_flips import flip_of_row
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
+    from watcher.alerting.policy.event import Incident
+    from watcher.model.state import State
     from watcher.postgres.db import Database
 
 # A channel is free where its owner has released it, or lives no more, or where the claim is by force. An agreement that
@@ -69,6 +77,32 @@ WHERE location = $1 AND written_at < clock_timestamp() - interval '1 hour' AND N
 )
 """
 
+# Of the targets that others watch: those of which something else is to be known than that they are up.
+_OTHERS = """
+SELECT target, state, coalesce(position('[["' IN standing) > 0, false) AS is_in_doubt,
+    greatest(checked_until, members.slots_until) AS checked_until
+FROM states LEFT JOIN members ON members.location = states.location AND members.replica = states.owner
+WHERE states.location = $1 AND watched AND owner IS DISTINCT FROM $2
+      AND (state <> 'up' OR position('[["' IN standing) > 0)
+"""
+_CHECKED_UNTIL = """
+SELECT min(slots_until) AS checked_until FROM members
+WHERE location = $1 AND replica <> $2 AND expires_at > clock_timestamp()
+"""
+# The flips of some targets since each was up or paused last.
+_FLIPS_OF_INCIDENTS = """
+SELECT flip.*
+FROM unnest($2::text[]) AS wanted (target) CROSS JOIN LATERAL (
+    SELECT id, target, location, at, confirmed_at, state, before, reason, detail, check_id, number
+    FROM flips
+    WHERE target = wanted.target AND location = $1 AND at > coalesce((
+        SELECT max(at) FROM flips
+        WHERE target = wanted.target AND location = $1 AND state IN ('up', 'paused')
+    ), '-infinity')
+) AS flip
+ORDER BY at, confirmed_at
+"""
+
 
 class SharedEvent(NamedTuple):
     """Something that has happened, or that a replica has handed over: whose, its number there, and the text of it."""
@@ -85,6 +119,20 @@ class ChannelLook(NamedTuple):
     owner: uuid.UUID | None
     epoch: int
     taken: int | None
+
+
+class OtherNow(NamedTuple):
+    """Where a target stands that another replica watches.
+
+    Attributes:
+        state: the confirmed one.
+        checked_at: until when it is known to have been checked; None where nobody knows.
+        is_in_doubt: whether its newest checks contradict that.
+    """
+
+    state: State
+    checked_at: datetime | None
+    is_in_doubt: bool
 
 
 class ChannelLedger:
@@ -151,6 +199,33 @@ class ChannelLedger:
         rows = await self._database.fetch(_LOOK, self._location, str(self._me))
         found = {row["channel"]: ChannelLook(row["owner"], row["epoch"], row["taken"]) for row in rows}
         return found, max((row["newest"] or 0 for row in rows), default=0)
+
+    async def others(self) -> tuple[dict[str, OtherNow], datetime | None]:
+        """Return where targets of other replicas stand, by name, but for those that are up and not in doubt.
+
+        Returns:
+            those; and until when the rest are known to have been checked, None where nobody knows.
+        """
+        rows = await self._database.fetch(_OTHERS, self._location, self._me)
+        (row,) = await self._database.fetch(_CHECKED_UNTIL, self._location, self._me)
+        found = {
+            row["target"]: OtherNow(state_named(row["state"]), row["checked_until"], row["is_in_doubt"]) for row in rows
+        }
+        return found, row["checked_until"]
+
+    async def incidents(self, targets: Sequence[str]) -> list[Incident]:
+        """Return the incidents of targets that are open, as their flips say.
+
+        Args:
+            targets: their names.
+        """
+        found: dict[str, Incident | None] = {}
+        for row in await self._database.fetch(_FLIPS_OF_INCIDENTS, self._location, list(targets)):
+            before = found.get(row["target"])
+            after, _ = follow(before, flip_of_row(row))
+            # Of a clock that was ahead, a flip was dated anew, and has the id that it had.
+            found[row["target"]] = replace(after, id=row["id"]) if before is None and after is not None else after
+        return [incident for incident in found.values() if incident is not None]
 
     async def forget(self) -> None:
         """Delete events that nobody needs any more."""

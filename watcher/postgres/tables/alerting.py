@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from watcher.postgres.bridge import Connection
 
-# Events as the outbox has them, `joined`: numbers are given out in their order.
+# Events as the outbox has them, `joined`, and the number of each entry: numbers are given out in their order. What is
+# told of a target that was taken over since belongs to the past: whoever watches it now tells what has become of it.
 INSERT_ALERT_EVENTS = """
 INSERT INTO alert_events (location, origin, origin_number, channel, taken_until, payload)
-SELECT location, origin, origin_number, channel, taken_until, payload
-FROM jsonb_to_recordset($1::jsonb) AS row (
-    location text, origin uuid, origin_number bigint, channel text, taken_until bigint, payload text
+SELECT location, origin, origin_number, channel, taken_until, row.payload
+FROM unnest($2::bigint[]) WITH ORDINALITY AS entries (entry, place)
+    JOIN jsonb_array_elements($1::jsonb) WITH ORDINALITY AS payloads (event, place) USING (place),
+    jsonb_to_record(event) AS row (
+        location text, origin uuid, origin_number bigint, channel text, taken_until bigint, target text, payload text
+    )
+WHERE NOT EXISTS (
+    SELECT FROM states
+    WHERE (states.target, states.location) = (row.target, row.location)
+          AND (owner <> origin OR owner = origin AND coalesce(owned_from, 0) >= entry)
 )
-ORDER BY origin, origin_number
+ORDER BY place
 ON CONFLICT DO NOTHING
 """
 # What a replica is done with by itself is nothing that the next owner of a channel has to do.
