@@ -23,7 +23,7 @@ from watcher.model.difference import difference
 from watcher.model.resumption import Taken
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
     from watcher.model.target import Target
 
@@ -145,6 +145,13 @@ async def open_world(replicas: int) -> AsyncIterator[tuple[World, list[Replica]]
         nursery.cancel_scope.cancel()
 
 
+def shared_by(replicas: Sequence[Replica], names: Collection[str]) -> dict[str, list[int]]:
+    """Return who is to watch each target."""
+    assignment = Assignment.among([replica.me for replica in replicas])
+    owners = {name: assignment.owner_of(name) for name in NAMES}
+    return {name: [owner.int] if owner and name in names else [] for name, owner in owners.items()}
+
+
 def who_watches(world: World) -> dict[str, list[int]]:
     return {name: sorted(one.int for one in world.watching[name] - world.dead) for name in NAMES}
 
@@ -160,8 +167,7 @@ async def test_targets_move_when_replicas_come_and_go_and_nobody_watches_one_tha
             for replica in replicas:
                 replica.tell(epoch, agreed)
             await trio.sleep(1)
-            owner_of = Assignment.among([replica.me for replica in agreed]).owner_of
-            assert who_watches(world) == {name: [owner_of(name).int] for name in NAMES}
+            assert who_watches(world) == shared_by(agreed, NAMES)
             assert all(replica.epochs[-1] == replica.gone[-1] == epoch for replica in replicas)
         assert world.doubled == []
     assert {name for replica in replicas for step in replica.steps for name in step.moved} <= set(NAMES)
@@ -180,7 +186,7 @@ async def test_a_replica_that_lives_and_does_not_release_is_waited_for_and_then_
         for replica in (first, second):
             replica.tell(2, [second])
         started = trio.current_time()
-        while any(2 not in watching for watching in who_watches(world).values()):
+        while any(2 not in watching for watching in who_watches(world).values()):  # noqa: ASYNC110
             await trio.sleep(0.1)
         assert FORCE_BEATS * BEAT_SECONDS <= trio.current_time() - started <= FORCE_BEATS * BEAT_SECONDS + 1
         assert {reason for _, reason in world.doubled} == {"forced"}
@@ -263,6 +269,6 @@ async def _live(happened: list[tuple[str, Any]]) -> None:
             replica.tell(epoch + 1, [replicas[number] for number in agreed])
             await replica.configure(sorted(names))
         await trio.sleep(30)
-        owner_of = Assignment.among([replicas[number].me for number in agreed]).owner_of
-        assert who_watches(world) == {name: [owner_of(name).int] if name in names else [] for name in NAMES}
-        assert {name: owner.int for name, owner in world.owners.items()} == {name: owner_of(name).int for name in names}
+        expected = shared_by([replicas[number] for number in agreed], names)
+        assert who_watches(world) == expected
+        assert {name: [owner.int] for name, owner in world.owners.items()} == {name: expected[name] for name in names}
