@@ -387,7 +387,8 @@ async def test_over_any_moves_and_deaths_the_flips_of_a_target_are_one_chain(
         letter = chance.choice("UD")
         await watching.check("a", chance.choice((letter, 3 * letter, 3 * letter)), ago(0), timedelta(milliseconds=1))
         standing = watching.standings["a"]
-        told.append((standing.since, str(standing.state)))
+        if standing.since is not None:
+            told.append((standing.since, str(standing.state)))
         if chance.random() < 0.5:
             await watching.drain()
         others = [replica for replica in all_of_them if replica is not watching]

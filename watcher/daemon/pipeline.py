@@ -306,13 +306,13 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
     found, file = step.difference, step.file
     if file is not None:
         await _take_file(file, sinks, watched, conditions, parts)
-    if not found.is_empty:
-        await watched.change(found, step.moved, step.taken)
+    configured = None if file is None or file.difference.is_empty else file.difference.targets
+    if configured is not None or not found.is_empty:
+        await watched.change(found, step.moved, step.taken, configured)
         parts.flip_lines.retarget(_checked(found.targets))
         sinks.tally.forget(target.name for target in found.removed)
-    if file is not None and not file.difference.is_empty:
-        parts.drain.retarget(file.difference.targets)
-        parts.present.targets = {target.name: target for target in file.difference.targets}
+    if configured is not None:
+        parts.present.targets = {target.name: target for target in configured}
 
 
 async def _take_file(

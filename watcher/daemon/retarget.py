@@ -81,7 +81,11 @@ class WatchedTargets:
         await self.roster.begin(targets, standings, checked_until)
 
     async def change(
-        self, found: Difference, moved: frozenset[str] = frozenset(), taken: Mapping[str, Taken] | None = None
+        self,
+        found: Difference,
+        moved: frozenset[str] = frozenset(),
+        taken: Mapping[str, Taken] | None = None,
+        configured: Sequence[Target] | None = None,
     ) -> dict[str, Standing]:
         """Begin, end and begin anew what has changed; what has not is not touched.
 
@@ -90,6 +94,7 @@ class WatchedTargets:
             moved: the names of those that are not removed altogether, but watched elsewhere from now on: they are not
                 paused, and what this outbox knows of them is forgotten.
             taken: what the database knows of those that are added and were watched elsewhere, by name.
+            configured: what the database is to be told of, here and elsewhere; None where that has not changed.
 
         Returns:
             where those stand that moved, by name.
@@ -113,6 +118,8 @@ class WatchedTargets:
             enabled = (target.name for target in beginning if target.enabled and target.name not in taken)
             standings |= {name: past[name] for name in enabled if name in past}
         await self.begin([one for one in beginning if one.name in resumption.news], standings, checked_until)
+        if configured is not None:
+            self.drain.retarget(configured)
         self.context.forget_all_but(found.targets)
         self.board.drop(target.name for target in found.removed)
         return {name: ended[name] for name in moved}

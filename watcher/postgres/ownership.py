@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from watcher.model.resumption import Taken
 from watcher.model.state import OF_THE_OPERATOR, Standing, State, state_named
 from watcher.outbox.encoding import decode_standing
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
-
-log = structlog.get_logger()
 
 # So many targets are claimed in one transaction, in which others wait for their rows.
 CLAIMED_AT_ONCE = 5000
@@ -69,8 +65,7 @@ class Ownership:
             wanted = [name for name in names if one_line(name, limit_chars=len(name)) not in released]
             for first in range(0, len(wanted), CLAIMED_AT_ONCE):
                 taken |= await self._claim(wanted[first : first + CLAIMED_AT_ONCE], newest, by_force=by_force)
-        except (DatabaseUnavailableError, DatabaseRefusedError, OutboxUnavailableError) as error:
-            log.warning("nobody can be asked whose the targets are", error=error)
+        except (DatabaseUnavailableError, DatabaseRefusedError, OutboxUnavailableError):
             return None
         return taken
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from tests.doubles import a_target
 from watcher.daemon.sharing.moves import Moves, find_moves, gained
-from watcher.model.difference import Difference
-from watcher.model.target import Target
+
+if TYPE_CHECKING:
+    from watcher.model.difference import Difference
+    from watcher.model.target import Target
 
 A, B, C = (a_target(name) for name in "abc")
 OTHER_A = replace(A, interval_seconds=77.0)
@@ -46,7 +49,9 @@ def test_after_all_moves_a_replica_watches_what_it_holds_of_the_file(
     steps: list[tuple[dict[str, float], frozenset[str]]],
 ) -> None:
     watched: dict[str, Target] = {}
-    objects = {(name, seconds): a_target(name, interval_seconds=seconds) for name in "abcdefgh" for seconds in (10, 20)}
+    objects = {
+        (name, seconds): a_target(name, interval_seconds=seconds) for name in "abcdefgh" for seconds in (10.0, 20.0)
+    }
     for file, held in steps:
         configured = [objects[item] for item in file.items()]
         moves = find_moves(watched, configured, held.__contains__)

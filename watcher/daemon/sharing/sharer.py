@@ -123,6 +123,7 @@ class Sharer:
         self._watched: dict[str, Target] = {}
         self._wanted: dict[str, _Wanted] = {}
         self._unclaimed: set[str] = set()  # watched, and nobody could be asked whose they are
+        self._is_away = False
         self._gained = self._lost = 0
         self._told = -1  # the epoch of the last line
         self._in_effect: Share | None = None
@@ -247,7 +248,8 @@ class Sharer:
                 return  # nobody can be asked; or what is wanted may be something else by now
 
     async def _claim(self, names: Sequence[str]) -> Mapping[str, Taken] | None:
-        taken = await self._claims.claim(names, by_force=False)
+        taken = await self._claims.claim(names)
+        self._tell_outage(is_away=taken is None)
         if taken is None:
             return None
         force_at = self._clock() - FORCE_BEATS * self._beat_seconds
@@ -257,6 +259,13 @@ class Sharer:
             return taken
         log.warning("targets are taken over by force, whoever has them does not release them", targets=len(late))
         return {**taken, **(await self._claims.claim(late, by_force=True) or {})}
+
+    def _tell_outage(self, *, is_away: bool) -> None:
+        """Write a line when nobody can be asked any more; of a daemon alone, others tell enough."""
+        share = self._members.share
+        if is_away and not self._is_away and share is not None and not share.is_alone:
+            log.warning("PostgreSQL cannot be asked whose targets are: those of this replica's share are checked here")
+        self._is_away = is_away
 
     async def _off_the_loop(self, compute: Callable[[], T]) -> T:
         """Compute in a thread, where it is about many targets."""

@@ -62,13 +62,19 @@ def resume_share(
     alive_at = found if isinstance(found, float | int) and 0 <= found <= now else None
     moment = datetime.fromtimestamp(now, UTC)
     looked_until = moment if alive_at is None else datetime.fromtimestamp(alive_at, UTC)
-    resumption = take_over(
-        beginning.targets,
-        beginning.taken,
-        location,
-        moment,
-        own=own,
-        alive_at=None if alive_at is None else looked_until,
+    # Of what only this replica has looked at, all is unknown since, for however short a time.
+    alone = [one for one in beginning.targets if one.name in own and not _has_other(beginning.taken, one.name)]
+    resumption = resume(
+        alone, {one.name: own[one.name] for one in alone}, location, alive_at=looked_until, now=moment
+    ).and_also(
+        take_over(
+            [one for one in beginning.targets if one.name not in own or _has_other(beginning.taken, one.name)],
+            beginning.taken,
+            location,
+            moment,
+            own=own,
+            alive_at=None if alive_at is None else looked_until,
+        )
     )
     here = {target.name for target in beginning.targets}
     others = {name: standing for name, standing in own.items() if name not in here}
@@ -85,3 +91,8 @@ def resume_share(
         release(outbox, mine, location, looked_until.timestamp())
     outbox.forget_standings(location, others.keys() - gone.keys())
     return resumption.standings
+
+
+def _has_other(taken: Mapping[str, Taken], name: str) -> bool:
+    """Whether another replica has looked at a target since this one did."""
+    return name in taken and taken[name].until is not None
