@@ -82,7 +82,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres/tables": {"model", "postgres/bridge", *CLUSTER},
     "postgres": {"text", "model", "outbox", "embedded_postgres", *CLUSTER, *POSTGRES},
     "alerting/silences": {"text", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
-    "postgres/queries": {"model", "model/alerts", "history", "outbox", "alerting/silences", *CLUSTER, *POSTGRES},
+    "postgres/queries": {
+        *("model", "model/alerts", "history", "outbox", "alerting/policy", "alerting/silences", *CLUSTER, *POSTGRES),
+    },
     "cluster": {"text", "model", "model/alerts", *CLUSTER, *POSTGRES, "postgres/queries"},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
     "reporting": {"text", "model", "history", "cluster/values", "postgres", "postgres/errors", "postgres/queries"},
@@ -121,10 +123,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "daemon/changes": {"model", "model/alerts", "config/env"},
     "daemon/sharing": {
         *("model", "checking", "checking/scheduling", "recording", "outbox", "cluster", "config", "daemon/changes"),
-        *(*CLUSTER, *POSTGRES),
+        *(*CLUSTER, *POSTGRES, "postgres/queries", "alerting/policy"),
     },
     "daemon": {
-        *("daemon/changes", "daemon/sharing", *CLUSTER),
+        *("daemon/changes", "daemon/sharing", "cluster", *CLUSTER),
         "model",
         "model/alerts",
         "alerting",
