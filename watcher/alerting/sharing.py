@@ -46,6 +46,8 @@ log = structlog.get_logger()
 
 # How often it is looked whose turn it is, and what is in the tables.
 LOOK_SECONDS = 0.5
+# How often it is looked whether what was decided is stored.
+SOON_SECONDS = 0.1
 FORGET_SECONDS = 600.0
 # For how long it counts that a channel was found to be this replica's.
 KNOWN_SECONDS = 3.0
@@ -199,7 +201,7 @@ class AlertSharing:
         if channel in self._turns:
             # A process that was stopped does not know what others have agreed on meanwhile.
             is_known = trio.current_time() - self._looked_at < KNOWN_SECONDS
-            return is_known and self._footing.holds_lease()
+            return is_known and self._turns[channel].is_stored and self._footing.holds_lease()
         return channel in self._alone or channel in self._handed_over
 
     async def run(self) -> NoReturn:
@@ -208,7 +210,8 @@ class AlertSharing:
             self._wake = trio.Event()
             with suppress(StorageError, OutboxUnavailableError):  # the drain, or the outbox writer, tells of it
                 await self._order()
-            with trio.move_on_after(LOOK_SECONDS):
+            is_stored = all(events.is_stored for events in self._turns.values())
+            with trio.move_on_after(LOOK_SECONDS if is_stored else SOON_SECONDS):
                 await self._wake.wait()
 
     async def close(self) -> None:
@@ -256,6 +259,10 @@ class AlertSharing:
             elif not is_mine and name in self._turns:
                 self._channels[name].stop()
                 await self._end_turn(name, "released")
+        for name, events in list(self._turns.items()):
+            if not events.is_stored:
+                await events.look_for_stored()
+                self._senders[name].wake()
         if trio.current_time() >= self._looked_at + LOOK_SECONDS:
             await self._look()
         if share.is_alone and await self._is_all_here():

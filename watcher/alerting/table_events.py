@@ -77,6 +77,7 @@ class TableEvents:
         step: by which claim.
         has_claimed: whether the channel is this replica's.
         is_caught_up: whether all that is in the tables was taken in when they were asked last.
+        steps: how many steps were decided on; `stored_steps`: of how many it is known that the tables have them.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class TableEvents:
         """
         self.step = step
         self.has_claimed = self.is_caught_up = False
+        self.steps = self.stored_steps = 0
         self._disk = disk
         self._claims = claims
         self._written = written
@@ -168,10 +170,22 @@ class TableEvents:
             channel, messages = self.step.channel, decision.messages
             return write_decision(outbox, channel, position, messages, decision.changed, now, beside=[step])
 
+        self.steps += 1
         given_up = await self._disk.run(write)
         self._taken, self._messages = {}, []
         self._written()
         return given_up
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the tables have all that was decided: whoever comes next sends the same messages, not others."""
+        return self.stored_steps == self.steps
+
+    async def look_for_stored(self) -> None:
+        """Find out whether the tables have all that was decided."""
+        steps = self.steps
+        if not await self._disk.run(partial(is_on_its_way, kind=CHANNEL_STEP)):
+            self.stored_steps = steps
 
     @property
     def _own_position(self) -> int:
