@@ -151,7 +151,7 @@ class Fleet:
 async def open_fleet(folder: Path, database: Database, url: str, count: int, names: list[str]) -> AsyncIterator[Fleet]:
     """Make so many replicas, of which none runs yet."""
     sites = Sites()
-    async with AsyncExitStack() as stack, serving(sites.behave) as port:
+    async with serving(sites.behave) as port, AsyncExitStack() as stack:
         fleet = Fleet([], sites, database, port, names)
         for number in range(count):
             place = folder / f"replica{number}"

@@ -22,10 +22,9 @@ from watcher.model.alerts.notification import Delivered, Delivery, Notification,
 from watcher.model.alerts.of_target import Dependency, TargetAlerts
 from watcher.model.outcome import Fault, Reason
 from watcher.model.state import Flip, State
-from watcher.outbox.encoding import CHANNEL_STEP
 from watcher.outbox.flip_door import record_flips
 from watcher.outbox.outbox import Outbox
-from watcher.outbox.shared_alerts import EXPORTED, is_on_its_way, is_taken_in
+from watcher.outbox.shared_alerts import EXPORTED, is_taken_in
 from watcher.outbox.thread import OutboxThread
 from watcher.postgres.drain import Drain
 from watcher.postgres.queries.channels import ChannelLedger
@@ -120,7 +119,8 @@ class Replica:
                     await self.alerts.run(self.world.channels, self)
                     self.drain.close()
         finally:
-            self.disk.outbox.close()
+            with trio.move_on_after(10, shield=True):  # in its thread, which may be at work still
+                await self.disk.run(Outbox.close)
             self.ended.set()
 
     async def stop(self) -> None:
@@ -242,12 +242,9 @@ async def until_alone(world: World, replica: Replica) -> None:
 
 
 async def until_told(replica: Replica) -> None:
-    """Wait until a replica knows that all that it has found is told, by whichever replica."""
+    """Wait until a replica knows that all that it has found is told, by whichever replica, and has stored all."""
     with trio.fail_after(30):
-        while True:
-            is_waiting = await replica.disk.run(partial(is_on_its_way, kind=CHANNEL_STEP))
-            if not is_waiting and await replica.disk.run(is_taken_in):
-                return
+        while replica.disk.outbox.rows or not await replica.disk.run(is_taken_in):  # noqa: ASYNC110  # a file
             await trio.sleep(0.02)
 
 
@@ -340,6 +337,7 @@ async def test_a_channel_moves_with_what_is_open_its_reminders_and_its_queue(tes
         counts = Counter(one for one in world.told if "still" not in one)
         assert set(counts.values()) == {1}, counts
         assert len({one.id for one in world.got}) == len(world.got)
+        await until_told(a)
         assert not await world.rows("channel_messages")
 
 

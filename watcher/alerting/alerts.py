@@ -141,6 +141,11 @@ class Alerts:
         """How many messages wait to be sent."""
         return sum(one.sender.pending for one in self._at_work.values() if one.sender is not None)
 
+    @property
+    def dispatches_for_others(self) -> bool:
+        """Whether this replica decides on what others find, too."""
+        return self._sharing is not None and self._sharing.is_needed()
+
     async def note_channels(self, channels: Sequence[Channel]) -> None:
         """Write down which channels there are, before anything happens that they are to be told of."""
         names = frozenset(channel.name for channel in channels)

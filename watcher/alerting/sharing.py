@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import structlog
 import trio
 
-from watcher.alerting.policy.event import Whole
 from watcher.alerting.table_events import FORCE_SECONDS, Claims, TableEvents
 from watcher.outbox.encoding import ALERT_EVENT
 from watcher.outbox.errors import OutboxUnavailableError
@@ -36,7 +35,7 @@ from watcher.postgres.errors import StorageError
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from watcher.alerting.turns import ByTurns
     from watcher.outbox.outbox import Outbox
@@ -53,8 +52,6 @@ FORGET_SECONDS = 600.0
 KNOWN_SECONDS = 3.0
 # For how long a receiver may take to answer before a channel is handed over all the same.
 SETTLE_SECONDS = 2.0
-# One that was away for longer does not know what others have told meanwhile.
-FRESH_SECONDS = 60.0
 # How often a replica that begins to share waits for its channels to take in what has just happened.
 MAX_PUT_OFFS = 20
 
@@ -132,6 +129,7 @@ class AlertSharing:
         written: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
         force_seconds: float = FORCE_SECONDS,
+        prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
     ) -> None:
         """Make one that knows of no channel.
 
@@ -143,7 +141,9 @@ class AlertSharing:
             written: called when something for the tables is in the outbox.
             clock: seconds since 1970.
             force_seconds: for how long an owner that lives is waited for to release a channel.
+            prepare: called before anything is decided for others; finds out how their targets stand.
         """
+        self._prepare = prepare
         self._disk = disk
         self._ledger = ledger
         self._footing = footing
@@ -158,7 +158,6 @@ class AlertSharing:
         self._leaving: set[str] = set()
         self._alone: set[str] = set()  # the channels that it tells of its own events
         self._is_sharing = self._has_begun = False
-        self._whole = Whole.ALL
         self._put_offs = 0
         self._newest = -1
         self._looked_at = self._forget_at = -math.inf
@@ -168,10 +167,8 @@ class AlertSharing:
         """Find out how this replica was left, before anything of now is written down; once."""
         if self._has_begun:
             return
-        alive_at, exported = await self._disk.run(lambda outbox: (outbox.meta("alive_at"), outbox.meta(EXPORTED)))
-        is_fresh = isinstance(alive_at, float | int) and 0 <= self._clock() - alive_at < FRESH_SECONDS
-        self._is_sharing, self._has_begun = exported is not None, True
-        self._whole = Whole.ALL if is_fresh else Whole.OLD
+        self._is_sharing = await self._disk.run(lambda outbox: outbox.meta(EXPORTED)) is not None
+        self._has_begun = True
 
     def add(self, channel: str, turns: ByTurns, sender: Sending) -> None:
         """Take a channel, whose turns are ordered here from now on."""
@@ -271,7 +268,7 @@ class AlertSharing:
     async def _hand_over(self, names: set[str]) -> bool:
         """Let others know what is known of channels, and return whether that is done."""
         # Of a replica that has shared before, others know the rest; a channel that comes later is new.
-        whole = Whole.TOLD if self._is_sharing else self._whole
+        is_whole = not self._is_sharing
         must = self._is_sharing or self._put_offs >= MAX_PUT_OFFS
         if not must and names <= self._alone and not await self._disk.run(is_taken_in):
             self._put_offs += 1
@@ -279,7 +276,7 @@ class AlertSharing:
         for name in names:
             self._channels[name].stop()
         await self._settle(names)
-        hand = partial(hand_over, location=self._location, channels=sorted(names), whole=whole, must=must)
+        hand = partial(hand_over, location=self._location, channels=sorted(names), is_whole=is_whole, must=must)
         if not await self._disk.run(partial(hand, now=datetime.fromtimestamp(self._clock(), UTC))):
             self._put_offs += 1
             self._leaving -= names
@@ -300,7 +297,7 @@ class AlertSharing:
     def _begin_turn(self, name: str, epoch: int) -> None:
         step = Step(self._location, name, self._disk.outbox.id, epoch)
         hand_on = partial(self._hand_on, name)
-        events = TableEvents(self._disk, self._ledger, step, hand_on, self._force_seconds, self._clock)
+        events = TableEvents(self._disk, self._ledger, step, hand_on, self._force_seconds, self._clock, self._prepare)
         self._turns[name] = events
         self._channels[name].switch(events)
 
@@ -358,7 +355,7 @@ class AlertSharing:
         steps = [events.step for events in self._turns.values()]
         await self._disk.run(partial(share_no_more, steps=steps, now=self._clock()))
         log.info("no other replica is left: alerts are told by this one alone", channels=len(steps))
-        self._turns, self._handed_over, self._is_sharing, self._whole = {}, set(), False, Whole.ALL
+        self._turns, self._handed_over, self._is_sharing = {}, set(), False
         self._written()
         self._tell_alone()
 

@@ -88,6 +88,7 @@ class TableEvents:
         written: Callable[[], None],
         force_seconds: float = FORCE_SECONDS,
         clock: Callable[[], float] = time.time,
+        prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
     ) -> None:
         """Make one that has claimed nothing yet.
 
@@ -98,6 +99,7 @@ class TableEvents:
             written: called when messages were taken over.
             force_seconds: for how long an owner that lives is waited for.
             clock: seconds since 1970.
+            prepare: called when the channel is claimed, before anything is decided; may raise StorageError.
         """
         self.step = step
         self.has_claimed = self.is_caught_up = False
@@ -107,6 +109,7 @@ class TableEvents:
         self._written = written
         self._force_seconds = force_seconds
         self._clock = clock
+        self._prepare = prepare
         self._positions: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._messages: list[dict[str, Any]] = []
@@ -125,6 +128,7 @@ class TableEvents:
                 break
             await trio.sleep(RETRY_SECONDS)
         records, messages = await _asked(partial(self._claims.load, channel))
+        await _asked(self._prepare)
         self._positions = positions
         taken = partial(take_over, channel=channel, position=self._own_position, records=records, messages=messages)
         await self._disk.run(partial(taken, now=self._clock()))

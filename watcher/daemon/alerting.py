@@ -58,8 +58,9 @@ class Alerting:
         self._others: Others | None = None
         sharing = None
         if replicas is not None:
-            sharing = AlertSharing(disk, replicas.ledger, replicas, replicas.location, written)
-            self._others = Others(replicas.ledger, sharing.is_needed, lambda: self.alerts.decide_anew())
+            others = Others(replicas.ledger, lambda: self.alerts.dispatches_for_others, self._decide_anew)
+            sharing = AlertSharing(disk, replicas.ledger, replicas, replicas.location, written, prepare=others.ask)
+            self._others = others
         self._channels: Sequence[Channel] = ()
         self._view = View({}, self._state_of, self._checked_at)
         is_here = (lambda _target: True) if replicas is None else replicas.holds
@@ -102,6 +103,9 @@ class Alerting:
             keys = await trio.to_thread.run_sync(partial(_keys_of, list(targets.values())))
         known = self._view
         self._view = replace(known, targets=targets, page_url=page_url, key_of=keys.get, is_in_doubt=self._is_in_doubt)
+
+    def _decide_anew(self) -> None:
+        self.alerts.decide_anew()
 
     def _hear(self) -> None:
         """Decide anew by what operators have said."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from watcher.alerting.policy.encoding import decode_event, encode_incident
-from watcher.alerting.policy.event import Handover, Whole
+from watcher.alerting.policy.event import Handover
 from watcher.alerting.policy.records.book import record_key
-from watcher.model.alerts.rows import UnreadableRowError, a_moment, reading
+from watcher.model.alerts.rows import UnreadableRowError, a_flag, a_moment, reading
 from watcher.outbox.encoding import ALERT_EVENT, CHANNEL_STEP, encode_whole
 from watcher.outbox.outbox import Entry
 from watcher.text.escaping import one_line
@@ -114,7 +114,7 @@ def export_events(outbox: Outbox, location: str, now: float) -> int:
 
 
 def hand_over(
-    outbox: Outbox, location: str, channels: Iterable[str], now: datetime, *, whole: Whole, must: bool = True
+    outbox: Outbox, location: str, channels: Iterable[str], now: datetime, *, is_whole: bool, must: bool = True
 ) -> bool:
     """Begin to share: hand all that is known of channels to whoever dispatches them, and forget it here.
 
@@ -125,7 +125,8 @@ def hand_over(
         location: where it stands.
         channels: their names.
         now: the moment.
-        whole: how much of it others take up.
+        is_whole: whether nobody else has told these channels of anything lately, so that all of it is to be taken up;
+            else only what was told is to be told by nobody again.
         must: whether it is done though a channel has still to take in an event, which would come before what is known.
 
     Returns:
@@ -140,12 +141,9 @@ def hand_over(
     entries = [_event_entry(outbox, location, number, payload) for number, payload in events]
     names, pieces = list(channels), list[tuple[str, str]]()
     for name in names:
-        over = (
-            []
-            if whole is not Whole.TOLD
-            else _over(outbox, name, [row for row in events if row[0] <= positions.get(name, 0)])
-        )
-        pieces += [(name, text) for text in _pieces_of(outbox, name, now, over, whole)]
+        told = [payload for number, payload in events if number <= positions.get(name, 0)]
+        over = [] if is_whole else _over(outbox, name, told)
+        pieces += [(name, text) for text in _pieces_of(outbox, name, now, over, is_whole=is_whole)]
     (newest,) = outbox.read("SELECT seq FROM sqlite_sequence WHERE name = 'alert_events'")[0]
     for number, (name, payload) in enumerate(pieces, newest + 1):
         entries.append(_event_entry(outbox, location, number, payload, name, positions.get(name, 0)))
@@ -302,12 +300,14 @@ def decode_handover(text: str) -> tuple[Handover, list[dict[str, Any]]]:
             a_moment(row["at"]),
             {str(key): str(record) for key, record in row["records"].items()},
             tuple((str(location), str(target)) for location, target in row["over"]),
-            Whole(row["whole"]),
+            a_flag(row["is_whole"]),
         )
         return handover, [{name: message[name] for name in _MESSAGE} for message in row["messages"]]
 
 
-def _pieces_of(outbox: Outbox, channel: str, now: datetime, over: Sequence[tuple[str, str]], whole: Whole) -> list[str]:
+def _pieces_of(
+    outbox: Outbox, channel: str, now: datetime, over: Sequence[tuple[str, str]], *, is_whole: bool
+) -> list[str]:
     """Return what is known of a channel as texts, one at least."""
     records = outbox.read("SELECT key, payload FROM channel_records WHERE channel = ? ORDER BY key", channel)
     messages = message_rows(outbox, channel)
@@ -316,7 +316,7 @@ def _pieces_of(outbox: Outbox, channel: str, now: datetime, over: Sequence[tuple
         json.dumps(
             {
                 "at": now.isoformat(),
-                "whole": whole,
+                "is_whole": is_whole,
                 "records": dict(records[first : first + RECORDS_AT_ONCE]),
                 "over": over[first : first + RECORDS_AT_ONCE],
                 "messages": messages[first : first + RECORDS_AT_ONCE],

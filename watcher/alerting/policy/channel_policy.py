@@ -99,7 +99,12 @@ class ChannelPolicy:
 
     def absorb(self, handover: Handover, view: View) -> None:
         """Take in what another replica has told the channel; it is decided on when `decide` is called."""
-        absorb(self._book, handover, view, lambda key, record: self._note_told(key, record, handover.at))
+        at = handover.at
+
+        def settle(key: str, record: Record) -> None:
+            self._settle(key, record, at, view)
+
+        absorb(self._book, handover, view, lambda key, record: self._note_told(key, record, at), settle)
 
     def decide(self, now: datetime, view: View) -> Decision:
         """Say what is to be sent now.

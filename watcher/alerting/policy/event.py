@@ -80,14 +80,6 @@ class AlertEvent:
     gap_start: datetime | None = None
 
 
-class Whole(enum.StrEnum):
-    """How much of what a replica knows of a channel the next one takes up."""
-
-    TOLD = "told"  # only what it has told, of what others know as well: nobody is to be told twice
-    OLD = "old"  # all of it, unless it is over meanwhile: the replica was away
-    ALL = "all"
-
-
 @dataclass(frozen=True, slots=True)
 class Handover:
     """What another replica knows of a channel that it has told of things, and does so no more.
@@ -96,10 +88,10 @@ class Handover:
         at: when it was handed over.
         records: what its policy has kept, by key.
         over: location and target of what it has told, and of which nothing is left to tell.
-        whole: how much of it is to be taken up.
+        is_whole: whether nobody else knows of it: all of it is to be taken up. Else only that it was told.
     """
 
     at: datetime
     records: Mapping[str, str]
     over: tuple[tuple[str, str], ...] = ()
-    whole: Whole = Whole.TOLD
+    is_whole: bool = False

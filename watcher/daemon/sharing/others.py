@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import trio
@@ -60,21 +61,26 @@ class Others:
         known = self._known.get(target)
         return known is not None and known.is_in_doubt
 
+    async def ask(self) -> None:
+        """Ask now.
+
+        Raises:
+            StorageError: nobody answers; what was known is still the best that is.
+        """
+        known, self._checked_until = await self._told.others()
+        is_news = self._has_heard and _states(known) != _states(self._known)
+        self._known, self._has_heard = known, True
+        if is_news:
+            self._heard()
+
     async def run(self) -> NoReturn:
         """Ask now and then, until cancelled."""
         while True:
             if not self._are_there():
                 self._known, self._checked_until, self._has_heard = {}, None, False
             else:
-                try:
-                    known, self._checked_until = await self._told.others()
-                except StorageError:  # the drain tells of it; what was known is still the best that is
-                    pass
-                else:
-                    is_news = self._has_heard and _states(known) != _states(self._known)
-                    self._known, self._has_heard = known, True
-                    if is_news:
-                        self._heard()
+                with suppress(StorageError):  # the drain tells of it
+                    await self.ask()
             await trio.sleep(ASK_SECONDS)
 
 
