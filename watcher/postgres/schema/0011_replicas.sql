@@ -41,7 +41,6 @@ ALTER TABLE states ADD COLUMN IF NOT EXISTS owned_from bigint;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS formers jsonb;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS standing text;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS checked_until timestamptz;
-CREATE INDEX IF NOT EXISTS states_owner ON states (location, owner);
 
 -- Alerts of several replicas: what has happened, until when each channel has taken it in and who does, what its policy
 -- keeps, and what it has decided on and not sent yet.
