@@ -17,7 +17,7 @@ from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import read_request, response, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
     from watcher.postgres.db import Database
@@ -121,30 +121,35 @@ class Fleet:
     async def until_settled(self, count: int) -> float:
         """Wait until so many replicas share all targets, and each has been checked since; return how long that took."""
         begun = trio.current_time()
-        unsettled: list[dict[str, Any]] | Collection[str] = []
+        unsettled: list[str] = []
         with trio.move_on_after(PATIENCE_SECONDS):
-            while unsettled := await self.database.fetch(_UNSETTLED, count):
+            while unsettled := [row["what"] for row in await self.database.fetch(_UNSETTLED, count)]:
                 await trio.sleep(0.05)
             settled_at = time.time()
             while unsettled := [name for name in self.names if self.sites.asked_at[name][-1:] <= [settled_at]]:
                 await trio.sleep(0.05)
             return trio.current_time() - begun
-        said = {
-            index: replica.daemon and replica.daemon.lines(" share ")[-5:]
-            for index, replica in enumerate(self.replicas)
-        }
-        raise AssertionError(f"not settled: {unsettled[:5]}, {said}")
+        said = "\n".join(self.said(" share "))
+        raise AssertionError(f"not settled: {unsettled[:5]}\n{said}")
+
+    def said(self, word: str) -> list[str]:
+        """Return the lines of all that run that have a word."""
+        return [
+            f"{number}: {line}"
+            for number, replica in enumerate(self.replicas)
+            if replica.daemon is not None
+            for line in replica.daemon.lines(word)
+        ]
 
     async def until_state(self, name: str, state: str) -> None:
         """Wait until the table says that a target is in a state."""
+        found: list[dict[str, Any]] = []
         with trio.move_on_after(PATIENCE_SECONDS):
-            query = "SELECT FROM states WHERE target = $1 AND state = $2"
-            while not await self.database.fetch(query, name, state):
+            while [row["state"] for row in found] != [state]:
                 await trio.sleep(0.05)
+                found = await self.database.fetch("SELECT * FROM states WHERE target = $1", name)
             return
-        raise AssertionError(
-            f"{name} did not become {state}: {await self.database.fetch('SELECT * FROM states WHERE target = $1', name)}"
-        )
+        raise AssertionError(f"{name} did not become {state}: {found}")
 
 
 @asynccontextmanager

@@ -93,7 +93,7 @@ class WatchedTargets:
             found: the difference, whoever has found it.
             moved: the names of those that are not removed altogether, but watched elsewhere from now on: they are not
                 paused, and what this outbox knows of them is forgotten.
-            taken: what the database knows of those that are added and were watched elsewhere, by name.
+            taken: what the database knows of those that begin and were watched elsewhere, by name.
             configured: what the database is to be told of, here and elsewhere; None where that has not changed.
 
         Returns:
@@ -107,7 +107,7 @@ class WatchedTargets:
         now = datetime.fromtimestamp(self.clock(), UTC)
         own = await self._past_of(found.added)
         past = {**own, **ended}
-        resumption = self._resumption_of(beginning, removed, past, taken, now)
+        resumption = self._resumption_of(beginning, removed, past, taken, now, own=own)
         standings = {**past, **resumption.standings}
         checked_until = checked_until_of(taken)
         await self.begin([one for one in beginning if one.name not in resumption.news], standings, checked_until)
@@ -131,12 +131,13 @@ class WatchedTargets:
         past: Mapping[str, Standing],
         taken: Mapping[str, Taken],
         now: datetime,
+        *,
+        own: Mapping[str, Standing],
     ) -> Resumption:
         location = self.context.location
         here = reassign([one for one in beginning if one.name not in taken], removed, past, location, now)
         if not taken:
             return here
-        own = {name: standing for name, standing in past.items() if name in taken}
         return here.and_also(take_over([one for one in beginning if one.name in taken], taken, location, now, own=own))
 
     def _checked_until(self) -> float | None:

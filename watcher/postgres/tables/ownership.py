@@ -22,7 +22,13 @@ CLAIM = """
 UPDATE states
 SET owner = $3, watched = true,
     owned_since = CASE WHEN former.owner = $3 THEN former.owned_since ELSE clock_timestamp() END,
-    owned_from = CASE WHEN former.owner = $3 THEN former.owned_from ELSE $4 END,
+    owned_from = CASE
+        WHEN former.owner = $3 THEN former.owned_from
+        -- Nobody else has said anything of it: all that this outbox has still to say counts.
+        WHEN former.standing IS NULL AND former.since IS NULL
+             OR former.owner IS NULL AND former.owned_since IS NULL AND replicas.outbox IS NULL THEN 0
+        ELSE $4
+    END,
     formers = CASE
         WHEN former.owner = $3 THEN former.formers
         WHEN former.owner IS NOT NULL THEN
