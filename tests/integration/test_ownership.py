@@ -401,6 +401,31 @@ async def test_a_replica_of_the_version_before_owner_was_known_is_followed_as_it
     assert await chain(test_db, "a") == "UDU"
 
 
+async def test_replicas_that_claim_at_once_while_others_write_share_all_between_them(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    all_of_them = [replicas(name) for name in ("one", "two", "three")]
+    names = [f"site {number}" for number in range(300)]
+    for replica in all_of_them:
+        replica.store.retarget([a_target(name) for name in names])
+        await replica.beat()
+        await replica.check(names[0], "UUDDDUU", ago(20))
+    taken: list[str] = []
+
+    async def claim(replica: Replica, begin: int) -> None:
+        for first in range(3):
+            some = names[(begin + first * 100) % 300 :][:100]
+            found = await replica.ownership.claim(random.Random(begin).sample(some, len(some)))
+            assert found is not None
+            taken.extend(found)
+
+    async with trio.open_nursery() as nursery:
+        for number, replica in enumerate(all_of_them):
+            nursery.start_soon(claim, replica, number * 100)
+            nursery.start_soon(replica.drain)
+    assert sorted(taken) == sorted(names)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(rounds(3, many=300)))
 async def test_over_any_moves_and_deaths_the_flips_of_a_target_are_one_chain(

@@ -74,14 +74,15 @@ def _is_late(row: Any, outbox: uuid.UUID, number: int, flip: Mapping[str, Any]) 
     """Say whether an entry is of a time when another replica had the target."""
     if row["owner"] is None:
         return False
+    moment = _on_the_servers_clock(flip, row["now"])
     if row["owner"] != outbox:
         # Of an owner that is there no more, nobody knows more than whoever checks the target meanwhile.
-        return bool(row["lease_lasts"]) or row["former_until"] is not None
+        is_of_the_past = row["former_until"] is not None and moment <= row["former_until"]
+        return bool(row["lease_lasts"]) or is_of_the_past
     if number > (row["owned_from"] or 0) or row["others_until"] is None:
         return False
     # It may have checked the target before it could ask for it, and after all others.
-    others_until: datetime = row["others_until"]
-    return _on_the_servers_clock(flip, row["now"]) <= others_until
+    return bool(moment <= row["others_until"])
 
 
 def _on_the_servers_clock(flip: Mapping[str, Any], now: datetime) -> datetime:
