@@ -105,9 +105,8 @@ class WatchedTargets:
         removed = [target.name for target in found.removed if target.name not in moved]
         beginning = (*found.added, *found.changed)
         now = datetime.fromtimestamp(self.clock(), UTC)
-        own = await self._past_of(found.added)
-        past = {**own, **ended}
-        resumption = self._resumption_of(beginning, removed, past, taken, now, own=own)
+        past = {**await self._past_of(found.added), **ended}
+        resumption = self._resumption_of(beginning, removed, past, taken, now)
         standings = {**past, **resumption.standings}
         checked_until = checked_until_of(taken)
         await self.begin([one for one in beginning if one.name not in resumption.news], standings, checked_until)
@@ -131,13 +130,12 @@ class WatchedTargets:
         past: Mapping[str, Standing],
         taken: Mapping[str, Taken],
         now: datetime,
-        *,
-        own: Mapping[str, Standing],
     ) -> Resumption:
         location = self.context.location
         here = reassign([one for one in beginning if one.name not in taken], removed, past, location, now)
         if not taken:
             return here
+        own = {name: standing for name, standing in past.items() if name in taken}
         return here.and_also(take_over([one for one in beginning if one.name in taken], taken, location, now, own=own))
 
     def _checked_until(self) -> float | None:

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 FORGET_SECONDS = 30 * 86_400.0
 # So many names are in one entry.
 RELEASED_AT_ONCE = 1000
+# The number of the last release, which is the last to be stored.
+_NOTE_RELEASE = """
+INSERT OR REPLACE INTO meta SELECT 'last_release', seq FROM sqlite_sequence WHERE name = 'entries'
+"""
+_ANY_RELEASE = "SELECT 1 FROM entries WHERE id = (SELECT value FROM meta WHERE key = 'last_release')"
 
 
 def resume_from(outbox: Outbox, targets: Iterable[Target], location: str, now: float) -> Mapping[str, Standing]:
@@ -111,11 +116,13 @@ def release(
     moment = datetime.fromtimestamp(now, UTC)
     pieces = (names[first : first + RELEASED_AT_ONCE] for first in range(0, len(names), RELEASED_AT_ONCE))
     entries = [encode_release(some, location, moment, slots_until) for some in pieces]
-    outbox.put(entries, now=now, alongside=lambda _database: None)
+    outbox.put(entries, now=now, alongside=lambda database: database.execute(_NOTE_RELEASE))
 
 
 def waiting_releases(outbox: Outbox, location: str) -> set[str]:
     """Return the names, as PostgreSQL has them, of targets that were released and of which it is not told yet."""
+    if not outbox.read(_ANY_RELEASE):  # of what may be a million entries, all would have to be looked at
+        return set()
     rows = outbox.read("SELECT payload FROM entries WHERE kind = ?", RELEASE)
     released = (json.loads(payload) for (payload,) in rows)
     return {name for row in released if row["location"] == location for name in row["targets"]}

@@ -33,11 +33,12 @@ CREATE TABLE IF NOT EXISTS agreements (
 
 -- Whose a target is, since when, and where it stands with all that the next owner must know of it. An owner that is
 -- NULL has released it, at `owned_since`. Entries of the owner's outbox up to `owned_from` came before it owned the
--- target. `formers` has those from whom it was taken without a release, and when: their flips may come yet, and belong
--- to the past.
+-- target; others had looked at it until `others_until`. `formers` has those from whom it was taken without a release,
+-- and when: their flips may come yet, and belong to the past.
 ALTER TABLE states ADD COLUMN IF NOT EXISTS owner uuid;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS owned_since timestamptz;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS owned_from bigint;
+ALTER TABLE states ADD COLUMN IF NOT EXISTS others_until timestamptz;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS formers jsonb;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS standing text;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS checked_until timestamptz;
