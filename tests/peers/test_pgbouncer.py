@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.doubles import MOMENT, a_failure, a_target
-from tests.integration.memberships import TIMING, all_share, open_replicas, started
+from tests.integration.memberships import all_share, open_replicas, started
 from tests.integration.proxy import open_proxy
 from tests.peers.pgbouncer import running_pgbouncer
 from tests.pipeline import open_pipeline
@@ -71,11 +71,8 @@ async def test_replicas_agree_through_a_pooler(mode: str, test_db: Database, db_
                 ones = [await started(make()) for _ in range(3)]
                 epoch = await all_share(ones)
                 ones[0].freeze()
-                begun_at = trio.current_time()
                 await ones[0].membership.leave()
                 assert await all_share(ones[1:]) == epoch + 1
-                # A beat, and as much again for a machine that is busy.
-                assert trio.current_time() - begun_at < 2 * TIMING.beat_seconds
                 ones[1].freeze()
                 assert await all_share(ones[2:]) == epoch + 2
                 ones[1].thaw()
