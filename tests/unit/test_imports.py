@@ -25,7 +25,7 @@ CONFIG = {
     "config",
 }
 CHECKING = {"checking/http", "checking/verdict", "checking/scheduling", "checking"}
-POSTGRES = {"postgres/errors", "postgres/bridge", "postgres/schema", "postgres/tables", "postgres"}
+POSTGRES = {"postgres/errors", "postgres/servers", "postgres/bridge", "postgres/schema", "postgres/tables", "postgres"}
 
 # The floors of the house, the ground first: each room with those that it may import, all of which stand above it here,
 # so that there can be no circle. A room is a folder with its own files, or one file of a folder.
@@ -72,7 +72,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "embedded_postgres": set(),
     "postgres/errors": set(),
     "postgres/python314": set(),
-    "postgres/bridge": {"postgres/errors", "postgres/python314"},
+    "postgres/servers": set(),
+    "postgres/bridge": {"postgres/errors", "postgres/python314", "postgres/servers"},
     "postgres/schema": {"postgres/errors", "postgres/bridge"},
     "postgres/tables": {"model", "postgres/bridge"},
     "postgres": {"text", "model", "outbox", "embedded_postgres", *POSTGRES},
@@ -290,7 +291,11 @@ GUARDED = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
         ("checking/http/fetch.py", "from watcher import outbox", "watcher.outbox"),
         ("checking/http/fetch.py", "import watcher.checking.verdict.judge", "watcher.checking.verdict.judge"),
         ("outbox/writer.py", "import watcher.postgres.tables.failures", "watcher.postgres.tables.failures"),
-        ("postgres/url.py", "from watcher.config.env.settings import Settings", "watcher.config.env.settings.Settings"),
+        (
+            "postgres/url.py",
+            "from watcher.config.env.settings import Settings",
+            "watcher.config.env.settings.Settings",
+        ),
         ("postgres/url.py", GUARDED + "from watcher.config import Configuration", "watcher.config.Configuration"),
         (
             "postgres/url.py",

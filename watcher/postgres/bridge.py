@@ -26,12 +26,13 @@ from watcher.postgres.errors import (
     StorageError,
     sentence_for,
 )
+from watcher.postgres.servers import place_of, servers_of
 
 with python314.names_for_the_import():
     import trio_asyncio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
@@ -44,6 +45,8 @@ log = structlog.get_logger()
 # The bound on connections of a pool. In the daemon's own: one for the writer, the rest for the upkeep.
 MAX_CONNECTIONS = 4
 CONNECT_SECONDS = 3.0
+# Of several servers, those that would be preferred have so long to answer before another is taken.
+ASK_SECONDS = 1.0
 # With packets lost on the way, asyncpg waits for ever without this. Short, so that a server that is back after
 # such a time is used within 5 s; cutting off a slow command is harmless, since every write may be repeated.
 COMMAND_SECONDS = 3.0
@@ -146,17 +149,19 @@ class Pool:
         command_seconds: float = COMMAND_SECONDS,
         connections: int = MAX_CONNECTIONS,
         most_seconds: float | None = None,
+        reads: bool = False,
     ) -> None:
         """Describe the server.
 
         Args:
-            url: `postgresql://user:password@host:port/database?sslmode=...`, as libpq takes it.
+            url: `postgresql://user:password@host:port/database?sslmode=...`, as libpq takes it; of one host or several.
             command_seconds: the longest that one command may take.
             connections: how many there may be.
             most_seconds: the bound of each operation, and of each of its statements on the server, whatever else is
                 said of it; None for no other.
+            reads: whether it is only read from, so that a standby will do where nothing takes writes.
         """
-        self._url = url
+        self._servers = servers_of(url, reads=reads)
         self.command_seconds = command_seconds
         self._connections = connections
         self._most_seconds = most_seconds
@@ -212,8 +217,9 @@ class Pool:
 
     async def _open_pool(self) -> asyncpg.Pool[asyncpg.Record]:
         """Make the pool. This is an asyncio-flavoured function."""
+        connect: Any = self._connect  # asyncpg's protocol has names for what is passed on here
         return await asyncpg.create_pool(
-            self._url,
+            connect=connect,
             min_size=0,  # with more, making the pool fails when the server is away
             max_size=self._connections,
             timeout=CONNECT_SECONDS,
@@ -221,10 +227,20 @@ class Pool:
             # A prepared statement stays with one connection of the server, which a pooler such as PgBouncer changes
             # behind this one after each transaction.
             statement_cache_size=0,
-            # asyncpg would take it from the environment, where PG variables for other programs may stand.
-            target_session_attrs=SessionAttribute.any,
             server_settings={"application_name": "watcher"},
         )
+
+    async def _connect(self, _url: None, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+        """Connect to the server, or to the one of several that will do. This is an asyncio-flavoured function."""
+        urls = self._servers.urls
+        *preferred, last = self._servers.wanted
+        if len(urls) == 1:
+            return await _ask(urls[0], last, **options)
+        for wanted in preferred:
+            with suppress(DatabaseUnavailableError, TimeoutError):
+                async with asyncio.timeout(ASK_SECONDS):
+                    return await _first_of(urls, wanted, **options)
+        return await _first_of(urls, last, **options)
 
     async def _operate(
         self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
@@ -242,8 +258,14 @@ class Pool:
                 return await operation(connection)
             except asyncpg.ReadOnlySQLTransactionError:
                 _cut(connection)  # what has become of the server since, only a new connection finds out
+                await self._pool.expire_connections()
                 raise
             except asyncpg.PostgresError:
+                raise
+            except TimeoutError:
+                _cut(connection)
+                if len(self._servers.urls) > 1:  # it may be frozen, and another takes writes
+                    await self._pool.expire_connections()
                 raise
             except BaseException:
                 # Cancelled, too late, or broken in a way of its own. Asking the server to cancel, as asyncpg would,
@@ -252,6 +274,57 @@ class Pool:
                 raise
             finally:
                 await self._pool.release(connection, timeout=RELEASE_SECONDS)
+
+
+async def _first_of(urls: Sequence[str], wanted: str, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+    """Connect to the first of some servers that is what is wanted. This is an asyncio-flavoured function.
+
+    asyncpg asks one after the other, and one that is frozen hides those behind it: here all are asked at once.
+
+    Args:
+        urls: of the servers.
+        wanted: what it must be, as libpq's `target_session_attrs` has it.
+        options: those of `asyncpg.connect`.
+
+    Raises:
+        DatabaseUnavailableError: none of them is; it says what each has said.
+    """
+    asked = {asyncio.create_task(_ask(url, wanted, **options)): place_of(url) for url in urls}
+    said, waiting, found = [], set(asked), None
+    try:
+        while waiting and found is None:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                error = task.exception()
+                if error is None and found is None:
+                    found = task
+                elif isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+                    said.append(f"{asked[task]} is not {wanted}")
+                elif isinstance(error, Exception):
+                    said.append(f"{asked[task]}: {sentence_for(error)}")
+    finally:
+        await _close_all(task for task in asked if task is not found)
+    if found is None:
+        raise DatabaseUnavailableError("; ".join(sorted(said)))
+    return found.result()
+
+
+async def _ask(url: str, wanted: str, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+    """Connect to one server, if it is what is wanted. This is an asyncio-flavoured function."""
+    found: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+        url, target_session_attrs=SessionAttribute(wanted), **options
+    )
+    return found
+
+
+async def _close_all(asked: Iterable[asyncio.Task[asyncpg.Connection[asyncpg.Record]]]) -> None:
+    """End all tries to connect, and cut what they have brought. This is an asyncio-flavoured function."""
+    ending = list(asked)
+    for task in ending:
+        task.cancel()
+    for connection in await asyncio.gather(*ending, return_exceptions=True):
+        if isinstance(connection, asyncpg.Connection):
+            connection.terminate()
 
 
 # In an operation: the longest that the server may spend on any statement of it, see `Pool`.

@@ -25,12 +25,14 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def open_database(url: str, *, command_seconds: float = COMMAND_SECONDS) -> AsyncIterator[Database]:
+async def open_database(
+    url: str, *, command_seconds: float = COMMAND_SECONDS, reads: bool = False
+) -> AsyncIterator[Database]:
     """Open a database for the time of a block; the server need not be there yet.
 
     This is a trio-flavoured function. Its arguments are those of `Database`.
     """
-    database = Database(url, command_seconds=command_seconds)
+    database = Database(url, command_seconds=command_seconds, reads=reads)
     await database.connect()
     try:
         yield database
@@ -49,7 +51,8 @@ async def open_reading_database(url: str, *, connections: int, most_seconds: flo
         connections: how many there may be.
         most_seconds: the longest that any operation, and any statement on the server, may take.
     """
-    database = Database(url, command_seconds=most_seconds, connections=connections, most_seconds=most_seconds)
+    bounds = {"command_seconds": most_seconds, "most_seconds": most_seconds}
+    database = Database(url, connections=connections, reads=True, **bounds)
     await database.connect()
     try:
         yield database

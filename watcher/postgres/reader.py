@@ -70,7 +70,7 @@ async def _read_holding(server: EmbeddedPostgres, read: Callable[[Database], Awa
 
 
 async def _read(url: str, read: Callable[[Database], Awaitable[Result]]) -> Result:
-    async with open_bridge(), open_database(url, command_seconds=READ_SECONDS) as database:
+    async with open_bridge(), open_database(url, command_seconds=READ_SECONDS, reads=True) as database:
         try:
             return await read(database)
         except DatabaseUnavailableError as error:
