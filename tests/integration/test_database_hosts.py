@@ -10,7 +10,8 @@ import trio
 
 from tests.integration.own_server import OwnServer, running_server
 from tests.integration.proxy import Proxy, open_proxy
-from watcher.postgres.bridge import ASK_SECONDS, COMMAND_SECONDS, CONNECT_SECONDS
+from watcher.postgres.bridge import COMMAND_SECONDS, CONNECT_SECONDS
+from watcher.postgres.connections import ASK_SECONDS
 from watcher.postgres.db import Database, open_database
 from watcher.postgres.errors import DatabaseUnavailableError
 

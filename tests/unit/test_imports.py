@@ -25,7 +25,11 @@ CONFIG = {
     "config",
 }
 CHECKING = {"checking/http", "checking/verdict", "checking/scheduling", "checking"}
-POSTGRES = {"postgres/errors", "postgres/servers", "postgres/bridge", "postgres/schema", "postgres/tables", "postgres"}
+CLUSTER = {"cluster/values", "cluster/assignment", "cluster/lease", "cluster/protocol"}
+POSTGRES = {
+    *("postgres/errors", "postgres/servers", "postgres/connections", "postgres/bridge", "postgres/schema"),
+    *("postgres/tables", "postgres"),
+}
 
 # The floors of the house, the ground first: each room with those that it may import, all of which stand above it here,
 # so that there can be no circle. A room is a folder with its own files, or one file of a folder.
@@ -69,16 +73,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "alerting/replay": {"model", "model/alerts", "alerting/policy", "alerting/policy/windows"},
     "outbox": {"text", "model", "model/alerts", "history", "alerting/policy"},
+    "cluster/values": {"text", "model"},
+    "cluster/assignment": {"text", "model"},
+    "cluster/lease": {"text", "model"},
+    "cluster/protocol": {"text", "model", "cluster/values", "cluster/assignment"},
     "embedded_postgres": set(),
     "postgres/errors": set(),
     "postgres/python314": set(),
     "postgres/servers": set(),
-    "postgres/bridge": {"postgres/errors", "postgres/python314", "postgres/servers"},
+    "postgres/connections": {"postgres/errors", "postgres/servers"},
+    "postgres/bridge": {"postgres/errors", "postgres/python314", "postgres/servers", "postgres/connections"},
     "postgres/schema": {"postgres/errors", "postgres/bridge"},
-    "postgres/tables": {"model", "postgres/bridge"},
-    "postgres": {"text", "model", "outbox", "embedded_postgres", *POSTGRES},
+    "postgres/tables": {"model", "postgres/bridge", *CLUSTER},
+    "postgres": {"text", "model", "outbox", "embedded_postgres", *CLUSTER, *POSTGRES},
     "alerting/silences": {"text", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
-    "postgres/queries": {"model", "model/alerts", "history", "outbox", "alerting/silences", *POSTGRES},
+    "postgres/queries": {"model", "model/alerts", "history", "outbox", "alerting/silences", *CLUSTER, *POSTGRES},
+    "cluster": {"text", "model", "model/alerts", *CLUSTER, *POSTGRES, "postgres/queries"},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
     "reporting": {"text", "model", "history", "postgres", "postgres/errors", "postgres/queries"},
     "web/serving": {"config/env"},
@@ -165,7 +175,7 @@ TYPES_FROM_ASIDE = {
     "cli/orders": ("watcher.config.env.settings.Settings", "watcher.postgres.db.Database"),
 }
 ONLY_IMPORTERS = {
-    "asyncpg": {"postgres/bridge.py"},
+    "asyncpg": {"postgres/bridge.py", "postgres/connections.py"},
     "trio_asyncio": {"postgres/bridge.py"},
     "httpx": {"checking/http/fetch.py", "checking/http/redirects.py"},
     "httptools": {"checking/http/http1.py"},
@@ -175,7 +185,10 @@ ONLY_IMPORTERS = {
     "apprise": {"alerting/channels/helper_process.py"},
     "jmespath": {"checking/verdict/json_values.py", "config/targets/read_expectations.py"},
 }
-PURE = {"text", "model", "model/alerts", "history", "alerting/policy/records", "alerting/policy", "alerting/replay"}
+PURE = {
+    *("text", "model", "model/alerts", "history", "alerting/policy/records", "alerting/policy", "alerting/replay"),
+    *CLUSTER,
+}
 CONCURRENCY = {"trio", "asyncio", "trio_asyncio"}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import uuid
+    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +53,50 @@ class Agreement:
 
     epoch: int
     seats: tuple[Seat, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a replica tells of itself, for people and for whoever takes over from it.
+
+    Attributes:
+        targets: how many it checks.
+        lateness_ms: how long after its slot a check has begun lately; None where none has.
+        slots_until: the last slot that it has checked; None where it has checked none.
+    """
+
+    targets: int = 0
+    lateness_ms: float | None = None
+    slots_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """Who a replica is.
+
+    Attributes:
+        location: where it stands.
+        seat: what it would be agreed on with.
+        name: for people.
+        version: of the program.
+    """
+
+    location: str
+    seat: Seat
+    name: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things take among replicas; all replicas of a location have the same.
+
+    Attributes:
+        ttl_seconds: how long a lease lasts.
+        beat_seconds: time between two beats, each of which renews it.
+        limit_seconds: the longest that a beat may take, less than the time between two.
+    """
+
+    ttl_seconds: float = 6.0
+    beat_seconds: float = 2.0
+    limit_seconds: float = 1.5

@@ -1,4 +1,4 @@
-"""The bridge between trio and asyncio, and a pool of asyncpg over it: the only importer of asyncpg and trio_asyncio.
+"""The bridge between trio and asyncio, and a pool of asyncpg over it: the only importer of trio_asyncio.
 
 Every operation crosses the bridge once: one asyncio coroutine does all from acquire to release. Split over several
 crossings (`async with aio_as_trio(pool.acquire())`), a trio cancellation leaks the connection for ever: the asyncio
@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import asyncpg
 import structlog
 import trio
 from asyncpg import connect_utils
-from asyncpg.connect_utils import SessionAttribute
 
 from watcher.postgres import python314
+from watcher.postgres.connections import connect_to, listen_on
 from watcher.postgres.errors import (
     DatabaseRefusedError,
     DatabaseUnavailableError,
@@ -26,13 +27,13 @@ from watcher.postgres.errors import (
     StorageError,
     sentence_for,
 )
-from watcher.postgres.servers import place_of, servers_of
+from watcher.postgres.servers import servers_of
 
 with python314.names_for_the_import():
     import trio_asyncio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
@@ -45,8 +46,6 @@ log = structlog.get_logger()
 # The bound on connections of a pool. In the daemon's own: one for the writer, the rest for the upkeep.
 MAX_CONNECTIONS = 4
 CONNECT_SECONDS = 3.0
-# Of several servers, those that would be preferred have so long to answer before another is taken.
-ASK_SECONDS = 1.0
 # With packets lost on the way, asyncpg waits for ever without this. Short, so that a server that is back after
 # such a time is used within 5 s; cutting off a slow command is harmless, since every write may be repeated.
 COMMAND_SECONDS = 3.0
@@ -191,6 +190,22 @@ class Pool:
             result: Result = await trio_asyncio.aio_as_trio(self._operate)(operation, limit_seconds)
         return result
 
+    async def listen(self, channel: str, heard: Callable[[str], object]) -> NoReturn:
+        """Hear what is notified on a channel, over a connection of its own beside the pool, until that breaks.
+
+        Through a pooler there may be nothing to hear, without a word: it can only hurry what would come anyway.
+
+        Args:
+            channel: its name.
+            heard: called with what is told along; and with an empty text when listening begins, for what was missed.
+
+        Raises:
+            DatabaseUnavailableError: the connection cannot be made, or has broken.
+        """
+        with _mapped_errors():
+            await trio_asyncio.aio_as_trio(self._listen)(channel, heard)
+        raise DatabaseUnavailableError("the connection on which it was listened is closed")
+
     async def close(self) -> None:
         """Close the pool; after a deadline, or when cancelled, its connections are cut."""
         if self._pool is not None:
@@ -217,30 +232,27 @@ class Pool:
 
     async def _open_pool(self) -> asyncpg.Pool[asyncpg.Record]:
         """Make the pool. This is an asyncio-flavoured function."""
-        connect: Any = self._connect  # asyncpg's protocol has names for what is passed on here
+        connect: Any = partial(connect_to, self._servers)  # asyncpg's protocol names all that is passed on here
         return await asyncpg.create_pool(
             connect=connect,
             min_size=0,  # with more, making the pool fails when the server is away
             max_size=self._connections,
-            timeout=CONNECT_SECONDS,
-            command_timeout=self.command_seconds,
-            # A prepared statement stays with one connection of the server, which a pooler such as PgBouncer changes
-            # behind this one after each transaction.
-            statement_cache_size=0,
-            server_settings={"application_name": "watcher"},
+            **self._options(),
         )
 
-    async def _connect(self, _url: None, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
-        """Connect to the server, or to the one of several that will do. This is an asyncio-flavoured function."""
-        urls = self._servers.urls
-        *preferred, last = self._servers.wanted
-        if len(urls) == 1:
-            return await _ask(urls[0], last, **options)
-        for wanted in preferred:
-            with suppress(DatabaseUnavailableError, TimeoutError):
-                async with asyncio.timeout(ASK_SECONDS):
-                    return await _first_of(urls, wanted, **options)
-        return await _first_of(urls, last, **options)
+    async def _listen(self, channel: str, heard: Callable[[str], object]) -> None:
+        """Listen until the connection is closed. This is an asyncio-flavoured function."""
+        await listen_on(await connect_to(self._servers, **self._options()), channel, heard)
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": self.command_seconds,
+            # A prepared statement stays with one connection of the server, which a pooler such as PgBouncer changes
+            # behind this one after each transaction.
+            "statement_cache_size": 0,
+            "server_settings": {"application_name": "watcher"},
+        }
 
     async def _operate(
         self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
@@ -274,57 +286,6 @@ class Pool:
                 raise
             finally:
                 await self._pool.release(connection, timeout=RELEASE_SECONDS)
-
-
-async def _first_of(urls: Sequence[str], wanted: str, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
-    """Connect to the first of some servers that is what is wanted. This is an asyncio-flavoured function.
-
-    asyncpg asks one after the other, and one that is frozen hides those behind it: here all are asked at once.
-
-    Args:
-        urls: of the servers.
-        wanted: what it must be, as libpq's `target_session_attrs` has it.
-        options: those of `asyncpg.connect`.
-
-    Raises:
-        DatabaseUnavailableError: none of them is; it says what each has said.
-    """
-    asked = {asyncio.create_task(_ask(url, wanted, **options)): place_of(url) for url in urls}
-    said, waiting, found = [], set(asked), None
-    try:
-        while waiting and found is None:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                error = task.exception()
-                if error is None and found is None:
-                    found = task
-                elif isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-                    said.append(f"{asked[task]} is not {wanted}")
-                elif isinstance(error, Exception):
-                    said.append(f"{asked[task]}: {sentence_for(error)}")
-    finally:
-        await _close_all(task for task in asked if task is not found)
-    if found is None:
-        raise DatabaseUnavailableError("; ".join(sorted(said)))
-    return found.result()
-
-
-async def _ask(url: str, wanted: str, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
-    """Connect to one server, if it is what is wanted. This is an asyncio-flavoured function."""
-    found: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-        url, target_session_attrs=SessionAttribute(wanted), **options
-    )
-    return found
-
-
-async def _close_all(asked: Iterable[asyncio.Task[asyncpg.Connection[asyncpg.Record]]]) -> None:
-    """End all tries to connect, and cut what they have brought. This is an asyncio-flavoured function."""
-    ending = list(asked)
-    for task in ending:
-        task.cancel()
-    for connection in await asyncio.gather(*ending, return_exceptions=True):
-        if isinstance(connection, asyncpg.Connection):
-            connection.terminate()
 
 
 # In an operation: the longest that the server may spend on any statement of it, see `Pool`.

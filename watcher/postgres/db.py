@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import structlog
 
@@ -26,13 +26,13 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def open_database(
-    url: str, *, command_seconds: float = COMMAND_SECONDS, reads: bool = False
+    url: str, *, command_seconds: float = COMMAND_SECONDS, **bounds: Any
 ) -> AsyncIterator[Database]:
     """Open a database for the time of a block; the server need not be there yet.
 
     This is a trio-flavoured function. Its arguments are those of `Database`.
     """
-    database = Database(url, command_seconds=command_seconds, reads=reads)
+    database = Database(url, command_seconds=command_seconds, **bounds)
     await database.connect()
     try:
         yield database
@@ -113,6 +113,10 @@ class Database:
                 return [dict(row) for row in await connection.fetch(query, *arguments, timeout=limit_seconds)]
 
         return await self._pool.operate(run, limit_seconds)
+
+    async def listen(self, channel: str, heard: Callable[[str], object]) -> NoReturn:
+        """Hear what is notified on a channel; see `Pool.listen`."""
+        await self._pool.listen(channel, heard)
 
     async def execute_query(self, query: str, *arguments: object) -> list[dict[str, Any]]:
         """Run one query, and log what goes wrong; see `fetch`."""

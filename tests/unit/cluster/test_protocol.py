@@ -1,0 +1,143 @@
+"""Who sits down and who gets up, as a table; what an agreement means for one replica."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from watcher.cluster.protocol import Share, alone, departure, proposal, share_of
+from watcher.cluster.values import Agreement, Member, Seat
+
+BEAT = 2.0
+A, B, C, D = (UUID(int=number) for number in range(1, 5))
+
+
+def seat(replica: UUID, fingerprint: str = "new", start: int = 1) -> Seat:
+    return Seat(replica, UUID(int=replica.int * 100 + start), fingerprint)
+
+
+def member(sitting: Seat, settled: float = 60.0, lease: float = 5.0) -> Member:
+    return Member(sitting, settled, lease)
+
+
+def agreed(*seats: Seat, epoch: int = 7) -> Agreement:
+    return Agreement(epoch, seats)
+
+
+ALL = agreed(seat(A), seat(B), seat(C))
+NOBODY = agreed(epoch=0)
+
+
+@pytest.mark.parametrize(
+    ("agreement", "members", "seats"),
+    [
+        # Nothing to do.
+        (ALL, [member(seat(A)), member(seat(B)), member(seat(C))], None),
+        (agreed(seat(A)), [member(seat(A), settled=0)], None),
+        # The first of a location does not wait, but who has not settled is not taken along.
+        (NOBODY, [member(seat(A), settled=0)], [seat(A)]),
+        (NOBODY, [member(seat(A), settled=0), member(seat(B), settled=1)], [seat(A)]),
+        (NOBODY, [member(seat(A), settled=0), member(seat(B), settled=2)], [seat(A), seat(B)]),
+        # A joiner settles; by its own beat it proposes itself.
+        (agreed(seat(B)), [member(seat(A), settled=1.9), member(seat(B))], None),
+        (agreed(seat(B)), [member(seat(A), settled=2), member(seat(B))], [seat(A), seat(B)]),
+        # Those who settle soon are waited for, but not for ever; nor does who has come last of all propose.
+        (agreed(seat(A)), [member(seat(A)), member(seat(B), settled=3.9), member(seat(C), settled=1)], None),
+        (
+            agreed(seat(A)),
+            [member(seat(A)), member(seat(B), settled=4), member(seat(C), settled=2), member(seat(D), settled=1)],
+            [seat(A), seat(B), seat(C)],
+        ),
+        # Whose lease is over gets up at once, and whoever has settled sits down with that.
+        (ALL, [member(seat(A)), member(seat(B)), member(seat(C), lease=-0.1)], [seat(A), seat(B)]),
+        (ALL, [member(seat(A)), member(seat(B))], [seat(A), seat(B)]),
+        (
+            agreed(seat(A), seat(B)),
+            [member(seat(A)), member(seat(B), lease=0), member(seat(C), settled=2), member(seat(D), settled=1)],
+            [seat(A), seat(C)],
+        ),
+        # After an outage of the database whoever is back first throws nobody out before the others can be back.
+        (ALL, [member(seat(A), settled=0), member(seat(B), lease=-300), member(seat(C), lease=-300)], None),
+        (ALL, [member(seat(A), settled=3.9), member(seat(B), lease=-300), member(seat(C), lease=-300)], None),
+        (ALL, [member(seat(A), settled=4), member(seat(B), lease=-300), member(seat(C), lease=-300)], [seat(A)]),
+        # Nor does a newcomer, who sits down beside them first.
+        (agreed(seat(B)), [member(seat(A), settled=2), member(seat(B), lease=-9)], [seat(A), seat(B)]),
+        (agreed(seat(B)), [member(seat(A), settled=4), member(seat(B), lease=-9)], [seat(A)]),
+        # Another configuration, or another start, keeps the old seat until it has settled.
+        (ALL, [member(seat(A)), member(seat(B, "newer"), settled=1), member(seat(C))], None),
+        (
+            ALL,
+            [member(seat(A)), member(seat(B, "newer"), settled=2), member(seat(C))],
+            [seat(A), seat(B, "newer"), seat(C)],
+        ),
+        (ALL, [member(seat(A)), member(seat(B)), member(seat(C, start=2), settled=0)], None),
+        (
+            ALL,
+            [member(seat(A)), member(seat(B)), member(seat(C, start=2), settled=3)],
+            [seat(A), seat(B), seat(C, start=2)],
+        ),
+        # One that has announced another and is back at the old one keeps its seat.
+        (ALL, [member(seat(A)), member(seat(B), settled=0), member(seat(C))], None),
+        # Who is not there, or has been started again meanwhile, has nothing to say.
+        (ALL, [member(seat(B)), member(seat(C))], None),
+        (ALL, [member(seat(A, start=2)), member(seat(B))], None),
+        (ALL, [member(seat(A), lease=0), member(seat(B))], None),
+        # The server's clock has been set back: a lease of an hour is none, and one from the future has settled.
+        (ALL, [member(seat(A)), member(seat(B), settled=-3600), member(seat(C), lease=3606)], [seat(A), seat(B)]),
+        (agreed(seat(B)), [member(seat(A), settled=-3600), member(seat(B))], [seat(A), seat(B)]),
+    ],
+)
+def test_who_should_be_agreed_on(agreement: Agreement, members: list[Member], seats: list[Seat] | None) -> None:
+    expected = None if seats is None else Agreement(agreement.epoch + 1, tuple(seats))
+    assert proposal(agreement, members, seat(A), BEAT) == expected
+    assert proposal(agreement, list(reversed(members)), seat(A), BEAT) == expected
+
+
+def test_who_leaves_leaves_all_others_where_they_are() -> None:
+    assert departure(ALL, B) == agreed(seat(A), seat(C), epoch=8)
+    assert departure(agreed(seat(B)), B) == agreed(epoch=8)
+    assert departure(ALL, D) is None
+
+
+def test_targets_are_shared_by_who_has_the_same_configuration() -> None:
+    names = [f"https://example.org/{number}" for number in range(300)]
+    agreement = agreed(seat(A, "old"), seat(B, "old"), seat(C, "newer"))
+    shares = {sitting.replica: share_of(agreement, sitting) for sitting in agreement.seats}
+    held = {replica: {name for name in names if share.holds(name)} for replica, share in shares.items()}
+    assert held[A] | held[B] == held[C] == set(names)
+    assert held[A]
+    assert held[B]
+    assert not held[A] & held[B]
+    told = {replica: {name for name in names if share.dispatches(name)} for replica, share in shares.items()}
+    assert told[A] | told[B] == set(names)
+    assert not told[C]
+    assert not told[A] & told[B]
+    assert told[A] != held[A]
+
+
+def test_an_announced_configuration_changes_nothing_before_it_has_settled() -> None:
+    assert share_of(ALL, seat(A, "newer")) == share_of(ALL, seat(A))
+
+
+def test_a_tie_of_configurations_is_decided_alike_by_all() -> None:
+    agreement = agreed(seat(A, "z"), seat(B, "y"))
+    assert {share_of(agreement, sitting).dispatchers for sitting in agreement.seats} == {frozenset({B})}
+
+
+def test_who_is_not_agreed_on_does_nothing_or_what_it_did() -> None:
+    nothing = share_of(ALL, seat(D))
+    assert nothing == Share(7, D, frozenset({A, B, C}), frozenset(), frozenset({A, B, C}))
+    assert not any(nothing.holds(str(number)) or nothing.dispatches(str(number)) for number in range(50))
+    assert share_of(ALL, seat(D), alone(D)) == alone(D)
+    assert share_of(ALL, seat(A), alone(A)) == share_of(ALL, seat(A))
+
+
+def test_a_daemon_alone_does_everything() -> None:
+    share = share_of(agreed(seat(A)), seat(A))
+    assert share.is_alone
+    assert share == alone(A, 7)
+    assert share.holds("https://example.org/")
+    assert share.dispatches("mail")
+    assert not share_of(ALL, seat(A)).is_alone
+    assert not share_of(agreed(seat(B)), seat(A)).is_alone

@@ -1,0 +1,176 @@
+"""Who should share the targets of a location, and what that means for one of them; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.cluster.assignment import Assignment
+from watcher.cluster.values import Agreement, Seat
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable
+
+    from watcher.cluster.values import Member
+
+# A lease that would last for longer was given by a clock that has been set back since.
+LONGEST_LEASE_SECONDS = 60.0
+# The hash of a channel is not that of a target with its name.
+_CHANNEL = "channel\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one replica does of what a location has to do.
+
+    Attributes:
+        epoch: of the agreement that it follows from; 0 where there was nobody to agree with.
+        me: this replica.
+        agreed: all replicas that are agreed on.
+        peers: those with the configuration by which this one is agreed on, this one included; they share its targets.
+            Empty while it is not agreed on.
+        dispatchers: those with the configuration that most have; they share the channels.
+    """
+
+    epoch: int
+    me: uuid.UUID
+    agreed: frozenset[uuid.UUID]
+    peers: frozenset[uuid.UUID]
+    dispatchers: frozenset[uuid.UUID]
+
+    def holds(self, name: str) -> bool:
+        """Whether a target is checked by this replica.
+
+        Args:
+            name: of the target.
+        """
+        return Assignment.among(self.peers).owner_of(name) == self.me
+
+    def dispatches(self, channel: str) -> bool:
+        """Whether this replica tells a channel what has happened.
+
+        Args:
+            channel: its name.
+        """
+        return Assignment.among(self.dispatchers).owner_of(_CHANNEL + channel) == self.me
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other replica is agreed on."""
+        return self.agreed == {self.me}
+
+
+def alone(me: uuid.UUID, epoch: int = 0) -> Share:
+    """Return the share of a replica that does everything: it is the only one, or cannot ask whether it is.
+
+    Args:
+        me: the replica.
+        epoch: of the agreement, where there is one.
+    """
+    only = frozenset({me})
+    return Share(epoch, me, only, only, only)
+
+
+def share_of(agreement: Agreement, me: Seat, fallback: Share | None = None) -> Share:
+    """Return what a replica does by an agreement.
+
+    What counts is the configuration that it is agreed on with, also while it has announced another one: what has not
+    changed stays where it is until that has settled.
+
+    Args:
+        agreement: the newest that is known.
+        me: the replica.
+        fallback: what it does while it is not agreed on; without it, nothing.
+    """
+    mine = next((seat for seat in agreement.seats if seat.replica == me.replica), None)
+    if mine is None and fallback is not None:
+        return fallback
+    peers = () if mine is None else _with(agreement, mine.fingerprint)
+    counts = [(len(_with(agreement, text)), text) for text in {seat.fingerprint for seat in agreement.seats}]
+    most = min(counts, key=lambda count: (-count[0], count[1]), default=(0, ""))[1]
+    return Share(
+        agreement.epoch,
+        me.replica,
+        agreed=frozenset(seat.replica for seat in agreement.seats),
+        peers=frozenset(peers),
+        dispatchers=frozenset(_with(agreement, most)),
+    )
+
+
+def _with(agreement: Agreement, fingerprint: str) -> list[uuid.UUID]:
+    return [seat.replica for seat in agreement.seats if seat.fingerprint == fingerprint]
+
+
+def proposal(agreement: Agreement, members: Iterable[Member], me: Seat, settle_seconds: float) -> Agreement | None:
+    """Return what should be agreed on instead.
+
+    Everybody proposes at each beat, and a compare-and-swap by the epoch decides. Four rules keep what is agreed on
+    still:
+
+    - A replica that is new, came back after its lease, or has another configuration waits until it has settled; one
+      that is agreed on keeps its old seat meanwhile.
+    - Where more than one is about to settle, they are waited for, for `settle_seconds` more, and sit down at once.
+    - Who has only just come, or come back, throws nobody out: the others may be on their way back as well, from an
+      outage of the database. It takes twice `settle_seconds`.
+    - Where nobody is agreed on, the first sits down at once: a daemon alone must not wait.
+
+    Args:
+        agreement: as it is.
+        members: all that the database knows, read in one statement with the agreement.
+        me: who asks.
+        settle_seconds: the time between two beats.
+
+    Returns:
+        The agreement of the next epoch, which has `me` in it; None where there is nothing to change, or not yet.
+    """
+    living = {member.seat.replica: member for member in members if _is_living(member)}
+    mine = living.get(me.replica)
+    if mine is None or mine.seat.incarnation != me.incarnation:
+        return None
+    agreed = {seat.replica: seat for seat in agreement.seats}
+    if not agreed:
+        settled = {replica for replica, member in living.items() if _has_settled(member, settle_seconds)}
+        return _next(agreement, [living[replica].seat for replica in settled | {me.replica}])
+    if not _has_settled(mine, settle_seconds):
+        return None
+    dead = agreed.keys() - living.keys()
+    may_throw_out = _has_settled(mine, 2 * settle_seconds)
+    ready, waiting = [], False
+    for replica, member in living.items():
+        if member.seat == agreed.get(replica):
+            continue
+        if _has_settled(member, settle_seconds):
+            ready.append(member)
+        else:
+            waiting = True
+    is_overdue = any(_has_settled(member, 2 * settle_seconds) for member in ready)
+    if waiting and not is_overdue and not (dead and may_throw_out):
+        ready = []
+    seats = {replica: seat for replica, seat in agreed.items() if replica not in dead or not may_throw_out}
+    seats |= {member.seat.replica: member.seat for member in ready}
+    return _next(agreement, seats.values()) if me.replica in seats else None
+
+
+def departure(agreement: Agreement, replica: uuid.UUID) -> Agreement | None:
+    """Return what should be agreed on after a replica has left; None where it is not agreed on.
+
+    Args:
+        agreement: as it is.
+        replica: who leaves.
+    """
+    return _next(agreement, [seat for seat in agreement.seats if seat.replica != replica])
+
+
+def _next(agreement: Agreement, seats: Iterable[Seat]) -> Agreement | None:
+    ordered = tuple(sorted(seats, key=lambda seat: seat.replica))
+    return None if ordered == agreement.seats else Agreement(agreement.epoch + 1, ordered)
+
+
+def _is_living(member: Member) -> bool:
+    return 0 < member.lease_seconds <= LONGEST_LEASE_SECONDS
+
+
+def _has_settled(member: Member, seconds: float) -> bool:
+    """Whether a member has been there for long enough; one from the future has, since the clock has been set back."""
+    return not 0 <= member.settled_seconds < seconds

@@ -1,0 +1,271 @@
+"""Which replicas there are, and what they have agreed on: each step is one statement, or one transaction."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from watcher.cluster.values import Agreement, Figures, Member, Seat
+from watcher.postgres.bridge import transaction
+from watcher.postgres.server_encoding import fitting_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from watcher.cluster.values import Replica
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
+
+# Who listens here hears at once what a beat would tell.
+CHANNEL = "watcher_members"
+
+# All ages are by the clock of the server, as of one moment. Whoever comes back after the end of its lease, or could not
+# ask, settles anew: it knows no more who is there than one who is new.
+_RENEW = """
+WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), mine AS (
+    UPDATE members
+    SET changed_at = CASE WHEN fingerprint <> $6 OR expires_at <= clock.now OR $12 THEN clock.now ELSE changed_at END,
+        beat_at = clock.now, expires_at = clock.now + make_interval(secs => $11), name = $4, version = $5,
+        fingerprint = $6, epoch = $7, targets = $8, lateness_ms = $9, slots_until = $10
+    FROM clock
+    WHERE location = $1 AND replica = $2 AND incarnation = $3
+    RETURNING members.*
+)"""
+# A row of another incarnation is taken by a start, and else only after its lease.
+_JOIN = """
+WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), mine AS (
+    INSERT INTO members AS present (
+        location, replica, incarnation, name, version, fingerprint, joined_at, changed_at, beat_at, expires_at,
+        epoch, targets, lateness_ms, slots_until
+    )
+    SELECT $1, $2, $3, $4, $5, $6, now, now, now, now + make_interval(secs => $11), $7, $8, $9, $10 FROM clock
+    ON CONFLICT (location, replica) DO UPDATE
+    SET incarnation = excluded.incarnation, name = excluded.name, version = excluded.version,
+        fingerprint = excluded.fingerprint, joined_at = excluded.joined_at, changed_at = excluded.changed_at,
+        beat_at = excluded.beat_at, expires_at = excluded.expires_at, epoch = excluded.epoch,
+        targets = excluded.targets, lateness_ms = excluded.lateness_ms, slots_until = excluded.slots_until
+    WHERE present.expires_at <= excluded.beat_at OR $12
+    RETURNING present.*
+)"""
+_ANSWER = """
+SELECT member.replica, member.incarnation, member.fingerprint, member.name, member.epoch,
+    extract(epoch FROM clock.now - member.changed_at)::float8 AS settled_seconds,
+    extract(epoch FROM member.expires_at - clock.now)::float8 AS lease_seconds,
+    agreed.epoch AS agreed_epoch, agreed.seats
+FROM clock CROSS JOIN (
+    SELECT * FROM mine
+    UNION ALL
+    SELECT * FROM members WHERE location = $1 AND (replica <> $2 OR NOT EXISTS (SELECT FROM mine))
+) AS member LEFT JOIN agreements AS agreed ON agreed.location = $1
+"""
+# Who has been gone for long is shown no more.
+_AGREE = """
+WITH changed AS (
+    INSERT INTO agreements AS present (location, epoch, seats, changed_at)
+    VALUES ($1, $3, $4::jsonb, clock_timestamp())
+    ON CONFLICT (location) DO UPDATE
+    SET epoch = excluded.epoch, seats = excluded.seats, changed_at = excluded.changed_at
+    WHERE present.epoch = $2
+    RETURNING epoch
+), tidied AS (
+    DELETE FROM members
+    WHERE location = $1 AND expires_at < clock_timestamp() - interval '7 days'
+        AND EXISTS (SELECT FROM changed)
+)
+SELECT pg_notify('watcher_members', $1) FROM changed
+"""
+# What `departure` of the protocol says, in one statement: there is no time to be contradicted.
+_LEAVE = """
+WITH gone AS (
+    DELETE FROM members WHERE location = $1 AND replica = $2 AND incarnation = $3 RETURNING replica
+), changed AS (
+    UPDATE agreements
+    SET epoch = epoch + 1, changed_at = clock_timestamp(), seats = (
+        SELECT coalesce(jsonb_agg(seat ORDER BY place) FILTER (WHERE seat ->> 'replica' <> $2::text), '[]')
+        FROM jsonb_array_elements(seats) WITH ORDINALITY AS seated (seat, place)
+    )
+    WHERE location = $1 AND seats @> jsonb_build_array(jsonb_build_object('replica', $2::text))
+        AND (EXISTS (SELECT FROM gone)
+             OR NOT EXISTS (SELECT FROM members WHERE members.location = $1 AND replica = $2))
+    RETURNING epoch
+)
+SELECT pg_notify('watcher_members', $1) FROM changed
+"""
+_MEMBERS = """
+SELECT location, replica, incarnation, name, version, fingerprint, joined_at, beat_at, epoch, targets, lateness_ms,
+    slots_until, extract(epoch FROM clock_timestamp() - changed_at)::float8 AS settled_seconds,
+    extract(epoch FROM expires_at - clock_timestamp())::float8 AS lease_seconds
+FROM members ORDER BY location, name, replica
+"""
+_AGREEMENTS = "SELECT location, epoch, seats FROM agreements ORDER BY location"
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a replica tells with a beat.
+
+    Attributes:
+        replica: who it is.
+        figures: how it fares.
+        ttl_seconds: how long its lease lasts from now on.
+        epoch: the agreement by which it works.
+    """
+
+    replica: Replica
+    figures: Figures
+    ttl_seconds: float
+    epoch: int
+
+    def arguments(self, encoding: str) -> tuple[object, ...]:
+        """Return those of the statements, up to $11."""
+        seat, figures = self.replica.seat, self.figures
+        name = fitting_text(self.replica.name, encoding)
+        who = (self.replica.location, seat.replica, seat.incarnation, name, self.replica.version, seat.fingerprint)
+        return *who, self.epoch, figures.targets, figures.lateness_ms, figures.slots_until, self.ttl_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the database answers to a beat, as of one moment.
+
+    Attributes:
+        members: all that it knows, those whose lease is over as well.
+        agreement: that of the location; with epoch 0 where there is none.
+        other: the name of who works by the same id, and came later; None where nobody does.
+    """
+
+    members: tuple[Member, ...]
+    agreement: Agreement
+    other: str | None = None
+
+
+async def join(database: Database, beat: Beat) -> Answer:
+    """Take the place of whoever had this id before. This is a trio-flavoured function."""
+
+    async def run(connection: Connection) -> Answer:
+        return await _answer(connection, _JOIN, beat, flag=True)
+
+    return await database.operate(run)
+
+
+async def renew(database: Database, beat: Beat, *, is_back: bool) -> Answer:
+    """Renew the lease, or take up a new one where nobody has taken the place. This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        beat: what is told.
+        is_back: whether beats before have failed.
+    """
+
+    async def run(connection: Connection) -> Answer:
+        answer = await _answer(connection, _RENEW, beat, flag=is_back)
+        if _has_row(answer, beat):
+            return answer
+        return await _answer(connection, _JOIN, beat, flag=False)
+
+    return await database.operate(run)
+
+
+async def agree(database: Database, location: str, seen_epoch: int, proposed: Agreement) -> bool:
+    """Change what a location has agreed on. This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        location: whose.
+        seen_epoch: of the agreement that is to be changed, 0 where there is none.
+        proposed: what it is to be.
+
+    Returns:
+        whether it is that now; not where somebody else has changed it meanwhile.
+    """
+    return bool(await database.fetch(_AGREE, location, seen_epoch, proposed.epoch, _encoded(proposed.seats)))
+
+
+async def leave(database: Database, location: str, seat: Seat) -> None:
+    """Take a replica off the members, and off the agreement, at once. This is a trio-flavoured function."""
+    await database.fetch(_LEAVE, location, seat.replica, seat.incarnation)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownReplica:
+    """A replica as whoever looks at all of them sees it.
+
+    Attributes:
+        location: where it stands.
+        member: the replica.
+        name: for people.
+        version: of its program.
+        joined_at: when it came.
+        beat_at: when it was last heard of.
+        figures: what it told then.
+    """
+
+    location: str
+    member: Member
+    name: str
+    version: str
+    joined_at: datetime
+    beat_at: datetime
+    figures: Figures
+
+
+async def members_and_agreements(database: Database) -> tuple[list[KnownReplica], dict[str, Agreement]]:
+    """Read all replicas, by location and name, and what each location has agreed on.
+
+    This is a trio-flavoured function.
+    """
+
+    async def run(connection: Connection) -> tuple[Sequence[Any], Sequence[Any]]:
+        async with transaction(connection, isolation="repeatable_read", readonly=True):
+            return await connection.fetch(_MEMBERS), await connection.fetch(_AGREEMENTS)
+
+    rows, agreed = await database.operate(run)
+    agreements = {row["location"]: Agreement(row["epoch"], _decoded(row["seats"])) for row in agreed}
+    return [_known(row) for row in rows], agreements
+
+
+async def _answer(connection: Connection, statement: str, beat: Beat, *, flag: bool) -> Answer:
+    """Run one of the statements of a beat. This is an asyncio-flavoured function."""
+    arguments = beat.arguments(connection.get_settings().server_encoding)
+    async with transaction(connection):  # for poolers, see `Database.fetch`
+        rows = await connection.fetch(f"{statement}{_ANSWER}", *arguments, flag)
+    if not rows:
+        return Answer((), Agreement(0, ()))
+    seat = beat.replica.seat
+    agreement = Agreement(rows[0]["agreed_epoch"] or 0, _decoded(rows[0]["seats"] or "[]"))
+    others = [row["name"] for row in rows if row["replica"] == seat.replica and row["incarnation"] != seat.incarnation]
+    return Answer(tuple(_member(row) for row in rows), agreement, others[0] if others else None)
+
+
+def _has_row(answer: Answer, beat: Beat) -> bool:
+    return any(member.seat.incarnation == beat.replica.seat.incarnation for member in answer.members)
+
+
+def _member(row: Any) -> Member:
+    seat = Seat(row["replica"], row["incarnation"], row["fingerprint"])
+    return Member(seat, row["settled_seconds"], row["lease_seconds"], row["epoch"])
+
+
+def _known(row: Any) -> KnownReplica:
+    figures = Figures(row["targets"], row["lateness_ms"], row["slots_until"])
+    facts = (row["name"], row["version"], row["joined_at"], row["beat_at"])
+    return KnownReplica(row["location"], _member(row), *facts, figures)
+
+
+def _encoded(seats: Sequence[Seat]) -> str:
+    return json.dumps(
+        [
+            {"replica": str(seat.replica), "incarnation": str(seat.incarnation), "fingerprint": seat.fingerprint}
+            for seat in seats
+        ]
+    )
+
+
+def _decoded(text: str) -> tuple[Seat, ...]:
+    return tuple(
+        Seat(uuid.UUID(seat["replica"]), uuid.UUID(seat["incarnation"]), seat["fingerprint"])
+        for seat in json.loads(text)
+    )
