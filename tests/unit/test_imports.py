@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerting/channels/apprise_urls": {
         *("model/alerts", "alerting/channels/masking", "alerting/channels/helper_command"),
     },
-    "recording": {"text", "model"},
+    "recording": {"text", "model", "history"},
     "alerting/policy/records": {"model", "model/alerts", "history"},
     "alerting/policy": {
         *("text", "model", "model/alerts", "history"),
@@ -88,7 +88,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres": {"text", "model", "outbox", "embedded_postgres", *CLUSTER, *POSTGRES},
     "alerting/silences": {"text", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
     "postgres/queries": {"model", "model/alerts", "history", "outbox", "alerting/silences", *CLUSTER, *POSTGRES},
-    "cluster": {"text", "model", "model/alerts", *CLUSTER, *POSTGRES, "postgres/queries"},
+    "cluster": {"text", "model", "model/alerts", "history", *CLUSTER, *POSTGRES, "postgres/queries"},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
     "reporting": {"text", "model", "history", "postgres", "postgres/errors", "postgres/queries"},
     "web/serving": {"config/env"},

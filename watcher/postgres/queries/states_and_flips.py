@@ -54,21 +54,22 @@ async def present_states(
         targets: the names of those that are wanted, None for all.
         with_unwatched: whether those that were taken out of the configuration are wanted as well.
     """
-    rows = await database.fetch(_PRESENT, with_unwatched, _array(targets))
-    return [
-        Present(
-            row["target"],
-            row["location"],
-            row["address"],
-            row["group_name"],
-            state_named(row["state"]),
-            row["since"],
-            row["reason"],
-            row["detail"],
-            row["watched"],
-        )
-        for row in rows
-    ]
+    return [present_of_row(row) for row in await database.fetch(_PRESENT, with_unwatched, _array(targets))]
+
+
+def present_of_row(row: Mapping[str, Any]) -> Present:
+    """Return where a target stands, of a row of its table."""
+    return Present(
+        row["target"],
+        row["location"],
+        row["address"],
+        row["group_name"],
+        state_named(row["state"]),
+        row["since"],
+        row["reason"],
+        row["detail"],
+        row["watched"],
+    )
 
 
 async def alive_at_by_location(database: Database) -> dict[str, datetime]:
