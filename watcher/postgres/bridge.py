@@ -21,6 +21,7 @@ from asyncpg.connect_utils import SessionAttribute
 from watcher.postgres import python314
 from watcher.postgres.errors import (
     DatabaseRefusedError,
+    DatabaseSilentError,
     DatabaseUnavailableError,
     StatementFailedError,
     StorageError,
@@ -303,6 +304,8 @@ def _mapped_errors() -> Iterator[None]:
         if is_allowed and (error.sqlstate or "").startswith(_PERHAPS_OF_A_ROW):
             raise StatementFailedError(sentence_for(error)) from error
         raise DatabaseUnavailableError(sentence_for(error)) from error
+    except TimeoutError as error:
+        raise DatabaseSilentError(sentence_for(error)) from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         raise DatabaseUnavailableError(sentence_for(error)) from error
     except Exception as error:
