@@ -217,7 +217,7 @@ class Year:
         if new is state or (new is State.UNKNOWN and state in {State.MAINTENANCE, State.PAUSED}):
             return
         if new is State.PAUSED:
-            # With an incident, all is forgotten. Without one, it flaps until it is calm, which is told where it is watched.
+            # With an incident, all is forgotten. Without one, it flaps until it is calm, which is told.
             is_flapping = self.told.get(site) == "flapping" and self.world.incidents.get(site) is None
             self.told[site], self.told_flips[site] = "flapping" if is_flapping else None, None
         flip_of_word(self.world, self.now, site, word)
