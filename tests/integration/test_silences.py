@@ -159,7 +159,15 @@ async def test_what_cannot_be_ordered_is_said_in_one_line(folder: Folder) -> Non
         ("silence", "Chekcout", "--for", "2h", *WHY): "'Chekcout' is the name of no target; did you mean Checkout?",
         ("silence", "--group", "shp", "--for", "2h", *WHY): "'shp' is the group of no target; did you mean shop?",
         ("silence", "Checkout", *WHY): "say how long: either --for, or --until",
-        ("silence", "Checkout", "--for", "2h"): "--why is empty; say why, for those who miss the messages",
+        ("silence", "Checkout", "--for", "2h"): "Missing option '--why'.",
+        (
+            "silence",
+            "Checkout",
+            "--for",
+            "2h",
+            "--why",
+            " ",
+        ): "--why is empty; say why, for those who miss the messages",
         ("silence", "--all", "--for", "0s", *WHY): "--for or --until lets it end before it begins",
         (
             "silence",

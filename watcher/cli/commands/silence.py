@@ -40,7 +40,7 @@ NOT_TOLD_YET = "; it is in the database, which daemons read twice a minute"
 @click.option("--all", "all_of_them", is_flag=True, help="All targets.")
 @click.option("--for", "length", type=LengthType(), help="How long, as in 30m, 2h or 1h30m.")
 @click.option("--until", type=MomentType(), help="Until when, as in 18:30 or 2026-12-01T18:30Z.")
-@click.option("--why", help="The reason, for those who miss the messages.")
+@click.option("--why", help="The reason, for those who miss the messages; each silence has one.")
 @click.option("--by", default=login_name, help="Who wants it; your login name by default.")
 @click.option("--list", "lists", is_flag=True, help="Show the silences that hold.")
 @click.option("--end", "ends", metavar="ID", help="End a silence; the first characters of its id are enough.")
@@ -81,10 +81,12 @@ def silence(
             _list(path, as_json=as_json)
         elif ends is not None:
             _end(path, ends)
+        elif why is None:
+            raise click.MissingParameter(param_type="option", param_hint="'--why'")
         else:
             start = datetime.now(UTC)
             span = start, _end_of(start, length, until)
-            _begin(path, names, group, span, why or "", by)
+            _begin(path, names, group, span, why, by)
 
 
 def _begin(
