@@ -17,11 +17,12 @@ from tests.integration.history_rows import HOUR, put_flips, put_state, settings_
 from tests.integration.test_history_commands import ForkingFolder, complaint, said
 from tests.pipeline import open_pipeline
 from tests.unit.alerting.test_silences import put_incident
-from watcher.alerting.silences.keeper import SilenceKeeper
+from watcher.alerting.silences.keeper import ASK_SECONDS, SilenceKeeper
 from watcher.alerting.silences.orders import new_ack, new_silence
 from watcher.alerting.silences.present import Silences
 from watcher.daemon.heartbeat import beat
 from watcher.postgres.queries.silences import read_orders, write_order
+from watcher.postgres.tables.silences import NEWS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -59,7 +60,7 @@ async def keeping(folder: Folder, database: Database) -> AsyncIterator[tuple[Sil
         async with trio.open_nursery() as nursery:
             nursery.start_soon(beat, data_dir / "heartbeat")
             nursery.start_soon(keeper.run)
-            nursery.start_soon(keeper.follow, partial(read_orders, database), up)
+            nursery.start_soon(keeper.follow, partial(read_orders, database), partial(database.listen, NEWS), up)
             await until(lambda: (data_dir / "heartbeat").exists() and (data_dir / "spool").is_dir())
             yield silences, pipeline
             nursery.cancel_scope.cancel()
@@ -110,17 +111,27 @@ async def test_a_daemon_obeys_a_command_and_the_database_hears_of_it(test_db: Da
 async def test_without_a_daemon_the_database_takes_what_is_ordered(test_db: Database, folder: Folder) -> None:
     told = await said(folder, "silence", "--group", "shop", "--until", "23:59", *WHY)
     assert told.startswith("the group shop: no notifications until 2")
-    assert "it is in the database, which daemons read twice a minute" in told
+    assert "it is in the database, where daemons find it within seconds" in told
     await put_state(test_db, "Checkout", "down")
-    assert "which daemons read twice a minute" in await said(folder, "ack", "Checkout")
+    await put_flips(test_db, "Checkout", "UD?", datetime.now(UTC) - HOUR)  # the daemon was started anew meanwhile
+    assert "where daemons find it within seconds" in await said(folder, "ack", "Checkout")
+    await put_state(test_db, "Search", "unknown")
+    await put_flips(test_db, "Search", "U?", datetime.now(UTC) - HOUR)
     await complaint(folder, "ack", "Search")
+    cannot_tell = "UPDATE flips SET reason = 'local', detail = 'too many open files', check_id = gen_random_uuid()"
+    await test_db.fetch(f"{cannot_tell} WHERE target = 'Search' AND state = 'unknown'")
+    await said(folder, "ack", "Search")
     [row] = await listed(folder)
     async with keeping(folder, test_db) as (silences, pipeline):
         await until(lambda: silences.silences)
         assert [str(one.id) for one in silences.silences] == [row["id"]]
         assert pipeline.outbox.rows == 0, "the database is not told what it has told"
+        now = datetime.now(UTC)
+        await write_order(test_db, new_silence(start=now, end=now + HOUR, why="x"))
+        with trio.fail_after(ASK_SECONDS / 3):  # it says so itself
+            await until(lambda: len(silences.silences) == 2)
     await said(folder, "silence", "--end", row["id"])
-    assert await listed(folder) == []
+    assert [one["targets"] for one in await listed(folder)] == [None]
 
 
 async def test_a_rename_takes_silences_and_acks_along(test_db: Database, folder: Folder) -> None:

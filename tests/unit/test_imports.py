@@ -77,7 +77,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres/tables": {"model", "postgres/bridge"},
     "postgres": {"text", "model", "outbox", "embedded_postgres", *POSTGRES},
     "alerting/silences": {"text", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
-    "postgres/queries": {"model", "model/alerts", "history", "outbox", "alerting/silences", *POSTGRES},
+    "postgres/queries": {
+        *("model", "model/alerts", "history", "outbox", "alerting/policy", "alerting/silences", *POSTGRES),
+    },
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
     "reporting": {"text", "model", "history", "postgres", "postgres/errors", "postgres/queries"},
     "web/serving": {"config/env"},

@@ -53,6 +53,8 @@ RELEASE_SECONDS = 1.0
 _SERVER_SHARE = 0.9
 CANCEL_SECONDS = 1.0
 MAX_CANCELS = 4  # on their way at once; more connections than that are not cut at once
+# How long at most nobody notices that a connection that listens is lost.
+LISTENING_PING_SECONDS = 30.0
 CLOSE_SECONDS = 0.3  # a rung of the stop, see watcher/daemon/stop_ladder.py
 # Lookups of the database's name: some that hang, none that wait.
 RESOLVER_THREADS = 8
@@ -187,6 +189,21 @@ class Pool:
             result: Result = await trio_asyncio.aio_as_trio(self._operate)(operation, limit_seconds)
         return result
 
+    async def listen(self, channel: str, heard: Callable[[], None]) -> None:
+        """Listen for notifications, over a connection beside the pool, until cancelled or until that is lost.
+
+        A hint and no more: what comes while nobody listens is gone, and a pooler may deliver nothing at all.
+
+        Args:
+            channel: its name.
+            heard: called when it begins to listen, and then for each notification; must not block.
+
+        Raises:
+            DatabaseUnavailableError: the connection cannot be made, or is lost.
+        """
+        with _mapped_errors():
+            await trio_asyncio.aio_as_trio(self._listen)(channel, heard)
+
     async def close(self) -> None:
         """Close the pool; after a deadline, or when cancelled, its connections are cut."""
         if self._pool is not None:
@@ -217,15 +234,37 @@ class Pool:
             self._url,
             min_size=0,  # with more, making the pool fails when the server is away
             max_size=self._connections,
-            timeout=CONNECT_SECONDS,
-            command_timeout=self.command_seconds,
+            **self._options(),
+        )
+
+    def _options(self) -> dict[str, Any]:
+        """Return what asyncpg is told of each connection."""
+        return {
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": self.command_seconds,
             # A prepared statement stays with one connection of the server, which a pooler such as PgBouncer changes
             # behind this one after each transaction.
-            statement_cache_size=0,
+            "statement_cache_size": 0,
             # asyncpg would take it from the environment, where PG variables for other programs may stand.
-            target_session_attrs=SessionAttribute.any,
-            server_settings={"application_name": "watcher"},
-        )
+            "target_session_attrs": SessionAttribute.any,
+            "server_settings": {"application_name": "watcher"},
+        }
+
+    async def _listen(self, channel: str, heard: Callable[[], None]) -> None:
+        """Listen until the connection is lost. This is an asyncio-flavoured function."""
+        connection, lost = await asyncpg.connect(self._url, **self._options()), asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            async with connection.transaction():  # of several messages, which a pooler must not spread
+                await connection.add_listener(channel, lambda *_: heard())
+            heard()
+            while not lost.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LISTENING_PING_SECONDS):
+                        await lost.wait()
+                await connection.execute("SELECT 1", timeout=COMMAND_SECONDS)
+        finally:
+            connection.terminate()
 
     async def _operate(
         self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None

@@ -140,6 +140,10 @@ class Database:
         rows = await self.fetch(*failures_query(limit=limit, **filters))
         return [decode_failure(row) for row in rows]
 
+    async def listen(self, channel: str, heard: Callable[[], None]) -> None:
+        """Listen for notifications until cancelled; see `Pool.listen`."""
+        await self._pool.listen(channel, heard)
+
     async def ping(self) -> None:
         """Find out whether the server answers."""
         await self.fetch("SELECT 1")

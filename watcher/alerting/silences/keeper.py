@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from watcher.outbox.thread import OutboxThread
 
     Read = Callable[[Sequence[uuid.UUID], datetime], Awaitable[list[Order]]]
+    Listen = Callable[[Callable[[], None]], Awaitable[None]]
 
 Result = TypeVar("Result")
 
@@ -40,8 +41,10 @@ log = structlog.get_logger()
 LOOK_SECONDS = 0.5
 LOOK_WITH_BELL_SECONDS = 3.0  # a command at the far side of a mount rings on another machine, and is not heard
 TIDY_SECONDS = 30.0
-# How often PostgreSQL is asked what was ordered there, and how far back acks are read, for clocks that differ.
+# How often PostgreSQL is asked what was ordered there, also where it has not said that there is something new; how long
+# what comes together is waited for; and how far back acks are read, for clocks that differ.
 ASK_SECONDS = 30.0
+GATHER_SECONDS = 0.25
 ACKS_BACK = timedelta(hours=1)
 FIRST_ACKS_BACK = timedelta(days=30)
 # An ack may be here before the incident that it is about is on disk.
@@ -91,6 +94,7 @@ class SilenceKeeper:
         self._silences: dict[uuid.UUID, Silence] = {}
         self._acks: dict[uuid.UUID, Ack] = {}
         self._writing = trio.Lock()
+        self._news = trio.Event()  # set when PostgreSQL may have something new
         self._has_loaded = False
         self._folder_complaint = ""
         self._stuck: set[Path] = set()  # files that cannot be removed, which is told once
@@ -127,22 +131,36 @@ class SilenceKeeper:
         finally:
             bell.close()
 
-    async def follow(self, read: Read, up: trio.Event) -> NoReturn:
-        """Take in what was ordered in PostgreSQL, now and then, until cancelled.
+    async def follow(self, read: Read, listen: Listen, up: trio.Event) -> None:
+        """Take in what was ordered in PostgreSQL, when that says so, and now and then, until cancelled.
 
         Args:
             read: see `watcher.postgres.queries.silences.read_orders`, of a database.
+            listen: calls what it is given whenever there may be something new; returns or raises when it no longer can.
             up: set when it can be tried.
         """
-        since = self.now - FIRST_ACKS_BACK
         await up.wait()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._listen, listen)
+            nursery.start_soon(self._ask, read)
+
+    async def _listen(self, listen: Listen) -> NoReturn:
         while True:
-            now = self.now
+            with suppress(StorageError):  # the drain tells of it
+                await listen(lambda: self._news.set())
+            await trio.sleep(ASK_SECONDS)
+
+    async def _ask(self, read: Read) -> NoReturn:
+        since = self.now - FIRST_ACKS_BACK
+        while True:
+            self._news, now = trio.Event(), self.now
             with suppress(StorageError, OutboxUnavailableError):  # the drain, or the outbox writer, tells of it
                 await self._load()
                 await self._take_from_database(await read(list(self._silences), since))
                 since = now - ACKS_BACK
-            await trio.sleep(ASK_SECONDS)
+            with trio.move_on_after(ASK_SECONDS):
+                await self._news.wait()
+                await trio.sleep(GATHER_SECONDS)
 
     async def take(self, order: Order) -> Order:
         """Take an order in: it holds from the moment of the return on, whatever happens to this process.

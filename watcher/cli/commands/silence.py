@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from watcher.model.alerts.silence import Silence
 
-NOT_TOLD_YET = "; it is in the database, which daemons read twice a minute"
+NOT_TOLD_YET = "; it is in the database, where daemons find it within seconds, or half a minute behind a pooler"
 
 
 @click.command()
@@ -62,7 +62,8 @@ def silence(
     """Send no notifications about targets for a while; they are checked, and their states recorded, all the same.
 
     What opens meanwhile and still lasts at the end is told then. A running daemon obeys within a second. Where none
-    works in WATCHER_DATA_DIR, the order is written to PostgreSQL, and daemons follow within half a minute.
+    works in WATCHER_DATA_DIR, the order is written to PostgreSQL, where daemons find it within seconds, or half a
+    minute behind a pooler.
 
     Exit status: 0 good, 1 no such silence, 2 bad configuration or usage, 3 neither a daemon nor a database.
 
