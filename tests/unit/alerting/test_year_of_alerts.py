@@ -216,10 +216,8 @@ class Year:
         new = {"blind": State.UNKNOWN, "restart": State.UNKNOWN}.get(word) or State(word)
         if new is state or (new is State.UNKNOWN and state in {State.MAINTENANCE, State.PAUSED}):
             return
-        if new is State.PAUSED:
-            # With an incident, all is forgotten. Without one, it flaps until it is calm, which is told.
-            is_flapping = self.told.get(site) == "flapping" and self.world.incidents.get(site) is None
-            self.told[site], self.told_flips[site] = "flapping" if is_flapping else None, None
+        if new is State.PAUSED and self.world.incidents.get(site) is not None:
+            self.told[site] = self.told_flips[site] = None  # else an end, or a calm, may be still to be told
         flip_of_word(self.world, self.now, site, word)
 
     def end(self) -> None:
@@ -340,9 +338,16 @@ class Year:
 AS_IT_IS = Site(None, (), None, 2.0)
 TELLING = Telling(frozenset(Topic), 0.0, 0.0, "channel", 0.0, ())
 
+LATE_AT_NIGHT = [(12 * 3600, "down"), (10 * 3600, "up"), (0, "paused")]
+
 
 @pytest.mark.slow
 @example([AS_IT_IS] * SITES, TELLING, [Step(0, word, "S0", 5.0, is_restart=False) for word in ("flap", "paused")])
+@example(
+    [replace(AS_IT_IS, routes=(Route("ops", 900),))] * SITES,
+    replace(TELLING, quiet_hours=(QuietHours(time(22), time(7), "Europe/Berlin"),)),
+    [Step(pause, word, "S0", 5.0, is_restart=False) for pause, word in LATE_AT_NIGHT],
+)
 @given(sites(), TELLINGS, STEPS)
 def test_a_year(sites: list[Site], telling: Telling, steps: list[Step]) -> None:
     messages = Year(sites, telling).live(steps)
