@@ -18,7 +18,7 @@ from tests.integration.test_history_commands import ForkingFolder, complaint, sa
 from tests.pipeline import open_pipeline
 from tests.unit.alerting.test_silences import put_incident
 from watcher.alerting.silences.keeper import ASK_SECONDS, SilenceKeeper
-from watcher.alerting.silences.orders import new_ack, new_silence
+from watcher.alerting.silences.orders import MAX_SILENCES, new_ack, new_silence
 from watcher.alerting.silences.present import Silences
 from watcher.daemon.heartbeat import beat
 from watcher.postgres.queries.silences import read_orders, write_order
@@ -132,6 +132,22 @@ async def test_without_a_daemon_the_database_takes_what_is_ordered(test_db: Data
             await until(lambda: len(silences.silences) == 2)
     await said(folder, "silence", "--end", row["id"])
     assert [one["targets"] for one in await listed(folder)] == [None]
+
+
+async def test_one_silence_too_many_is_refused_with_and_without_a_daemon(test_db: Database, folder: Folder) -> None:
+    many = """
+    INSERT INTO silences (id, starts_at, ends_at, why)
+    SELECT gen_random_uuid(), now(), now() + interval '1 hour', 'x' FROM generate_series(1, $1)
+    """
+    await test_db.fetch(many, MAX_SILENCES)
+    one_more = ("silence", "Checkout", "--for", "2h", *WHY)
+    refusal = f"watcher: {MAX_SILENCES} silences hold already; end some of them, or silence a group"
+    assert await complaint(folder, *one_more) == refusal
+    async with keeping(folder, test_db) as (silences, _):
+        await until(lambda: len(silences.silences) == MAX_SILENCES)
+        assert await complaint(folder, *one_more) == refusal
+        await said(folder, "silence", "--end", str(silences.silences[0].id))
+        await said(folder, *one_more)
 
 
 async def test_a_rename_takes_silences_and_acks_along(test_db: Database, folder: Folder) -> None:

@@ -16,7 +16,7 @@ import trio
 from watcher.alerting.silences import spool
 from watcher.alerting.silences.bell import Bell
 from watcher.alerting.silences.kept import forget, keep, kept_orders, open_since
-from watcher.alerting.silences.orders import joined
+from watcher.alerting.silences.orders import MAX_SILENCES, TooManyError, joined, too_many_silences
 from watcher.model.alerts.silence import Ack, Silence
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
@@ -49,13 +49,7 @@ ACKS_BACK = timedelta(hours=1)
 FIRST_ACKS_BACK = timedelta(days=30)
 # An ack may be here before the incident that it is about is on disk.
 ACK_GRACE = timedelta(minutes=1)
-# The bounds of what holds at once: whatever happens to a target is compared with each silence.
-MAX_SILENCES = 300
 MAX_ACKS = 10_000
-
-
-class TooManyError(Exception):
-    """More silences or acks hold than are kept; the message is a sentence for the operator."""
 
 
 class SilenceKeeper:
@@ -97,6 +91,7 @@ class SilenceKeeper:
         self._news = trio.Event()  # set when PostgreSQL may have something new
         self._has_loaded = False
         self._folder_complaint = ""
+        self._left_out = 0  # that the database had more when it was last asked
         self._stuck: set[Path] = set()  # files that cannot be removed, which is told once
 
     @property
@@ -181,7 +176,7 @@ class SilenceKeeper:
             if isinstance(order, Silence) and isinstance(before, Silence):
                 order = joined(before, order)
             if order != before:
-                self._look_for_room(order)
+                await self._look_for_room(order)
                 await self._write([order], tells=True)
         self._kept()
         return order
@@ -247,14 +242,21 @@ class SilenceKeeper:
         """Take in what is not known yet, or is known otherwise; PostgreSQL is not told what it has told."""
         async with self._writing:
             news: list[Order] = []
+            left_out = 0
             for order in orders:
                 before = self._known(order)
                 if isinstance(order, Silence) and isinstance(before, Silence):
                     # Its names may be others, as after a rename; that it was ended here may be still on its way.
                     order = replace(order, end=min(order.end, before.end))
-                is_wanted = before is not None or not (_is_over(order, self.now) or self._is_full(order, len(news)))
-                if order != before and is_wanted:
+                if order == before or (before is None and _is_over(order, self.now)):
+                    continue
+                if before is None and self._is_full(order, sum(type(one) is type(order) for one in news)):
+                    left_out += 1
+                else:
                     news.append(order)
+            if left_out > self._left_out:
+                log.warning("too many silences and acks hold: the database has some that are not heeded", more=left_out)
+            self._left_out = left_out
             acks = [one for one in news if isinstance(one, Ack)]
             holding = {one.id for one in await self._holding(acks)}
             news = [one for one in news if isinstance(one, Silence) or one.id in holding]
@@ -264,16 +266,19 @@ class SilenceKeeper:
     async def tidy(self) -> None:
         """Let go of silences that have ended, and of acks of what is over."""
         async with self._writing:
-            now = self.now
-            holding = {one.id for one in await self._holding(list(self._acks.values()))}
-            ids = [one.id for one in self._silences.values() if one.end <= now]
-            ids += [one.id for one in self._acks.values() if one.id not in holding and one.at < now - ACK_GRACE]
-            if ids:
-                await self._disk.run(lambda outbox: forget(outbox, ids, now=self._clock()))
-                for one in ids:
-                    self._silences.pop(one, None)
-                    self._acks.pop(one, None)
+            await self._let_go()
         self._publish()
+
+    async def _let_go(self) -> None:
+        now = self.now
+        holding = {one.id for one in await self._holding(list(self._acks.values()))}
+        ids = [one.id for one in self._silences.values() if one.end <= now]
+        ids += [one.id for one in self._acks.values() if one.id not in holding and one.at < now - ACK_GRACE]
+        if ids:
+            await self._disk.run(lambda outbox: forget(outbox, ids, now=self._clock()))
+            for one in ids:
+                self._silences.pop(one, None)
+                self._acks.pop(one, None)
 
     async def _holding(self, acks: Sequence[Ack]) -> list[Ack]:
         """Return those of acks that are about what is open."""
@@ -291,11 +296,14 @@ class SilenceKeeper:
             self._remember(order)
         self._publish()
 
-    def _look_for_room(self, order: Order) -> None:
+    async def _look_for_room(self, order: Order) -> None:
         if order.id in self._silences or _is_over(order, self.now) or not self._is_full(order):
             return
+        await self._let_go()
+        if not self._is_full(order):
+            return
         if isinstance(order, Silence):
-            raise TooManyError(f"{MAX_SILENCES} silences hold already; end some of them, or silence a group")
+            raise too_many_silences()
         raise TooManyError(f"{MAX_ACKS} incidents are acknowledged already")
 
     def _is_full(self, order: Order, coming: int = 0) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.alerting.policy.incidents import follow
 from watcher.alerting.silences.encoding import encode_order, order_of_row
+from watcher.alerting.silences.orders import MAX_SILENCES
 from watcher.model.alerts.silence import Silence
 from watcher.outbox.encoding import ACK, SILENCE, joined
 from watcher.postgres.bridge import transaction
@@ -34,6 +35,9 @@ SELECT id, starts_at, ends_at, why, said_by, targets, group_name
 FROM silences
 WHERE ends_at > now() OR id = ANY($1::uuid[])
 ORDER BY ends_at DESC LIMIT $2
+"""
+_HAS_NO_ROOM = """
+SELECT count(*) >= $2 AND NOT bool_or(id = $1) FROM silences WHERE ends_at > now()
 """
 _FORMER_SILENCES = """
 SELECT id, starts_at, ends_at, why, said_by, targets, group_name
@@ -97,17 +101,24 @@ async def is_in_trouble(database: Database, target: str) -> bool:
     return any(incidents.values())
 
 
-async def write_order(database: Database, order: Silence | Ack) -> None:
-    """Write a silence or an ack where no daemon could be told of it. This is a trio-flavoured function."""
+async def write_order(database: Database, order: Silence | Ack) -> bool:
+    """Write a silence or an ack where no daemon could be told of it. This is a trio-flavoured function.
+
+    Returns:
+        whether there was room for it: daemons heed only so many silences.
+    """
     kind, payload = encode_order(order)
 
-    async def write(connection: Connection) -> None:
+    async def write(connection: Connection) -> bool:
         """Write it durably. This is an asyncio-flavoured function."""
         encoding = connection.get_settings().server_encoding
         async with transaction(connection):
+            if kind == SILENCE and await connection.fetchval(_HAS_NO_ROOM, order.id, MAX_SILENCES):
+                return False
             await connection.execute(_INSERTS[kind], fitting_json(joined([payload]), encoding))
+        return True
 
-    await database.operate(write)
+    return await database.operate(write)
 
 
 def _orders(kind: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[Silence | Ack]:
