@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # On which daemons are told that there is something new; whoever hears it reads the tables.
 NEWS = "watcher_orders"
+TELL_NEWS = f"SELECT pg_notify('{NEWS}', '')"
 
 # Silences as the outbox has them, `joined`: whoever has ended one has the last word, in whatever order they come.
 INSERT_SILENCES = f"""
@@ -18,7 +19,7 @@ ORDER BY id, ends_at
 ON CONFLICT (id) DO UPDATE SET ends_at = least(silences.ends_at, excluded.ends_at)
 RETURNING id
 )
-SELECT pg_notify('{NEWS}', '') FROM written LIMIT 1
+{TELL_NEWS} FROM written LIMIT 1
 """  # noqa: S608  # nothing of it comes from outside
 
 INSERT_ACKS = f"""
@@ -29,5 +30,5 @@ FROM jsonb_to_recordset($1::jsonb) AS row (id uuid, target text, at timestamptz,
 ON CONFLICT DO NOTHING
 RETURNING id
 )
-SELECT pg_notify('{NEWS}', '') FROM written LIMIT 1
+{TELL_NEWS} FROM written LIMIT 1
 """  # noqa: S608  # nothing of it comes from outside
