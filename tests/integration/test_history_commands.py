@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 # As many bytes as rows held in memory would take are more than may be taken.
 MANY_ROWS = rounds(40_000, many=200_000)
-MAX_GROWTH_BYTES = 30_000_000
+MAX_GROWTH_BYTES = 10_000_000
 
 
 @dataclass

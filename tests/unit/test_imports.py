@@ -87,7 +87,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres/tables": {"model", "postgres/bridge", *CLUSTER},
     "postgres": {"text", "model", "outbox", "embedded_postgres", *CLUSTER, *POSTGRES},
     "alerting/silences": {"text", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
-    "postgres/queries": {"model", "model/alerts", "history", "outbox", "alerting/silences", *CLUSTER, *POSTGRES},
+    "postgres/queries": {
+        *("model", "model/alerts", "history", "outbox", "alerting/policy", "alerting/silences", *CLUSTER, *POSTGRES),
+    },
     "cluster": {"text", "model", "model/alerts", "history", *CLUSTER, *POSTGRES, "postgres/queries"},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
     "reporting": {"text", "model", "history", "postgres", "postgres/errors", "postgres/queries"},

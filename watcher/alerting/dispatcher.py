@@ -18,7 +18,7 @@ from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.thread import lack_of_a_thread_mapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from watcher.alerting.policy.event import AlertEvent
     from watcher.alerting.policy.view import Decision, View
@@ -47,6 +47,7 @@ class Dispatcher:
         disk: OutboxThread,
         view: Callable[[], View],
         written: Callable[[], None],
+        count_given_up: Callable[[Mapping[str, int]], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Make a dispatcher.
@@ -56,12 +57,14 @@ class Dispatcher:
             disk: the outbox.
             view: returns the present.
             written: called when messages were written down.
+            count_given_up: called with how many were given up then, since too many wait, by channel.
             clock: seconds since 1970.
         """
         self._channel = channel
         self._disk = disk
         self._view = view
         self._written = written
+        self._count_given_up = count_given_up
         self._clock = clock
         self._policy: ChannelPolicy | None = None
         self._other: Channel | None = None
@@ -97,9 +100,8 @@ class Dispatcher:
     async def _decide_all(self) -> datetime | None:
         """Take in all that has happened, and return when something is due without more."""
         policy = self._policy or await self._take_up()
-        if self._other is not None:
-            policy, self._channel, self._other = policy.reconfigured(self._other), self._other, None
-            self._policy = policy
+        while (other := self._other) is not None:
+            policy = await self._reconfigure(policy, other)
         while True:
             events = await self._disk.run(partial(events_for, channel=self._channel.name, limit=MAX_EVENTS_AT_ONCE))
             view = self._view()
@@ -126,6 +128,18 @@ class Dispatcher:
             return policy.decide(moment, view)
 
         return await _in_thread(decide)
+
+    async def _reconfigure(self, policy: ChannelPolicy, other: Channel) -> ChannelPolicy:
+        """Have a policy go on with another configuration of the channel, unless it is another one again by then."""
+        try:
+            policy = await _in_thread(partial(policy.reconfigured, other))
+        except BaseException:
+            self._policy = None  # a thread that was left behind may still work on it
+            raise
+        self._policy, self._channel = policy, other
+        if self._other is other:
+            self._other = None
+        return policy
 
     async def _take_up(self) -> ChannelPolicy:
         kept = await self._disk.run(partial(kept_of, channel=self._channel.name))
@@ -155,7 +169,8 @@ class Dispatcher:
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue
             if given_up:
-                log.error("too many notifications wait: the oldest were given up", given_up=given_up)
+                log.error("too many notifications wait: the oldest were given up", given_up=given_up.total())
+                self._count_given_up(given_up)
             if decision.messages:
                 self._written()
             return

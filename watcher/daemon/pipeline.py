@@ -31,6 +31,7 @@ from watcher.postgres.drain import Drain
 from watcher.postgres.queries.silences import read_orders
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
+from watcher.postgres.tables.silences import NEWS
 from watcher.postgres.upkeep.upkeep import upkeep
 from watcher.recording.board import Board
 from watcher.recording.flip_lines import FlipLines
@@ -191,7 +192,8 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
     """Start what goes along with the checks and hands nothing on that must not be lost."""
     nursery.start_soon(_keep_up, configuration.settings, sinks.database, parts.drain, parts.trust)
     nursery.start_soon(parts.keeper.run)
-    nursery.start_soon(parts.keeper.follow, partial(read_orders, sinks.database), parts.drain.first_up)
+    read, listen = partial(read_orders, sinks.database), partial(sinks.database.listen, NEWS)
+    nursery.start_soon(parts.keeper.follow, read, listen, parts.drain.first_up)
     parts.present.keeper = parts.keeper
 
 

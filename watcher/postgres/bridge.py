@@ -22,6 +22,7 @@ from watcher.postgres import python314
 from watcher.postgres.connections import connect_to, listen_on
 from watcher.postgres.errors import (
     DatabaseRefusedError,
+    DatabaseSilentError,
     DatabaseUnavailableError,
     StatementFailedError,
     StorageError,
@@ -245,6 +246,7 @@ class Pool:
         await listen_on(await connect_to(self._servers, **self._options()), channel, heard)
 
     def _options(self) -> dict[str, Any]:
+        """Return what asyncpg is told of each connection."""
         return {
             "timeout": CONNECT_SECONDS,
             "command_timeout": self.command_seconds,
@@ -337,6 +339,8 @@ def _mapped_errors() -> Iterator[None]:
         if is_allowed and (error.sqlstate or "").startswith(_PERHAPS_OF_A_ROW):
             raise StatementFailedError(sentence_for(error)) from error
         raise DatabaseUnavailableError(sentence_for(error)) from error
+    except TimeoutError as error:
+        raise DatabaseSilentError(sentence_for(error)) from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         raise DatabaseUnavailableError(sentence_for(error)) from error
     except Exception as error:

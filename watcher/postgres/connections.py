@@ -58,7 +58,8 @@ async def listen_on(connection: OwnConnection, channel: str, heard: Callable[[st
 
     try:
         connection.add_termination_listener(lambda _connection: closed.set())
-        await connection.add_listener(channel, hear)
+        async with connection.transaction():  # of several messages, which a pooler must not spread
+            await connection.add_listener(channel, hear)
         heard("")
         while not closed.is_set():
             with suppress(TimeoutError):

@@ -217,6 +217,8 @@ async def test_a_changed_channel_keeps_what_waits_and_what_waits_of_one_that_is_
         assert receivers.told("new") == ["site 2 is down"], "nobody has told it that site 1 was down"
         (row,) = [row for row in (await world.last_rows()).values() if row["channel"] == "old"]
         assert row["error"] == "the channel was taken out of the configuration"
+        assert world.alerts.results["old", "given_up"] == 1
+        assert dict(world.alerts.results)["new", "given_up"] == 0, "it is counted before there is any"
 
 
 class LongestStep(trio.abc.Instrument):

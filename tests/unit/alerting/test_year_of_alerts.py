@@ -10,7 +10,7 @@ from math import log2
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.alerting.policy_world import CHANNEL, START, World, flip_of_word, target_of
@@ -216,8 +216,8 @@ class Year:
         new = {"blind": State.UNKNOWN, "restart": State.UNKNOWN}.get(word) or State(word)
         if new is state or (new is State.UNKNOWN and state in {State.MAINTENANCE, State.PAUSED}):
             return
-        if new is State.PAUSED:
-            self.told[site] = self.told_flips[site] = None
+        if new is State.PAUSED and self.world.incidents.get(site) is not None:
+            self.told[site] = self.told_flips[site] = None  # else an end, or a calm, may be still to be told
         flip_of_word(self.world, self.now, site, word)
 
     def end(self) -> None:
@@ -254,6 +254,10 @@ class Year:
             assert quiet_until(self.world.channel.quiet_hours, self.now) is None, "told in quiet hours"
             for line in message.payload["targets"]:
                 self.look_at_line(Kind(line["kind"]), line)
+        for site, told in self.told.items():
+            is_paused = told == "flapping" and self.world.states[site] is State.PAUSED
+            if is_paused and all(record.target != site for record in self.records()):
+                self.told[site] = None  # it became calm while nobody watched
 
     def look_at_line(self, kind: Kind, line: dict[str, object]) -> None:
         """Compare a line with the world as it is."""
@@ -331,7 +335,19 @@ class Year:
                 assert told == visible, "what lasts was not told"
 
 
+AS_IT_IS = Site(None, (), None, 2.0)
+TELLING = Telling(frozenset(Topic), 0.0, 0.0, "channel", 0.0, ())
+
+LATE_AT_NIGHT = [(12 * 3600, "down"), (10 * 3600, "up"), (0, "paused")]
+
+
 @pytest.mark.slow
+@example([AS_IT_IS] * SITES, TELLING, [Step(0, word, "S0", 5.0, is_restart=False) for word in ("flap", "paused")])
+@example(
+    [replace(AS_IT_IS, routes=(Route("ops", 900),))] * SITES,
+    replace(TELLING, quiet_hours=(QuietHours(time(22), time(7), "Europe/Berlin"),)),
+    [Step(pause, word, "S0", 5.0, is_restart=False) for pause, word in LATE_AT_NIGHT],
+)
 @given(sites(), TELLINGS, STEPS)
 def test_a_year(sites: list[Site], telling: Telling, steps: list[Step]) -> None:
     messages = Year(sites, telling).live(steps)

@@ -20,6 +20,8 @@ Order = Silence | Ack
 MAX_WHY_CHARS = 500
 MAX_BY_CHARS = 100
 MAX_TARGETS = 1000
+# The bound of what holds at once: whatever happens to a target is compared with each silence.
+MAX_SILENCES = 300
 LONGEST_SILENCE = timedelta(days=366)
 
 # So many characters of an id are shown to people; any that are unique may be given back.
@@ -37,6 +39,15 @@ class OrderError(ValueError):
         """Take what is wrong with a field: what follows its name in a sentence."""
         super().__init__(words)
         self.field = field
+
+
+class TooManyError(Exception):
+    """More silences or acks hold than are kept; the message is a sentence for the operator."""
+
+
+def too_many_silences() -> TooManyError:
+    """Return what is said of one silence too many."""
+    return TooManyError(f"{MAX_SILENCES} silences hold already; end some of them, or silence a group")
 
 
 def new_silence(
