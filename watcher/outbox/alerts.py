@@ -5,6 +5,7 @@ An event is kept until all channels have taken it in; where there are no channel
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.alerting.policy.encoding import decode_event, decode_incident, encode_event, encode_incident
@@ -46,9 +47,15 @@ class FlipsFollowed:
         dropped: how many that waited were too many.
     """
 
-    def __init__(self, flips: Iterable[Flip]) -> None:
-        """Take flips, of each target in their order."""
+    def __init__(self, flips: Iterable[Flip], renamed: Mapping[str, str] | None = None) -> None:
+        """Take flips, of each target in their order.
+
+        Args:
+            flips: see there.
+            renamed: new names of targets that flip since they are taken out: under these, what is open goes on.
+        """
         self._flips = flips
+        self._renamed = renamed or {}
         self.events = self.dropped = 0
         self._unreadable: list[str] = []
 
@@ -62,6 +69,9 @@ class FlipsFollowed:
             except UnreadableRowError as error:
                 self._unreadable.append(f"{flip.target} ({flip.location}): {error}")
                 before, kept = _stand_in(flip), None
+            if flip.target in self._renamed and flip.state is State.PAUSED:
+                events += _renamed(database, before, flip, self._renamed[flip.target])
+                continue
             after, change = follow(before, flip)
             if after is None and before is not None:
                 database.execute(_END_INCIDENT, (flip.location, flip.target))
@@ -174,6 +184,18 @@ def open_incidents(outbox: Outbox) -> OpenIncidents:
 def _incident_of(database: sqlite3.Connection, location: str, target: str) -> Incident | None:
     row = database.execute(_INCIDENT, (location, target)).fetchone()
     return None if row is None else decode_incident(row[0])
+
+
+def _renamed(database: sqlite3.Connection, incident: Incident | None, flip: Flip, name: str) -> Sequence[AlertEvent]:
+    """Give what is known of a target that is taken out its new name; return the event where it is in trouble."""
+    old, new = (flip.location, flip.target), (flip.location, name)
+    database.execute("UPDATE OR REPLACE certificates SET target = ? WHERE location = ? AND target = ?", (name, *old))
+    if incident is None:
+        return ()
+    incident = replace(incident, target=name)
+    database.execute(_END_INCIDENT, old)
+    database.execute(_SET_INCIDENT, (*new, encode_incident(incident)))
+    return (AlertEvent(0, Change.RENAMED, flip.confirmed_at, incident, None, flip.target, flip.location),)
 
 
 def _stand_in(flip: Flip) -> Incident:

@@ -88,7 +88,9 @@ class ChannelPolicy:
             view: the present.
         """
         self._newest_moment = max(self._newest_moment, event.at)
-        if event.flip is not None and event.incident is not None:
+        if event.change is Change.RENAMED and event.incident is not None:
+            self._rename(event, event.incident)
+        elif event.flip is not None and event.incident is not None:
             self._take_change(event, event.flip, event.incident, view)
         elif event.target is None:
             if self._channel.is_default:
@@ -165,6 +167,11 @@ class ChannelPolicy:
             record.note_change(event.at, FLAPPING_FLIPS, FLAPPING_WINDOW)
             self._book.agenda.add(event.at + FLAPPING_WINDOW, Task.CALM, key)
         self._settle(key, record, event.at, view)
+
+    def _rename(self, event: AlertEvent, incident: Incident) -> None:
+        old, new = (record_key(incident.location, name or "") for name in (event.target, incident.target))
+        if old in self._book.records:
+            self._book.rename(old, new, incident.target)
 
     def _settle(self, key: str, record: Record, at: datetime, view: View, *, at_once: bool = False) -> None:
         """Put a record, which waits nowhere, where its news waits; forget it where there will be none."""
