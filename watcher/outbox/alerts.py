@@ -5,6 +5,7 @@ An event is kept until all channels have taken it in; where there are no channel
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +17,7 @@ from watcher.model.state import State
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from watcher.model.state import Flip
     from watcher.outbox.outbox import Outbox
@@ -179,6 +180,16 @@ def open_incidents(outbox: Outbox) -> OpenIncidents:
         except UnreadableRowError:  # the next flip tells of it
             opened.unreadable.append((location, target))
     return opened
+
+
+def some_incidents(outbox: Outbox, is_wanted: Callable[[str, str], bool]) -> list[Incident]:
+    """Return those incidents that are open and wanted, by their location and target; many cost time to read."""
+    found = []
+    for key in outbox.read("SELECT location, target FROM incidents ORDER BY location, target"):
+        if is_wanted(*key):
+            with suppress(UnreadableRowError):  # the next flip tells of it
+                found += [decode_incident(payload) for (payload,) in outbox.read(_INCIDENT, *key)]
+    return found
 
 
 def _incident_of(database: sqlite3.Connection, location: str, target: str) -> Incident | None:

@@ -110,9 +110,16 @@ class World:
         while (due := self.policy.due_at) is not None and due <= end:
             self.decide(due)
 
-    def restart(self) -> None:
+    def restart(self, now: datetime) -> None:
         """Go on with what was written down."""
         self.policy = ChannelPolicy(self.channel, self.records)
+        self.hear_of_open(now)
+
+    def hear_of_open(self, now: datetime) -> None:
+        """Let the policy take in what is open and what it has no record of, as after a start or a reload."""
+        opened = (one for one in self.incidents.values() if one is not None)
+        lacking = [one for one in opened if self.policy.lacks(one.location, one.target, self.view)]
+        self.policy.take_open(lacking, now)
 
 
 def flip_of_word(world: World, moment: datetime, name: str, word: str) -> None:

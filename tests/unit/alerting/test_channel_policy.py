@@ -68,6 +68,17 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
         ["10 down: A", "70 down: A"],
     ),
     "nothing of other channels": (NO_REMINDERS, "0 Other down; 0 Never down; 999", []),
+    "a new channel is told what is open": (
+        NO_REMINDERS,
+        "0 A down; 0 B down; 0 Slow down; 0 Other down; 50 B up; 200 ops new; 203 A degraded; 206 A down; "
+        "300 A up; 999",
+        ["10 down: A, B", "70 up: B", "210 down: A", "310 up: A", "910 escalation: Slow"],
+    ),
+    "a channel is named": (
+        NO_REMINDERS,
+        "0 Other down; 0 Never down; 50 A down; 100 Other named; 150 A named; 300 Other up; 999",
+        ["60 down: A", "120 down: Other", "310 up: Other"],
+    ),
     "up is not wanted": (WITHOUT_UP, "0 A down; 60 A up; 100 A down; 102 A up; 999", ["10 down: A"]),
     "degraded is not wanted": (
         NO_REMINDERS,
@@ -256,6 +267,12 @@ def test_a_restart_changes_nothing(name: str) -> None:
     assert _played(channel, script, restarts=True) == _played(channel, script)
 
 
+def test_a_new_channel_is_told_after_a_restart_when_it_is_known_again_what_lasts() -> None:
+    script = "0 B down; 1 A down; 90 A restart; 90 B restart; 100 ops new; 110 B up; 121 A down; 999"
+
+    assert told(_played(NO_REMINDERS, script)) == ["10 down: B, A", "135 down: A"]
+
+
 def _played(channel: Channel, script: str, *, restarts: bool = False) -> list[Notification]:
     world = World(SITES, channel)
     for words in (step.split() for step in script.split(";")):
@@ -272,6 +289,12 @@ def _played(channel: Channel, script: str, *, restarts: bool = False) -> list[No
             case [site, "certificate", days]:
                 ending = Certificate(int(days), moment + timedelta(days=int(days)))
                 world.notice(moment, change=Change.CERTIFICATE, target=site, location="default", certificate=ending)
+            case ["ops", "new"]:
+                world.records.clear()
+                world.restart(moment)
+            case [site, "named"]:
+                world.targets |= {site: replace(world.targets[site], alerts=TargetAlerts())}
+                world.hear_of_open(moment)
             case [site, "loud"]:
                 world.silences = tuple(replace(one, end=moment) for one in world.silences)
             case [site, "ack"]:
@@ -287,7 +310,7 @@ def _played(channel: Channel, script: str, *, restarts: bool = False) -> list[No
                     flip_of_word(world, moment, site, word)
         world.decide(moment)
         if restarts:
-            world.restart()
+            world.restart(moment)
             world.decide(moment)
     assert all(state is not State.PENDING for state in world.states.values())
     return list(world.sent)

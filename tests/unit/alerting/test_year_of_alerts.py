@@ -151,7 +151,7 @@ class Year:
             self.do(step)
             self.look()
             if self.restarts and step.is_restart:
-                self.world.restart()
+                self.world.restart(self.now)
                 self.world.decide(self.now)
                 self.look()
         self.end()

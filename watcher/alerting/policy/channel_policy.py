@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from watcher.alerting.policy.event import Change
+from watcher.alerting.policy.event import AlertEvent, Change
 from watcher.alerting.policy.holding import (
     ROUNDS_AFTER_PARENTS,
     Hold,
@@ -28,6 +28,7 @@ from watcher.alerting.policy.records.agenda import LOOK, Task, next_look
 from watcher.alerting.policy.records.book import Book, record_key
 from watcher.alerting.policy.records.record import Place, Record
 from watcher.alerting.policy.records.set_back import SET_BACK, bring_back, reminder_step
+from watcher.alerting.policy.records.unheard import Unheard
 from watcher.alerting.policy.telling import line_of, message_of, reminder_of
 from watcher.alerting.policy.view import Decision
 from watcher.alerting.policy.windows import quiet_until
@@ -36,9 +37,9 @@ from watcher.model.alerts.channel import Topic
 from watcher.model.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from watcher.alerting.policy.event import AlertEvent, Incident
+    from watcher.alerting.policy.event import Incident
     from watcher.alerting.policy.view import View
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Notification
@@ -63,6 +64,7 @@ class ChannelPolicy:
         self._channel = channel
         self._book = Book(channel, records, is_written=is_written)
         self.unreadable: Mapping[str, str] = self._book.unreadable  # why a record was left out, by key
+        self._unheard = Unheard()
         self._silences: Sequence[Silence] = ()
         # Before the first decision nobody knows by which clock the records were written.
         self._newest_moment = datetime.max.replace(tzinfo=UTC)
@@ -70,7 +72,7 @@ class ChannelPolicy:
     @property
     def due_at(self) -> datetime | None:
         """When `decide` is to be called though no event has come; None for never."""
-        return self._book.agenda.due_at
+        return min(filter(None, (self._book.agenda.due_at, self._unheard.due_at)), default=None)
 
     def reconfigured(self, channel: Channel) -> ChannelPolicy:
         """Return the policy that goes on with another configuration; this one is used no more."""
@@ -79,6 +81,22 @@ class ChannelPolicy:
         self._channel = channel
         self._book.take_up(channel)
         return self
+
+    def lacks(self, location: str, target: str, view: View) -> bool:
+        """Say whether the channel is to be told of a target, and has no record of it."""
+        return record_key(location, target) not in self._book.records and self._after(target, view) is not None
+
+    def take_open(self, incidents: Iterable[Incident], now: datetime) -> None:
+        """Take in what is open and what the channel `lacks`, after all events: it is told of it, unless it is over.
+
+        Args:
+            incidents: all of these that are open.
+            now: the moment.
+        """
+        self._unheard = Unheard()
+        for one in incidents:
+            if (key := record_key(one.location, one.target)) not in self._book.records:
+                self._unheard.add(key, one, now)
 
     def take(self, event: AlertEvent, view: View) -> None:
         """Take in what has happened; it is decided on when `decide` is called.
@@ -111,6 +129,8 @@ class ChannelPolicy:
         if now < self._newest_moment - SET_BACK:
             bring_back(self._book, now, partial(last_look, self._channel, now, view), self._quiet_until(now))
         self._newest_moment = now
+        for one in self._unheard.take_known(now, view):  # as if it were found out now
+            self._take_change(AlertEvent(0, Change.OPENED, now, one), one.flip, one, view)
         messages = self._heed_operators(now, view)
         to_flush, to_remind = set[str](), set[str]()
         while entry := self._book.agenda.pop(now):
@@ -137,6 +157,7 @@ class ChannelPolicy:
         for look in self._book.waiting.looks_at(flip.target, group):
             self._book.agenda.add(event.at, Task.PARENTS, look)
         key = record_key(flip.location, flip.target)
+        self._unheard.discard(key)
         if event.change is Change.CLOSED and flip.state is State.PAUSED:
             self._book.drop(key)
             return
@@ -172,6 +193,8 @@ class ChannelPolicy:
         old, new = (record_key(incident.location, name or "") for name in (event.target, incident.target))
         if old in self._book.records:
             self._book.rename(old, new, incident.target)
+        else:
+            self._unheard.add(new, incident, event.at)
 
     def _settle(self, key: str, record: Record, at: datetime, view: View, *, at_once: bool = False) -> None:
         """Put a record, which waits nowhere, where its news waits; forget it where there will be none."""

@@ -159,7 +159,7 @@ class Record:
         """
         if visible is not None:
             if self.visible is None:
-                self.opened_at = at
+                self.opened_at = flip.confirmed_at
             self.trouble_cause, self.last_up_at = flip.cause, last_up_at
             self.is_suppressed |= is_silent
         elif self.told is None:
