@@ -11,14 +11,16 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from watcher.model.outcome import Phases, Reason
+from watcher.model.returns import Returns
+from watcher.model.state import State
 from watcher.recording.results import unpacked, with_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from watcher.model.conclusion import Conclusion
     from watcher.model.outcome import Outcome
-    from watcher.model.state import Standing
+    from watcher.model.state import Flip, Standing
     from watcher.recording.results import Result
 
 # The bound of the names of those whose states have changed last.
@@ -119,6 +121,7 @@ class Board:
         self.changes = 0  # how often a state has changed, or targets have come or gone
         self._changed = deque[str](maxlen=MAX_CHANGED)
         self.checks = 0  # how many it has been told of
+        self.returns = Returns()  # from trouble and maintenance
 
     def __len__(self) -> int:
         """Count the targets."""
@@ -173,6 +176,7 @@ class Board:
         """
         for name, standing in standings.items():
             self._note_change(name)
+            self._note_state(name, standing)
             self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None))[1:])
 
     def put(self, conclusion: Conclusion) -> None:
@@ -186,6 +190,7 @@ class Board:
         before = self._kept[name]
         if before[0].state is not conclusion.standing.state:
             self._note_change(name)
+            self._note_state(name, conclusion.standing, conclusion.flips)
         self.checks += 1
         started_at = outcome.started_at.timestamp()
         results = before[1][_NUMBERS.size :]
@@ -195,7 +200,9 @@ class Board:
 
     def drop(self, targets: Iterable[str]) -> None:
         """Forget targets that are watched no more, by their names."""
-        for name in targets:
+        names = list(targets)
+        self.returns.drop(names)
+        for name in names:
             if self._kept.pop(name, None) is not None:
                 self._note_change(name)
 
@@ -207,6 +214,11 @@ class Board:
         """
         count = self.changes - changes
         return None if count > len(self._changed) else list(islice(reversed(self._changed), count))
+
+    def _note_state(self, target: str, standing: Standing, flips: Sequence[Flip] = ()) -> None:
+        moment = flips[-1].confirmed_at if flips else standing.since
+        if moment is not None:
+            self.returns.take(target, standing.before if standing.state is State.UNKNOWN else standing.state, moment)
 
     def _note_change(self, target: str) -> None:
         self.changes += 1

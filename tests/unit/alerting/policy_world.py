@@ -13,6 +13,7 @@ from watcher.alerting.policy.view import View
 from watcher.model.alerts.channel import Channel, WebhookReceiver
 from watcher.model.outcome import Fault, Reason, check_id
 from watcher.model.resumption import NOT_WATCHED
+from watcher.model.returns import Returns
 from watcher.model.state import Flip, State
 from watcher.model.target import Target
 
@@ -50,6 +51,7 @@ class World:
         self.states = dict.fromkeys(self.targets, State.UP)
         self.stale = set[str]()  # not checked for long
         self.in_doubt = set[str]()
+        self.returns = Returns()
         self.silences: tuple[Silence, ...] = ()
         self.acks: tuple[Ack, ...] = ()
         self.incidents: dict[str, Incident | None] = {}
@@ -72,6 +74,7 @@ class World:
             "https://watch.example",
             str.lower,
             self.in_doubt.__contains__,
+            self.returns.of,
         )
 
     def flip(self, moment: datetime, name: str, state: State, cause: Fault | None = None, *, by_check: bool) -> None:
@@ -81,6 +84,7 @@ class World:
         which = check_id(name, "default", moment) if by_check else None
         flip = Flip(name, "default", moment, moment, state, before, cause, which, self.numbers[name])
         self.states[name] = state
+        self.returns.take(name, state, moment)
         was = self.incidents.get(name)
         now, change = follow(was, flip)
         self.incidents[name] = now

@@ -31,6 +31,7 @@ SITES = (
     target_of("Child", alerts=TargetAlerts(depends_on=(Dependency(target="A"),))),
     target_of("Leaf", alerts=TargetAlerts(depends_on=(Dependency(group="shop"),))),
     target_of("Slow", alerts=ESCALATED),
+    target_of("Late", alerts=replace(ESCALATED, depends_on=(Dependency(target="A"),))),
     target_of("Other", alerts=TargetAlerts(routes=(Route("pager"),))),
     target_of("Never", alerts=TargetAlerts(routes=())),
 )
@@ -99,7 +100,7 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
     "the monitor cannot tell of anything": (
         NO_REMINDERS,
         " ".join(f"0 {site.name} blind;" for site in SITES) + "100 B up; 100 A up; 999",
-        ["120 unknown: C, Child, Leaf", "910 escalation: Slow"],
+        ["120 unknown: C, Child, Leaf", "910 escalation: Late, Slow"],
     ),
     "a pause": (NO_REMINDERS, "0 A down; 100 A paused; 200 B down; 203 B paused; 999", ["10 down: A"]),
     "a maintenance": (
@@ -166,6 +167,25 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
         NO_REMINDERS,
         "0 A down; 20 Child down; 300 A up; 315 A down; 600 Child up; 999",
         ["10 down: A", "310 up: A", "370 down: A+1"],
+    ),
+    "it is to be told soon after its parent is back": (
+        replace(NO_REMINDERS, group_interval_seconds=0),
+        "0 Late down; 5 Child silent 320; 100 A down; 110 Child down; 310 A up; 325 Child up; 500 Leaf silent 520; "
+        "500 A down; 500 B down; 505 Leaf down; 515 B up; 600 A maintenance; 895 A up; 9999",
+        [
+            "110 down: A",
+            "320 up: A",
+            "510 down: A, B",
+            "525 up: B",
+            "535 down: Leaf",
+            "905 up: A",
+            "925 escalation: Late",
+        ],
+    ),
+    "it goes down after its parent is back": (
+        NO_REMINDERS,
+        "0 A down; 200 A up; 210 Child down; 999",
+        ["10 down: A", "210 up: A", "270 down: Child"],
     ),
     "its parent is in maintenance": (
         NO_REMINDERS,

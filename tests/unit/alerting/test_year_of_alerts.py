@@ -273,6 +273,10 @@ class Year:
             assert parents_of(alerts.depends_on, world.view) is not Parents.OUT_OF_ORDER, (
                 "told, though a parent is down"
             )
+            if kind in OPENINGS:
+                back = self.last_return(site)
+                rounds = timedelta(seconds=2 * world.targets[site].interval_seconds)
+                assert incident.flip.at > back or self.now >= back + rounds, "told before two rounds after its parent"
             if incident.trouble is State.UNKNOWN:
                 assert kind is Kind.REMINDER or can_tell_of_any(world.view), "told, though nothing is known"
             assert after is not None, "told to a channel that is not wanted"
@@ -303,6 +307,11 @@ class Year:
                 self.told_flips[site] = flip_id if visible is not None else None
             else:
                 self.told[site] = "flapping"
+
+    def last_return(self, site: str) -> datetime:
+        """Say when the last of the targets that a site depends on by name came back."""
+        parents = (one.target for one in self.world.targets[site].alerts.depends_on if one.target is not None)
+        return max(filter(None, map(self.world.returns.of, parents)), default=START - YEAR)
 
     def look_at_reminders(self, site: str, flip_id: str, since: datetime) -> None:
         """Count reminders: they double up to a day."""

@@ -22,13 +22,13 @@ from watcher.alerting.policy.holding import (
     parents_of,
     silence_end,
 )
+from watcher.alerting.policy.incidents import Unheard
 from watcher.alerting.policy.line import Line
 from watcher.alerting.policy.notices import line_of_notice, look_at_notice, may_tell_notice, take_notice
 from watcher.alerting.policy.records.agenda import LOOK, Task, next_look
 from watcher.alerting.policy.records.book import Book, record_key
 from watcher.alerting.policy.records.record import Place, Record
 from watcher.alerting.policy.records.set_back import SET_BACK, bring_back, reminder_step
-from watcher.alerting.policy.records.unheard import Unheard
 from watcher.alerting.policy.telling import line_of, message_of, reminder_of
 from watcher.alerting.policy.view import Decision
 from watcher.alerting.policy.windows import quiet_until
