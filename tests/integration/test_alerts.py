@@ -166,12 +166,14 @@ async def test_what_is_open_goes_on_under_the_new_name_of_a_target(
         with trio.fail_after(START_SECONDS):
             while (await folder.run("rename", "Checkout", "Shop")).returncode != 0:  # noqa: ASYNC110
                 await trio.sleep(0.1)
-        asked = site.asked
-        await daemon.until(lambda: site.asked > asked + 10)
+        with trio.fail_after(START_SECONDS):
+            while not (opened := json.loads((await folder.run("alerts", "--json")).stdout)["open"]):  # noqa: ASYNC110
+                await trio.sleep(0.1)
         site.status = "200 OK"
         await daemon.until(lambda: "up" in told(receiver)[-1])
         assert (await daemon.stop())[0] == 0
     assert told(receiver)[told_before - 1 :] == [told(receiver)[told_before - 1], "up ['Shop']"]
     down, up = receiver.posts[0].document["targets"][0], receiver.posts[-1].document["targets"][0]
+    assert [(one["target"], one["since"]) for one in opened] == [("Shop", down["since"])]
     lasted = datetime.fromisoformat(up["since"]) - datetime.fromisoformat(down["since"])
     assert abs(up["duration_ms"] - lasted.total_seconds() * 1000) <= 1, "it is the same incident"

@@ -88,7 +88,7 @@ class WatchedTargets:
         beginning = (*found.added, *found.changed)
         now = datetime.fromtimestamp(self.clock(), UTC)
         past = {**_going_on(found.renamed, ended, now), **await self._past_of(found.added), **ended}
-        resumption = reassign(beginning, removed, past, self.context.location, now)
+        resumption = reassign(beginning, removed, past, self.context.location, now, found.renamed)
         standings = {**past, **resumption.standings}
         await self.begin([target for target in beginning if target.name not in resumption.news], standings)
         if (resumption.news or moved) and not await self._note(resumption, moved, found.renamed, now):
