@@ -102,7 +102,29 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
         " ".join(f"0 {site.name} blind;" for site in SITES) + "100 B up; 100 A up; 999",
         ["120 unknown: C, Child, Leaf", "910 escalation: Late, Slow"],
     ),
-    "a pause": (NO_REMINDERS, "0 A down; 100 A paused; 200 B down; 203 B paused; 999", ["10 down: A"]),
+    "a pause": (
+        CHANNEL,
+        f"0 A down; 100 A paused; 200 B down; 203 B paused; {5 * HOUR}",
+        ["10 down: A", "110 up: A"],
+    ),
+    "a pause is taken back": (
+        NO_REMINDERS,
+        "0 A down; 100 A paused; 105 A restart; 107 A down; 999",
+        ["10 down: A", "110 down: A"],
+    ),
+    "a pause while it flaps": (
+        NO_REMINDERS,
+        "; ".join(
+            f"{seconds} {site} {'up' if seconds % 400 else 'down'}"
+            for seconds in range(0, 1401, 200)
+            for site in ("A", "B")
+        )
+        + "; 1500 A down; 1550 A paused; 1550 B paused; 9999",
+        [
+            *("10 down: A, B", "210 up: A, B", "410 down: A, B", "610 up: A, B", "810 down: A, B", "1010 up: A, B"),
+            *("1210 flapping: A, B", "1560 up: A", "5000 up: B"),
+        ],
+    ),
     "a maintenance": (
         NO_REMINDERS,
         "0 A down; 5 B down; 12 A maintenance; 12 B maintenance; 100 A down; 100 B up; "

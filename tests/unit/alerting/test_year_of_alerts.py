@@ -216,8 +216,6 @@ class Year:
         new = {"blind": State.UNKNOWN, "restart": State.UNKNOWN}.get(word) or State(word)
         if new is state or (new is State.UNKNOWN and state in {State.MAINTENANCE, State.PAUSED}):
             return
-        if new is State.PAUSED:
-            self.told[site] = self.told_flips[site] = None
         flip_of_word(self.world, self.now, site, word)
 
     def end(self) -> None:
@@ -294,7 +292,7 @@ class Year:
             self.look_at_reminders(site, flip_id, incident.flip.at)  # type: ignore[union-attr]
         elif kind is Kind.UP:
             assert self.visible(site) is None, "the end of what goes on"
-            assert told != "flapping", "told while it flaps"
+            assert told != "flapping" or line["state"] == State.PAUSED, "told while it flaps"
             if told is None:
                 assert not after, "an end without a beginning"
                 assert line["duration_ms"] is not None

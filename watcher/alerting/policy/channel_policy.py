@@ -110,10 +110,7 @@ class ChannelPolicy:
             self._rename(event, event.incident)
         elif event.flip is not None and event.incident is not None:
             self._take_change(event, event.flip, event.incident, view)
-        elif event.target is None:
-            if self._channel.is_default:
-                take_notice(self._book, event, view)
-        elif self._after(event.target, view) == 0:
+        elif self._channel.is_default if event.target is None else self._after(event.target, view) == 0:
             take_notice(self._book, event, view)
 
     def decide(self, now: datetime, view: View) -> Decision:
@@ -158,13 +155,13 @@ class ChannelPolicy:
             self._book.agenda.add(event.at, Task.PARENTS, look)
         key = record_key(flip.location, flip.target)
         self._unheard.discard(key)
-        if event.change is Change.CLOSED and flip.state is State.PAUSED:
+        record = self._book.records.get(key)
+        if flip.state is State.PAUSED and (record is None or not record.note_pause()):
             self._book.drop(key)
             return
         visible = None if event.change is Change.CLOSED else incident.trouble
         if visible is not None and not is_told_of(self._channel, visible):
             visible = None
-        record = self._book.records.get(key)
         after = self._after(flip.target, view)
         if record is None:
             if visible is None or after is None:
@@ -184,7 +181,7 @@ class ChannelPolicy:
         record.note_incident(incident.id, incident.since)
         is_silent = silence_end(view.silences, record.target, group, event.at) is not None
         record.note_flip(flip, visible, event.at, incident.last_up_at, is_silent=is_silent, is_escalated_to=bool(after))
-        if Topic.FLAPPING in self._channel.topics and not after:
+        if Topic.FLAPPING in self._channel.topics and not after and flip.state is not State.PAUSED:
             record.note_change(event.at, FLAPPING_FLIPS, FLAPPING_WINDOW)
             self._book.agenda.add(event.at + FLAPPING_WINDOW, Task.CALM, key)
         self._settle(key, record, event.at, view)
@@ -340,10 +337,11 @@ class ChannelPolicy:
             self._hold(key, record, hold, now, view)
             return False
         is_unwanted = record.told is None and self._after(record.target, view) is None
-        if is_unwanted or (record.is_about_flapping and view.state_of(record.target) is State.PAUSED):
+        if record.is_about_flapping and view.state_of(record.target) in {State.PAUSED, None}:
+            is_unwanted = not record.note_pause(is_known=False)
+        if is_unwanted:
             self._book.drop(key)
-            return False
-        return True
+        return not is_unwanted
 
     def _line(self, record: Record, view: View) -> Line:
         is_down = record.visible is State.DOWN
