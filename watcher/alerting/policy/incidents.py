@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from watcher.alerting.policy.event import Change, Incident
 from watcher.alerting.policy.records.agenda import next_look
 from watcher.model.outcome import NO_NETWORK, Reason
+from watcher.model.resumption import RENAMED
 from watcher.model.state import TROUBLE, State
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def follow(incident: Incident | None, flip: Flip) -> tuple[Incident | None, Chan
     """Say what a flip makes of the open incident of its target.
 
     A gap (unknown after a restart, a reload or a suspend) and a maintenance keep an incident open: whether it goes on
-    is found out by the checks after them. A pause ends it.
+    is found out by the checks after them. A pause ends it, but for one of a target that goes on under another name.
 
     Args:
         incident: the one that is open at the flip's location, or None.
@@ -36,6 +37,8 @@ def follow(incident: Incident | None, flip: Flip) -> tuple[Incident | None, Chan
     Returns:
         the incident that is open now, or None; and what is to be told of it, None for nothing.
     """
+    if flip.state is State.PAUSED and flip.cause == RENAMED:
+        return incident, None
     if flip.state in {State.UP, State.PAUSED}:
         return None, None if incident is None else Change.CLOSED
     if flip.state not in TROUBLE or (flip.state is State.UNKNOWN and (incident or not _checks_cannot_tell(flip))):
