@@ -81,7 +81,7 @@ class Kept:
 
 
 def set_channels(outbox: Outbox, names: Collection[str], now: float) -> Counter[str]:
-    """Take over which channels there are: a new one is told what happens from now on.
+    """Take over which channels there are: a new one is told what happens from now on, beside what is open.
 
     Args:
         outbox: where they are noted.

@@ -336,6 +336,8 @@ async def _take_over(
         await parts.alerting.change(change, targets)
         await conditions.use(targets, change.alerting)
         if not found.is_empty:
+            conditions.rename(found.renamed)
+            await parts.keeper.rename(found.renamed)
             await watched.change(found)
             parts.flip_lines.retarget(_checked(found.targets))
             sinks.tally.forget(target.name for target in found.removed)

@@ -11,15 +11,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from watcher.model.outcome import Phases, Reason
-from watcher.model.state import Standing
+from watcher.model.returns import Returns
+from watcher.model.state import Standing, State
 from watcher.recording.results import unpacked, with_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from watcher.history.present_state import Present
     from watcher.model.conclusion import Conclusion
     from watcher.model.outcome import Outcome
+    from watcher.model.state import Flip
     from watcher.recording.results import Result
 
 # The bound of the names of those whose states have changed last.
@@ -122,6 +124,7 @@ class Board:
         self._changed = deque[str](maxlen=MAX_CHANGED)
         self._elsewhere: set[str] = set()
         self.checks = 0  # how many it has been told of
+        self.returns = Returns()  # from trouble and maintenance
 
     def __len__(self) -> int:
         """Count the targets."""
@@ -177,6 +180,7 @@ class Board:
         self._elsewhere.difference_update(standings)
         for name, standing in standings.items():
             self._note_change(name)
+            self._note_state(name, standing)
             self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None))[1:])
 
     def place_elsewhere(self, seen: Iterable[Present], *, are_all: bool) -> None:
@@ -194,7 +198,8 @@ class Board:
             names.add(one.target)
             if known is None or (known[0].state, known[0].since) != (one.state, one.since):
                 self._note_change(one.target)
-                self._kept[one.target] = _elsewhere(one)
+                self._kept[one.target] = kept = _elsewhere(one)
+                self._note_state(one.target, kept[0])
         if are_all:
             self.drop(self._elsewhere - names)
         self._elsewhere |= names
@@ -214,6 +219,7 @@ class Board:
         before = self._kept[name]
         if before[0].state is not conclusion.standing.state:
             self._note_change(name)
+            self._note_state(name, conclusion.standing, conclusion.flips)
         self.checks += 1
         started_at = outcome.started_at.timestamp()
         results = before[1][_NUMBERS.size :]
@@ -223,7 +229,9 @@ class Board:
 
     def drop(self, targets: Iterable[str]) -> None:
         """Forget targets that are watched no more, by their names."""
-        for name in targets:
+        names = list(targets)
+        self.returns.drop(names)
+        for name in names:
             if self._kept.pop(name, None) is not None:
                 self._note_change(name)
             self._elsewhere.discard(name)
@@ -236,6 +244,11 @@ class Board:
         """
         count = self.changes - changes
         return None if count > len(self._changed) else list(islice(reversed(self._changed), count))
+
+    def _note_state(self, target: str, standing: Standing, flips: Sequence[Flip] = ()) -> None:
+        moment = flips[-1].confirmed_at if flips else standing.since
+        if moment is not None:
+            self.returns.take(target, standing.before if standing.state is State.UNKNOWN else standing.state, moment)
 
     def _note_change(self, target: str) -> None:
         self.changes += 1

@@ -151,7 +151,7 @@ class Year:
             self.do(step)
             self.look()
             if self.restarts and step.is_restart:
-                self.world.restart()
+                self.world.restart(self.now)
                 self.world.decide(self.now)
                 self.look()
         self.end()
@@ -216,8 +216,6 @@ class Year:
         new = {"blind": State.UNKNOWN, "restart": State.UNKNOWN}.get(word) or State(word)
         if new is state or (new is State.UNKNOWN and state in {State.MAINTENANCE, State.PAUSED}):
             return
-        if new is State.PAUSED and self.world.incidents.get(site) is not None:
-            self.told[site] = self.told_flips[site] = None  # else an end, or a calm, may be still to be told
         flip_of_word(self.world, self.now, site, word)
 
     def end(self) -> None:
@@ -277,6 +275,10 @@ class Year:
             assert parents_of(alerts.depends_on, world.view) is not Parents.OUT_OF_ORDER, (
                 "told, though a parent is down"
             )
+            if kind in OPENINGS:
+                back = self.last_return(site)
+                rounds = timedelta(seconds=2 * world.targets[site].interval_seconds)
+                assert incident.flip.at > back or self.now >= back + rounds, "told before two rounds after its parent"
             if incident.trouble is State.UNKNOWN:
                 assert kind is Kind.REMINDER or can_tell_of_any(world.view), "told, though nothing is known"
             assert after is not None, "told to a channel that is not wanted"
@@ -294,7 +296,7 @@ class Year:
             self.look_at_reminders(site, flip_id, incident.flip.at)  # type: ignore[union-attr]
         elif kind is Kind.UP:
             assert self.visible(site) is None, "the end of what goes on"
-            assert told != "flapping", "told while it flaps"
+            assert told != "flapping" or line["state"] == State.PAUSED, "told while it flaps"
             if told is None:
                 assert not after, "an end without a beginning"
                 assert line["duration_ms"] is not None
@@ -307,6 +309,11 @@ class Year:
                 self.told_flips[site] = flip_id if visible is not None else None
             else:
                 self.told[site] = "flapping"
+
+    def last_return(self, site: str) -> datetime:
+        """Say when the last of the targets that a site depends on by name came back."""
+        parents = (one.target for one in self.world.targets[site].alerts.depends_on if one.target is not None)
+        return max(filter(None, map(self.world.returns.of, parents)), default=START - YEAR)
 
     def look_at_reminders(self, site: str, flip_id: str, since: datetime) -> None:
         """Count reminders: they double up to a day."""

@@ -16,14 +16,14 @@ import trio
 from watcher.alerting.silences import spool
 from watcher.alerting.silences.bell import Bell
 from watcher.alerting.silences.kept import forget, keep, kept_orders, open_since
-from watcher.alerting.silences.orders import MAX_SILENCES, TooManyError, joined, too_many_silences
+from watcher.alerting.silences.orders import MAX_SILENCES, TooManyError, given_name, joined, too_many_silences
 from watcher.model.alerts.silence import Ack, Silence
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from watcher.alerting.silences.orders import Order
@@ -49,6 +49,7 @@ ACKS_BACK = timedelta(hours=1)
 FIRST_ACKS_BACK = timedelta(days=30)
 # An ack may be here before the incident that it is about is on disk.
 ACK_GRACE = timedelta(minutes=1)
+RENAME_SECONDS = 3.0
 MAX_ACKS = 10_000
 
 
@@ -89,6 +90,7 @@ class SilenceKeeper:
         self._acks: dict[uuid.UUID, Ack] = {}
         self._writing = trio.Lock()
         self._news = trio.Event()  # set when PostgreSQL may have something new
+        self._renamed: dict[str, str] = {}  # since the start: PostgreSQL may not know of it yet
         self._has_loaded = False
         self._folder_complaint = ""
         self._left_out = 0  # that the database had more when it was last asked
@@ -181,6 +183,18 @@ class SilenceKeeper:
         self._kept()
         return order
 
+    async def rename(self, renamed: Mapping[str, str]) -> None:
+        """Let what holds for targets hold under their new names too, which are given by the former ones."""
+        self._renamed = {old: renamed.get(new, new) for old, new in self._renamed.items()} | dict(renamed)
+        async with self._writing:
+            known: list[Order] = [*self._silences.values(), *self._acks.values()]
+            orders = [given_name(one, renamed) for one in known]
+            orders = [order for order in orders if order != self._known(order)]
+            if orders:
+                # A disk that cannot be written, of which the outbox writer tells, holds up no reload.
+                with suppress(OutboxUnavailableError), trio.move_on_after(RENAME_SECONDS):
+                    await self._write(orders, tells=True)
+
     async def has_open(self, target: str) -> bool:
         """Say whether a target has an open incident here.
 
@@ -243,8 +257,10 @@ class SilenceKeeper:
         async with self._writing:
             news: list[Order] = []
             left_out = 0
-            for order in orders:
-                before = self._known(order)
+            for one in orders:
+                before, order = self._known(one), given_name(one, self._renamed)
+                if before is None or _names_of(order) != _names_of(before):
+                    order = one
                 if isinstance(order, Silence) and isinstance(before, Silence):
                     # Its names may be others, as after a rename; that it was ended here may be still on its way.
                     order = replace(order, end=min(order.end, before.end))
@@ -328,3 +344,7 @@ class SilenceKeeper:
 
 def _is_over(order: Order, now: datetime) -> bool:
     return isinstance(order, Silence) and order.end <= now
+
+
+def _names_of(order: Order) -> object:
+    return order.targets if isinstance(order, Silence) else order.target

@@ -16,7 +16,10 @@ FROM jsonb_to_recordset($1::jsonb) AS row (
     id uuid, starts_at timestamptz, ends_at timestamptz, why text, said_by text, targets jsonb, group_name text
 )
 ORDER BY id, ends_at
-ON CONFLICT (id) DO UPDATE SET ends_at = least(silences.ends_at, excluded.ends_at)
+ON CONFLICT (id) DO UPDATE SET
+    ends_at = least(silences.ends_at, excluded.ends_at),
+    -- A target of it may have got another name meanwhile: it holds for both.
+    targets = (SELECT array_agg(DISTINCT name) FROM unnest(silences.targets || excluded.targets) AS name)
 RETURNING id
 )
 {TELL_NEWS} FROM written LIMIT 1
