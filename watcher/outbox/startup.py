@@ -69,7 +69,9 @@ def _take_up(outbox: Outbox, targets: Iterable[Target], location: str, now: floa
     return resumption.standings
 
 
-def note(outbox: Outbox, resumption: Resumption, location: str, now: float) -> None:
+def note(
+    outbox: Outbox, resumption: Resumption, location: str, now: float, renamed: Mapping[str, str] | None = None
+) -> None:
     """Write down what has changed; blocks.
 
     Args:
@@ -77,6 +79,7 @@ def note(outbox: Outbox, resumption: Resumption, location: str, now: float) -> N
         resumption: what has.
         location: where this replica stands.
         now: seconds since 1970.
+        renamed: new names of those that are taken out, by their former names.
     """
     if resumption.ended:
         record_ended(outbox, resumption.ended, now)
@@ -88,6 +91,7 @@ def note(outbox: Outbox, resumption: Resumption, location: str, now: float) -> N
         now=now,
         beside=[encode_standing_entry(name, location, standing) for name, standing in told],
         standings=[(location, name, encode_standing(standing)) for name, standing in news],
+        renamed=renamed,
     )
     # What was taken out is known for a while, so that its pause ends when it comes back.
     forgotten = [

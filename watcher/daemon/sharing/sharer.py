@@ -207,12 +207,14 @@ class Sharer:
 
     async def _compare(self, share: Share, change: Change | None) -> None:
         """Find out what is to be done, and do what others wait for: end what is lost."""
-        moves = await self._off_the_loop(lambda: find_moves(self._watched, self._configured, share.holds))
+        renamed = None if change is None else change.difference.renamed
+        moves = await self._off_the_loop(lambda: find_moves(self._watched, self._configured, share.holds, renamed))
         if change is not None or moves.ends_or_changes:
             moved = frozenset(target.name for target in moves.lost)
             await self._apply(Step(moves.first, change, moved))
-            self._watched = {target.name: target for target in moves.staying}
+            self._watched = {target.name: target for target in (*moves.staying, *moves.going_on)}
             self._unclaimed &= self._watched.keys()
+            self._unclaimed |= {target.name for target in moves.going_on}
             self._lost += len(moved)
         now, waiting = self._clock(), self._wanted
         self._wanted = {
