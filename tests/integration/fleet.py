@@ -1,4 +1,4 @@
-"""Several daemons of one location, each each with a way to the database of its own, and the sites they check."""
+"""Several daemons of one location, each with a way to the database of its own, and the sites they check."""
 
 from __future__ import annotations
 
