@@ -1,8 +1,7 @@
-"""Several daemons of one location, each with a folder and a way to the database of its own, and the sites they check."""
+"""Several daemons of one location, each with a way to the database of its own, and the sites they check."""
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections import defaultdict
@@ -17,7 +16,8 @@ from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import read_request, response, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+    import signal
+    from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
     from watcher.postgres.db import Database
@@ -121,37 +121,45 @@ class Fleet:
     async def until_settled(self, count: int) -> float:
         """Wait until so many replicas share all targets, and each has been checked since; return how long that took."""
         begun = trio.current_time()
-        unsettled: list[dict[str, Any]] | Collection[str] = []
+        unsettled: list[str] = []
         with trio.move_on_after(PATIENCE_SECONDS):
-            while unsettled := await self.database.fetch(_UNSETTLED, count):
+            while unsettled := [row["what"] for row in await self.database.fetch(_UNSETTLED, count)]:  # noqa: ASYNC110
                 await trio.sleep(0.05)
             settled_at = time.time()
-            while unsettled := [name for name in self.names if self.sites.asked_at[name][-1:] <= [settled_at]]:
+            while unsettled := self._not_asked_since(settled_at):  # noqa: ASYNC110
                 await trio.sleep(0.05)
             return trio.current_time() - begun
-        said = {
-            index: replica.daemon and replica.daemon.lines(" share ")[-5:]
-            for index, replica in enumerate(self.replicas)
-        }
-        raise AssertionError(f"not settled: {unsettled[:5]}, {said}")
+        said = "\n".join(self.said())
+        raise AssertionError(f"not settled: {unsettled[:5]}\n{said}")
+
+    def _not_asked_since(self, moment: float) -> list[str]:
+        return [name for name in self.names if not any(at > moment for at in self.sites.asked_at[name][-1:])]
+
+    def said(self) -> list[str]:
+        """Return the newest lines of all that are about anything but sites."""
+        lines = []
+        for number, replica in enumerate(self.replicas):
+            of_one = (replica.folder.path / "stderr.log").read_text().splitlines()
+            lines += [f"{number}: {line}" for line in [one for one in of_one if " target=" not in one][-12:]]
+        return lines
 
     async def until_state(self, name: str, state: str) -> None:
         """Wait until the table says that a target is in a state."""
+        found: list[dict[str, Any]] = []
         with trio.move_on_after(PATIENCE_SECONDS):
-            query = "SELECT FROM states WHERE target = $1 AND state = $2"
-            while not await self.database.fetch(query, name, state):
+            while [row["state"] for row in found] != [state]:
                 await trio.sleep(0.05)
+                found = await self.database.fetch("SELECT * FROM states WHERE target = $1", name)
             return
-        raise AssertionError(
-            f"{name} did not become {state}: {await self.database.fetch('SELECT * FROM states WHERE target = $1', name)}"
-        )
+        raise AssertionError(f"{name} did not become {state}: {found}")
 
 
 @asynccontextmanager
 async def open_fleet(folder: Path, database: Database, url: str, count: int, names: list[str]) -> AsyncIterator[Fleet]:
     """Make so many replicas, of which none runs yet."""
     sites = Sites()
-    async with serving(sites.behave) as port, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(serving(sites.behave))
         fleet = Fleet([], sites, database, port, names)
         for number in range(count):
             place = folder / f"replica{number}"

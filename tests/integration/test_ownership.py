@@ -115,6 +115,11 @@ def replicas(tmp_path: Path, test_db: Database) -> Iterator[Callable[[str], Repl
 async def chain(database: Database, name: str) -> str:
     """Return the letters of a target's flips, checking that they are one chain."""
     rows = await database.fetch("SELECT state, before FROM flips WHERE target = $1 ORDER BY at, confirmed_at", name)
+    # Whoever began to watch without knowing of anybody before has begun with nothing.
+    rows = rows[:1] + [
+        {**row, "before": former["state"] if row["before"] == "pending" else row["before"]}
+        for former, row in pairwise(rows)
+    ]
     assert all(later["before"] == row["state"] for row, later in pairwise(rows)), rows
     assert all(row["before"] != row["state"] for row in rows), rows
     return "".join("?" if row["state"] == "unknown" else row["state"][0].upper() for row in rows)
@@ -251,6 +256,31 @@ async def test_what_a_replica_takes_back_stands_as_another_left_it(
     assert (await state(test_db, "a"))["state"] == "up"
 
 
+@pytest.mark.parametrize("owner_died", [False, True])
+async def test_what_a_replica_found_before_it_could_ask_is_kept(
+    replicas: Callable[[str], Replica], test_db: Database, owner_died: bool
+) -> None:
+    """It claims the target as soon as the database is there again, before all is drained."""
+    one, two = replicas("one"), replicas("two")
+    if owner_died:
+        await two.beat()
+        await two.take("a")
+        await two.check("a", "U", ago(60))
+        await two.drain()
+        await test_db.fetch("UPDATE states SET owned_since = $1", ago(70))
+        await two.beat(50)
+    await one.check("a", "UDDDUUDD", ago(40))
+    await one.beat()
+    await one.take("a")
+    await one.drain()
+    assert await chain(test_db, "a") == ("U?UDU" if owner_died else "UDU")
+    assert (await state(test_db, "a"))["standing"] is not None
+    await two.beat()
+    await one.beat(60)
+    await two.take("a")
+    assert len(two.standings["a"].unconfirmed) == 2
+
+
 async def test_what_is_this_replicas_already_goes_on_as_it_stands_here(
     replicas: Callable[[str], Replica], test_db: Database
 ) -> None:
@@ -369,6 +399,31 @@ async def test_a_replica_of_the_version_before_owner_was_known_is_followed_as_it
     await one.beat()
     await one.drain()
     assert await chain(test_db, "a") == "UDU"
+
+
+async def test_replicas_that_claim_at_once_while_others_write_share_all_between_them(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    all_of_them = [replicas(name) for name in ("one", "two", "three")]
+    names = [f"site {number}" for number in range(300)]
+    for replica in all_of_them:
+        replica.store.retarget([a_target(name) for name in names])
+        await replica.beat()
+        await replica.check(names[0], "UUDDDUU", ago(20))
+    taken: list[str] = []
+
+    async def claim(replica: Replica, begin: int) -> None:
+        for first in range(3):
+            some = names[(begin + first * 100) % 300 :][:100]
+            found = await replica.ownership.claim(random.Random(begin).sample(some, len(some)))
+            assert found is not None
+            taken.extend(found)
+
+    async with trio.open_nursery() as nursery:
+        for number, replica in enumerate(all_of_them):
+            nursery.start_soon(claim, replica, number * 100)
+            nursery.start_soon(replica.drain)
+    assert sorted(taken) == sorted(names)
 
 
 @pytest.mark.slow

@@ -14,18 +14,23 @@ from watcher.alerting.messages import kept_of, write_decision
 from watcher.alerting.policy.channel_policy import ChannelPolicy
 from watcher.alerting.policy.event import AlertEvent
 from watcher.checking.scheduling.small_turns import in_small_turns
-from watcher.outbox.alerts import events_for
+from watcher.outbox.alerts import events_for, some_incidents
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.thread import lack_of_a_thread_mapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections import Counter
+    from collections.abc import Callable, Mapping, Sequence
 
     from watcher.alerting.messages import Kept
-    from watcher.alerting.policy.event import Handover
+    from watcher.alerting.policy.event import Handover, Incident
     from watcher.alerting.policy.view import Decision, View
     from watcher.model.alerts.channel import Channel
+    from watcher.model.target import Target
+    from watcher.outbox.outbox import Outbox
     from watcher.outbox.thread import OutboxThread
+
+    Lacks = Callable[[str, str], bool]
 
 Result = TypeVar("Result")
 
@@ -46,11 +51,17 @@ class Source(Protocol):
     async def kept(self) -> Kept:
         """Return what is known of the channel."""
 
-    async def events(self, limit: int) -> Sequence[AlertEvent | Handover]:
-        """Return the oldest that has not been taken in, at most `limit`."""
+    async def read(self, limit: int, lacks: Lacks | None) -> tuple[Sequence[AlertEvent | Handover], Sequence[Incident]]:
+        """Return the oldest that has not been taken in, at most `limit`; and what is open and the channel lacks.
 
-    async def write(self, decision: Decision, now: float) -> int:
-        """Write a decision as a whole, with all taken in that was returned; return how many messages were given up.
+        Args:
+            limit: the most events.
+            lacks: says of a location and a target whether the channel lacks what is open there; None where it lacks
+                nothing.
+        """
+
+    async def write(self, decision: Decision, now: float) -> Counter[str]:
+        """Write a decision as a whole, with all taken in that was returned; return how many were given up, by channel.
 
         Raises:
             OutboxUnavailableError: it cannot be written now; it may be tried again.
@@ -60,10 +71,17 @@ class Source(Protocol):
 class OwnEvents:
     """The events of this outbox alone."""
 
-    def __init__(self, disk: OutboxThread, channel: str) -> None:
-        """Take the outbox, and the name of the channel."""
+    def __init__(self, disk: OutboxThread, channel: str, *, tells_open: bool = True) -> None:
+        """Take the outbox.
+
+        Args:
+            disk: the outbox.
+            channel: the name of the channel.
+            tells_open: whether nobody else may have told the channel of what is open.
+        """
         self._disk = disk
         self._channel = channel
+        self._tells_open = tells_open
         self._position = 0
 
     async def kept(self) -> Kept:
@@ -72,14 +90,21 @@ class OwnEvents:
         self._position = kept.position
         return kept
 
-    async def events(self, limit: int) -> Sequence[AlertEvent]:
-        """Return the oldest events that are not taken in, at most `limit`."""
-        events = await self._disk.run(partial(events_for, channel=self._channel, limit=limit))
+    async def read(self, limit: int, lacks: Lacks | None) -> tuple[Sequence[AlertEvent], Sequence[Incident]]:
+        """Return the oldest events that are not taken in, at most `limit`, and what is open and the channel lacks."""
+        events, opened = await self._disk.run(partial(self._read, limit=limit, lacks=lacks))
         self._position = max(self._position, events[-1].number if events else 0)
-        return events
+        return events, opened
 
-    async def write(self, decision: Decision, now: float) -> int:
-        """Write a decision as a whole, and return how many messages were given up."""
+    def _read(self, outbox: Outbox, limit: int, lacks: Lacks | None) -> tuple[Sequence[AlertEvent], Sequence[Incident]]:
+        events = events_for(outbox, self._channel, limit)
+        if lacks is None or not self._tells_open or len(events) == limit:
+            return events, ()
+        # Of the same moment: what is open by an event that is not taken in yet is told by that.
+        return events, some_incidents(outbox, lacks)
+
+    async def write(self, decision: Decision, now: float) -> Counter[str]:
+        """Write a decision as a whole, and return how many messages were given up, by channel."""
         write = partial(write_decision, channel=self._channel, position=self._position, messages=decision.messages)
         return await self._disk.run(partial(write, records=decision.changed, now=now))
 
@@ -93,6 +118,7 @@ class Dispatcher:
         disk: OutboxThread,
         view: Callable[[], View],
         written: Callable[[], None],
+        count_given_up: Callable[[Mapping[str, int]], None],
         clock: Callable[[], float] = time.time,
         source: Source | None = None,
     ) -> None:
@@ -103,6 +129,7 @@ class Dispatcher:
             disk: the outbox.
             view: returns the present.
             written: called when messages were written down.
+            count_given_up: called with how many were given up then, since too many wait, by channel.
             clock: seconds since 1970.
             source: of what it decides on; the outbox alone where there is none.
         """
@@ -110,9 +137,11 @@ class Dispatcher:
         self._source = source or OwnEvents(disk, channel.name)
         self._view = view
         self._written = written
+        self._count_given_up = count_given_up
         self._clock = clock
         self._policy: ChannelPolicy | None = None
         self._other: Channel | None = None
+        self._heard: Mapping[str, Target] | None = None  # for which it was looked at what is open
         self._decided_at = datetime.fromtimestamp(0, UTC)
         self._wake = trio.Event()
 
@@ -144,18 +173,21 @@ class Dispatcher:
     async def _decide_all(self) -> datetime | None:
         """Take in all that has happened, and return when something is due without more."""
         policy = self._policy or await self._take_up()
-        if self._other is not None:
-            policy, self._channel, self._other = policy.reconfigured(self._other), self._other, None
-            self._policy = policy
+        while (other := self._other) is not None:
+            policy = await self._reconfigure(policy, other)
         while True:
-            events = await self._source.events(MAX_EVENTS_AT_ONCE)
+            view = self._view()
+            lacks = None if view.targets is self._heard else partial(_lacks, policy, view)
+            events, opened = await self._source.read(MAX_EVENTS_AT_ONCE, lacks)
+            if len(events) < MAX_EVENTS_AT_ONCE:
+                self._heard = view.targets
             view = self._view()
             is_all = len(events) < MAX_EVENTS_AT_ONCE
             now = datetime.fromtimestamp(self._clock(), UTC)
             # While events are left to read, the moment is that of the last one: what comes together is told together.
             self._decided_at = now if is_all else max(min(events[-1].at, now), self._decided_at)
             try:
-                decision = await self._decide(policy, events, view)
+                decision = await self._decide(policy, events, opened, view)
             except BaseException:
                 self._policy = None  # it has taken in what is not written down, and is to be taken up anew
                 raise
@@ -163,8 +195,14 @@ class Dispatcher:
             if is_all:
                 return policy.due_at
 
-    async def _decide(self, policy: ChannelPolicy, events: Sequence[AlertEvent | Handover], view: View) -> Decision:
-        """Take events in and decide."""
+    async def _decide(
+        self,
+        policy: ChannelPolicy,
+        events: Sequence[AlertEvent | Handover],
+        opened: Sequence[Incident],
+        view: View,
+    ) -> Decision:
+        """Take in what was read, and decide."""
         moment = self._decided_at
 
         def decide() -> Decision:
@@ -173,13 +211,27 @@ class Dispatcher:
                     policy.take(event, view)
                 else:
                     policy.absorb(event, view)
+            if opened:
+                policy.take_open(opened, moment)
             return policy.decide(moment, view)
 
         return await _in_thread(decide)
 
+    async def _reconfigure(self, policy: ChannelPolicy, other: Channel) -> ChannelPolicy:
+        """Have a policy go on with another configuration of the channel, unless it is another one again by then."""
+        try:
+            policy = await _in_thread(partial(policy.reconfigured, other))
+        except BaseException:
+            self._policy = None  # a thread that was left behind may still work on it
+            raise
+        self._policy, self._channel, self._heard = policy, other, None
+        if self._other is other:
+            self._other = None
+        return policy
+
     async def _take_up(self) -> ChannelPolicy:
         kept = await self._source.kept()
-        self._policy = await _in_thread(partial(ChannelPolicy, self._channel, kept.records))
+        self._policy, self._heard = await _in_thread(partial(ChannelPolicy, self._channel, kept.records)), None
         for key, error in self._policy.unreadable.items():
             log.error("a record that cannot be read was dropped", channel=self._channel.name, key=key, error=error)
         return self._policy
@@ -195,10 +247,15 @@ class Dispatcher:
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue
             if given_up:
-                log.error("too many notifications wait: the oldest were given up", given_up=given_up)
+                log.error("too many notifications wait: the oldest were given up", given_up=given_up.total())
+                self._count_given_up(given_up)
             if decision.messages:
                 self._written()
             return
+
+
+def _lacks(policy: ChannelPolicy, view: View, location: str, target: str) -> bool:
+    return policy.lacks(location, target, view)
 
 
 async def _in_thread(work: Callable[[], Result]) -> Result:

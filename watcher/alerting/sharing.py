@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import structlog
 import trio
 
+from watcher.alerting.dispatcher import OwnEvents
 from watcher.alerting.table_events import FORCE_SECONDS, Claims, TableEvents
 from watcher.outbox.encoding import ALERT_EVENT
 from watcher.outbox.errors import OutboxUnavailableError
@@ -238,7 +239,8 @@ class AlertSharing:
     def _tell_alone(self) -> None:
         for name in self._channels.keys() - self._alone:
             self._alone.add(name)
-            self._channels[name].switch(None)
+            # Once others were there, they have told what is open.
+            self._channels[name].switch(OwnEvents(self._disk, name, tells_open=not self._is_sharing))
             self._senders[name].wake()
 
     async def _share(self, share: Share) -> None:

@@ -17,6 +17,7 @@ from watcher.outbox.shared_alerts import add_messages, decode_handover, is_on_it
 from watcher.postgres.errors import StorageError
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from watcher.alerting.policy.event import AlertEvent, Handover
@@ -137,8 +138,8 @@ class TableEvents:
         self._written()
         return Kept(self._own_position, records)
 
-    async def events(self, limit: int) -> Sequence[AlertEvent | Handover]:
-        """Return the oldest that the channel has not taken in, at most `limit`."""
+    async def read(self, limit: int, _lacks: object) -> tuple[Sequence[AlertEvent | Handover], tuple[()]]:
+        """Return the oldest that the channel has not taken in, at most `limit`; what is open comes by that as well."""
         positions = {**self._positions, **self._taken}
         stored = await _asked(partial(self._claims.events, self.step.channel, positions, limit))
         found: list[AlertEvent | Handover] = []
@@ -158,17 +159,17 @@ class TableEvents:
         self._taken |= {one.origin: one.number for one in stored}
         self._messages += [message for message in messages if message["id"] not in settled]
         self.is_caught_up = len(stored) < limit
-        return found
+        return found, ()
 
-    async def write(self, decision: Decision, now: float) -> int:
-        """Write a decision as a whole, here and for the tables, and return how many messages were given up."""
+    async def write(self, decision: Decision, now: float) -> Counter[str]:
+        """Write a decision as a whole, here and for the tables; return how many messages were given up, by channel."""
         taken, handed_over = dict(self._taken), list(self._messages)
         self._positions |= taken
         rows = rows_for_step([*handed_over, *(row_of(message) for message in decision.messages)])
         step = self.step.entry(taken, decision.changed, rows)
         position = self._own_position
 
-        def write(outbox: Outbox) -> int:
+        def write(outbox: Outbox) -> Counter[str]:
             if handed_over:
                 add_messages(outbox, handed_over, self.step.entry({}, {}, rows[: len(handed_over)]), now)
             channel, messages = self.step.channel, decision.messages

@@ -16,30 +16,29 @@ if TYPE_CHECKING:
 class ByTurns:
     """Decides for a channel whenever it is this replica's turn; nobody does until `switch` says so."""
 
-    def __init__(self, channel: Channel, make: Callable[[Channel, Source | None], Dispatcher]) -> None:
+    def __init__(self, channel: Channel, make: Callable[[Channel, Source], Dispatcher]) -> None:
         """Make one that does not decide yet.
 
         Args:
             channel: for which it decides.
-            make: returns what decides on events of a source; on those of this outbox, where there is None.
+            make: returns what decides on events of a source.
         """
         self._channel = channel
         self._make = make
         self._source: Source | None = None
-        self._is_turn = False
         self._dispatcher: Dispatcher | None = None
         self._scope = trio.CancelScope()
         self._switched = trio.Event()
 
-    def switch(self, source: Source | None, *, is_turn: bool = True) -> None:
-        """Decide on events of another source from now on; what was decided before is written as a whole, or not."""
-        self._source, self._is_turn = source, is_turn
+    def switch(self, source: Source | None) -> None:
+        """Decide on events of another source from now on, or of none; what was decided before is written, or not."""
+        self._source = source
         self._scope.cancel()
         self._switched.set()
 
     def stop(self) -> None:
         """Decide no more, until the next turn."""
-        self.switch(None, is_turn=False)
+        self.switch(None)
 
     def wake(self) -> None:
         """Say that something has happened, or that the present is another."""
@@ -56,10 +55,10 @@ class ByTurns:
         """Decide in turn until cancelled."""
         while True:
             self._switched = trio.Event()
-            if not self._is_turn:
+            if (source := self._source) is None:
                 await self._switched.wait()
                 continue
             with trio.CancelScope() as self._scope:
-                self._dispatcher = self._make(self._channel, self._source)
+                self._dispatcher = self._make(self._channel, source)
                 await self._dispatcher.run()
             self._dispatcher = None

@@ -62,7 +62,7 @@ class Alerting:
             sharing = AlertSharing(disk, replicas.ledger, replicas, replicas.location, written, prepare=others.ask)
             self._others = others
         self._channels: Sequence[Channel] = ()
-        self._view = View({}, self._state_of, self._checked_at)
+        self._view = View({}, self._state_of, self._checked_at, back_at=board.returns.of)
         is_here = (lambda _target: True) if replicas is None else replicas.holds
         self.alerts = Alerts(disk, lambda: self._view, written, sharing=sharing, is_here=is_here)
         self.silences = Silences(tell=self._hear)

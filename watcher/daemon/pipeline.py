@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from watcher.alerting.silences.keeper import SilenceKeeper
 from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
+from watcher.cluster.replica_name import kept_name
 from watcher.daemon.alerting import Alerting, Replicas
 from watcher.daemon.retarget import WatchedTargets, checked_until_of
 from watcher.daemon.sharing.sharer import Step
@@ -35,6 +35,7 @@ from watcher.postgres.queries.channels import ChannelLedger
 from watcher.postgres.queries.silences import read_orders
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
+from watcher.postgres.tables.silences import NEWS
 from watcher.postgres.upkeep.upkeep import upkeep
 from watcher.recording.flip_lines import FlipLines
 from watcher.recording.lateness import report_lateness
@@ -141,7 +142,8 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     sharing, replicas = None, None
     if sinks.replicas is not None:
-        sharing = Sharing(sinks.replicas, sinks.disk, configuration, socket.gethostname(), sinks.timing, sinks.tally)
+        name = settings.replica or kept_name(settings.data_dir)
+        sharing = Sharing(sinks.replicas, sinks.disk, configuration, name, sinks.timing, sinks.tally)
         ledger = ChannelLedger(sinks.database, settings.location, sinks.disk.outbox.id)
         replicas = Replicas(sharing.membership, ledger, settings.location)
     alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas)
@@ -165,7 +167,8 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
     """Start what goes along with the checks and hands nothing on that must not be lost."""
     nursery.start_soon(_keep_up, configuration.settings, sinks.database, parts.drain, parts.trust)
     nursery.start_soon(parts.keeper.run)
-    nursery.start_soon(parts.keeper.follow, partial(read_orders, sinks.database), parts.drain.first_up)
+    read, listen = partial(read_orders, sinks.database), partial(sinks.database.listen, NEWS)
+    nursery.start_soon(parts.keeper.follow, read, listen, parts.drain.first_up)
     parts.present.keeper = parts.keeper
 
 
@@ -307,6 +310,9 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
     if file is not None:
         await _take_file(file, sinks, watched, conditions, parts)
     configured = None if file is None or file.difference.is_empty else file.difference.targets
+    if file is not None:
+        conditions.rename(file.difference.renamed)
+        await parts.keeper.rename(file.difference.renamed)
     if configured is not None or not found.is_empty:
         await watched.change(found, step.moved, step.taken, configured)
         parts.flip_lines.retarget(_checked(found.targets))

@@ -13,7 +13,7 @@ import trio
 
 from watcher.checking.roster import NOBODY_CHECKED
 from watcher.model.resumption import reassign, take_over
-from watcher.model.state import NEVER_CHECKED
+from watcher.model.state import NEVER_CHECKED, Standing, State
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.startup import note, release, standings_of
 from watcher.recording.recorder import GATHER_SECONDS
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from watcher.model.conclusion import Conclusion
     from watcher.model.difference import Difference
     from watcher.model.resumption import Resumption, Taken
-    from watcher.model.state import Standing
     from watcher.model.target import Target
     from watcher.outbox.outbox import Outbox
     from watcher.outbox.thread import OutboxThread
@@ -93,7 +92,7 @@ class WatchedTargets:
             found: the difference, whoever has found it.
             moved: the names of those that are not removed altogether, but watched elsewhere from now on: they are not
                 paused, and what this outbox knows of them is forgotten.
-            taken: what the database knows of those that are added and were watched elsewhere, by name.
+            taken: what the database knows of those that begin and were watched elsewhere, by name.
             configured: what the database is to be told of, here and elsewhere; None where that has not changed.
 
         Returns:
@@ -105,14 +104,13 @@ class WatchedTargets:
         removed = [target.name for target in found.removed if target.name not in moved]
         beginning = (*found.added, *found.changed)
         now = datetime.fromtimestamp(self.clock(), UTC)
-        own = await self._past_of(found.added)
-        past = {**own, **ended}
-        resumption = self._resumption_of(beginning, removed, past, taken, now)
+        past = {**_going_on(found.renamed, ended, now), **await self._past_of(found.added), **ended}
+        resumption = self._resumption_of(beginning, removed, past, taken, now, found.renamed)
         standings = {**past, **resumption.standings}
         checked_until = checked_until_of(taken)
         await self.begin([one for one in beginning if one.name not in resumption.news], standings, checked_until)
         left = [target.name for target in found.removed] if self.disk.outbox.shares else []
-        leaving = _Leaving(moved, left, looked_until)
+        leaving = _Leaving(moved, left, looked_until, found.renamed)
         if (resumption.news or found.removed) and not await self._note(resumption, leaving, now, after=ended):
             # Who is paused no more still is to its first check, which says so when all can be written again.
             enabled = (target.name for target in beginning if target.enabled and target.name not in taken)
@@ -131,9 +129,10 @@ class WatchedTargets:
         past: Mapping[str, Standing],
         taken: Mapping[str, Taken],
         now: datetime,
+        renamed: Mapping[str, str],
     ) -> Resumption:
         location = self.context.location
-        here = reassign([one for one in beginning if one.name not in taken], removed, past, location, now)
+        here = reassign([one for one in beginning if one.name not in taken], removed, past, location, now, renamed)
         if not taken:
             return here
         own = {name: standing for name, standing in past.items() if name in taken}
@@ -169,7 +168,7 @@ class WatchedTargets:
         location = self.context.location
 
         def write(outbox: Outbox) -> None:
-            note(outbox, resumption, location, now.timestamp())
+            note(outbox, resumption, location, now.timestamp(), leaving.renamed)
             if leaving.left:
                 release(outbox, leaving.left, location, now.timestamp(), leaving.checked_until)
             # Not before, or a crash between the two would leave them to nobody.
@@ -201,11 +200,13 @@ class _Leaving:
         moved: the names of those that others watch from now on; they are forgotten.
         left: the names of all that are watched here no more, where others may be there.
         checked_until: the last slot in which they were checked here, in seconds since 1970.
+        renamed: the new names of those that go on under another one, by the former names.
     """
 
     moved: frozenset[str]
     left: Sequence[str]
     checked_until: float | None
+    renamed: Mapping[str, str]
 
 
 def checked_until_of(taken: Mapping[str, Taken]) -> dict[str, float]:
@@ -214,4 +215,20 @@ def checked_until_of(taken: Mapping[str, Taken]) -> dict[str, float]:
         name: known.checked_until.timestamp()
         for name, known in taken.items()
         if known.until is not None and known.checked_until is not None
+    }
+
+
+def _going_on(renamed: Mapping[str, str], ended: Mapping[str, Standing], now: datetime) -> dict[str, Standing]:
+    """Return where targets begin that have another name: what is in trouble still is, as after a restart.
+
+    Args:
+        renamed: new names, by the former ones.
+        ended: where those stood that are watched no more.
+        now: the moment, with a time zone.
+    """
+    interrupted = {new: ended[old].interrupted(now) for old, new in renamed.items() if old in ended}
+    return {
+        new: Standing(State.UNKNOWN, now, before)
+        for new, standing in interrupted.items()
+        if (before := (standing.shadow or standing).before) in {State.DOWN, State.DEGRADED}
     }

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 FORGET_SECONDS = 30 * 86_400.0
 # So many names are in one entry.
 RELEASED_AT_ONCE = 1000
+# The number of the last release, which is the last to be stored.
+_NOTE_RELEASE = """
+INSERT OR REPLACE INTO meta SELECT 'last_release', seq FROM sqlite_sequence WHERE name = 'entries'
+"""
+_ANY_RELEASE = "SELECT 1 FROM entries WHERE id = (SELECT value FROM meta WHERE key = 'last_release')"
 
 
 def resume_from(outbox: Outbox, targets: Iterable[Target], location: str, now: float) -> Mapping[str, Standing]:
@@ -65,7 +70,9 @@ def _take_up(outbox: Outbox, targets: Iterable[Target], location: str, now: floa
     return resumption.standings
 
 
-def note(outbox: Outbox, resumption: Resumption, location: str, now: float) -> None:
+def note(
+    outbox: Outbox, resumption: Resumption, location: str, now: float, renamed: Mapping[str, str] | None = None
+) -> None:
     """Write down what has changed; blocks.
 
     Args:
@@ -73,6 +80,7 @@ def note(outbox: Outbox, resumption: Resumption, location: str, now: float) -> N
         resumption: what has.
         location: where this replica stands.
         now: seconds since 1970.
+        renamed: new names of those that are taken out, by their former names.
     """
     if resumption.ended:
         record_ended(outbox, resumption.ended, now)
@@ -84,6 +92,7 @@ def note(outbox: Outbox, resumption: Resumption, location: str, now: float) -> N
         now=now,
         beside=[encode_standing_entry(name, location, standing) for name, standing in told],
         standings=[(location, name, encode_standing(standing)) for name, standing in news],
+        renamed=renamed,
     )
     # What was taken out is known for a while, so that its pause ends when it comes back.
     forgotten = [
@@ -113,11 +122,13 @@ def release(
     pieces = (names[first : first + RELEASED_AT_ONCE] for first in range(0, len(names), RELEASED_AT_ONCE))
     export_events(outbox, location, now)  # before: what comes after a release is another's
     entries = [encode_release(some, location, moment, slots_until) for some in pieces]
-    outbox.put(entries, now=now, alongside=lambda _database: None)
+    outbox.put(entries, now=now, alongside=lambda database: database.execute(_NOTE_RELEASE))
 
 
 def waiting_releases(outbox: Outbox, location: str) -> set[str]:
     """Return the names, as PostgreSQL has them, of targets that were released and of which it is not told yet."""
+    if not outbox.read(_ANY_RELEASE):  # of what may be a million entries, all would have to be looked at
+        return set()
     rows = outbox.read("SELECT payload FROM entries WHERE kind = ?", RELEASE)
     released = (json.loads(payload) for (payload,) in rows)
     return {name for row in released if row["location"] == location for name in row["targets"]}

@@ -63,19 +63,33 @@ async def lock_and_sort_out(
     for number, payload in flips:
         flip = json.loads(fitting_json(payload, encoding))
         row = owned.get((flip.get("target"), flip.get("location")))
-        if row is None or not _is_late(row, outbox, number):
+        if row is None or not _is_late(row, outbox, number, flip):
             owners.append(payload)
         else:
             late.append(Late(flip, row["former_until"]))
     return owners, late
 
 
-def _is_late(row: Any, outbox: uuid.UUID, number: int) -> bool:
-    """Say whether an entry is of a time when its outbox did not own the target."""
-    if row["owner"] == outbox:
-        return number <= (row["owned_from"] or 0)
-    # Of an owner that is there no more, nobody else knows more than whoever checks the target meanwhile.
-    return row["owner"] is not None and (row["lease_lasts"] or row["former_until"] is not None)
+def _is_late(row: Any, outbox: uuid.UUID, number: int, flip: Mapping[str, Any]) -> bool:
+    """Say whether an entry is of a time when another replica had the target."""
+    if row["owner"] is None:
+        return False
+    moment = _on_the_servers_clock(flip, row["now"])
+    if row["owner"] != outbox:
+        # Of an owner that is there no more, nobody knows more than whoever checks the target meanwhile.
+        is_of_the_past = row["former_until"] is not None and moment <= row["former_until"]
+        return bool(row["lease_lasts"]) or is_of_the_past
+    if number > (row["owned_from"] or 0) or row["others_until"] is None:
+        return False
+    # It may have checked the target before it could ask for it, and after all others.
+    return bool(moment <= row["others_until"])
+
+
+def _on_the_servers_clock(flip: Mapping[str, Any], now: datetime) -> datetime:
+    """Return when the state of a flip began, where the clock that has dated it is wrong now as it was then."""
+    offset = now - datetime.now(UTC)
+    moment = datetime.fromisoformat(flip["at"])
+    return moment if abs(offset) < CLOCK_DIFFERENCE else moment + offset
 
 
 async def store_standings(connection: Connection, outbox: uuid.UUID, standings: Sequence[Numbered]) -> None:
@@ -99,14 +113,12 @@ async def place_late(connection: Connection, late: Sequence[Late]) -> int:
     Returns:
         how many were left out, as of times at which another replica owned the target, or as seen by that too.
     """
-    offset = await connection.fetchval("SELECT clock_timestamp()") - datetime.now(UTC)
-    if abs(offset) < CLOCK_DIFFERENCE:
-        offset = timedelta(0)
+    now: datetime = await connection.fetchval("SELECT clock_timestamp()")
     by_place: defaultdict[tuple[str, str], list[Late]] = defaultdict(list)
     for one in late:
         if one.until is not None:
             by_place[one.row["target"], one.row["location"]].append(one)
-    links = {place: [_link(one.row, offset) for one in of_one] for place, of_one in by_place.items()}
+    links = {place: [_link(one.row, now) for one in of_one] for place, of_one in by_place.items()}
     firsts = [min(link.at for link in of_one) for of_one in links.values()]
     targets, locations = [place[0] for place in links], [place[1] for place in links]
     history: defaultdict[tuple[str, str], list[Link]] = defaultdict(list)
@@ -127,8 +139,8 @@ async def place_late(connection: Connection, late: Sequence[Late]) -> int:
     return len(late) - len({row["id"] for row in map(json.loads, rows)} & {one.row["id"] for one in late})
 
 
-def _link(row: Mapping[str, Any], offset: timedelta) -> Link:
-    return Link(uuid.UUID(row["id"]), datetime.fromisoformat(row["at"]) + offset, row["state"], row["before"])
+def _link(row: Mapping[str, Any], now: datetime) -> Link:
+    return Link(uuid.UUID(row["id"]), _on_the_servers_clock(row, now), row["state"], row["before"])
 
 
 def _row_of(link: Link, place: tuple[str, str], row: Mapping[str, Any] | None) -> str:

@@ -42,6 +42,7 @@ class Ownership:
         """
         self._database = database
         self._disk = disk
+        self._outbox = disk.outbox.id  # of the start: a file that takes the place of a damaged one has another
         self._location = location
 
     async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
@@ -106,8 +107,7 @@ class Ownership:
             async with transaction(connection, limit_seconds=CLAIM_SECONDS):
                 await connection.execute(MAKE_STATES, *place, timeout=CLAIM_SECONDS)
                 await connection.execute(LOCK_TARGETS, *place, timeout=CLAIM_SECONDS)
-                outbox = self._disk.outbox.id
-                return await connection.fetch(CLAIM, *place, outbox, newest, by_force, timeout=CLAIM_SECONDS)
+                return await connection.fetch(CLAIM, *place, self._outbox, newest, by_force, timeout=CLAIM_SECONDS)
 
         stored: dict[str, str] = {}
         rows = await self._database.operate(claim, CLAIM_SECONDS)

@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from watcher.alerting.policy.event import Change
-from watcher.alerting.policy.handing_over import absorb
+from watcher.alerting.policy.event import AlertEvent, Change
 from watcher.alerting.policy.holding import (
     ROUNDS_AFTER_PARENTS,
     Hold,
@@ -23,10 +22,12 @@ from watcher.alerting.policy.holding import (
     parents_of,
     silence_end,
 )
+from watcher.alerting.policy.incidents import Unheard
 from watcher.alerting.policy.line import Line
 from watcher.alerting.policy.notices import line_of_notice, look_at_notice, may_tell_notice, take_notice
 from watcher.alerting.policy.records.agenda import LOOK, Task, next_look
 from watcher.alerting.policy.records.book import Book, record_key
+from watcher.alerting.policy.records.handing_over import absorb
 from watcher.alerting.policy.records.record import Place, Record
 from watcher.alerting.policy.records.set_back import SET_BACK, bring_back, reminder_step
 from watcher.alerting.policy.telling import line_of, message_of, reminder_of
@@ -37,9 +38,9 @@ from watcher.model.alerts.channel import Topic
 from watcher.model.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from watcher.alerting.policy.event import AlertEvent, Handover, Incident
+    from watcher.alerting.policy.event import Handover, Incident
     from watcher.alerting.policy.view import View
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Notification
@@ -64,6 +65,7 @@ class ChannelPolicy:
         self._channel = channel
         self._book = Book(channel, records, is_written=is_written)
         self.unreadable: Mapping[str, str] = self._book.unreadable  # why a record was left out, by key
+        self._unheard = Unheard()
         self._silences: Sequence[Silence] = ()
         # Before the first decision nobody knows by which clock the records were written.
         self._newest_moment = datetime.max.replace(tzinfo=UTC)
@@ -71,7 +73,7 @@ class ChannelPolicy:
     @property
     def due_at(self) -> datetime | None:
         """When `decide` is to be called though no event has come; None for never."""
-        return self._book.agenda.due_at
+        return min(filter(None, (self._book.agenda.due_at, self._unheard.due_at)), default=None)
 
     def reconfigured(self, channel: Channel) -> ChannelPolicy:
         """Return the policy that goes on with another configuration; this one is used no more."""
@@ -81,30 +83,32 @@ class ChannelPolicy:
         self._book.take_up(channel)
         return self
 
-    def take(self, event: AlertEvent, view: View) -> None:
-        """Take in what has happened; it is decided on when `decide` is called.
+    def lacks(self, location: str, target: str, view: View) -> bool:
+        """Say whether the channel is to be told of a target, and has no record of it."""
+        return record_key(location, target) not in self._book.records and self._after(target, view) is not None
 
-        Args:
-            event: the next one.
-            view: the present.
-        """
+    def take_open(self, incidents: Iterable[Incident], now: datetime) -> None:
+        """Take in all that is open and the channel `lacks`, after all events: it is told of it, unless it is over."""
+        self._unheard = Unheard()
+        for one in incidents:
+            if (key := record_key(one.location, one.target)) not in self._book.records:
+                self._unheard.add(key, one, now)
+
+    def take(self, event: AlertEvent, view: View) -> None:
+        """Take in what has happened, the next event; it is decided on when `decide` is called."""
         self._newest_moment = max(self._newest_moment, event.at)
-        if event.flip is not None and event.incident is not None:
+        if event.change is Change.RENAMED and event.incident is not None:
+            self._rename(event, event.incident)
+        elif event.flip is not None and event.incident is not None:
             self._take_change(event, event.flip, event.incident, view)
-        elif event.target is None:
-            if self._channel.is_default:
-                take_notice(self._book, event, view)
-        elif self._after(event.target, view) == 0:
+        elif self._channel.is_default if event.target is None else self._after(event.target, view) == 0:
             take_notice(self._book, event, view)
 
     def absorb(self, handover: Handover, view: View) -> None:
         """Take in what another replica has told the channel; it is decided on when `decide` is called."""
-        at = handover.at
-
-        def settle(key: str, record: Record) -> None:
-            self._settle(key, record, at, view)
-
-        absorb(self._book, handover, view, lambda key, record: self._note_told(key, record, at), settle)
+        note_told, settle = partial(self._note_told, now=handover.at), partial(self._settle, at=handover.at, view=view)
+        state_of = view.state_of if handover.is_whole else None
+        absorb(self._book, handover.records, handover.over, handover.at, state_of, note_told, settle)
 
     def decide(self, now: datetime, view: View) -> Decision:
         """Say what is to be sent now.
@@ -119,6 +123,8 @@ class ChannelPolicy:
         if now < self._newest_moment - SET_BACK:
             bring_back(self._book, now, partial(last_look, self._channel, now, view), self._quiet_until(now))
         self._newest_moment = now
+        for one in self._unheard.take_known(now, view):  # as if it were found out now
+            self._take_change(AlertEvent(0, Change.OPENED, now, one), one.flip, one, view)
         messages = self._heed_operators(now, view)
         to_flush, to_remind = set[str](), set[str]()
         while entry := self._book.agenda.pop(now):
@@ -145,13 +151,14 @@ class ChannelPolicy:
         for look in self._book.waiting.looks_at(flip.target, group):
             self._book.agenda.add(event.at, Task.PARENTS, look)
         key = record_key(flip.location, flip.target)
-        if event.change is Change.CLOSED and flip.state is State.PAUSED:
+        self._unheard.discard(key)
+        record = self._book.records.get(key)
+        if flip.state is State.PAUSED and (record is None or not record.note_pause()):
             self._book.drop(key)
             return
         visible = None if event.change is Change.CLOSED else incident.trouble
         if visible is not None and not is_told_of(self._channel, visible):
             visible = None
-        record = self._book.records.get(key)
         after = self._after(flip.target, view)
         if record is None:
             if visible is None or after is None:
@@ -171,10 +178,17 @@ class ChannelPolicy:
         record.note_incident(incident.id, incident.since)
         is_silent = silence_end(view.silences, record.target, group, event.at) is not None
         record.note_flip(flip, visible, event.at, incident.last_up_at, is_silent=is_silent, is_escalated_to=bool(after))
-        if Topic.FLAPPING in self._channel.topics and not after:
+        if Topic.FLAPPING in self._channel.topics and not after and flip.state is not State.PAUSED:
             record.note_change(event.at, FLAPPING_FLIPS, FLAPPING_WINDOW)
             self._book.agenda.add(event.at + FLAPPING_WINDOW, Task.CALM, key)
         self._settle(key, record, event.at, view)
+
+    def _rename(self, event: AlertEvent, incident: Incident) -> None:
+        old, new = (record_key(incident.location, name or "") for name in (event.target, incident.target))
+        if old in self._book.records:
+            self._book.rename(old, new, incident.target)
+        else:
+            self._unheard.add(new, incident, event.at)
 
     def _settle(self, key: str, record: Record, at: datetime, view: View, *, at_once: bool = False) -> None:
         """Put a record, which waits nowhere, where its news waits; forget it where there will be none."""
@@ -320,10 +334,11 @@ class ChannelPolicy:
             self._hold(key, record, hold, now, view)
             return False
         is_unwanted = record.told is None and self._after(record.target, view) is None
-        if is_unwanted or (record.is_about_flapping and view.state_of(record.target) is State.PAUSED):
+        if record.is_about_flapping and view.state_of(record.target) in {State.PAUSED, None}:
+            is_unwanted = not record.note_pause(is_known=False)
+        if is_unwanted:
             self._book.drop(key)
-            return False
-        return True
+        return not is_unwanted
 
     def _line(self, record: Record, view: View) -> Line:
         is_down = record.visible is State.DOWN

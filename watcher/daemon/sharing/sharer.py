@@ -15,13 +15,13 @@ import trio
 
 from watcher.checking.scheduling.small_turns import in_small_turns
 from watcher.daemon.sharing.moves import find_moves, gained
+from watcher.model.difference import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from watcher.cluster.protocol import Share
     from watcher.daemon.changes import Change
-    from watcher.model.difference import Difference
     from watcher.model.resumption import Taken
     from watcher.model.target import Target
 
@@ -73,7 +73,7 @@ class Step:
         difference: of what is watched here.
         file: what the file has changed besides, if it was the file.
         moved: the names of those that are removed here, and watched elsewhere from now on.
-        taken: what is known of targets that are added and were watched elsewhere, by name.
+        taken: what is known of targets that begin and were watched elsewhere, by name.
     """
 
     difference: Difference
@@ -207,12 +207,14 @@ class Sharer:
 
     async def _compare(self, share: Share, change: Change | None) -> None:
         """Find out what is to be done, and do what others wait for: end what is lost."""
-        moves = await self._off_the_loop(lambda: find_moves(self._watched, self._configured, share.holds))
+        renamed = None if change is None else change.difference.renamed
+        moves = await self._off_the_loop(lambda: find_moves(self._watched, self._configured, share.holds, renamed))
         if change is not None or moves.ends_or_changes:
             moved = frozenset(target.name for target in moves.lost)
             await self._apply(Step(moves.first, change, moved))
-            self._watched = {target.name: target for target in moves.staying}
+            self._watched = {target.name: target for target in (*moves.staying, *moves.going_on)}
             self._unclaimed &= self._watched.keys()
+            self._unclaimed |= {target.name for target in moves.going_on}
             self._lost += len(moved)
         now, waiting = self._clock(), self._wanted
         self._wanted = {
@@ -236,6 +238,7 @@ class Sharer:
                 self._unclaimed |= self._wanted.keys()
             else:
                 beginning = [self._wanted[name].target for name in some if name in taken and name in self._wanted]
+                await self._go_on_as_others_did({name: taken[name] for name in taken.keys() & self._unclaimed})
                 self._unclaimed -= taken.keys()
             if beginning:
                 known = {target.name: taken[target.name] for target in beginning} if taken else {}
@@ -246,6 +249,13 @@ class Sharer:
                 del self._wanted[target.name]
             if taken is None or self._wake.is_set():
                 return  # nobody can be asked; or what is wanted may be something else by now
+
+    async def _go_on_as_others_did(self, claimed: Mapping[str, Taken]) -> None:
+        """Begin those anew that others have watched as well while nobody could be asked: flips are one chain."""
+        others = {name: known for name, known in claimed.items() if known.until is not None and known.standing}
+        if others:
+            changed = tuple(self._watched[name] for name in others)
+            await self._apply(Step(Difference(changed=changed, targets=tuple(self._watched.values())), taken=others))
 
     async def _claim(self, names: Sequence[str]) -> Mapping[str, Taken] | None:
         taken = await self._claims.claim(names)

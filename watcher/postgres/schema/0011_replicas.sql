@@ -33,15 +33,15 @@ CREATE TABLE IF NOT EXISTS agreements (
 
 -- Whose a target is, since when, and where it stands with all that the next owner must know of it. An owner that is
 -- NULL has released it, at `owned_since`. Entries of the owner's outbox up to `owned_from` came before it owned the
--- target. `formers` has those from whom it was taken without a release, and when: their flips may come yet, and belong
--- to the past.
+-- target; others had looked at it until `others_until`. `formers` has those from whom it was taken without a release,
+-- and when: their flips may come yet, and belong to the past.
 ALTER TABLE states ADD COLUMN IF NOT EXISTS owner uuid;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS owned_since timestamptz;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS owned_from bigint;
+ALTER TABLE states ADD COLUMN IF NOT EXISTS others_until timestamptz;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS formers jsonb;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS standing text;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS checked_until timestamptz;
-CREATE INDEX IF NOT EXISTS states_owner ON states (location, owner);
 
 -- Alerts of several replicas. What has happened, numbered here in the order in which it was stored, and by each origin
 -- (an outbox) in its own: what has a `channel` is for that one, which the origin has told itself until `taken_until`.

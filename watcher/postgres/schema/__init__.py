@@ -34,7 +34,7 @@ MADE_BY = {
     **dict.fromkeys(("alert_events", "channel_owners", "channel_records", "channel_messages"), (11,)),
 }
 
-_MISSING = "SELECT array_agg(name) FROM unnest($1::text[]) AS tables (name) WHERE to_regclass(name) IS NULL"
+MISSING = "SELECT array_agg(name) AS names FROM unnest($1::text[]) AS tables (name) WHERE to_regclass(name) IS NULL"
 # The column is not there before the first version that has it.
 _PRESENT = """
 SELECT version, (to_jsonb(watcher_schema) ->> 'usable_from')::int AS usable_from
@@ -67,7 +67,7 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
         await connection.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK, timeout=SCHEMA_SECONDS)
         await connection.execute(_MAKE_VERSIONS)
         present = await _present_version(connection, len(files))
-        missing = await connection.fetchval(_MISSING, list(MADE_BY))
+        missing = await connection.fetchval(MISSING, list(MADE_BY))
         # What somebody has dropped is made anew.
         again = {version for table in missing or () for version in MADE_BY[table]}
         for version, file in enumerate(files, start=1):
@@ -81,7 +81,7 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
 
 async def _is_up_to_date(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], known: int) -> bool:
     async with transaction(connection):  # for poolers, see `Database.fetch`
-        if await connection.fetchval(_MISSING, [*MADE_BY, "watcher_schema"]):
+        if await connection.fetchval(MISSING, [*MADE_BY, "watcher_schema"]):
             return False
         return await _present_version(connection, known) >= known
 

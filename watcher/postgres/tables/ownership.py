@@ -23,6 +23,7 @@ UPDATE states
 SET owner = $3, watched = true,
     owned_since = CASE WHEN former.owner = $3 THEN former.owned_since ELSE clock_timestamp() END,
     owned_from = CASE WHEN former.owner = $3 THEN former.owned_from ELSE $4 END,
+    others_until = CASE WHEN former.owner = $3 THEN former.others_until ELSE looked.until END,
     formers = CASE
         WHEN former.owner = $3 THEN former.formers
         WHEN former.owner IS NOT NULL THEN
@@ -36,24 +37,27 @@ FROM states AS former
     LEFT JOIN members ON members.location = former.location AND members.replica = former.owner
     LEFT JOIN outboxes ON outboxes.outbox = former.owner
     LEFT JOIN replicas ON replicas.location = former.location AND replicas.outbox <> $3
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN former.owner IS NOT NULL THEN
+                greatest(former.owned_since, coalesce(members.beat_at, outboxes.stored_at))
+            ELSE coalesce(former.owned_since, replicas.alive_at)
+        END AS until
+    ) AS looked
 WHERE former.location = $1 AND former.target = ANY ($2::text[])
       AND states.target = former.target AND states.location = former.location
       AND (former.owner IS NULL OR former.owner = $3 OR NOT former.watched OR $5
            OR members.expires_at IS NULL OR members.expires_at <= clock_timestamp())
 RETURNING states.target, former.standing, former.state, former.since, former.flips,
     greatest(former.checked_until, members.slots_until) AS checked_until,
-    extract(epoch FROM clock_timestamp() - CASE
-        WHEN former.owner = $3 THEN NULL
-        WHEN former.owner IS NOT NULL THEN
-            greatest(former.owned_since, coalesce(members.beat_at, outboxes.stored_at))
-        ELSE coalesce(former.owned_since, replicas.alive_at)
-    END)::float AS unwatched_seconds
+    extract(epoch FROM CASE WHEN former.owner = $3 THEN NULL ELSE clock_timestamp() - looked.until END)::float
+        AS unwatched_seconds
 """
 
 # Of the targets of some entries: whose they are; see `watcher.postgres.owned_entries`.
 LOCK_OWNED = f"""
 SELECT target, location, owner, owned_from, {_LEASE_LASTS} AS lease_lasts,
-    (formers ->> $2::text)::timestamptz AS former_until
+    (formers ->> $2::text)::timestamptz AS former_until, others_until, clock_timestamp() AS now
 FROM states
 WHERE (target, location) IN (
     SELECT target, location FROM jsonb_to_recordset($1::jsonb) AS row (target text, location text)
@@ -82,7 +86,8 @@ FROM (
     ORDER BY target, location, entry DESC
 ) AS row
 WHERE states.target = row.target AND states.location = row.location
-      AND owner = $3 AND coalesce(owned_from, 0) < entry
+      AND owner = $3
+      AND (coalesce(owned_from, 0) < entry OR others_until IS NULL OR row.checked_until > others_until)
 """  # noqa: S608  # nothing of it comes from outside
 # Until when the replica has looked is told by its own clock, of which $4 is the present time.
 RELEASE_TARGETS = f"""
