@@ -197,7 +197,7 @@ class World:
     @property
     def told(self) -> list[str]:
         """What was told, in order; what has come twice with one id is one message."""
-        return [one.payload["title"] for one in {one.id: one for one in self.got}.values()]
+        return [one.payload["title"].partition(":")[0] for one in {one.id: one for one in self.got}.values()]
 
     async def rows(self, table: str) -> list[dict[str, Any]]:
         return await self.database.fetch(f"SELECT * FROM {table}")
