@@ -3,129 +3,65 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 from structlog.testing import capture_logs
 
+from tests.integration.memberships import (
+    JOIN_SECONDS,
+    NAMES,
+    PATIENCE_SECONDS,
+    TIMING,
+    One,
+    all_share,
+    are_covered,
+    open_replicas,
+    started,
+)
 from tests.integration.own_server import IMMEDIATE, running_server
-from watcher.cluster.membership import Membership
-from watcher.cluster.values import Agreement, Figures, Replica, Seat, Timing
+from watcher.cluster.values import Agreement, Seat, Timing
 from watcher.postgres.bridge import open_bridge
-from watcher.postgres.db import open_database
 from watcher.postgres.queries.membership import agree, leave, members_and_agreements
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from tests.integration.own_server import OwnServer
     from tests.integration.proxy import Proxy
     from watcher.postgres.db import Database
 
-TIMING = Timing(ttl_seconds=2.0, beat_seconds=0.4, limit_seconds=0.35)
-TAKEOVER_SECONDS = TIMING.ttl_seconds + 2 * TIMING.beat_seconds
-JOIN_SECONDS = 3.0
-# For what must come, however busy the machine is.
-PATIENCE_SECONDS = 30.0
-NAMES = tuple(f"site {number}" for number in range(60))
-
-
-@dataclass
-class _One:
-    """A replica, which may freeze."""
-
-    membership: Membership
-    seat: Seat
-    nursery: trio.Nursery
-    running: trio.CancelScope = field(default_factory=trio.CancelScope)
-
-    async def run(self) -> None:
-        self.running = trio.CancelScope()
-        with self.running:
-            await self.membership.run()
-
-    def freeze(self) -> None:
-        self.running.cancel()
-
-    def thaw(self) -> None:
-        self.nursery.start_soon(self.run)
-
-    async def shares_with(self, others: Collection[_One], after: int = 0) -> int:
-        """Wait until it works by what these have agreed on, later than an epoch, and return the epoch of that."""
-        replicas = {one.seat.replica for one in others}
-        with trio.fail_after(PATIENCE_SECONDS):
-            while (share := self.membership.share) is None or share.agreed != replicas or share.epoch <= after:
-                await self.membership.changed_from(share)
-        return share.epoch
-
-
-@asynccontextmanager
-async def _replicas(url: str) -> AsyncIterator[Callable[..., _One]]:
-    """Give what makes replicas."""
-    async with open_database(url, connections=16) as database, trio.open_nursery() as nursery:
-
-        def make(name: str = "one", *, fingerprint: str = "f", replica: uuid.UUID | None = None) -> _One:
-            seat = Seat(replica or uuid.uuid4(), uuid.uuid4(), fingerprint)
-            figures = Figures(targets=3)
-            membership = Membership(database, Replica("default", seat, name), lambda: figures, TIMING)
-            return _One(membership, seat, nursery)
-
-        yield make
-        nursery.cancel_scope.cancel()
-
-
-async def _started(one: _One) -> _One:
-    assert await one.membership.join(JOIN_SECONDS) is not None
-    one.thaw()
-    return one
-
 
 @pytest.fixture
-async def make(test_db: Database, db_config: str) -> AsyncIterator[Callable[..., _One]]:
-    async with _replicas(db_config) as make:
+async def make(test_db: Database, db_config: str) -> AsyncIterator[Callable[..., One]]:
+    async with open_replicas(db_config) as make:
         yield make
 
 
-async def _all_share(ones: Collection[_One], after: int = 0) -> int:
-    epochs = {await one.shares_with(ones, after) for one in ones}
-    assert len(epochs) == 1
-    _are_covered(ones)
-    return epochs.pop()
-
-
-def _are_covered(ones: Collection[_One]) -> None:
-    """Each target has one owner among them."""
-    shares = [one.membership.share for one in ones]
-    assert all(sum(share is not None and share.holds(name) for share in shares) == 1 for name in NAMES)
-
-
-async def test_a_daemon_alone_does_everything_at_once(make: Callable[..., _One]) -> None:
-    one = await _started(make())
+async def test_a_daemon_alone_does_everything_at_once(make: Callable[..., One]) -> None:
+    one = await started(make())
     assert one.membership.share is not None
     assert one.membership.share.is_alone
     assert one.membership.is_held
-    _are_covered([one])
+    are_covered([one])
 
 
 async def test_three_share_one_leaves_and_one_freezes_and_comes_back(
-    make: Callable[..., _One], test_db: Database
+    make: Callable[..., One], test_db: Database
 ) -> None:
-    first, second, third = [await _started(make(name)) for name in ("first", "second", "third")]
-    epoch = await _all_share([first, second, third])
+    first, second, third = [await started(make(name)) for name in ("first", "second", "third")]
+    epoch = await all_share([first, second, third])
 
     third.freeze()
-    begun_at = trio.current_time()
     await third.membership.leave()
-    assert await _all_share([first, second]) == epoch + 1
-    assert trio.current_time() - begun_at < TIMING.beat_seconds  # no beat was due: they were told
+    assert await all_share([first, second]) == epoch + 1
+    await third.membership.end()
     assert {one.name for one in (await members_and_agreements(test_db))[0]} == {"first", "second"}
 
     second.freeze()
-    assert await _all_share([first]) == epoch + 2
+    assert await all_share([first]) == epoch + 2
     assert not second.membership.is_held
     assert not second.membership.gate.is_open
     passed = trio.Event()
@@ -141,7 +77,7 @@ async def test_three_share_one_leaves_and_one_freezes_and_comes_back(
     second.membership.let_go(epoch + 2)
     with trio.fail_after(PATIENCE_SECONDS):
         await passed.wait()
-    assert await _all_share([first, second]) == epoch + 3
+    assert await all_share([first, second]) == epoch + 3
     second.membership.put_into_effect(epoch + 3)
     with trio.fail_after(PATIENCE_SECONDS):
         while epoch + 3 not in {  # noqa: ASYNC110
@@ -150,19 +86,32 @@ async def test_three_share_one_leaves_and_one_freezes_and_comes_back(
             await trio.sleep(TIMING.beat_seconds / 4)
 
 
-async def test_many_that_come_at_once_are_agreed_on_at_once(make: Callable[..., _One]) -> None:
-    first = await _started(make())
+async def test_what_is_agreed_on_is_heard_of_long_before_a_beat_is_due(
+    make: Callable[..., One], test_db: Database
+) -> None:
+    rarely = Timing(ttl_seconds=20 * PATIENCE_SECONDS, beat_seconds=10 * PATIENCE_SECONDS, limit_seconds=5.0)
+    one = await started(make(timing=rarely))
+    other = Seat(uuid.uuid4(), uuid.uuid4(), "f")
+    # Whoever begins to listen asks once; the second change is only told.
+    for epoch, seats in ((2, (one.seat, other)), (3, (one.seat,))):
+        assert await agree(test_db, "default", epoch - 1, Agreement(epoch, seats))
+        with trio.fail_after(PATIENCE_SECONDS):
+            assert (await one.membership.changed_from(one.membership.share)).epoch == epoch
+
+
+async def test_many_that_come_at_once_are_agreed_on_at_once(make: Callable[..., One]) -> None:
+    first = await started(make())
     others = [make() for _ in range(8)]
     async with trio.open_nursery() as nursery:
         for one in others:
-            nursery.start_soon(_started, one)
+            nursery.start_soon(started, one)
     # One where a slow machine lets some wait for a beat more.
-    assert await _all_share([first, *others]) <= 4
+    assert await all_share([first, *others]) <= 4
 
 
 async def test_whoever_cannot_ask_does_everything_and_shares_later(proxy: Proxy, db_config: str) -> None:
-    async with _replicas(proxy.url()) as make_behind, _replicas(db_config) as make:
-        other = await _started(make())
+    async with open_replicas(proxy.url()) as make_behind, open_replicas(db_config) as make:
+        other = await started(make())
         await proxy.shut()
         one = make_behind()
         assert await one.membership.join(JOIN_SECONDS) is None
@@ -172,24 +121,25 @@ async def test_whoever_cannot_ask_does_everything_and_shares_later(proxy: Proxy,
         with trio.fail_after(PATIENCE_SECONDS):
             await one.membership.gate.passed()
         await proxy.open()
-        assert await _all_share([one, other]) == 2
+        assert await all_share([one, other]) == 2
 
 
 async def test_who_is_cut_off_keeps_what_it_has_and_gives_it_back(proxy: Proxy, db_config: str) -> None:
     """Better checked twice than not at all; only what one alone may do, it does no more."""
-    async with _replicas(proxy.url()) as make_behind, _replicas(db_config) as make:
-        one, other = await _started(make_behind()), await _started(make())
-        epoch = await _all_share([one, other])
+    async with open_replicas(proxy.url()) as make_behind, open_replicas(db_config) as make:
+        one, other = await started(make_behind()), await started(make())
+        epoch = await all_share([one, other])
         before = one.membership.share
         with capture_logs() as lines:
             proxy.freeze()
-            assert await _all_share([other]) == epoch + 1
-            await _until(lambda: not one.membership.is_held)
+            assert await all_share([other]) == epoch + 1
+            await _until(lambda: any("cannot be asked" in line["event"] for line in lines))
+            assert not one.membership.is_held
             assert one.membership.gate.is_open
             assert one.membership.share == before
             proxy.thaw()
             await one.shares_with([other])
-        assert await _all_share([one, other]) == epoch + 2
+        assert await all_share([one, other]) == epoch + 2
         asked = [line["event"] for line in lines if "who checks what" in line["event"]]
         assert len(asked) == 2
 
@@ -202,29 +152,30 @@ def own_server(made_server: Path, tmp_path: Path) -> Iterator[OwnServer]:
 
 async def test_a_server_that_is_away_for_longer_than_a_lease_changes_nothing(own_server: OwnServer) -> None:
     """Whoever comes back first does not take the others for dead."""
-    async with open_bridge(), _replicas(own_server.url) as make:
-        ones = [await _started(make()) for _ in range(3)]
-        epoch = await _all_share(ones)
+    async with open_bridge(), open_replicas(own_server.url) as make:
+        ones = [await started(make()) for _ in range(3)]
+        epoch = await all_share(ones)
         await own_server.halt(IMMEDIATE)
         await _until(lambda: not any(one.membership.is_held for one in ones))
         for one in ones:
             await one.membership.gate.passed()
         await own_server.start()
         await _until(lambda: all(one.membership.is_held for one in ones))
-        assert await _all_share(ones) == epoch
+        assert await all_share(ones) == epoch
 
 
-async def test_of_two_on_copies_of_one_folder_the_later_one_works(make: Callable[..., _One]) -> None:
+async def test_of_two_on_copies_of_one_folder_the_later_one_works(make: Callable[..., One]) -> None:
     replica = uuid.uuid4()
     with capture_logs() as lines:
-        former = await _started(make("former", replica=replica))
-        later = await _started(make("later", replica=replica))
+        former = await started(make("former", replica=replica))
+        later = await started(make("later", replica=replica))
         with trio.fail_after(PATIENCE_SECONDS):
             await former.membership.changed_from(former.membership.share)
-        _are_covered([later, former])
+        are_covered([later, former])
         assert not former.membership.is_held
         later.freeze()
         await later.membership.leave()
+        await later.membership.end()
         with trio.fail_after(PATIENCE_SECONDS):
             while not (former.membership.share and former.membership.share.holds(NAMES[0])):
                 await former.membership.changed_from(former.membership.share)
@@ -232,17 +183,29 @@ async def test_of_two_on_copies_of_one_folder_the_later_one_works(make: Callable
     assert told == [("error", "later"), ("info", "later")]
 
 
-async def test_another_configuration_is_shared_by_those_that_have_it(make: Callable[..., _One]) -> None:
-    ones = [await _started(make()) for _ in range(3)]
-    epoch = await _all_share(ones)
+async def test_who_starts_anew_goes_on_with_its_part_at_once(make: Callable[..., One]) -> None:
+    """Killed and started: its place is still its own, and nothing of it is missed for a beat."""
+    first, second = await started(make()), await started(make())
+    epoch = await all_share([first, second])
+    before = second.membership.share
+    second.freeze()
+    again = make(replica=second.seat.replica)
+    assert await again.membership.join(JOIN_SECONDS) == before
+    again.thaw()
+    assert await all_share([first, again], after=epoch) == epoch + 1  # with what it is agreed on now
+
+
+async def test_another_configuration_is_shared_by_those_that_have_it(make: Callable[..., One]) -> None:
+    ones = [await started(make()) for _ in range(3)]
+    epoch = await all_share(ones)
     ones[0].membership.set_fingerprint("g")
     with trio.fail_after(PATIENCE_SECONDS):
         for one in ones:
             while (share := one.membership.share) is None or share.epoch == epoch:
                 await one.membership.changed_from(share)
             assert share.epoch == epoch + 1
-    _are_covered(ones[:1])
-    _are_covered(ones[1:])
+    are_covered(ones[:1])
+    are_covered(ones[1:])
 
 
 async def test_an_agreement_is_changed_by_one_of_those_who_have_seen_it(test_db: Database) -> None:
@@ -267,12 +230,12 @@ async def test_an_agreement_is_changed_by_one_of_those_who_have_seen_it(test_db:
 
 
 async def test_no_epoch_comes_twice_where_a_database_is_brought_back_to_what_it_was(
-    make: Callable[..., _One], test_db: Database
+    make: Callable[..., One], test_db: Database
 ) -> None:
-    first, second = await _started(make()), await _started(make())
-    epoch = await _all_share([first, second])
+    first, second = await started(make()), await started(make())
+    epoch = await all_share([first, second])
     await test_db.fetch("UPDATE agreements SET epoch = 1, seats = '[]'")
-    assert await _all_share([first, second], after=epoch) == epoch + 1
+    assert await all_share([first, second], after=epoch) == epoch + 1
 
 
 async def _until(is_so: Callable[[], bool]) -> None:

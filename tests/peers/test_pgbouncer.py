@@ -11,6 +11,7 @@ import trio
 from tests.doubles import MOMENT, a_failure, a_target
 from tests.integration.daemon import Folder
 from tests.integration.history_rows import settings_of
+from tests.integration.memberships import all_share, open_replicas, started
 from tests.integration.proxy import open_proxy
 from tests.peers.pgbouncer import running_pgbouncer
 from tests.pipeline import open_pipeline
@@ -77,3 +78,20 @@ async def _work(database: Database, page_database: Database, folder: Path, start
     assert (await keep_up(database, YEAR, datetime.now(UTC))).failed == []
     await stream_history(database, MOMENT - YEAR, MOMENT + YEAR, lambda _kind, rows: seen.extend(rows))
     assert len(seen) == (start + 1) * 100
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+async def test_replicas_agree_through_a_pooler(mode: str, test_db: Database, db_config: str) -> None:
+    """In one mode nothing is heard of what is notified, and what a beat tells must do."""
+    async with open_proxy(db_config) as proxy:
+        with running_pgbouncer(proxy.url(), mode) as url:
+            async with open_replicas(url) as make:
+                ones = [await started(make()) for _ in range(3)]
+                epoch = await all_share(ones)
+                ones[0].freeze()
+                await ones[0].membership.leave()
+                assert await all_share(ones[1:]) == epoch + 1
+                ones[1].freeze()
+                assert await all_share(ones[2:]) == epoch + 2
+                ones[1].thaw()
+                assert await all_share(ones[1:], after=epoch + 2) == epoch + 3

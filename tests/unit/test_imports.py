@@ -92,7 +92,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cluster": {"text", "model", "model/alerts", "history", *CLUSTER, *POSTGRES, "postgres/queries"},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
-    "reporting": {"text", "model", "history", "postgres", "postgres/errors", "postgres/queries"},
+    "reporting": {"text", "model", "history", "cluster/values", "postgres", "postgres/errors", "postgres/queries"},
     "web/serving": {"config/env"},
     "web/access": {"text", "config/env"},
     "web/present": {"model", "recording", "postgres", "alerting/silences"},

@@ -98,6 +98,19 @@ def share_of(agreement: Agreement, me: Seat, fallback: Share | None = None) -> S
     )
 
 
+def cut_off(share: Share, is_held: bool) -> Share:
+    """Return what a replica does after a beat that was not answered.
+
+    It goes on with what it has. Who has nothing, since the others had not agreed on it yet, cannot know whether they
+    are there: it does everything once its lease is over, and so does who has never been answered.
+
+    Args:
+        share: what it has done until now.
+        is_held: whether its lease lasts.
+    """
+    return share if share.me in share.agreed or is_held else alone(share.me)
+
+
 def _with(agreement: Agreement, fingerprint: str) -> list[uuid.UUID]:
     return [seat.replica for seat in agreement.seats if seat.fingerprint == fingerprint]
 
@@ -130,7 +143,8 @@ def proposal(agreement: Agreement, members: Iterable[Member], me: Seat, settle_s
         return None
     agreed = {seat.replica: seat for seat in agreement.seats}
     if not agreed:
-        settled = {replica for replica, member in living.items() if _has_settled(member, settle_seconds)}
+        present = (replica for replica, member in living.items() if member.seat.fingerprint)
+        settled = {replica for replica in present if _has_settled(living[replica], settle_seconds)}
         return _next(agreement, [living[replica].seat for replica in settled | {me.replica}])
     if not _has_settled(mine, settle_seconds):
         return None
@@ -138,8 +152,8 @@ def proposal(agreement: Agreement, members: Iterable[Member], me: Seat, settle_s
     may_throw_out = _has_settled(mine, 2 * settle_seconds)
     ready, waiting = [], False
     for replica, member in living.items():
-        if member.seat == agreed.get(replica):
-            continue
+        if member.seat == agreed.get(replica) or not member.seat.fingerprint:
+            continue  # as agreed, or about to leave
         if _has_settled(member, settle_seconds):
             ready.append(member)
         else:

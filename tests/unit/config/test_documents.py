@@ -45,6 +45,7 @@ VALUES = {
     "WATCHER_LOG_FILE": "other.log",
     "WATCHER_LOG_FORMAT": "json",
     "WATCHER_LOCATION": "here",
+    "WATCHER_REPLICA": "second",
     "WATCHER_KEEP_FAILURES": "1d",
     "WATCHER_OUTBOX_MAX_BYTES": "16777216",
     "WATCHER_OUTBOX_MAX_AGE": "1h",

@@ -52,6 +52,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         log_file=Path("monitor.log"),
         log_format="text",
         location="default",
+        replica=None,
         keep_failures_seconds=400 * 86_400,
         outbox_max_bytes=2**30,
         outbox_max_age_seconds=7 * 86_400,
@@ -88,6 +89,7 @@ WATCHER_DATA_DIR=/var/lib/watcher
 WATCHER_LOG_FILE=/var/log/monitor.log
 WATCHER_LOG_FORMAT=json
 WATCHER_LOCATION=Zürich
+WATCHER_REPLICA=second from the left
 WATCHER_KEEP_FAILURES=1d12h
 WATCHER_OUTBOX_MAX_BYTES=17592186044416
 WATCHER_OUTBOX_MAX_AGE=1h30m
@@ -124,6 +126,7 @@ WATCHER_METRICS_TARGETS=off
         log_file=Path("/var/log/monitor.log"),
         log_format="json",
         location="Zürich",
+        replica="second from the left",
         keep_failures_seconds=1.5 * 86_400,
         outbox_max_bytes=2**44,
         outbox_max_age_seconds=5400,
@@ -419,6 +422,7 @@ def test_any_environment_gives_settings_or_mistakes(variables: dict[str, str]) -
         ("POSTGRES_TARGET_SESSION_ATTRS", "leader", "is not one of any, read-write"),
         ("MIN_INTERVAL_VAL", "1e-300", "is below 0.01, the shortest interval there is"),
         ("WATCHER_LOCATION", "a\tb", "is not the name of a place"),
+        ("WATCHER_REPLICA", "a\tb", "is not a name"),
         ("WATCHER_DATA_DIR", "a\nb", "has an unprintable character"),
         ("WATCHER_LOG_FILE", "a\x1bb", "has an unprintable character"),
     ],

@@ -47,6 +47,7 @@ class Settings:
         log_file: the success log.
         log_format: `text` or `json`, for the success log and stderr.
         location: where this replica stands.
+        replica: the name of this daemon among others of its location; None for one that is made once.
         keep_failures_seconds: how long a failure stays in the database.
         outbox_max_bytes, outbox_max_age_seconds: what the outbox may hold while the database is away.
         outbox_keep_stored_seconds: how long it keeps what the database has stored.
@@ -80,6 +81,7 @@ class Settings:
     log_file: Path
     log_format: str
     location: str
+    replica: str | None
     keep_failures_seconds: float
     outbox_max_bytes: int
     outbox_max_age_seconds: float

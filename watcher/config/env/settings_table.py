@@ -165,6 +165,15 @@ SETTINGS = (
         reloads=False,
     ),
     Setting(
+        "WATCHER_REPLICA",
+        "replica",
+        None,
+        "the name of this daemon among others that share its location, in a database of yours; by default that of its"
+        " machine with four digits, which is kept in the file `replica` of WATCHER_DATA_DIR",
+        values.replica,
+        reloads=False,
+    ),
+    Setting(
         "WATCHER_KEEP_FAILURES",
         "keep_failures_seconds",
         "400d",

@@ -14,6 +14,7 @@ SESSION_ATTRS = ("any", "read-write", "read-only", "primary", "standby", "prefer
 LOG_FORMATS = ("text", "json")
 
 MAX_LOCATION_CHARS = 100
+MAX_REPLICA_CHARS = 100
 
 MIN_KEEP_DAYS, MAX_KEEP_DAYS = 1, 36_500
 MIN_OUTBOX_BYTES, MAX_OUTBOX_BYTES = 16 * 2**20, 2**44
@@ -53,6 +54,13 @@ def location(text: str) -> str:
             f"is not the name of a place; write one line of at most {MAX_LOCATION_CHARS} printable characters"
         )
     return text
+
+
+def replica(text: str) -> str | None:
+    """Return the name of a daemon among others, None for one that is made."""
+    if one_line(text, limit_chars=MAX_REPLICA_CHARS) != text:
+        raise ValueError(f"is not a name; write one line of at most {MAX_REPLICA_CHARS} printable characters")
+    return text or None
 
 
 def path(text: str) -> Path:
