@@ -116,7 +116,7 @@ async def test_replicas_that_start_at_once_make_the_tables_once(test_db: Databas
         for _ in range(8):
             nursery.start_soon(_initialise, db_config)
     versions = [row["version"] for row in await test_db.execute_query("SELECT version FROM watcher_schema")]
-    assert versions == list(range(1, 11))
+    assert versions == list(range(1, 12))
 
 
 async def test_the_tables_keep_their_rows_over_a_restart(test_db: Database) -> None:
@@ -234,6 +234,32 @@ async def test_an_older_program_on_a_newer_schema_says_so(test_db: Database) -> 
     await test_db.execute_query("INSERT INTO watcher_schema (version) VALUES (99)")
     with pytest.raises(SchemaTooNewError, match="schema 99"):
         await test_db.init_db()
+
+
+async def test_a_program_goes_on_with_a_newer_schema_that_only_adds(test_db: Database) -> None:
+    """As in a rolling upgrade: the first replica of the next version upgrades the tables."""
+    newest = "SELECT version, usable_from FROM watcher_schema ORDER BY version DESC LIMIT 1"
+    [row] = await test_db.execute_query(newest)
+    known = row["version"]
+    assert row["usable_from"] <= known
+    [row] = await test_db.execute_query("SELECT usable_from FROM watcher_schema WHERE version = 11")
+    assert row == {"usable_from": 10}, "as the file says"
+
+    async def upgrade(usable_from: int | None) -> None:
+        await test_db.execute_query("DELETE FROM watcher_schema WHERE version > $1", known)
+        await test_db.execute_query("INSERT INTO watcher_schema VALUES ($1, now(), $2)", known + 1, usable_from)
+
+    await test_db.execute_query("ALTER TABLE states ADD COLUMN of_the_next text NOT NULL DEFAULT ''")
+    await upgrade(known)
+    await test_db.init_db()
+    await test_db.log_failure(a_failure())
+    await test_db.execute_query("DROP TABLE renames")
+    await test_db.init_db()
+    assert await test_db.execute_query("SELECT * FROM renames") == []
+    for usable_from in (known + 1, None):
+        await upgrade(usable_from)
+        with pytest.raises(SchemaTooNewError, match=f"schema {known + 1}"):
+            await test_db.init_db()
 
 
 async def test_random_cancellations_leave_the_pool_whole(test_db: Database) -> None:

@@ -122,7 +122,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("text", "model", "model/alerts", "recording", "outbox", "alerting/policy", "alerting/policy/windows"),
         *("checking", "checking/http", "checking/scheduling"),
     },
+    "daemon/changes": {"model", "model/alerts", "config/env"},
+    "daemon/sharing": {
+        *("model", "checking", "checking/scheduling", "recording", "outbox", "cluster", "config", "daemon/changes"),
+        *(*CLUSTER, *POSTGRES),
+    },
     "daemon": {
+        *("daemon/changes", "daemon/sharing", *CLUSTER),
         "model",
         "model/alerts",
         "alerting",

@@ -23,6 +23,7 @@ from watcher.checking.scheduling.worker_lanes import Lanes
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
+    from watcher.checking.gate import Gate
     from watcher.checking.http.exchange import Exchange
     from watcher.model.target import Target
 
@@ -58,6 +59,7 @@ class CheckContext:
         tls_contexts: those that probes share.
         holds: which targets are in maintenance.
         network: whether this machine has one; it believes every check unless somebody runs it.
+        gate: passed before each check; None where all targets are this replica's.
     """
 
     clock: SlotClock
@@ -70,6 +72,7 @@ class CheckContext:
     tls_contexts: TlsContexts
     holds: Holds = field(default_factory=Holds)
     network: Network = field(default_factory=Network)
+    gate: Gate | None = None
 
     def forget_all_but(self, targets: Iterable[Target]) -> None:
         """Forget what only the checks of other targets needed."""
@@ -79,7 +82,11 @@ class CheckContext:
 
 @asynccontextmanager
 async def open_check_context(
-    max_workers: int, location: str = "default", resolver: Resolver | None = None, lived_until: float = 0.0
+    max_workers: int,
+    location: str = "default",
+    resolver: Resolver | None = None,
+    lived_until: float = 0.0,
+    gate: Gate | None = None,
 ) -> AsyncIterator[CheckContext]:
     """Make what checks need, and run what must run meanwhile.
 
@@ -88,6 +95,7 @@ async def open_check_context(
         location: where this replica stands.
         resolver: of names; the system's by default.
         lived_until: the last slot of earlier starts, in seconds since 1970.
+        gate: passed before each check, if there is one.
     """
     clock = SlotClock(time.time, trio.current_time, lived_until)
     tools = Tools(resolver or Resolver(), TlsContexts())
@@ -100,6 +108,7 @@ async def open_check_context(
         pauses=Pauses(),
         matching_threads=trio.CapacityLimiter(MATCHING_THREADS),
         tls_contexts=tools.tls_contexts,
+        gate=gate,
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(context.timer.run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,11 @@ import trio
 from watcher.checking.check import check_slot
 from watcher.checking.scheduling.schedule import MIN_START_SPREAD_SECONDS, Schedule
 from watcher.checking.scheduling.shared_timer import Sleeper
-from watcher.model.conclusion import conclude
+from watcher.model.conclusion import GAP_INTERVALS, GAP_SECONDS, conclude
 from watcher.model.outcome import Reason
 from watcher.model.state import NEVER_CHECKED
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from watcher.checking.check_context import AnyProbe, CheckContext
     from watcher.checking.first_checks import FirstChecks
     from watcher.checking.scheduling.schedule import Slot
@@ -83,6 +82,7 @@ async def monitor_url(
     watch: Watch | None = None,
     spread_seconds: float = MIN_START_SPREAD_SECONDS,
     first_checks: FirstChecks | None = None,
+    checked_until: float | None = None,
 ) -> None:
     """Check one target in each of its slots, never two checks of it at once, and sooner while a change is unconfirmed.
 
@@ -93,15 +93,17 @@ async def monitor_url(
         watch: where the target stands at the start, and from then on.
         spread_seconds: the time in which the first checks of all that start now begin.
         first_checks: told of the first one.
+        checked_until: the last slot in which another replica has checked it, in seconds since 1970; None for a target
+            that nobody has checked just before.
 
     Returns:
         when `watch` is to end, else never; a check that is cut off by that, or by a cancellation, has no outcome.
     """
     schedule = Schedule.of(target.name, target.interval_seconds)
-    slot = schedule.first(context.clock.now(), spread_seconds)
     watch = watch or Watch()
+    slot, last_at = _first_slot(schedule, context.clock.now(), watch.standing, target, spread_seconds, checked_until)
     probe: AnyProbe | None = None  # made when it is needed: a hundred thousand at the start would take seconds
-    failing, last_at = False, None
+    failing = False
     try:
         while watch.goes_on():
             if not watch.is_wanted:
@@ -112,9 +114,13 @@ async def monitor_url(
                 watch.is_wanted, slot = False, schedule.sooner(slot, context.clock.now())
             probe = probe or context.probe(target)
             with trio.CancelScope() as watch.check:
+                if context.gate is not None:
+                    await context.gate.enter(watch, target.name, slot.due)
                 last_at, failing = await _check_slot(
                     probe, slot, context, conclusions, watch, last_at, first_checks, failing=failing
                 )
+            if context.gate is not None:
+                context.gate.leave(watch)
             first_checks = None
             watch.check = None
             recheck_seconds = None if watch.standing.is_confirmed else target.recheck_interval_seconds
@@ -123,6 +129,8 @@ async def monitor_url(
         if probe is not None:
             probe.close()
         if watch.ended is not None:
+            if context.gate is not None:
+                context.gate.leave(watch)
             watch.ended.set()
 
 
@@ -158,6 +166,22 @@ async def _check_slot(
             await conclusions.send(conclusion)
     watch.standing = conclusion.standing  # not before: of a conclusion that is lost, nothing may be built on
     return outcome.started_at, _is_failing(outcome, failing=failing)
+
+
+def _first_slot(
+    schedule: Schedule,
+    now: float,
+    standing: Standing,
+    target: Target,
+    spread_seconds: float,
+    checked_until: float | None,
+) -> tuple[Slot, datetime | None]:
+    """Return the slot to begin with, and when the last check before it was, as far as anybody knows."""
+    gap_seconds = GAP_INTERVALS * target.interval_seconds + GAP_SECONDS
+    if checked_until is None or not now - gap_seconds <= checked_until <= now + target.interval_seconds:
+        return schedule.first(now, spread_seconds), None
+    recheck_seconds = None if standing.is_confirmed else target.recheck_interval_seconds
+    return schedule.resumed(checked_until, now, recheck_seconds), datetime.fromtimestamp(checked_until, UTC)
 
 
 def _is_failing(outcome: Outcome, *, failing: bool) -> bool:

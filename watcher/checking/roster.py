@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import trio
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # So many loops are begun or ended before the checks of others get a turn: some milliseconds' work.
 LOOPS_A_TURN = 100
+NOBODY_CHECKED: Mapping[str, float] = MappingProxyType({})
 
 
 class Roster:
@@ -53,12 +55,19 @@ class Roster:
         if watch := self._watches.get(name):
             watch.check_soon()
 
-    async def begin(self, targets: Sequence[Target], standings: Mapping[str, Standing]) -> None:
+    async def begin(
+        self,
+        targets: Sequence[Target],
+        standings: Mapping[str, Standing],
+        checked_until: Mapping[str, float] = NOBODY_CHECKED,
+    ) -> None:
         """Begin to watch targets that are not on the roster.
 
         Args:
             targets: with names of their own.
             standings: where they stand, by name; what is not among them was never checked.
+            checked_until: of those that another replica has checked so far, the last slot in which it did, in seconds
+                since 1970.
         """
         spread_seconds = start_spread_seconds(len(targets))
         first_checks = None
@@ -69,7 +78,8 @@ class Roster:
             if target.enabled:
                 watch = self._watches[target.name] = Watch(standing)
                 # The name is one that is there already: trio would make a text of 170 bytes for each.
-                arguments = target, self._context, self._conclusions, watch, spread_seconds, first_checks
+                until = checked_until.get(target.name)
+                arguments = target, self._context, self._conclusions, watch, spread_seconds, first_checks, until
                 self._nursery.start_soon(monitor_url, *arguments, name=target.name)
             else:
                 self._paused[target.name] = standing

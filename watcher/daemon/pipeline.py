@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,9 +19,11 @@ from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
 from watcher.daemon.alerting import Alerting
-from watcher.daemon.retarget import WatchedTargets
+from watcher.daemon.retarget import WatchedTargets, checked_until_of
+from watcher.daemon.sharing.sharer import Step
+from watcher.daemon.sharing.sharing import Sharing
+from watcher.daemon.sharing.start import Beginning
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
-from watcher.log import configure
 from watcher.model.clock_trust import ClockTrust
 from watcher.model.conclusion import Conclusion
 from watcher.outbox.errors import OutboxUnavailableError
@@ -33,70 +36,27 @@ from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
 from watcher.postgres.tables.silences import NEWS
 from watcher.postgres.upkeep.upkeep import upkeep
-from watcher.recording.board import Board
 from watcher.recording.flip_lines import FlipLines
 from watcher.recording.lateness import report_lateness
-from watcher.recording.line_writer import FileSink
-from watcher.recording.lines import Lines
-from watcher.recording.recorder import Tally, record
+from watcher.recording.recorder import record
 from watcher.web.present import Present
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from watcher.config import Configuration
     from watcher.config.env.settings import Settings
     from watcher.daemon.changes import Change
+    from watcher.daemon.sinks import Sinks
     from watcher.model.state import Standing
     from watcher.model.target import Target
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.db import Database
-    from watcher.web.page import Page
 
 log = structlog.get_logger()
 
 # The bound of what is on its way to the recorder, which waits for nothing: a burst, not a backlog.
 MAX_CONCLUSIONS_IN_CHANNEL = 1000
-
-
-@dataclass(frozen=True)
-class Sinks:
-    """Where what checks come to goes.
-
-    Attributes:
-        success_file: monitor.log.
-        put_success: takes a line of monitor.log, without blocking.
-        put_stderr: takes a level of the log and a line of stderr, without blocking.
-        disk: the outbox.
-        database: what the outbox is drained into.
-        database_ready: set when it can be tried.
-        lines: writes the lines, in the format of the moment.
-        board: has the newest of each target.
-        tally: what has been done since the start.
-        page: tells all of it over HTTP; None where nobody is told.
-        page_database: where the page reads the past, over connections of its own.
-        ask_reload: asks for the configuration to be read again, as somebody wants it by hand.
-    """
-
-    success_file: FileSink
-    put_success: Callable[[str], None]
-    put_stderr: Callable[[str, str], None]
-    disk: OutboxThread
-    database: Database
-    database_ready: trio.Event
-    lines: Lines = field(default_factory=Lines)
-    board: Board = field(default_factory=Board)
-    tally: Tally = field(default_factory=Tally)
-    page: Page | None = None
-    page_database: Database | None = None
-    ask_reload: Callable[[], None] = lambda: None
-
-    def use(self, settings: Settings) -> None:
-        """Write where these settings say, and as they say."""
-        _redirect(self.success_file, settings.log_file)
-        configure(settings.log_format)
-        self.lines.use(settings.log_format)
 
 
 async def watch(
@@ -115,7 +75,7 @@ async def watch(
         sinks: where what checks come to goes.
         begun: called when the checks have begun.
     """
-    targets, disk, started_at = configuration.targets, sinks.disk, time.time()
+    disk, started_at = sinks.disk, time.time()
     sinks.lines.use(configuration.settings.log_format)
     parts = _parts_of(configuration, sinks, started_at)
     drain, alerting, outbox_writer = parts.drain, parts.alerting, parts.outbox_writer
@@ -130,17 +90,23 @@ async def watch(
                     await parts.keeper.begin()
                     # Before it is found out what has happened meanwhile.
                     await alerting.begin(configuration, parts.present.targets)
-                    standings = await _resume(configuration, disk, started_at, parts.trust)
+                    beginning, standings = await _resume(configuration, disk, started_at, parts)
                     _start_meanwhile(meanwhile, configuration, sinks, parts)
                     # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
                     writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain)
-                    writing.start_soon(drain.run, sinks.database_ready)
+                    writing.start_soon(_drain_all, sinks, parts)
                     writing.start_soon(alerting.run)
                     async with _open_checks(configuration, sinks, send, parts, lived_until) as (watched, conditions):
-                        await watched.begin(targets, standings)
+                        await watched.begin(beginning.targets, standings, checked_until_of(beginning.taken))
                         begun()
                         parts.present.begin(watched.context.lanes.workers)
-                        await _take_over(changes, sinks, watched, conditions, parts)
+                        apply = partial(_take_step, sinks, watched, conditions, parts)
+                        if parts.sharing is None:
+                            await _take_over(changes, apply)
+                        else:
+                            await parts.sharing.run(watched.context, beginning, changes, apply)
+                if parts.sharing is not None:
+                    writing.start_soon(parts.sharing.leave)
                 alerting.alerts.close()
                 meanwhile.cancel_scope.cancel()
             # The channel is closed: all end when it is empty, on disk, and stored or the database is away.
@@ -155,6 +121,7 @@ class _Parts:
 
     Attributes:
         listeners: called with the conclusions that are on disk now, and without any about once a second.
+        sharing: of the targets with other replicas; None where there can be none.
     """
 
     drain: Drain
@@ -165,6 +132,7 @@ class _Parts:
     outbox_writer: OutboxWriter
     present: Present
     listeners: list[Callable[[Sequence[Conclusion]], None]]
+    sharing: Sharing | None
 
 
 def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> _Parts:
@@ -176,7 +144,10 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     listeners = [flip_lines.take, lambda _conclusions: alerting.alerts.look()]
     outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
-    return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners)
+    sharing = None
+    if sinks.replicas is not None:
+        sharing = Sharing(sinks.replicas, sinks.disk, configuration, socket.gethostname(), sinks.timing, sinks.tally)
+    return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing)
 
 
 async def _tell_stop_and_close(sinks: Sinks, parts: _Parts) -> None:
@@ -198,7 +169,8 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
 
 
 def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Drain:
-    store = TableStore(sinks.database, _registration(configuration, sinks.disk, started_at))
+    registration = _registration(configuration, sinks.disk, started_at)
+    store = TableStore(sinks.database, registration, shares=sinks.replicas is not None)
     return Drain(sinks.disk, store, keep_stored_seconds=configuration.settings.outbox_keep_stored_seconds)
 
 
@@ -277,17 +249,21 @@ def _tell_leap(seconds: float) -> None:
 
 
 async def _resume(
-    configuration: Configuration, disk: OutboxThread, now: float, trust: ClockTrust
-) -> Mapping[str, Standing]:
-    """Take up again what the outbox knows; nothing, where it cannot be read."""
-    targets, location = configuration.targets, configuration.settings.location
+    configuration: Configuration, disk: OutboxThread, now: float, parts: _Parts
+) -> tuple[Beginning, Mapping[str, Standing]]:
+    """Find out what is watched here, and take up again what the outbox knows; nothing, where it cannot be read."""
+    targets, location, trust = configuration.targets, configuration.settings.location, parts.trust
+    beginning = Beginning(targets) if parts.sharing is None else await parts.sharing.begin()
     try:
         trust.begin(now, *await disk.run(lambda outbox: (outbox.meta("alive_at"), outbox.meta("doubted_until"))))
         await disk.run(lambda outbox: outbox.doubt_clock(trust.doubted_until))
-        return await disk.run(lambda outbox: resume_from(outbox, targets, location, now))
+        if parts.sharing is not None:
+            parts.flip_lines.retarget(_checked(beginning.targets))
+            return beginning, await parts.sharing.resume(beginning, now)
+        return beginning, await disk.run(lambda outbox: resume_from(outbox, targets, location, now))
     except OutboxUnavailableError as error:
         log.error("the outbox cannot be read, nothing is known of the past", error=error)
-        return {}
+        return beginning, {}
 
 
 @asynccontextmanager
@@ -299,9 +275,9 @@ async def _open_checks(
     lived_until: float,
 ) -> AsyncIterator[tuple[WatchedTargets, Conditions]]:
     """Make what checks need, and run what goes along with them."""
-    settings = configuration.settings
+    settings, gate = configuration.settings, None if parts.sharing is None else parts.sharing.gate
     async with (
-        open_check_context(settings.max_workers, settings.location, lived_until=lived_until) as context,
+        open_check_context(settings.max_workers, settings.location, lived_until=lived_until, gate=gate) as context,
         trio.open_nursery() as checks,
     ):
         checks.start_soon(report_lateness, sinks.tally, lambda: int(context.lanes.workers.total_tokens))
@@ -317,32 +293,48 @@ async def _open_checks(
         yield watched, conditions
 
 
-async def _take_over(
-    changes: trio.MemoryReceiveChannel[Change],
-    sinks: Sinks,
-    watched: WatchedTargets,
-    conditions: Conditions,
-    parts: _Parts,
-) -> None:
-    """Take every change over, until cancelled: the one way by which any reaches the checks and what they come to."""
-    present = parts.present
+async def _take_over(changes: trio.MemoryReceiveChannel[Change], apply: Callable[[Step], Awaitable[None]]) -> None:
+    """Take every change over, until cancelled, where all that is configured is watched here."""
     async for change in changes:
-        found = change.difference
-        sinks.use(change.settings)
-        present.page = change.page
-        watched.context.lanes.resize(change.settings.max_workers)
-        targets = present.targets if found.is_empty else {target.name: target for target in found.targets}
-        # Both before the first check of a target that is new.
-        await parts.alerting.change(change, targets)
-        await conditions.use(targets, change.alerting)
-        if not found.is_empty:
-            conditions.rename(found.renamed)
-            await parts.keeper.rename(found.renamed)
-            await watched.change(found)
-            parts.flip_lines.retarget(_checked(found.targets))
-            sinks.tally.forget(target.name for target in found.removed)
-            present.targets = targets
+        await apply(Step(change.difference, change))
         change.taken_over.set()
+
+
+async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditions, parts: _Parts, step: Step) -> None:
+    """Take a step: the one way by which any change reaches the checks and what they come to."""
+    found, file = step.difference, step.file
+    if file is not None:
+        await _take_file(file, sinks, watched, conditions, parts)
+    configured = None if file is None or file.difference.is_empty else file.difference.targets
+    if configured is not None or not found.is_empty:
+        await watched.change(found, step.moved, step.taken, configured)
+        parts.flip_lines.retarget(_checked(found.targets))
+        sinks.tally.forget(target.name for target in found.removed)
+    if configured is not None:
+        parts.present.targets = {target.name: target for target in configured}
+
+
+async def _take_file(
+    change: Change, sinks: Sinks, watched: WatchedTargets, conditions: Conditions, parts: _Parts
+) -> None:
+    """Take over what a changed file says of all but the checks, before the first check of a target that is new."""
+    present, found = parts.present, change.difference
+    sinks.use(change.settings)
+    present.page = change.page
+    watched.context.lanes.resize(change.settings.max_workers)
+    targets = present.targets if found.is_empty else {target.name: target for target in found.targets}
+    await parts.alerting.change(change, targets)
+    await conditions.use(targets, change.alerting)
+    if found.renamed:
+        conditions.rename(found.renamed)
+        await parts.keeper.rename(found.renamed)
+
+
+async def _drain_all(sinks: Sinks, parts: _Parts) -> None:
+    """Drain until all is stored after the stop, or the database is away; then nobody needs to wait for this replica."""
+    await parts.drain.run(sinks.database_ready)
+    if parts.sharing is not None and parts.drain.is_up and not sinks.disk.outbox.rows:
+        await parts.sharing.end()
 
 
 async def _keep_all(
@@ -353,15 +345,3 @@ async def _keep_all(
         await record(conclusions, sinks.put_success, outbox_writer.put, sinks.board, sinks.tally, sinks.lines)
         outbox_writer.close()
     drain.close()
-
-
-def _redirect(sink: FileSink, path: Path) -> None:
-    """Write to another file, if it can be written."""
-    if path != sink.path:
-        try:
-            FileSink(path).close()
-        except OSError as error:
-            text = f"WATCHER_LOG_FILE: {path} cannot be written: {error.strerror}; {sink.path} is still in use"
-            log.error(text)
-        else:
-            sink.path = path

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.model.resumption import reassign
+from watcher.checking.roster import NOBODY_CHECKED
+from watcher.model.resumption import Resumption, reassign, take_over
 from watcher.model.state import NEVER_CHECKED, Standing, State
 from watcher.outbox.errors import OutboxUnavailableError
-from watcher.outbox.startup import note, standings_of
+from watcher.outbox.startup import note, release, standings_of
 from watcher.recording.recorder import GATHER_SECONDS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from watcher.checking.roster import Roster
     from watcher.model.conclusion import Conclusion
     from watcher.model.difference import Difference
-    from watcher.model.resumption import Resumption
+    from watcher.model.resumption import Taken
     from watcher.model.target import Target
     from watcher.outbox.outbox import Outbox
     from watcher.outbox.thread import OutboxThread
@@ -62,44 +63,88 @@ class WatchedTargets:
     board: Board
     clock: Callable[[], float] = time.time
 
-    async def begin(self, targets: Sequence[Target], standings: Mapping[str, Standing]) -> None:
+    async def begin(
+        self,
+        targets: Sequence[Target],
+        standings: Mapping[str, Standing],
+        checked_until: Mapping[str, float] = NOBODY_CHECKED,
+    ) -> None:
         """Begin to watch targets that are not watched yet.
 
         Args:
             targets: with names of their own.
             standings: where they stand, by name; what is not among them was never checked.
+            checked_until: see `Roster.begin`.
         """
         self.board.place({target.name: standings.get(target.name, NEVER_CHECKED) for target in targets})
-        await self.roster.begin(targets, standings)
+        await self.roster.begin(targets, standings, checked_until)
 
-    async def change(self, found: Difference, moved: frozenset[str] = frozenset()) -> dict[str, Standing]:
+    async def change(
+        self,
+        found: Difference,
+        moved: frozenset[str] = frozenset(),
+        taken: Mapping[str, Taken] | None = None,
+        configured: Sequence[Target] | None = None,
+    ) -> dict[str, Standing]:
         """Begin, end and begin anew what has changed; what has not is not touched.
 
         Args:
             found: the difference, whoever has found it.
             moved: the names of those that are not removed altogether, but watched elsewhere from now on: they are not
                 paused, and what this outbox knows of them is forgotten.
+            taken: what the database knows of those that begin and were watched elsewhere, by name.
+            configured: what the database is to be told of, here and elsewhere; None where that has not changed.
 
         Returns:
             where those stand that moved, by name.
         """
+        taken = taken or {}
+        looked_until = self._checked_until()
         ended = await self.roster.end([target.name for target in (*found.removed, *found.changed)])
         removed = [target.name for target in found.removed if target.name not in moved]
         beginning = (*found.added, *found.changed)
         now = datetime.fromtimestamp(self.clock(), UTC)
-        past = {**_going_on(found.renamed, ended, now), **await self._past_of(found.added), **ended}
-        resumption = reassign(beginning, removed, past, self.context.location, now, found.renamed)
+        going_on = _going_on(found.renamed, ended, now)
+        past = {**going_on, **await self._past_of(found.added), **ended}
+        resumption = self._resumption_of(found, removed, past, taken, now)
         standings = {**past, **resumption.standings}
-        await self.begin([target for target in beginning if target.name not in resumption.news], standings)
-        if (resumption.news or moved) and not await self._note(resumption, moved, found.renamed, now):
+        checked_until = checked_until_of(taken)
+        await self.begin([one for one in beginning if one.name not in resumption.news], standings, checked_until)
+        left = [target.name for target in found.removed] if self.disk.outbox.shares else []
+        leaving = _Leaving(moved, left, looked_until, found.renamed)
+        # Those that begin later, when they are known to be this replica's, are found in the outbox then.
+        later = {name: standing for name, standing in going_on.items() if name not in resumption.standings}
+        noted = resumption.and_also(Resumption(later, frozenset(later), (), frozenset()))
+        if (noted.news or found.removed) and not await self._note(noted, leaving, now, after=ended):
             # Who is paused no more still is to its first check, which says so when all can be written again.
-            enabled = (target.name for target in beginning if target.enabled)
+            enabled = (target.name for target in beginning if target.enabled and target.name not in taken)
             standings |= {name: past[name] for name in enabled if name in past}
-        await self.begin([target for target in beginning if target.name in resumption.news], standings)
-        self.drain.retarget(found.targets)
+        await self.begin([one for one in beginning if one.name in resumption.news], standings, checked_until)
+        if configured is not None:
+            self.drain.retarget(configured)
         self.context.forget_all_but(found.targets)
         self.board.drop(target.name for target in found.removed)
         return {name: ended[name] for name in moved}
+
+    def _resumption_of(
+        self,
+        found: Difference,
+        removed: Sequence[str],
+        past: Mapping[str, Standing],
+        taken: Mapping[str, Taken],
+        now: datetime,
+    ) -> Resumption:
+        beginning, location = (*found.added, *found.changed), self.context.location
+        own_now = [one for one in beginning if one.name not in taken]
+        here = reassign(own_now, removed, past, location, now, found.renamed)
+        if not taken:
+            return here
+        own = {name: standing for name, standing in past.items() if name in taken}
+        return here.and_also(take_over([one for one in beginning if one.name in taken], taken, location, now, own=own))
+
+    def _checked_until(self) -> float | None:
+        gate = self.context.gate
+        return None if gate is None else gate.checked_until(self.context.clock.now(), self.context.timer.next_due)
 
     async def _past_of(self, added: Sequence[Target]) -> dict[str, Standing]:
         """Find out where targets stand that come back, paused as they are since they went."""
@@ -111,9 +156,15 @@ class WatchedTargets:
         return {}
 
     async def _note(
-        self, resumption: Resumption, moved: frozenset[str], renamed: Mapping[str, str], now: datetime
+        self, resumption: Resumption, leaving: _Leaving, now: datetime, *, after: Mapping[str, Standing]
     ) -> bool:
-        """Write down who is paused and who no more, after what the last checks came to: flips form a chain.
+        """Write down who is paused and who no more, and who moves; flips form a chain.
+
+        Args:
+            resumption: who is paused and who no more.
+            leaving: who is left to other replicas, or goes on under another name.
+            now: a moment with a time zone.
+            after: those of which the last checks are to be written down before.
 
         Returns:
             whether that is known to be written.
@@ -121,11 +172,14 @@ class WatchedTargets:
         location = self.context.location
 
         def write(outbox: Outbox) -> None:
-            note(outbox, resumption, location, now.timestamp(), renamed)
-            outbox.forget_standings(location, moved)
+            note(outbox, resumption, location, now.timestamp(), leaving.renamed)
+            if leaving.left:
+                release(outbox, leaving.left, location, now.timestamp(), leaving.checked_until)
+            # Not before, or a crash between the two would leave them to nobody.
+            outbox.forget_standings(location, leaving.moved)
 
         with trio.move_on_after(SETTLE_SECONDS):
-            while not self._is_settled():  # noqa: ASYNC110  # what settles has its own tasks, each with its own time
+            while after and not self._is_settled():  # noqa: ASYNC110  # what settles has its own tasks and times
                 await trio.sleep(GATHER_SECONDS)
         try:
             with trio.fail_after(SETTLE_SECONDS):
@@ -133,6 +187,8 @@ class WatchedTargets:
         except (OutboxUnavailableError, trio.TooSlowError) as error:
             log.error("the outbox cannot be told what is no longer watched, the next start will", error=error)
             return False
+        if leaving.left:
+            self.drain.wake()
         return True
 
     def _is_settled(self) -> bool:
@@ -153,4 +209,30 @@ def _going_on(renamed: Mapping[str, str], ended: Mapping[str, Standing], now: da
         new: Standing(State.UNKNOWN, now, before)
         for new, standing in interrupted.items()
         if (before := (standing.shadow or standing).before) in {State.DOWN, State.DEGRADED}
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """Who is left to other replicas, or goes on under another name.
+
+    Attributes:
+        moved: the names of those that others watch from now on; they are forgotten.
+        left: the names of all that are watched here no more, where others may be there.
+        checked_until: the last slot in which they were checked here, in seconds since 1970.
+        renamed: new names of those that are removed and go on under another, by their former names.
+    """
+
+    moved: frozenset[str]
+    left: Sequence[str]
+    checked_until: float | None
+    renamed: Mapping[str, str]
+
+
+def checked_until_of(taken: Mapping[str, Taken]) -> dict[str, float]:
+    """Return the last slots in which others have checked what was taken from them, in seconds since 1970."""
+    return {
+        name: known.checked_until.timestamp()
+        for name, known in taken.items()
+        if known.until is not None and known.checked_until is not None
     }

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 import trio
 
+from watcher.cluster.values import Timing
 from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change
 from watcher.daemon.errors import UnusablePathError
 from watcher.daemon.file_changes import watch_files
 from watcher.daemon.garbage import collect_in_small_steps, stop_collecting
 from watcher.daemon.heartbeat import beat
-from watcher.daemon.pipeline import Sinks, watch
+from watcher.daemon.pipeline import watch
 from watcher.daemon.reload import Reloader, tell_warnings
+from watcher.daemon.sinks import Sinks
 from watcher.daemon.stop_ladder import STDERR_FLUSH, SUCCESSES_FLUSH, WORST_SECONDS
 from watcher.daemon.systemd import Supervisor
 from watcher.embedded_postgres.folder_lock import FolderLock
@@ -29,7 +31,7 @@ from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
 from watcher.postgres.bridge import open_bridge
-from watcher.postgres.db import open_database, open_reading_database
+from watcher.postgres.db import Database, open_database, open_reading_database
 from watcher.postgres.url import external_url, places_of
 from watcher.recording.line_writer import FileSink, LineWriter, StreamSink
 from watcher.web.page import open_page
@@ -50,6 +52,8 @@ STDERR = 2
 # What the page has of the database for itself: whoever looks at it takes nothing from the drain.
 PAGE_CONNECTIONS = 2
 PAGE_QUERY_SECONDS = 2.0
+# By which replicas know of each other: a beat waits for nothing, and beside it targets are claimed.
+REPLICA_CONNECTIONS = 2
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 RELOAD_SIGNAL = signal.SIGHUP
@@ -66,13 +70,16 @@ class _Stop:
 _open_page_database = partial(open_reading_database, connections=PAGE_CONNECTIONS, most_seconds=PAGE_QUERY_SECONDS)
 
 
-async def run_daemon(configuration: Configuration, load: Callable[[], Configuration], read_at: float) -> None:
+async def run_daemon(
+    configuration: Configuration, load: Callable[[], Configuration], read_at: float, timing: Timing | None = None
+) -> None:
     """Watch the targets until SIGINT or SIGTERM; read the configuration again at SIGHUP, and when its files change.
 
     Args:
         configuration: what to watch, and how.
         load: reads the configuration again; called in a thread.
         read_at: when reading it for the first time began, in seconds since 1970.
+        timing: of the leases by which replicas know that others live; the same for all of a location.
 
     Raises:
         FolderLockedError: another daemon works in the data folder.
@@ -106,13 +113,29 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
                     open_bridge(),
                     open_database(url) as database,
                     _open_page_database(url) as page_database,
+                    _open_replicas(url, is_shared=server is None) as replicas,
                 ):
                     tell_warnings(configuration.warnings)
                     sinks = Sinks(success_file, successes.put, _lines_to(stderr), disk, database, server_ready)
                     ask = partial(reloader.ask, by_hand=True)
                     sinks = replace(sinks, page=page, page_database=page_database, ask_reload=ask)
+                    sinks = replace(sinks, replicas=replicas, timing=timing or Timing())
                     await watch(configuration, changes, stop.checks, sinks, begun)
             signals.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _open_replicas(url: str, *, is_shared: bool) -> AsyncIterator[Database | None]:
+    """Open the database by which replicas know of each other; none where it is this daemon's own."""
+    if not is_shared:
+        yield None
+        return
+    database = Database(url, connections=REPLICA_CONNECTIONS)
+    await database.connect()
+    try:
+        yield database
+    finally:
+        await database.cut()
 
 
 def _tell_start(configuration: Configuration) -> None:
@@ -127,7 +150,9 @@ def _open_files(settings: Settings) -> tuple[FileSink, OutboxThread]:
     with _blaming("WATCHER_LOG_FILE", settings.log_file):
         success_file = FileSink(settings.log_file)
     with _blaming("WATCHER_DATA_DIR", settings.data_dir):
-        return success_file, OutboxThread(Outbox(settings.data_dir / "outbox.sqlite"))
+        return success_file, OutboxThread(
+            Outbox(settings.data_dir / "outbox.sqlite", shares=bool(settings.postgres_host))
+        )
 
 
 def _lines_to(stderr: LineWriter) -> Callable[[str, str], None]:

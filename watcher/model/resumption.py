@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from watcher.model.conclusion import flips_of_change
+from watcher.model.conclusion import GAP_INTERVALS, GAP_SECONDS, flips_of_change
 from watcher.model.outcome import Fault, Reason
-from watcher.model.state import NEVER_CHECKED, State
+from watcher.model.state import NEVER_CHECKED, Flip, State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
-    from watcher.model.state import Flip, Standing
+    from watcher.model.state import Standing
     from watcher.model.target import Target
 
 TAKEN_OUT = Fault(Reason.INTERNAL, "taken out of the configuration")
@@ -31,12 +33,46 @@ class Resumption:
         news: the names of those whose standing has changed by that.
         flips: what changed, one a target at most.
         taken_out: the names of those that are in the configuration no more.
+        shared: the names of those of the news that the database knows already.
+        ended: flips that end what another replica knew, before this one began to look.
     """
 
     standings: Mapping[str, Standing]
     news: frozenset[str]
     flips: tuple[Flip, ...]
     taken_out: frozenset[str]
+    shared: frozenset[str] = frozenset()
+    ended: tuple[Flip, ...] = ()
+
+    def and_also(self, other: Resumption) -> Resumption:
+        """Return this and what becomes of the past of other targets, as one."""
+        return Resumption(
+            {**self.standings, **other.standings},
+            self.news | other.news,
+            (*self.flips, *other.flips),
+            self.taken_out | other.taken_out,
+            self.shared | other.shared,
+            (*self.ended, *other.ended),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the database knows of a target that this replica has made its own.
+
+    Attributes:
+        standing: where it stands, None for one that nobody has checked.
+        until: until when anybody else is known to have looked, on the clock of this replica; None where nobody else
+            has since this replica did.
+        checked_until: the last slot in which anybody is known to have checked it, or None.
+    """
+
+    standing: Standing | None = None
+    until: datetime | None = None
+    checked_until: datetime | None = None
+
+
+_NOTHING: Mapping[str, Standing] = MappingProxyType({})
 
 
 def resume(
@@ -88,6 +124,64 @@ def reassign(
         if not changes.obey_operator(target, now) and target.name in past:
             changes.make(target.name, past[target.name], None)
     return changes.without(taken_out, now, renamed)
+
+
+def take_over(
+    targets: Iterable[Target],
+    taken: Mapping[str, Taken],
+    location: str,
+    now: datetime,
+    *,
+    own: Mapping[str, Standing] = _NOTHING,
+    alive_at: datetime | None = None,
+) -> Resumption:
+    """Go on with targets that this replica has made its own, with a gap only where nobody looked for too long.
+
+    Args:
+        targets: those that were taken.
+        taken: what the database knows of each, by name.
+        location: where this replica stands.
+        now: a moment with a time zone.
+        own: what this replica knows of them. It holds where this replica has looked later than anybody else.
+        alive_at: until when this replica has looked at them; None where it still does.
+    """
+    known = {target.name: taken.get(target.name, Taken()) for target in targets}
+    past, until, ended = dict[str, "Standing"](), dict[str, "datetime | None"](), list[Flip]()
+    for name, found in known.items():
+        mine = own.get(name)
+        if mine is not None and _has_looked_last(mine, found):
+            number = max(mine.flips, 0 if found.standing is None else found.standing.flips)
+            past[name], until[name] = replace(mine, flips=number), alive_at
+            ended += _end_of_other(name, location, found, mine, now)
+        elif found.standing is not None:
+            past[name], until[name] = found.standing, found.until or alive_at
+    changes = _Changes(location, past, now)
+    for target in targets:
+        name = target.name
+        looked_until = min(until.get(name) or now, now)
+        if not changes.obey_operator(target, looked_until) and name in past:
+            gap = timedelta(seconds=GAP_INTERVALS * target.interval_seconds + GAP_SECONDS)
+            standing = past[name].interrupted(looked_until) if now - looked_until > gap else past[name]
+            changes.make(name, standing, NOT_WATCHED)
+    resumption = changes.without((), now)
+    standings = resumption.standings
+    shared = frozenset(name for name, after in standings.items() if after == known[name].standing)
+    news = resumption.news.union(name for name, after in standings.items() if after != own.get(name))
+    return replace(resumption, news=news, shared=shared, ended=tuple(ended))
+
+
+def _has_looked_last(mine: Standing, found: Taken) -> bool:
+    return found.until is None or (mine.since is not None and mine.since > found.until)
+
+
+def _end_of_other(name: str, location: str, found: Taken, mine: Standing, now: datetime) -> list[Flip]:
+    """End what another knew at the last moment at which it looked; this replica began to only after that."""
+    if found.until is None or found.standing is None:
+        return []
+    after = found.standing.interrupted(found.until)
+    flips = flips_of_change(name, location, found.standing, after, now, NOT_WATCHED)
+    # It has no number: those of this replica's own flips have gone on without it.
+    return [replace(flip, number=None) for flip in flips if mine.since is not None and flip.at < mine.since]
 
 
 class _Changes:

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 FAILURE, FLIP, ROLLUPS, NOTIFICATION = "failure", "flip", "rollups", "notification"
 SILENCE, ACK = "silence", "ack"
+STANDING, RELEASE = "standing", "release"
 
 # The bound of any text in a row: whatever a site or a config brings, PostgreSQL can hold it.
 MAX_TEXT_CHARS = 32_000
 
 # What a payload of each kind begins with.
-_BEGINNINGS = {FAILURE: "{", FLIP: "{", ROLLUPS: "[", NOTIFICATION: "{", SILENCE: "{", ACK: "{"}
+_BEGINNINGS = {ROLLUPS: "[", **dict.fromkeys((FAILURE, FLIP, NOTIFICATION, SILENCE, ACK, STANDING, RELEASE), "{")}
 # Rows of earlier versions, which may wait in an outbox: arrays of the values in this order, some of them JSON as text.
 _FORMER_COLUMNS = {
     FAILURE: (
@@ -88,6 +89,35 @@ def encode_flip(flip: Flip) -> tuple[str, str]:
             "number": flip.number,
         }
     )
+
+
+def encode_standing_entry(
+    target: str, location: str, standing: Standing, checked_until: datetime | None = None
+) -> tuple[str, str]:
+    """Return the kind and the text by which other replicas can go on with a target.
+
+    Args:
+        target, location: whose.
+        standing: where it stands.
+        checked_until: the slot of the check that brought it there, None where no check did.
+    """
+    row = {"target": target, "location": location, "checked_until": checked_until}
+    return STANDING, _encoded({**row, "standing": encode_standing(standing)})
+
+
+def encode_release(
+    targets: Sequence[str], location: str, released_at: datetime, checked_until: datetime | None
+) -> tuple[str, str]:
+    """Return the kind and the text by which targets are left to whoever takes them.
+
+    Args:
+        targets: their names.
+        location: where this replica stands.
+        released_at: until when this replica has looked.
+        checked_until: the last slot of any check of this replica.
+    """
+    row = {"location": location, "released_at": released_at, "checked_until": checked_until}
+    return RELEASE, _encoded({**row, "targets": [_safe(name) for name in targets]})
 
 
 def encode_notification(row: Mapping[str, object], payload: object = None) -> tuple[str, str]:

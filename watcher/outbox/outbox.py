@@ -64,20 +64,23 @@ class Outbox:
         kept_bytes: what is stored, and kept for a while in case the database goes back in time.
         alert_events: how many were written since it was opened.
         id: of this file, for ever.
+        shares: whether standings go to PostgreSQL too, for other replicas.
     """
 
-    def __init__(self, path: Path, steady: Callable[[], float] = steady_seconds) -> None:
+    def __init__(self, path: Path, steady: Callable[[], float] = steady_seconds, *, shares: bool = False) -> None:
         """Open the file, or make it; a damaged one is moved aside.
 
         Args:
             path: of the file.
             steady: returns seconds of a clock that nobody sets.
+            shares: see the attribute.
 
         Raises:
             OutboxUnavailableError: it cannot be opened now.
         """
         self._file = OutboxFile(path, self._take_up)
         self._steady = steady
+        self.shares = shares
         self.rows = self.payload_bytes = self.kept_bytes = 0
         self.alert_events = 0
         self._stored_until = 0

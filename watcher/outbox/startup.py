@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.model.resumption import resume
-from watcher.outbox.encoding import decode_standing, encode_standing
-from watcher.outbox.flip_door import record_flips
+from watcher.outbox.encoding import (
+    RELEASE,
+    decode_standing,
+    encode_release,
+    encode_standing,
+    encode_standing_entry,
+)
+from watcher.outbox.flip_door import record_ended, record_flips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from watcher.model.resumption import Resumption
     from watcher.model.state import Standing
@@ -19,6 +26,13 @@ if TYPE_CHECKING:
 
 # The bound of what is kept of targets that are in the configuration no more: where names come and go all day.
 FORGET_SECONDS = 30 * 86_400.0
+# So many names are in one entry.
+RELEASED_AT_ONCE = 1000
+# The number of the last release, which is the last to be stored.
+_NOTE_RELEASE = """
+INSERT OR REPLACE INTO meta SELECT 'last_release', seq FROM sqlite_sequence WHERE name = 'entries'
+"""
+_ANY_RELEASE = "SELECT 1 FROM entries WHERE id = (SELECT value FROM meta WHERE key = 'last_release')"
 
 
 def resume_from(outbox: Outbox, targets: Iterable[Target], location: str, now: float) -> Mapping[str, Standing]:
@@ -67,8 +81,18 @@ def note(
         now: seconds since 1970.
         renamed: new names of those that are taken out, by their former names.
     """
-    standings = [(location, name, encode_standing(resumption.standings[name])) for name in sorted(resumption.news)]
-    record_flips(outbox, resumption.flips, now=now, standings=standings, renamed=renamed)
+    if resumption.ended:
+        record_ended(outbox, resumption.ended, now)
+    news = [(name, resumption.standings[name]) for name in sorted(resumption.news)]
+    told = [pair for pair in news if outbox.shares and pair[0] not in resumption.shared]
+    record_flips(
+        outbox,
+        resumption.flips,
+        now=now,
+        beside=[encode_standing_entry(name, location, standing) for name, standing in told],
+        standings=[(location, name, encode_standing(standing)) for name, standing in news],
+        renamed=renamed,
+    )
     # What was taken out is known for a while, so that its pause ends when it comes back.
     forgotten = [
         name
@@ -76,6 +100,42 @@ def note(
         if (since := resumption.standings[name].since) is None or now - since.timestamp() > FORGET_SECONDS
     ]
     outbox.forget_standings(location, forgotten)
+
+
+def release(
+    outbox: Outbox, names: Sequence[str], location: str, now: float, checked_until: float | None = None
+) -> None:
+    """Leave targets to other replicas, once PostgreSQL has all that came before; blocks.
+
+    Args:
+        outbox: to write.
+        names: of targets that are checked here no more, and of which all that they came to has been written.
+        location: where this replica stands.
+        now: until when they were looked at here, in seconds since 1970.
+        checked_until: the last slot in which all of them were checked here, in seconds since 1970; None for the last
+            one of any check.
+    """
+    until = outbox.meta("slots_until") if checked_until is None else checked_until
+    slots_until = datetime.fromtimestamp(until, UTC) if isinstance(until, float | int) else None
+    moment = datetime.fromtimestamp(now, UTC)
+    pieces = (names[first : first + RELEASED_AT_ONCE] for first in range(0, len(names), RELEASED_AT_ONCE))
+    entries = [encode_release(some, location, moment, slots_until) for some in pieces]
+    outbox.put(entries, now=now, alongside=lambda database: database.execute(_NOTE_RELEASE))
+
+
+def waiting_releases(outbox: Outbox, location: str) -> set[str]:
+    """Return the names, as PostgreSQL has them, of targets that were released and of which it is not told yet."""
+    if not outbox.read(_ANY_RELEASE):  # of what may be a million entries, all would have to be looked at
+        return set()
+    rows = outbox.read("SELECT payload FROM entries WHERE kind = ?", RELEASE)
+    released = (json.loads(payload) for (payload,) in rows)
+    return {name for row in released if row["location"] == location for name in row["targets"]}
+
+
+def last_entry(outbox: Outbox) -> int:
+    """Return the number of the newest entry that was ever written."""
+    number: int = outbox.read("SELECT seq FROM sqlite_sequence WHERE name = 'entries'")[0][0]
+    return number
 
 
 def standings_of(outbox: Outbox, names: Iterable[str], location: str) -> dict[str, Standing]:

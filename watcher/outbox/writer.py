@@ -15,7 +15,7 @@ import trio
 
 from watcher.history.rollup import measurement_of
 from watcher.outbox.bounds import drop_oldest
-from watcher.outbox.encoding import encode_failure, encode_standing
+from watcher.outbox.encoding import encode_failure, encode_standing, encode_standing_entry
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.flip_door import record_flips
 from watcher.outbox.minutes import MINUTE_SECONDS, close_minutes, open_minute
@@ -156,7 +156,8 @@ class OutboxWriter:
             if not conclusion.outcome.ok:
                 self._tell(conclusion.outcome, True)
         self._tell_kept(rest)
-        if any(conclusion.flips or not conclusion.outcome.ok for conclusion in batch):
+        is_told = self._disk.outbox.shares
+        if any(one.flips or not one.outcome.ok or (is_told and one.is_news) for one in batch):
             self._kept()
 
     async def _look_after(self) -> None:
@@ -202,7 +203,10 @@ def _append(outbox: Outbox, batch: Sequence[Conclusion], now: float) -> None:
         outbox,
         [flip for conclusion in batch for flip in conclusion.flips],
         now=now,
-        beside=[encode_failure(one.outcome) for one in batch if not one.outcome.ok],
+        beside=[
+            *(encode_failure(one.outcome) for one in batch if not one.outcome.ok),
+            *(_shared(one) for one in batch if one.is_news and outbox.shares),
+        ],
         minute=open_minute(outbox, now),
         measurements=json.dumps([measurement_of(conclusion.outcome) for conclusion in batch]),
         slots_until=max(one.outcome.scheduled_at.timestamp() for one in batch),
@@ -211,6 +215,11 @@ def _append(outbox: Outbox, batch: Sequence[Conclusion], now: float) -> None:
             (one.outcome.location, one.outcome.target, encode_standing(one.standing)) for one in batch if one.is_news
         ],
     )
+
+
+def _shared(conclusion: Conclusion) -> tuple[str, str]:
+    outcome = conclusion.outcome
+    return encode_standing_entry(outcome.target, outcome.location, conclusion.standing, outcome.scheduled_at)
 
 
 def _look_after(outbox: Outbox, bounds: Bounds, now: float, doubted_until: float, *, tidy: bool) -> int:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from watcher.model.resumption import NOT_WATCHED
 from watcher.model.state import Flip, State, state_named
 from watcher.postgres.bridge import transaction
-from watcher.postgres.server_encoding import fitting_text
-from watcher.text.escaping import one_line
+from watcher.postgres.server_encoding import fitting_text, stored_name
 
 if TYPE_CHECKING:
     import uuid
@@ -27,6 +26,7 @@ _UPSERT_TARGETS = """
 INSERT INTO states AS present (target, location, address, group_name, watched)
 SELECT target, $1, address, group_name, true
 FROM unnest($2::text[], $3::text[], $4::text[]) AS rows (target, address, group_name)
+ORDER BY target
 ON CONFLICT (target, location) DO UPDATE
 SET address = excluded.address, group_name = excluded.group_name, watched = true
 WHERE (present.address, present.group_name, present.watched)
@@ -47,26 +47,45 @@ WHERE lost.location = $1 AND lost.since IS NULL
       AND states.target = lost.target AND states.location = lost.location
 """
 COUNT_WATCHED = "SELECT count(*) AS watched FROM states WHERE location = $1 AND watched"
-_RELEASE_OTHERS = """
-UPDATE states SET watched = false WHERE location = $1 AND watched AND target <> ALL ($2::text[])
-"""
+# What another replica watches, which is alive and may have another file, is left to that.
+_LIVES = """EXISTS (
+    SELECT FROM members
+    WHERE members.location = $1 AND replica = {} AND replica <> $2 AND expires_at > clock_timestamp()
+)"""
+_RELEASE_OTHERS = f"""
+UPDATE states SET watched = false
+WHERE location = $1 AND watched AND target <> ALL ($3::text[]) AND NOT {_LIVES.format("owner")}
+"""  # noqa: S608  # nothing of it comes from outside
 # A daemon that has got another location watches no more where it stood.
 _RELEASE_FORMER_LOCATIONS = """
-UPDATE states SET watched = false FROM replicas
-WHERE watched AND states.location = replicas.location AND replicas.outbox = $2 AND replicas.location <> $1
+UPDATE states SET watched = false
+WHERE watched AND location <> $1
+      AND (owner = $2 OR owner IS NULL AND location IN (SELECT location FROM replicas WHERE outbox = $2))
 """
 # Another outbox than before knows nothing of what was: from when the one before was last heard of, all is unknown. Of
 # what is watched now, no more than what was before the start: clocks may differ, and the other may still be alive.
-_ENDED = """
+# What has an owner is taken over as it stands, see `ownership.py`; where nobody watches it any more, it ends as well.
+_ENDED = f"""
 SELECT target, state, at
 FROM (
-    SELECT target, state, since, CASE WHEN watched THEN least(alive_at, $3) ELSE alive_at END AS at
+    SELECT target, state, since, CASE
+        WHEN owner IS NOT NULL THEN coalesce(
+            (SELECT beat_at FROM members WHERE members.location = $1 AND replica = owner), alive_at
+        )
+        WHEN owned_since IS NOT NULL THEN owned_since
+        WHEN watched THEN least(alive_at, $3)
+        ELSE alive_at
+    END AS at
     FROM states JOIN replicas USING (location)
-    WHERE location = $1 AND outbox <> $2 AND state NOT IN ('unknown', 'paused', 'pending')
+    WHERE location = $1 AND state NOT IN ('unknown', 'paused', 'pending') AND CASE
+        WHEN owner IS NOT NULL THEN NOT watched AND owner <> $2 AND NOT {_LIVES.format("owner")}
+        WHEN owned_since IS NOT NULL THEN NOT watched
+        ELSE outbox <> $2 AND NOT {_LIVES.format("outbox")}
+    END
 ) AS known
 WHERE since < at
 ORDER BY target
-"""
+"""  # noqa: S608  # nothing of it comes from outside
 _UPSERT_REPLICA = """
 INSERT INTO replicas AS present (location, outbox, started_at, alive_at) VALUES ($1, $2, $3, $3)
 ON CONFLICT (location) DO UPDATE
@@ -75,12 +94,14 @@ WHERE (present.outbox, present.started_at) IS DISTINCT FROM (excluded.outbox, ex
 """
 # Whoever takes up a name that others have left has a history of its own from then on.
 _FORGET_RENAMES = "DELETE FROM renames WHERE old = ANY ($1::text[])"
+# Where replicas share, with $5, one whose clock is ahead does not make those of the others seem to be put right.
 MARK_ALIVE = """
 WITH past AS (
-    SELECT marked_by, alive_at > greatest($2, now()) + interval '1 minute' AS was_ahead
+    SELECT marked_by, alive_at > greatest($2, now()) + interval '1 minute' AS was_ahead,
+        CASE WHEN $5 THEN least($2, now()) ELSE $2 END AS moment
     FROM replicas WHERE location = $1 FOR UPDATE
 )
-UPDATE replicas SET alive_at = CASE WHEN was_ahead THEN $2 ELSE greatest(alive_at, $2) END, marked_by = $3
+UPDATE replicas SET alive_at = CASE WHEN was_ahead THEN moment ELSE greatest(alive_at, moment) END, marked_by = $3
 FROM past
 WHERE location = $1
 RETURNING past.marked_by, past.was_ahead, (SELECT stored_until FROM outboxes WHERE outbox = $4) AS stored_until
@@ -117,7 +138,7 @@ class Registration:
             the end of what another outbox knew of this location; to be recorded before `follow`, which forgets it.
         """
         encoding = connection.get_settings().server_encoding
-        names = [fitting_text(one_line(one.name, limit_chars=len(one.name)), encoding) for one in self.targets]
+        names = [stored_name(one.name, encoding) for one in self.targets]
         addresses = [fitting_text(target.shown_address, encoding) for target in self.targets]
         groups = [target.group and fitting_text(target.group, encoding) for target in self.targets]
         async with transaction(connection, limit_seconds=limit_seconds):
@@ -125,7 +146,7 @@ class Registration:
             await run(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)
             await run(_UPSERT_TARGETS, self.location, names, addresses, groups, timeout=limit_seconds)
             await run(_RESTORE_STATES, self.location, timeout=limit_seconds)
-            await run(_RELEASE_OTHERS, self.location, names, timeout=limit_seconds)
+            await run(_RELEASE_OTHERS, self.location, self.outbox, names, timeout=limit_seconds)
             await run(_FORGET_RENAMES, names)
             rows = await connection.fetch(_ENDED, self.location, self.outbox, self.started_at, timeout=limit_seconds)
         now = datetime.now(UTC)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache, partial
 
+from watcher.text.escaping import one_line
+
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 # SQL_ASCII stores whatever bytes come, which are those of UTF-8.
 _TAKES_ALL = ("UTF8", "SQL_ASCII")
@@ -30,6 +32,11 @@ def advice_on(encoding: str) -> str | None:
 def fitting_text(text: str, encoding: str) -> str:
     """Escape the characters of a text that a database in this encoding cannot hold."""
     return text if encoding in _TAKES_ALL else _NOT_ASCII.sub(partial(_escaped, _codec(encoding), "\\"), text)
+
+
+def stored_name(name: str, encoding: str) -> str:
+    """Return a target's name as a database in this encoding has it."""
+    return fitting_text(one_line(name, limit_chars=len(name)), encoding)
 
 
 def fitting_json(text: str, encoding: str) -> str:

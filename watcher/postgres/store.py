@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,9 +10,21 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.outbox.encoding import ACK, FAILURE, FLIP, NOTIFICATION, ROLLUPS, SILENCE, joined, present_form
+from watcher.outbox.encoding import (
+    ACK,
+    FAILURE,
+    FLIP,
+    NOTIFICATION,
+    RELEASE,
+    ROLLUPS,
+    SILENCE,
+    STANDING,
+    joined,
+    present_form,
+)
 from watcher.postgres.bridge import COMMAND_SECONDS, transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
+from watcher.postgres.owned_entries import Numbered, lock_and_sort_out, place_late, store_releases, store_standings
 from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS
 from watcher.postgres.schema import MADE_BY, MISSING
 from watcher.postgres.server_encoding import advice_on, fitting_json
@@ -24,7 +37,7 @@ from watcher.postgres.tables.silences import INSERT_ACKS, INSERT_SILENCES
 from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from watcher.model.state import Flip
@@ -32,6 +45,7 @@ if TYPE_CHECKING:
     from watcher.outbox.outbox import Entry
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
+    from watcher.postgres.owned_entries import Late
     from watcher.postgres.registration import Registration
 
     RecordFlips = Callable[[Sequence[Flip]], Awaitable[None]]
@@ -59,13 +73,15 @@ class TableStore:
         look_seconds: between two looks for whether what was told is still there.
     """
 
-    def __init__(self, database: Database, registration: Registration) -> None:
+    def __init__(self, database: Database, registration: Registration, *, shares: bool = False) -> None:
         """Take a database; it need not be there yet.
 
         Args:
             database: where the rows go.
             registration: what to tell it of this daemon.
+            shares: whether other replicas may be there.
         """
+        self._shares = shares
         self._database = database
         self.registration = registration
         self._limit_seconds = COMMAND_SECONDS
@@ -128,11 +144,10 @@ class TableStore:
             DatabaseUnavailableError: trying again later may help.
             DatabaseRefusedError: one of them is nothing that can be stored.
         """
-        payloads: dict[str, list[str]] = {kind: [] for kind, _ in _INSERTS}
+        found: defaultdict[str, list[Numbered]] = defaultdict(list)
         try:
             for entry in entries:
-                payload = present_form(entry.kind, entry.payload)
-                payloads[entry.kind].append(payload)
+                found[entry.kind].append(Numbered(entry.id, present_form(entry.kind, entry.payload)))
         except (ValueError, RecursionError) as error:
             raise DatabaseRefusedError(f"nothing that this version writes: {error}") from error
 
@@ -142,13 +157,37 @@ class TableStore:
                 if follows is not None:
                     outbox, last_id = self.registration.outbox, entries[-1].id
                     _expect(follows, await connection.fetchval(NOTE_STORED, outbox, last_id))
+                flips, late = await self._sort_out(connection, found)
                 for kind, insert in _INSERTS:
-                    if payloads[kind]:
-                        await connection.execute(insert, fitting_json(joined(payloads[kind]), encoding))
+                    payloads = flips if kind == FLIP else [payload for _, payload in found[kind]]
+                    if payloads:
+                        await connection.execute(insert, fitting_json(joined(payloads), encoding))
+                await self._store_owned(connection, found, late)
 
         await self._database.operate(write)
-        if payloads[FLIP]:
+        if found[FLIP]:
             await self._put_right()
+
+    async def _sort_out(
+        self, connection: Connection, found: Mapping[str, Sequence[Numbered]]
+    ) -> tuple[list[str], list[Late]]:
+        """Tell the flips of targets that are this replica's from others. This is an asyncio-flavoured function."""
+        flips, others = found[FLIP], [*found[STANDING], *found[RELEASE]]
+        if not self._shares or not (flips or others):
+            return [payload for _, payload in flips], []
+        return await lock_and_sort_out(connection, self.registration.outbox, flips, others)
+
+    async def _store_owned(
+        self, connection: Connection, found: Mapping[str, Sequence[Numbered]], late: Sequence[Late]
+    ) -> None:
+        """Write what only the owner of a target, or a former one, may say. This is an asyncio-flavoured function."""
+        outbox = self.registration.outbox
+        if late and (left_out := await place_late(connection, late)):
+            log.info("flips were left out of targets that another replica watched by then", flips=left_out)
+        if found[STANDING]:
+            await store_standings(connection, outbox, found[STANDING])
+        if found[RELEASE]:
+            await store_releases(connection, outbox, found[RELEASE])
 
     async def _put_right(self) -> None:
         """Date what lies in the future of the server's clock before now, and say so once."""
@@ -188,7 +227,8 @@ class TableStore:
             DatabaseUnavailableError: it cannot be reached, or has not got that entry any more.
         """
         daemon, location = self.registration.daemon, self.registration.location
-        for row in await self._database.fetch(MARK_ALIVE, location, moment, daemon, self.registration.outbox):
+        arguments = location, moment, daemon, self.registration.outbox, self._shares
+        for row in await self._database.fetch(MARK_ALIVE, *arguments):
             if follows is not None:
                 _expect(follows, row["stored_until"])
             other = row["marked_by"]
@@ -196,8 +236,8 @@ class TableStore:
                 self._has_put_right = False
                 log.warning("a clock was ahead: until when the history is complete is put right", to=moment)
                 await self._put_right()
-            # Before the first mark it may be one that has ended.
-            if self._has_marked and other not in {None, daemon, self._other}:
+            # Before the first mark it may be one that has ended. Replicas are as many as anybody wants.
+            if self._has_marked and not self._shares and other not in {None, daemon, self._other}:
                 self._other = other
                 log.warning(
                     "another daemon has the same WATCHER_LOCATION, and both write one history: give each its own",

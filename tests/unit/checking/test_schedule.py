@@ -1,5 +1,6 @@
 """Slots: stable, spread, never made up."""
 
+import math
 from collections import Counter
 
 import pytest
@@ -214,3 +215,23 @@ def test_where_the_start_takes_an_interval_there_is_neither_a_burst_nor_a_gap(no
             slot = schedule.next(slot, slot.due)
     assert len(tenths) == 30
     assert all(50 < count < 150 for count in tenths.values()), tenths
+
+
+@given(st.text(), intervals, moments, st.floats(0, 5), st.one_of(st.none(), st.floats(0.01, 1)))
+def test_whoever_takes_a_target_over_goes_on_with_its_slots(
+    name: str, interval: float, last: float, later: float, part: float | None
+) -> None:
+    schedule = Schedule.of(name, interval)
+    last = schedule.next(Slot(last), last).due
+    now = last + later * interval
+    slot = schedule.resumed(last, now, None if part is None else part * interval)
+    regular = slot.due if slot.regular is None else slot.regular
+    assert (regular - last) / interval == pytest.approx(round((regular - last) / interval), abs=1e-3)
+    passed = math.floor(later + 1e-4)
+    if passed:  # those that were missed: the newest is checked late, and nothing is made up
+        assert slot.due == pytest.approx(last + passed * interval, abs=0.01)
+        assert slot.skipped in {passed - 1, passed - 2}
+    else:
+        assert now - 1e-3 <= slot.due <= last + interval + 1e-3
+        assert slot.skipped == 0
+    assert schedule.next(slot, slot.due).due <= slot.due + interval * 1.001

@@ -16,7 +16,8 @@ from watcher import log
 from watcher.config import Configuration
 from watcher.config.env.settings import load_settings
 from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change, deliver
-from watcher.daemon.pipeline import Sinks, watch
+from watcher.daemon.pipeline import watch
+from watcher.daemon.sinks import Sinks
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
 from watcher.model.difference import difference
 from watcher.model.state import State

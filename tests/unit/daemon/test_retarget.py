@@ -69,7 +69,7 @@ class Daemon:
         """Watch these targets; return where those stand that moved."""
         found = difference(self.targets, targets)
         self.targets = found.targets
-        return await self.watched.change(found, moved)
+        return await self.watched.change(found, moved, configured=found.targets)
 
     def flips(self) -> list[tuple[Any, ...]]:
         """Of each flip that the outbox has: target, state before, state."""

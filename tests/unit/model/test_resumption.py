@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.doubles import MOMENT, a_failure, a_target, an_outcome
 from watcher.model.conclusion import conclude
-from watcher.model.resumption import NOT_ENABLED, NOT_WATCHED, TAKEN_OUT, Resumption, reassign, resume
+from watcher.model.resumption import NOT_ENABLED, NOT_WATCHED, TAKEN_OUT, Resumption, Taken, reassign, resume, take_over
 from watcher.model.state import NEVER_CHECKED, OF_THE_OPERATOR, Flip, Sighting, Standing, State
 
 if TYPE_CHECKING:
@@ -192,3 +193,51 @@ def test_another_configuration_pauses_and_takes_up_again() -> None:
     assert again.standings["Checkout"].before is State.UP
     [back] = seen(again.standings["Checkout"], an_outcome(at=NOW + HOUR + STEP))
     assert (back.before, back.state) == (State.UNKNOWN, State.UP)
+
+
+UP, DOWN = standing(State.UP), standing(State.DOWN)
+SEEN = replace(UP, unconfirmed=(Sighting(State.DOWN, NOW - STEP),), flips=3)
+
+
+@pytest.mark.parametrize(
+    ("own", "found", "expected", "flips"),
+    [
+        # Somebody has looked until just now: it goes on as it stood, with what was not confirmed yet.
+        (None, Taken(SEEN, NOW - STEP), SEEN, ""),
+        (DOWN, Taken(SEEN, NOW - STEP), SEEN, ""),
+        # Nobody has for too long.
+        (None, Taken(DOWN, STOPPED), Standing(State.UNKNOWN, STOPPED, State.DOWN, flips=1), "?"),
+        (None, Taken(SEEN, STOPPED), replace(SEEN.interrupted(STOPPED), flips=4), "?"),
+        # Nobody else has since this replica did, or nobody ever.
+        (SEEN, Taken(DOWN), SEEN, ""),
+        (SEEN, Taken(), SEEN, ""),
+        (None, Taken(), None, ""),
+        # It watched while nobody could be asked, and the owner was gone; the end of that is told.
+        (Standing(State.UP, NOW - STEP, flips=1), Taken(SEEN, STOPPED), Standing(State.UP, NOW - STEP, flips=3), "E"),
+        # The operator's word.
+        (
+            None,
+            Taken(standing(State.PAUSED, State.UP), NOW - STEP),
+            Standing(State.UNKNOWN, NOW, State.UP, flips=1),
+            "?",
+        ),
+    ],
+)
+def test_a_target_that_is_taken_over(own: Standing | None, found: Taken, expected: Standing | None, flips: str) -> None:
+    known = {} if own is None else {"Checkout": own}
+    made = take_over([TARGET], {"Checkout": found}, "default", NOW, own=known)
+    assert made.standings == ({} if expected is None else {"Checkout": expected})
+    assert ["E" if flip.number is None else "?" for flip in (*made.ended, *made.flips)] == list(flips)
+    assert all(flip.state is State.UNKNOWN for flip in (*made.ended, *made.flips))
+    assert made.news == ({"Checkout"} if expected not in {None, own} else set())
+    assert made.shared == ({"Checkout"} if expected is not None and expected == found.standing else set())
+
+
+def test_a_gap_of_this_replica_itself_is_one_in_what_it_takes_back() -> None:
+    made = take_over([TARGET], {"Checkout": Taken(UP)}, "default", NOW, own={"Checkout": UP}, alive_at=STOPPED)
+    assert made.standings["Checkout"] == Standing(State.UNKNOWN, STOPPED, State.UP, flips=1)
+    assert [(flip.at, flip.cause) for flip in made.flips] == [(STOPPED, NOT_WATCHED)]
+    soon = take_over([TARGET], {"Checkout": Taken(UP)}, "default", NOW, own={"Checkout": UP}, alive_at=NOW - STEP)
+    assert soon.standings["Checkout"] == UP
+    off = take_over([replace(TARGET, enabled=False)], {"Checkout": Taken(UP, STOPPED)}, "default", NOW)
+    assert [(flip.state, flip.at) for flip in off.flips] == [(State.PAUSED, STOPPED)]

@@ -63,6 +63,27 @@ class Schedule:
             return Slot(self._due(self._index_after(now)))
         return Slot(now + self.offset_seconds / self.interval_seconds * spread_seconds)
 
+    def resumed(self, last_due: float, now: float, recheck_seconds: float | None = None) -> Slot:
+        """Return the slot in which somebody goes on who takes a target over: the one after the last that was checked.
+
+        The newest slot that has passed since is checked at once, late; those before it are skipped and counted.
+
+        Args:
+            last_due: the slot that was checked last, regular or not, in seconds since 1970.
+            now: the time.
+            recheck_seconds: see `next`.
+        """
+        expected = self._index_after(last_due + SAME_MOMENT_SECONDS)
+        passed = self._index_after(now) - 1
+        if passed >= expected and last_due <= now:
+            return Slot(self._due(passed), passed - expected)
+        due = self._due(expected) if last_due <= now else self._due(passed + 1)
+        if recheck_seconds is not None:
+            recheck = _recheck_due(min(last_due, now), now, recheck_seconds)
+            if recheck < due - SAME_MOMENT_SECONDS:
+                return Slot(recheck, regular=due - self.interval_seconds)
+        return Slot(due)
+
     def next(self, last: Slot, now: float, recheck_seconds: float | None = None) -> Slot:
         """Return the slot to wait for.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from typing import TYPE_CHECKING, NoReturn
 
 import trio
@@ -52,6 +53,11 @@ class SharedTimer:
         self._count = 0
         self._set_back_seconds = clock.set_back_seconds
         self._nap = trio.CancelScope()
+
+    @property
+    def next_due(self) -> float:
+        """The next moment for which a task is to be woken, in seconds since 1970; one that has ended counts as well."""
+        return self._sleepers[0][0] if self._sleepers else math.inf
 
     async def wait_until(self, due: float, sleeper: Sleeper | None = None) -> None:
         """Sleep until a moment on the clock has come; at most a tick longer.

@@ -1,3 +1,5 @@
+-- usable from 10
+
 -- Replicas: several daemons of one location that share its targets. What was in `replicas` goes on being written, for
 -- whoever asks until when a location has watched.
 
@@ -30,12 +32,16 @@ CREATE TABLE IF NOT EXISTS agreements (
 );
 
 -- Whose a target is, since when, and where it stands with all that the next owner must know of it. An owner that is
--- NULL has released it. Flips by anybody else are late: they belong to the past.
+-- NULL has released it, at `owned_since`. Entries of the owner's outbox up to `owned_from` came before it owned the
+-- target; others had looked at it until `others_until`. `formers` has those from whom it was taken without a release,
+-- and when: their flips may come yet, and belong to the past.
 ALTER TABLE states ADD COLUMN IF NOT EXISTS owner uuid;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS owned_since timestamptz;
+ALTER TABLE states ADD COLUMN IF NOT EXISTS owned_from bigint;
+ALTER TABLE states ADD COLUMN IF NOT EXISTS others_until timestamptz;
+ALTER TABLE states ADD COLUMN IF NOT EXISTS formers jsonb;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS standing text;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS checked_until timestamptz;
-CREATE INDEX IF NOT EXISTS states_owner ON states (location, owner);
 
 -- Alerts of several replicas: what has happened, until when each channel has taken it in and who does, what its policy
 -- keeps, and what it has decided on and not sent yet.

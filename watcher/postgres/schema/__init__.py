@@ -1,7 +1,12 @@
-"""The schema, in numbered files; each is run once, in their order."""
+"""The schema, in numbered files; each is run once, in their order.
+
+A file that only adds says in its first line which version is enough to use the tables after it, as `-- usable from 10`:
+a daemon of that version goes on while others are upgraded already.
+"""
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -17,17 +22,30 @@ SCHEMA_SECONDS = 120.0
 # The tables, with the files that make each.
 MADE_BY = {
     "failures": (1, 2, 5),
-    **dict.fromkeys(("flips", "states"), (3, 6)),
+    "flips": (3, 6),
+    "states": (3, 6, 11),
     "rollups": (3, 10),
     "rollup_work": (3,),
     "replicas": (3, 4),
     "renames": (4,),
     "outboxes": (7,),
     **dict.fromkeys(("notifications", "silences", "acks"), (9,)),
+    **dict.fromkeys(("members", "agreements"), (11,)),
+    **dict.fromkeys(("alert_events", "channel_owners", "channel_records", "channel_messages"), (11,)),
 }
 
 MISSING = "SELECT array_agg(name) AS names FROM unnest($1::text[]) AS tables (name) WHERE to_regclass(name) IS NULL"
-_PRESENT = "SELECT coalesce(max(version), 0) FROM watcher_schema"
+# The column is not there before the first version that has it.
+_PRESENT = """
+SELECT version, (to_jsonb(watcher_schema) ->> 'usable_from')::int AS usable_from
+FROM watcher_schema ORDER BY version DESC LIMIT 1
+"""
+_MAKE_VERSIONS = """
+CREATE TABLE IF NOT EXISTS watcher_schema (version int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
+ALTER TABLE watcher_schema ADD COLUMN IF NOT EXISTS usable_from int
+"""
+_NOTE_VERSION = "INSERT INTO watcher_schema (version, usable_from) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_USABLE_FROM = re.compile(r"-- usable from (\d+)\n")
 
 
 async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
@@ -37,7 +55,7 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
     replica whose network is gone in the middle may hold that for hours, and a drain would wait for SCHEMA_SECONDS.
 
     Raises:
-        SchemaTooNewError: a newer version of watcher has been here.
+        SchemaTooNewError: a newer version of watcher has been here, and has changed more than this one can use.
     """
     files = sorted(
         (file for file in resources.files(__name__).iterdir() if file.name.endswith(".sql")),
@@ -47,10 +65,7 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
         return
     async with transaction(connection, limit_seconds=SCHEMA_SECONDS):
         await connection.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK, timeout=SCHEMA_SECONDS)
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS watcher_schema"
-            " (version int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
+        await connection.execute(_MAKE_VERSIONS)
         present = await _present_version(connection, len(files))
         missing = await connection.fetchval(MISSING, list(MADE_BY))
         # What somebody has dropped is made anew.
@@ -58,20 +73,23 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
         for version, file in enumerate(files, start=1):
             if version <= present and version not in again:
                 continue
-            await connection.execute(file.read_text(encoding="utf-8"), timeout=SCHEMA_SECONDS)
-            await connection.execute("INSERT INTO watcher_schema (version) VALUES ($1) ON CONFLICT DO NOTHING", version)
+            text = file.read_text(encoding="utf-8")
+            await connection.execute(text, timeout=SCHEMA_SECONDS)
+            usable = _USABLE_FROM.match(text)
+            await connection.execute(_NOTE_VERSION, version, version if usable is None else int(usable[1]))
 
 
 async def _is_up_to_date(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], known: int) -> bool:
     async with transaction(connection):  # for poolers, see `Database.fetch`
         if await connection.fetchval(MISSING, [*MADE_BY, "watcher_schema"]):
             return False
-        return await _present_version(connection, known) == known
+        return await _present_version(connection, known) >= known
 
 
 async def _present_version(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], known: int) -> int:
-    present: int = await connection.fetchval(_PRESENT)
-    if present > known:
+    row = await connection.fetchrow(_PRESENT)
+    present: int = 0 if row is None else row["version"]
+    if row is not None and present > known and known < (row["usable_from"] or present):
         raise SchemaTooNewError(
             f"the database has schema {present}, this version of watcher knows {known}; upgrade watcher"
         )

@@ -1,4 +1,4 @@
-"""The tables `flips` and `states`: how flips are written to both, and those of a clock that was ahead put right."""
+"""The tables `flips` and `states`: how flips are written, and those of a clock that was ahead put right."""
 
 from __future__ import annotations
 
@@ -61,3 +61,29 @@ WITH ahead AS (
 )
 SELECT (SELECT count(*) FROM moved) AS flips, (SELECT count(*) FROM states_moved) AS states
 """
+
+# Late flips: the chain of each target from the flip before the first of them on. Those of one moment stand as they are
+# read elsewhere.
+CHAINS = """
+SELECT flips.target, flips.location, flips.id, flips.at, flips.state, flips.before
+FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS late (target, location, at)
+    JOIN flips ON flips.target = late.target AND flips.location = late.location AND flips.at >= coalesce((
+        SELECT max(past.at) FROM flips AS past
+        WHERE past.target = late.target AND past.location = late.location AND past.at < late.at
+    ), '-infinity')
+ORDER BY flips.at, flips.confirmed_at
+"""
+INSERT_LATE = """
+INSERT INTO flips (id, target, location, at, confirmed_at, state, before, reason, detail, check_id, number)
+SELECT id, target, location, at, greatest(at, confirmed_at), state, before, reason, detail, check_id, number
+FROM jsonb_to_recordset($1::jsonb) AS row (
+    id uuid, target text, location text, at timestamptz, confirmed_at timestamptz, state text, before text,
+    reason text, detail text, check_id uuid, number int
+)
+ON CONFLICT DO NOTHING
+"""
+LINK_ANEW = """
+UPDATE flips SET before = links.before FROM unnest($1::uuid[], $2::text[]) AS links (id, before)
+WHERE flips.id = links.id
+"""
+DROP_CLOSINGS = "DELETE FROM flips WHERE id = ANY ($1::uuid[])"

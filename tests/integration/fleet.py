@@ -1,0 +1,169 @@
+"""Several daemons of one location, each with a folder and a way to the database of its own, and the sites they check."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections import defaultdict
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from tests.integration.daemon import Daemon, Folder, settings_for
+from tests.integration.proxy import Proxy, open_proxy
+from tests.integration.sites import read_request, response, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+    from pathlib import Path
+
+    from watcher.postgres.db import Database
+
+BEAT_SECONDS = 0.5
+TTL_SECONDS = 3 * BEAT_SECONDS
+SHORT_LEASES = (sys.executable, "-m", "tests.integration.short_leases", str(BEAT_SECONDS))
+INTERVAL_SECONDS = 0.5
+# A lease, the beats until the others agree and have claimed, by force if need be, and what a busy machine takes.
+PATIENCE_SECONDS = 20.0
+
+# What is not as all have agreed.
+_UNSETTLED = """
+SELECT 'target ' || target AS what FROM states WHERE watched AND (owner IS NULL OR NOT EXISTS (
+    SELECT FROM members WHERE replica = owner AND expires_at > clock_timestamp() AND fingerprint <> ''
+))
+UNION ALL
+SELECT 'member ' || name FROM members JOIN agreements USING (location)
+WHERE expires_at > clock_timestamp() AND fingerprint <> '' AND members.epoch <> agreements.epoch
+UNION ALL
+SELECT 'seats ' || coalesce(max(jsonb_array_length(seats)), 0) FROM agreements
+HAVING coalesce(max(jsonb_array_length(seats)), 0) <> $1
+"""
+
+
+class Sites:
+    """All sites: each answers, and notes when it is asked."""
+
+    def __init__(self) -> None:
+        self.asked_at: defaultdict[str, list[float]] = defaultdict(list)
+        self.broken: set[str] = set()
+        self.toggles: defaultdict[str, list[str]] = defaultdict(list)
+
+    async def behave(self, stream: trio.abc.Stream) -> None:
+        """Answer a request."""
+        request = await read_request(stream)
+        name = request.split(b" ", 2)[1][1:].decode() if request else ""
+        self.asked_at[name].append(time.time())
+        await stream.send_all(response(status="500 Broken" if name in self.broken else "200 OK"))
+
+    def toggle(self, name: str) -> str:
+        """Break a site that is whole, and mend one that is broken; return the state that follows."""
+        self.broken ^= {name}
+        self.toggles[name].append("down" if name in self.broken else "up")
+        return self.toggles[name][-1]
+
+
+@dataclass
+class Replica:
+    """One daemon, or the place of one."""
+
+    folder: Folder
+    proxy: Proxy
+    daemon: Daemon | None = None
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def start(self, command: Sequence[str] = SHORT_LEASES) -> Daemon:
+        """Start it."""
+        self.daemon = await self.stack.enter_async_context(self.folder.daemon(command))
+        return self.daemon
+
+    async def kill(self) -> None:
+        """Kill it with signal 9."""
+        daemon, self.daemon = self.daemon, None
+        assert daemon is not None
+        daemon.process.kill()
+        await daemon.process.wait()
+
+    async def stop(self) -> None:
+        """Stop it as a supervisor does."""
+        daemon, self.daemon = self.daemon, None
+        assert daemon is not None
+        assert (await daemon.stop())[0] == 0, daemon.lines()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self.daemon is not None
+        self.daemon.process.send_signal(number)
+
+
+@dataclass
+class Fleet:
+    """All replicas, and their sites.
+
+    Attributes:
+        names: of the targets that the newest file has.
+    """
+
+    replicas: list[Replica]
+    sites: Sites
+    database: Database
+    port: int
+    names: list[str] = field(default_factory=list)
+
+    def write(self, replica: Replica, names: Iterable[str], **keys: Any) -> None:
+        """Write the file of a replica."""
+        common = {"interval": INTERVAL_SECONDS, "failure_threshold": 1, "success_threshold": 1, **keys}
+        urls = [{"name": name, "address": f"http://127.0.0.1:{self.port}/{name}", **common} for name in names]
+        replica.folder.configure(urls, **settings_for(replica.proxy))
+
+    async def until_settled(self, count: int) -> float:
+        """Wait until so many replicas share all targets, and each has been checked since; return how long that took."""
+        begun = trio.current_time()
+        unsettled: list[str] = []
+        with trio.move_on_after(PATIENCE_SECONDS):
+            while unsettled := [row["what"] for row in await self.database.fetch(_UNSETTLED, count)]:
+                await trio.sleep(0.05)
+            settled_at = time.time()
+            while unsettled := [name for name in self.names if self.sites.asked_at[name][-1:] <= [settled_at]]:
+                await trio.sleep(0.05)
+            return trio.current_time() - begun
+        said = "\n".join(self.said(" share "))
+        raise AssertionError(f"not settled: {unsettled[:5]}\n{said}")
+
+    def said(self, word: str) -> list[str]:
+        """Return the lines of all that run that have a word."""
+        return [
+            f"{number}: {line}"
+            for number, replica in enumerate(self.replicas)
+            if replica.daemon is not None
+            for line in replica.daemon.lines(word)
+        ]
+
+    async def until_state(self, name: str, state: str) -> None:
+        """Wait until the table says that a target is in a state."""
+        found: list[dict[str, Any]] = []
+        with trio.move_on_after(PATIENCE_SECONDS):
+            while [row["state"] for row in found] != [state]:
+                await trio.sleep(0.05)
+                found = await self.database.fetch("SELECT * FROM states WHERE target = $1", name)
+            return
+        raise AssertionError(f"{name} did not become {state}: {found}")
+
+
+@asynccontextmanager
+async def open_fleet(folder: Path, database: Database, url: str, count: int, names: list[str]) -> AsyncIterator[Fleet]:
+    """Make so many replicas, of which none runs yet."""
+    sites = Sites()
+    async with AsyncExitStack() as stack, serving(sites.behave) as port:
+        fleet = Fleet([], sites, database, port, names)
+        for number in range(count):
+            place = folder / f"replica{number}"
+            place.mkdir()
+            proxy = await stack.enter_async_context(open_proxy(url))
+            replica = Replica(Folder(place), proxy)
+            await stack.enter_async_context(replica.stack)
+            fleet.replicas.append(replica)
+            fleet.write(replica, names)
+        yield fleet

@@ -1,0 +1,28 @@
+"""A daemon whose leases are short: `python -m tests.integration.short_leases SECONDS`, which are those of a beat."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from watcher import log
+from watcher.alerting.channels.inspection import Inspector
+from watcher.cluster.values import Timing
+from watcher.config import load_configuration
+from watcher.daemon.garbage import stop_collecting
+from watcher.daemon.run import run_daemon
+
+if __name__ == "__main__":
+    beat_seconds = float(sys.argv[1])
+    log.take_over_stderr()
+    stop_collecting()
+    load, read_at = partial(load_configuration, Path(".env"), inspect=Inspector()), time.time()
+    configuration = load()
+    log.configure(configuration.settings.log_format)
+    trio.run(run_daemon, configuration, load, read_at, Timing(3 * beat_seconds, beat_seconds, 0.75 * beat_seconds))
+    os._exit(0)

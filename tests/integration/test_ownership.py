@@ -1,0 +1,483 @@
+"""Whose targets are: several replicas, with an outbox each, over one real database."""
+
+from __future__ import annotations
+
+import random
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+
+from tests.doubles import a_failure, a_target, an_outcome
+from tests.pipeline import a_registration
+from tests.rounds import rounds
+from watcher.model.conclusion import conclude
+from watcher.model.resumption import take_over
+from watcher.model.state import NEVER_CHECKED, Standing, State
+from watcher.outbox.outbox import Outbox
+from watcher.outbox.startup import note
+from watcher.outbox.thread import OutboxThread
+from watcher.outbox.writer import Bounds, OutboxWriter
+from watcher.postgres.drain import Drain
+from watcher.postgres.ownership import Ownership
+from watcher.postgres.store import TableStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from watcher.model.resumption import Taken
+    from watcher.postgres.db import Database
+
+pytestmark = pytest.mark.usefixtures("bridge")
+
+NAMES = ("a", "b", "c")
+_BEAT = """
+INSERT INTO members (location, replica, incarnation, name, fingerprint, joined_at, changed_at, beat_at, expires_at)
+VALUES ('default', $1, $1, $2, '', now(), now(), clock_timestamp() + $3, clock_timestamp() + $3 + interval '6 s')
+ON CONFLICT (location, replica) DO UPDATE SET beat_at = excluded.beat_at, expires_at = excluded.expires_at
+"""
+
+
+@dataclass
+class Replica:
+    """A data folder, and the way from there to the database; checks are made up."""
+
+    name: str
+    outbox: Outbox
+    database: Database
+    standings: dict[str, Standing] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.disk = OutboxThread(self.outbox)
+        self.ownership = Ownership(self.database, self.disk, "default")
+        registration = a_registration(*map(a_target, NAMES), outbox=self.outbox.id)
+        self.store = TableStore(self.database, registration, shares=True)
+
+    async def beat(self, age_seconds: float = 0.0) -> None:
+        """Be a member whose last beat was so long ago."""
+        await self.database.fetch(_BEAT, self.outbox.id, self.name, timedelta(seconds=-age_seconds))
+
+    async def take(self, *names: str, by_force: bool = False) -> dict[str, Taken]:
+        """Claim targets, and take them over."""
+        taken = await self.ownership.claim(names, by_force=by_force)
+        assert taken is not None
+        now = datetime.now(UTC)
+        own = {name: self.standings[name] for name in taken if name in self.standings}
+        found = take_over([a_target(name) for name in taken], taken, "default", now, own=own)
+        self.standings |= found.standings
+        await self.disk.run(lambda outbox: note(outbox, found, "default", now.timestamp()))
+        return taken
+
+    async def check(self, name: str, letters: str, begin: datetime, step: timedelta = timedelta(seconds=1)) -> None:
+        """Check a target: U for a check that is fine, D for one that fails."""
+        bounds = Bounds(max_bytes=2**30, max_age_seconds=1e9)
+        writer = OutboxWriter(self.disk, bounds, lambda _outcome, _kept: None, lambda: None)
+        for number, letter in enumerate(letters):
+            outcome = (an_outcome if letter == "U" else a_failure)(name, at=begin + number * step)
+            conclusion = conclude(a_target(name), outcome, self.standings.get(name, NEVER_CHECKED), None)
+            self.standings[name] = conclusion.standing
+            writer.put(conclusion)
+        writer.close()
+        await writer.run()
+
+    async def release(self, *names: str) -> None:
+        """Leave targets to others."""
+        await self.ownership.release(names, datetime.now(UTC).timestamp())
+        for name in names:
+            self.standings.pop(name, None)
+
+    async def drain(self) -> None:
+        """Store all that waits."""
+        drain, ready = Drain(self.disk, self.store), trio.Event()
+        drain.close()
+        ready.set()
+        await drain.run(ready)
+        assert self.outbox.rows == 0
+
+
+@pytest.fixture
+def replicas(tmp_path: Path, test_db: Database) -> Iterator[Callable[[str], Replica]]:
+    with ExitStack() as stack, capture_logs():
+
+        def make(name: str) -> Replica:
+            outbox = stack.enter_context(closing(Outbox(tmp_path / f"{name}.sqlite", shares=True)))
+            return Replica(name, outbox, test_db)
+
+        yield make
+
+
+async def chain(database: Database, name: str) -> str:
+    """Return the letters of a target's flips, checking that they are one chain."""
+    rows = await database.fetch("SELECT state, before FROM flips WHERE target = $1 ORDER BY at, confirmed_at", name)
+    # Whoever began to watch without knowing of anybody before has begun with nothing.
+    rows = rows[:1] + [
+        {**row, "before": former["state"] if row["before"] == "pending" else row["before"]}
+        for former, row in pairwise(rows)
+    ]
+    assert all(later["before"] == row["state"] for row, later in pairwise(rows)), rows
+    assert all(row["before"] != row["state"] for row in rows), rows
+    return "".join("?" if row["state"] == "unknown" else row["state"][0].upper() for row in rows)
+
+
+async def state(database: Database, name: str) -> dict[str, Any]:
+    [row] = await database.fetch("SELECT * FROM states WHERE target = $1", name)
+    return row
+
+
+def ago(seconds: float) -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=seconds)
+
+
+@pytest.mark.smoke
+async def test_a_target_that_is_released_moves_with_all_that_is_known_of_it(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+    assert set(await one.take(*NAMES)) == set(NAMES)
+    await one.check("a", "UUUDD", ago(10))  # two sightings of three
+    assert await two.take(*NAMES) == {}
+    known = one.standings["a"]
+    assert (known.state, len(known.unconfirmed)) == (State.UP, 2)
+    await one.release("a", "b")
+    assert await one.ownership.claim(["a"]) == {}, "nobody knows yet where it stands"
+    assert await two.take("a") == {}
+    await one.drain()
+    taken = await two.take(*NAMES)
+    assert set(taken) == {"a", "b"}
+    assert two.standings == {"a": known}, "nobody has checked the other yet"
+    assert taken["a"].until is not None
+    assert abs(taken["a"].until - ago(0)) < timedelta(seconds=5)
+    assert taken["a"].checked_until is not None
+    await two.check("a", "D", ago(0))
+    await two.drain()
+    assert await chain(test_db, "a") == "UD"
+    assert (await state(test_db, "a"))["flips"] == 2
+    assert (await state(test_db, "a"))["owner"] == two.outbox.id
+
+
+@pytest.mark.parametrize(("age_seconds", "letters"), [(8, "U"), (900, "U?")])
+async def test_a_target_of_a_replica_that_has_died_is_unknown_where_nobody_looked_for_long(
+    replicas: Callable[[str], Replica], test_db: Database, age_seconds: float, letters: str
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    await one.beat()
+    await one.take("a")
+    await test_db.fetch("UPDATE states SET owned_since = $1", ago(1000))
+    await one.check("a", "UUU", ago(1000))
+    await one.drain()
+    await one.beat(age_seconds)
+    await two.beat()
+    await two.take("a")
+    await two.drain()
+    assert await chain(test_db, "a") == letters
+    if letters == "U?":
+        at = (await state(test_db, "a"))["since"]
+        assert abs(at - ago(900)) < timedelta(seconds=30)
+    await two.check("a", "DDD", ago(0))
+    await two.drain()
+    assert await chain(test_db, "a") == letters + "D"
+
+
+async def test_flips_of_a_replica_that_had_died_have_their_places_in_the_past(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    await one.beat()
+    await one.take("a", "b", "c")
+    for name in NAMES:
+        await one.check(name, "U", ago(100))
+    await one.drain()
+    await one.check("a", "DDDUU", ago(50))
+    await one.check("b", "DDD", ago(50))
+    await one.check("c", "DDD", ago(50))
+    await one.beat(8)
+    await two.beat()
+    await two.take(*NAMES)
+    await two.check("a", "UU", ago(0))
+    await two.check("b", "UU", ago(0))
+    await two.check("c", "DDD", ago(-0.1))
+    await two.drain()
+    assert [await chain(test_db, name) for name in NAMES] == ["U", "U", "UD"]
+    await one.beat()  # it is back
+    before = [await state(test_db, name) for name in NAMES]
+    for _ in range(2):
+        await one.drain()
+        assert [await chain(test_db, name) for name in NAMES] == ["UDU", "UDU", "UD"]
+        assert [await state(test_db, name) for name in NAMES] == before
+        await test_db.fetch("UPDATE outboxes SET stored_until = 1")  # all is sent once more
+    await two.release("a")
+    await two.drain()
+    await one.take("a")
+    assert one.standings["a"].state is State.UP
+    await one.check("a", "DDD", ago(-1))
+    await one.drain()
+    assert await chain(test_db, "a") == "UDUD"
+
+
+async def test_flips_of_what_another_replica_watched_by_then_are_left_out(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    await two.beat()
+    await two.take("a")
+    await two.check("a", "U", ago(100))
+    await two.drain()
+    await one.check("a", "DDD", ago(50))  # it started, and nobody could be asked whose the target is
+    await one.drain()
+    assert await chain(test_db, "a") == "U"
+    assert (await state(test_db, "a"))["state"] == "up"
+
+
+async def test_what_a_replica_takes_back_stands_as_another_left_it(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+    await one.take("a")
+    await one.check("a", "U", ago(100))
+    await one.drain()
+    await one.check("a", "DDD", ago(90))  # it dies before this is told, and is back soon
+    await two.take("a", by_force=True)
+    await two.check("a", "UU", ago(60))
+    await two.release("a")
+    await two.drain()
+    await one.take("a")
+    await one.drain()
+    assert await chain(test_db, "a") == "UDU"
+    assert (await state(test_db, "a"))["state"] == "up"
+
+
+@pytest.mark.parametrize("owner_died", [False, True])
+async def test_what_a_replica_found_before_it_could_ask_is_kept(
+    replicas: Callable[[str], Replica], test_db: Database, owner_died: bool
+) -> None:
+    """It claims the target as soon as the database is there again, before all is drained."""
+    one, two = replicas("one"), replicas("two")
+    if owner_died:
+        await two.beat()
+        await two.take("a")
+        await two.check("a", "U", ago(60))
+        await two.drain()
+        await test_db.fetch("UPDATE states SET owned_since = $1", ago(70))
+        await two.beat(50)
+    await one.check("a", "UDDDUUDD", ago(40))
+    await one.beat()
+    await one.take("a")
+    await one.drain()
+    assert await chain(test_db, "a") == ("U?UDU" if owner_died else "UDU")
+    assert (await state(test_db, "a"))["standing"] is not None
+    await two.beat()
+    await one.beat(60)
+    await two.take("a")
+    assert len(two.standings["a"].unconfirmed) == 2
+
+
+async def test_what_is_this_replicas_already_goes_on_as_it_stands_here(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one = replicas("one")
+    await one.beat()
+    await one.take("a")
+    await one.check("a", "UDD", ago(10))
+    known = dict(one.standings)
+    taken = await one.take("a")
+    assert taken["a"].until is None
+    assert one.standings == known
+    await one.drain()
+    assert (await state(test_db, "a"))["standing"] is not None
+
+
+async def test_nothing_is_claimed_where_the_database_is_away(replicas: Callable[[str], Replica]) -> None:
+    one = replicas("one")
+    await one.database.close()
+    await one.database.connect()
+    await one.database.fetch("DROP TABLE states")
+    assert await one.ownership.claim(["a"]) is None
+
+
+async def test_no_standing_is_written_where_nothing_changes_or_nobody_shares(tmp_path: Path, test_db: Database) -> None:
+    for shares, expected in ((True, 3), (False, 0)):
+        with closing(Outbox(tmp_path / f"{shares}.sqlite", shares=shares)) as outbox:
+            replica = Replica("one", outbox, test_db)
+            await replica.check("a", "UUUUDUUU", ago(100))
+            rows = outbox.read("SELECT count(*) FROM entries WHERE kind = 'standing'")
+            assert rows == [(expected,)]
+
+
+async def watched(database: Database) -> dict[str, tuple[str, bool]]:
+    """Say of each target where it stands, and whether it is watched."""
+    rows = await database.fetch("SELECT target, state, watched FROM states")
+    return {row["target"]: (row["state"], row["watched"]) for row in rows}
+
+
+async def test_replicas_with_different_files_leave_each_other_what_is_theirs(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+        await replica.drain()
+    await one.take("a")
+    await two.take("b", "c")
+    for replica, names in ((one, "a"), (two, "bc")):
+        for name in names:
+            await replica.check(name, "U", ago(10))
+        await replica.drain()
+    one.store.retarget([a_target("a"), a_target("b")])
+    await one.drain()
+    assert await watched(test_db) == dict.fromkeys(NAMES, ("up", True)), "the other has it still"
+    two.store.retarget([a_target("a"), a_target("b")])
+    await two.drain()
+    assert await watched(test_db) == {"a": ("up", True), "b": ("up", True), "c": ("up", False)}
+    assert await chain(test_db, "a") == "U"
+    taken = await one.take("c")
+    assert set(taken) == {"c"}, "whoever has it in its file again takes what nobody watches"
+    assert (await watched(test_db))["c"] == ("up", True)
+
+
+async def test_what_no_replica_watches_any_more_ends_with_its_owner(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    """What is still configured is taken over, and goes on."""
+    one, two = replicas("one"), replicas("two")
+    await one.beat()
+    await one.take(*NAMES)
+    for name in NAMES:
+        await one.check(name, "U", ago(1000))
+    await one.release("c")
+    await one.drain()
+    await one.beat(500)  # and dies
+    await two.beat()
+    two.store.retarget([a_target("a")])
+    await two.drain()
+    assert [await chain(test_db, name) for name in NAMES] == ["U", "U?", "U?"]
+    assert await watched(test_db) == {"a": ("up", True), "b": ("unknown", False), "c": ("unknown", False)}
+    rows = await test_db.fetch("SELECT target, at FROM flips WHERE state = 'unknown'")
+    ends = {row["target"]: row["at"] for row in rows}
+    assert abs(ends["b"] - ago(500)) < timedelta(seconds=30)
+    assert abs(ends["c"] - ago(0)) < timedelta(seconds=30)
+
+
+async def test_a_location_is_alive_until_its_newest_replica_and_no_clock_that_is_ahead_is_told_of(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    with capture_logs() as logs:
+        for replica in (one, two):
+            await replica.store.open(_nothing)
+        for _ in range(2):
+            await one.store.mark_alive(ago(-3600))
+            await two.store.mark_alive(ago(30))
+    assert [line for line in logs if line["log_level"] == "warning"] == []
+    [row] = await test_db.fetch("SELECT alive_at FROM replicas")
+    assert abs(row["alive_at"] - ago(0)) < timedelta(seconds=30)
+
+
+async def test_a_replica_of_the_version_before_owner_was_known_is_followed_as_it_stands(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    one.store = TableStore(test_db, one.store.registration)
+    await one.check("a", "UDDD", ago(20))
+    await one.drain()
+    await one.check("a", "UU", ago(5))
+    await two.beat()
+    taken = await two.take("a")
+    assert (two.standings["a"].state, taken["a"].until is not None) == (State.DOWN, True)
+    await two.check("a", "UU", ago(0))
+    await two.drain()
+    one.store = TableStore(test_db, one.store.registration, shares=True)  # it is upgraded
+    await one.beat()
+    await one.drain()
+    assert await chain(test_db, "a") == "UDU"
+
+
+async def test_replicas_that_claim_at_once_while_others_write_share_all_between_them(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    all_of_them = [replicas(name) for name in ("one", "two", "three")]
+    names = [f"site {number}" for number in range(300)]
+    for replica in all_of_them:
+        replica.store.retarget([a_target(name) for name in names])
+        await replica.beat()
+        await replica.check(names[0], "UUDDDUU", ago(20))
+    taken: list[str] = []
+
+    async def claim(replica: Replica, begin: int) -> None:
+        for first in range(3):
+            some = names[(begin + first * 100) % 300 :][:100]
+            found = await replica.ownership.claim(random.Random(begin).sample(some, len(some)))
+            assert found is not None
+            taken.extend(found)
+
+    async with trio.open_nursery() as nursery:
+        for number, replica in enumerate(all_of_them):
+            nursery.start_soon(claim, replica, number * 100)
+            nursery.start_soon(replica.drain)
+    assert sorted(taken) == sorted(names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(rounds(3, many=300)))
+async def test_over_any_moves_and_deaths_the_flips_of_a_target_are_one_chain(
+    replicas: Callable[[str], Replica], test_db: Database, seed: int
+) -> None:
+    """One replica watches a site that comes and goes; it leaves it to the next, or dies with what it has not told."""
+    chance = random.Random(seed)
+    all_of_them = [replicas(name) for name in ("one", "two", "three")]
+    [watching, *_] = all_of_them
+    await watching.beat()
+    await watching.take("a")
+    told, letter = [], "U"
+    for _ in range(12):
+        letter = chance.choice("UD")
+        await watching.check("a", chance.choice((letter, 3 * letter, 3 * letter)), ago(0), timedelta(milliseconds=1))
+        standing = watching.standings["a"]
+        if standing.since is not None:
+            told.append((standing.since, str(standing.state)))
+        if chance.random() < 0.5:
+            await watching.drain()
+        others = [replica for replica in all_of_them if replica is not watching]
+        for other in others:
+            if chance.random() < 0.4:  # it was dead, and has come back
+                await other.beat()
+                await other.drain()
+        match chance.choice(("stays", "dies", "leaves")):
+            case "dies":
+                await watching.beat(60)
+                watching.standings.clear()
+                watching = chance.choice(others)
+                await watching.beat()
+                assert set(await watching.take("a")) == {"a"}
+            case "leaves":
+                await watching.release("a")
+                await watching.drain()
+                watching = chance.choice(others)
+                await watching.beat()
+                assert set(await watching.take("a")) == {"a"}
+    await watching.check("a", 3 * letter, ago(0), timedelta(milliseconds=1))
+    for replica in (watching, *all_of_them, watching):
+        await replica.beat()
+        await replica.drain()
+    found = await chain(test_db, "a")
+    present = await state(test_db, "a")
+    assert (present["state"], present["owner"]) == (str(watching.standings["a"].state), watching.outbox.id)
+    assert found.endswith({"up": "U", "down": "D", "unknown": "?"}[present["state"]])
+    rows = await test_db.fetch("SELECT at, state FROM flips WHERE target = 'a' ORDER BY at, confirmed_at")
+    for since, confirmed in told:
+        place = max((number for number, row in enumerate(rows) if row["at"] <= since), default=0)
+        around = {row["state"] for row in rows[place : place + 2]}
+        assert confirmed in around, "what a replica had confirmed was so then, or was found by the next one"
+
+
+async def _nothing(_flips: object) -> None:
+    pass

@@ -1,0 +1,181 @@
+"""Real daemons share the targets of one location, while anything that can happen to them does.
+
+A run has ten rounds; `THOROUGH=1` in the environment makes them two hundred.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from tests.integration.evidence import left_in, successes_in
+from tests.integration.fleet import BEAT_SECONDS, INTERVAL_SECONDS, TTL_SECONDS, Fleet, open_fleet
+from tests.rounds import rounds
+from watcher.checking.scheduling.schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from watcher.postgres.db import Database
+
+SEED = 20_261_126
+ROUNDS = rounds(10, many=200)
+NAMES = [f"site{number}" for number in range(16)]
+CHANGING = NAMES[:3]
+# Two replicas may check a target for so long: until who has lost it hears of it, on a busy machine.
+DOUBLED_SECONDS = 2 * TTL_SECONDS
+
+
+class Happening:
+    """What may happen to three replicas, and by which time it is over."""
+
+    def __init__(self, fleet: Fleet, chance: random.Random) -> None:
+        self.fleet = fleet
+        self.chance = chance
+        self.cuts: list[tuple[float, float]] = []  # while somebody was cut off from the database, both may check
+
+    async def kill(self) -> None:
+        replica = self.chance.choice(self.fleet.replicas)
+        await replica.kill()
+        await self._toggle()
+        await self.fleet.until_settled(2)
+        await replica.start()
+
+    async def restart(self) -> None:
+        replica = self.chance.choice(self.fleet.replicas)
+        await replica.stop()
+        await self._toggle()
+        await replica.start()
+
+    async def freeze(self) -> None:
+        replica = self.chance.choice(self.fleet.replicas)
+        replica.signal(signal.SIGSTOP)
+        await self._toggle()
+        await self.fleet.until_settled(2)
+        await trio.sleep(self.chance.uniform(0, TTL_SECONDS))
+        replica.signal(signal.SIGCONT)
+
+    async def pause(self) -> None:
+        """Freeze one for less than its lease."""
+        replica = self.chance.choice(self.fleet.replicas)
+        replica.signal(signal.SIGSTOP)
+        await trio.sleep(self.chance.uniform(0, TTL_SECONDS))
+        replica.signal(signal.SIGCONT)
+        await self._toggle()
+
+    async def cut(self) -> None:
+        replica, begun = self.chance.choice(self.fleet.replicas), time.time()
+        await replica.proxy.shut()
+        await self._toggle()
+        await self.fleet.until_settled(2)
+        await replica.proxy.open()
+        await self.fleet.until_settled(3)
+        self.cuts.append((begun, time.time()))
+
+    async def lose_packets(self) -> None:
+        replica, begun = self.chance.choice(self.fleet.replicas), time.time()
+        replica.proxy.freeze()
+        await trio.sleep(self.chance.uniform(0, 3 * TTL_SECONDS))
+        replica.proxy.thaw()
+        await self._toggle()
+        await self.fleet.until_settled(3)
+        self.cuts.append((begun, time.time()))
+
+    async def change_the_file(self) -> None:
+        """Change the files of all, one after the other, and leave one site out or take it in again."""
+        names = NAMES if len(self.fleet.names) < len(NAMES) else NAMES[:-1]
+        begun, timeout = time.time(), self.chance.uniform(1, 3)
+        for replica in self.fleet.replicas:
+            self.fleet.write(replica, names, timeout=round(timeout, 2))
+            await trio.sleep(self.chance.uniform(0, 2 * BEAT_SECONDS))
+        self.fleet.names = names
+        await self._toggle()
+        await self.fleet.until_settled(3)
+        self.cuts.append((begun, time.time()))  # each version is checked by somebody meanwhile
+
+    async def scale(self) -> None:
+        first, second, third = self.chance.sample(self.fleet.replicas, 3)
+        await second.stop()
+        await third.kill()
+        await self._toggle()
+        await self.fleet.until_settled(1)
+        await second.start()
+        await third.start()
+        assert first.daemon is not None
+
+    async def _toggle(self) -> None:
+        name = self.chance.choice(CHANGING)
+        await self.fleet.until_state(name, self.fleet.sites.toggle(name))
+
+
+@pytest.mark.slow
+async def test_whatever_happens_every_target_is_checked_and_every_flip_is_there_once(
+    bridge: None, test_db: Database, db_config: str, tmp_path: Path
+) -> None:
+    chance = random.Random(SEED)
+    async with open_fleet(tmp_path, test_db, db_config, 3, NAMES) as fleet:
+        happening = Happening(fleet, chance)
+        kinds: list[Callable[[], Awaitable[None]]] = [
+            *(happening.kill, happening.restart, happening.freeze, happening.pause, happening.cut),
+            *(happening.lose_packets, happening.change_the_file, happening.scale),
+        ]
+        for replica in fleet.replicas:
+            await replica.start()
+        await fleet.until_settled(3)
+        for number in range(ROUNDS):
+            kind = kinds[number] if number < len(kinds) else chance.choice(kinds)
+            begun = trio.current_time()
+            await kind()
+            await fleet.until_settled(3)
+            print(kind.__name__, round(trio.current_time() - begun, 1))
+        for replica in fleet.replicas:
+            await replica.stop()
+        for replica in fleet.replicas:
+            said = (replica.folder.path / "stderr.log").read_text()
+            assert "Traceback" not in said
+            left = left_in(replica.folder.path / "data")
+            assert (left.damaged, left.set_aside, left.entries) == ([], 0, {})
+        await _flips_are_a_chain_of_what_the_sites_did(fleet)
+        rows = await test_db.fetch("SELECT count(*) AS all, count(DISTINCT id) AS ids FROM failures")
+        assert rows[0]["all"] == rows[0]["ids"]
+        assert _longest_doubled_seconds(fleet, happening.cuts) <= DOUBLED_SECONDS
+
+
+async def _flips_are_a_chain_of_what_the_sites_did(fleet: Fleet) -> None:
+    rows = await fleet.database.fetch("SELECT target, at, state, before FROM flips ORDER BY target, at, confirmed_at")
+    flips: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        flips[row["target"]].append(row)
+    for name in NAMES:
+        chain = flips[name]
+        assert [row["before"] for row in chain] == ["pending", *(row["state"] for row in chain[:-1])], (name, chain)
+        seen = [row["state"] for row in chain if row["state"] in {"up", "down"}]
+        changes = [state for before, state in zip(["", *seen], seen, strict=False) if state != before]
+        assert changes == ["up", *fleet.sites.toggles[name]], (name, chain)
+
+
+def _longest_doubled_seconds(fleet: Fleet, cuts: list[tuple[float, float]]) -> float:
+    """Return for how long two replicas checked one target, slot after slot, where nobody was cut off."""
+    by_slot: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
+    for number, replica in enumerate(fleet.replicas):
+        for name, ended_at in successes_in((replica.folder.path / "monitor.log").read_text()):
+            moment = ended_at.timestamp()
+            if not any(begun <= moment <= over for begun, over in cuts):
+                offset = Schedule.of(name, INTERVAL_SECONDS).offset_seconds
+                by_slot[name, int((moment - offset) // INTERVAL_SECONDS)].add(number)
+    longest = 0
+    for name in NAMES:
+        run = 0
+        slots = sorted(slot for other, slot in by_slot if other == name)
+        for before, slot in zip([-1, *slots], slots, strict=False):
+            doubled = len(by_slot[name, slot]) > 1
+            run = (run + 1 if slot == before + 1 else 1) if doubled else 0
+            longest = max(longest, run)
+    return longest * INTERVAL_SECONDS

@@ -1,0 +1,422 @@
+"""A model of how replicas agree: a database, three replicas, and an adversary who does to them what may happen.
+
+Time goes in beats, and a lease lasts three. Within a beat, everybody who is well asks once, in any order, and what
+they write comes in between. What is decided is decided by the functions that daemons use. The adversary may have a
+number of faults; what mends one is free. Messages that are late are applied at any later time, or never.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+from watcher.cluster.lease import Lease
+from watcher.cluster.protocol import Share, alone, cut_off, departure, proposal, share_of
+from watcher.cluster.values import Agreement, Member, Seat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TTL = 3
+SETTLE = 1
+CALM_BEATS = 12
+EPOCH = 1
+REPLICAS = tuple(UUID(int=number) for number in (11, 12, 13))
+OFF, UP, FROZEN = "off", "up", "frozen"
+FRESH, JOINED, OUSTED = "fresh", "joined", "ousted"
+FAULTS = ("crash", "leave", "freeze", "delay", "cut", "database", "file")
+
+# A seat as (replica, start, file), a list of seats as it is agreed on.
+Place = tuple[int, int, int]
+Places = tuple[Place, ...]
+
+
+class Row(NamedTuple):
+    """A replica in the database."""
+
+    start: int
+    file: int
+    settled: int
+    lease: int
+
+
+class Answer(NamedTuple):
+    """What the database has answered to a beat, on its way."""
+
+    age: int
+    is_mine: bool
+    places: Places
+    is_newest: bool
+    proposed: Places | None
+
+
+class Late(NamedTuple):
+    """A message that its sender has given up, and that may still come."""
+
+    kind: str
+    start: int
+    file: int
+    is_newest: bool = False
+    places: Places = ()
+
+
+class Replica(NamedTuple):
+    """A replica as it knows itself. `silent` is how long ago it asked, in truth."""
+
+    mode: str = OFF
+    is_cut: bool = False
+    start: int = 0
+    file: int = 0
+    joined: str = FRESH
+    held: int = 0
+    excused: int = 0
+    silent: int = TTL
+    is_due: bool = False
+    has_failed: bool = False
+    is_alone: bool = False
+    known: Places | None = None
+    is_newest: bool = False
+    answer: Answer | None = None
+    proposed: Places | None = None
+    late: Late | None = None
+
+
+class World(NamedTuple):
+    """Everything there is. `calm` is for how many beats nothing has happened from outside."""
+
+    replicas: tuple[Replica, ...] = (Replica(),) * len(REPLICAS)
+    rows: tuple[Row | None, ...] = (None,) * len(REPLICAS)
+    places: Places = ()
+    is_away: bool = False
+    faults: int = 0
+    calm: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Adversary:
+    """What may happen.
+
+    Attributes:
+        faults: how many.
+        kinds: which.
+        victims: to whom.
+    """
+
+    faults: int
+    kinds: tuple[str, ...] = FAULTS
+    victims: tuple[int, ...] = (0, 1, 2)
+
+
+def target_of_the_first() -> str:
+    """Return a target that belongs to the first replica that there is: replicas differ by nothing else."""
+    first, second = (
+        share_of(Agreement(EPOCH, tuple(Seat(replica, replica, "") for replica in among)), Seat(among[0], among[0], ""))
+        for among in (REPLICAS, REPLICAS[1:])
+    )
+    return next(name for name in map(str, range(1000)) if first.holds(name) and second.holds(name))
+
+
+TARGET = target_of_the_first()
+
+
+@cache
+def agreement_of(places: Places, is_newest: bool = True) -> Agreement:
+    return Agreement(EPOCH if is_newest else EPOCH - 1, tuple(map(seat_of, places)))
+
+
+@cache
+def seat_of(place: Place) -> Seat:
+    number, start, file = place
+    return Seat(REPLICAS[number], UUID(int=start), str(file))
+
+
+@cache
+def places_of(agreement: Agreement | None) -> Places | None:
+    if agreement is None:
+        return None
+    return tuple(
+        (REPLICAS.index(seat.replica), seat.incarnation.int, int(seat.fingerprint)) for seat in agreement.seats
+    )
+
+
+@cache
+def proposed_by(places: Places, rows: tuple[Row | None, ...], me: Place) -> Places | None:
+    members = [
+        Member(seat_of((number, row.start, row.file)), row.settled, row.lease)
+        for number, row in enumerate(rows)
+        if row is not None
+    ]
+    return places_of(proposal(agreement_of(places), members, seat_of(me), SETTLE))
+
+
+@cache
+def holds(places: Places | None, me: Place, is_alone: bool) -> bool:
+    seat = seat_of(me)
+    fallback: Share | None = alone(seat.replica) if is_alone else None
+    if places is None:
+        return is_alone
+    return share_of(agreement_of(places), seat, fallback).holds(TARGET)
+
+
+@cache
+def stands_alone(places: Places | None, me: Place, is_held: bool) -> bool:
+    seat = seat_of(me)
+    share = share_of(agreement_of(places or ()), seat)
+    return cut_off(share, is_held) == alone(seat.replica)
+
+
+@cache
+def lease_after(held: int, excused: int, age: int, is_answered: bool) -> tuple[int, int]:
+    """Return for how many beats the lease and the excuse last, the present being 0."""
+    lease = Lease(float(TTL), float(held), float(excused))
+    lease = lease.begin(-age) if is_answered else lease.failed(-age)
+    return max(0, int(lease.held_until)), int(max(0, lease.excused_until))
+
+
+def me(world: World, number: int) -> Place:
+    replica = world.replicas[number]
+    return (number, replica.start, replica.file)
+
+
+def lease_of(replica: Replica) -> Lease:
+    """Return the lease of a replica; the present is 0."""
+    return Lease(float(TTL), float(replica.held), float(replica.excused))
+
+
+def holds_lease(world: World, number: int) -> bool:
+    """Whether nobody can have taken over from a replica, as far as it knows."""
+    return lease_of(world.replicas[number]).is_held(0.0)
+
+
+def checks(world: World, number: int) -> bool:
+    """Whether a replica checks the target: it is its, and the gate is open."""
+    replica = world.replicas[number]
+    if replica.mode != UP or lease_of(replica).has_lapsed(0.0):
+        return False
+    return holds(replica.known, me(world, number), replica.is_alone)
+
+
+def put(world: World, number: int, replica: Replica, **others: object) -> World:
+    replicas = (*world.replicas[:number], replica, *world.replicas[number + 1 :])
+    return world._replace(replicas=replicas, **others)  # type: ignore[arg-type]
+
+
+def put_row(world: World, number: int, row: Row | None) -> World:
+    return world._replace(rows=(*world.rows[:number], row, *world.rows[number + 1 :]))
+
+
+def renew(world: World, number: int, start: int, file: int, joined: str, *, is_back: bool) -> World:
+    """Do in the database what a beat, or a join, does there."""
+    row = world.rows[number]
+    if row is not None and row.start == start:
+        is_same = row.lease > 0 and row.file == file and not is_back
+        return put_row(world, number, Row(start, file, row.settled if is_same else 0, TTL))
+    if joined == FRESH or (joined == OUSTED and (row is None or row.lease == 0)) or (joined == JOINED and row is None):
+        return put_row(world, number, Row(start, file, 0, TTL))
+    return world
+
+
+def swap(world: World, is_newest: bool, places: Places) -> World:
+    """Compare and swap: a new list makes all that is known old."""
+    if not is_newest:
+        return world
+    replicas = tuple(
+        replica._replace(
+            is_newest=False,
+            answer=replica.answer and replica.answer._replace(is_newest=False),
+            late=replica.late and replica.late._replace(is_newest=False),
+        )
+        for replica in world.replicas
+    )
+    return world._replace(places=places, replicas=replicas)
+
+
+def ask(world: World, number: int) -> tuple[World, Answer]:
+    """Send a beat and let the database answer it."""
+    replica = world.replicas[number]
+    world = renew(world, number, replica.start, replica.file, replica.joined, is_back=replica.has_failed)
+    row = world.rows[number]
+    is_mine = row is not None and row.start == replica.start
+    proposed = proposed_by(world.places, world.rows, me(world, number)) if is_mine else None
+    return world, Answer(0, is_mine, world.places, True, proposed)
+
+
+def hear(world: World, number: int, answer: Answer) -> World:
+    """Take an answer in."""
+    replica = world.replicas[number]
+    held, excused = lease_after(replica.held, replica.excused, answer.age, True) if answer.is_mine else (0, 0)
+    is_agreed = any(place[0] == number for place in answer.places)
+    heard = replica._replace(
+        joined=JOINED if answer.is_mine else OUSTED,
+        held=held,
+        excused=excused,
+        silent=min(replica.silent, answer.age),
+        is_due=replica.is_due and answer.age > 0,
+        has_failed=False,
+        is_alone=replica.is_alone and answer.is_mine and not is_agreed,
+        known=answer.places if answer.is_mine else None,
+        is_newest=answer.is_newest and answer.is_mine,
+        answer=None,
+        proposed=answer.proposed,
+    )
+    return put(world, number, heard)
+
+
+def fail(world: World, number: int, age: int = 0, late: Late | None = None) -> World:
+    """Give a beat up; who has never been answered does everything."""
+    replica = world.replicas[number]
+    held, excused = lease_after(replica.held, replica.excused, age, False)
+    failed = replica._replace(
+        held=held,
+        excused=excused,
+        silent=min(replica.silent, age),
+        is_due=replica.is_due and age > 0,
+        has_failed=True,
+        is_alone=replica.is_alone or stands_alone(replica.known, me(world, number), held > 0),
+        answer=None,
+        late=late or replica.late,
+    )
+    return put(world, number, failed)
+
+
+def propose(world: World, number: int) -> World:
+    """Write what a replica has proposed, if nobody has been faster; it knows what has been written."""
+    replica = world.replicas[number]
+    assert replica.proposed is not None
+    assert any(place[0] == number for place in replica.proposed)
+    is_written = replica.is_newest
+    world = swap(world, is_written, replica.proposed)
+    written = world.replicas[number]._replace(proposed=None)
+    if is_written:
+        written = written._replace(known=replica.proposed, is_newest=True, is_alone=False)
+    return put(world, number, written)
+
+
+def tick(world: World) -> World:
+    """Let a beat pass."""
+    replicas = tuple(
+        replica
+        if replica.mode == OFF
+        else replica._replace(
+            held=max(0, replica.held - 1),
+            excused=max(0, replica.excused - 1),
+            silent=min(TTL, replica.silent + 1),
+            is_due=True,
+            answer=replica.answer and replica.answer._replace(age=min(TTL, replica.answer.age + 1)),
+        )
+        for replica in world.replicas
+    )
+    rows = tuple(
+        row
+        and Row(row.start, row.file, min(2 * SETTLE, row.settled + 1) if row.lease > 1 else 0, max(0, row.lease - 1))
+        for row in world.rows
+    )
+    return world._replace(replicas=replicas, rows=rows, calm=min(CALM_BEATS, world.calm + 1))
+
+
+def steps_of(world: World, number: int) -> Iterator[World]:
+    """What a replica does by itself."""
+    replica = world.replicas[number]
+    if replica.mode != UP:
+        return
+    is_reached = not world.is_away and not replica.is_cut
+    if replica.proposed is not None:
+        if is_reached:
+            yield propose(world, number)
+        else:
+            yield put(world, number, replica._replace(proposed=None))
+    elif replica.answer is not None:
+        yield hear(world, number, replica.answer)
+        yield fail(world, number, replica.answer.age)
+    elif replica.is_due:
+        if is_reached:
+            asked, answer = ask(world, number)
+            yield hear(asked, number, answer)
+        else:
+            yield fail(world, number)
+
+
+def mendings_of(world: World, number: int) -> Iterator[World]:
+    """What is free: to start, to thaw, to be reached again, and messages that are late."""
+    replica = world.replicas[number]
+    if replica.mode == OFF:
+        started = Replica(UP, replica.is_cut, replica.start + 1, replica.file, is_due=True, late=replica.late)
+        yield put(world, number, started, calm=0)
+    if replica.mode == FROZEN:
+        yield put(world, number, replica._replace(mode=UP, is_due=True), calm=0)
+    if replica.is_cut:
+        yield put(world, number, replica._replace(is_cut=False), calm=0)
+    if replica.late is not None:
+        late, dropped = replica.late, put(world, number, replica._replace(late=None))
+        yield dropped
+        if not world.is_away:
+            dropped = dropped._replace(calm=0)
+            if late.kind == "proposal":
+                yield swap(dropped, late.is_newest, late.places)
+            else:
+                yield renew(dropped, number, late.start, late.file, late.kind, is_back=False)
+
+
+def faults_of(world: World, number: int, kinds: tuple[str, ...]) -> Iterator[World]:
+    """What costs a fault, each done to one replica."""
+    replica = world.replicas[number]
+    is_reached = not world.is_away and not replica.is_cut
+    off = Replica(OFF, replica.is_cut, replica.start, replica.file, late=replica.late)
+    if replica.mode != OFF and "crash" in kinds:
+        yield put(world, number, off)
+    if replica.mode != UP:
+        return
+    if "leave" in kinds and is_reached and replica.joined == JOINED and replica.proposed is None:
+        left = departure(agreement_of(world.places), REPLICAS[number])
+        gone = put_row(put(world, number, off), number, None)
+        yield gone if left is None else swap(gone, True, places_of(left) or ())
+    if "freeze" in kinds:
+        yield put(world, number, replica._replace(mode=FROZEN))
+        if replica.is_due and is_reached and replica.answer is None and replica.proposed is None:
+            asked, answer = ask(world, number)
+            yield put(asked, number, asked.replicas[number]._replace(mode=FROZEN, answer=answer))
+    if "delay" in kinds and is_reached and replica.late is None:
+        if replica.proposed is not None:
+            late = Late("proposal", replica.start, replica.file, replica.is_newest, replica.proposed)
+            yield put(world, number, replica._replace(proposed=None, late=late))
+        elif replica.is_due and replica.answer is None:
+            yield fail(world, number, late=Late(replica.joined, replica.start, replica.file))
+    if "cut" in kinds and not replica.is_cut:
+        yield put(world, number, replica._replace(is_cut=True))
+    if "file" in kinds and replica.file == 0:
+        yield put(world, number, replica._replace(file=1))
+
+
+def successors(world: World, adversary: Adversary) -> Iterator[World]:
+    """All that may happen next."""
+    is_done = True
+    for number in range(len(world.replicas)):
+        for step in steps_of(world, number):
+            is_done = False
+            yield step
+        yield from mendings_of(world, number)
+        if world.faults < adversary.faults and number in adversary.victims:
+            for fault in faults_of(world, number, adversary.kinds):
+                yield fault._replace(faults=world.faults + 1, calm=0)
+    if world.is_away:
+        yield world._replace(is_away=False, calm=0)
+    elif world.faults < adversary.faults and "database" in adversary.kinds:
+        yield world._replace(is_away=True, faults=world.faults + 1, calm=0)
+    if is_done:
+        yield tick(world)
+
+
+def explore(adversary: Adversary, *beginnings: World) -> Iterator[tuple[World, World]]:
+    """Yield every step from one world to the next that there can be, once."""
+    seen = set(beginnings)
+    waiting = deque(beginnings)
+    while waiting:
+        world = waiting.popleft()
+        for then in successors(world, adversary):
+            yield world, then
+            if then not in seen:
+                seen.add(then)
+                waiting.append(then)

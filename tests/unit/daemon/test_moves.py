@@ -1,0 +1,75 @@
+"""What a replica has to begin and to end, as the file and the share change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.doubles import a_target
+from watcher.daemon.sharing.moves import Moves, find_moves, gained
+
+if TYPE_CHECKING:
+    from watcher.model.difference import Difference
+    from watcher.model.target import Target
+
+A, B, C = (a_target(name) for name in "abc")
+OTHER_A = replace(A, interval_seconds=77.0)
+
+
+@pytest.mark.parametrize(
+    ("watched", "configured", "held", "expected"),
+    [
+        ("", [A, B], "a", Moves(wanted=(A,))),
+        ("a", [A, B], "a", Moves(staying=(A,))),
+        ("a", [A, B], "ab", Moves(wanted=(B,), staying=(A,))),
+        ("ab", [A, B], "b", Moves(lost=(A,), staying=(B,))),
+        ("ab", [B], "ab", Moves(removed=(A,), staying=(B,))),
+        ("a", [], "", Moves(removed=(A,))),  # configured nowhere: nobody takes it over
+        ("ab", [OTHER_A, B], "ab", Moves(changed=(OTHER_A,), staying=(OTHER_A, B))),
+        ("ab", [OTHER_A, B], "b", Moves(lost=(A,), staying=(B,))),
+        ("a", [OTHER_A, C], "c", Moves(lost=(A,), wanted=(C,))),
+        ("b", [OTHER_A, B], "ab", Moves(wanted=(OTHER_A,), staying=(B,))),
+    ],
+)
+def test_a_table_of_moves(watched: str, configured: list[Target], held: str, expected: Moves) -> None:
+    known = {target.name: target for target in (A, B, C) if target.name in watched}
+    assert find_moves(known, configured, lambda name: name in held) == expected
+
+
+versions = st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from([10.0, 20.0]))
+steps = st.lists(st.tuples(versions, st.frozensets(st.sampled_from("abcdefgh"))), max_size=6)
+
+
+@given(steps)
+def test_after_all_moves_a_replica_watches_what_it_holds_of_the_file(
+    steps: list[tuple[dict[str, float], frozenset[str]]],
+) -> None:
+    watched: dict[str, Target] = {}
+    objects = {
+        (name, seconds): a_target(name, interval_seconds=seconds) for name in "abcdefgh" for seconds in (10.0, 20.0)
+    }
+    for file, held in steps:
+        configured = [objects[item] for item in file.items()]
+        moves = find_moves(watched, configured, held.__contains__)
+        for one in (moves.first, gained(moves.staying, moves.wanted)):
+            watched = _after(watched, one)
+        assert watched == {target.name: target for target in configured if target.name in held}
+        assert not {target.name for target in moves.removed} & file.keys()
+        assert {target.name for target in moves.lost} <= file.keys() - held
+        assert not find_moves(watched, configured, held.__contains__).ends_or_changes
+
+
+def _after(watched: dict[str, Target], found: Difference) -> dict[str, Target]:
+    """Do what a difference says, and nothing else."""
+    ending = {target.name for target in (*found.removed, *found.changed)}
+    assert ending <= watched.keys(), "what is ended must run"
+    rest = {name: target for name, target in watched.items() if name not in ending}
+    beginning = {target.name: target for target in (*found.added, *found.changed)}
+    assert not beginning.keys() & rest.keys(), "what is begun must not run"
+    after = {**rest, **beginning}
+    assert after == {target.name: target for target in found.targets}
+    return after

@@ -1,0 +1,281 @@
+"""Several replicas that share targets, with a database of names and owners, on a mock clock."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.doubles import a_target
+from watcher.cluster.assignment import Assignment
+from watcher.cluster.protocol import Share, alone
+from watcher.config.env.settings import load_settings
+from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change, deliver
+from watcher.daemon.sharing.sharer import FORCE_BEATS, Sharer, Step
+from watcher.model.difference import difference
+from watcher.model.resumption import Taken
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+
+    from watcher.model.target import Target
+
+SETTINGS = load_settings(Path("no such file"), {"CONFIG_FILE_PATH": "config.yaml"})
+
+BEAT_SECONDS = 2.0
+RELEASE_SECONDS = 0.3
+NAMES = tuple("abcdefghijkl")
+TARGETS = {name: a_target(name) for name in NAMES}
+
+
+@dataclass
+class World:
+    """What all replicas see, and who watches what.
+
+    Attributes:
+        owners: of targets, as the database has them.
+        watching: who watches each target.
+        doubled: targets of which a second replica has begun the watch, and why.
+        is_away: whether the database cannot be asked.
+    """
+
+    owners: dict[str, uuid.UUID] = field(default_factory=dict)
+    dead: set[uuid.UUID] = field(default_factory=set)
+    watching: dict[str, set[uuid.UUID]] = field(default_factory=lambda: {name: set() for name in NAMES})
+    doubled: list[tuple[str, str]] = field(default_factory=list)
+    is_away: bool = False
+
+
+class Replica:
+    """One replica: it is its own `Members` and `Claims`, by the newest share that it was told of."""
+
+    def __init__(self, number: int, world: World) -> None:
+        self.me = uuid.UUID(int=number)
+        self.world = world
+        self.share = alone(self.me)
+        self._changed = trio.Event()
+        self.gone: list[int] = []
+        self.epochs: list[int] = []
+        self.fingerprints: list[str] = []
+        self.steps: list[Step] = []
+        self.frozen = trio.Event()
+        self.frozen.set()
+        self._forced: frozenset[str] = frozenset()
+        self.sharer = Sharer(self, self, self._apply, lambda change: str(len(change.difference.targets)), BEAT_SECONDS)
+        self.send, self.receive = trio.open_memory_channel[Change](MAX_CHANGES_IN_CHANNEL)
+        self.targets: tuple[Target, ...] = ()
+        self._reloading = trio.Lock()
+
+    def tell(self, epoch: int, replicas: Iterable[Replica]) -> None:
+        """Tell it of an agreement."""
+        agreed = frozenset(replica.me for replica in replicas)
+        self.share = Share(epoch, self.me, agreed, agreed if self.me in agreed else frozenset(), agreed)
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def changed_from(self, known: Share | None) -> Share:
+        while self.share == known:
+            await self._changed.wait()
+        return self.share
+
+    async def configure(self, names: Iterable[str]) -> None:
+        """Reload a file with these targets."""
+        async with self._reloading:
+            found = difference(self.targets, [TARGETS[name] for name in names])
+            self.targets = found.targets
+            await deliver(self.send, Change(SETTINGS, found))
+
+    def set_fingerprint(self, fingerprint: str) -> None:
+        self.fingerprints.append(fingerprint)
+
+    def let_go(self, epoch: int) -> None:
+        self.gone.append(epoch)
+
+    def put_into_effect(self, epoch: int) -> None:
+        self.epochs.append(epoch)
+
+    async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
+        await self.frozen.wait()
+        await trio.sleep(0.01)
+        if self.world.is_away:
+            return None
+        owners = self.world.owners
+        free = {None, self.me, *self.world.dead}
+        taken = [name for name in names if by_force or owners.get(name) in free]
+        self._forced = frozenset(taken) if by_force else self._forced - set(taken)
+        owners |= dict.fromkeys(taken, self.me)
+        return dict.fromkeys(taken, Taken())
+
+    async def _apply(self, step: Step) -> None:
+        await self.frozen.wait()
+        self.steps.append(step)
+        ending = {target.name for target in step.difference.removed}
+        for name in ending:
+            self.world.watching[name].remove(self.me)
+        if ending:
+            await trio.sleep(RELEASE_SECONDS)  # the way through the drain
+        for name in ending:
+            if self.world.owners.get(name) == self.me:
+                del self.world.owners[name]
+        for target in step.difference.added:
+            others = self.world.watching[target.name] - self.world.dead
+            if others:
+                reason = "unasked" if target.name not in step.taken else "forced"
+                self.world.doubled.append((target.name, reason))
+            assert self.me not in others
+            self.world.watching[target.name].add(self.me)
+
+
+@asynccontextmanager
+async def open_world(replicas: int) -> AsyncIterator[tuple[World, list[Replica]]]:
+    """Run replicas that watch nothing yet."""
+    world = World()
+    all_of_them = [Replica(number, world) for number in range(1, replicas + 1)]
+    async with trio.open_nursery() as nursery:
+        for replica in all_of_them:
+            replica.tell(0, ())
+            replica.sharer.begin((), ())
+            nursery.start_soon(replica.sharer.run, replica.receive)
+        yield world, all_of_them
+        nursery.cancel_scope.cancel()
+
+
+def shared_by(replicas: Sequence[Replica], names: Collection[str]) -> dict[str, list[int]]:
+    """Return who is to watch each target."""
+    assignment = Assignment.among([replica.me for replica in replicas])
+    owners = {name: assignment.owner_of(name) for name in NAMES}
+    return {name: [owner.int] if owner and name in names else [] for name, owner in owners.items()}
+
+
+def who_watches(world: World) -> dict[str, list[int]]:
+    return {name: sorted(one.int for one in world.watching[name] - world.dead) for name in NAMES}
+
+
+async def test_targets_move_when_replicas_come_and_go_and_nobody_watches_one_that_another_does(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_world(3) as (world, replicas):
+        for replica in replicas:
+            await replica.configure(NAMES)
+        for epoch, numbers in enumerate(([0], [0, 1], [0, 1, 2], [1, 2], [0, 2]), 1):
+            agreed = [replicas[number] for number in numbers]
+            for replica in replicas:
+                replica.tell(epoch, agreed)
+            await trio.sleep(1)
+            assert who_watches(world) == shared_by(agreed, NAMES)
+            assert all(replica.epochs[-1] == replica.gone[-1] == epoch for replica in replicas)
+        assert world.doubled == []
+    assert {name for replica in replicas for step in replica.steps for name in step.moved} <= set(NAMES)
+
+
+async def test_a_replica_that_lives_and_does_not_release_is_waited_for_and_then_passed_over(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_world(2) as (world, (first, second)):
+        for replica in (first, second):
+            await replica.configure(NAMES)
+        for replica in (first, second):
+            replica.tell(1, [first])
+        await trio.sleep(1)
+        first.frozen = trio.Event()
+        for replica in (first, second):
+            replica.tell(2, [second])
+        started = trio.current_time()
+        while any(2 not in watching for watching in who_watches(world).values()):  # noqa: ASYNC110
+            await trio.sleep(0.1)
+        assert FORCE_BEATS * BEAT_SECONDS <= trio.current_time() - started <= FORCE_BEATS * BEAT_SECONDS + 1
+        assert {reason for _, reason in world.doubled} == {"forced"}
+        first.frozen.set()
+        await trio.sleep(1)
+        assert who_watches(world) == {name: [2] for name in NAMES}
+
+
+async def test_without_a_database_a_replica_checks_what_it_holds_and_asks_when_it_is_back(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_world(1) as (world, (replica,)):
+        world.is_away = True
+        replica.tell(1, [replica])
+        await replica.configure(NAMES)
+        assert who_watches(world) == {name: [1] for name in NAMES}
+        assert world.owners == {}
+        world.is_away = False
+        await trio.sleep(BEAT_SECONDS + 1)
+        assert world.owners == dict.fromkeys(NAMES, replica.me)
+        steps = len(replica.steps)
+        await trio.sleep(60)
+        assert len(replica.steps) == steps
+
+
+async def test_a_reload_lasts_until_all_of_it_is_in_use_and_what_goes_is_no_move(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_world(1) as (world, (replica,)):
+        replica.tell(1, [replica])
+        await replica.configure("abc")
+        await replica.configure("bcd")
+        assert [name for name, watching in who_watches(world).items() if watching] == ["b", "c", "d"]
+        assert [sorted(step.moved) for step in replica.steps if step.difference.removed] == [[]]
+        assert replica.fingerprints == ["3", "3"]
+        assert [step.file is None for step in replica.steps] == [False, True, False, True]
+
+
+happenings = st.one_of(
+    st.tuples(st.just("agree"), st.sets(st.integers(0, 2), min_size=1)),
+    st.tuples(st.just("file"), st.sets(st.sampled_from(NAMES))),
+    st.tuples(st.just("away"), st.booleans()),
+    st.tuples(st.just("freeze"), st.integers(0, 2)),
+    st.tuples(st.just("thaw"), st.integers(0, 2)),
+    st.tuples(st.just("wait"), st.floats(0, 3)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(happenings, max_size=20))
+def test_whatever_happens_in_the_end_each_target_is_watched_once(happened: list[tuple[str, Any]]) -> None:
+    async def live() -> None:
+        with trio.fail_after(600):  # of the clock that jumps: what hangs fails, and does not spin
+            await _live(happened)
+
+    trio.run(live, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def _live(happened: list[tuple[str, Any]]) -> None:
+    async with open_world(3) as (world, replicas), trio.open_nursery() as nursery:
+        epoch, agreed, names = 0, [0, 1, 2], set[str]()  # a replica that reloads reads the names as they are then
+        for what, which in [*happened, ("away", False), *(("thaw", number) for number in range(3))]:
+            if what == "agree":
+                agreed = sorted(which)
+            elif what == "file":
+                names.clear()
+                names |= which
+                for replica in replicas:
+                    if replica.frozen.is_set():
+                        nursery.start_soon(replica.configure, names)
+            elif what == "away":
+                world.is_away = which
+            elif what == "freeze":
+                replicas[which].frozen = trio.Event()
+            elif what == "thaw":
+                replicas[which].frozen.set()
+            else:
+                await trio.sleep(which)
+                continue
+            if what == "agree":
+                epoch += 1
+                for replica in replicas:
+                    replica.tell(epoch, [replicas[number] for number in agreed])
+        for replica in replicas:
+            replica.tell(epoch + 1, [replicas[number] for number in agreed])
+            await replica.configure(names)
+        await trio.sleep(30)
+        expected = shared_by([replicas[number] for number in agreed], names)
+        assert who_watches(world) == expected
+        assert {name: [owner.int] for name, owner in world.owners.items()} == {name: expected[name] for name in names}

@@ -1,0 +1,77 @@
+"""What a change of the file, or of who shares it, makes of what is watched here: pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.model.difference import Difference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from watcher.model.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What is to be done so that a replica watches what it holds, and nothing else.
+
+    Attributes:
+        lost: watched here, and another's from now on.
+        removed: watched here, and configured no more.
+        changed: watched here and to stay, as they are now.
+        wanted: to be watched here, and not yet.
+        staying: all that is watched here once those that are lost or removed are not, in the order of the file.
+    """
+
+    lost: tuple[Target, ...] = ()
+    removed: tuple[Target, ...] = ()
+    changed: tuple[Target, ...] = ()
+    wanted: tuple[Target, ...] = ()
+    staying: tuple[Target, ...] = ()
+
+    @property
+    def ends_or_changes(self) -> bool:
+        """Whether any loop is to end, or to begin anew."""
+        return bool(self.lost or self.removed or self.changed)
+
+    @property
+    def first(self) -> Difference:
+        """What is to be done first: others wait for what is lost."""
+        return Difference(removed=(*self.lost, *self.removed), changed=self.changed, targets=self.staying)
+
+
+def find_moves(watched: Mapping[str, Target], configured: Iterable[Target], holds: Callable[[str], bool]) -> Moves:
+    """Compare what is watched here with what is to be.
+
+    Args:
+        watched: by name.
+        configured: all targets, each with a name of its own; those that have not changed are the objects of before.
+        holds: tells of a name whether that target is this replica's.
+    """
+    former = dict(watched)
+    lost, changed, wanted, staying = [], [], [], []
+    for target in configured:
+        known = former.pop(target.name, None)
+        if holds(target.name):
+            if known is None:
+                wanted.append(target)
+                continue
+            staying.append(target)
+            if known is not target:
+                changed.append(target)
+        elif known is not None:
+            lost.append(known)
+    return Moves(tuple(lost), tuple(former.values()), tuple(changed), tuple(wanted), tuple(staying))
+
+
+def gained(staying: Iterable[Target], beginning: Iterable[Target]) -> Difference:
+    """Return what is to be done when targets begin to be watched here.
+
+    Args:
+        staying: what is watched here so far.
+        beginning: what is not.
+    """
+    added = tuple(beginning)
+    return Difference(added=added, targets=(*staying, *added))

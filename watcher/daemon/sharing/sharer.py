@@ -1,0 +1,308 @@
+"""Stands between whoever finds out what is to be watched, the file and the other replicas, and the checks. Trio.
+
+It compares what is watched here with what is to be, and does what lies between, until both are the same: a step that
+is cut off, that comes too early, or that the database cannot take now, is found once more by the next comparison.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, TypeVar
+
+import structlog
+import trio
+
+from watcher.checking.scheduling.small_turns import in_small_turns
+from watcher.daemon.sharing.moves import find_moves, gained
+from watcher.model.difference import Difference
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from watcher.cluster.protocol import Share
+    from watcher.daemon.changes import Change
+    from watcher.daemon.sharing.moves import Moves
+    from watcher.model.resumption import Taken
+    from watcher.model.target import Target
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+# What another has not released yet is asked for again so much later.
+RETRY_SECONDS = 0.2
+# After so many beats it is taken by force: whoever holds it is alive, and does not act.
+FORCE_BEATS = 3
+# So many targets are taken at once; those that are begin, while the others are asked for.
+TARGETS_A_CLAIM = 2000
+# So many targets are compared in the loop; more would hold up the checks, and a thread does it.
+COMPARED_IN_LOOP = 500
+
+
+class Members(Protocol):
+    """The replicas of this location; see `watcher.cluster.membership.Membership`."""
+
+    @property
+    def share(self) -> Share | None:
+        """What this replica does, by the newest agreement; one object for as long as it is the same."""
+
+    async def changed_from(self, known: Share | None) -> Share:
+        """Return what this replica does, once that is something else than what is known."""
+
+    def set_fingerprint(self, fingerprint: str) -> None:
+        """Announce another configuration."""
+
+    def let_go(self, epoch: int) -> None:
+        """Say that nothing is checked here any more that an agreement has taken away."""
+
+    def put_into_effect(self, epoch: int) -> None:
+        """Say that all that an agreement has brought is checked here."""
+
+
+class Claims(Protocol):
+    """Whose targets are, as the database says; see `watcher.postgres.ownership.Ownership`."""
+
+    async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
+        """Take targets that no other living replica has, or by force; None where the database cannot be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of what is watched here.
+
+    Attributes:
+        difference: of what is watched here.
+        file: what the file has changed besides, if it was the file.
+        moved: the names of those that are removed here, and watched elsewhere from now on.
+        taken: what is known of targets that begin and were watched elsewhere, by name.
+    """
+
+    difference: Difference
+    file: Change | None = None
+    moved: frozenset[str] = frozenset()
+    taken: Mapping[str, Taken] = field(default_factory=dict)
+
+
+class _Wanted(NamedTuple):
+    """A target that is to be watched here and is another's still, and since when, on the sharer's clock."""
+
+    target: Target
+    since: float
+
+
+def _renamed_here(moves: Moves, change: Change, share: Share) -> dict[str, str]:
+    """Return the new names of targets that are this replica's under both: another knows nothing of what was."""
+    removed = {target.name for target in moves.removed}
+    return {old: new for old, new in change.difference.renamed.items() if old in removed and share.holds(new)}
+
+
+class Sharer:
+    """Has this replica watch its share of what is configured."""
+
+    def __init__(
+        self,
+        members: Members,
+        claims: Claims,
+        apply: Callable[[Step], Awaitable[None]],
+        fingerprint: Callable[[Change], str],
+        beat_seconds: float,
+        clock: Callable[[], float] = trio.current_time,
+    ) -> None:
+        """Make a sharer; it knows of nothing that is watched before `begin`.
+
+        Args:
+            members: the replicas.
+            claims: whose targets are.
+            apply: has all parts of the daemon take a step.
+            fingerprint: of a configuration; may be called in a thread.
+            beat_seconds: the time between two looks at who is there.
+            clock: seconds.
+        """
+        self._members = members
+        self._claims = claims
+        self._apply = apply
+        self._fingerprint = fingerprint
+        self._beat_seconds = beat_seconds
+        self._clock = clock
+        self._wake = trio.Event()
+        self._pending: Change | None = None
+        self._configured: Sequence[Target] = ()
+        self._watched: dict[str, Target] = {}
+        self._wanted: dict[str, _Wanted] = {}
+        self._unclaimed: set[str] = set()  # watched, and nobody could be asked whose they are
+        self._is_away = False
+        self._gained = self._lost = 0
+        self._told = -1  # the epoch of the last line
+        self._in_effect: Share | None = None
+        self._effective = trio.Event()
+
+    @property
+    def watched(self) -> int:
+        """How many targets are watched here."""
+        return len(self._watched)
+
+    def begin(self, configured: Sequence[Target], watched: Sequence[Target], unclaimed: Iterable[str] = ()) -> None:
+        """Take note of what is watched from the start.
+
+        Args:
+            configured: all targets.
+            watched: those that are watched here.
+            unclaimed: the names of those of them of which nobody could be asked whose they are.
+        """
+        self._configured, self._watched = configured, {target.name: target for target in watched}
+        self._unclaimed = set(unclaimed)
+
+    def may_check(self, name: str) -> bool:
+        """Whether a target is this replica's, also while the loops of those that it has lost have not ended yet."""
+        share = self._members.share
+        return share is self._in_effect or share is None or share.holds(name)
+
+    async def caught_up(self) -> None:
+        """Wait until nothing is watched any more that the newest share takes away."""
+        while self._members.share is not self._in_effect:
+            await self._effective.wait()
+
+    async def run(self, changes: trio.MemoryReceiveChannel[Change]) -> NoReturn:
+        """Follow the file and the share until cancelled.
+
+        Args:
+            changes: of the file. Each is taken over when all has ended and begun, but for what another replica has not
+                released yet.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._take_changes, changes)
+            nursery.start_soon(self._follow_shares)
+            while True:
+                self._wake = trio.Event()
+                await self._step()
+                with trio.move_on_after(self._pause_seconds()):
+                    await self._wake.wait()
+
+    async def _take_changes(self, changes: trio.MemoryReceiveChannel[Change]) -> None:
+        async for change in changes:
+            # Whoever sends one waits until it is taken over: there is never more than one.
+            self._pending = change
+            self._wake.set()
+
+    async def _follow_shares(self) -> NoReturn:
+        known: Share | None = None
+        while True:
+            known = await self._members.changed_from(known)
+            self._wake.set()
+
+    def _pause_seconds(self) -> float:
+        """Return after what time to go on, if nobody asks for it before."""
+        if self._wanted:
+            return RETRY_SECONDS
+        return self._beat_seconds if self._unclaimed else math.inf
+
+    async def _step(self) -> None:
+        """End what is lost, and begin what can be taken."""
+        share, change, self._pending = self._members.share, self._pending, None
+        assert share is not None, "it is asked for before anything is watched"
+        if change is not None:
+            self._configured = change.difference.targets
+            self._members.set_fingerprint(await self._off_the_loop(lambda: self._fingerprint(change)))
+        if change is not None or share is not self._in_effect:
+            await self._compare(share, change)
+        await self._gain()
+        if not self._wanted:
+            self._members.put_into_effect(share.epoch)
+            self._tell(share)
+        if change is not None:
+            change.taken_over.set()
+
+    async def _compare(self, share: Share, change: Change | None) -> None:
+        """Find out what is to be done, and do what others wait for: end what is lost."""
+        moves = await self._off_the_loop(lambda: find_moves(self._watched, self._configured, share.holds))
+        if change is not None or moves.ends_or_changes:
+            moved = frozenset(target.name for target in moves.lost)
+            renamed = {} if change is None else _renamed_here(moves, change, share)
+            await self._apply(Step(replace(moves.first, renamed=renamed), change, moved))
+            self._watched = {target.name: target for target in moves.staying}
+            self._unclaimed &= self._watched.keys()
+            self._lost += len(moved)
+        now, waiting = self._clock(), self._wanted
+        self._wanted = {
+            target.name: _Wanted(target, waiting[target.name].since if target.name in waiting else now)
+            for target in moves.wanted
+        }
+        if share is not self._in_effect:
+            self._in_effect = share
+            self._effective.set()
+            self._effective = trio.Event()
+            self._members.let_go(share.epoch)
+
+    async def _gain(self) -> None:
+        """Take what is wanted, and begin it, as far as others have released it."""
+        names = [*self._wanted, *self._unclaimed]
+        for first in range(0, len(names), TARGETS_A_CLAIM):
+            some = names[first : first + TARGETS_A_CLAIM]
+            taken = await self._claim(some)
+            if taken is None:  # better two that check than none
+                beginning = [wanted.target for wanted in self._wanted.values()]
+                self._unclaimed |= self._wanted.keys()
+            else:
+                beginning = [self._wanted[name].target for name in some if name in taken and name in self._wanted]
+                await self._go_on_as_others_did({name: taken[name] for name in taken.keys() & self._unclaimed})
+                self._unclaimed -= taken.keys()
+            if beginning:
+                known = {target.name: taken[target.name] for target in beginning} if taken else {}
+                await self._apply(Step(gained(self._watched.values(), beginning), taken=known))
+                self._watched |= {target.name: target for target in beginning}
+                self._gained += len(beginning)
+            for target in beginning:
+                del self._wanted[target.name]
+            if taken is None or self._wake.is_set():
+                return  # nobody can be asked; or what is wanted may be something else by now
+
+    async def _go_on_as_others_did(self, claimed: Mapping[str, Taken]) -> None:
+        """Begin those anew that others have watched as well while nobody could be asked: flips are one chain."""
+        others = {name: known for name, known in claimed.items() if known.until is not None and known.standing}
+        if others:
+            changed = tuple(self._watched[name] for name in others)
+            await self._apply(Step(Difference(changed=changed, targets=tuple(self._watched.values())), taken=others))
+
+    async def _claim(self, names: Sequence[str]) -> Mapping[str, Taken] | None:
+        taken = await self._claims.claim(names)
+        self._tell_outage(is_away=taken is None)
+        if taken is None:
+            return None
+        force_at = self._clock() - FORCE_BEATS * self._beat_seconds
+        held = [name for name in names if name not in taken]
+        late = [name for name in held if name in self._wanted and self._wanted[name].since <= force_at]
+        if not late:
+            return taken
+        log.warning("targets are taken over by force, whoever has them does not release them", targets=len(late))
+        return {**taken, **(await self._claims.claim(late, by_force=True) or {})}
+
+    def _tell_outage(self, *, is_away: bool) -> None:
+        """Write a line when nobody can be asked any more; of a daemon alone, others tell enough."""
+        share = self._members.share
+        if is_away and not self._is_away and share is not None and not share.is_alone:
+            log.warning("PostgreSQL cannot be asked whose targets are: those of this replica's share are checked here")
+        self._is_away = is_away
+
+    async def _off_the_loop(self, compute: Callable[[], T]) -> T:
+        """Compute in a thread, where it is about many targets."""
+        if max(len(self._configured), len(self._watched)) <= COMPARED_IN_LOOP:
+            return compute()
+        with in_small_turns():
+            return await trio.to_thread.run_sync(compute)
+
+    def _tell(self, share: Share) -> None:
+        """Write a line when all that a share brings has come."""
+        # Neither a daemon that is alone nor one that is not agreed on yet has anything to tell of.
+        is_other = share.epoch != self._told and bool(share.peers) and not (share.is_alone and self._told < 0)
+        if not (is_other or self._gained or self._lost):
+            return
+        self._told = share.epoch
+        log.info(
+            "share",
+            epoch=share.epoch,
+            replicas=len(share.peers),
+            targets=len(self._watched),
+            gained=self._gained or None,
+            lost=self._lost or None,
+        )
+        self._gained = self._lost = 0

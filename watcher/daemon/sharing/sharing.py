@@ -1,0 +1,176 @@
+"""This replica among the others of its location: made, joined, run and left as one. Trio."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+import trio
+
+from watcher import __version__
+from watcher.checking.gate import Gate
+from watcher.cluster.fingerprint import fingerprint_of
+from watcher.cluster.membership import Membership
+from watcher.cluster.values import Figures, Replica, Seat, Timing
+from watcher.daemon.sharing.sharer import Sharer
+from watcher.daemon.sharing.start import Beginning, resume_share
+from watcher.outbox.errors import OutboxUnavailableError
+from watcher.postgres.errors import StorageError
+from watcher.postgres.ownership import Ownership
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from watcher.checking.check_context import CheckContext
+    from watcher.config import Configuration
+    from watcher.daemon.changes import Change
+    from watcher.daemon.sharing.sharer import Step
+    from watcher.model.state import Standing
+    from watcher.model.target import Target
+    from watcher.outbox.thread import OutboxThread
+    from watcher.postgres.db import Database
+    from watcher.recording.recorder import Tally
+
+log = structlog.get_logger()
+
+# How long a start waits for the database: for who is there, and then for whose the targets are.
+JOIN_SECONDS = 3.0
+CLAIM_SECONDS = 3.0
+
+
+class Sharing:
+    """Has this replica watch its share of the targets of its location.
+
+    Attributes:
+        membership: who is there.
+        gate: what checks pass.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        disk: OutboxThread,
+        configuration: Configuration,
+        name: str,
+        timing: Timing,
+        tally: Tally,
+    ) -> None:
+        """Make one that has not joined.
+
+        Args:
+            database: where the replicas meet; nobody else uses its connections.
+            disk: the outbox, whose id is that of this replica.
+            configuration: what it begins with.
+            name: of the replica, for people.
+            timing: of leases.
+            tally: counts the checks.
+        """
+        location = configuration.settings.location
+        fingerprint = fingerprint_of(configuration.targets, configuration.alerting)
+        seat = Seat(disk.outbox.id, uuid.uuid4(), fingerprint)
+        self._database = database
+        self._disk = disk
+        self._location = location
+        self._timing = timing
+        self._tally = tally
+        self._told = 0.0, 0  # what all checks were late together, and how many, at the last beat
+        self._configured: Sequence[Target] = configuration.targets
+        self._context: CheckContext | None = None
+        self._sharer: Sharer | None = None
+        self._ownership = Ownership(database, disk, location)
+        self.membership = Membership(database, Replica(location, seat, name, __version__), self._figures, timing)
+        self.gate = Gate(self._may_check, self._wait_to_check)
+
+    async def begin(self) -> Beginning:
+        """Find out what is watched here from the start.
+
+        Raises:
+            SchemaTooNewError: a newer version of watcher has upgraded the database.
+        """
+        share = await self.membership.join(JOIN_SECONDS)
+        if share is None:
+            log.warning("PostgreSQL cannot be asked for other replicas: all targets of the file are checked here")
+            return Beginning(self._configured, frozenset(target.name for target in self._configured))
+        held = [target for target in self._configured if share.holds(target.name)]
+        names = [target.name for target in held]
+        taken, owners = None, dict[str, uuid.UUID]()
+        with trio.move_on_after(CLAIM_SECONDS):
+            owners = await self._owners_of_others(frozenset(names))
+            taken = await self._ownership.claim(names)
+        if taken is None:
+            return Beginning(held, frozenset(names), owners=owners)
+        return Beginning([target for target in held if target.name in taken], taken=taken, owners=owners)
+
+    def resume(self, beginning: Beginning, now: float) -> Awaitable[Mapping[str, Standing]]:
+        """Take up again what is watched here; see `resume_share`."""
+        configured = frozenset(target.name for target in self._configured)
+        return self._disk.run(lambda outbox: resume_share(outbox, beginning, configured, self._location, now))
+
+    async def run(
+        self,
+        context: CheckContext,
+        beginning: Beginning,
+        changes: trio.MemoryReceiveChannel[Change],
+        apply: Callable[[Step], Awaitable[None]],
+    ) -> NoReturn:
+        """Beat, and follow the file and the other replicas until cancelled.
+
+        Args:
+            context: of the checks.
+            beginning: what is watched from the start.
+            changes: of the file.
+            apply: has all parts of the daemon take a step.
+        """
+        self._context = context
+        sharer = Sharer(self.membership, self._ownership, apply, _fingerprint, self._timing.beat_seconds)
+        sharer.begin(self._configured, beginning.targets, beginning.unclaimed)
+        self._sharer = sharer
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.membership.run)
+            nursery.start_soon(sharer.run, changes)
+            await trio.sleep_forever()
+        raise AssertionError("both run until cancelled")
+
+    async def leave(self) -> None:
+        """Tell the others that they are to take over, as soon as the database has what this replica knows."""
+        await self.membership.leave()
+
+    async def end(self) -> None:
+        """Tell the others that the database has it, and that they need not wait any more."""
+        await self.membership.end()
+
+    def _may_check(self, name: str) -> bool:
+        return self.membership.gate.is_open and (self._sharer is None or self._sharer.may_check(name))
+
+    async def _wait_to_check(self, name: str) -> None:
+        while not self._may_check(name):
+            await self.membership.gate.passed()
+            if self._sharer is not None and not self._sharer.may_check(name):
+                await self._sharer.caught_up()
+
+    async def _owners_of_others(self, here: frozenset[str]) -> dict[str, uuid.UUID]:
+        """Return whose those targets are that this outbox knows and that are not watched here."""
+        with suppress(OutboxUnavailableError, StorageError):
+            known = await self._disk.run(lambda outbox: outbox.standings(self._location))
+            return await self._ownership.owners_of([name for name in known if name not in here])
+        return {}
+
+    def _figures(self) -> Figures:
+        if self._context is None or self._sharer is None:
+            return Figures()
+        clock = self._context.clock
+        until = self.gate.checked_until(clock.now(), self._context.timer.next_due)
+        return Figures(self._sharer.watched, self._lateness_ms(), datetime.fromtimestamp(until, UTC))
+
+    def _lateness_ms(self) -> float | None:
+        """Return how late checks were on average since the last beat."""
+        seconds, checks = self._tally.lateness.sum, self._tally.successes + self._tally.failures
+        (seconds_before, checks_before), self._told = self._told, (seconds, checks)
+        return (seconds - seconds_before) / (checks - checks_before) * 1000 if checks > checks_before else None
+
+
+def _fingerprint(change: Change) -> str:
+    return fingerprint_of(change.difference.targets, change.alerting)

@@ -1,0 +1,98 @@
+"""The start among other replicas: what this outbox knows and what the database says become where each target stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from watcher.model.resumption import resume, take_over
+from watcher.outbox.encoding import decode_standing
+from watcher.outbox.startup import note, release, resume_from
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Mapping, Sequence
+
+    from watcher.model.resumption import Taken
+    from watcher.model.state import Standing
+    from watcher.model.target import Target
+    from watcher.outbox.outbox import Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a replica watches from its start.
+
+    Attributes:
+        targets: those.
+        unclaimed: the names of those of them of which nobody could be asked whose they are.
+        taken: what the database knows of the others, by name.
+        owners: whose the targets are that this outbox knows and that are not watched here, by name; of what is not
+            among them, nobody's.
+    """
+
+    targets: Sequence[Target]
+    unclaimed: frozenset[str] = frozenset()
+    taken: Mapping[str, Taken] = field(default_factory=dict)
+    owners: Mapping[str, uuid.UUID] = field(default_factory=dict)
+
+
+def resume_share(
+    outbox: Outbox, beginning: Beginning, configured: Collection[str], location: str, now: float
+) -> Mapping[str, Standing]:
+    """Take up again what is watched here, and let go of what others watch; blocks.
+
+    Args:
+        outbox: to read and to write.
+        beginning: what is watched here.
+        configured: the names of all targets.
+        location: where this replica stands.
+        now: seconds since 1970.
+
+    Returns:
+        where each target stands that is watched here, by name.
+    """
+    former = outbox.meta("location")
+    if former not in {None, location}:
+        resume_from(outbox, (), former, now)  # nobody watches there any more
+    own = {name: decode_standing(text) for name, text in outbox.standings(location).items()}
+    found = outbox.meta("alive_at")
+    # Never noted, or the clock was set back, or a damaged disk has made something else of it.
+    alive_at = found if isinstance(found, float | int) and 0 <= found <= now else None
+    moment = datetime.fromtimestamp(now, UTC)
+    looked_until = moment if alive_at is None else datetime.fromtimestamp(alive_at, UTC)
+    # Of what only this replica has looked at, all is unknown since, for however short a time.
+    alone = [one for one in beginning.targets if one.name in own and not _has_other(beginning.taken, one.name)]
+    resumption = resume(
+        alone, {one.name: own[one.name] for one in alone}, location, alive_at=looked_until, now=moment
+    ).and_also(
+        take_over(
+            [one for one in beginning.targets if one.name not in own or _has_other(beginning.taken, one.name)],
+            beginning.taken,
+            location,
+            moment,
+            own=own,
+            alive_at=None if alive_at is None else looked_until,
+        )
+    )
+    here = {target.name for target in beginning.targets}
+    others = {name: standing for name, standing in own.items() if name not in here}
+    mine = [name for name in others if beginning.owners.get(name) == outbox.id]
+    # What is configured nowhere any more is paused by whoever has watched it last.
+    gone = {
+        name: standing
+        for name, standing in others.items()
+        if name not in configured and beginning.owners.get(name) in {None, outbox.id}
+    }
+    note(outbox, resumption, location, now)
+    note(outbox, resume((), gone, location, alive_at=looked_until, now=moment), location, now)
+    if mine:
+        release(outbox, mine, location, looked_until.timestamp())
+    outbox.forget_standings(location, others.keys() - gone.keys())
+    return resumption.standings
+
+
+def _has_other(taken: Mapping[str, Taken], name: str) -> bool:
+    """Whether another replica has looked at a target since this one did."""
+    return name in taken and taken[name].until is not None

@@ -1,0 +1,135 @@
+"""Whose targets are, where several replicas share them: claimed here, and released through the outbox. Trio."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from watcher.model.resumption import Taken
+from watcher.model.state import OF_THE_OPERATOR, Standing, State, state_named
+from watcher.outbox.encoding import decode_standing
+from watcher.outbox.errors import OutboxUnavailableError
+from watcher.outbox.startup import last_entry, release, waiting_releases
+from watcher.postgres.bridge import transaction
+from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
+from watcher.postgres.server_encoding import stored_name
+from watcher.postgres.tables.ownership import CLAIM, LOCK_TARGETS, MAKE_STATES, OWNERS
+from watcher.text.escaping import one_line
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from watcher.outbox.thread import OutboxThread
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
+
+# So many targets are claimed in one transaction, in which others wait for their rows.
+CLAIMED_AT_ONCE = 5000
+CLAIM_SECONDS = 5.0
+
+
+class Ownership:
+    """Makes targets this replica's own in the database, and leaves them to others."""
+
+    def __init__(self, database: Database, disk: OutboxThread, location: str) -> None:
+        """Make one.
+
+        Args:
+            database: that the replicas share.
+            disk: the outbox, whose id is that of this replica.
+            location: where this replica stands.
+        """
+        self._database = database
+        self._disk = disk
+        self._outbox = disk.outbox.id  # of the start: a file that takes the place of a damaged one has another
+        self._location = location
+
+    async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
+        """Take targets that no other living replica has. What is this replica's already is taken as well.
+
+        What this replica has released itself is not taken before the database knows of that: it would not be told
+        where the target stands.
+
+        Args:
+            names: of the targets.
+            by_force: whether to take them whoever has them.
+
+        Returns:
+            what is known of those that were taken, by name; None where the database cannot be asked.
+        """
+        taken: dict[str, Taken] = {}
+        try:
+            released, newest = await self._disk.run(
+                lambda outbox: (waiting_releases(outbox, self._location), last_entry(outbox))
+            )
+            wanted = [name for name in names if one_line(name, limit_chars=len(name)) not in released]
+            for first in range(0, len(wanted), CLAIMED_AT_ONCE):
+                taken |= await self._claim(wanted[first : first + CLAIMED_AT_ONCE], newest, by_force=by_force)
+        except (DatabaseUnavailableError, DatabaseRefusedError, OutboxUnavailableError):
+            return None
+        return taken
+
+    async def owners_of(self, names: Sequence[str]) -> dict[str, uuid.UUID]:
+        """Return whose some targets are, by name; of those that are nobody's, nothing.
+
+        Args:
+            names: of the targets.
+
+        Raises:
+            DatabaseUnavailableError, DatabaseRefusedError: the database cannot be asked.
+        """
+        rows = await self._database.fetch(OWNERS, self._location, list(names))
+        return {row["target"]: row["owner"] for row in rows}
+
+    async def release(self, names: Iterable[str], now: float) -> None:
+        """Leave targets to others, as soon as the database has all that this replica knows of them.
+
+        Args:
+            names: of targets that are checked here no more, and of which all is in the outbox.
+            now: seconds since 1970.
+
+        Raises:
+            OutboxUnavailableError: it cannot be written; others take them when the lease of this replica is over.
+        """
+        sorted_names = sorted(names)
+        await self._disk.run(lambda outbox: release(outbox, sorted_names, self._location, now))
+
+    async def _claim(self, names: Sequence[str], newest: int, *, by_force: bool) -> dict[str, Taken]:
+        if not names:
+            return {}
+
+        async def claim(connection: Connection) -> list[Any]:
+            """Do it in one transaction, locks first. This is an asyncio-flavoured function."""
+            encoding = connection.get_settings().server_encoding
+            stored.update((stored_name(name, encoding), name) for name in names)
+            place = self._location, list(stored)
+            async with transaction(connection, limit_seconds=CLAIM_SECONDS):
+                await connection.execute(MAKE_STATES, *place, timeout=CLAIM_SECONDS)
+                await connection.execute(LOCK_TARGETS, *place, timeout=CLAIM_SECONDS)
+                return await connection.fetch(CLAIM, *place, self._outbox, newest, by_force, timeout=CLAIM_SECONDS)
+
+        stored: dict[str, str] = {}
+        rows = await self._database.operate(claim, CLAIM_SECONDS)
+        now = datetime.now(UTC)
+        return {stored[row["target"]]: _taken(row, now) for row in rows}
+
+
+def _taken(row: Mapping[str, Any], now: datetime) -> Taken:
+    seconds = row["unwatched_seconds"]
+    until = None if seconds is None else now - timedelta(seconds=max(seconds, 0.0))
+    return Taken(_standing_of(row), until, row["checked_until"])
+
+
+def _standing_of(row: Mapping[str, Any]) -> Standing | None:
+    """Return where a target stands: as its newest flip says, where that is newer than what the owner noted."""
+    state, since = state_named(row["state"]), row["since"]
+    noted = None if row["standing"] is None else decode_standing(row["standing"])
+    if since is None or (noted is not None and (noted.state is state or (noted.since or since) >= since)):
+        return noted
+    former = State.PENDING if noted is None else noted.state
+    if state not in {State.UNKNOWN, *OF_THE_OPERATOR}:
+        former = state
+    elif noted is not None and former in {State.UNKNOWN, *OF_THE_OPERATOR}:
+        former = noted.before
+    return Standing(state, since, former, flips=max(row["flips"] or 0, 0 if noted is None else noted.flips))

@@ -1,0 +1,102 @@
+"""The columns of `states` that say whose a target is, and where it stands for whoever takes it over next."""
+
+from __future__ import annotations
+
+# All that change these rows take their locks first, in this order: replicas could wait for each other otherwise.
+_LOCKED = "ORDER BY target, location FOR NO KEY UPDATE OF states"
+_LEASE_LASTS = """EXISTS (
+    SELECT FROM members
+    WHERE members.location = states.location AND replica = states.owner AND expires_at > clock_timestamp()
+)"""
+
+MAKE_STATES = """
+INSERT INTO states (target, location) SELECT name, $1 FROM unnest($2::text[]) AS names (name) ORDER BY name
+ON CONFLICT DO NOTHING
+"""
+OWNERS = "SELECT target, owner FROM states WHERE location = $1 AND target = ANY ($2::text[]) AND owner IS NOT NULL"
+LOCK_TARGETS = f"SELECT FROM states WHERE location = $1 AND target = ANY ($2::text[]) {_LOCKED}"
+
+# Takes what is nobody's, one's own, or of somebody whose lease is over; with $5 whatever it is. A target that is not
+# watched is nobody's. Returns what was known, and for how long nobody looks at it.
+CLAIM = """
+UPDATE states
+SET owner = $3, watched = true,
+    owned_since = CASE WHEN former.owner = $3 THEN former.owned_since ELSE clock_timestamp() END,
+    owned_from = CASE WHEN former.owner = $3 THEN former.owned_from ELSE $4 END,
+    others_until = CASE WHEN former.owner = $3 THEN former.others_until ELSE looked.until END,
+    formers = CASE
+        WHEN former.owner = $3 THEN former.formers
+        WHEN former.owner IS NOT NULL THEN
+            coalesce(former.formers, '{}') || jsonb_build_object(former.owner, clock_timestamp())
+        -- Before there were owners, it was watched by that one.
+        WHEN former.owned_since IS NULL AND former.since IS NOT NULL AND replicas.outbox IS NOT NULL THEN
+            jsonb_build_object(replicas.outbox, clock_timestamp())
+        ELSE former.formers
+    END
+FROM states AS former
+    LEFT JOIN members ON members.location = former.location AND members.replica = former.owner
+    LEFT JOIN outboxes ON outboxes.outbox = former.owner
+    LEFT JOIN replicas ON replicas.location = former.location AND replicas.outbox <> $3
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN former.owner IS NOT NULL THEN
+                greatest(former.owned_since, coalesce(members.beat_at, outboxes.stored_at))
+            ELSE coalesce(former.owned_since, replicas.alive_at)
+        END AS until
+    ) AS looked
+WHERE former.location = $1 AND former.target = ANY ($2::text[])
+      AND states.target = former.target AND states.location = former.location
+      AND (former.owner IS NULL OR former.owner = $3 OR NOT former.watched OR $5
+           OR members.expires_at IS NULL OR members.expires_at <= clock_timestamp())
+RETURNING states.target, former.standing, former.state, former.since, former.flips,
+    greatest(former.checked_until, members.slots_until) AS checked_until,
+    extract(epoch FROM CASE WHEN former.owner = $3 THEN NULL ELSE clock_timestamp() - looked.until END)::float
+        AS unwatched_seconds
+"""
+
+# Of the targets of some entries: whose they are; see `watcher.postgres.owned_entries`.
+LOCK_OWNED = f"""
+SELECT target, location, owner, owned_from, {_LEASE_LASTS} AS lease_lasts,
+    (formers ->> $2::text)::timestamptz AS former_until, others_until, clock_timestamp() AS now
+FROM states
+WHERE (target, location) IN (
+    SELECT target, location FROM jsonb_to_recordset($1::jsonb) AS row (target text, location text)
+    WHERE target IS NOT NULL
+    UNION ALL
+    SELECT jsonb_array_elements_text(targets), location
+    FROM jsonb_to_recordset($1::jsonb) AS row (targets jsonb, location text)
+    WHERE jsonb_typeof(targets) = 'array'
+)
+{_LOCKED}
+"""  # noqa: S608  # nothing of it comes from outside
+
+# Entries, `joined`, and the number of each; of each target the last one holds.
+_ROWS = """
+    unnest($2::bigint[]) WITH ORDINALITY AS entries (entry, place)
+    JOIN jsonb_array_elements($1::jsonb) WITH ORDINALITY AS payloads (payload, place) USING (place)
+"""
+UPDATE_STANDINGS = f"""
+UPDATE states SET standing = row.standing, checked_until = greatest(states.checked_until, row.checked_until)
+FROM (
+    SELECT DISTINCT ON (target, location) target, location, entry, standing,
+        max(checked_until) OVER (PARTITION BY target, location) AS checked_until
+    FROM {_ROWS}, jsonb_to_record(payload) AS row (
+        target text, location text, standing text, checked_until timestamptz
+    )
+    ORDER BY target, location, entry DESC
+) AS row
+WHERE states.target = row.target AND states.location = row.location
+      AND owner = $3
+      AND (coalesce(owned_from, 0) < entry OR others_until IS NULL OR row.checked_until > others_until)
+"""  # noqa: S608  # nothing of it comes from outside
+# Until when the replica has looked is told by its own clock, of which $4 is the present time.
+RELEASE_TARGETS = f"""
+UPDATE states
+SET owner = NULL, checked_until = greatest(states.checked_until, row.checked_until),
+    owned_since = clock_timestamp() - greatest($4 - row.released_at, interval '0')
+FROM {_ROWS}, jsonb_to_record(payload) AS row (
+    targets jsonb, location text, released_at timestamptz, checked_until timestamptz
+), jsonb_array_elements_text(row.targets) AS released (name)
+WHERE states.target = released.name AND states.location = row.location
+      AND owner = $3 AND coalesce(owned_from, 0) < entry
+"""  # noqa: S608  # nothing of it comes from outside
