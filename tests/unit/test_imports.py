@@ -128,7 +128,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *(*CLUSTER, *POSTGRES),
     },
     "daemon": {
-        *("daemon/changes", "daemon/sharing", *CLUSTER),
+        *("daemon/changes", "daemon/sharing", "cluster", *CLUSTER),
         "model",
         "model/alerts",
         "alerting",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from watcher.alerting.silences.keeper import SilenceKeeper
 from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
+from watcher.cluster.others import Others
+from watcher.cluster.replica_name import kept_name
 from watcher.daemon.alerting import Alerting
 from watcher.daemon.retarget import WatchedTargets, checked_until_of
 from watcher.daemon.sharing.sharer import Step
@@ -146,7 +147,9 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
     sharing = None
     if sinks.replicas is not None:
-        sharing = Sharing(sinks.replicas, sinks.disk, configuration, socket.gethostname(), sinks.timing, sinks.tally)
+        name = settings.replica or kept_name(settings.data_dir)
+        sharing = Sharing(sinks.replicas, sinks.disk, configuration, name, sinks.timing, sinks.tally)
+        present.share = lambda: sharing.counts
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing)
 
 
@@ -166,6 +169,10 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
     read, listen = partial(read_orders, sinks.database), partial(sinks.database.listen, NEWS)
     nursery.start_soon(parts.keeper.follow, read, listen, parts.drain.first_up)
     parts.present.keeper = parts.keeper
+    if (sharing := parts.sharing) is not None:
+        place = configuration.settings.location, sinks.disk.outbox.id
+        others = Others(sinks.database, *place, sinks.board, lambda: sharing.shared_epoch)
+        nursery.start_soon(others.run)
 
 
 def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Drain:
