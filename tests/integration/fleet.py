@@ -1,8 +1,7 @@
-"""Several daemons of one location, each with a folder and a way to the database of its own, and the sites they check."""
+"""Several daemons of one location, each with a way to the database of its own, and the sites they check."""
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections import defaultdict
@@ -17,6 +16,7 @@ from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import read_request, response, serving
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
@@ -123,7 +123,7 @@ class Fleet:
         begun = trio.current_time()
         unsettled: list[str] = []
         with trio.move_on_after(PATIENCE_SECONDS):
-            while unsettled := [row["what"] for row in await self.database.fetch(_UNSETTLED, count)]:
+            while unsettled := [row["what"] for row in await self.database.fetch(_UNSETTLED, count)]:  # noqa: ASYNC110
                 await trio.sleep(0.05)
             settled_at = time.time()
             while unsettled := [name for name in self.names if self.sites.asked_at[name][-1:] <= [settled_at]]:

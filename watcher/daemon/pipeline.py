@@ -313,6 +313,9 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
     if file is not None:
         await _take_file(file, sinks, watched, conditions, parts)
     configured = None if file is None or file.difference.is_empty else file.difference.targets
+    if file is not None:
+        conditions.rename(file.difference.renamed)
+        await parts.keeper.rename(file.difference.renamed)
     if configured is not None or not found.is_empty:
         await watched.change(found, step.moved, step.taken, configured)
         parts.flip_lines.retarget(_checked(found.targets))
@@ -332,9 +335,6 @@ async def _take_file(
     targets = present.targets if found.is_empty else {target.name: target for target in found.targets}
     await parts.alerting.change(change, targets)
     await conditions.use(targets, change.alerting)
-    if found.renamed:
-        conditions.rename(found.renamed)
-        await parts.keeper.rename(found.renamed)
 
 
 async def _drain_all(sinks: Sinks, parts: _Parts) -> None:

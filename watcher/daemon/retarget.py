@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from watcher.checking.roster import NOBODY_CHECKED
-from watcher.model.resumption import Resumption, reassign, take_over
+from watcher.model.resumption import reassign, take_over
 from watcher.model.state import NEVER_CHECKED, Standing, State
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.startup import note, release, standings_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from watcher.checking.roster import Roster
     from watcher.model.conclusion import Conclusion
     from watcher.model.difference import Difference
-    from watcher.model.resumption import Taken
+    from watcher.model.resumption import Resumption, Taken
     from watcher.model.target import Target
     from watcher.outbox.outbox import Outbox
     from watcher.outbox.thread import OutboxThread
@@ -104,18 +104,14 @@ class WatchedTargets:
         removed = [target.name for target in found.removed if target.name not in moved]
         beginning = (*found.added, *found.changed)
         now = datetime.fromtimestamp(self.clock(), UTC)
-        going_on = _going_on(found.renamed, ended, now)
-        past = {**going_on, **await self._past_of(found.added), **ended}
-        resumption = self._resumption_of(found, removed, past, taken, now)
+        past = {**_going_on(found.renamed, ended, now), **await self._past_of(found.added), **ended}
+        resumption = self._resumption_of(beginning, removed, past, taken, now, found.renamed)
         standings = {**past, **resumption.standings}
         checked_until = checked_until_of(taken)
         await self.begin([one for one in beginning if one.name not in resumption.news], standings, checked_until)
         left = [target.name for target in found.removed] if self.disk.outbox.shares else []
         leaving = _Leaving(moved, left, looked_until, found.renamed)
-        # Those that begin later, when they are known to be this replica's, are found in the outbox then.
-        later = {name: standing for name, standing in going_on.items() if name not in resumption.standings}
-        noted = resumption.and_also(Resumption(later, frozenset(later), (), frozenset()))
-        if (noted.news or found.removed) and not await self._note(noted, leaving, now, after=ended):
+        if (resumption.news or found.removed) and not await self._note(resumption, leaving, now, after=ended):
             # Who is paused no more still is to its first check, which says so when all can be written again.
             enabled = (target.name for target in beginning if target.enabled and target.name not in taken)
             standings |= {name: past[name] for name in enabled if name in past}
@@ -128,15 +124,15 @@ class WatchedTargets:
 
     def _resumption_of(
         self,
-        found: Difference,
+        beginning: Sequence[Target],
         removed: Sequence[str],
         past: Mapping[str, Standing],
         taken: Mapping[str, Taken],
         now: datetime,
+        renamed: Mapping[str, str],
     ) -> Resumption:
-        beginning, location = (*found.added, *found.changed), self.context.location
-        own_now = [one for one in beginning if one.name not in taken]
-        here = reassign(own_now, removed, past, location, now, found.renamed)
+        location = self.context.location
+        here = reassign([one for one in beginning if one.name not in taken], removed, past, location, now, renamed)
         if not taken:
             return here
         own = {name: standing for name, standing in past.items() if name in taken}
@@ -162,7 +158,7 @@ class WatchedTargets:
 
         Args:
             resumption: who is paused and who no more.
-            leaving: who is left to other replicas, or goes on under another name.
+            leaving: who is left to other replicas.
             now: a moment with a time zone.
             after: those of which the last checks are to be written down before.
 
@@ -196,31 +192,15 @@ class WatchedTargets:
         return self.conclusions.statistics().current_buffer_used == 0 and self.outbox_writer.is_idle
 
 
-def _going_on(renamed: Mapping[str, str], ended: Mapping[str, Standing], now: datetime) -> dict[str, Standing]:
-    """Return where targets begin that have another name: what is in trouble still is, as after a restart.
-
-    Args:
-        renamed: new names, by the former ones.
-        ended: where those stood that are watched no more.
-        now: the moment, with a time zone.
-    """
-    interrupted = {new: ended[old].interrupted(now) for old, new in renamed.items() if old in ended}
-    return {
-        new: Standing(State.UNKNOWN, now, before)
-        for new, standing in interrupted.items()
-        if (before := (standing.shadow or standing).before) in {State.DOWN, State.DEGRADED}
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class _Leaving:
-    """Who is left to other replicas, or goes on under another name.
+    """Who is left to other replicas.
 
     Attributes:
         moved: the names of those that others watch from now on; they are forgotten.
         left: the names of all that are watched here no more, where others may be there.
         checked_until: the last slot in which they were checked here, in seconds since 1970.
-        renamed: new names of those that are removed and go on under another, by their former names.
+        renamed: the new names of those that go on under another one, by the former names.
     """
 
     moved: frozenset[str]
@@ -235,4 +215,20 @@ def checked_until_of(taken: Mapping[str, Taken]) -> dict[str, float]:
         name: known.checked_until.timestamp()
         for name, known in taken.items()
         if known.until is not None and known.checked_until is not None
+    }
+
+
+def _going_on(renamed: Mapping[str, str], ended: Mapping[str, Standing], now: datetime) -> dict[str, Standing]:
+    """Return where targets begin that have another name: what is in trouble still is, as after a restart.
+
+    Args:
+        renamed: new names, by the former ones.
+        ended: where those stood that are watched no more.
+        now: the moment, with a time zone.
+    """
+    interrupted = {new: ended[old].interrupted(now) for old, new in renamed.items() if old in ended}
+    return {
+        new: Standing(State.UNKNOWN, now, before)
+        for new, standing in interrupted.items()
+        if (before := (standing.shadow or standing).before) in {State.DOWN, State.DEGRADED}
     }

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.doubles import a_target
 from watcher.daemon.sharing.moves import Moves, find_moves, gained
+from watcher.model.difference import Difference
 
 if TYPE_CHECKING:
-    from watcher.model.difference import Difference
     from watcher.model.target import Target
 
 A, B, C = (a_target(name) for name in "abc")
@@ -38,6 +38,14 @@ OTHER_A = replace(A, interval_seconds=77.0)
 def test_a_table_of_moves(watched: str, configured: list[Target], held: str, expected: Moves) -> None:
     known = {target.name: target for target in (A, B, C) if target.name in watched}
     assert find_moves(known, configured, lambda name: name in held) == expected
+
+
+def test_what_is_given_another_name_goes_on_where_this_replica_holds_that_too() -> None:
+    moves = find_moves({"a": A, "b": B}, [B, C], lambda name: name in "bc", {"a": "c"})
+    assert moves == Moves(removed=(A,), staying=(B,), going_on=(C,), renamed={"a": "c"})
+    assert moves.first == Difference((C,), (A,), (), (B, C), {"a": "c"})
+    moves = find_moves({"a": A, "b": B}, [B, C], lambda name: name == "b", {"a": "c"})
+    assert moves == Moves(removed=(A,), staying=(B,))
 
 
 versions = st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from([10.0, 20.0]))

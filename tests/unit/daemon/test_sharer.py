@@ -32,7 +32,7 @@ SETTINGS = load_settings(Path("no such file"), {"CONFIG_FILE_PATH": "config.yaml
 BEAT_SECONDS = 2.0
 RELEASE_SECONDS = 0.3
 NAMES = tuple("abcdefghijkl")
-TARGETS = {name: a_target(name) for name in NAMES}
+TARGETS = {name: a_target(name, address=f"http://127.0.0.1:1/{name}") for name in NAMES}
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from watcher.model.difference import Difference
@@ -23,6 +23,8 @@ class Moves:
         changed: watched here and to stay, as they are now.
         wanted: to be watched here, and not yet.
         staying: all that is watched here once those that are lost or removed are not, in the order of the file.
+        going_on: of those that are removed, under another name; they are to be watched here too.
+        renamed: their new names, by the former ones.
     """
 
     lost: tuple[Target, ...] = ()
@@ -30,6 +32,8 @@ class Moves:
     changed: tuple[Target, ...] = ()
     wanted: tuple[Target, ...] = ()
     staying: tuple[Target, ...] = ()
+    going_on: tuple[Target, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ends_or_changes(self) -> bool:
@@ -39,31 +43,54 @@ class Moves:
     @property
     def first(self) -> Difference:
         """What is to be done first: others wait for what is lost."""
-        return Difference(removed=(*self.lost, *self.removed), changed=self.changed, targets=self.staying)
+        return Difference(
+            added=self.going_on,
+            removed=(*self.lost, *self.removed),
+            changed=self.changed,
+            targets=(*self.staying, *self.going_on),
+            renamed=self.renamed,
+        )
 
 
-def find_moves(watched: Mapping[str, Target], configured: Iterable[Target], holds: Callable[[str], bool]) -> Moves:
+def find_moves(
+    watched: Mapping[str, Target],
+    configured: Iterable[Target],
+    holds: Callable[[str], bool],
+    renamed: Mapping[str, str] | None = None,
+) -> Moves:
     """Compare what is watched here with what is to be.
 
     Args:
         watched: by name.
         configured: all targets, each with a name of its own; those that have not changed are the objects of before.
         holds: tells of a name whether that target is this replica's.
+        renamed: new names of targets that are configured no more, by the former ones.
     """
     former = dict(watched)
-    lost, changed, wanted, staying = [], [], [], []
+    here = {new: old for old, new in (renamed or {}).items() if old in watched}
+    lost, changed, staying = [], [], []
+    wanted: list[Target] = []
+    going_on: list[Target] = []
     for target in configured:
         known = former.pop(target.name, None)
         if holds(target.name):
             if known is None:
-                wanted.append(target)
+                going_on.append(target) if target.name in here else wanted.append(target)
                 continue
             staying.append(target)
             if known is not target:
                 changed.append(target)
         elif known is not None:
             lost.append(known)
-    return Moves(tuple(lost), tuple(former.values()), tuple(changed), tuple(wanted), tuple(staying))
+    return Moves(
+        tuple(lost),
+        tuple(former.values()),
+        tuple(changed),
+        tuple(wanted),
+        tuple(staying),
+        tuple(going_on),
+        {here[target.name]: target.name for target in going_on},
+    )
 
 
 def gained(staying: Iterable[Target], beginning: Iterable[Target]) -> Difference:

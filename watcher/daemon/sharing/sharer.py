@@ -7,7 +7,7 @@ is cut off, that comes too early, or that the database cannot take now, is found
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, TypeVar
 
 import structlog
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from watcher.cluster.protocol import Share
     from watcher.daemon.changes import Change
-    from watcher.daemon.sharing.moves import Moves
     from watcher.model.resumption import Taken
     from watcher.model.target import Target
 
@@ -88,12 +87,6 @@ class _Wanted(NamedTuple):
 
     target: Target
     since: float
-
-
-def _renamed_here(moves: Moves, change: Change, share: Share) -> dict[str, str]:
-    """Return the new names of targets that are this replica's under both: another knows nothing of what was."""
-    removed = {target.name for target in moves.removed}
-    return {old: new for old, new in change.difference.renamed.items() if old in removed and share.holds(new)}
 
 
 class Sharer:
@@ -214,13 +207,14 @@ class Sharer:
 
     async def _compare(self, share: Share, change: Change | None) -> None:
         """Find out what is to be done, and do what others wait for: end what is lost."""
-        moves = await self._off_the_loop(lambda: find_moves(self._watched, self._configured, share.holds))
+        renamed = None if change is None else change.difference.renamed
+        moves = await self._off_the_loop(lambda: find_moves(self._watched, self._configured, share.holds, renamed))
         if change is not None or moves.ends_or_changes:
             moved = frozenset(target.name for target in moves.lost)
-            renamed = {} if change is None else _renamed_here(moves, change, share)
-            await self._apply(Step(replace(moves.first, renamed=renamed), change, moved))
-            self._watched = {target.name: target for target in moves.staying}
+            await self._apply(Step(moves.first, change, moved))
+            self._watched = {target.name: target for target in (*moves.staying, *moves.going_on)}
             self._unclaimed &= self._watched.keys()
+            self._unclaimed |= {target.name for target in moves.going_on}
             self._lost += len(moved)
         now, waiting = self._clock(), self._wanted
         self._wanted = {
