@@ -8,7 +8,7 @@ install_packages() {
     local wanted=(
         python3 python3-venv git ca-certificates shellcheck util-linux procps
         docker.io docker-compose debootstrap iptables netcat-openbsd # tests/containers
-        apache2-bin caddy chromium fish mount nginx pgbouncer # tests/peers
+        apache2-bin caddy chromium etcd-server fish mount nginx pgbouncer # tests/peers
         prometheus prometheus-alertmanager prometheus-blackbox-exporter systemd # tests/peers
     )
     for package in "${wanted[@]}"; do

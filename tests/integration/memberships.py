@@ -16,8 +16,8 @@ from watcher.postgres.db import open_database
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
 
-TIMING = Timing(ttl_seconds=2.0, beat_seconds=0.4, limit_seconds=0.35)
-JOIN_SECONDS = 3.0
+TIMING = Timing(ttl_seconds=3.0, beat_seconds=0.5, limit_seconds=0.45)
+JOIN_SECONDS = 10.0
 # For what must come, however busy the machine is.
 PATIENCE_SECONDS = 30.0
 NAMES = tuple(f"site {number}" for number in range(60))
@@ -57,10 +57,10 @@ async def open_replicas(url: str) -> AsyncIterator[Callable[..., One]]:
     """Give what makes replicas."""
     async with open_database(url, connections=16) as database, trio.open_nursery() as nursery:
 
-        def make(name: str = "one", *, fingerprint: str = "f", replica: uuid.UUID | None = None) -> One:
-            seat = Seat(replica or uuid.uuid4(), uuid.uuid4(), fingerprint)
+        def make(name: str = "one", *, replica: uuid.UUID | None = None, timing: Timing = TIMING) -> One:
+            seat = Seat(replica or uuid.uuid4(), uuid.uuid4(), "f")
             figures = Figures(targets=3)
-            membership = Membership(database, Replica("default", seat, name), lambda: figures, TIMING)
+            membership = Membership(database, Replica("default", seat, name), lambda: figures, timing)
             return One(membership, seat, nursery)
 
         yield make

@@ -30,6 +30,7 @@ class Site:
 
     status: str = "200 OK"
     port: int = 0
+    name: str = "Checkout"
     asked: int = field(default=0)
 
     async def behave(self, stream: trio.abc.Stream) -> None:
@@ -52,7 +53,7 @@ async def receiver() -> AsyncIterator[HttpReceiver]:
 
 
 def configure(folder: Folder, site: Site, *channels: dict[str, Any], **settings: object) -> None:
-    urls = [{"name": "Checkout", "address": f"http://127.0.0.1:{site.port}/", **QUICK}]
+    urls = [{"name": site.name, "address": f"http://127.0.0.1:{site.port}/", **QUICK}]
     folder.configure(urls, {"channels": list(channels)}, **settings)
 
 
@@ -136,12 +137,43 @@ async def test_without_a_database_a_reload_brings_a_channel_and_changes_another_
             await daemon.until(lambda: daemon.lines(" down "))
             configure(folder, site, {**old, "title": "Again: {{ title }}"}, a_channel(second, "new"), **NO_DATABASE)
             await daemon.until(lambda: daemon.lines("reloaded"))
-            await daemon.until(lambda: receiver.posts)
+            await daemon.until(lambda: receiver.posts and second.posts)
             site.status = "200 OK"
-            await daemon.until(lambda: len(receiver.posts) == 2)
+            await daemon.until(lambda: len(receiver.posts) == len(second.posts) == 2)
             assert (await daemon.stop())[0] == 0
         assert [post.document["title"] for post in receiver.posts] == [
             "Again: Checkout is down",
             "Again: Checkout is up",
         ]
-        assert second.posts == [], "it has not been told that it was down"
+        assert told(second) == ["down ['Checkout']", "up ['Checkout']"], "it is told what is open"
+
+
+async def test_what_is_open_goes_on_under_the_new_name_of_a_target(
+    folder: Folder, site: Site, receiver: HttpReceiver, proxy: Proxy, test_db: Database
+) -> None:
+    settings = settings_for(proxy)
+    channel = a_channel(receiver, reminder_interval="1s")
+    configure(folder, site, channel, **settings)
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: site.asked)
+        site.status = "503 Service Unavailable"
+        await daemon.until(lambda: receiver.posts)
+        assert (await folder.run("ack", "Checkout")).returncode == 0
+        told_before = len(receiver.posts)
+        site.name = "Shop"
+        configure(folder, site, channel, **settings)
+        await daemon.until(lambda: daemon.lines(' down target="Shop"'))
+        with trio.fail_after(START_SECONDS):
+            while (await folder.run("rename", "Checkout", "Shop")).returncode != 0:  # noqa: ASYNC110
+                await trio.sleep(0.1)
+        with trio.fail_after(START_SECONDS):
+            while not (opened := json.loads((await folder.run("alerts", "--json")).stdout)["open"]):  # noqa: ASYNC110
+                await trio.sleep(0.1)
+        site.status = "200 OK"
+        await daemon.until(lambda: "up" in told(receiver)[-1])
+        assert (await daemon.stop())[0] == 0
+    assert told(receiver)[told_before - 1 :] == [told(receiver)[told_before - 1], "up ['Shop']"]
+    down, up = receiver.posts[0].document["targets"][0], receiver.posts[-1].document["targets"][0]
+    assert [(one["target"], one["since"]) for one in opened] == [("Shop", down["since"])]
+    lasted = datetime.fromisoformat(up["since"]) - datetime.fromisoformat(down["since"])
+    assert abs(up["duration_ms"] - lasted.total_seconds() * 1000) <= 1, "it is the same incident"

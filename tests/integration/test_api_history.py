@@ -12,7 +12,7 @@ from tests.unit.web.test_api import SECRET, a_client
 from watcher.history.calendar import DAY
 from watcher.model.state import Standing, State
 from watcher.reporting.failures import failure_as_json
-from watcher.reporting.report_forms import reports_as_json
+from watcher.reporting.report_forms import json_document, reports_as_json
 from watcher.reporting.reports import read_reports
 from watcher.web.present import Present
 
@@ -67,7 +67,7 @@ async def test_numbers_are_those_of_the_report(test_db: Database) -> None:
             assert "uptime" in (await client.get(f"{CHECKOUT}/uptimes/{length}/badge.svg")).text
         answer = (await client.get("/api/v1/report?since=30d&limit=1")).json()
         reports = await read_reports(test_db, NOW - 30 * DAY, NOW)
-        whole = json.loads("".join(reports_as_json(reports, NOW - 30 * DAY, NOW)))
+        whole = json.loads(json_document([reports_as_json(reports)], NOW - 30 * DAY, NOW))
         assert answer["targets"] == [{"key": "shop_checkout", **whole["targets"][0]}]
         assert answer["since"] == whole["since"]
         told = await all_pages(client, "/api/v1/report", "targets", since="30d", limit="1")

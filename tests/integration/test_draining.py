@@ -416,6 +416,20 @@ async def test_states_that_somebody_has_deleted_come_back(pipeline: Pipeline, te
         nursery.cancel_scope.cancel()
 
 
+async def test_a_table_that_somebody_has_dropped_comes_back_before_there_is_anything_for_it(
+    pipeline: Pipeline, test_db: Database
+) -> None:
+    pipeline.store.look_seconds = 0.0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pipeline.drain.run, pipeline.ready)
+        await pipeline.drain.first_up.wait()
+        await test_db.fetch("DROP TABLE notifications")
+        with trio.fail_after(30):
+            while await test_db.fetch("SELECT 1 WHERE to_regclass('notifications') IS NULL"):
+                pipeline.drain.wake()
+        nursery.cancel_scope.cancel()
+
+
 async def test_what_is_known_of_a_target_follows_the_configuration(test_db: Database) -> None:
     outbox = uuid.uuid4()
     await register(test_db, "a", outbox=outbox)

@@ -18,11 +18,14 @@ import trio
 from tests.doubles import a_failure
 from tests.integration.own_server import copy_server
 from tests.rounds import rounds
+from watcher.config.env.settings import load_settings
 from watcher.embedded_postgres.binaries import EmbeddedError, find_binaries
 from watcher.embedded_postgres.os_user import server_os_user
 from watcher.embedded_postgres.server import EmbeddedPostgres
 from watcher.postgres.bridge import open_bridge
 from watcher.postgres.db import Database, open_database
+from watcher.postgres.errors import DatabaseSilentError
+from watcher.postgres.reader import SHARING_SECONDS, read_from
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -191,6 +194,20 @@ async def test_a_socket_that_was_removed_is_made_again(server: EmbeddedPostgres,
         async with open_bridge(), open_database(server.url()) as database:
             await database.ping()
         nursery.cancel_scope.cancel()
+
+
+async def test_a_reader_does_not_wait_for_a_server_that_hangs_as_for_one_that_is_being_started(
+    server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    await server.start()
+    (tmp_path / ".env").write_text(f"WATCHER_DATA_DIR={tmp_path}\nCONFIG_FILE_PATH=config.yaml\n")
+    pid = postmaster(tmp_path)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with trio.fail_after(SHARING_SECONDS / 2), pytest.raises(DatabaseSilentError, match="in time"):
+            await read_from(load_settings(tmp_path / ".env"), Database.ping)
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 async def test_one_that_was_half_made_is_made_anew(unmade_server: EmbeddedPostgres, tmp_path: Path) -> None:

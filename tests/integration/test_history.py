@@ -164,7 +164,9 @@ async def test_the_history_is_streamed_in_batches(test_db: Database) -> None:
     await put_failures(test_db, "a", BATCH_ROWS + 7, MOMENT)
     taken: list[tuple[str, list[dict[str, Any]]]] = []
     expected: list[int] = []
-    await stream_history(test_db, MOMENT, MOMENT + 3 * HOUR, lambda *batch: taken.append(batch), expect=expected.append)
+    await stream_history(
+        test_db, MOMENT, MOMENT + 3 * HOUR, lambda kind, rows: taken.append((kind, [*rows])), expect=expected.append
+    )
     assert expected == [3 + BATCH_ROWS + 7]
     assert [(kind, len(rows)) for kind, rows in taken] == [("flip", 3), ("failure", BATCH_ROWS), ("failure", 7)]
     assert [row["at"] - MOMENT for row in taken[0][1]] == [0 * HOUR, HOUR, 2 * HOUR]

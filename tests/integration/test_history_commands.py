@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 # As many bytes as rows held in memory would take are more than may be taken.
 MANY_ROWS = rounds(40_000, many=200_000)
-MAX_GROWTH_BYTES = 30_000_000
+MAX_GROWTH_BYTES = 10_000_000
 
 
 @dataclass
@@ -421,6 +421,16 @@ async def test_a_dry_run_shows_what_would_have_been_sent(folder: Folder, test_db
 
 
 @pytest.mark.smoke
+async def test_what_is_open_is_shown_since_its_incident_began(folder: Folder, test_db: Database) -> None:
+    begin = datetime.now(UTC).replace(microsecond=0) - 8 * HOUR
+    await put_alive(test_db)
+    for name, letters in {"a": "UDUD?D", "b": "UDg?D", "c": "DpgD", "d": "U?D"}.items():
+        await put_flips(test_db, name, letters, begin, step=HOUR)
+        await put_state(test_db, name, "down", since=begin + 5 * HOUR)
+    shown = json.loads(await said(folder, "alerts", "--json"))["open"]
+    assert [datetime.fromisoformat(one["since"]) - begin for one in shown] == [3 * HOUR, HOUR, 2 * HOUR, 2 * HOUR]
+
+
 async def test_a_renamed_target_keeps_its_history(folder: Folder, test_db: Database) -> None:
     begin = datetime.now(UTC) - 5 * HOUR
     await put_state(test_db, "old", "paused", watched=False)

@@ -17,11 +17,12 @@ from tests.integration.history_rows import HOUR, put_flips, put_state, settings_
 from tests.integration.test_history_commands import ForkingFolder, complaint, said
 from tests.pipeline import open_pipeline
 from tests.unit.alerting.test_silences import put_incident
-from watcher.alerting.silences.keeper import SilenceKeeper
-from watcher.alerting.silences.orders import new_ack, new_silence
+from watcher.alerting.silences.keeper import ASK_SECONDS, SilenceKeeper
+from watcher.alerting.silences.orders import MAX_SILENCES, new_ack, new_silence
 from watcher.alerting.silences.present import Silences
 from watcher.daemon.heartbeat import beat
 from watcher.postgres.queries.silences import read_orders, write_order
+from watcher.postgres.tables.silences import NEWS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -59,7 +60,7 @@ async def keeping(folder: Folder, database: Database) -> AsyncIterator[tuple[Sil
         async with trio.open_nursery() as nursery:
             nursery.start_soon(beat, data_dir / "heartbeat")
             nursery.start_soon(keeper.run)
-            nursery.start_soon(keeper.follow, partial(read_orders, database), up)
+            nursery.start_soon(keeper.follow, partial(read_orders, database), partial(database.listen, NEWS), up)
             await until(lambda: (data_dir / "heartbeat").exists() and (data_dir / "spool").is_dir())
             yield silences, pipeline
             nursery.cancel_scope.cancel()
@@ -110,17 +111,43 @@ async def test_a_daemon_obeys_a_command_and_the_database_hears_of_it(test_db: Da
 async def test_without_a_daemon_the_database_takes_what_is_ordered(test_db: Database, folder: Folder) -> None:
     told = await said(folder, "silence", "--group", "shop", "--until", "23:59", *WHY)
     assert told.startswith("the group shop: no notifications until 2")
-    assert "it is in the database, which daemons read twice a minute" in told
+    assert "it is in the database, where daemons find it within seconds" in told
     await put_state(test_db, "Checkout", "down")
-    assert "which daemons read twice a minute" in await said(folder, "ack", "Checkout")
+    await put_flips(test_db, "Checkout", "UD?", datetime.now(UTC) - HOUR)  # the daemon was started anew meanwhile
+    assert "where daemons find it within seconds" in await said(folder, "ack", "Checkout")
+    await put_state(test_db, "Search", "unknown")
+    await put_flips(test_db, "Search", "U?", datetime.now(UTC) - HOUR)
     await complaint(folder, "ack", "Search")
+    cannot_tell = "UPDATE flips SET reason = 'local', detail = 'too many open files', check_id = gen_random_uuid()"
+    await test_db.fetch(f"{cannot_tell} WHERE target = 'Search' AND state = 'unknown'")
+    await said(folder, "ack", "Search")
     [row] = await listed(folder)
     async with keeping(folder, test_db) as (silences, pipeline):
         await until(lambda: silences.silences)
         assert [str(one.id) for one in silences.silences] == [row["id"]]
         assert pipeline.outbox.rows == 0, "the database is not told what it has told"
+        now = datetime.now(UTC)
+        await write_order(test_db, new_silence(start=now, end=now + HOUR, why="x"))
+        with trio.fail_after(ASK_SECONDS / 3):  # it says so itself
+            await until(lambda: len(silences.silences) == 2)
     await said(folder, "silence", "--end", row["id"])
-    assert await listed(folder) == []
+    assert [one["targets"] for one in await listed(folder)] == [None]
+
+
+async def test_one_silence_too_many_is_refused_with_and_without_a_daemon(test_db: Database, folder: Folder) -> None:
+    many = """
+    INSERT INTO silences (id, starts_at, ends_at, why)
+    SELECT gen_random_uuid(), now(), now() + interval '1 hour', 'x' FROM generate_series(1, $1)
+    """
+    await test_db.fetch(many, MAX_SILENCES)
+    one_more = ("silence", "Checkout", "--for", "2h", *WHY)
+    refusal = f"watcher: {MAX_SILENCES} silences hold already; end some of them, or silence a group"
+    assert await complaint(folder, *one_more) == refusal
+    async with keeping(folder, test_db) as (silences, _):
+        await until(lambda: len(silences.silences) == MAX_SILENCES)
+        assert await complaint(folder, *one_more) == refusal
+        await said(folder, "silence", "--end", str(silences.silences[0].id))
+        await said(folder, *one_more)
 
 
 async def test_a_rename_takes_silences_and_acks_along(test_db: Database, folder: Folder) -> None:
@@ -138,8 +165,8 @@ async def test_a_rename_takes_silences_and_acks_along(test_db: Database, folder:
         rows = await test_db.fetch("SELECT id, at FROM acks WHERE target = 'Checkout' ORDER BY at")
         assert [row["id"] for row in rows] == [before.id, during.id]
         assert [row["at"] >= now for row in rows] == [False, True], "it holds for what is open under the new name"
-    async with keeping(folder, test_db) as (silences, _):  # which asks at once
-        await until(lambda: silences.acks)
+        with trio.fail_after(ASK_SECONDS / 3):  # it is told
+            await until(lambda: silences.acks)
         assert [one.targets for one in silences.silences] == [frozenset({"Checkout"})]
         assert during.id in {one.id for one in silences.acks}
 
@@ -159,7 +186,15 @@ async def test_what_cannot_be_ordered_is_said_in_one_line(folder: Folder) -> Non
         ("silence", "Chekcout", "--for", "2h", *WHY): "'Chekcout' is the name of no target; did you mean Checkout?",
         ("silence", "--group", "shp", "--for", "2h", *WHY): "'shp' is the group of no target; did you mean shop?",
         ("silence", "Checkout", *WHY): "say how long: either --for, or --until",
-        ("silence", "Checkout", "--for", "2h"): "--why is empty; say why, for those who miss the messages",
+        ("silence", "Checkout", "--for", "2h"): "Missing option '--why'.",
+        (
+            "silence",
+            "Checkout",
+            "--for",
+            "2h",
+            "--why",
+            " ",
+        ): "--why is empty; say why, for those who miss the messages",
         ("silence", "--all", "--for", "0s", *WHY): "--for or --until lets it end before it begins",
         (
             "silence",

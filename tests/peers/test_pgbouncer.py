@@ -9,12 +9,16 @@ import pytest
 import trio
 
 from tests.doubles import MOMENT, a_failure, a_target
-from tests.integration.memberships import TIMING, all_share, open_replicas, started
+from tests.integration.daemon import Folder
+from tests.integration.history_rows import settings_of
+from tests.integration.memberships import all_share, open_replicas, started
 from tests.integration.proxy import open_proxy
 from tests.peers.pgbouncer import running_pgbouncer
 from tests.pipeline import open_pipeline
+from watcher.postgres.bridge import open_bridge
 from watcher.postgres.db import open_database, open_reading_database
 from watcher.postgres.queries.streaming import stream_history
+from watcher.postgres.reader import READ_SECONDS
 from watcher.postgres.upkeep.upkeep import keep_up
 from watcher.reporting.status import read_status
 
@@ -39,6 +43,20 @@ async def test_all_of_it_works_through_a_pooler(mode: str, tmp_path: Path, test_
                 ):
                     await _work(database, page_database, tmp_path, start)
     assert len(await test_db.failures(limit=1000)) == STARTS * 100
+
+
+async def test_a_command_does_not_wait_for_a_server_behind_it_that_hangs(tmp_path: Path, db_config: str) -> None:
+    folder = Folder(tmp_path)
+    async with open_proxy(db_config) as proxy:
+        with running_pgbouncer(proxy.url(), "transaction") as url:
+            folder.configure([], **settings_of(url))
+            async with open_bridge(), open_database(url) as database:
+                await database.ping()  # it lets nobody in before it has seen the server
+            proxy.freeze()
+            with trio.fail_after(READ_SECONDS):
+                done = await folder.run("status")
+            assert (done.returncode, done.stderr) == (3, b"watcher: the database does not answer in time\n")
+            proxy.thaw()
 
 
 async def _work(database: Database, page_database: Database, folder: Path, start: int) -> None:
@@ -71,11 +89,8 @@ async def test_replicas_agree_through_a_pooler(mode: str, test_db: Database, db_
                 ones = [await started(make()) for _ in range(3)]
                 epoch = await all_share(ones)
                 ones[0].freeze()
-                begun_at = trio.current_time()
                 await ones[0].membership.leave()
                 assert await all_share(ones[1:]) == epoch + 1
-                # A beat, and as much again for a machine that is busy.
-                assert trio.current_time() - begun_at < 2 * TIMING.beat_seconds
                 ones[1].freeze()
                 assert await all_share(ones[2:]) == epoch + 2
                 ones[1].thaw()

@@ -43,7 +43,7 @@ OF_DAEMON = (
     *("watcher_checks_in_flight", "watcher_check_slots", "watcher_targets", "watcher_outbox_rows"),
     *("watcher_outbox_bytes", "watcher_database_up", "watcher_drain_lag_seconds", "watcher_build_info"),
     *("process_resident_memory_bytes", "process_cpu_seconds_total", "process_start_time_seconds"),
-    *("python_gc_collections_total", "watcher_entries_lost_total"),
+    *("python_gc_collections_total", "watcher_entries_lost_total", "watcher_notifications_total"),
 )
 # Raised where nothing is scraped at all.
 OF_NOTHING = "WatcherMissing"
@@ -120,7 +120,8 @@ def _daemon(path: Path, urls: Sequence[dict[str, Any]], proxy: Proxy, **settings
     path.mkdir()
     folder = Folder(path)
     serving_settings = {"WATCHER_HTTP": "127.0.0.1:0", "WATCHER_HTTP_TOKEN": TOKEN}
-    folder.configure(urls, **settings_for(proxy), **serving_settings, **settings)
+    channels = [{"name": "ops", "webhook": {"url": "http://127.0.0.1:1/"}}]
+    folder.configure(urls, {"channels": channels}, **settings_for(proxy), **serving_settings, **settings)
     return folder.daemon()
 
 
@@ -129,13 +130,14 @@ def _trusting(certificates: Certificates) -> dict[str, Any]:
 
 
 async def restarting(stream: trio.abc.Stream) -> None:
-    """Be scraped like a daemon whose checks and history have stood still for long, that loses entries, and restarts."""
+    """Be scraped like a daemon that stands still, loses history and messages, and restarts."""
     await read_request(stream)
     series = {
         "watcher_targets": 3,
         "watcher_check_duration_seconds_count": 7,
         "watcher_drain_lag_seconds": 3600,
         "watcher_entries_lost_total": trio.current_time(),
+        'watcher_notifications_total{channel="ops",result="given_up"}': trio.current_time(),
         "process_start_time_seconds": trio.current_time(),
     }
     body = "".join(f"{name} {value}\n" for name, value in series.items()).encode()

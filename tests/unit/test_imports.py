@@ -26,7 +26,10 @@ CONFIG = {
 }
 CHECKING = {"checking/http", "checking/verdict", "checking/scheduling", "checking"}
 CLUSTER = {"cluster/values", "cluster/assignment", "cluster/lease", "cluster/protocol"}
-POSTGRES = {"postgres/errors", "postgres/bridge", "postgres/schema", "postgres/tables", "postgres"}
+POSTGRES = {
+    *("postgres/errors", "postgres/servers", "postgres/connections", "postgres/bridge", "postgres/schema"),
+    *("postgres/tables", "postgres"),
+}
 
 # The floors of the house, the ground first: each room with those that it may import, all of which stand above it here,
 # so that there can be no circle. A room is a folder with its own files, or one file of a folder.
@@ -62,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerting/channels/apprise_urls": {
         *("model/alerts", "alerting/channels/masking", "alerting/channels/helper_command"),
     },
-    "recording": {"text", "model"},
+    "recording": {"text", "model", "history"},
     "alerting/policy/records": {"model", "model/alerts", "history"},
     "alerting/policy": {
         *("text", "model", "model/alerts", "history"),
@@ -77,15 +80,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "embedded_postgres": set(),
     "postgres/errors": set(),
     "postgres/python314": set(),
-    "postgres/bridge": {"postgres/errors", "postgres/python314"},
+    "postgres/servers": set(),
+    "postgres/connections": {"postgres/errors", "postgres/servers"},
+    "postgres/bridge": {"postgres/errors", "postgres/python314", "postgres/servers", "postgres/connections"},
     "postgres/schema": {"postgres/errors", "postgres/bridge"},
     "postgres/tables": {"model", "postgres/bridge", *CLUSTER},
     "postgres": {"text", "model", "outbox", "embedded_postgres", *CLUSTER, *POSTGRES},
     "alerting/silences": {"text", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
-    "postgres/queries": {"model", "model/alerts", "history", "outbox", "alerting/silences", *CLUSTER, *POSTGRES},
-    "cluster": {"text", "model", "model/alerts", *CLUSTER, *POSTGRES, "postgres/queries"},
+    "postgres/queries": {
+        *("model", "model/alerts", "history", "outbox", "alerting/policy", "alerting/silences", *CLUSTER, *POSTGRES),
+    },
+    "cluster": {"text", "model", "model/alerts", "history", *CLUSTER, *POSTGRES, "postgres/queries"},
     "postgres/upkeep": {*POSTGRES, "postgres/queries"},
-    "reporting": {"text", "model", "history", "postgres", "postgres/errors", "postgres/queries"},
+    "reporting": {"text", "model", "history", "cluster/values", "postgres", "postgres/errors", "postgres/queries"},
     "web/serving": {"config/env"},
     "web/access": {"text", "config/env"},
     "web/present": {"model", "recording", "postgres", "alerting/silences"},
@@ -145,6 +152,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "alerting/replay",
     },
     "cli/notify_runner": {"text", "model/alerts", "secrets", "alerting/channels", "cli/common", "cli/views"},
+    "cli/two_processes": set(),
     "cli/check_runner": {"model", "checking", "reporting", "cli/common", "cli/views"},
     "cli/dry_run": {
         *("text", "model", "model/alerts", "alerting/replay", "config", "postgres/queries"),
@@ -156,7 +164,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *(*CONFIG, *CHECKING, *POSTGRES, "postgres/queries"),
         *("model/alerts", "alerting/channels", "alerting/silences"),
         *("cli/common", "cli/options", "cli/target_names", "cli/orders"),
-        *("cli/views", "cli/check_runner", "cli/notify_runner", "cli/dry_run", "cli/config_view"),
+        *("cli/views", "cli/check_runner", "cli/two_processes", "cli/notify_runner", "cli/dry_run", "cli/config_view"),
     },
     "cli": {"text", "log", "config/mistakes", "cli/commands"},
     "__init__": set(),
@@ -170,7 +178,7 @@ TYPES_FROM_ASIDE = {
     "cli/orders": ("watcher.config.env.settings.Settings", "watcher.postgres.db.Database"),
 }
 ONLY_IMPORTERS = {
-    "asyncpg": {"postgres/bridge.py"},
+    "asyncpg": {"postgres/bridge.py", "postgres/connections.py"},
     "trio_asyncio": {"postgres/bridge.py"},
     "httpx": {"checking/http/fetch.py", "checking/http/redirects.py"},
     "httptools": {"checking/http/http1.py"},
@@ -299,7 +307,11 @@ GUARDED = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
         ("checking/http/fetch.py", "from watcher import outbox", "watcher.outbox"),
         ("checking/http/fetch.py", "import watcher.checking.verdict.judge", "watcher.checking.verdict.judge"),
         ("outbox/writer.py", "import watcher.postgres.tables.failures", "watcher.postgres.tables.failures"),
-        ("postgres/url.py", "from watcher.config.env.settings import Settings", "watcher.config.env.settings.Settings"),
+        (
+            "postgres/url.py",
+            "from watcher.config.env.settings import Settings",
+            "watcher.config.env.settings.Settings",
+        ),
         ("postgres/url.py", GUARDED + "from watcher.config import Configuration", "watcher.config.Configuration"),
         (
             "postgres/url.py",

@@ -19,7 +19,7 @@ from watcher.model.alerts.channel import AlertmanagerReceiver
 from watcher.outbox.errors import OutboxUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from watcher.alerting.policy.view import View
     from watcher.model.alerts.channel import Channel
@@ -32,6 +32,8 @@ log = structlog.get_logger()
 LAST_ANSWERS_SECONDS = 0.3
 # How long a disk that is stuck may hold up a start or a reload.
 SETTLE_SECONDS = 3.0
+# What a try can come to. A series is there from the first scrape on: else its first increase would not be seen.
+RESULTS = ("sent", "failed", "given_up")
 # How long a channel rests after an error of our own.
 MISHAP_SECONDS = 10.0
 
@@ -141,7 +143,9 @@ class Alerts:
             log.error("the outbox cannot be told which channels there are, the next start will", error=error)
             return
         if given_up:
-            log.error("notifications given up, of channels that are not in the configuration", given_up=given_up)
+            total = given_up.total()
+            log.error("notifications given up, of channels that are not in the configuration", given_up=total)
+            self._count_given_up(given_up)
             self._written()
 
     async def run(self, channels: Sequence[Channel], deliverer: Deliverer) -> None:
@@ -224,10 +228,17 @@ class Alerts:
             deciding = Poster(channel, self._disk, post, self._view, self.tell_result, clock=self._clock)
         else:
             sender = Sender(channel, self._disk, deliverer.deliver, self, clock=self._clock)
-            deciding = Dispatcher(channel, self._disk, self._view, partial(self._hand_on, sender), clock=self._clock)
+            deciding = Dispatcher(
+                channel, self._disk, self._view, partial(self._hand_on, sender), self._count_given_up, self._clock
+            )
+        for result in RESULTS:
+            self.results.setdefault((channel.name, result), 0)
         at_work = _AtWork(deciding, sender)
         self._configured[channel.name], self._at_work[channel.name] = channel, at_work
         nursery.start_soon(at_work.run, self._closing, name=f"channel {channel.name}")
+
+    def _count_given_up(self, counts: Mapping[str, int]) -> None:
+        self.results.update({(channel, "given_up"): count for channel, count in counts.items()})
 
     def _hand_on(self, sender: Sender) -> None:
         sender.wake()

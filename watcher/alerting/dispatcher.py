@@ -13,16 +13,18 @@ import trio
 from watcher.alerting.messages import kept_of, write_decision
 from watcher.alerting.policy.channel_policy import ChannelPolicy
 from watcher.checking.scheduling.small_turns import in_small_turns
-from watcher.outbox.alerts import events_for
+from watcher.outbox.alerts import events_for, some_incidents
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.thread import lack_of_a_thread_mapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from watcher.alerting.policy.event import AlertEvent
+    from watcher.alerting.policy.event import AlertEvent, Incident
     from watcher.alerting.policy.view import Decision, View
     from watcher.model.alerts.channel import Channel
+    from watcher.model.target import Target
+    from watcher.outbox.outbox import Outbox
     from watcher.outbox.thread import OutboxThread
 
 Result = TypeVar("Result")
@@ -47,6 +49,7 @@ class Dispatcher:
         disk: OutboxThread,
         view: Callable[[], View],
         written: Callable[[], None],
+        count_given_up: Callable[[Mapping[str, int]], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Make a dispatcher.
@@ -56,15 +59,18 @@ class Dispatcher:
             disk: the outbox.
             view: returns the present.
             written: called when messages were written down.
+            count_given_up: called with how many were given up then, since too many wait, by channel.
             clock: seconds since 1970.
         """
         self._channel = channel
         self._disk = disk
         self._view = view
         self._written = written
+        self._count_given_up = count_given_up
         self._clock = clock
         self._policy: ChannelPolicy | None = None
         self._other: Channel | None = None
+        self._heard: Mapping[str, Target] | None = None  # for which it was looked at what is open
         self._position = 0
         self._decided_at = datetime.fromtimestamp(0, UTC)
         self._wake = trio.Event()
@@ -97,18 +103,17 @@ class Dispatcher:
     async def _decide_all(self) -> datetime | None:
         """Take in all that has happened, and return when something is due without more."""
         policy = self._policy or await self._take_up()
-        if self._other is not None:
-            policy, self._channel, self._other = policy.reconfigured(self._other), self._other, None
-            self._policy = policy
+        while (other := self._other) is not None:
+            policy = await self._reconfigure(policy, other)
         while True:
-            events = await self._disk.run(partial(events_for, channel=self._channel.name, limit=MAX_EVENTS_AT_ONCE))
+            events, opened = await self._disk.run(partial(self._read, policy=policy, view=self._view()))
             view = self._view()
             is_all = len(events) < MAX_EVENTS_AT_ONCE
             now = datetime.fromtimestamp(self._clock(), UTC)
             # While events are left to read, the moment is that of the last one: what comes together is told together.
             self._decided_at = now if is_all else max(min(events[-1].at, now), self._decided_at)
             try:
-                decision = await self._decide(policy, events, view)
+                decision = await self._decide(policy, events, opened, view)
             except BaseException:
                 self._policy = None  # it has taken in what is not written down, and is to be taken up anew
                 raise
@@ -116,20 +121,52 @@ class Dispatcher:
             if is_all:
                 return policy.due_at
 
-    async def _decide(self, policy: ChannelPolicy, events: Sequence[AlertEvent], view: View) -> Decision:
-        """Take events in and decide."""
+    def _read(
+        self, outbox: Outbox, policy: ChannelPolicy, view: View
+    ) -> tuple[Sequence[AlertEvent], Sequence[Incident]]:
+        """Read what is to be taken in; blocks.
+
+        Returns:
+            events, and, after a start or a reload, what is open and the channel lacks: it, or a route to it, is new.
+        """
+        events = events_for(outbox, self._channel.name, MAX_EVENTS_AT_ONCE)
+        if len(events) == MAX_EVENTS_AT_ONCE or view.targets is self._heard:
+            return events, ()
+        # Of the same moment: what is open by an event that is not taken in yet is told by that.
+        opened = some_incidents(outbox, lambda location, target: policy.lacks(location, target, view))
+        self._heard = view.targets
+        return events, opened
+
+    async def _decide(
+        self, policy: ChannelPolicy, events: Sequence[AlertEvent], opened: Sequence[Incident], view: View
+    ) -> Decision:
+        """Take in what was read, and decide."""
         moment = self._decided_at
 
         def decide() -> Decision:
             for event in events:
                 policy.take(event, view)
+            if opened:
+                policy.take_open(opened, moment)
             return policy.decide(moment, view)
 
         return await _in_thread(decide)
 
+    async def _reconfigure(self, policy: ChannelPolicy, other: Channel) -> ChannelPolicy:
+        """Have a policy go on with another configuration of the channel, unless it is another one again by then."""
+        try:
+            policy = await _in_thread(partial(policy.reconfigured, other))
+        except BaseException:
+            self._policy = None  # a thread that was left behind may still work on it
+            raise
+        self._policy, self._channel, self._heard = policy, other, None
+        if self._other is other:
+            self._other = None
+        return policy
+
     async def _take_up(self) -> ChannelPolicy:
         kept = await self._disk.run(partial(kept_of, channel=self._channel.name))
-        self._policy = await _in_thread(partial(ChannelPolicy, self._channel, kept.records))
+        self._policy, self._heard = await _in_thread(partial(ChannelPolicy, self._channel, kept.records)), None
         self._position = kept.position
         for key, error in self._policy.unreadable.items():
             log.error("a record that cannot be read was dropped", channel=self._channel.name, key=key, error=error)
@@ -155,7 +192,8 @@ class Dispatcher:
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue
             if given_up:
-                log.error("too many notifications wait: the oldest were given up", given_up=given_up)
+                log.error("too many notifications wait: the oldest were given up", given_up=given_up.total())
+                self._count_given_up(given_up)
             if decision.messages:
                 self._written()
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -79,8 +80,8 @@ class Kept:
     records: Mapping[str, str]
 
 
-def set_channels(outbox: Outbox, names: Collection[str], now: float) -> int:
-    """Take over which channels there are: a new one is told what happens from now on.
+def set_channels(outbox: Outbox, names: Collection[str], now: float) -> Counter[str]:
+    """Take over which channels there are: a new one is told what happens from now on, beside what is open.
 
     Args:
         outbox: where they are noted.
@@ -88,14 +89,14 @@ def set_channels(outbox: Outbox, names: Collection[str], now: float) -> int:
         now: seconds since 1970.
 
     Returns:
-        how many messages were given up, of channels that are gone.
+        how many messages were given up, by the names of channels that are gone.
     """
     known = {name for (name,) in outbox.read("SELECT channel FROM channels")}
     spoilt = [name for (name,) in outbox.read(_SPOILT_POSITIONS) if name in names]
     gone = [name for (name,) in outbox.read("SELECT DISTINCT channel FROM notifications") if name not in names]
     waiting = [message for name in gone for message in waiting_of(outbox, name)]
     if known == set(names) and not waiting and not spoilt:
-        return 0
+        return Counter()
 
     newest = newest_event(outbox)
 
@@ -110,7 +111,7 @@ def set_channels(outbox: Outbox, names: Collection[str], now: float) -> int:
     outbox.put([_given_up(message, TAKEN_OUT, now) for message in waiting], now=now, alongside=write)
     if spoilt:
         outbox.give_notice(f"channels whose row is spoilt take in again every event that waits: {', '.join(spoilt)}")
-    return len(waiting)
+    return Counter(message.channel for message in waiting)
 
 
 def kept_of(outbox: Outbox, channel: str) -> Kept:
@@ -127,7 +128,7 @@ def write_decision(
     messages: Sequence[Notification],
     records: Mapping[str, str | None],
     now: float,
-) -> int:
+) -> Counter[str]:
     """Write what a policy has decided, all or nothing. To write the same once more is harmless.
 
     Args:
@@ -139,7 +140,7 @@ def write_decision(
         now: seconds since 1970.
 
     Returns:
-        how many messages were given up, since too many wait.
+        how many messages were given up, since too many wait, by their channels.
     """
     (count,) = outbox.read("SELECT count(*) FROM notifications")[0] if messages else (0,)
     excess = max(count + len(messages) - MAX_MESSAGES, 0)
@@ -159,7 +160,7 @@ def write_decision(
     entries = [_given_up(message, TOO_MANY, now) for message in oldest]
     entries += [_entry_of(message) for message in messages]
     outbox.put(entries, now=now, alongside=write)
-    return len(oldest)
+    return Counter(message.channel for message in oldest)
 
 
 def waiting_of(outbox: Outbox, channel: str, after: int = 0, limit: int = MAX_MESSAGES) -> list[Waiting]:

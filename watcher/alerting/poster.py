@@ -16,7 +16,7 @@ import trio
 from watcher.alerting.channels.alertmanager import REPEAT_SECONDS, alert_of
 from watcher.alerting.messages import kept_of, write_decision
 from watcher.alerting.policy.encoding import decode_incident, encode_incident
-from watcher.alerting.policy.holding import Parents, after_seconds, is_told_of, parents_of, silence_end
+from watcher.alerting.policy.holding import Parents, after_seconds, is_told_of, parents_of, silence_end, told_alone_at
 from watcher.model.alerts.notification import Delivered
 from watcher.model.alerts.rows import UnreadableRowError
 from watcher.model.state import State
@@ -170,7 +170,9 @@ def _is_told(incident: Incident, channel: Channel, view: View, now: datetime, *,
         return False
     if view.state_of(incident.target) is State.MAINTENANCE:
         return False
-    return parents_of(target.alerts.depends_on, view) is not Parents.OUT_OF_ORDER
+    if parents_of(target.alerts.depends_on, view) is Parents.OUT_OF_ORDER:
+        return False
+    return told_alone_at(target, incident.flip.at, now, view) is None
 
 
 def _key_of(incident: Incident) -> str:

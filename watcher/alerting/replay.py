@@ -16,6 +16,7 @@ from watcher.alerting.policy.view import View
 from watcher.alerting.policy.windows import is_open, next_change
 from watcher.model.alerts.channel import AlertmanagerReceiver
 from watcher.model.alerts.silence import Ack, Silence
+from watcher.model.returns import Returns
 from watcher.model.state import State
 
 if TYPE_CHECKING:
@@ -109,7 +110,9 @@ class Replay:
         self._coming: dict[str, Flip] = {}
         self._orders = _Orders(orders)
         self._windows = _OpenWindows(targets, options)
-        self._view = View(targets, self._state_of, lambda _: self._now, is_in_doubt=self._is_in_doubt)
+        self._returns = Returns()
+        back_at = self._returns.of
+        self._view = View(targets, self._state_of, lambda _: self._now, is_in_doubt=self._is_in_doubt, back_at=back_at)
         self._move_to(self._now)
 
     def take(self, flip: Flip) -> Iterator[Notification]:
@@ -140,6 +143,7 @@ class Replay:
         if self._coming.get(flip.target) is flip:
             del self._coming[flip.target]
         self._states[flip.target] = flip.state
+        self._returns.take(flip.target, flip.state, flip.confirmed_at)
         before = self._incidents.pop(flip.target, None)
         after, change = follow(before, flip)
         if after is not None:

@@ -64,6 +64,7 @@ def _open_closed_streams() -> None:
         "notify": "Send a test message to channels, and tell what they answer.",
         "silence": "Send no notifications about targets for a while.",
         "ack": "Acknowledge what is open: no reminders of it.",
+        "replicas": "Show which daemons share the targets.",
         "rename": "Join the history of a target to another name.",
         "completion": "Print the script that completes commands in a shell.",
     },

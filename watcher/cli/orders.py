@@ -5,12 +5,17 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
+
+import click
 
 from watcher.alerting.silences import spool
 from watcher.alerting.silences.kept import is_open_outside, silences_outside
+from watcher.alerting.silences.orders import MAX_SILENCES, too_many_silences
 from watcher.cli.common import on_stderr
 from watcher.cli.options import read_or_exit
+from watcher.model.alerts.silence import Silence
 from watcher.postgres.queries.silences import is_in_trouble, known_silences, write_order
 
 if TYPE_CHECKING:
@@ -19,7 +24,6 @@ if TYPE_CHECKING:
 
     from watcher.alerting.silences.orders import Order
     from watcher.config.env.settings import Settings
-    from watcher.model.alerts.silence import Silence
     from watcher.postgres.db import Database
 
 Result = TypeVar("Result")
@@ -41,10 +45,12 @@ def give(settings: Settings, order: Order) -> bool:
 
     Raises:
         StorageError, EmbeddedError: there is neither.
+        click.ClickException: too many silences hold.
     """
     if _daemon_takes(settings, order):
         return True
-    _in_database(settings, lambda database: write_order(database, order))
+    if not _in_database(settings, lambda database: write_order(database, order)):
+        raise click.ClickException(str(too_many_silences()))
     return False
 
 
@@ -78,6 +84,7 @@ def _read(
 def _daemon_takes(settings: Settings, order: Order) -> bool:
     if not spool.daemon_works_in(settings.data_dir, time.time()):
         return False
+    _look_for_room(settings, order)
     try:
         path = spool.leave(settings.data_dir, order)
     except OSError:  # of another user, or full: PostgreSQL may still take it
@@ -88,6 +95,15 @@ def _daemon_takes(settings: Settings, order: Order) -> bool:
             return not spool.take_back(path)
         time.sleep(_STEP_SECONDS)
     return not spool.was_refused(path)
+
+
+def _look_for_room(settings: Settings, order: Order) -> None:
+    """Refuse what the daemon would refuse, which cannot answer."""
+    with suppress(sqlite3.Error):
+        now = datetime.now(UTC)
+        holding = {one.id for one in silences_outside(settings.data_dir / "outbox.sqlite") if one.end > now}
+        if isinstance(order, Silence) and order.id not in holding and len(holding) >= MAX_SILENCES:
+            raise click.ClickException(str(too_many_silences()))
 
 
 def _in_database(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:

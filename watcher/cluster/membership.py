@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,16 +11,16 @@ import trio
 
 from watcher.cluster.gate import Gate
 from watcher.cluster.lease import Lease
-from watcher.cluster.protocol import Share, alone, proposal, share_of
+from watcher.cluster.protocol import Share, alone, cut_off, proposal, share_of
 from watcher.cluster.values import Timing
 from watcher.model.clock_trust import steady_seconds
 from watcher.postgres.errors import DatabaseUnavailableError, SchemaTooNewError, StorageError
-from watcher.postgres.queries.membership import CHANNEL, Beat, agree, join, leave, renew
+from watcher.postgres.queries.membership import CHANNEL, Beat, agree, end, join, leave, renew
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from watcher.cluster.values import Agreement, Figures, Member, Replica
+    from watcher.cluster.values import Agreement, Figures, Member, Replica, Seat
     from watcher.postgres.db import Database
     from watcher.postgres.queries.membership import Answer
 
@@ -170,11 +171,19 @@ class Membership:
         self.let_go(epoch)
 
     async def leave(self) -> None:
-        """Take this replica off, so that others take over at once; where the database is away, they find out."""
+        """Take this replica off the agreement, so that others ask for its targets; they have them after `end`."""
         self._beating.cancel()
+        until = self._figures().slots_until
+        await self._tell_others(partial(leave, slots_until=until))
+
+    async def end(self) -> None:
+        """Let others take over what was watched here, after `leave`, and once the database has all that is known."""
+        await self._tell_others(end)
+
+    async def _tell_others(self, tell: Callable[[Database, str, Seat], Awaitable[None]]) -> None:
         with trio.move_on_after(LEAVE_SECONDS):
             try:
-                await leave(self._database, self._replica.location, self._replica.seat)
+                await tell(self._database, self._replica.location, self._replica.seat)
             except StorageError as error:
                 log.warning("the other replicas could not be told that this one leaves", error=error)
 
@@ -217,6 +226,8 @@ class Membership:
     def _failed(self, sent_at: float, error: Exception) -> None:
         self._has_failed = True
         self._lease = self._lease.failed(sent_at)
+        if self.share is not None and self._other is None:
+            self._use(cut_off(self.share, self.is_held))
         is_shared = self.share is not None and not self.share.is_alone
         if is_shared and not self.is_held and not self._has_told_outage:
             self._has_told_outage = True

@@ -143,7 +143,8 @@ def proposal(agreement: Agreement, members: Iterable[Member], me: Seat, settle_s
         return None
     agreed = {seat.replica: seat for seat in agreement.seats}
     if not agreed:
-        settled = {replica for replica, member in living.items() if _has_settled(member, settle_seconds)}
+        present = (replica for replica, member in living.items() if member.seat.fingerprint)
+        settled = {replica for replica in present if _has_settled(living[replica], settle_seconds)}
         return _next(agreement, [living[replica].seat for replica in settled | {me.replica}])
     if not _has_settled(mine, settle_seconds):
         return None
@@ -151,8 +152,8 @@ def proposal(agreement: Agreement, members: Iterable[Member], me: Seat, settle_s
     may_throw_out = _has_settled(mine, 2 * settle_seconds)
     ready, waiting = [], False
     for replica, member in living.items():
-        if member.seat == agreed.get(replica):
-            continue
+        if member.seat == agreed.get(replica) or not member.seat.fingerprint:
+            continue  # as agreed, or about to leave
         if _has_settled(member, settle_seconds):
             ready.append(member)
         else:

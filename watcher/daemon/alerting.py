@@ -48,7 +48,7 @@ class Alerting:
         """
         self._board = board
         self._channels: Sequence[Channel] = ()
-        self._view = View({}, self._state_of, self._checked_at)
+        self._view = View({}, self._state_of, self._checked_at, back_at=board.returns.of)
         self.alerts = Alerts(disk, lambda: self._view, written)
         self.silences = Silences(tell=self._hear)
 

@@ -31,6 +31,7 @@ from watcher.postgres.drain import Drain
 from watcher.postgres.queries.silences import read_orders
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
+from watcher.postgres.tables.silences import NEWS
 from watcher.postgres.upkeep.upkeep import upkeep
 from watcher.recording.board import Board
 from watcher.recording.flip_lines import FlipLines
@@ -191,7 +192,8 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
     """Start what goes along with the checks and hands nothing on that must not be lost."""
     nursery.start_soon(_keep_up, configuration.settings, sinks.database, parts.drain, parts.trust)
     nursery.start_soon(parts.keeper.run)
-    nursery.start_soon(parts.keeper.follow, partial(read_orders, sinks.database), parts.drain.first_up)
+    read, listen = partial(read_orders, sinks.database), partial(sinks.database.listen, NEWS)
+    nursery.start_soon(parts.keeper.follow, read, listen, parts.drain.first_up)
     parts.present.keeper = parts.keeper
 
 
@@ -334,6 +336,8 @@ async def _take_over(
         await parts.alerting.change(change, targets)
         await conditions.use(targets, change.alerting)
         if not found.is_empty:
+            conditions.rename(found.renamed)
+            await parts.keeper.rename(found.renamed)
             await watched.change(found)
             parts.flip_lines.retarget(_checked(found.targets))
             sinks.tally.forget(target.name for target in found.removed)

@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from watcher.model.resumption import reassign
-from watcher.model.state import NEVER_CHECKED
+from watcher.model.state import NEVER_CHECKED, Standing, State
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.startup import note, standings_of
 from watcher.recording.recorder import GATHER_SECONDS
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from watcher.model.conclusion import Conclusion
     from watcher.model.difference import Difference
     from watcher.model.resumption import Resumption
-    from watcher.model.state import Standing
     from watcher.model.target import Target
     from watcher.outbox.outbox import Outbox
     from watcher.outbox.thread import OutboxThread
@@ -88,11 +87,11 @@ class WatchedTargets:
         removed = [target.name for target in found.removed if target.name not in moved]
         beginning = (*found.added, *found.changed)
         now = datetime.fromtimestamp(self.clock(), UTC)
-        past = {**await self._past_of(found.added), **ended}
-        resumption = reassign(beginning, removed, past, self.context.location, now)
+        past = {**_going_on(found.renamed, ended, now), **await self._past_of(found.added), **ended}
+        resumption = reassign(beginning, removed, past, self.context.location, now, found.renamed)
         standings = {**past, **resumption.standings}
         await self.begin([target for target in beginning if target.name not in resumption.news], standings)
-        if (resumption.news or moved) and not await self._note(resumption, moved, now):
+        if (resumption.news or moved) and not await self._note(resumption, moved, found.renamed, now):
             # Who is paused no more still is to its first check, which says so when all can be written again.
             enabled = (target.name for target in beginning if target.enabled)
             standings |= {name: past[name] for name in enabled if name in past}
@@ -111,7 +110,9 @@ class WatchedTargets:
             return await self.disk.run(lambda outbox: standings_of(outbox, names, self.context.location))
         return {}
 
-    async def _note(self, resumption: Resumption, moved: frozenset[str], now: datetime) -> bool:
+    async def _note(
+        self, resumption: Resumption, moved: frozenset[str], renamed: Mapping[str, str], now: datetime
+    ) -> bool:
         """Write down who is paused and who no more, after what the last checks came to: flips form a chain.
 
         Returns:
@@ -120,7 +121,7 @@ class WatchedTargets:
         location = self.context.location
 
         def write(outbox: Outbox) -> None:
-            note(outbox, resumption, location, now.timestamp())
+            note(outbox, resumption, location, now.timestamp(), renamed)
             outbox.forget_standings(location, moved)
 
         with trio.move_on_after(SETTLE_SECONDS):
@@ -137,3 +138,19 @@ class WatchedTargets:
     def _is_settled(self) -> bool:
         # The recorder hands on what it takes out of the channel in the same step.
         return self.conclusions.statistics().current_buffer_used == 0 and self.outbox_writer.is_idle
+
+
+def _going_on(renamed: Mapping[str, str], ended: Mapping[str, Standing], now: datetime) -> dict[str, Standing]:
+    """Return where targets begin that have another name: what is in trouble still is, as after a restart.
+
+    Args:
+        renamed: new names, by the former ones.
+        ended: where those stood that are watched no more.
+        now: the moment, with a time zone.
+    """
+    interrupted = {new: ended[old].interrupted(now) for old, new in renamed.items() if old in ended}
+    return {
+        new: Standing(State.UNKNOWN, now, before)
+        for new, standing in interrupted.items()
+        if (before := (standing.shadow or standing).before) in {State.DOWN, State.DEGRADED}
+    }

@@ -30,7 +30,7 @@ from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
 from watcher.postgres.bridge import open_bridge
 from watcher.postgres.db import open_database, open_reading_database
-from watcher.postgres.url import external_url
+from watcher.postgres.url import external_url, places_of
 from watcher.recording.line_writer import FileSink, LineWriter, StreamSink
 from watcher.web.page import open_page
 
@@ -117,7 +117,7 @@ async def run_daemon(configuration: Configuration, load: Callable[[], Configurat
 
 def _tell_start(configuration: Configuration) -> None:
     settings = configuration.settings
-    where = f"{settings.postgres_host}:{settings.postgres_port}" if settings.postgres_host else "embedded"
+    where = places_of(settings) if settings.postgres_host else "embedded"
     log.info("started", targets=len(configuration.targets), workers=settings.max_workers, database=where)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections import Counter
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from watcher.model.target import Expectations, HeaderPattern, JsonExpectation, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-_FIELDS = tuple(field.name for field in fields(Target) if field.name != "expected")
-_EXPECTED_FIELDS = tuple(field.name for field in fields(Expectations))
+_FIELDS = tuple(one.name for one in fields(Target) if one.name != "expected")
+_EXPECTED_FIELDS = tuple(one.name for one in fields(Expectations))
+# What says which target it is, and who is told of it: all else says what is checked, and how.
+_NAMING_FIELDS = frozenset({"name", "group", "alerts"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +26,15 @@ class Difference:
         removed: targets whose names are gone.
         changed: targets of which more than the place in the file has changed, as they are now.
         targets: all that there are now; of those that are the same, the very objects of before.
+        renamed: of targets that are removed, the name that they have been given: the new name of the one target that is
+            added and is checked in the very same way. Where several are, none has been renamed.
     """
 
     added: tuple[Target, ...] = ()
     removed: tuple[Target, ...] = ()
     changed: tuple[Target, ...] = ()
     targets: tuple[Target, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unchanged(self) -> int:
@@ -59,7 +65,18 @@ def difference(before: Iterable[Target], after: Iterable[Target]) -> Difference:
             targets[-1] = old
         else:
             changed.append(target)
-    return Difference(tuple(added), tuple(former.values()), tuple(changed), tuple(targets))
+    removed = tuple(former.values())
+    renamed = _renamed(removed, added, identities)
+    return Difference(tuple(added), removed, tuple(changed), tuple(targets), renamed)
+
+
+def _renamed(removed: Iterable[Target], added: Iterable[Target], identities: _Identities) -> Mapping[str, str]:
+    if not removed or not added:
+        return {}
+    gone, come = [{target.name: identities.of_checks(target) for target in some} for some in (removed, added)]
+    names = {identity: name for name, identity in come.items()}
+    counts = [Counter(some.values()) for some in (gone, come)]
+    return {name: names[one] for name, one in gone.items() if all(count[one] == 1 for count in counts)}
 
 
 class _Identities:
@@ -74,6 +91,10 @@ class _Identities:
 
     def of(self, target: Target) -> tuple[Any, ...]:
         return *(getattr(target, name) for name in _FIELDS), self._expected(target.expected)
+
+    def of_checks(self, target: Target) -> tuple[Any, ...]:
+        names = (name for name in _FIELDS if name not in _NAMING_FIELDS)
+        return *(getattr(target, name) for name in names), self._expected(target.expected)
 
     def _expected(self, expected: Expectations) -> tuple[Any, ...]:
         known = self._of_expectations.get(id(expected))

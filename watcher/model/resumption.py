@@ -10,13 +10,14 @@ from watcher.model.outcome import Fault, Reason
 from watcher.model.state import NEVER_CHECKED, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from watcher.model.state import Flip, Standing
     from watcher.model.target import Target
 
 TAKEN_OUT = Fault(Reason.INTERNAL, "taken out of the configuration")
+RENAMED = Fault(Reason.INTERNAL, "given another name in the configuration")  # under which it goes on
 NOT_ENABLED = Fault(Reason.INTERNAL, "enabled is false in the configuration")
 NOT_WATCHED = Fault(Reason.INTERNAL, "the monitor was not running")
 
@@ -66,13 +67,18 @@ def resume(
 
 
 def reassign(
-    targets: Iterable[Target], taken_out: Iterable[str], past: Mapping[str, Standing], location: str, now: datetime
+    targets: Iterable[Target],
+    taken_out: Iterable[str],
+    past: Mapping[str, Standing],
+    location: str,
+    now: datetime,
+    renamed: Collection[str] = (),
 ) -> Resumption:
     """Take over another configuration, with no gap: what was known of a target still is.
 
     Args:
         targets: those that come, or are others than they were.
-        taken_out: the names of those that go.
+        taken_out: the names of those that go; `renamed`: of those of them that go on under other names.
         past: where each target stands that is watched, by name.
         location: where this replica stands.
         now: a moment with a time zone.
@@ -81,7 +87,7 @@ def reassign(
     for target in targets:
         if not changes.obey_operator(target, now) and target.name in past:
             changes.make(target.name, past[target.name], None)
-    return changes.without(taken_out, now)
+    return changes.without(taken_out, now, renamed)
 
 
 class _Changes:
@@ -113,8 +119,9 @@ class _Changes:
             return False
         return True
 
-    def without(self, taken_out: Iterable[str], ended: datetime) -> Resumption:
+    def without(self, taken_out: Iterable[str], ended: datetime, renamed: Collection[str] = ()) -> Resumption:
         names = frozenset(taken_out)
         for name in sorted(names):
-            self.make(name, self._past.get(name, NEVER_CHECKED).held(State.PAUSED, ended), TAKEN_OUT)
+            cause = RENAMED if name in renamed else TAKEN_OUT
+            self.make(name, self._past.get(name, NEVER_CHECKED).held(State.PAUSED, ended), cause)
         return Resumption(self._standings, frozenset(self._news), tuple(self._flips), names)

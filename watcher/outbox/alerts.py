@@ -5,6 +5,8 @@ An event is kept until all channels have taken it in; where there are no channel
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.alerting.policy.encoding import decode_event, decode_incident, encode_event, encode_incident
@@ -15,7 +17,7 @@ from watcher.model.state import State
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from watcher.model.state import Flip
     from watcher.outbox.outbox import Outbox
@@ -46,9 +48,15 @@ class FlipsFollowed:
         dropped: how many that waited were too many.
     """
 
-    def __init__(self, flips: Iterable[Flip]) -> None:
-        """Take flips, of each target in their order."""
+    def __init__(self, flips: Iterable[Flip], renamed: Mapping[str, str] | None = None) -> None:
+        """Take flips, of each target in their order.
+
+        Args:
+            flips: see there.
+            renamed: new names of targets that flip since they are taken out: under these, what is open goes on.
+        """
         self._flips = flips
+        self._renamed = renamed or {}
         self.events = self.dropped = 0
         self._unreadable: list[str] = []
 
@@ -62,6 +70,9 @@ class FlipsFollowed:
             except UnreadableRowError as error:
                 self._unreadable.append(f"{flip.target} ({flip.location}): {error}")
                 before, kept = _stand_in(flip), None
+            if flip.target in self._renamed and flip.state is State.PAUSED:
+                events += _renamed(database, before, flip, self._renamed[flip.target])
+                continue
             after, change = follow(before, flip)
             if after is None and before is not None:
                 database.execute(_END_INCIDENT, (flip.location, flip.target))
@@ -171,9 +182,31 @@ def open_incidents(outbox: Outbox) -> OpenIncidents:
     return opened
 
 
+def some_incidents(outbox: Outbox, is_wanted: Callable[[str, str], bool]) -> list[Incident]:
+    """Return those incidents that are open and wanted, by their location and target; many cost time to read."""
+    found = []
+    for key in outbox.read("SELECT location, target FROM incidents ORDER BY location, target"):
+        if is_wanted(*key):
+            with suppress(UnreadableRowError):  # the next flip tells of it
+                found += [decode_incident(payload) for (payload,) in outbox.read(_INCIDENT, *key)]
+    return found
+
+
 def _incident_of(database: sqlite3.Connection, location: str, target: str) -> Incident | None:
     row = database.execute(_INCIDENT, (location, target)).fetchone()
     return None if row is None else decode_incident(row[0])
+
+
+def _renamed(database: sqlite3.Connection, incident: Incident | None, flip: Flip, name: str) -> Sequence[AlertEvent]:
+    """Give what is known of a target that is taken out its new name; return the event where it is in trouble."""
+    old, new = (flip.location, flip.target), (flip.location, name)
+    database.execute("UPDATE OR REPLACE certificates SET target = ? WHERE location = ? AND target = ?", (name, *old))
+    if incident is None:
+        return ()
+    incident = replace(incident, target=name)
+    database.execute(_END_INCIDENT, old)
+    database.execute(_SET_INCIDENT, (*new, encode_incident(incident)))
+    return (AlertEvent(0, Change.RENAMED, flip.confirmed_at, incident, None, flip.target, flip.location),)
 
 
 def _stand_in(flip: Flip) -> Incident:

@@ -13,7 +13,7 @@ from watcher.outbox.alerts import FlipsFollowed
 from watcher.outbox.encoding import encode_flip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from watcher.model.state import Flip
     from watcher.outbox.outbox import Outbox
@@ -33,6 +33,7 @@ def record_flips(
     standings: Iterable[tuple[str, str, str]] = (),
     slots_until: float | None = None,
     has_ended: bool = False,
+    renamed: Mapping[str, str] | None = None,
 ) -> None:
     """Record flips, with what belongs into the same transaction: all or nothing. Incidents follow them.
 
@@ -43,9 +44,10 @@ def record_flips(
         beside: kinds and payloads of other entries, to be stored after the flips.
         minute, measurements, standings, slots_until: see `Outbox.append`.
         has_ended: whether they are the end of what another outbox knew, and say nothing of what is open here.
+        renamed: new names of those whose flips say that they are taken out, by their former names.
     """
     encoded = [(flip, encode_flip(flip)) for flip in flips]
-    followed = FlipsFollowed(() if has_ended else [flip for flip, _ in encoded])
+    followed = FlipsFollowed(() if has_ended else [flip for flip, _ in encoded], renamed)
     outbox.append(
         [*(entry for _, entry in encoded), *beside],
         now=now,

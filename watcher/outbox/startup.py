@@ -55,7 +55,9 @@ def _take_up(outbox: Outbox, targets: Iterable[Target], location: str, now: floa
     return resumption.standings
 
 
-def note(outbox: Outbox, resumption: Resumption, location: str, now: float) -> None:
+def note(
+    outbox: Outbox, resumption: Resumption, location: str, now: float, renamed: Mapping[str, str] | None = None
+) -> None:
     """Write down what has changed; blocks.
 
     Args:
@@ -63,9 +65,10 @@ def note(outbox: Outbox, resumption: Resumption, location: str, now: float) -> N
         resumption: what has.
         location: where this replica stands.
         now: seconds since 1970.
+        renamed: new names of those that are taken out, by their former names.
     """
     standings = [(location, name, encode_standing(resumption.standings[name])) for name in sorted(resumption.news)]
-    record_flips(outbox, resumption.flips, now=now, standings=standings)
+    record_flips(outbox, resumption.flips, now=now, standings=standings, renamed=renamed)
     # What was taken out is known for a while, so that its pause ends when it comes back.
     forgotten = [
         name

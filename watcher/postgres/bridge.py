@@ -1,4 +1,4 @@
-"""The bridge between trio and asyncio, and a pool of asyncpg over it: the only importer of asyncpg and trio_asyncio.
+"""The bridge between trio and asyncio, and a pool of asyncpg over it: the only importer of trio_asyncio.
 
 Every operation crosses the bridge once: one asyncio coroutine does all from acquire to release. Split over several
 crossings (`async with aio_as_trio(pool.acquire())`), a trio cancellation leaks the connection for ever: the asyncio
@@ -10,22 +10,25 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import asyncpg
 import structlog
 import trio
 from asyncpg import connect_utils
-from asyncpg.connect_utils import SessionAttribute
 
 from watcher.postgres import python314
+from watcher.postgres.connections import connect_to, listen_on
 from watcher.postgres.errors import (
     DatabaseRefusedError,
+    DatabaseSilentError,
     DatabaseUnavailableError,
     StatementFailedError,
     StorageError,
     sentence_for,
 )
+from watcher.postgres.servers import servers_of
 
 with python314.names_for_the_import():
     import trio_asyncio
@@ -48,8 +51,6 @@ CONNECT_SECONDS = 3.0
 # such a time is used within 5 s; cutting off a slow command is harmless, since every write may be repeated.
 COMMAND_SECONDS = 3.0
 RELEASE_SECONDS = 1.0
-# How often somebody who listens asks whether the server is still there.
-LISTENING_PING_SECONDS = 10.0
 # The server stops by itself a little before the client gives up: else what waits for a lock would hold its backend.
 _SERVER_SHARE = 0.9
 CANCEL_SECONDS = 1.0
@@ -148,17 +149,19 @@ class Pool:
         command_seconds: float = COMMAND_SECONDS,
         connections: int = MAX_CONNECTIONS,
         most_seconds: float | None = None,
+        reads: bool = False,
     ) -> None:
         """Describe the server.
 
         Args:
-            url: `postgresql://user:password@host:port/database?sslmode=...`, as libpq takes it.
+            url: `postgresql://user:password@host:port/database?sslmode=...`, as libpq takes it; of one host or several.
             command_seconds: the longest that one command may take.
             connections: how many there may be.
             most_seconds: the bound of each operation, and of each of its statements on the server, whatever else is
                 said of it; None for no other.
+            reads: whether it is only read from, so that a standby will do where nothing takes writes.
         """
-        self._url = url
+        self._servers = servers_of(url, reads=reads)
         self.command_seconds = command_seconds
         self._connections = connections
         self._most_seconds = most_seconds
@@ -230,8 +233,9 @@ class Pool:
 
     async def _open_pool(self) -> asyncpg.Pool[asyncpg.Record]:
         """Make the pool. This is an asyncio-flavoured function."""
+        connect: Any = partial(connect_to, self._servers)  # asyncpg's protocol names all that is passed on here
         return await asyncpg.create_pool(
-            self._url,
+            connect=connect,
             min_size=0,  # with more, making the pool fails when the server is away
             max_size=self._connections,
             **self._options(),
@@ -239,30 +243,16 @@ class Pool:
 
     async def _listen(self, channel: str, heard: Callable[[str], object]) -> None:
         """Listen until the connection is closed. This is an asyncio-flavoured function."""
-        connection = await asyncpg.connect(self._url, **self._options())
-        closed = asyncio.Event()
-        try:
-            connection.add_termination_listener(lambda _connection: closed.set())
-            await connection.add_listener(channel, lambda _connection, _pid, _channel, told: heard(str(told)))
-            heard("")
-            while not closed.is_set():
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LISTENING_PING_SECONDS):
-                        await closed.wait()
-                        return
-                await connection.execute("SELECT 1")
-        finally:
-            connection.terminate()
+        await listen_on(await connect_to(self._servers, **self._options()), channel, heard)
 
     def _options(self) -> dict[str, Any]:
+        """Return what asyncpg is told of each connection."""
         return {
             "timeout": CONNECT_SECONDS,
             "command_timeout": self.command_seconds,
             # A prepared statement stays with one connection of the server, which a pooler such as PgBouncer changes
             # behind this one after each transaction.
             "statement_cache_size": 0,
-            # asyncpg would take it from the environment, where PG variables for other programs may stand.
-            "target_session_attrs": SessionAttribute.any,
             "server_settings": {"application_name": "watcher"},
         }
 
@@ -282,8 +272,14 @@ class Pool:
                 return await operation(connection)
             except asyncpg.ReadOnlySQLTransactionError:
                 _cut(connection)  # what has become of the server since, only a new connection finds out
+                await self._pool.expire_connections()
                 raise
             except asyncpg.PostgresError:
+                raise
+            except TimeoutError:
+                _cut(connection)
+                if len(self._servers.urls) > 1:  # it may be frozen, and another takes writes
+                    await self._pool.expire_connections()
                 raise
             except BaseException:
                 # Cancelled, too late, or broken in a way of its own. Asking the server to cancel, as asyncpg would,
@@ -343,6 +339,8 @@ def _mapped_errors() -> Iterator[None]:
         if is_allowed and (error.sqlstate or "").startswith(_PERHAPS_OF_A_ROW):
             raise StatementFailedError(sentence_for(error)) from error
         raise DatabaseUnavailableError(sentence_for(error)) from error
+    except TimeoutError as error:
+        raise DatabaseSilentError(sentence_for(error)) from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         raise DatabaseUnavailableError(sentence_for(error)) from error
     except Exception as error:

@@ -51,7 +51,8 @@ async def open_reading_database(url: str, *, connections: int, most_seconds: flo
         connections: how many there may be.
         most_seconds: the longest that any operation, and any statement on the server, may take.
     """
-    database = Database(url, command_seconds=most_seconds, connections=connections, most_seconds=most_seconds)
+    bounds = {"command_seconds": most_seconds, "most_seconds": most_seconds}
+    database = Database(url, connections=connections, reads=True, **bounds)
     await database.connect()
     try:
         yield database

@@ -28,9 +28,10 @@ log = structlog.get_logger()
 # The bounds of one batch. A server that is too slow for one gets smaller ones, until it keeps up.
 MAX_BATCH_ROWS = 1000
 MAX_BATCH_BYTES = 4 * 1024 * 1024
-# Time between two tries, with full jitter: it begins with the first and doubles up to the second.
+# Time between two tries, with full jitter: it begins with the first and doubles up to the second, which is short: a new
+# leader of a cluster is to be found within seconds.
 MIN_BACKOFF_SECONDS = 0.5
-MAX_BACKOFF_SECONDS = 30.0
+MAX_BACKOFF_SECONDS = 5.0
 PING_SECONDS = 3.0
 # What comes meanwhile is stored together.
 GATHER_SECONDS = 0.25

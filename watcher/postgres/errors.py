@@ -2,6 +2,7 @@
 
 StorageError
 ├── DatabaseUnavailableError   it cannot be reached or used now; trying again later may help
+│   ├── DatabaseSilentError    it does not answer in time
 │   └── StatementFailedError   it answers, but a statement fails; whether for what it was given, others show
 ├── DatabaseRefusedError       it refuses what it was given; trying again does not help
 └── SchemaTooNewError          a newer watcher has been here; this one must stop
@@ -22,6 +23,10 @@ class StorageError(Exception):
 
 class DatabaseUnavailableError(StorageError):
     """The database cannot be reached or used now; trying again later may help."""
+
+
+class DatabaseSilentError(DatabaseUnavailableError):
+    """The database does not answer in time, where one that is being started or stopped would refuse."""
 
 
 class StatementFailedError(DatabaseUnavailableError):

@@ -10,7 +10,7 @@ from watcher.embedded_postgres.binaries import EmbeddedError
 from watcher.embedded_postgres.server import EmbeddedPostgres
 from watcher.postgres.bridge import open_bridge
 from watcher.postgres.db import open_database
-from watcher.postgres.errors import DatabaseUnavailableError
+from watcher.postgres.errors import DatabaseSilentError, DatabaseUnavailableError, sentence_for
 from watcher.postgres.url import external_url
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 READ_SECONDS = 30.0
+# Connection, TLS, login and one answer together: a command says within 5 s that there is no database, its own start
+# included. What is read then may take longer.
+ANSWER_SECONDS = 3.5
 SHARING_SECONDS = 30.0
 STOP_FAST_SECONDS = 10.0  # a reader is in no hurry
 RETRY_SECONDS = 0.2
@@ -37,7 +40,7 @@ async def read_from(settings: Settings, read: Callable[[Database], Awaitable[Res
         read: what to read; it may be called again, when another process stops the embedded server meanwhile.
 
     Raises:
-        DatabaseUnavailableError: the database cannot be reached.
+        DatabaseUnavailableError: the database cannot be reached, or does not answer within a few seconds.
         EmbeddedError: the embedded one was never made, or cannot be started.
     """
     if settings.postgres_host is not None:
@@ -51,6 +54,8 @@ async def read_from(settings: Settings, read: Callable[[Database], Awaitable[Res
             if server.try_hold():
                 return await _read_holding(server, read)
             return await _read(server.url(), read)
+        except DatabaseSilentError:
+            raise
         except DatabaseUnavailableError:
             # Whoever has it is about to start it, or has just stopped it.
             if trio.current_time() > deadline:
@@ -70,10 +75,20 @@ async def _read_holding(server: EmbeddedPostgres, read: Callable[[Database], Awa
 
 
 async def _read(url: str, read: Callable[[Database], Awaitable[Result]]) -> Result:
-    async with open_bridge(), open_database(url, command_seconds=READ_SECONDS) as database:
+    async with open_bridge(), open_database(url, command_seconds=READ_SECONDS, reads=True) as database:
         try:
+            await _reach(database)
             return await read(database)
         except DatabaseUnavailableError as error:
             unavailable = error
     # Raised inside, it would come out of the loop's nurseries in a group of groups.
     raise unavailable
+
+
+async def _reach(database: Database) -> None:
+    """Find out whether somebody answers: a pooler takes a connection, and lets a query wait for a server that hangs."""
+    try:
+        with trio.fail_after(ANSWER_SECONDS):
+            await database.ping()
+    except trio.TooSlowError:
+        raise DatabaseSilentError(sentence_for(TimeoutError())) from None

@@ -13,6 +13,7 @@ from watcher.outbox.encoding import ACK, FAILURE, FLIP, NOTIFICATION, ROLLUPS, S
 from watcher.postgres.bridge import COMMAND_SECONDS, transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS
+from watcher.postgres.schema import MADE_BY, MISSING
 from watcher.postgres.server_encoding import advice_on, fitting_json
 from watcher.postgres.tables.failures import INSERT_FAILURES
 from watcher.postgres.tables.flips import INSERT_FLIPS, PUT_RIGHT
@@ -165,11 +166,12 @@ class TableStore:
             self._advice = advice
 
     async def is_known(self) -> bool:
-        """Look, once a minute, whether the rows of what is watched are still there; else it is to be opened anew."""
+        """Look, once a minute, whether tables, and rows of what is watched, are still there; else all is told anew."""
         if self._watched is None or trio.current_time() < self._look_at:
             return True
         self._look_at = trio.current_time() + self.look_seconds
-        return await self._count_watched() >= self._watched
+        missing = await self._database.fetch(MISSING, list(MADE_BY))
+        return not any(row["names"] for row in missing) and await self._count_watched() >= self._watched
 
     async def _count_watched(self) -> int:
         rows = await self._database.fetch(COUNT_WATCHED, self.registration.location)

@@ -11,14 +11,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from watcher.model.outcome import Phases, Reason
+from watcher.model.returns import Returns
+from watcher.model.state import Standing, State
 from watcher.recording.results import unpacked, with_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from watcher.history.present_state import Present
     from watcher.model.conclusion import Conclusion
     from watcher.model.outcome import Outcome
-    from watcher.model.state import Standing
+    from watcher.model.state import Flip
     from watcher.recording.results import Result
 
 # The bound of the names of those whose states have changed last.
@@ -43,6 +46,7 @@ _ELLIPSIS = "…".encode()
 
 # Standing, _NUMBERS with the newest results behind them, reason, detail, end of the certificate.
 Kept = tuple["Standing", bytes, Reason | None, bytes, datetime | None]
+_REASONS = frozenset(Reason)
 _OTHER_PLACES = {"reason": 2, "cert_expires_at": 4}
 
 
@@ -118,7 +122,9 @@ class Board:
         self._kept: dict[str, Kept] = {}
         self.changes = 0  # how often a state has changed, or targets have come or gone
         self._changed = deque[str](maxlen=MAX_CHANGED)
+        self._elsewhere: set[str] = set()
         self.checks = 0  # how many it has been told of
+        self.returns = Returns()  # from trouble and maintenance
 
     def __len__(self) -> int:
         """Count the targets."""
@@ -171,21 +177,49 @@ class Board:
         Args:
             standings: by the targets' names.
         """
+        self._elsewhere.difference_update(standings)
         for name, standing in standings.items():
             self._note_change(name)
+            self._note_state(name, standing)
             self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None))[1:])
+
+    def place_elsewhere(self, seen: Iterable[Present], *, are_all: bool) -> None:
+        """Take where targets stand that other replicas watch; those that are watched here are left alone.
+
+        Args:
+            seen: of each target where it stands, and why.
+            are_all: whether what is not among them is watched by nobody else.
+        """
+        names = set()
+        for one in seen:
+            known = self._kept.get(one.target)
+            if known is not None and one.target not in self._elsewhere:
+                continue
+            names.add(one.target)
+            if known is None or (known[0].state, known[0].since) != (one.state, one.since):
+                self._note_change(one.target)
+                self._kept[one.target] = kept = _elsewhere(one)
+                self._note_state(one.target, kept[0])
+        if are_all:
+            self.drop(self._elsewhere - names)
+        self._elsewhere |= names
+
+    def is_elsewhere(self, target: str) -> bool:
+        """Tell whether another replica watches a target."""
+        return target in self._elsewhere
 
     def put(self, conclusion: Conclusion) -> None:
         """Take what a check came to, unless its target is watched no more."""
         outcome = conclusion.outcome
         name, fault = outcome.target, outcome.fault
-        if name not in self._kept:
+        if name not in self._kept or name in self._elsewhere:
             return
         reason, detail = (None, outcome.degraded) if fault is None else (fault.reason, fault.detail)
         text = b"" if detail is None else _cut(detail)
         before = self._kept[name]
         if before[0].state is not conclusion.standing.state:
             self._note_change(name)
+            self._note_state(name, conclusion.standing, conclusion.flips)
         self.checks += 1
         started_at = outcome.started_at.timestamp()
         results = before[1][_NUMBERS.size :]
@@ -195,9 +229,12 @@ class Board:
 
     def drop(self, targets: Iterable[str]) -> None:
         """Forget targets that are watched no more, by their names."""
-        for name in targets:
+        names = list(targets)
+        self.returns.drop(names)
+        for name in names:
             if self._kept.pop(name, None) is not None:
                 self._note_change(name)
+            self._elsewhere.discard(name)
 
     def changed_since(self, changes: int) -> list[str] | None:
         """Return whose state has changed, or who has come or gone, by name; None where there were too many.
@@ -207,6 +244,11 @@ class Board:
         """
         count = self.changes - changes
         return None if count > len(self._changed) else list(islice(reversed(self._changed), count))
+
+    def _note_state(self, target: str, standing: Standing, flips: Sequence[Flip] = ()) -> None:
+        moment = flips[-1].confirmed_at if flips else standing.since
+        if moment is not None:
+            self.returns.take(target, standing.before if standing.state is State.UNKNOWN else standing.state, moment)
 
     def _note_change(self, target: str) -> None:
         self.changes += 1
@@ -235,10 +277,16 @@ def _cut(detail: str) -> bytes:
     return text if len(text) <= MAX_DETAIL_BYTES else text[: MAX_DETAIL_BYTES - len(_ELLIPSIS)] + _ELLIPSIS
 
 
+def _elsewhere(seen: Present) -> Kept:
+    reason = None if seen.reason is None else Reason(seen.reason) if seen.reason in _REASONS else Reason.INTERNAL
+    text = b"" if seen.detail is None else _cut(seen.detail)
+    return Standing(seen.state, seen.since, seen.state), b"", reason, text, None
+
+
 def _read(name: str, kept: Kept) -> Latest:
     standing, measured, reason, detail, cert_expires_at = kept
     if not measured:
-        return Latest(name, standing)
+        return Latest(name, standing, reason=reason, detail=detail.decode("utf-8", "ignore"))
     numbers = _NUMBERS.unpack_from(measured)
     started_at, duration_seconds, *phases, status_code, redirects, http_version, ip_version = numbers
     return Latest(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.model.state import State
 from watcher.postgres.queries.notifications import read_notifications
+from watcher.postgres.queries.states_and_flips import opened_at
 from watcher.reporting.status import present_as_json, read_status
 from watcher.text.timestamps import timestamp
 
@@ -21,7 +23,7 @@ _TIMES = ("created_at", "next_try_at", "sent_at", "given_up_at")
 
 
 class AlertsNow(NamedTuple):
-    """What is open now, by name, and messages, newest first."""
+    """What is open now, by name, each since its incident began; and messages, newest first."""
 
     open: Sequence[Present]
     notifications: Sequence[Mapping[str, Any]]
@@ -36,6 +38,9 @@ async def read_alerts(database: Database, since: datetime, limit: int) -> Alerts
         limit: the most messages.
     """
     presents = [present for present in await read_status(database) if present.state in OPEN]
+    begun = await opened_at(database)
+    # Since when it is in trouble, through restarts and from one trouble to the other.
+    presents = [replace(one, since=begun.get((one.target, one.location), one.since)) for one in presents]
     return AlertsNow(presents, await read_notifications(database, since, limit))
 
 

@@ -15,7 +15,7 @@ from watcher.text.escaping import one_line
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from watcher.history.present_state import Present
@@ -75,27 +75,35 @@ class TargetReport:
         return {name: None if ms is None else round(ms, 3) for name, ms in zip(QUANTILES, values, strict=True)}
 
 
-def reports_as_json(reports: Sequence[TargetReport], since: datetime, until: datetime) -> Iterator[str]:
-    """Write the JSON object of a whole report, in pieces: a line a target.
+def reports_as_json(reports: Iterable[TargetReport]) -> str:
+    """Write reports for `json_document`: a line a target, with a comma between two."""
+    return ",\n".join([json.dumps(report_as_json(report)) for report in reports])
+
+
+def json_document(parts: Iterable[str], since: datetime, until: datetime) -> str:
+    """Put the JSON object of a whole report together.
 
     Args:
-        reports: of its targets.
+        parts: of its targets, each from `reports_as_json`.
         since, until: the window that they are about.
     """
-    yield f'{{"since": "{timestamp(since)}", "until": "{timestamp(until)}", "targets": ['
-    for number, report in enumerate(reports):
-        yield f"{',' if number else ''}\n{json.dumps(report_as_json(report))}"
-    yield "\n]}" if reports else "]}"
+    lines = ",\n".join(filter(None, parts))
+    targets = f"\n{lines}\n" if lines else ""
+    return f'{{"since": "{timestamp(since)}", "until": "{timestamp(until)}", "targets": [{targets}]}}\n'
 
 
-def reports_as_csv(reports: Sequence[TargetReport]) -> str:
-    """Return a CSV document: a line of headers, and one for each target."""
+def reports_as_csv(reports: Iterable[TargetReport]) -> str:
+    """Write reports for `csv_document`: a line a target."""
     lines = io.StringIO()
     writer = csv.DictWriter(lines, _CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
     for report in reports:
         writer.writerow({name: _cell(value) for name, value in _csv_row(report).items()})
     return lines.getvalue()
+
+
+def csv_document(parts: Iterable[str]) -> str:
+    """Put a CSV document together: a line of headers, then the parts, each from `reports_as_csv`."""
+    return ",".join(_CSV_COLUMNS) + "\n" + "".join(parts)
 
 
 def report_as_json(report: TargetReport) -> dict[str, Any]:

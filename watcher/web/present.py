@@ -43,6 +43,8 @@ class Present:
         location: where the daemon stands.
         shows_targets: whether metrics have series of each target.
         clock: seconds since 1970.
+        share: asks how many replicas share the targets of the location, and how many of those this one checks; None
+            where it has a database of its own, and with it all of them.
         silences: what holds of silences and acks.
         keeper: takes more of them; None before the first check.
     """
@@ -63,6 +65,7 @@ class Present:
     location: str = "default"
     shows_targets: bool = True
     clock: Callable[[], float] = time.time
+    share: Callable[[], tuple[int, int] | None] = lambda: None
     silences: Silences = field(default_factory=Silences)
     keeper: SilenceKeeper | None = None
 

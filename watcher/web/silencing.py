@@ -10,8 +10,7 @@ from urllib.parse import parse_qsl
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 
-from watcher.alerting.silences.keeper import TooManyError
-from watcher.alerting.silences.orders import OrderError, ended, new_ack, new_silence
+from watcher.alerting.silences.orders import OrderError, TooManyError, ended, new_ack, new_silence
 from watcher.alerting.silences.present import Silences
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.web.sites import target_path

@@ -13,6 +13,7 @@ from watcher.alerting.policy.view import View
 from watcher.model.alerts.channel import Channel, WebhookReceiver
 from watcher.model.outcome import Fault, Reason, check_id
 from watcher.model.resumption import NOT_WATCHED
+from watcher.model.returns import Returns
 from watcher.model.state import Flip, State
 from watcher.model.target import Target
 
@@ -50,6 +51,7 @@ class World:
         self.states = dict.fromkeys(self.targets, State.UP)
         self.stale = set[str]()  # not checked for long
         self.in_doubt = set[str]()
+        self.returns = Returns()
         self.silences: tuple[Silence, ...] = ()
         self.acks: tuple[Ack, ...] = ()
         self.incidents: dict[str, Incident | None] = {}
@@ -72,6 +74,7 @@ class World:
             "https://watch.example",
             str.lower,
             self.in_doubt.__contains__,
+            self.returns.of,
         )
 
     def flip(self, moment: datetime, name: str, state: State, cause: Fault | None = None, *, by_check: bool) -> None:
@@ -81,6 +84,7 @@ class World:
         which = check_id(name, "default", moment) if by_check else None
         flip = Flip(name, "default", moment, moment, state, before, cause, which, self.numbers[name])
         self.states[name] = state
+        self.returns.take(name, state, moment)
         was = self.incidents.get(name)
         now, change = follow(was, flip)
         self.incidents[name] = now
@@ -110,9 +114,16 @@ class World:
         while (due := self.policy.due_at) is not None and due <= end:
             self.decide(due)
 
-    def restart(self) -> None:
+    def restart(self, now: datetime) -> None:
         """Go on with what was written down."""
         self.policy = ChannelPolicy(self.channel, self.records)
+        self.hear_of_open(now)
+
+    def hear_of_open(self, now: datetime) -> None:
+        """Let the policy take in what is open and what it has no record of, as after a start or a reload."""
+        opened = (one for one in self.incidents.values() if one is not None)
+        lacking = [one for one in opened if self.policy.lacks(one.location, one.target, self.view)]
+        self.policy.take_open(lacking, now)
 
 
 def flip_of_word(world: World, moment: datetime, name: str, word: str) -> None:

@@ -210,13 +210,14 @@ async def test_a_changed_channel_keeps_what_waits_and_what_waits_of_one_that_is_
         changed = replace(ops, timeout_seconds=3.0)
         await world.alerts.change([changed, a_channel("new")])
         await until(lambda: world.alerts.results["ops", "sent"])
-        await world.up("site 1")
-        await until(lambda: len(receivers.got["ops"]) == 3)
-        await world.down("site 2")
         await until(lambda: receivers.got["new"])
-        assert receivers.told("new") == ["site 2 is down"], "nobody has told it that site 1 was down"
+        await world.up("site 1")
+        await until(lambda: len(receivers.got["ops"]) == 3 and len(receivers.got["new"]) == 2)
+        assert receivers.told("new") == ["site 1 is down", "site 1 is up"], "it is told what is open"
         (row,) = [row for row in (await world.last_rows()).values() if row["channel"] == "old"]
         assert row["error"] == "the channel was taken out of the configuration"
+        assert world.alerts.results["old", "given_up"] == 1
+        assert dict(world.alerts.results)["new", "given_up"] == 0, "it is counted before there is any"
 
 
 class LongestStep(trio.abc.Instrument):

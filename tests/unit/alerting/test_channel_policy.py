@@ -31,6 +31,7 @@ SITES = (
     target_of("Child", alerts=TargetAlerts(depends_on=(Dependency(target="A"),))),
     target_of("Leaf", alerts=TargetAlerts(depends_on=(Dependency(group="shop"),))),
     target_of("Slow", alerts=ESCALATED),
+    target_of("Late", alerts=replace(ESCALATED, depends_on=(Dependency(target="A"),))),
     target_of("Other", alerts=TargetAlerts(routes=(Route("pager"),))),
     target_of("Never", alerts=TargetAlerts(routes=())),
 )
@@ -68,6 +69,17 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
         ["10 down: A", "70 down: A"],
     ),
     "nothing of other channels": (NO_REMINDERS, "0 Other down; 0 Never down; 999", []),
+    "a new channel is told what is open": (
+        NO_REMINDERS,
+        "0 A down; 0 B down; 0 Slow down; 0 Other down; 50 B up; 200 ops new; 203 A degraded; 206 A down; "
+        "300 A up; 999",
+        ["10 down: A, B", "70 up: B", "210 down: A", "310 up: A", "910 escalation: Slow"],
+    ),
+    "a channel is named": (
+        NO_REMINDERS,
+        "0 Other down; 0 Never down; 50 A down; 100 Other named; 150 A named; 300 Other up; 999",
+        ["60 down: A", "120 down: Other", "310 up: Other"],
+    ),
     "up is not wanted": (WITHOUT_UP, "0 A down; 60 A up; 100 A down; 102 A up; 999", ["10 down: A"]),
     "degraded is not wanted": (
         NO_REMINDERS,
@@ -88,9 +100,31 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
     "the monitor cannot tell of anything": (
         NO_REMINDERS,
         " ".join(f"0 {site.name} blind;" for site in SITES) + "100 B up; 100 A up; 999",
-        ["120 unknown: C, Child, Leaf", "910 escalation: Slow"],
+        ["120 unknown: C, Child, Leaf", "910 escalation: Late, Slow"],
     ),
-    "a pause": (NO_REMINDERS, "0 A down; 100 A paused; 200 B down; 203 B paused; 999", ["10 down: A"]),
+    "a pause": (
+        CHANNEL,
+        f"0 A down; 100 A paused; 200 B down; 203 B paused; {5 * HOUR}",
+        ["10 down: A", "110 up: A"],
+    ),
+    "a pause is taken back": (
+        NO_REMINDERS,
+        "0 A down; 100 A paused; 105 A restart; 107 A down; 999",
+        ["10 down: A", "110 down: A"],
+    ),
+    "a pause while it flaps": (
+        NO_REMINDERS,
+        "; ".join(
+            f"{seconds} {site} {'up' if seconds % 400 else 'down'}"
+            for seconds in range(0, 1401, 200)
+            for site in ("A", "B")
+        )
+        + "; 1500 A down; 1550 A paused; 1550 B paused; 9999",
+        [
+            *("10 down: A, B", "210 up: A, B", "410 down: A, B", "610 up: A, B", "810 down: A, B", "1010 up: A, B"),
+            *("1210 flapping: A, B", "1560 up: A", "5000 up: B"),
+        ],
+    ),
     "a maintenance": (
         NO_REMINDERS,
         "0 A down; 5 B down; 12 A maintenance; 12 B maintenance; 100 A down; 100 B up; "
@@ -155,6 +189,25 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
         NO_REMINDERS,
         "0 A down; 20 Child down; 300 A up; 315 A down; 600 Child up; 999",
         ["10 down: A", "310 up: A", "370 down: A+1"],
+    ),
+    "it is to be told soon after its parent is back": (
+        replace(NO_REMINDERS, group_interval_seconds=0),
+        "0 Late down; 5 Child silent 320; 100 A down; 110 Child down; 310 A up; 325 Child up; 500 Leaf silent 520; "
+        "500 A down; 500 B down; 505 Leaf down; 515 B up; 600 A maintenance; 895 A up; 9999",
+        [
+            "110 down: A",
+            "320 up: A",
+            "510 down: A, B",
+            "525 up: B",
+            "535 down: Leaf",
+            "905 up: A",
+            "925 escalation: Late",
+        ],
+    ),
+    "it goes down after its parent is back": (
+        NO_REMINDERS,
+        "0 A down; 200 A up; 210 Child down; 999",
+        ["10 down: A", "210 up: A", "270 down: Child"],
     ),
     "its parent is in maintenance": (
         NO_REMINDERS,
@@ -256,6 +309,12 @@ def test_a_restart_changes_nothing(name: str) -> None:
     assert _played(channel, script, restarts=True) == _played(channel, script)
 
 
+def test_a_new_channel_is_told_after_a_restart_when_it_is_known_again_what_lasts() -> None:
+    script = "0 B down; 1 A down; 90 A restart; 90 B restart; 100 ops new; 110 B up; 121 A down; 999"
+
+    assert told(_played(NO_REMINDERS, script)) == ["10 down: B, A", "135 down: A"]
+
+
 def _played(channel: Channel, script: str, *, restarts: bool = False) -> list[Notification]:
     world = World(SITES, channel)
     for words in (step.split() for step in script.split(";")):
@@ -272,6 +331,12 @@ def _played(channel: Channel, script: str, *, restarts: bool = False) -> list[No
             case [site, "certificate", days]:
                 ending = Certificate(int(days), moment + timedelta(days=int(days)))
                 world.notice(moment, change=Change.CERTIFICATE, target=site, location="default", certificate=ending)
+            case ["ops", "new"]:
+                world.records.clear()
+                world.restart(moment)
+            case [site, "named"]:
+                world.targets |= {site: replace(world.targets[site], alerts=TargetAlerts())}
+                world.hear_of_open(moment)
             case [site, "loud"]:
                 world.silences = tuple(replace(one, end=moment) for one in world.silences)
             case [site, "ack"]:
@@ -287,7 +352,7 @@ def _played(channel: Channel, script: str, *, restarts: bool = False) -> list[No
                     flip_of_word(world, moment, site, word)
         world.decide(moment)
         if restarts:
-            world.restart()
+            world.restart(moment)
             world.decide(moment)
     assert all(state is not State.PENDING for state in world.states.values())
     return list(world.sent)

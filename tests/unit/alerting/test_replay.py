@@ -17,7 +17,7 @@ from watcher.model.alerts.options import AlertingOptions
 from watcher.model.alerts.silence import Ack, Silence
 from watcher.model.alerts.windows import Maintenance, OnceWindow, QuietHours
 from watcher.model.outcome import check_id
-from watcher.model.resumption import NOT_WATCHED
+from watcher.model.resumption import NOT_WATCHED, RENAMED
 from watcher.model.state import Flip, State
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ TABLE: dict[str, tuple[Channel, str, list[str]]] = {
         [f"{7 * HOUR + 10} reminder: A", f"{12 * HOUR + 10} up: A"],
     ),
     "a restart is nothing": (NO_REMINDERS, "0 A up; 50 A unknown; 60 A up", []),
+    "another name is nothing": (
+        NO_REMINDERS,
+        "0 A down; 50 A renamed; 90 A down; 100 A up; 200 A down; 300 A paused",
+        ["10 down: A", "110 up: A", "210 down: A", "310 up: A"],
+    ),
     "an escalation": (
         NO_REMINDERS,
         "0 Slow down; 3000 Slow up; 4000 Slow down; 4100 Slow up",
@@ -100,11 +105,12 @@ def replay_of(channel: Channel, story: str) -> tuple[Replay, list[Flip]]:
             case "ack":
                 orders.append(Ack(uuid.UUID(int=number), name, moment))
             case _:
-                state, was = State(word), states.get(name, State.PENDING)
+                state, was = State("paused" if word == "renamed" else word), states.get(name, State.PENDING)
                 states[name] = state
                 by_check = state is not State.UNKNOWN
                 began = moment - timedelta(seconds=float(before or 0) if confirmed else 0)
                 cause = WHY if state is State.DOWN else None if by_check else NOT_WATCHED
+                cause = RENAMED if word == "renamed" else cause
                 which = check_id(name, "default", moment) if by_check else None
                 flips.append(Flip(name, "default", began, moment, state, was, cause, which, number))
     options = AlertingOptions((channel,), maintenance=MAINTENANCE)

@@ -18,9 +18,17 @@ from watcher.alerting.policy.encoding import encode_incident
 from watcher.alerting.policy.event import Incident
 from watcher.alerting.silences import spool
 from watcher.alerting.silences.bell import NAME, Bell, ring
-from watcher.alerting.silences.keeper import MAX_SILENCES, SilenceKeeper, TooManyError
+from watcher.alerting.silences.keeper import SilenceKeeper
 from watcher.alerting.silences.kept import is_open_outside, silences_outside
-from watcher.alerting.silences.orders import OrderError, covered_words, ended, new_ack, new_silence
+from watcher.alerting.silences.orders import (
+    MAX_SILENCES,
+    OrderError,
+    TooManyError,
+    covered_words,
+    ended,
+    new_ack,
+    new_silence,
+)
 from watcher.alerting.silences.present import Silences
 from watcher.model.state import Flip, State
 from watcher.outbox.errors import OutboxUnavailableError
@@ -241,6 +249,10 @@ async def test_no_more_silences_hold_than_can_be_looked_through(outbox: Outbox, 
             keeper._remember(a_silence(f"{number}"))
         with pytest.raises(TooManyError, match="end some of them"):
             await keeper.take(a_silence("one more"))
+        with capture_logs() as lines:
+            await keeper._take_from_database([a_silence("one more")])
+            await keeper._take_from_database([a_silence("one more")])
+        assert [line["more"] for line in lines] == [1], "it is told once"
         await keeper.take(ended(next(iter(keeper._silences.values())), MOMENT))
 
 

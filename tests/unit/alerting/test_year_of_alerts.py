@@ -10,7 +10,7 @@ from math import log2
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.alerting.policy_world import CHANNEL, START, World, flip_of_word, target_of
@@ -151,7 +151,7 @@ class Year:
             self.do(step)
             self.look()
             if self.restarts and step.is_restart:
-                self.world.restart()
+                self.world.restart(self.now)
                 self.world.decide(self.now)
                 self.look()
         self.end()
@@ -216,8 +216,6 @@ class Year:
         new = {"blind": State.UNKNOWN, "restart": State.UNKNOWN}.get(word) or State(word)
         if new is state or (new is State.UNKNOWN and state in {State.MAINTENANCE, State.PAUSED}):
             return
-        if new is State.PAUSED:
-            self.told[site] = self.told_flips[site] = None
         flip_of_word(self.world, self.now, site, word)
 
     def end(self) -> None:
@@ -254,6 +252,10 @@ class Year:
             assert quiet_until(self.world.channel.quiet_hours, self.now) is None, "told in quiet hours"
             for line in message.payload["targets"]:
                 self.look_at_line(Kind(line["kind"]), line)
+        for site, told in self.told.items():
+            is_paused = told == "flapping" and self.world.states[site] is State.PAUSED
+            if is_paused and all(record.target != site for record in self.records()):
+                self.told[site] = None  # it became calm while nobody watched
 
     def look_at_line(self, kind: Kind, line: dict[str, object]) -> None:
         """Compare a line with the world as it is."""
@@ -273,6 +275,10 @@ class Year:
             assert parents_of(alerts.depends_on, world.view) is not Parents.OUT_OF_ORDER, (
                 "told, though a parent is down"
             )
+            if kind in OPENINGS:
+                back = self.last_return(site)
+                rounds = timedelta(seconds=2 * world.targets[site].interval_seconds)
+                assert incident.flip.at > back or self.now >= back + rounds, "told before two rounds after its parent"
             if incident.trouble is State.UNKNOWN:
                 assert kind is Kind.REMINDER or can_tell_of_any(world.view), "told, though nothing is known"
             assert after is not None, "told to a channel that is not wanted"
@@ -290,7 +296,7 @@ class Year:
             self.look_at_reminders(site, flip_id, incident.flip.at)  # type: ignore[union-attr]
         elif kind is Kind.UP:
             assert self.visible(site) is None, "the end of what goes on"
-            assert told != "flapping", "told while it flaps"
+            assert told != "flapping" or line["state"] == State.PAUSED, "told while it flaps"
             if told is None:
                 assert not after, "an end without a beginning"
                 assert line["duration_ms"] is not None
@@ -303,6 +309,11 @@ class Year:
                 self.told_flips[site] = flip_id if visible is not None else None
             else:
                 self.told[site] = "flapping"
+
+    def last_return(self, site: str) -> datetime:
+        """Say when the last of the targets that a site depends on by name came back."""
+        parents = (one.target for one in self.world.targets[site].alerts.depends_on if one.target is not None)
+        return max(filter(None, map(self.world.returns.of, parents)), default=START - YEAR)
 
     def look_at_reminders(self, site: str, flip_id: str, since: datetime) -> None:
         """Count reminders: they double up to a day."""
@@ -331,7 +342,19 @@ class Year:
                 assert told == visible, "what lasts was not told"
 
 
+AS_IT_IS = Site(None, (), None, 2.0)
+TELLING = Telling(frozenset(Topic), 0.0, 0.0, "channel", 0.0, ())
+
+LATE_AT_NIGHT = [(12 * 3600, "down"), (10 * 3600, "up"), (0, "paused")]
+
+
 @pytest.mark.slow
+@example([AS_IT_IS] * SITES, TELLING, [Step(0, word, "S0", 5.0, is_restart=False) for word in ("flap", "paused")])
+@example(
+    [replace(AS_IT_IS, routes=(Route("ops", 900),))] * SITES,
+    replace(TELLING, quiet_hours=(QuietHours(time(22), time(7), "Europe/Berlin"),)),
+    [Step(pause, word, "S0", 5.0, is_restart=False) for pause, word in LATE_AT_NIGHT],
+)
 @given(sites(), TELLINGS, STEPS)
 def test_a_year(sites: list[Site], telling: Telling, steps: list[Step]) -> None:
     messages = Year(sites, telling).live(steps)

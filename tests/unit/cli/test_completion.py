@@ -76,7 +76,7 @@ def blocks_of(text: str) -> list[list[str]]:
 
 def test_commands_come_in_the_order_of_the_help(folder: Path) -> None:
     assert completed(folder, "watcher ") == list(main.summaries)
-    assert completed(folder, "watcher re") == ["report", "rename"]
+    assert completed(folder, "watcher re") == ["report", "replicas", "rename"]
 
 
 @pytest.mark.parametrize("command", ["check", "failures --target", "report --target", "rename"])

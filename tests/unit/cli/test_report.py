@@ -22,7 +22,7 @@ from watcher.history.rollup import Rollup
 from watcher.history.uptime import Uptime
 from watcher.model.state import State
 from watcher.model.wording import duration
-from watcher.reporting.report_forms import TargetReport, reports_as_csv, reports_as_json
+from watcher.reporting.report_forms import TargetReport, csv_document, json_document, reports_as_csv, reports_as_json
 
 NO_PHASES = (None,) * 5
 TARGET_KEYS = ["target", "location", "address", "group", "watched", "uptime_percent", "known_ms"]
@@ -53,13 +53,15 @@ def page_of(*reports: TargetReport) -> str:
 
 def json_of(*reports: TargetReport) -> dict[str, Any]:
     """Return the JSON document as a program reads it."""
-    document: dict[str, Any] = json.loads("".join(reports_as_json(reports, MOMENT, MOMENT + timedelta(hours=1))))
+    document: dict[str, Any] = json.loads(
+        json_document([reports_as_json(reports)], MOMENT, MOMENT + timedelta(hours=1))
+    )
     return document
 
 
 def rows_of(*reports: TargetReport) -> list[dict[str, str]]:
     """Return the rows of the CSV."""
-    return list(csv.DictReader(reports_as_csv(reports).splitlines()))
+    return list(csv.DictReader(csv_document([reports_as_csv(reports)]).splitlines()))
 
 
 def test_the_keys_of_json_are_always_there() -> None:
@@ -110,7 +112,7 @@ def test_no_cell_of_csv_is_a_formula(target: str) -> None:
 @given(st.text())
 def test_any_name_is_one_line_everywhere(target: str) -> None:
     report = a_report(target=target)
-    assert len(reports_as_csv([report]).splitlines()) == 2
+    assert len(reports_as_csv([report]).splitlines()) == 1
     assert page_of(report).count("\n") == page_of(a_report()).count("\n")
     assert "\x1b" not in page_of(report)
 

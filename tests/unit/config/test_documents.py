@@ -30,6 +30,7 @@ VALUES = {
     "CONFIG_FILE_PATH": "other.yaml",
     "POSTGRES_HOST": "db",
     "POSTGRES_PORT": "6432",
+    "POSTGRES_TARGET_SESSION_ATTRS": "primary",
     "POSTGRES_USER": "u",
     "POSTGRES_PASSWORD": "p",
     "POSTGRES_DB": "d",

@@ -39,7 +39,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         postgres_password="postgres",
         postgres_db="monitordb",
         postgres_host=None,
-        postgres_port=5432,
+        postgres_ports=(5432,),
+        postgres_target_session_attrs=None,
         postgres_sslmode="prefer",
         postgres_sslrootcert=None,
         postgres_sslcert=None,
@@ -76,8 +77,9 @@ CONFIG_FILE_PATH=other.yaml
 export POSTGRES_USER="a user"
 POSTGRES_PASSWORD='p$w #"1'
 POSTGRES_DB = sites
-POSTGRES_HOST=db.example
+POSTGRES_HOST=db.example, db2.example
 POSTGRES_PORT=05433
+POSTGRES_TARGET_SESSION_ATTRS=primary
 POSTGRES_SSLMODE=verify-full
 POSTGRES_SSLCERT=both.pem
 MAX_WORKERS=1000000   # as many as may be
@@ -110,8 +112,9 @@ WATCHER_METRICS_TARGETS=off
         postgres_user="a user",
         postgres_password='p$w #"1',
         postgres_db="sites",
-        postgres_host="db.example",
-        postgres_port=5433,
+        postgres_host="db.example,db2.example",
+        postgres_ports=(5433,),
+        postgres_target_session_attrs="primary",
         postgres_sslmode="verify-full",
         postgres_sslrootcert=None,
         postgres_sslcert="both.pem",
@@ -200,7 +203,7 @@ def test_a_file_from_windows_is_read(tmp_path: Path, content: bytes) -> None:
             "many.env",
             [
                 "many.env:1:1: MAX_INTERVAL_VAL: '0' is no finite number above zero; write seconds, as in 10",
-                "many.env:2:1: POSTGRES_PORT: 'http' is no port; write a whole number from 1 to 65535, as in 5432",
+                "many.env:2:1: POSTGRES_PORT: 'http' is not a port; write a whole number from 1 to 65535, as in 5432",
                 "many.env:3:1: MIN_INTERVAL_VAL: 'x' is not a number; write seconds, as in 10",
                 "many.env:4:1: LOCATION: unknown key, nothing reads it",
                 "many.env:6:1: MAX_WORKERS: '0' is not a whole number from 1 to 1000000;"
@@ -228,7 +231,7 @@ def test_no_file_with_a_mistake_can_be_loaded(name: str) -> None:
 NOT_SECONDS = "is not a number; write seconds, as in 10"
 NOT_ABOVE_ZERO = "is no finite number above zero; write seconds, as in 10"
 NO_COUNT = "is not a whole number from 1 to 1000000; write how many checks may be in flight, as in 10"
-NO_PORT = "is no port; write a whole number from 1 to 65535, as in 5432"
+NO_PORT = "is not a port; write a whole number from 1 to 65535, as in 5432"
 NO_DURATION = "is not a duration; write one with a unit, as in 90s, 30m, 12h or 400d"
 NO_KEEP = "is not from 1d to 36500d; write how long to keep, as in 400d"
 NO_BYTES = (
@@ -258,7 +261,7 @@ NO_NETWORKS = (
         ("MAX_WORKERS", NO_COUNT, ["0", "-1", "1.5", "ten", "+1", "1_000", "1000001", "²", "٣"]),
         # Many digits and leading zeros must not slip past the bound.
         ("MAX_WORKERS", NO_COUNT, ["00000000019999999", "9" * 30]),
-        ("POSTGRES_PORT", NO_PORT, ["0", "65536", "-5432", "http", "54.32", "0000019999999"]),
+        ("POSTGRES_PORT", NO_PORT, ["0", "65536", "-5432", "http", "54.32", "0000019999999", "5432,", "1,x"]),
         ("WATCHER_KEEP_FAILURES", NO_DURATION, ["ever", "1 d", "1y", "-1d", "nan", "1e9", "٣d"]),
         ("WATCHER_KEEP_FAILURES", NO_KEEP, ["0", "400", "23h", "86399.9", "36501d", "9" * 15]),
         ("WATCHER_OUTBOX_MAX_BYTES", NO_BYTES, ["0", "1GB", "1e9", "16777215", "17592186044417"]),
@@ -400,7 +403,7 @@ def test_any_file_gives_settings_or_mistakes(
     if settings is not None:
         assert settings.min_interval_seconds > 0
         assert 1 <= settings.max_workers <= 1_000_000
-        assert 1 <= settings.postgres_port <= 65535
+        assert all(1 <= port <= 65535 for port in settings.postgres_ports)
 
 
 @given(st.dictionaries(st.sampled_from(list(DEFAULTS)), st.text(st.characters())))
@@ -413,8 +416,10 @@ def test_any_environment_gives_settings_or_mistakes(variables: dict[str, str]) -
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [
-        ("POSTGRES_HOST", "db:5432", "is not one host"),
-        ("POSTGRES_HOST", "a,b", "is not one host"),
+        ("POSTGRES_HOST", "db:5432", "is not a list of hosts"),
+        ("POSTGRES_HOST", "a,,b", "is not a list of hosts"),
+        ("POSTGRES_PORT", "5432,5433", "has 2 ports for 1 host in POSTGRES_HOST"),
+        ("POSTGRES_TARGET_SESSION_ATTRS", "leader", "is not one of any, read-write"),
         ("MIN_INTERVAL_VAL", "1e-300", "is below 0.01, the shortest interval there is"),
         ("WATCHER_LOCATION", "a\tb", "is not the name of a place"),
         ("WATCHER_REPLICA", "a\tb", "is not a name"),

@@ -10,6 +10,7 @@ import pytest
 import re2
 
 from tests.doubles import a_target
+from watcher.model.alerts.of_target import TargetAlerts
 from watcher.model.difference import Difference, difference
 from watcher.model.state import Thresholds
 from watcher.model.target import Connecting, Expectations, HeaderPattern, JsonExpectation, Sending, TlsOptions
@@ -25,10 +26,22 @@ def expecting(target: Target, **expected: Any) -> Target:
 
 
 def test_targets_come_and_go_by_their_names() -> None:
-    found = difference([A, B], [C, B])
-    assert found == Difference(added=(C,), removed=(A,), targets=(C, B))
+    other = replace(C, address="http://127.0.0.1:2/")
+    found = difference([A, B], [other, B])
+    assert found == Difference(added=(other,), removed=(A,), targets=(other, B))
     assert found.unchanged == 1
     assert not found.is_empty
+
+
+def test_what_is_checked_in_the_same_way_has_another_name_where_no_other_is() -> None:
+    told_otherwise = replace(C, group="shop", alerts=TargetAlerts(description="x"))
+    slower, twin = replace(C, interval_seconds=11.0), a_target("d")
+    assert difference([A], [told_otherwise]).renamed == {"a": "c"}
+    assert difference([A, B], [told_otherwise, B]).renamed == {"a": "c"}
+    assert difference([A], [slower]).renamed == {}
+    assert difference([A], [C, twin]).renamed == {}
+    assert difference([A, B], [C]).renamed == {}
+    assert difference([A], [A, C]).renamed == {}
 
 
 def test_of_what_is_the_same_the_object_stays() -> None:

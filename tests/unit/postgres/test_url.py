@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from watcher.config.env.settings import Settings, load_settings
+from watcher.postgres.servers import Servers, place_of, servers_of
 from watcher.postgres.url import external_url
 
 # asyncpg's own reading of a URL, which has no public name.
@@ -39,6 +40,43 @@ def parsed(url: str) -> tuple[object, ...]:
 def test_hosts_of_all_kinds(settings: Settings, host: str, address: object) -> None:
     odd = "p@ss:w/rd?#%&'\\ ü"
     chosen = replace(
-        settings, postgres_host=host, postgres_port=6543, postgres_user="o'b", postgres_password=odd, postgres_db="a b"
+        settings,
+        postgres_host=host,
+        postgres_ports=(6543,),
+        postgres_user="o'b",
+        postgres_password=odd,
+        postgres_db="a b",
     )
     assert parsed(external_url(chosen)) == ([address], "o'b", odd, "a b")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "ports", "attrs", "places", "wanted"),
+    [
+        ("a,b,c", (5433,), None, ["a:5433", "b:5433", "c:5433"], ("read-write",)),
+        ("a,::1,/run/pg", (1, 2, 3), None, ["a:1", "[::1]:2", "/run/pg:3"], ("read-write",)),
+        ("a", (5432,), None, ["a:5432"], ("any",)),
+        ("a,b", (5432,), "prefer-standby", ["a:5432", "b:5432"], ("standby", "any")),
+        ("a", (5432,), "primary", ["a:5432"], ("primary",)),
+    ],
+)
+def test_several_hosts_are_taken_apart(
+    settings: Settings,
+    hosts: str,
+    ports: tuple[int, ...],
+    attrs: str | None,
+    places: list[str],
+    wanted: tuple[str, ...],
+) -> None:
+    chosen = replace(settings, postgres_host=hosts, postgres_ports=ports, postgres_target_session_attrs=attrs)
+    servers = servers_of(external_url(chosen))
+    assert ([place_of(url) for url in servers.urls], servers.wanted) == (places, wanted)
+    assert [parsed(url)[1:] for url in servers.urls] == [("postgres", "postgres", "monitordb")] * len(places)
+
+
+def test_who_reads_takes_what_does_not_write_where_nothing_else_is_there() -> None:
+    url = "postgresql://u@/d?host=a,b&port=1,2&target_session_attrs=read-write"
+    assert servers_of(url, reads=True).wanted == ("read-write", "any")
+    assert servers_of("postgresql://u:p@h:1/d?sslmode=prefer") == Servers(
+        ("postgresql://u:p@h:1/d?sslmode=prefer",), ("any",)
+    )

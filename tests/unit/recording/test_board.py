@@ -12,7 +12,7 @@ import pytest
 from tests.doubles import MOMENT, a_failure, an_outcome
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Outcome, Phases, Reason
-from watcher.model.state import NEVER_CHECKED, Standing, State
+from watcher.model.state import NEVER_CHECKED, Flip, Standing, State
 from watcher.recording.board import MAX_DETAIL_BYTES, Board, Latest
 from watcher.recording.results import MAX_RESULTS, Result
 
@@ -45,6 +45,19 @@ def test_what_a_check_found_is_told_until_the_next() -> None:
     assert latest.ok is False
     board.put(Conclusion(success._replace(degraded="slow"), UP))
     assert [(latest.ok, latest.detail) for latest in board] == [(True, "slow"), (None, "")]
+
+
+def test_a_target_is_back_when_it_was_away_and_is_known_to_be_up() -> None:
+    board, outcome = a_board(a=DOWN, b=UP, c=Standing(State.UNKNOWN, MOMENT, State.DOWN), d=DOWN), an_outcome("a")
+    later = MOMENT + timedelta(minutes=1)
+    flip = Flip("a", "default", MOMENT, later, State.UP, State.DOWN)
+    board.put(Conclusion(outcome, Standing(State.UNKNOWN, MOMENT, State.DOWN)))
+    board.put(Conclusion(outcome, UP, flips=(flip,)))
+    board.put(Conclusion(an_outcome("b"), replace(UP, state=State.MAINTENANCE)))
+    board.put(Conclusion(an_outcome("c"), UP))
+    assert [board.returns.of(name) for name in "abcd"] == [later, None, MOMENT, None]
+    board.drop("a")
+    assert board.returns.of("a") is None
 
 
 def test_the_newest_results_are_kept_and_the_oldest_go() -> None:

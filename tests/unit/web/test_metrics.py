@@ -138,6 +138,7 @@ async def test_every_series_is_read_by_both_parsers() -> None:
     assert found["watcher_notifications_total", (("channel", "ops"), ("result", "sent"))] == 3
     assert (own["watcher_database_up"], own["watcher_drain_lag_seconds"]) == (1, 10)
     assert (own["watcher_checks_in_flight"], own["watcher_check_slots"], own["watcher_targets"]) == (0, 10, 3)
+    assert (own["watcher_replicas"], own["watcher_replica_targets"]) == (1, 3)
     assert own["watcher_check_lateness_seconds_count"] == own["watcher_check_duration_seconds_count"] == 5
     assert found["watcher_check_lateness_seconds_bucket", (("le", "0.01"),)] == 4
     assert found["watcher_check_lateness_seconds_bucket", (("le", "0.025"),)] == 5
@@ -173,6 +174,14 @@ async def test_targets_can_be_chosen_and_left_out() -> None:
     _, body, _ = await scraped(present)
     assert b"target=" not in body
     assert b"watcher_targets 3\n" in body
+
+
+async def test_a_replica_tells_with_how_many_it_shares_the_targets_and_how_many_it_has() -> None:
+    present = a_present(*THREE)
+    present.share = lambda: (2, 1)
+    _, body, _ = await scraped(present)
+    assert b"\nwatcher_replicas 2\n" in body
+    assert b"\nwatcher_replica_targets 1\n" in body
 
 
 async def test_the_public_reads_no_address() -> None:

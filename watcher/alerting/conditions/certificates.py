@@ -15,7 +15,7 @@ from watcher.outbox.alerts import record_certificates, told_certificates
 from watcher.outbox.errors import OutboxUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from watcher.model.conclusion import Conclusion
     from watcher.outbox.thread import OutboxThread
@@ -61,6 +61,10 @@ class CertificateWatch:
             log.error("the outbox cannot be read, certificates that end soon may be told once more", error=error)
             found = {}
         self._told = ToldCertificates(found)
+
+    def rename(self, renamed: Mapping[str, str]) -> None:
+        """Take new names of targets, by the former ones, before they are checked; the outbox hears of it otherwise."""
+        self._told.rename(renamed)
 
     def take(self, conclusions: Iterable[Conclusion]) -> None:
         """Take what checks came to; takes no time where no certificate ends soon."""

@@ -86,6 +86,10 @@ class Conditions:
         self._targets, self._options = targets, options
         self._vitals.longest_seconds, self._members = await _in_steps(targets.values())
 
+    def rename(self, renamed: Mapping[str, str]) -> None:
+        """Take new names of targets, by the former ones, before they are checked."""
+        self._certificates.rename(renamed)
+
     def take(self, conclusions: Iterable[Conclusion]) -> None:
         """Take what checks came to, once it is on disk; it takes no time."""
         self._certificates.take(conclusions)

@@ -67,6 +67,12 @@ class ToldCertificates:
             del steps[next(iter(steps))]
         return Certificate(step, expires_at)
 
+    def rename(self, renamed: Mapping[str, str]) -> None:
+        """Know of targets by their new names, which are given by the former ones."""
+        for old, new in renamed.items():
+            if old in self._steps:
+                self._steps[new] = self._steps.pop(old)
+
     def remembered(self, target: str) -> str:
         """Return what is to be remembered of a target, as text."""
         return json.dumps(self._steps.get(target, {}))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from watcher.alerting.policy.event import Change
+from watcher.alerting.policy.event import AlertEvent, Change
 from watcher.alerting.policy.holding import (
     ROUNDS_AFTER_PARENTS,
     Hold,
@@ -22,6 +22,7 @@ from watcher.alerting.policy.holding import (
     parents_of,
     silence_end,
 )
+from watcher.alerting.policy.incidents import Unheard
 from watcher.alerting.policy.line import Line
 from watcher.alerting.policy.notices import line_of_notice, look_at_notice, may_tell_notice, take_notice
 from watcher.alerting.policy.records.agenda import LOOK, Task, next_look
@@ -36,9 +37,9 @@ from watcher.model.alerts.channel import Topic
 from watcher.model.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from watcher.alerting.policy.event import AlertEvent, Incident
+    from watcher.alerting.policy.event import Incident
     from watcher.alerting.policy.view import View
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Notification
@@ -63,6 +64,7 @@ class ChannelPolicy:
         self._channel = channel
         self._book = Book(channel, records, is_written=is_written)
         self.unreadable: Mapping[str, str] = self._book.unreadable  # why a record was left out, by key
+        self._unheard = Unheard()
         self._silences: Sequence[Silence] = ()
         # Before the first decision nobody knows by which clock the records were written.
         self._newest_moment = datetime.max.replace(tzinfo=UTC)
@@ -70,7 +72,7 @@ class ChannelPolicy:
     @property
     def due_at(self) -> datetime | None:
         """When `decide` is to be called though no event has come; None for never."""
-        return self._book.agenda.due_at
+        return min(filter(None, (self._book.agenda.due_at, self._unheard.due_at)), default=None)
 
     def reconfigured(self, channel: Channel) -> ChannelPolicy:
         """Return the policy that goes on with another configuration; this one is used no more."""
@@ -80,6 +82,22 @@ class ChannelPolicy:
         self._book.take_up(channel)
         return self
 
+    def lacks(self, location: str, target: str, view: View) -> bool:
+        """Say whether the channel is to be told of a target, and has no record of it."""
+        return record_key(location, target) not in self._book.records and self._after(target, view) is not None
+
+    def take_open(self, incidents: Iterable[Incident], now: datetime) -> None:
+        """Take in what is open and what the channel `lacks`, after all events: it is told of it, unless it is over.
+
+        Args:
+            incidents: all of these that are open.
+            now: the moment.
+        """
+        self._unheard = Unheard()
+        for one in incidents:
+            if (key := record_key(one.location, one.target)) not in self._book.records:
+                self._unheard.add(key, one, now)
+
     def take(self, event: AlertEvent, view: View) -> None:
         """Take in what has happened; it is decided on when `decide` is called.
 
@@ -88,12 +106,11 @@ class ChannelPolicy:
             view: the present.
         """
         self._newest_moment = max(self._newest_moment, event.at)
-        if event.flip is not None and event.incident is not None:
+        if event.change is Change.RENAMED and event.incident is not None:
+            self._rename(event, event.incident)
+        elif event.flip is not None and event.incident is not None:
             self._take_change(event, event.flip, event.incident, view)
-        elif event.target is None:
-            if self._channel.is_default:
-                take_notice(self._book, event, view)
-        elif self._after(event.target, view) == 0:
+        elif self._channel.is_default if event.target is None else self._after(event.target, view) == 0:
             take_notice(self._book, event, view)
 
     def decide(self, now: datetime, view: View) -> Decision:
@@ -109,6 +126,8 @@ class ChannelPolicy:
         if now < self._newest_moment - SET_BACK:
             bring_back(self._book, now, partial(last_look, self._channel, now, view), self._quiet_until(now))
         self._newest_moment = now
+        for one in self._unheard.take_known(now, view):  # as if it were found out now
+            self._take_change(AlertEvent(0, Change.OPENED, now, one), one.flip, one, view)
         messages = self._heed_operators(now, view)
         to_flush, to_remind = set[str](), set[str]()
         while entry := self._book.agenda.pop(now):
@@ -135,13 +154,14 @@ class ChannelPolicy:
         for look in self._book.waiting.looks_at(flip.target, group):
             self._book.agenda.add(event.at, Task.PARENTS, look)
         key = record_key(flip.location, flip.target)
-        if event.change is Change.CLOSED and flip.state is State.PAUSED:
+        self._unheard.discard(key)
+        record = self._book.records.get(key)
+        if flip.state is State.PAUSED and (record is None or not record.note_pause()):
             self._book.drop(key)
             return
         visible = None if event.change is Change.CLOSED else incident.trouble
         if visible is not None and not is_told_of(self._channel, visible):
             visible = None
-        record = self._book.records.get(key)
         after = self._after(flip.target, view)
         if record is None:
             if visible is None or after is None:
@@ -161,10 +181,17 @@ class ChannelPolicy:
         record.note_incident(incident.id, incident.since)
         is_silent = silence_end(view.silences, record.target, group, event.at) is not None
         record.note_flip(flip, visible, event.at, incident.last_up_at, is_silent=is_silent, is_escalated_to=bool(after))
-        if Topic.FLAPPING in self._channel.topics and not after:
+        if Topic.FLAPPING in self._channel.topics and not after and flip.state is not State.PAUSED:
             record.note_change(event.at, FLAPPING_FLIPS, FLAPPING_WINDOW)
             self._book.agenda.add(event.at + FLAPPING_WINDOW, Task.CALM, key)
         self._settle(key, record, event.at, view)
+
+    def _rename(self, event: AlertEvent, incident: Incident) -> None:
+        old, new = (record_key(incident.location, name or "") for name in (event.target, incident.target))
+        if old in self._book.records:
+            self._book.rename(old, new, incident.target)
+        else:
+            self._unheard.add(new, incident, event.at)
 
     def _settle(self, key: str, record: Record, at: datetime, view: View, *, at_once: bool = False) -> None:
         """Put a record, which waits nowhere, where its news waits; forget it where there will be none."""
@@ -310,10 +337,11 @@ class ChannelPolicy:
             self._hold(key, record, hold, now, view)
             return False
         is_unwanted = record.told is None and self._after(record.target, view) is None
-        if is_unwanted or (record.is_about_flapping and view.state_of(record.target) is State.PAUSED):
+        if record.is_about_flapping and view.state_of(record.target) in {State.PAUSED, None}:
+            is_unwanted = not record.note_pause(is_known=False)
+        if is_unwanted:
             self._book.drop(key)
-            return False
-        return True
+        return not is_unwanted
 
     def _line(self, record: Record, view: View) -> Line:
         is_down = record.visible is State.DOWN

@@ -19,6 +19,7 @@ class Change(enum.StrEnum):
     OPENED = "opened"
     CHANGED = "changed"  # still open, but it is another trouble: degraded became down, or the other way round
     CLOSED = "closed"  # it works again, or is paused
+    RENAMED = "renamed"  # it goes on under the new name of its target
     CERTIFICATE = "certificate"  # fewer days are left
     CONNECTIVITY = "connectivity"  # this machine has its network again
 
@@ -61,9 +62,10 @@ class AlertEvent:
         number: its place in the order of all events of this outbox; 0 while it is not written down.
         change: what has happened.
         at: when it was found out, as the moment when a flip was confirmed.
-        incident: as it is after the change; of a closed one, as it was last. None where there is none.
+        incident: as it is after the change; of a closed one, as it was last. None where there is none. Of a renamed one
+            it has the new name.
         flip: that it came with; None where it came with none.
-        target, location: whose; both None of what concerns the whole monitor.
+        target, location: whose; both None of what concerns the whole monitor. Of `renamed`, by the former name.
         certificate: of `certificate`.
         gap_start: of `connectivity`: since when the network was away.
     """

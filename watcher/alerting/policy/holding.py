@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.of_target import Dependency
     from watcher.model.alerts.silence import Silence
+    from watcher.model.target import Target
 
 # The longest that an alert waits for the next check of what its target depends on.
 PARENT_CHECK_WAIT = timedelta(seconds=30)
@@ -84,7 +85,27 @@ def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
             until = min(next_look(now, _PARENT_CHECK_LOOK), record.at + PARENT_CHECK_WAIT)
             return Hold(Place.LATER, until, is_suppressed=False)
         case _:
-            return None
+            alone_at = told_alone_at(target, record.flip.at, now, view)
+            return None if alone_at is None else Hold(Place.LATER, alone_at)
+
+
+def told_alone_at(target: Target, began_at: datetime, now: datetime, view: View) -> datetime | None:
+    """Return until when a trouble is not told, since what the target depends on was in trouble itself until just now.
+
+    Args:
+        target: its parents are in order now, or unclear.
+        began_at: when its trouble began: what began after the return of its parents was never theirs.
+        now: the moment.
+        view: the present.
+
+    Returns:
+        when it has had two rounds to come up after its parents; None where it has, or needs none.
+    """
+    back_at = max(filter(None, (_back_at(one, view) for one in target.alerts.depends_on)), default=None)
+    if back_at is None or not began_at <= back_at <= now:
+        return None
+    alone_at = back_at + timedelta(seconds=ROUNDS_AFTER_PARENTS * target.interval_seconds)
+    return alone_at if now < alone_at else None
 
 
 def silence_end(silences: Sequence[Silence], target: str, group: str | None, moment: datetime) -> datetime | None:
@@ -163,6 +184,15 @@ def _state_of(dependency: Dependency, view: View, since: datetime | None) -> Par
         else:
             return Parents.IN_ORDER
     return found or Parents.IN_ORDER
+
+
+def _back_at(dependency: Dependency, view: View) -> datetime | None:
+    """Return when what is depended on was back: of a group, when the first that is there now was."""
+    if dependency.target is not None:
+        return view.back_at(dependency.target)
+    members = view.members.get(dependency.group or "", ())
+    there = [view.back_at(name) for name in members if view.state_of(name) in {State.UP, State.DEGRADED}]
+    return None if None in there else min(filter(None, there), default=None)
 
 
 def _is_unclear(name: str, state: State, view: View, since: datetime | None) -> bool:

@@ -1,25 +1,34 @@
-"""From flips to incidents: which flip opens one, changes it or ends it; pure."""
+"""From flips to incidents: which flip opens one, changes it or ends it, and which of them a channel lacks; pure."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.event import Change, Incident
+from watcher.alerting.policy.records.agenda import next_look
 from watcher.model.outcome import NO_NETWORK, Reason
+from watcher.model.resumption import RENAMED
 from watcher.model.state import TROUBLE, State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from watcher.alerting.policy.view import View
     from watcher.model.state import Flip
 
 _OF_THE_MONITOR = frozenset({Reason.LOCAL, Reason.INTERNAL})
+# After a start it takes a while until it is known again how sites are: what is over meanwhile is not told.
+_LOOK = timedelta(seconds=5)
 
 
 def follow(incident: Incident | None, flip: Flip) -> tuple[Incident | None, Change | None]:
     """Say what a flip makes of the open incident of its target.
 
     A gap (unknown after a restart, a reload or a suspend) and a maintenance keep an incident open: whether it goes on
-    is found out by the checks after them. A pause ends it.
+    is found out by the checks after them. A pause ends it, but for one of a target that goes on under another name.
 
     Args:
         incident: the one that is open at the flip's location, or None.
@@ -28,6 +37,8 @@ def follow(incident: Incident | None, flip: Flip) -> tuple[Incident | None, Chan
     Returns:
         the incident that is open now, or None; and what is to be told of it, None for nothing.
     """
+    if flip.state is State.PAUSED and flip.cause == RENAMED:
+        return incident, None
     if flip.state in {State.UP, State.PAUSED}:
         return None, None if incident is None else Change.CLOSED
     if flip.state not in TROUBLE or (flip.state is State.UNKNOWN and (incident or not _checks_cannot_tell(flip))):
@@ -46,3 +57,34 @@ def _checks_cannot_tell(flip: Flip) -> bool:
     if cause is None or flip.check_id is None or cause.reason not in _OF_THE_MONITOR:
         return False
     return not cause.detail.startswith(NO_NETWORK)
+
+
+class Unheard:
+    """Open incidents that a channel has no record of: it is new, or was named for their targets only now.
+
+    They stand by the keys of the records that they may get, and are read anew at each start.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._incidents: dict[str, Incident] = {}
+        self.due_at: datetime | None = None  # of the next look at them
+
+    def add(self, key: str, incident: Incident, now: datetime) -> None:
+        """Put one in, to be looked at at once."""
+        self._incidents[key] = incident
+        self.due_at = now
+
+    def discard(self, key: str) -> None:
+        """Forget one: the channel hears of its target otherwise."""
+        self._incidents.pop(key, None)
+
+    def take_known(self, now: datetime, view: View) -> Iterator[Incident]:
+        """Take out those that are known to last, in order, where a look at them is due."""
+        if self.due_at is None or self.due_at > now:
+            return
+        for key, incident in sorted(self._incidents.items()):
+            if view.state_of(incident.target) in {incident.trouble, State.MAINTENANCE}:
+                del self._incidents[key]
+                yield incident
+        self.due_at = next_look(now, _LOOK) if self._incidents else None

@@ -20,6 +20,10 @@ def _never_in_doubt(_: str) -> bool:
     return False
 
 
+def _never_back(_: str) -> datetime | None:
+    return None
+
+
 @dataclass(frozen=True)
 class View:
     """The present, as one decision sees it. A reload, a silence or an acknowledgement makes another view.
@@ -32,6 +36,8 @@ class View:
         acks: all of incidents that are open.
         page_url: the address that people reach the page at, without a slash at its end; None where nobody said.
         key_of: what stands for a target in the addresses of the page, by its name; None for none.
+        back_at: when a target was last found to be neither down nor in maintenance after it had been, by its name; None
+            where it was always there, or nobody knows.
         is_in_doubt: whether the newest checks of a target contradict its state, and do not confirm another yet.
     """
 
@@ -43,6 +49,7 @@ class View:
     page_url: str | None = None
     key_of: Callable[[str], str | None] | None = None
     is_in_doubt: Callable[[str], bool] = _never_in_doubt
+    back_at: Callable[[str], datetime | None] = _never_back
 
     @cached_property
     def members(self) -> Mapping[str, Sequence[str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from watcher.model.alerts.notification import MAX_TARGETS_LISTED, Kind
 from watcher.model.state import State
 from watcher.model.wording import duration, why
+from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,26 +17,28 @@ if TYPE_CHECKING:
     from watcher.alerting.policy.line import Line
     from watcher.alerting.policy.view import View
 
+# The bound of the names in the title of a message about many, in characters: it is the subject of a mail.
+MAX_NAMES_CHARS = 60
 _DEFAULT_LOCATION = "default"
 
 
 def title_of(kind: Kind, lines: Sequence[Line]) -> str:
-    """Return the title: what has happened to which site, or to how many."""
+    """Return the title: what has happened to which site, or to how many, and the names of the first."""
     if len(lines) == 1:
         return _title_of_one(lines[0])
-    many = f"{len(lines)} sites"
+    many, names = f"{len(lines)} sites", _names(lines)
     states = Counter(line.state for line in lines)
     match kind:
         case Kind.CERTIFICATE:
-            return f"Certificates of {many} end soon"
+            return f"Certificates of {many} end soon: {names}"
         case Kind.FLAPPING:
-            return f"{many} have begun to flap, or are calm again"
+            return f"{many} have begun to flap, or are calm again: {names}"
         case _ if len(states) > 1:
-            return f"{many}: {', '.join(f'{count} {_word(state)}' for state, count in states.most_common())}"
+            return f"{many}: {', '.join(f'{count} {_word(state)}' for state, count in states.most_common())} ({names})"
         case Kind.REMINDER | Kind.ESCALATION:
-            return f"{many} {_still(lines[0].state, many=True)}"
+            return f"{many} {_still(lines[0].state, many=True)}: {names}"
         case _:
-            return f"{many} {_now(lines[0].state, many=True)}"
+            return f"{many} {_now(lines[0].state, many=True)}: {names}"
 
 
 def text_of(lines: Sequence[Line], at: datetime, view: View) -> str:
@@ -67,6 +70,18 @@ def gap_text(start: datetime, end: datetime) -> str:
         f"This machine had no network from {_when(start, end)} to {_when(end, end)}. "
         "What sites did meanwhile is not known."
     )
+
+
+def _names(lines: Sequence[Line]) -> str:
+    """Name so many of several sites as there is room for, and count the rest: `Checkout, Search and 6 more`."""
+    names, room = list[str](), MAX_NAMES_CHARS
+    for line in lines:
+        name = one_line(_name(line), MAX_NAMES_CHARS)
+        room -= len(name)
+        if names and room < 0:
+            return f"{', '.join(names)} and {len(lines) - len(names)} more"
+        names.append(name)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _title_of_one(line: Line) -> str:

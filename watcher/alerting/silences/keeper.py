@@ -16,14 +16,14 @@ import trio
 from watcher.alerting.silences import spool
 from watcher.alerting.silences.bell import Bell
 from watcher.alerting.silences.kept import forget, keep, kept_orders, open_since
-from watcher.alerting.silences.orders import joined
+from watcher.alerting.silences.orders import MAX_SILENCES, TooManyError, given_name, joined, too_many_silences
 from watcher.model.alerts.silence import Ack, Silence
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from watcher.alerting.silences.orders import Order
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from watcher.outbox.thread import OutboxThread
 
     Read = Callable[[Sequence[uuid.UUID], datetime], Awaitable[list[Order]]]
+    Listen = Callable[[Callable[[str], object]], Awaitable[object]]
 
 Result = TypeVar("Result")
 
@@ -40,19 +41,16 @@ log = structlog.get_logger()
 LOOK_SECONDS = 0.5
 LOOK_WITH_BELL_SECONDS = 3.0  # a command at the far side of a mount rings on another machine, and is not heard
 TIDY_SECONDS = 30.0
-# How often PostgreSQL is asked what was ordered there, and how far back acks are read, for clocks that differ.
+# How often PostgreSQL is asked what was ordered there, also where it has not said that there is something new; how long
+# what comes together is waited for; and how far back acks are read, for clocks that differ.
 ASK_SECONDS = 30.0
+GATHER_SECONDS = 0.25
 ACKS_BACK = timedelta(hours=1)
 FIRST_ACKS_BACK = timedelta(days=30)
 # An ack may be here before the incident that it is about is on disk.
 ACK_GRACE = timedelta(minutes=1)
-# The bounds of what holds at once: whatever happens to a target is compared with each silence.
-MAX_SILENCES = 300
+RENAME_SECONDS = 3.0
 MAX_ACKS = 10_000
-
-
-class TooManyError(Exception):
-    """More silences or acks hold than are kept; the message is a sentence for the operator."""
 
 
 class SilenceKeeper:
@@ -91,8 +89,11 @@ class SilenceKeeper:
         self._silences: dict[uuid.UUID, Silence] = {}
         self._acks: dict[uuid.UUID, Ack] = {}
         self._writing = trio.Lock()
+        self._news = trio.Event()  # set when PostgreSQL may have something new
+        self._renamed: dict[str, str] = {}  # since the start: PostgreSQL may not know of it yet
         self._has_loaded = False
         self._folder_complaint = ""
+        self._left_out = 0  # that the database had more when it was last asked
         self._stuck: set[Path] = set()  # files that cannot be removed, which is told once
 
     @property
@@ -127,22 +128,36 @@ class SilenceKeeper:
         finally:
             bell.close()
 
-    async def follow(self, read: Read, up: trio.Event) -> NoReturn:
-        """Take in what was ordered in PostgreSQL, now and then, until cancelled.
+    async def follow(self, read: Read, listen: Listen, up: trio.Event) -> None:
+        """Take in what was ordered in PostgreSQL, when that says so, and now and then, until cancelled.
 
         Args:
             read: see `watcher.postgres.queries.silences.read_orders`, of a database.
+            listen: calls what it is given whenever there may be something new; returns or raises when it no longer can.
             up: set when it can be tried.
         """
-        since = self.now - FIRST_ACKS_BACK
         await up.wait()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._listen, listen)
+            nursery.start_soon(self._ask, read)
+
+    async def _listen(self, listen: Listen) -> NoReturn:
         while True:
-            now = self.now
+            with suppress(StorageError):  # the drain tells of it
+                await listen(lambda _told: self._news.set())
+            await trio.sleep(ASK_SECONDS)
+
+    async def _ask(self, read: Read) -> NoReturn:
+        since = self.now - FIRST_ACKS_BACK
+        while True:
+            self._news, now = trio.Event(), self.now
             with suppress(StorageError, OutboxUnavailableError):  # the drain, or the outbox writer, tells of it
                 await self._load()
                 await self._take_from_database(await read(list(self._silences), since))
                 since = now - ACKS_BACK
-            await trio.sleep(ASK_SECONDS)
+            with trio.move_on_after(ASK_SECONDS):
+                await self._news.wait()
+                await trio.sleep(GATHER_SECONDS)
 
     async def take(self, order: Order) -> Order:
         """Take an order in: it holds from the moment of the return on, whatever happens to this process.
@@ -163,10 +178,22 @@ class SilenceKeeper:
             if isinstance(order, Silence) and isinstance(before, Silence):
                 order = joined(before, order)
             if order != before:
-                self._look_for_room(order)
+                await self._look_for_room(order)
                 await self._write([order], tells=True)
         self._kept()
         return order
+
+    async def rename(self, renamed: Mapping[str, str]) -> None:
+        """Let what holds for targets hold under their new names too, which are given by the former ones."""
+        self._renamed = {old: renamed.get(new, new) for old, new in self._renamed.items()} | dict(renamed)
+        async with self._writing:
+            known: list[Order] = [*self._silences.values(), *self._acks.values()]
+            orders = [given_name(one, renamed) for one in known]
+            orders = [order for order in orders if order != self._known(order)]
+            if orders:
+                # A disk that cannot be written, of which the outbox writer tells, holds up no reload.
+                with suppress(OutboxUnavailableError), trio.move_on_after(RENAME_SECONDS):
+                    await self._write(orders, tells=True)
 
     async def has_open(self, target: str) -> bool:
         """Say whether a target has an open incident here.
@@ -229,14 +256,23 @@ class SilenceKeeper:
         """Take in what is not known yet, or is known otherwise; PostgreSQL is not told what it has told."""
         async with self._writing:
             news: list[Order] = []
-            for order in orders:
-                before = self._known(order)
+            left_out = 0
+            for one in orders:
+                before, order = self._known(one), given_name(one, self._renamed)
+                if before is None or _names_of(order) != _names_of(before):
+                    order = one
                 if isinstance(order, Silence) and isinstance(before, Silence):
                     # Its names may be others, as after a rename; that it was ended here may be still on its way.
                     order = replace(order, end=min(order.end, before.end))
-                is_wanted = before is not None or not (_is_over(order, self.now) or self._is_full(order, len(news)))
-                if order != before and is_wanted:
+                if order == before or (before is None and _is_over(order, self.now)):
+                    continue
+                if before is None and self._is_full(order, sum(type(one) is type(order) for one in news)):
+                    left_out += 1
+                else:
                     news.append(order)
+            if left_out > self._left_out:
+                log.warning("too many silences and acks hold: the database has some that are not heeded", more=left_out)
+            self._left_out = left_out
             acks = [one for one in news if isinstance(one, Ack)]
             holding = {one.id for one in await self._holding(acks)}
             news = [one for one in news if isinstance(one, Silence) or one.id in holding]
@@ -246,16 +282,19 @@ class SilenceKeeper:
     async def tidy(self) -> None:
         """Let go of silences that have ended, and of acks of what is over."""
         async with self._writing:
-            now = self.now
-            holding = {one.id for one in await self._holding(list(self._acks.values()))}
-            ids = [one.id for one in self._silences.values() if one.end <= now]
-            ids += [one.id for one in self._acks.values() if one.id not in holding and one.at < now - ACK_GRACE]
-            if ids:
-                await self._disk.run(lambda outbox: forget(outbox, ids, now=self._clock()))
-                for one in ids:
-                    self._silences.pop(one, None)
-                    self._acks.pop(one, None)
+            await self._let_go()
         self._publish()
+
+    async def _let_go(self) -> None:
+        now = self.now
+        holding = {one.id for one in await self._holding(list(self._acks.values()))}
+        ids = [one.id for one in self._silences.values() if one.end <= now]
+        ids += [one.id for one in self._acks.values() if one.id not in holding and one.at < now - ACK_GRACE]
+        if ids:
+            await self._disk.run(lambda outbox: forget(outbox, ids, now=self._clock()))
+            for one in ids:
+                self._silences.pop(one, None)
+                self._acks.pop(one, None)
 
     async def _holding(self, acks: Sequence[Ack]) -> list[Ack]:
         """Return those of acks that are about what is open."""
@@ -273,11 +312,14 @@ class SilenceKeeper:
             self._remember(order)
         self._publish()
 
-    def _look_for_room(self, order: Order) -> None:
+    async def _look_for_room(self, order: Order) -> None:
         if order.id in self._silences or _is_over(order, self.now) or not self._is_full(order):
             return
+        await self._let_go()
+        if not self._is_full(order):
+            return
         if isinstance(order, Silence):
-            raise TooManyError(f"{MAX_SILENCES} silences hold already; end some of them, or silence a group")
+            raise too_many_silences()
         raise TooManyError(f"{MAX_ACKS} incidents are acknowledged already")
 
     def _is_full(self, order: Order, coming: int = 0) -> bool:
@@ -302,3 +344,7 @@ class SilenceKeeper:
 
 def _is_over(order: Order, now: datetime) -> bool:
     return isinstance(order, Silence) and order.end <= now
+
+
+def _names_of(order: Order) -> object:
+    return order.targets if isinstance(order, Silence) else order.target

@@ -12,7 +12,7 @@ from watcher.text.escaping import one_line
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
 Order = Silence | Ack
@@ -20,6 +20,8 @@ Order = Silence | Ack
 MAX_WHY_CHARS = 500
 MAX_BY_CHARS = 100
 MAX_TARGETS = 1000
+# The bound of what holds at once: whatever happens to a target is compared with each silence.
+MAX_SILENCES = 300
 LONGEST_SILENCE = timedelta(days=366)
 
 # So many characters of an id are shown to people; any that are unique may be given back.
@@ -37,6 +39,15 @@ class OrderError(ValueError):
         """Take what is wrong with a field: what follows its name in a sentence."""
         super().__init__(words)
         self.field = field
+
+
+class TooManyError(Exception):
+    """More silences or acks hold than are kept; the message is a sentence for the operator."""
+
+
+def too_many_silences() -> TooManyError:
+    """Return what is said of one silence too many."""
+    return TooManyError(f"{MAX_SILENCES} silences hold already; end some of them, or silence a group")
 
 
 def new_silence(
@@ -96,6 +107,21 @@ def ended(silence: Silence, at: datetime) -> Silence:
 def joined(one: Silence, other: Silence) -> Silence:
     """Return the one of two versions of a silence that ends sooner, in whatever order they came: to end it is final."""
     return one if one.end <= other.end else other
+
+
+def given_name(order: Order, renamed: Mapping[str, str]) -> Order:
+    """Return an order as it is after targets were given other names; the very same where it names none of them.
+
+    A silence holds for the former name too: other daemons may watch it for a while.
+
+    Args:
+        order: any.
+        renamed: new names, by the former ones.
+    """
+    if isinstance(order, Ack):
+        return replace(order, target=renamed[order.target]) if order.target in renamed else order
+    new = frozenset(renamed[name] for name in order.targets or () if name in renamed)
+    return order if order.targets is None or new <= order.targets else replace(order, targets=order.targets | new)
 
 
 def silence_as_json(silence: Silence) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from watcher.cli.options import (
     window,
 )
 from watcher.cli.target_names import complete_target, never_watched
-from watcher.cli.views.report_page import page
-from watcher.cli.views.screen import LateBar, console_for_stdout, print_lines
+from watcher.cli.two_processes import written_in_parts
+from watcher.cli.views.report_page import has_locations, page
+from watcher.cli.views.report_texts import Form, document, part_of
+from watcher.cli.views.screen import LateBar, console_for_stdout, is_plain, print_lines, print_text
 from watcher.config.env.settings import load_settings
-from watcher.reporting.report_forms import reports_as_csv, reports_as_json
 from watcher.reporting.reports import read_reports
 
 if TYPE_CHECKING:
@@ -62,9 +63,14 @@ def report(
         if target is not None and not reports:
             raise never_watched(target)
         reports = [one for one in reports if one.is_told or target is not None]
-        if as_json:
-            click.echo("".join(reports_as_json(reports, begin, end)))
-        elif as_table:
-            click.echo(reports_as_csv(reports), nl=False)
+        form = Form.JSON if as_json else Form.CSV if as_table else Form.TEXT
+        console = console_for_stdout()
+        if form is Form.TEXT and not is_plain(console):
+            print_lines(console, page(reports, begin, end))
+            return
+        write = partial(part_of, form, with_location=has_locations(reports))
+        text = document(form, written_in_parts(write, reports), begin, end)
+        if form is Form.TEXT:
+            print_text(console, text)
         else:
-            print_lines(console_for_stdout(), page(reports, begin, end))
+            click.echo(text, nl=False)

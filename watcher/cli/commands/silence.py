@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from watcher.model.alerts.silence import Silence
 
-NOT_TOLD_YET = "; it is in the database, which daemons read twice a minute"
+NOT_TOLD_YET = "; it is in the database, where daemons find it within seconds, or half a minute behind a pooler"
 
 
 @click.command()
@@ -40,7 +40,7 @@ NOT_TOLD_YET = "; it is in the database, which daemons read twice a minute"
 @click.option("--all", "all_of_them", is_flag=True, help="All targets.")
 @click.option("--for", "length", type=LengthType(), help="How long, as in 30m, 2h or 1h30m.")
 @click.option("--until", type=MomentType(), help="Until when, as in 18:30 or 2026-12-01T18:30Z.")
-@click.option("--why", help="The reason, for those who miss the messages.")
+@click.option("--why", help="The reason, for those who miss the messages; each silence has one.")
 @click.option("--by", default=login_name, help="Who wants it; your login name by default.")
 @click.option("--list", "lists", is_flag=True, help="Show the silences that hold.")
 @click.option("--end", "ends", metavar="ID", help="End a silence; the first characters of its id are enough.")
@@ -62,7 +62,8 @@ def silence(
     """Send no notifications about targets for a while; they are checked, and their states recorded, all the same.
 
     What opens meanwhile and still lasts at the end is told then. A running daemon obeys within a second. Where none
-    works in WATCHER_DATA_DIR, the order is written to PostgreSQL, and daemons follow within half a minute.
+    works in WATCHER_DATA_DIR, the order is written to PostgreSQL, where daemons find it within seconds, or half a
+    minute behind a pooler.
 
     Exit status: 0 good, 1 no such silence, 2 bad configuration or usage, 3 neither a daemon nor a database.
 
@@ -81,10 +82,12 @@ def silence(
             _list(path, as_json=as_json)
         elif ends is not None:
             _end(path, ends)
+        elif why is None:
+            raise click.MissingParameter(param_type="option", param_hint="'--why'")
         else:
             start = datetime.now(UTC)
             span = start, _end_of(start, length, until)
-            _begin(path, names, group, span, why or "", by)
+            _begin(path, names, group, span, why, by)
 
 
 def _begin(

@@ -12,26 +12,46 @@ from watcher.model.wording import duration, why
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from watcher.history.uptime import Uptime
     from watcher.reporting.report_forms import TargetReport
 
 MAX_SHOWN_ENTRIES = 20
+NOTHING = Line("no targets are watched")
 
 _HEADING_COLUMNS = 10
 
 
 def page(reports: Sequence[TargetReport], since: datetime, until: datetime) -> Iterator[Line]:
     """Show all of a report, a block of lines a target."""
-    with_location = len({report.present.location for report in reports}) > 1
-    yield Line(f"from {timestamp(since)} to {timestamp(until)}")
+    yield heading(since, until)
+    yield from blocks(reports, with_location=has_locations(reports))
+    if not reports:
+        yield NOTHING
+
+
+def has_locations(reports: Iterable[TargetReport]) -> bool:
+    """Return whether there are several locations to tell apart."""
+    return len({report.present.location for report in reports}) > 1
+
+
+def heading(since: datetime, until: datetime) -> Line:
+    """Show what a report is about."""
+    return Line(f"from {timestamp(since)} to {timestamp(until)}")
+
+
+def blocks(reports: Iterable[TargetReport], *, with_location: bool) -> Iterator[Line]:
+    """Show what a report says of its targets, a block of lines each.
+
+    Args:
+        reports: of the targets.
+        with_location: see `has_locations`, of all that the page shows.
+    """
     for report in reports:
         yield Line("")
         yield from _block(report, with_location=with_location)
-    if not reports:
-        yield Line("no targets are watched")
 
 
 def _block(report: TargetReport, *, with_location: bool) -> Iterator[Line]:

@@ -119,7 +119,7 @@ def print_to(console: Console, part: RenderableType) -> None:
     text = captured.get()
     if console.color_system is None:  # rich fills some lines with spaces
         text = "".join(f"{line.rstrip()}\n" for line in text.split("\n")[:-1])
-    _echo(console, text)
+    print_text(console, text)
 
 
 def print_lines(console: Console, lines: Iterable[Line]) -> None:
@@ -129,13 +129,24 @@ def print_lines(console: Console, lines: Iterable[Line]) -> None:
     """
     rest = iter(lines)
     while portion := list(islice(rest, PORTION_LINES)):
-        if console.color_system is None and not console.is_terminal:
-            _echo(console, "".join(f"{line.plain.rstrip()}\n" for line in portion))
+        if is_plain(console):
+            print_text(console, "".join(map(as_text, portion)))
         else:
             print_to(console, Text("\n").join([line.text() for line in portion]))
 
 
-def _echo(console: Console, text: str) -> None:
+def is_plain(console: Console) -> bool:
+    """Return whether there are neither colours nor an end of a line to wrap at."""
+    return console.color_system is None and not console.is_terminal
+
+
+def as_text(line: Line) -> str:
+    """Return a line as a plain console shows it."""
+    return f"{line.plain.rstrip()}\n"
+
+
+def print_text(console: Console, text: str) -> None:
+    """Print text as it is, whatever characters the console may have."""
     encoding = console.encoding
     # As the console knows better than click whether colours are wanted, click takes none away.
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)

@@ -37,7 +37,9 @@ class Settings:
 
     Attributes:
         config_file, config_file_place: the path of `config.yaml`, and where that path was written.
-        postgres_host: None for the embedded database.
+        postgres_host: one or several, with commas between them; None for the embedded database.
+        postgres_ports: one for all hosts, or one for each.
+        postgres_target_session_attrs: what the server must be; None for what goes with the number of hosts.
         postgres_sslrootcert, postgres_sslcert, postgres_sslkey: paths of PEM; None for libpq's.
         max_workers: checks in flight at once.
         min_interval_seconds, max_interval_seconds: bounds of every interval.
@@ -66,7 +68,8 @@ class Settings:
     postgres_password: str = field(repr=False)
     postgres_db: str
     postgres_host: str | None
-    postgres_port: int
+    postgres_ports: tuple[int, ...]
+    postgres_target_session_attrs: str | None
     postgres_sslmode: str
     postgres_sslrootcert: str | None
     postgres_sslcert: str | None
@@ -125,6 +128,7 @@ def settings_of(environment: Environment) -> tuple[Settings | None, list[Mistake
             "MIN_INTERVAL_VAL", f"{minimum:g} is above MAX_INTERVAL_VAL={maximum:g}; lower it, or raise that one"
         )
     reader.check_tls_files(values)
+    reader.check_ports(values)
     if (values["http_user"] is None) != (values["http_password"] is None):
         lone, other = ("USER", "PASSWORD") if values["http_user"] else ("PASSWORD", "USER")
         reader.complain(f"WATCHER_HTTP_{lone}", f"is nothing without WATCHER_HTTP_{other}; set both, or none")
@@ -191,6 +195,14 @@ class _Reader:
         if complaint is not None:
             keys = {"ca_file": "POSTGRES_SSLROOTCERT", "cert_file": "POSTGRES_SSLCERT", "key_file": "POSTGRES_SSLKEY"}
             self.complain(keys[complaint[0]], complaint[1])
+
+    def check_ports(self, values: dict[str, Any]) -> None:
+        """Complain of ports that are neither one for all hosts nor one for each."""
+        hosts, ports = (values["postgres_host"] or "").split(","), values["postgres_ports"]
+        if len(ports) not in {1, len(hosts)}:
+            count = f"{len(ports)} ports for {len(hosts)} host{'s' if len(hosts) > 1 else ''}"
+            self.complain("POSTGRES_PORT", f"has {count} in POSTGRES_HOST; write one for all, or one for each")
+            values["postgres_ports"] = ports[:1]
 
     def complain(self, key: str, text: str) -> None:
         entry = self._environment.get(key)

@@ -54,11 +54,27 @@ SETTINGS = (
         "postgres_host",
         None,
         "unset: the daemon runs its own PostgreSQL. Set: it connects there (a name, an address, or the folder of a"
-        " unix socket)",
-        values.host,
+        " unix socket; several with commas between them where it may be on any of them, as behind Patroni)",
+        values.hosts,
         reloads=False,
     ),
-    Setting("POSTGRES_PORT", "postgres_port", "5432", "its port, from 1 to 65535", values.port, reloads=False),
+    Setting(
+        "POSTGRES_PORT",
+        "postgres_ports",
+        "5432",
+        "its port, from 1 to 65535; one for all hosts, or one for each, with commas between them",
+        values.ports,
+        reloads=False,
+    ),
+    Setting(
+        "POSTGRES_TARGET_SESSION_ATTRS",
+        "postgres_target_session_attrs",
+        None,
+        f"what the server must be, in libpq's words: {' '.join(f'`{word}`' for word in values.SESSION_ATTRS)}; by"
+        " default `read-write` where there are several hosts, and `any` where there is one",
+        values.session_attrs,
+        reloads=False,
+    ),
     Setting(
         "POSTGRES_USER",
         "postgres_user",

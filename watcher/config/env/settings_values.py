@@ -10,6 +10,7 @@ from watcher.config.schema.limits import SHORTEST_INTERVAL_SECONDS
 from watcher.text.escaping import one_line
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+SESSION_ATTRS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 LOG_FORMATS = ("text", "json")
 
 MAX_LOCATION_CHARS = 100
@@ -35,11 +36,15 @@ def seconds(text: str) -> float:
     return seconds
 
 
-def host(text: str) -> str | None:
-    """Return the host of PostgreSQL, None for the embedded one."""
-    if "," in text or (":" in text and not text.startswith("/") and text.count(":") == 1):
-        raise ValueError("is not one host; write its name or address alone, and its port in POSTGRES_PORT")
-    return text or None
+def hosts(text: str) -> str | None:
+    """Return the hosts of PostgreSQL, with commas between them; None for the embedded one."""
+    if not text.strip():
+        return None
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if not name or (":" in name and not name.startswith("/") and name.count(":") == 1):
+            raise ValueError("is not a list of hosts; write names or addresses alone, and ports in POSTGRES_PORT")
+    return ",".join(names)
 
 
 def location(text: str) -> str:
@@ -78,12 +83,19 @@ def count(text: str) -> int:
     return count
 
 
-def port(text: str) -> int:
-    """Return a port."""
-    port = _whole_number(text)
-    if not 1 <= port <= 65535:
-        raise ValueError("is no port; write a whole number from 1 to 65535, as in 5432")
-    return port
+def ports(text: str) -> tuple[int, ...]:
+    """Return ports, of which there may be several with commas between them."""
+    found = tuple(_whole_number(part.strip()) for part in text.split(","))
+    if not all(1 <= port <= 65535 for port in found):
+        raise ValueError("is not a port; write a whole number from 1 to 65535, as in 5432")
+    return found
+
+
+def session_attrs(text: str) -> str | None:
+    """Return what a server of PostgreSQL must be, None for what goes with the number of hosts."""
+    if text and text not in SESSION_ATTRS:
+        raise ValueError(f"is not one of {', '.join(SESSION_ATTRS)}; write one of these")
+    return text or None
 
 
 def keep_seconds(text: str) -> float:

@@ -77,10 +77,15 @@ WITH changed AS (
 )
 SELECT pg_notify('watcher_members', $1) FROM changed
 """
-# What `departure` of the protocol says, in one statement: there is no time to be contradicted.
+# What `departure` of the protocol says, in one statement: there is no time to be contradicted. The lease lasts on, so
+# that nobody takes a target over before all that is known of it is here; without a fingerprint nobody is agreed on.
 _LEAVE = """
 WITH gone AS (
-    DELETE FROM members WHERE location = $1 AND replica = $2 AND incarnation = $3 RETURNING replica
+    UPDATE members
+    SET fingerprint = '', changed_at = clock_timestamp(), beat_at = clock_timestamp(),
+        slots_until = coalesce($4, slots_until)
+    WHERE location = $1 AND replica = $2 AND incarnation = $3
+    RETURNING replica
 ), changed AS (
     UPDATE agreements
     SET epoch = epoch + 1, changed_at = clock_timestamp(), seats = (
@@ -94,11 +99,18 @@ WITH gone AS (
 )
 SELECT pg_notify('watcher_members', $1) FROM changed
 """
+# The row stays for a while: it says until when those targets were checked that nobody has taken over yet.
+_END = """
+UPDATE members SET expires_at = clock_timestamp()
+WHERE location = $1 AND replica = $2 AND incarnation = $3 AND fingerprint = ''
+"""
 _MEMBERS = """
 SELECT location, replica, incarnation, name, version, fingerprint, joined_at, beat_at, epoch, targets, lateness_ms,
     slots_until, extract(epoch FROM clock_timestamp() - changed_at)::float8 AS settled_seconds,
     extract(epoch FROM expires_at - clock_timestamp())::float8 AS lease_seconds
-FROM members ORDER BY location, name, replica
+FROM members
+WHERE fingerprint <> '' OR expires_at > clock_timestamp()
+ORDER BY location, name, replica
 """
 _AGREEMENTS = "SELECT location, epoch, seats FROM agreements ORDER BY location"
 
@@ -184,9 +196,21 @@ async def agree(database: Database, location: str, seen_epoch: int, proposed: Ag
     return bool(await database.fetch(_AGREE, location, seen_epoch, proposed.epoch, _encoded(proposed.seats)))
 
 
-async def leave(database: Database, location: str, seat: Seat) -> None:
-    """Take a replica off the members, and off the agreement, at once. This is a trio-flavoured function."""
-    await database.fetch(_LEAVE, location, seat.replica, seat.incarnation)
+async def leave(database: Database, location: str, seat: Seat, slots_until: datetime | None = None) -> None:
+    """Take a replica off the agreement. This is a trio-flavoured function.
+
+    Args:
+        database: with its tables.
+        location: where it stands.
+        seat: of the replica.
+        slots_until: the last slot that it has checked, where that is known.
+    """
+    await database.fetch(_LEAVE, location, seat.replica, seat.incarnation, slots_until)
+
+
+async def end(database: Database, location: str, seat: Seat) -> None:
+    """End the lease of a replica that has left: all that it knew is stored. This is a trio-flavoured function."""
+    await database.fetch(_END, location, seat.replica, seat.incarnation)
 
 
 @dataclass(frozen=True, slots=True)

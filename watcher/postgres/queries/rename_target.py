@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from watcher.postgres.bridge import transaction
 from watcher.postgres.errors import StorageError
 from watcher.postgres.tables.rollups import RENAME_SECONDS, UPKEEP_LOCK, rename_rollups
+from watcher.postgres.tables.silences import TELL_NEWS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -105,6 +106,7 @@ async def rename_target(database: Database, old: str, new: str) -> Renamed:
             renamed = await _rename(connection, old, new)
             for text in _REMEMBER:
                 await connection.execute(text, old, new)
+            await connection.execute(TELL_NEWS)
             return renamed
 
     return await database.operate(rename, RENAME_SECONDS)

@@ -6,11 +6,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from watcher.alerting.policy.incidents import follow
 from watcher.alerting.silences.encoding import encode_order, order_of_row
+from watcher.alerting.silences.orders import MAX_SILENCES
 from watcher.model.alerts.silence import Silence
-from watcher.model.state import State
 from watcher.outbox.encoding import ACK, SILENCE, joined
 from watcher.postgres.bridge import transaction
+from watcher.postgres.queries.states_and_flips import flip_of_row
 from watcher.postgres.server_encoding import fitting_json
 from watcher.postgres.tables.silences import INSERT_ACKS, INSERT_SILENCES
 
@@ -18,18 +20,24 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from watcher.alerting.policy.event import Incident
     from watcher.model.alerts.silence import Ack
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
 
 MAX_ORDERS = 2000
 MAX_FORMER_ORDERS = 100_000
+# Whether anything is open, the first ones tell.
+MAX_FLIPS = 1000
 
 _SILENCES = """
 SELECT id, starts_at, ends_at, why, said_by, targets, group_name
 FROM silences
 WHERE ends_at > now() OR id = ANY($1::uuid[])
 ORDER BY ends_at DESC LIMIT $2
+"""
+_HAS_NO_ROOM = """
+SELECT count(*) >= $2 AND NOT bool_or(id = $1) FROM silences WHERE ends_at > now()
 """
 _FORMER_SILENCES = """
 SELECT id, starts_at, ends_at, why, said_by, targets, group_name
@@ -38,8 +46,16 @@ WHERE ends_at > $1 AND starts_at < $2
 ORDER BY ends_at DESC LIMIT $3
 """
 _ACKS = "SELECT id, target, at, why, said_by FROM acks WHERE at >= $1 ORDER BY at DESC LIMIT $2"
-_IN_TROUBLE = "SELECT 1 FROM states WHERE target = $1 AND watched AND state = ANY($2::text[])"
-_TROUBLES = (State.DOWN, State.DEGRADED)
+# From after the last flip that ended whatever was open; in the order in which they were found out.
+_FLIPS_SINCE_THE_LAST_END = """
+SELECT flips.target, flips.location, at, confirmed_at, flips.state, before, flips.reason, flips.detail, check_id, number
+FROM states JOIN flips ON flips.target = states.target AND flips.location = states.location
+WHERE states.target = $1 AND watched AND at > coalesce((
+    SELECT max(at) FROM flips AS ending
+    WHERE ending.target = states.target AND ending.location = states.location AND ending.state IN ('up', 'paused')
+), '-infinity')
+ORDER BY flips.location, confirmed_at, number, at LIMIT $2
+"""
 _INSERTS = {SILENCE: INSERT_SILENCES, ACK: INSERT_ACKS}
 
 
@@ -77,21 +93,32 @@ async def former_orders(database: Database, since: datetime, until: datetime) ->
 
 
 async def is_in_trouble(database: Database, target: str) -> bool:
-    """Say whether a target that is watched is down or degraded anywhere. This is a trio-flavoured function."""
-    return bool(await database.fetch(_IN_TROUBLE, target, _TROUBLES))
+    """Say whether a target that is watched has an open incident anywhere. This is a trio-flavoured function."""
+    incidents: dict[str, Incident | None] = {}
+    for row in await database.fetch(_FLIPS_SINCE_THE_LAST_END, target, MAX_FLIPS):
+        flip = flip_of_row(row)
+        incidents[flip.location], _ = follow(incidents.get(flip.location), flip)
+    return any(incidents.values())
 
 
-async def write_order(database: Database, order: Silence | Ack) -> None:
-    """Write a silence or an ack where no daemon could be told of it. This is a trio-flavoured function."""
+async def write_order(database: Database, order: Silence | Ack) -> bool:
+    """Write a silence or an ack where no daemon could be told of it. This is a trio-flavoured function.
+
+    Returns:
+        whether there was room for it: daemons heed only so many silences.
+    """
     kind, payload = encode_order(order)
 
-    async def write(connection: Connection) -> None:
+    async def write(connection: Connection) -> bool:
         """Write it durably. This is an asyncio-flavoured function."""
         encoding = connection.get_settings().server_encoding
         async with transaction(connection):
+            if kind == SILENCE and await connection.fetchval(_HAS_NO_ROOM, order.id, MAX_SILENCES):
+                return False
             await connection.execute(_INSERTS[kind], fitting_json(joined([payload]), encoding))
+        return True
 
-    await database.operate(write)
+    return await database.operate(write)
 
 
 def _orders(kind: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[Silence | Ack]:

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from watcher.history.present_state import Present
-from watcher.model.outcome import Fault, Reason
+from watcher.model.outcome import NO_NETWORK, Fault, Reason
+from watcher.model.resumption import RENAMED
 from watcher.model.state import Flip, state_named
 
 if TYPE_CHECKING:
@@ -24,6 +25,27 @@ SELECT target, location, address, group_name, state, since, reason, detail, watc
 FROM states
 WHERE (watched OR $1) AND ($2::text[] IS NULL OR target = ANY($2))
 ORDER BY target, location
+"""
+
+# As `watcher.alerting.policy.incidents.follow` has it: what opens an incident, after the last flip that ended one.
+_OPENED = """
+SELECT target, location, (
+    SELECT min(at)
+    FROM flips
+    WHERE flips.target = states.target AND flips.location = states.location
+          AND at > coalesce((
+              SELECT ended.at
+              FROM flips AS ended
+              WHERE ended.target = states.target AND ended.location = states.location
+                    AND (ended.state = 'up' OR ended.state = 'paused' AND ended.detail IS DISTINCT FROM $1)
+              ORDER BY ended.at DESC
+              LIMIT 1
+          ), '-infinity')
+          AND (state IN ('down', 'degraded')
+               OR state = 'unknown' AND check_id IS NOT NULL AND NOT starts_with(detail, $2))
+) AS opened_at
+FROM states
+WHERE watched AND state IN ('down', 'degraded')
 """
 
 # The last flip before the window is looked up in the index, one descent a target: a year of flips is not read for it.
@@ -54,21 +76,28 @@ async def present_states(
         targets: the names of those that are wanted, None for all.
         with_unwatched: whether those that were taken out of the configuration are wanted as well.
     """
-    rows = await database.fetch(_PRESENT, with_unwatched, _array(targets))
-    return [
-        Present(
-            row["target"],
-            row["location"],
-            row["address"],
-            row["group_name"],
-            state_named(row["state"]),
-            row["since"],
-            row["reason"],
-            row["detail"],
-            row["watched"],
-        )
-        for row in rows
-    ]
+    return [present_of_row(row) for row in await database.fetch(_PRESENT, with_unwatched, _array(targets))]
+
+
+def present_of_row(row: Mapping[str, Any]) -> Present:
+    """Return where a target stands, of a row of its table."""
+    return Present(
+        row["target"],
+        row["location"],
+        row["address"],
+        row["group_name"],
+        state_named(row["state"]),
+        row["since"],
+        row["reason"],
+        row["detail"],
+        row["watched"],
+    )
+
+
+async def opened_at(database: Database) -> dict[tuple[str, str], datetime]:
+    """Read when the incidents began that targets are in which are down or degraded, by target and location."""
+    rows = await database.fetch(_OPENED, RENAMED.detail, NO_NETWORK)
+    return {(row["target"], row["location"]): row["opened_at"] for row in rows if row["opened_at"] is not None}
 
 
 async def alive_at_by_location(database: Database) -> dict[str, datetime]:

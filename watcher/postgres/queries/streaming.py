@@ -92,8 +92,8 @@ async def stream_history(
     Args:
         database: where they are read.
         since, until: the window, from `since` on, until just before `until`.
-        take: called in a thread with "flip" or "failure" and a batch of rows; it may wait, and what it raises ends the
-            reading and is raised here.
+        take: called in a thread with "flip" or "failure" and a batch of rows, which is emptied when it returns; it may
+            wait, and what it raises ends the reading and is raised here.
         expect: called in a thread beforehand, with how many rows there are; without it they are not counted.
 
     Raises:
@@ -117,9 +117,7 @@ async def stream_flips(
     """
 
     def take_rows(_: str, rows: Rows) -> None:
-        flips = [flip_of_row(row) for row in rows]
-        rows.clear()  # the call stands in a circle that the garbage collector is in no hurry to find
-        take(flips)
+        take([flip_of_row(row) for row in rows])
 
     await _read(database, _Reading({FLIP: _FLIPS_AS_CONFIRMED}, (since, until, location), take_rows))
 
@@ -180,7 +178,10 @@ class _Reading:
 
     def _take_in_thread(self, kind: str, rows: Rows) -> None:
         self.has_begun = True
-        self._take(kind, rows)
+        try:
+            self._take(kind, rows)
+        finally:
+            rows.clear()  # the call stands in a circle that the garbage collector is in no hurry to find
 
 
 def _exported(kind: str, row: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ MADE_BY = {
     **dict.fromkeys(("notifications", "silences", "acks"), (9,)),
 }
 
-_MISSING = "SELECT array_agg(name) FROM unnest($1::text[]) AS tables (name) WHERE to_regclass(name) IS NULL"
+MISSING = "SELECT array_agg(name) AS names FROM unnest($1::text[]) AS tables (name) WHERE to_regclass(name) IS NULL"
 _PRESENT = "SELECT coalesce(max(version), 0) FROM watcher_schema"
 
 
@@ -52,7 +52,7 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
             " (version int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
         )
         present = await _present_version(connection, len(files))
-        missing = await connection.fetchval(_MISSING, list(MADE_BY))
+        missing = await connection.fetchval(MISSING, list(MADE_BY))
         # What somebody has dropped is made anew.
         again = {version for table in missing or () for version in MADE_BY[table]}
         for version, file in enumerate(files, start=1):
@@ -64,7 +64,7 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
 
 async def _is_up_to_date(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], known: int) -> bool:
     async with transaction(connection):  # for poolers, see `Database.fetch`
-        if await connection.fetchval(_MISSING, [*MADE_BY, "watcher_schema"]):
+        if await connection.fetchval(MISSING, [*MADE_BY, "watcher_schema"]):
             return False
         return await _present_version(connection, known) == known
 

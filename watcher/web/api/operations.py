@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
-from watcher.alerting.silences.keeper import TooManyError
+from watcher.alerting.silences.orders import TooManyError
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.web.api.bodies import BodyRefusedError
 from watcher.web.api.calls import RETRY_AFTER_SECONDS, Call, HistoryAwayError, Source

@@ -64,7 +64,7 @@ def _families(present: Present, targets: int, sees_all: bool) -> Iterator[tuple[
         results = sorted(present.notifications()[1].items())
         labels = [(f'channel="{escaped(channel)}",result="{result}"', count) for (channel, result), count in results]
         yield NOTIFICATIONS, "".join(sample(NOTIFICATIONS.name, label, count) for label, count in labels)
-    for name, meaning, value in _gauges(present, targets):
+    for name, meaning, value in (*_gauges(present, targets), *(_of_share(present) if sees_all else ())):
         yield Family(name, "gauge", meaning), sample(name, "", value)
     version = f'version="{__version__}",location="{escaped(present.location)}"'
     yield Family("watcher_build_info", "gauge", "Always 1."), sample("watcher_build_info", version, 1)
@@ -73,6 +73,12 @@ def _families(present: Present, targets: int, sees_all: bool) -> Iterator[tuple[
     yield GARBAGE, "".join(counts)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     yield CPU, sample(CPU.name, "", usage.ru_utime + usage.ru_stime)
+
+
+def _of_share(present: Present) -> Iterator[tuple[str, str, float]]:
+    replicas, checked = present.share() or (1, len(present.targets))
+    yield "watcher_replicas", "Replicas that share the targets of the location, this one included.", replicas
+    yield "watcher_replica_targets", "Targets that this replica checks.", checked
 
 
 def _gauges(present: Present, targets: int) -> Iterator[tuple[str, str, float]]:

@@ -94,7 +94,8 @@ class Metrics:
             if visible % TARGETS_A_TURN == 0:
                 yield ""
             visible += 1
-            if (not groups or target.group in groups) and (not names or name in names):
+            is_wanted = (not groups or target.group in groups) and (not names or name in names)
+            if is_wanted and not present.board.is_elsewhere(target.name):  # who checks it has its series
                 targets.append(target)
                 written.append(escaped(name))
         if present.shows_targets:

@@ -103,6 +103,25 @@ class Book:
             self.notices.pop(key, None)
             self._changed.add(key)
 
+    def rename(self, old: str, new: str, target: str) -> None:
+        """Let a record go on under the name that its target has now; it waits where it has waited.
+
+        Args:
+            old, new: its keys.
+            target: the new name.
+        """
+        record = self.records[old]
+        place, until = record.place, record.until
+        self.leave(old, record)
+        del self.records[old]
+        self.drop(new)
+        record.target, record.place, record.until = target, place, until
+        self.records[new] = record
+        self._changed |= {old, new}
+        if place is Place.PARENTS:
+            self.resumed.append(new)
+        self._take_up(new, record)
+
     def join(self, key: str, record: Record | Notice, at: datetime, *, at_once: bool = False) -> None:
         """Let a record wait for the next message of its group.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from watcher.alerting.policy.records.json_values import (
@@ -159,7 +159,7 @@ class Record:
         """
         if visible is not None:
             if self.visible is None:
-                self.opened_at = at
+                self.opened_at = flip.confirmed_at
             self.trouble_cause, self.last_up_at = flip.cause, last_up_at
             self.is_suppressed |= is_silent
         elif self.told is None:
@@ -170,6 +170,20 @@ class Record:
         self.visible, self.flip, self.flip_id = visible, flip, flip.flip_id
         self.at = at
         self.reminders, self.reminder_at = 0, None
+
+    def note_pause(self, *, is_known: bool = True) -> bool:
+        """Take down that nobody checks the target any more; say whether the channel is to hear of that, as an end.
+
+        Args:
+            is_known: whether a flip says so, which is noted next; else what is told has no other.
+        """
+        if self.is_flapping_told and self.told is None:
+            self.told, self.told_since = self.visible or State.DOWN, self.flapping_since
+        self.forget_briefs()
+        self.changes, self.flapping_since, self.is_flapping_told = [], None, False
+        if not is_known:
+            self.flip = replace(self.flip, state=State.PAUSED)
+        return self.told is not None
 
     def note_incident(self, incident_id: uuid.UUID, since: datetime) -> None:
         """Take down which incident the flip belongs to; nobody has acknowledged another one yet."""

@@ -1,0 +1,103 @@
+"""POSTGRES_HOST has several servers, of which one takes writes, and which change their roles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+import trio
+
+from tests.integration.own_server import OwnServer, running_server
+from tests.integration.proxy import Proxy, open_proxy
+from watcher.postgres.bridge import COMMAND_SECONDS, CONNECT_SECONDS
+from watcher.postgres.connections import ASK_SECONDS
+from watcher.postgres.db import Database, open_database
+from watcher.postgres.errors import DatabaseUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WRITE = "CREATE TEMPORARY TABLE written AS SELECT 1"
+
+
+@pytest.fixture
+def servers(made_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OwnServer, OwnServer]]:
+    with (
+        running_server(made_server, tmp_path_factory.mktemp("first")) as first,
+        running_server(made_server, tmp_path_factory.mktemp("second")) as second,
+    ):
+        yield first, second
+
+
+async def test_the_server_that_takes_writes_is_found_whoever_is_frozen_and_after_its_role_has_moved(
+    bridge: None, servers: tuple[OwnServer, OwnServer]
+) -> None:
+    first, second = servers
+    await _let(first, read_only=True)
+    async with open_proxy(first.url) as stuck, open_proxy(first.url) as one, open_proxy(second.url) as two:
+        stuck.freeze()
+        url = _url_of(stuck, one, two)
+        async with open_database(url) as database, open_database(url, reads=True) as reader:
+            with trio.fail_after(CONNECT_SECONDS):
+                await database.fetch(WRITE)
+                assert await _folder(reader) == str(second.data)
+            await _let(first, read_only=False)
+            await _let(second, read_only=True)
+            with pytest.raises(DatabaseUnavailableError, match="read-only"):
+                await database.fetch(WRITE)
+            with trio.fail_after(CONNECT_SECONDS):
+                await database.fetch(WRITE)
+            assert await _folder(database) == str(first.data)
+            one.freeze()
+            await _let(second, read_only=False)
+            with trio.fail_after(CONNECT_SECONDS + COMMAND_SECONDS):
+                with pytest.raises(DatabaseUnavailableError, match="does not answer in time"):
+                    await database.fetch(WRITE)
+                await database.fetch(WRITE)
+            assert await _folder(database) == str(second.data)
+
+
+async def test_where_none_takes_writes_each_is_told_of_and_whoever_reads_takes_what_there_is(
+    bridge: None, servers: tuple[OwnServer, OwnServer]
+) -> None:
+    first, second = servers
+    await _let(first, read_only=True)
+    async with open_proxy(first.url) as one, open_proxy(second.url) as two:
+        await two.shut()
+        url = _url_of(one, two)
+        async with open_database(url) as database, open_database(url, reads=True) as reader:
+            both = rf"(?=.*127.0.0.1:{one.port} is not read-write)(?=.*127.0.0.1:{two.port}: )"
+            with pytest.raises(DatabaseUnavailableError, match=both):
+                await database.fetch(WRITE)
+            with trio.fail_after(ASK_SECONDS + CONNECT_SECONDS):
+                assert await _folder(reader) == str(first.data)
+
+
+async def _let(server: OwnServer, *, read_only: bool) -> None:
+    """Have a server take writes or not, as one does that has another role."""
+    async with open_database(server.url) as database:
+
+        async def change(connection: object) -> None:
+            word = "on" if read_only else "off"
+            await connection.execute("SET default_transaction_read_only = off")  # type: ignore[attr-defined]
+            await connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {word}")  # type: ignore[attr-defined]
+            await connection.execute("SELECT pg_reload_conf()")  # type: ignore[attr-defined]
+
+        await database.operate(change)
+
+
+async def _folder(database: Database) -> str:
+    rows = await database.fetch("SELECT current_setting('data_directory') AS folder")
+    folder: str = rows[0]["folder"]
+    return folder
+
+
+def _url_of(*proxies: Proxy) -> str:
+    """Write the URL of several servers, each by way of its proxy."""
+    parts = urlsplit(proxies[0].url())
+    userinfo = parts.netloc.rpartition("@")[0]
+    hosts, ports = ",".join("127.0.0.1" for _ in proxies), ",".join(str(proxy.port) for proxy in proxies)
+    wanted = f"host={hosts}&port={ports}&sslmode=disable&target_session_attrs=read-write"
+    return f"postgresql://{userinfo}@{parts.path}?{wanted}"

@@ -1,0 +1,77 @@
+"""Where the targets of other replicas stand, on the board of this one."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tests.doubles import a_failure
+from watcher.cluster.others import Others
+from watcher.model.conclusion import Conclusion
+from watcher.model.state import Standing, State
+from watcher.recording.board import Board
+
+if TYPE_CHECKING:
+    from watcher.postgres.db import Database
+
+ME, OTHER = uuid.UUID(int=1), uuid.UUID(int=2)
+SINCE = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+async def test_the_board_has_what_others_watch_and_its_own_as_checks_tell(test_db: Database) -> None:
+    board, epoch = Board(), 1
+    others = Others(test_db, "here", ME, board, lambda: epoch)
+    mine = Standing(State.UP, SINCE, State.UP)
+    board.place({"mine": mine})
+    await _stand(test_db, "mine", "down", ME)
+    await _stand(test_db, "theirs", "up", OTHER)
+    await _stand(test_db, "elsewhere", "up", OTHER, location="there")
+    await others.look()
+    assert {one.target: one.standing.state for one in board} == {"mine": State.UP, "theirs": State.UP}
+    assert [board.is_elsewhere(name) for name in ("mine", "theirs")] == [False, True]
+    changes = board.changes
+    await others.look()
+    assert board.changes == changes
+
+    await _stand(test_db, "theirs", "down", OTHER, since=SINCE + timedelta(hours=1))
+    await test_db.fetch(
+        "INSERT INTO flips (id, target, location, at, confirmed_at, state, before)"
+        " VALUES ($1, 'theirs', 'here', now(), now(), 'down', 'up')",
+        uuid.uuid4(),
+    )
+    await others.look()
+    latest = board.of("theirs")
+    assert latest is not None
+    assert (latest.standing.state, latest.reason, latest.detail, latest.ok) == (State.DOWN, "status", "500", None)
+
+    board.place({"theirs": Standing(State.DOWN, SINCE, State.DOWN)})  # it moves here
+    await others.look()
+    assert not board.is_elsewhere("theirs")
+    board.drop(["theirs"])  # and away again
+    epoch = 2
+    await others.look()
+    assert board.is_elsewhere("theirs")
+    board.put(Conclusion(a_failure("theirs")))  # of a check that was still under way
+    assert board.newest_of("theirs") is None
+    epoch = None  # type: ignore[assignment]
+    await others.look()
+    assert [one.target for one in board] == ["mine"]
+
+
+async def _stand(
+    database: Database,
+    target: str,
+    state: str,
+    owner: uuid.UUID,
+    *,
+    location: str = "here",
+    since: datetime = SINCE,
+) -> None:
+    await database.fetch(
+        "INSERT INTO states (target, location, state, since, reason, detail, owner) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+        " ON CONFLICT (target, location) DO UPDATE"
+        " SET state = excluded.state, since = excluded.since, reason = excluded.reason, detail = excluded.detail",
+        *(target, location, state, since, "status" if state == "down" else None, "500" if state == "down" else None),
+        owner,
+    )

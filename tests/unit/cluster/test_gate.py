@@ -1,0 +1,46 @@
+"""Checks wait after a freeze, until somebody has been asked."""
+
+from __future__ import annotations
+
+import trio
+import trio.testing
+
+from watcher.cluster.gate import Gate
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_it_stands_open_until_an_end_and_asks_once_for_another(nursery: trio.Nursery) -> None:
+    clock, asked, passed = Clock(), [], []
+    gate = Gate(lambda: asked.append(clock.now), clock)
+
+    async def check(name: str) -> None:
+        await gate.passed()
+        passed.append(name)
+
+    gate.set_end(6.0)
+    await check("before")
+    clock.now = 6.0  # nobody has asked meanwhile
+    for name in ("a", "b"):
+        nursery.start_soon(check, name)
+    await trio.testing.wait_all_tasks_blocked()
+    assert (passed, asked) == (["before"], [6.0])
+    gate.set_end(6.0)  # what was answered is of before the freeze
+    await trio.testing.wait_all_tasks_blocked()
+    assert (passed, asked) == (["before"], [6.0])
+    gate.set_end(12.0)
+    await trio.testing.wait_all_tasks_blocked()
+    assert sorted(passed) == ["a", "b", "before"]
+    clock.now = 12.0
+    nursery.start_soon(check, "after")
+    await trio.testing.wait_all_tasks_blocked()
+    assert asked == [6.0, 12.0]
+    assert not gate.is_open

@@ -1,0 +1,50 @@
+"""The servers that a URL names: one, or several of which one takes writes now; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+# Of several servers, the one that takes writes is wanted; one alone may be anything.
+WRITABLE, ANY = "read-write", "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where a database may be.
+
+    Attributes:
+        urls: one of each server, with its host and its port.
+        wanted: what the server is to be, as libpq's `target_session_attrs` has it; what is preferred comes first.
+    """
+
+    urls: tuple[str, ...]
+    wanted: tuple[str, ...]
+
+
+def servers_of(url: str, *, reads: bool = False) -> Servers:
+    """Take a URL of several servers apart, as libpq would: one port is that of all.
+
+    Args:
+        url: one that `external_url` has built, or of one server.
+        reads: whether it is only read from.
+    """
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    wanted = options.pop("target_session_attrs", ANY)
+    hosts = options.pop("host", "").split(",")
+    ports = options.pop("port", "").split(",")
+    if len(ports) == 1:
+        ports *= len(hosts)
+    urls = []
+    for host, port in zip(hosts, ports, strict=True):
+        one = {**({"host": host} if host else {}), **({"port": port} if port else {}), **options}
+        urls.append(parts._replace(query=urlencode(one, quote_via=quote)).geturl())
+    preferred = {"prefer-standby": ("standby", ANY), WRITABLE: (WRITABLE, ANY) if reads else (WRITABLE,)}
+    return Servers(tuple(urls), preferred.get(wanted, (wanted,)))
+
+
+def place_of(url: str) -> str:
+    """Say where the one server of a URL is, for people."""
+    options = dict(parse_qsl(urlsplit(url).query))
+    return f"{options.get('host', 'localhost')}:{options.get('port', '5432')}"
