@@ -117,13 +117,16 @@ async def test_what_holds_for_a_target_holds_under_its_new_name_too(outbox: Outb
     async def read(_known: object, _since: object) -> list[Order]:
         return [silence, ack]  # PostgreSQL has not heard of it
 
+    async def listen(_heard: object) -> None:
+        await trio.sleep_forever()
+
     async with running(outbox, tmp_path) as keeper, trio.open_nursery() as nursery:
         await keeper.take(silence)
         await keeper.take(ack)
         put_incident(outbox, "New")
         await keeper.rename({"Old": "New"})
         renamed = keeper.silences.silences, keeper.silences.acks
-        nursery.start_soon(keeper.follow, read, up)
+        nursery.start_soon(keeper.follow, read, listen, up)
         await trio.testing.wait_all_tasks_blocked()
         assert (keeper.silences.silences, keeper.silences.acks) == renamed
         nursery.cancel_scope.cancel()
