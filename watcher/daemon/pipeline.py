@@ -17,6 +17,7 @@ from watcher.alerting.silences.keeper import SilenceKeeper
 from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
+from watcher.cluster.others import Others
 from watcher.cluster.replica_name import kept_name
 from watcher.daemon.alerting import Alerting, Replicas
 from watcher.daemon.retarget import WatchedTargets, checked_until_of
@@ -151,6 +152,8 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     listeners = [flip_lines.take, lambda _conclusions: alerting.alerts.look()]
     outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
+    if sharing is not None:
+        present.share = partial(getattr, sharing, "counts")
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing)
 
 
@@ -170,6 +173,10 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
     read, listen = partial(read_orders, sinks.database), partial(sinks.database.listen, NEWS)
     nursery.start_soon(parts.keeper.follow, read, listen, parts.drain.first_up)
     parts.present.keeper = parts.keeper
+    if (sharing := parts.sharing) is not None:
+        place = configuration.settings.location, sinks.disk.outbox.id
+        others = Others(sinks.database, *place, sinks.board, lambda: sharing.shared_epoch)
+        nursery.start_soon(others.run)
 
 
 def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Drain:

@@ -108,6 +108,20 @@ class Sharing:
             return Beginning(held, frozenset(names), owners=owners)
         return Beginning([target for target in held if target.name in taken], taken=taken, owners=owners)
 
+    @property
+    def counts(self) -> tuple[int, int] | None:
+        """How many replicas share the targets, and how many of those are watched here; None where nobody knows."""
+        share = self.membership.share
+        if share is None or self._sharer is None:
+            return None
+        return max(len(share.agreed), 1), self._sharer.watched
+
+    @property
+    def shared_epoch(self) -> int | None:
+        """By which agreement targets are shared with others; None while they are with nobody."""
+        share = self.membership.share
+        return None if share is None or share.is_alone else share.epoch
+
     def resume(self, beginning: Beginning, now: float) -> Awaitable[Mapping[str, Standing]]:
         """Take up again what is watched here; see `resume_share`."""
         configured = frozenset(target.name for target in self._configured)
