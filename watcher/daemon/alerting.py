@@ -14,7 +14,7 @@ from watcher.alerting.channels.deliver import deliver, open_tools, post_alerts
 from watcher.alerting.policy.view import View
 from watcher.alerting.sharing import AlertSharing
 from watcher.alerting.silences.present import Silences
-from watcher.daemon.sharing.others import Others
+from watcher.daemon.sharing.elsewhere import Elsewhere
 from watcher.web.sites import keys_of
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ class Alerting:
             replicas: that share the channels; None where there can be none.
         """
         self._board = board
-        self._others: Others | None = None
+        self._elsewhere: Elsewhere | None = None
         sharing = None
         if replicas is not None:
-            others = Others(replicas.ledger, lambda: self.alerts.dispatches_for_others, self._decide_anew)
-            sharing = AlertSharing(disk, replicas.ledger, replicas, replicas.location, written, prepare=others.ask)
-            self._others = others
+            elsewhere = Elsewhere(replicas.ledger, lambda: self.alerts.dispatches_for_others, self._decide_anew)
+            sharing = AlertSharing(disk, replicas.ledger, replicas, replicas.location, written, prepare=elsewhere.ask)
+            self._elsewhere = elsewhere
         self._channels: Sequence[Channel] = ()
         self._view = View({}, self._state_of, self._checked_at, back_at=board.returns.of)
         is_here = (lambda _target: True) if replicas is None else replicas.holds
@@ -76,8 +76,8 @@ class Alerting:
     async def run(self) -> None:
         """Tell of what happens until closed or cancelled; then helper processes are killed."""
         async with open_tools() as tools, trio.open_nursery() as nursery:
-            if self._others is not None:
-                nursery.start_soon(self._others.run)
+            if self._elsewhere is not None:
+                nursery.start_soon(self._elsewhere.run)
             await self.alerts.run(self._channels, _Deliverer(tools))
             nursery.cancel_scope.cancel()
 
@@ -116,19 +116,19 @@ class Alerting:
         standing = self._board.standing_of(target)
         if standing is not None:
             return standing.state
-        return None if self._others is None or target not in self._view.targets else self._others.state_of(target)
+        return None if self._elsewhere is None or target not in self._view.targets else self._elsewhere.state_of(target)
 
     def _checked_at(self, target: str) -> datetime | None:
         started_at = self._board.started_at_of(target)
         if started_at is not None:
             return datetime.fromtimestamp(started_at, UTC)
-        return None if self._others is None else self._others.checked_at(target)
+        return None if self._elsewhere is None else self._elsewhere.checked_at(target)
 
     def _is_in_doubt(self, target: str) -> bool:
+        if self._elsewhere is not None and self._board.is_elsewhere(target):
+            return self._elsewhere.is_in_doubt(target)
         standing = self._board.standing_of(target)
-        if standing is not None:
-            return not standing.is_confirmed
-        return self._others is not None and self._others.is_in_doubt(target)
+        return standing is not None and not standing.is_confirmed
 
 
 @dataclass(frozen=True)

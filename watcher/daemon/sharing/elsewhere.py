@@ -26,7 +26,7 @@ class Told(Protocol):
         """Return where targets of others stand that are not up, and until when the rest are known to be."""
 
 
-class Others:
+class Elsewhere:
     """Where the targets of other replicas stand, as it was a moment ago; nothing while there is no other."""
 
     def __init__(self, told: Told, are_there: Callable[[], bool], heard: Callable[[], None]) -> None:
