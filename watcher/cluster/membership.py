@@ -201,7 +201,12 @@ class Membership:
                 await trio.sleep(LISTEN_AGAIN_SECONDS)
 
     def _until_next_seconds(self) -> float:
-        """Return the time to the next beat: sooner, where the lease of a replica that is agreed on ends before."""
+        """Return the time to the next beat: sooner after a failure, and where a lease ends before that is agreed on.
+
+        A lease is three beats long: without a third try within it, two failures would end it.
+        """
+        if self._has_failed:
+            return self._timing.beat_seconds / 2
         agreed = frozenset() if self.share is None else self.share.agreed
         ends = [member.lease_seconds for member in self.members if member.seat.replica in agreed]
         soonest = min((end for end in ends if end > 0), default=self._timing.beat_seconds)
@@ -227,7 +232,10 @@ class Membership:
         self._has_failed = True
         self._lease = self._lease.failed(sent_at)
         if self.share is not None and self._other is None:
-            self._use(cut_off(self.share, self.is_held))
+            share = cut_off(self.share, self.is_held)
+            if share is not self.share:
+                self._fallback = share
+                self._use(share)
         is_shared = self.share is not None and not self.share.is_alone
         if is_shared and not self.is_held and not self._has_told_outage:
             self._has_told_outage = True
@@ -252,7 +260,7 @@ class Membership:
             share = _without_me(share)
         if share is not self._fallback:
             self._fallback = None
-        if was_lapsed and share.epoch != self._epoch_in_effect and self.share is not None:
+        if was_lapsed and self.share is not None and share != self.share:
             self._holding_since = self._clock()
         self._use(share)
         self._move_gate()
