@@ -82,7 +82,7 @@ class Membership:
         self._fallback: Share | None = None
         # When checks began to wait for what others have taken over; None while they do not.
         self._holding_since: float | None = None
-        self._has_failed = self._has_told_outage = False
+        self._has_joined = self._has_failed = self._has_told_outage = False
         self._other: str | None = None
         self._hurried = trio.Event()
         self._changed = trio.Event()
@@ -226,6 +226,8 @@ class Membership:
         await self._take(sent_at, answer)
 
     async def _renew(self) -> Answer:
+        if not self._has_joined:
+            return await join(self._database, self._beat())
         return await renew(self._database, self._beat(), is_back=self._has_failed)
 
     def _failed(self, sent_at: float, error: Exception) -> None:
@@ -247,7 +249,7 @@ class Membership:
         """Take over what the database has answered, and propose what should change."""
         if self._has_told_outage:
             log.info("the database can be asked again who checks what")
-        self._has_failed = self._has_told_outage = False
+        self._has_joined, self._has_failed, self._has_told_outage = True, False, False
         self._tell_other(answer.other)
         self.members = answer.members
         was_lapsed = self._lease.has_lapsed(self._clock())

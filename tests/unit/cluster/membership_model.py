@@ -57,15 +57,19 @@ class Adversary:
     victims: tuple[int, ...] = (0, 1, 2)
 
 
-def renew(world: World, number: int, start: int, file: int, joined: str, *, is_back: bool) -> World:
-    """Do in the database what a beat, or a join, does there."""
+def renew(world: World, number: int, start: int, file: int, *, is_back: bool) -> World:
+    """Do in the database what a beat does there."""
     row = world.rows[number]
-    if row is not None and row.start == start and row.file != LEFT:
-        is_same = row.lease > 0 and row.file == file and not is_back
-        return put_row(world, number, Row(start, file, row.settled if is_same else 0, TTL))
-    if joined == FRESH or (joined == OUSTED and (row is None or row.lease == 0)) or (joined == JOINED and row is None):
-        return put_row(world, number, Row(start, file, 0, TTL))
-    return world
+    if row is None or row.start != start or row.file == LEFT:
+        return world
+    is_same = row.lease > 0 and row.file == file and not is_back
+    return put_row(world, number, Row(start, file, row.settled if is_same else 0, TTL))
+
+
+def join(world: World, number: int, start: int, file: int, *, is_start: bool) -> World:
+    """Do in the database what a start does there, and a beat that finds that its row is another's, or gone."""
+    row = world.rows[number]
+    return put_row(world, number, Row(start, file, 0, TTL)) if row is None or row.lease == 0 or is_start else world
 
 
 def swap(world: World, is_newest: bool, places: Places) -> World:
@@ -83,12 +87,22 @@ def swap(world: World, is_newest: bool, places: Places) -> World:
     return world._replace(places=places, replicas=replicas)
 
 
+def has_row(world: World, number: int) -> bool:
+    """Whether a replica is in the database as itself."""
+    row = world.rows[number]
+    return row is not None and row.start == world.replicas[number].start
+
+
 def ask(world: World, number: int) -> tuple[World, Answer]:
     """Send a beat and let the database answer it."""
     replica = world.replicas[number]
-    world = renew(world, number, replica.start, replica.file, replica.joined, is_back=replica.has_failed)
-    row = world.rows[number]
-    is_mine = row is not None and row.start == replica.start
+    if replica.joined == FRESH:
+        world = join(world, number, replica.start, replica.file, is_start=True)
+    else:
+        world = renew(world, number, replica.start, replica.file, is_back=replica.has_failed)
+        if not has_row(world, number):
+            world = join(world, number, replica.start, replica.file, is_start=False)
+    is_mine = has_row(world, number)
     proposed = proposed_by(world.places, world.rows, me(world, number)) if is_mine else None
     return world, Answer(0, is_mine, world.places, True, proposed)
 
@@ -205,8 +219,10 @@ def mendings_of(world: World, number: int) -> Iterator[World]:
             dropped = dropped._replace(calm=0)
             if late.kind == "proposal":
                 yield swap(dropped, late.is_newest, late.places)
+            elif late.kind == JOINED:
+                yield renew(dropped, number, late.start, late.file, is_back=False)
             else:
-                yield renew(dropped, number, late.start, late.file, late.kind, is_back=False)
+                yield join(dropped, number, late.start, late.file, is_start=late.kind == FRESH)
 
 
 def faults_of(world: World, number: int, kinds: tuple[str, ...]) -> Iterator[World]:
@@ -219,7 +235,7 @@ def faults_of(world: World, number: int, kinds: tuple[str, ...]) -> Iterator[Wor
     if replica.mode != UP:
         return
     row = world.rows[number]
-    if "leave" in kinds and is_reached and row is not None and row.start == replica.start and not replica.proposed:
+    if "leave" in kinds and is_reached and row is not None and has_row(world, number) and not replica.proposed:
         left = put_row(put(world, number, off), number, row._replace(file=LEFT, settled=0))
         yield swap(left, True, tuple(place for place in world.places if place[0] != number))
     if "freeze" in kinds:

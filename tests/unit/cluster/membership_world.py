@@ -105,7 +105,7 @@ def agreement_of(places: Places, is_newest: bool = True) -> Agreement:
 @cache
 def seat_of(place: Place) -> Seat:
     number, start, file = place
-    return Seat(REPLICAS[number], UUID(int=start), "" if file == LEFT else str(file))
+    return Seat(REPLICAS[number], UUID(int=1000 * (1 + number) + start), "" if file == LEFT else str(file))
 
 
 @cache
@@ -113,7 +113,7 @@ def places_of(agreement: Agreement | None) -> Places | None:
     if agreement is None:
         return None
     return tuple(
-        (REPLICAS.index(seat.replica), seat.incarnation.int, int(seat.fingerprint)) for seat in agreement.seats
+        (REPLICAS.index(seat.replica), seat.incarnation.int % 1000, int(seat.fingerprint)) for seat in agreement.seats
     )
 
 
