@@ -126,20 +126,22 @@ class Fleet:
             while unsettled := [row["what"] for row in await self.database.fetch(_UNSETTLED, count)]:  # noqa: ASYNC110
                 await trio.sleep(0.05)
             settled_at = time.time()
-            while unsettled := [name for name in self.names if self.sites.asked_at[name][-1:] <= [settled_at]]:
+            while unsettled := self._not_asked_since(settled_at):  # noqa: ASYNC110
                 await trio.sleep(0.05)
             return trio.current_time() - begun
-        said = "\n".join(self.said(" share "))
+        said = "\n".join(self.said())
         raise AssertionError(f"not settled: {unsettled[:5]}\n{said}")
 
-    def said(self, word: str) -> list[str]:
-        """Return the lines of all that run that have a word."""
-        return [
-            f"{number}: {line}"
-            for number, replica in enumerate(self.replicas)
-            if replica.daemon is not None
-            for line in replica.daemon.lines(word)
-        ]
+    def _not_asked_since(self, moment: float) -> list[str]:
+        return [name for name in self.names if not any(at > moment for at in self.sites.asked_at[name][-1:])]
+
+    def said(self) -> list[str]:
+        """Return the newest lines of all that are about anything but sites."""
+        lines = []
+        for number, replica in enumerate(self.replicas):
+            of_one = (replica.folder.path / "stderr.log").read_text().splitlines()
+            lines += [f"{number}: {line}" for line in [one for one in of_one if " target=" not in one][-12:]]
+        return lines
 
     async def until_state(self, name: str, state: str) -> None:
         """Wait until the table says that a target is in a state."""
@@ -156,7 +158,8 @@ class Fleet:
 async def open_fleet(folder: Path, database: Database, url: str, count: int, names: list[str]) -> AsyncIterator[Fleet]:
     """Make so many replicas, of which none runs yet."""
     sites = Sites()
-    async with AsyncExitStack() as stack, serving(sites.behave) as port:
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(serving(sites.behave))
         fleet = Fleet([], sites, database, port, names)
         for number in range(count):
             place = folder / f"replica{number}"

@@ -91,7 +91,7 @@ class Happening:
     async def change_the_file(self) -> None:
         """Change the files of all, one after the other, and leave one site out or take it in again."""
         names = NAMES if len(self.fleet.names) < len(NAMES) else NAMES[:-1]
-        begun, timeout = time.time(), self.chance.uniform(1, 3)
+        begun, timeout = time.time(), self.chance.uniform(0.3, 0.5)
         for replica in self.fleet.replicas:
             self.fleet.write(replica, names, timeout=round(timeout, 2))
             await trio.sleep(self.chance.uniform(0, 2 * BEAT_SECONDS))

@@ -19,7 +19,7 @@ from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
 from watcher.cluster.others import Others
 from watcher.cluster.replica_name import kept_name
-from watcher.daemon.alerting import Alerting
+from watcher.daemon.alerting import Alerting, Replicas
 from watcher.daemon.retarget import WatchedTargets, checked_until_of
 from watcher.daemon.sharing.sharer import Step
 from watcher.daemon.sharing.sharing import Sharing
@@ -32,6 +32,7 @@ from watcher.outbox.outbox import Outbox
 from watcher.outbox.startup import resume_from
 from watcher.outbox.writer import Bounds, OutboxWriter
 from watcher.postgres.drain import Drain
+from watcher.postgres.queries.channels import ChannelLedger
 from watcher.postgres.queries.silences import read_orders
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
@@ -140,16 +141,19 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     settings, targets = configuration.settings, configuration.targets
     drain, trust = _drain(configuration, sinks, started_at), ClockTrust(_tell_leap)
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
-    alerting = Alerting(sinks.disk, sinks.board, drain.wake)
+    sharing, replicas = None, None
+    if sinks.replicas is not None:
+        name = settings.replica or kept_name(settings.data_dir)
+        sharing = Sharing(sinks.replicas, sinks.disk, configuration, name, sinks.timing, sinks.tally)
+        ledger = ChannelLedger(sinks.database, settings.location, sinks.disk.outbox.id)
+        replicas = Replicas(sharing.membership, ledger, settings.location)
+    alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas)
     keeper = SilenceKeeper(sinks.disk, settings.data_dir, settings.location, alerting.silences, drain.wake)
     listeners = [flip_lines.take, lambda _conclusions: alerting.alerts.look()]
     outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
-    sharing = None
-    if sinks.replicas is not None:
-        name = settings.replica or kept_name(settings.data_dir)
-        sharing = Sharing(sinks.replicas, sinks.disk, configuration, name, sinks.timing, sinks.tally)
-        present.share = lambda: sharing.counts
+    if sharing is not None:
+        present.share = partial(getattr, sharing, "counts")
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing)
 
 

@@ -15,11 +15,13 @@ from watcher.checking.gate import Gate
 from watcher.cluster.fingerprint import fingerprint_of
 from watcher.cluster.membership import Membership
 from watcher.cluster.values import Figures, Replica, Seat, Timing
+from watcher.daemon.sharing.incidents import ClaimsWithIncidents
 from watcher.daemon.sharing.sharer import Sharer
 from watcher.daemon.sharing.start import Beginning, resume_share
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
 from watcher.postgres.ownership import Ownership
+from watcher.postgres.queries.channels import ChannelLedger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -81,6 +83,8 @@ class Sharing:
         self._context: CheckContext | None = None
         self._sharer: Sharer | None = None
         self._ownership = Ownership(database, disk, location)
+        past = ChannelLedger(database, location, disk.outbox.id)
+        self._claims = ClaimsWithIncidents(self._ownership, past, disk, location)
         self.membership = Membership(database, Replica(location, seat, name, __version__), self._figures, timing)
         self.gate = Gate(self._may_check, self._wait_to_check)
 
@@ -99,7 +103,7 @@ class Sharing:
         taken, owners = None, dict[str, uuid.UUID]()
         with trio.move_on_after(CLAIM_SECONDS):
             owners = await self._owners_of_others(frozenset(names))
-            taken = await self._ownership.claim(names)
+            taken = await self._claims.claim(names)
         if taken is None:
             return Beginning(held, frozenset(names), owners=owners)
         return Beginning([target for target in held if target.name in taken], taken=taken, owners=owners)
@@ -139,7 +143,7 @@ class Sharing:
             apply: has all parts of the daemon take a step.
         """
         self._context = context
-        sharer = Sharer(self.membership, self._ownership, apply, _fingerprint, self._timing.beat_seconds)
+        sharer = Sharer(self.membership, self._claims, apply, _fingerprint, self._timing.beat_seconds)
         sharer.begin(self._configured, beginning.targets, beginning.unclaimed)
         self._sharer = sharer
         async with trio.open_nursery() as nursery:
