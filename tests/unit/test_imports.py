@@ -124,7 +124,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "daemon/changes": {"model", "model/alerts", "config/env"},
     "daemon/sharing": {
-        *("model", "checking", "checking/scheduling", "recording", "outbox", "cluster", "config", "daemon/changes"),
+        *("model", "checking", "checking/scheduling", "recording", "outbox", "cluster", "daemon/changes"),
+        *("config", "config/env"),
         *(*CLUSTER, *POSTGRES),
     },
     "daemon": {

@@ -17,7 +17,6 @@ from watcher.alerting.silences.keeper import SilenceKeeper
 from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
-from watcher.cluster.replica_name import kept_name
 from watcher.daemon.alerting import Alerting
 from watcher.daemon.retarget import WatchedTargets, checked_until_of
 from watcher.daemon.sharing.sharer import Step
@@ -144,10 +143,7 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     listeners = [flip_lines.take, lambda _conclusions: alerting.alerts.look()]
     outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
-    sharing = None
-    if sinks.replicas is not None:
-        name = settings.replica or kept_name(settings.data_dir)
-        sharing = Sharing(sinks.replicas, sinks.disk, configuration, name, sinks.timing, sinks.tally)
+    sharing = None if sinks.replicas is None else Sharing(sinks.replicas, sinks, configuration)
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing)
 
 
