@@ -127,8 +127,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "daemon/changes": {"model", "model/alerts", "config/env"},
     "daemon/sharing": {
-        *("model", "checking", "checking/scheduling", "recording", "outbox", "cluster", "config", "daemon/changes"),
-        *(*CLUSTER, *POSTGRES, "postgres/queries", "alerting/policy"),
+        *("model", "checking", "checking/scheduling", "recording", "outbox", "cluster", "daemon/changes"),
+        *("config", "config/env", *CLUSTER, *POSTGRES, "postgres/queries", "alerting/policy"),
     },
     "daemon": {
         *("daemon/changes", "daemon/sharing", "cluster", *CLUSTER),

@@ -17,8 +17,6 @@ from watcher.alerting.silences.keeper import SilenceKeeper
 from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
-from watcher.cluster.others import Others
-from watcher.cluster.replica_name import kept_name
 from watcher.daemon.alerting import Alerting, Replicas
 from watcher.daemon.retarget import WatchedTargets, checked_until_of
 from watcher.daemon.sharing.sharer import Step
@@ -143,8 +141,7 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     sharing, replicas = None, None
     if sinks.replicas is not None:
-        name = settings.replica or kept_name(settings.data_dir)
-        sharing = Sharing(sinks.replicas, sinks.disk, configuration, name, sinks.timing, sinks.tally)
+        sharing = Sharing(sinks.replicas, sinks, configuration)
         ledger = ChannelLedger(sinks.database, settings.location, sinks.disk.outbox.id)
         replicas = Replicas(sharing.membership, ledger, settings.location)
     alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas)
@@ -173,10 +170,6 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
     read, listen = partial(read_orders, sinks.database), partial(sinks.database.listen, NEWS)
     nursery.start_soon(parts.keeper.follow, read, listen, parts.drain.first_up)
     parts.present.keeper = parts.keeper
-    if (sharing := parts.sharing) is not None:
-        place = configuration.settings.location, sinks.disk.outbox.id
-        others = Others(sinks.database, *place, sinks.board, lambda: sharing.shared_epoch)
-        nursery.start_soon(others.run)
 
 
 def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Drain:

@@ -91,7 +91,8 @@ async def run_daemon(
     stop, supervisor = _Stop(), Supervisor()
     send_change, changes = trio.open_memory_channel[Change](MAX_CHANGES_IN_CHANNEL)
 
-    reloader = Reloader(configuration, load, send_change, lambda: _announced(supervisor, reloader))
+    reloader = Reloader(configuration, load, send_change, lambda: status.announced())
+    status = _Status(supervisor, reloader)
     with _claimed(settings):
         server = None if settings.postgres_host else EmbeddedPostgres(settings.data_dir.resolve())
         url = external_url(settings) if server is None else server.url()
@@ -101,7 +102,7 @@ async def run_daemon(
             signals.start_soon(_watch_files, reloader, read_at)
 
             def begun() -> None:
-                supervisor.ready(_status(reloader))
+                supervisor.ready(status.text)
                 signals.start_soon(_reload, reloader, stop)
 
             with lines_through(stderr.put):
@@ -119,7 +120,7 @@ async def run_daemon(
                     sinks = Sinks(success_file, successes.put, _lines_to(stderr), disk, database, server_ready)
                     ask = partial(reloader.ask, by_hand=True)
                     sinks = replace(sinks, page=page, page_database=page_database, ask_reload=ask)
-                    sinks = replace(sinks, replicas=replicas, timing=timing or Timing())
+                    sinks = replace(sinks, replicas=replicas, timing=timing or Timing(), tell_share=status.share)
                     await watch(configuration, changes, stop.checks, sinks, begun)
             signals.cancel_scope.cancel()
 
@@ -179,18 +180,32 @@ async def _watch_files(reloader: Reloader, read_at: float) -> NoReturn:
     await watch_files(files, lambda: reloader.ask() if files() else None, read_at=read_at)
 
 
-@contextmanager
-def _announced(supervisor: Supervisor, reloader: Reloader) -> Iterator[None]:
-    """Tell systemd of a reload, and what is watched when it is over."""
-    with supervisor.reloading():
-        yield
-    supervisor.status(_status(reloader))
+class _Status:
+    """What `systemctl status` shows."""
 
+    def __init__(self, supervisor: Supervisor, reloader: Reloader) -> None:
+        self._supervisor = supervisor
+        self._reloader = reloader
+        self._share = ""
 
-def _status(reloader: Reloader) -> str:
-    count = len(reloader.current.targets)
-    refused = "; the configuration has mistakes and is not in use" if reloader.is_refused else ""
-    return f"watching {count} target{'' if count == 1 else 's'}{refused}"
+    @property
+    def text(self) -> str:
+        """The text."""
+        count = len(self._reloader.current.targets)
+        refused = "; the configuration has mistakes and is not in use" if self._reloader.is_refused else ""
+        return f"watching {count} target{'' if count == 1 else 's'}{self._share}{refused}"
+
+    def share(self, targets: int, replicas: int) -> None:
+        """Tell how many targets are checked here, and how many replicas share all of them."""
+        self._share = f", {targets} of them here, {replicas} replicas" if replicas > 1 else ""
+        self._supervisor.status(self.text)
+
+    @contextmanager
+    def announced(self) -> Iterator[None]:
+        """Tell systemd of a reload, and what is watched when it is over."""
+        with self._supervisor.reloading():
+            yield
+        self._supervisor.status(self.text)
 
 
 @contextmanager

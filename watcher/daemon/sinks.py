@@ -47,6 +47,7 @@ class Sinks:
         ask_reload: asks for the configuration to be read again, as somebody wants it by hand.
         replicas: where this daemon meets the others of its location; None where there can be none.
         timing: of the replicas' leases.
+        tell_share: told how many targets are watched here, and how many replicas share all of them.
     """
 
     success_file: FileSink
@@ -63,6 +64,7 @@ class Sinks:
     ask_reload: Callable[[], None] = lambda: None
     replicas: Database | None = None
     timing: Timing = field(default_factory=Timing)
+    tell_share: Callable[[int, int], None] = lambda _targets, _replicas: None
 
     def use(self, settings: Settings) -> None:
         """Write where these settings say, and as they say."""

@@ -13,11 +13,13 @@ import trio
 import trio.testing
 from structlog.testing import capture_logs
 
-from tests.doubles import MOMENT, a_checker, a_target
+from tests.doubles import EPOCH, MOMENT, a_checker, a_target
 from watcher.checking.first_checks import FirstChecks
+from watcher.checking.gate import ENTER_SECONDS, Gate
 from watcher.checking.http.exchange import Exchange
 from watcher.checking.http.faults import fault_of
 from watcher.checking.roster import LOOPS_A_TURN, Roster
+from watcher.checking.scheduling.schedule import fraction_of
 from watcher.model.conclusion import Conclusion
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.model.state import NEVER_CHECKED, Standing, State
@@ -207,4 +209,59 @@ async def test_many_begin_and_end_in_turns(autojump_clock: trio.testing.MockCloc
         await roster.end([target.name for target in targets])
         assert turns >= 5
         assert roster.running == frozenset()
+        nursery.cancel_scope.cancel()
+
+
+async def test_whoever_takes_targets_over_goes_on_with_their_slots_and_misses_none(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    targets = [a_target(f"site {number}", interval_seconds=20.0) for number in range(40)]
+    sites = Sites(seconds=0.1)
+    async with open_roster(sites) as (former, conclusions):
+        await former.begin(targets, {})
+        await trio.sleep(100)
+        standings = await former.end(former.running)
+        while conclusions.statistics().current_buffer_used:
+            conclusions.receive_nowait()
+    checked_until = {name: EPOCH + asked[-1] for name, asked in sites.asked.items()}
+    await trio.sleep(14)  # as after a kill
+    async with open_roster(sites) as (roster, conclusions):
+        await roster.begin(targets, standings, checked_until)
+        await trio.sleep(100)
+        found = [conclusions.receive_nowait() for _ in range(conclusions.statistics().current_buffer_used)]
+    assert {conclusion.outcome.skipped_slots for conclusion in found} == {0}
+    late = [conclusion.outcome for conclusion in found if conclusion.outcome.lateness_seconds > 1]
+    assert 20 < len(late) < 40
+    assert all(outcome.lateness_seconds <= 14.1 for outcome in late)
+    for name, asked in sites.asked.items():
+        slots = [round((EPOCH + at) / 20 - fraction_of(name), 3) for at in asked[1:]]  # the first is of the start
+        whole = [int(slot) for slot in slots]
+        assert whole == list(range(whole[0], whole[0] + len(whole))), name
+
+
+async def test_a_gate_holds_checks_up_lets_ending_loops_go_and_knows_what_has_been_checked(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    sites, opened = Sites(seconds=1.0), trio.Event()
+
+    async def wait(_name: str) -> None:
+        await opened.wait()
+
+    gate = Gate(lambda _name: opened.is_set(), wait)
+    context = replace(a_checker(sites.probe), gate=gate)
+    send, _receive = trio.open_memory_channel[Conclusion](math.inf)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(context.timer.run)
+        roster = Roster(context, send, nursery)
+        await roster.begin([A, B], {})
+        await trio.sleep(30)
+        assert sites.asked == {}
+        waiting_since = gate.checked_until(context.clock.now(), context.timer.next_due)
+        assert waiting_since <= EPOCH + trio.current_time() - 28
+        assert set(await roster.end(["b"])) == {"b"}
+        opened.set()
+        await trio.sleep(100)
+        assert set(sites.asked) == {"a"}
+        now = context.clock.now()
+        assert gate.checked_until(now, context.timer.next_due) == now - ENTER_SECONDS
         nursery.cancel_scope.cancel()

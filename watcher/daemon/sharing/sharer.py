@@ -90,7 +90,11 @@ class _Wanted(NamedTuple):
 
 
 class Sharer:
-    """Has this replica watch its share of what is configured."""
+    """Has this replica watch its share of what is configured.
+
+    Attributes:
+        changed_at: when what is watched here or configured has changed last.
+    """
 
     def __init__(
         self,
@@ -100,6 +104,7 @@ class Sharer:
         fingerprint: Callable[[Change], str],
         beat_seconds: float,
         clock: Callable[[], float] = trio.current_time,
+        tell: Callable[[int, int], None] = lambda _targets, _replicas: None,
     ) -> None:
         """Make a sharer; it knows of nothing that is watched before `begin`.
 
@@ -110,7 +115,9 @@ class Sharer:
             fingerprint: of a configuration; may be called in a thread.
             beat_seconds: the time between two looks at who is there.
             clock: seconds.
+            tell: told how many targets are watched here, and how many replicas share all of them.
         """
+        self._tell_watched = tell
         self._members = members
         self._claims = claims
         self._apply = apply
@@ -124,6 +131,7 @@ class Sharer:
         self._wanted: dict[str, _Wanted] = {}
         self._unclaimed: set[str] = set()  # watched, and nobody could be asked whose they are
         self._is_away = False
+        self.changed_at = clock()
         self._gained = self._lost = 0
         self._told = -1  # the epoch of the last line
         self._in_effect: Share | None = None
@@ -216,7 +224,8 @@ class Sharer:
             self._unclaimed &= self._watched.keys()
             self._unclaimed |= {target.name for target in moves.going_on}
             self._lost += len(moved)
-        now, waiting = self._clock(), self._wanted
+        now = self.changed_at = self._clock()
+        waiting = self._wanted
         self._wanted = {
             target.name: _Wanted(target, waiting[target.name].since if target.name in waiting else now)
             for target in moves.wanted
@@ -291,6 +300,7 @@ class Sharer:
         if not (is_other or self._gained or self._lost):
             return
         self._told = share.epoch
+        self._tell_watched(len(self._watched), len(share.peers))
         log.info(
             "share",
             epoch=share.epoch,

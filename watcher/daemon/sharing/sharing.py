@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import structlog
 import trio
@@ -14,7 +14,9 @@ from watcher import __version__
 from watcher.checking.gate import Gate
 from watcher.cluster.fingerprint import fingerprint_of
 from watcher.cluster.membership import Membership
-from watcher.cluster.values import Figures, Replica, Seat, Timing
+from watcher.cluster.others import Others
+from watcher.cluster.replica_name import kept_name
+from watcher.cluster.values import Figures, Replica, Seat
 from watcher.daemon.sharing.incidents import ClaimsWithIncidents
 from watcher.daemon.sharing.sharer import Sharer
 from watcher.daemon.sharing.start import Beginning, resume_share
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from watcher.checking.check_context import CheckContext
+    from watcher.cluster.values import Timing
     from watcher.config import Configuration
     from watcher.daemon.changes import Change
     from watcher.daemon.sharing.sharer import Step
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.db import Database
+    from watcher.recording.board import Board
     from watcher.recording.recorder import Tally
 
 log = structlog.get_logger()
@@ -41,6 +45,36 @@ log = structlog.get_logger()
 # How long a start waits for the database: for who is there, and then for whose the targets are.
 JOIN_SECONDS = 3.0
 CLAIM_SECONDS = 3.0
+# How long targets are on their way after a change of who has them.
+MOVING_SECONDS = 10
+
+
+class Surroundings(Protocol):
+    """What the daemon has opened; see `watcher.daemon.sinks.Sinks`."""
+
+    @property
+    def disk(self) -> OutboxThread:
+        """The outbox."""
+
+    @property
+    def board(self) -> Board:
+        """Has the newest of each target."""
+
+    @property
+    def tally(self) -> Tally:
+        """Counts the checks."""
+
+    @property
+    def timing(self) -> Timing:
+        """Of the replicas' leases."""
+
+    @property
+    def page_database(self) -> Database | None:
+        """Where the page reads the past."""
+
+    @property
+    def tell_share(self) -> Callable[[int, int], None]:
+        """Told how many targets are watched here, and how many replicas share all of them."""
 
 
 class Sharing:
@@ -51,33 +85,25 @@ class Sharing:
         gate: what checks pass.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        disk: OutboxThread,
-        configuration: Configuration,
-        name: str,
-        timing: Timing,
-        tally: Tally,
-    ) -> None:
+    def __init__(self, database: Database, sinks: Surroundings, configuration: Configuration) -> None:
         """Make one that has not joined.
 
         Args:
             database: where the replicas meet; nobody else uses its connections.
-            disk: the outbox, whose id is that of this replica.
+            sinks: what the daemon has opened. The id of its outbox is that of the replica.
             configuration: what it begins with.
-            name: of the replica, for people.
-            timing: of leases.
-            tally: counts the checks.
         """
-        location = configuration.settings.location
+        disk, timing, settings = sinks.disk, sinks.timing, configuration.settings
+        location = settings.location
         fingerprint = fingerprint_of(configuration.targets, configuration.alerting)
         seat = Seat(disk.outbox.id, uuid.uuid4(), fingerprint)
         self._database = database
         self._disk = disk
         self._location = location
         self._timing = timing
-        self._tally = tally
+        self._sinks = sinks
+        others = sinks.page_database or database
+        self._others = Others(others, location, disk.outbox.id, sinks.board, self._epoch_of_others)
         self._told = 0.0, 0  # what all checks were late together, and how many, at the last beat
         self._configured: Sequence[Target] = configuration.targets
         self._context: CheckContext | None = None
@@ -85,7 +111,8 @@ class Sharing:
         self._ownership = Ownership(database, disk, location)
         past = ChannelLedger(database, location, disk.outbox.id)
         self._claims = ClaimsWithIncidents(self._ownership, past, disk, location)
-        self.membership = Membership(database, Replica(location, seat, name, __version__), self._figures, timing)
+        replica = Replica(location, seat, settings.replica or kept_name(settings.data_dir), __version__)
+        self.membership = Membership(database, replica, self._figures, timing)
         self.gate = Gate(self._may_check, self._wait_to_check)
 
     async def begin(self) -> Beginning:
@@ -116,12 +143,6 @@ class Sharing:
             return None
         return max(len(share.agreed), 1), self._sharer.watched
 
-    @property
-    def shared_epoch(self) -> int | None:
-        """By which agreement targets are shared with others; None while they are with nobody."""
-        share = self.membership.share
-        return None if share is None or share.is_alone else share.epoch
-
     def resume(self, beginning: Beginning, now: float) -> Awaitable[Mapping[str, Standing]]:
         """Take up again what is watched here; see `resume_share`."""
         configured = frozenset(target.name for target in self._configured)
@@ -143,12 +164,14 @@ class Sharing:
             apply: has all parts of the daemon take a step.
         """
         self._context = context
-        sharer = Sharer(self.membership, self._claims, apply, _fingerprint, self._timing.beat_seconds)
+        beat_seconds, tell = self._timing.beat_seconds, self._sinks.tell_share
+        sharer = Sharer(self.membership, self._claims, apply, _fingerprint, beat_seconds, tell=tell)
         sharer.begin(self._configured, beginning.targets, beginning.unclaimed)
         self._sharer = sharer
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.membership.run)
             nursery.start_soon(sharer.run, changes)
+            nursery.start_soon(self._others.run)
             await trio.sleep_forever()
         raise AssertionError("both run until cancelled")
 
@@ -159,6 +182,15 @@ class Sharing:
     async def end(self) -> None:
         """Tell the others that the database has it, and that they need not wait any more."""
         await self.membership.end()
+
+    def _epoch_of_others(self) -> int | None:
+        """Return what changes when others watch other targets than before; None while there are no others."""
+        share, sharer = self.membership.share, self._sharer
+        if share is None or share.is_alone or sharer is None:
+            return None
+        # What is lost is another's only when that has claimed it: until then, each look is at all of them.
+        since = int(trio.current_time() - sharer.changed_at)
+        return share.epoch * MOVING_SECONDS + min(since, MOVING_SECONDS - 1)
 
     def _may_check(self, name: str) -> bool:
         return self.membership.gate.is_open and (self._sharer is None or self._sharer.may_check(name))
@@ -185,7 +217,7 @@ class Sharing:
 
     def _lateness_ms(self) -> float | None:
         """Return how late checks were on average since the last beat."""
-        seconds, checks = self._tally.lateness.sum, self._tally.successes + self._tally.failures
+        seconds, checks = self._sinks.tally.lateness.sum, self._sinks.tally.successes + self._sinks.tally.failures
         (seconds_before, checks_before), self._told = self._told, (seconds, checks)
         return (seconds - seconds_before) / (checks - checks_before) * 1000 if checks > checks_before else None
 
