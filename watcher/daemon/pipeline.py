@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -97,6 +97,8 @@ async def watch(
                     writing.start_soon(alerting.run)
                     async with _open_checks(configuration, sinks, send, parts, lived_until) as (watched, conditions):
                         await watched.begin(beginning.targets, standings, checked_until_of(beginning.taken))
+                        # What is known of the past would stay in memory with this function.
+                        beginning, standings = replace(beginning, taken={}, owners={}), {}
                         begun()
                         parts.present.begin(watched.context.lanes.workers)
                         apply = partial(_take_step, sinks, watched, conditions, parts)
