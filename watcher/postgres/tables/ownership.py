@@ -23,7 +23,12 @@ UPDATE states
 SET owner = $3, watched = true,
     owned_since = CASE WHEN former.owner = $3 THEN former.owned_since ELSE clock_timestamp() END,
     owned_from = CASE WHEN former.owner = $3 THEN former.owned_from ELSE $4 END,
-    others_until = CASE WHEN former.owner = $3 THEN former.others_until ELSE looked.until END,
+    others_until = CASE
+        WHEN former.owner = $3 THEN former.others_until
+        -- Nobody else has said anything of it: all that this outbox has still to say counts.
+        WHEN former.standing IS NULL AND former.since IS NULL THEN NULL
+        ELSE looked.until
+    END,
     formers = CASE
         WHEN former.owner = $3 THEN former.formers
         WHEN former.owner IS NOT NULL THEN
