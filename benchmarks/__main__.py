@@ -16,6 +16,7 @@ from benchmarks import lateness as late
 from benchmarks import reload as reloads
 from benchmarks import tables
 from benchmarks import web as webs
+from benchmarks.assignment import assignment
 from benchmarks.children import ProgramEndedError, end_on_signals, wait_running
 from benchmarks.machine import Cores, describe
 from benchmarks.measure import Timing, measure, wait_begun
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 TARGETS = "100,1000,10000,100000"
 MEMORY_COLUMNS = ("kind", "program", "targets", "memory a target")
 # The commands for which no site is asked.
-WITHOUT_NGINX = ("storage", "queries")
+WITHOUT_NGINX = ("storage", "queries", "assignment")
 LATENESS_COLUMNS = ("what", "lateness")
 
 
@@ -264,6 +265,7 @@ def _plain(run: Figures) -> dict[str, Any]:
 
 main.add_command(storage)
 main.add_command(queries)
+main.add_command(assignment)
 
 if __name__ == "__main__":
     main(prog_name="python -m benchmarks")

@@ -21,9 +21,9 @@ from tests.integration.memberships import (
     started,
 )
 from tests.integration.own_server import IMMEDIATE, running_server
-from watcher.cluster.values import Agreement, Seat, Timing
+from watcher.cluster.values import Agreement, Figures, Replica, Seat, Timing
 from watcher.postgres.bridge import open_bridge
-from watcher.postgres.queries.membership import agree, leave, members_and_agreements
+from watcher.postgres.queries.membership import Beat, agree, leave, members_and_agreements, renew
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -56,6 +56,8 @@ async def test_three_share_one_leaves_and_one_freezes_and_comes_back(
 
     third.freeze()
     await third.membership.leave()
+    late = Beat(Replica("default", third.seat, "third"), Figures(), TIMING.ttl_seconds, epoch)
+    assert (await renew(test_db, late, is_back=False)).other is None
     assert await all_share([first, second]) == epoch + 1
     await third.membership.end()
     assert {one.name for one in (await members_and_agreements(test_db))[0]} == {"first", "second"}

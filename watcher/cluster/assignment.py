@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection
 
-# All replicas of a location must count alike, whatever their version: another number would move nearly every target.
+# All replicas of a location must count alike: a version with another number needs another fingerprint for the same
+# configuration, so that it shares with its like only.
 BUCKETS = 4096
 # Assignments that are kept: of the present and the former agreement, for targets and for channels, twice over.
 KEPT_ASSIGNMENTS = 8

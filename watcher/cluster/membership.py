@@ -82,7 +82,7 @@ class Membership:
         self._fallback: Share | None = None
         # When checks began to wait for what others have taken over; None while they do not.
         self._holding_since: float | None = None
-        self._has_failed = self._has_told_outage = False
+        self._has_joined = self._has_failed = self._has_told_outage = False
         self._other: str | None = None
         self._hurried = trio.Event()
         self._changed = trio.Event()
@@ -201,7 +201,12 @@ class Membership:
                 await trio.sleep(LISTEN_AGAIN_SECONDS)
 
     def _until_next_seconds(self) -> float:
-        """Return the time to the next beat: sooner, where the lease of a replica that is agreed on ends before."""
+        """Return the time to the next beat: sooner after a failure, and where a lease ends before that is agreed on.
+
+        A lease is three beats long: without a third try within it, two failures would end it.
+        """
+        if self._has_failed:
+            return self._timing.beat_seconds / 2
         agreed = frozenset() if self.share is None else self.share.agreed
         ends = [member.lease_seconds for member in self.members if member.seat.replica in agreed]
         soonest = min((end for end in ends if end > 0), default=self._timing.beat_seconds)
@@ -221,13 +226,18 @@ class Membership:
         await self._take(sent_at, answer)
 
     async def _renew(self) -> Answer:
+        if not self._has_joined:
+            return await join(self._database, self._beat())
         return await renew(self._database, self._beat(), is_back=self._has_failed)
 
     def _failed(self, sent_at: float, error: Exception) -> None:
         self._has_failed = True
         self._lease = self._lease.failed(sent_at)
         if self.share is not None and self._other is None:
-            self._use(cut_off(self.share, self.is_held))
+            share = cut_off(self.share, self.is_held)
+            if share is not self.share:
+                self._fallback = share
+                self._use(share)
         is_shared = self.share is not None and not self.share.is_alone
         if is_shared and not self.is_held and not self._has_told_outage:
             self._has_told_outage = True
@@ -239,7 +249,7 @@ class Membership:
         """Take over what the database has answered, and propose what should change."""
         if self._has_told_outage:
             log.info("the database can be asked again who checks what")
-        self._has_failed = self._has_told_outage = False
+        self._has_joined, self._has_failed, self._has_told_outage = True, False, False
         self._tell_other(answer.other)
         self.members = answer.members
         was_lapsed = self._lease.has_lapsed(self._clock())
@@ -252,7 +262,7 @@ class Membership:
             share = _without_me(share)
         if share is not self._fallback:
             self._fallback = None
-        if was_lapsed and share.epoch != self._epoch_in_effect and self.share is not None:
+        if was_lapsed and self.share is not None and share != self.share:
             self._holding_since = self._clock()
         self._use(share)
         self._move_gate()

@@ -166,16 +166,6 @@ def proposal(agreement: Agreement, members: Iterable[Member], me: Seat, settle_s
     return _next(agreement, seats.values()) if me.replica in seats else None
 
 
-def departure(agreement: Agreement, replica: uuid.UUID) -> Agreement | None:
-    """Return what should be agreed on after a replica has left; None where it is not agreed on.
-
-    Args:
-        agreement: as it is.
-        replica: who leaves.
-    """
-    return _next(agreement, [seat for seat in agreement.seats if seat.replica != replica])
-
-
 def _next(agreement: Agreement, seats: Iterable[Seat]) -> Agreement | None:
     ordered = tuple(sorted(seats, key=lambda seat: seat.replica))
     return None if ordered == agreement.seats else Agreement(agreement.epoch + 1, ordered)

@@ -160,7 +160,7 @@ def test_a_bad_line_of_the_settings_is_a_bad_configuration(folder: Path) -> None
     for command in READERS:
         line, *source_line = error_lines(watcher(folder, *runnable(command)), 2)
         assert source_line == (["    2 | POSTGRES_PORT=http", "      | ^"] if command == "validate" else [])
-        assert line == ".env:2:1: POSTGRES_PORT: 'http' is no port; write a whole number from 1 to 65535, as in 5432"
+        assert line == ".env:2:1: POSTGRES_PORT: 'http' is not a port; write a whole number from 1 to 65535, as in 5432"
 
 
 @pytest.mark.parametrize("command", READERS)

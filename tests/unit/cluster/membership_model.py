@@ -9,90 +9,37 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
-from uuid import UUID
+from typing import TYPE_CHECKING
 
-from watcher.cluster.lease import Lease
-from watcher.cluster.protocol import Share, alone, cut_off, departure, proposal, share_of
-from watcher.cluster.values import Agreement, Member, Seat
+from tests.unit.cluster.membership_world import (
+    CALM_BEATS,
+    FRESH,
+    FROZEN,
+    JOINED,
+    LEFT,
+    OFF,
+    OUSTED,
+    SETTLE,
+    TTL,
+    UP,
+    Answer,
+    Late,
+    Places,
+    Replica,
+    Row,
+    World,
+    lease_after,
+    me,
+    proposed_by,
+    put,
+    put_row,
+    stands_alone,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TTL = 3
-SETTLE = 1
-CALM_BEATS = 12
-EPOCH = 1
-REPLICAS = tuple(UUID(int=number) for number in (11, 12, 13))
-OFF, UP, FROZEN = "off", "up", "frozen"
-FRESH, JOINED, OUSTED = "fresh", "joined", "ousted"
 FAULTS = ("crash", "leave", "freeze", "delay", "cut", "database", "file")
-
-# A seat as (replica, start, file), a list of seats as it is agreed on.
-Place = tuple[int, int, int]
-Places = tuple[Place, ...]
-
-
-class Row(NamedTuple):
-    """A replica in the database."""
-
-    start: int
-    file: int
-    settled: int
-    lease: int
-
-
-class Answer(NamedTuple):
-    """What the database has answered to a beat, on its way."""
-
-    age: int
-    is_mine: bool
-    places: Places
-    is_newest: bool
-    proposed: Places | None
-
-
-class Late(NamedTuple):
-    """A message that its sender has given up, and that may still come."""
-
-    kind: str
-    start: int
-    file: int
-    is_newest: bool = False
-    places: Places = ()
-
-
-class Replica(NamedTuple):
-    """A replica as it knows itself. `silent` is how long ago it asked, in truth."""
-
-    mode: str = OFF
-    is_cut: bool = False
-    start: int = 0
-    file: int = 0
-    joined: str = FRESH
-    held: int = 0
-    excused: int = 0
-    silent: int = TTL
-    is_due: bool = False
-    has_failed: bool = False
-    is_alone: bool = False
-    known: Places | None = None
-    is_newest: bool = False
-    answer: Answer | None = None
-    proposed: Places | None = None
-    late: Late | None = None
-
-
-class World(NamedTuple):
-    """Everything there is. `calm` is for how many beats nothing has happened from outside."""
-
-    replicas: tuple[Replica, ...] = (Replica(),) * len(REPLICAS)
-    rows: tuple[Row | None, ...] = (None,) * len(REPLICAS)
-    places: Places = ()
-    is_away: bool = False
-    faults: int = 0
-    calm: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,113 +57,19 @@ class Adversary:
     victims: tuple[int, ...] = (0, 1, 2)
 
 
-def target_of_the_first() -> str:
-    """Return a target that belongs to the first replica that there is: replicas differ by nothing else."""
-    first, second = (
-        share_of(Agreement(EPOCH, tuple(Seat(replica, replica, "") for replica in among)), Seat(among[0], among[0], ""))
-        for among in (REPLICAS, REPLICAS[1:])
-    )
-    return next(name for name in map(str, range(1000)) if first.holds(name) and second.holds(name))
-
-
-TARGET = target_of_the_first()
-
-
-@cache
-def agreement_of(places: Places, is_newest: bool = True) -> Agreement:
-    return Agreement(EPOCH if is_newest else EPOCH - 1, tuple(map(seat_of, places)))
-
-
-@cache
-def seat_of(place: Place) -> Seat:
-    number, start, file = place
-    return Seat(REPLICAS[number], UUID(int=start), str(file))
-
-
-@cache
-def places_of(agreement: Agreement | None) -> Places | None:
-    if agreement is None:
-        return None
-    return tuple(
-        (REPLICAS.index(seat.replica), seat.incarnation.int, int(seat.fingerprint)) for seat in agreement.seats
-    )
-
-
-@cache
-def proposed_by(places: Places, rows: tuple[Row | None, ...], me: Place) -> Places | None:
-    members = [
-        Member(seat_of((number, row.start, row.file)), row.settled, row.lease)
-        for number, row in enumerate(rows)
-        if row is not None
-    ]
-    return places_of(proposal(agreement_of(places), members, seat_of(me), SETTLE))
-
-
-@cache
-def holds(places: Places | None, me: Place, is_alone: bool) -> bool:
-    seat = seat_of(me)
-    fallback: Share | None = alone(seat.replica) if is_alone else None
-    if places is None:
-        return is_alone
-    return share_of(agreement_of(places), seat, fallback).holds(TARGET)
-
-
-@cache
-def stands_alone(places: Places | None, me: Place, is_held: bool) -> bool:
-    seat = seat_of(me)
-    share = share_of(agreement_of(places or ()), seat)
-    return cut_off(share, is_held) == alone(seat.replica)
-
-
-@cache
-def lease_after(held: int, excused: int, age: int, is_answered: bool) -> tuple[int, int]:
-    """Return for how many beats the lease and the excuse last, the present being 0."""
-    lease = Lease(float(TTL), float(held), float(excused))
-    lease = lease.begin(-age) if is_answered else lease.failed(-age)
-    return max(0, int(lease.held_until)), int(max(0, lease.excused_until))
-
-
-def me(world: World, number: int) -> Place:
-    replica = world.replicas[number]
-    return (number, replica.start, replica.file)
-
-
-def lease_of(replica: Replica) -> Lease:
-    """Return the lease of a replica; the present is 0."""
-    return Lease(float(TTL), float(replica.held), float(replica.excused))
-
-
-def holds_lease(world: World, number: int) -> bool:
-    """Whether nobody can have taken over from a replica, as far as it knows."""
-    return lease_of(world.replicas[number]).is_held(0.0)
-
-
-def checks(world: World, number: int) -> bool:
-    """Whether a replica checks the target: it is its, and the gate is open."""
-    replica = world.replicas[number]
-    if replica.mode != UP or lease_of(replica).has_lapsed(0.0):
-        return False
-    return holds(replica.known, me(world, number), replica.is_alone)
-
-
-def put(world: World, number: int, replica: Replica, **others: object) -> World:
-    replicas = (*world.replicas[:number], replica, *world.replicas[number + 1 :])
-    return world._replace(replicas=replicas, **others)  # type: ignore[arg-type]
-
-
-def put_row(world: World, number: int, row: Row | None) -> World:
-    return world._replace(rows=(*world.rows[:number], row, *world.rows[number + 1 :]))
-
-
-def renew(world: World, number: int, start: int, file: int, joined: str, *, is_back: bool) -> World:
-    """Do in the database what a beat, or a join, does there."""
+def renew(world: World, number: int, start: int, file: int, *, is_back: bool) -> World:
+    """Do in the database what a beat does there."""
     row = world.rows[number]
-    if row is not None and row.start == start:
-        is_same = row.lease > 0 and row.file == file and not is_back
-        return put_row(world, number, Row(start, file, row.settled if is_same else 0, TTL))
-    if joined == FRESH or (joined == OUSTED and (row is None or row.lease == 0)) or (joined == JOINED and row is None):
-        return put_row(world, number, Row(start, file, 0, TTL))
-    return world
+    if row is None or row.start != start or row.file == LEFT:
+        return world
+    is_same = row.lease > 0 and row.file == file and not is_back
+    return put_row(world, number, Row(start, file, row.settled if is_same else 0, TTL))
+
+
+def join(world: World, number: int, start: int, file: int, *, is_start: bool) -> World:
+    """Do in the database what a start does there, and a beat that finds that its row is another's, or gone."""
+    row = world.rows[number]
+    return put_row(world, number, Row(start, file, 0, TTL)) if row is None or row.lease == 0 or is_start else world
 
 
 def swap(world: World, is_newest: bool, places: Places) -> World:
@@ -234,12 +87,22 @@ def swap(world: World, is_newest: bool, places: Places) -> World:
     return world._replace(places=places, replicas=replicas)
 
 
+def has_row(world: World, number: int) -> bool:
+    """Whether a replica is in the database as itself."""
+    row = world.rows[number]
+    return row is not None and row.start == world.replicas[number].start
+
+
 def ask(world: World, number: int) -> tuple[World, Answer]:
     """Send a beat and let the database answer it."""
     replica = world.replicas[number]
-    world = renew(world, number, replica.start, replica.file, replica.joined, is_back=replica.has_failed)
-    row = world.rows[number]
-    is_mine = row is not None and row.start == replica.start
+    if replica.joined == FRESH:
+        world = join(world, number, replica.start, replica.file, is_start=True)
+    else:
+        world = renew(world, number, replica.start, replica.file, is_back=replica.has_failed)
+        if not has_row(world, number):
+            world = join(world, number, replica.start, replica.file, is_start=False)
+    is_mine = has_row(world, number)
     proposed = proposed_by(world.places, world.rows, me(world, number)) if is_mine else None
     return world, Answer(0, is_mine, world.places, True, proposed)
 
@@ -356,8 +219,10 @@ def mendings_of(world: World, number: int) -> Iterator[World]:
             dropped = dropped._replace(calm=0)
             if late.kind == "proposal":
                 yield swap(dropped, late.is_newest, late.places)
+            elif late.kind == JOINED:
+                yield renew(dropped, number, late.start, late.file, is_back=False)
             else:
-                yield renew(dropped, number, late.start, late.file, late.kind, is_back=False)
+                yield join(dropped, number, late.start, late.file, is_start=late.kind == FRESH)
 
 
 def faults_of(world: World, number: int, kinds: tuple[str, ...]) -> Iterator[World]:
@@ -369,10 +234,10 @@ def faults_of(world: World, number: int, kinds: tuple[str, ...]) -> Iterator[Wor
         yield put(world, number, off)
     if replica.mode != UP:
         return
-    if "leave" in kinds and is_reached and replica.joined == JOINED and replica.proposed is None:
-        left = departure(agreement_of(world.places), REPLICAS[number])
-        gone = put_row(put(world, number, off), number, None)
-        yield gone if left is None else swap(gone, True, places_of(left) or ())
+    row = world.rows[number]
+    if "leave" in kinds and is_reached and row is not None and has_row(world, number) and not replica.proposed:
+        left = put_row(put(world, number, off), number, row._replace(file=LEFT, settled=0))
+        yield swap(left, True, tuple(place for place in world.places if place[0] != number))
     if "freeze" in kinds:
         yield put(world, number, replica._replace(mode=FROZEN))
         if replica.is_due and is_reached and replica.answer is None and replica.proposed is None:

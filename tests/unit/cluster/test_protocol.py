@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from watcher.cluster.protocol import Share, alone, departure, proposal, share_of
+from watcher.cluster.protocol import Share, alone, proposal, share_of
 from watcher.cluster.values import Agreement, Member, Seat
 
 BEAT = 2.0
@@ -79,6 +79,14 @@ NOBODY = agreed(epoch=0)
         ),
         # One that has announced another and is back at the old one keeps its seat.
         (ALL, [member(seat(A)), member(seat(B), settled=0), member(seat(C))], None),
+        # Who has left is not taken back while its lease lasts, nor waited for.
+        (agreed(seat(A), seat(B)), [member(seat(A)), member(seat(B)), member(seat(C, ""), settled=1)], None),
+        (
+            agreed(seat(A)),
+            [member(seat(A)), member(seat(B), settled=2), member(seat(C, ""), settled=1)],
+            [seat(A), seat(B)],
+        ),
+        (NOBODY, [member(seat(A), settled=0), member(seat(C, ""))], [seat(A)]),
         # Who is not there, or has been started again meanwhile, has nothing to say.
         (ALL, [member(seat(B)), member(seat(C))], None),
         (ALL, [member(seat(A, start=2)), member(seat(B))], None),
@@ -92,12 +100,6 @@ def test_who_should_be_agreed_on(agreement: Agreement, members: list[Member], se
     expected = None if seats is None else Agreement(agreement.epoch + 1, tuple(seats))
     assert proposal(agreement, members, seat(A), BEAT) == expected
     assert proposal(agreement, list(reversed(members)), seat(A), BEAT) == expected
-
-
-def test_who_leaves_leaves_all_others_where_they_are() -> None:
-    assert departure(ALL, B) == agreed(seat(A), seat(C), epoch=8)
-    assert departure(agreed(seat(B)), B) == agreed(epoch=8)
-    assert departure(ALL, D) is None
 
 
 def test_targets_are_shared_by_who_has_the_same_configuration() -> None:

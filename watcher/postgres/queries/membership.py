@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 CHANNEL = "watcher_members"
 
 # All ages are by the clock of the server, as of one moment. Whoever comes back after the end of its lease, or could not
-# ask, settles anew: it knows no more who is there than one who is new.
+# ask, settles anew: it knows no more who is there than one who is new. A beat that comes late renews nothing
+# for who has left.
 _RENEW = """
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), mine AS (
     UPDATE members
@@ -31,7 +32,7 @@ WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), mine AS (
         beat_at = clock.now, expires_at = clock.now + make_interval(secs => $11), name = $4, version = $5,
         fingerprint = $6, epoch = $7, targets = $8, lateness_ms = $9, slots_until = $10
     FROM clock
-    WHERE location = $1 AND replica = $2 AND incarnation = $3
+    WHERE location = $1 AND replica = $2 AND incarnation = $3 AND members.fingerprint <> ''
     RETURNING members.*
 )"""
 # A row of another incarnation is taken by a start, and else only after its lease.
@@ -77,7 +78,7 @@ WITH changed AS (
 )
 SELECT pg_notify('watcher_members', $1) FROM changed
 """
-# What `departure` of the protocol says, in one statement: there is no time to be contradicted. The lease lasts on, so
+# In one statement: there is no time to be contradicted. The lease lasts on, so
 # that nobody takes a target over before all that is known of it is here; without a fingerprint nobody is agreed on.
 _LEAVE = """
 WITH gone AS (
