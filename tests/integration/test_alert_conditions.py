@@ -27,6 +27,11 @@ async def test_what_is_down_when_its_maintenance_ends_is_told_then_and_not_befor
         folder.configure(urls, {**channels, "maintenance": [window]}, **NO_DATABASE)
         async with folder.daemon() as daemon:
             await daemon.until(lambda: site.asked > 10)
+            daemon.process.kill()
+            await daemon.process.wait()
+        async with folder.daemon() as daemon:
+            asked = site.asked
+            await daemon.until(lambda: site.asked > asked + 10)
             assert not receiver.posts
             folder.configure(urls, channels, **NO_DATABASE)
             daemon.process.send_signal(signal.SIGHUP)

@@ -72,7 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("alerting/policy/windows", "alerting/policy/records"),
     },
     "alerting/replay": {"model", "model/alerts", "alerting/policy", "alerting/policy/windows"},
-    "outbox": {"text", "model", "model/alerts", "history", "alerting/policy"},
+    "outbox": {"text", "model", "model/alerts", "history", "alerting/policy", "alerting/policy/records"},
     "cluster/values": {"text", "model"},
     "cluster/assignment": {"text", "model"},
     "cluster/lease": {"text", "model"},
@@ -117,7 +117,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("alerting/channels/templates", "alerting/channels/masking", "alerting/channels/helper_command"),
         "alerting/channels/apprise_urls",
     },
-    "alerting": {"model", "model/alerts", "checking/scheduling", "outbox", "alerting/policy", "alerting/channels"},
+    "alerting": {
+        *("model", "model/alerts", "checking/scheduling", "outbox", "postgres/errors"),
+        *("alerting/policy", "alerting/channels"),
+    },
     "alerting/conditions": {
         *("text", "model", "model/alerts", "recording", "outbox", "alerting/policy", "alerting/policy/windows"),
         *("checking", "checking/http", "checking/scheduling"),
@@ -126,7 +129,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "daemon/sharing": {
         *("model", "checking", "checking/scheduling", "recording", "outbox", "cluster", "daemon/changes"),
         *("config", "config/env"),
-        *(*CLUSTER, *POSTGRES),
+        *(*CLUSTER, *POSTGRES, "postgres/queries", "alerting/policy"),
     },
     "daemon": {
         *("daemon/changes", "daemon/sharing", "cluster", *CLUSTER),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,13 +16,16 @@ from watcher.alerting.dispatcher import Dispatcher
 from watcher.alerting.messages import set_channels
 from watcher.alerting.poster import Poster
 from watcher.alerting.sender import Sender
+from watcher.alerting.turns import ByTurns
 from watcher.model.alerts.channel import AlertmanagerReceiver
 from watcher.outbox.errors import OutboxUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from watcher.alerting.dispatcher import Source
     from watcher.alerting.policy.view import View
+    from watcher.alerting.sharing import AlertSharing
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Delivery, Notification
     from watcher.outbox.thread import OutboxThread
@@ -59,7 +63,7 @@ class _AtWork:
         ended: set when it is over.
     """
 
-    deciding: Dispatcher | Poster
+    deciding: Dispatcher | ByTurns | Poster
     sender: Sender | None
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     ended: trio.Event = field(default_factory=trio.Event)
@@ -108,6 +112,8 @@ class Alerts:
         view: Callable[[], View],
         written: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
+        sharing: AlertSharing | None = None,
+        is_here: Callable[[str], bool] = lambda _target: True,
     ) -> None:
         """Make one that has no channels yet.
 
@@ -116,12 +122,16 @@ class Alerts:
             view: returns the present.
             written: called when something new is in the outbox that is meant for PostgreSQL.
             clock: seconds since 1970.
+            sharing: which replica tells which channel; None where there are no others.
+            is_here: says of a target that is configured whether this replica watches it.
         """
         self.results: Counter[tuple[str, str]] = Counter()
         self._disk = disk
         self._view = view
         self._written = written
         self._clock = clock
+        self._sharing = sharing
+        self._is_here = is_here
         self._configured: dict[str, Channel] = {}
         self._at_work: dict[str, _AtWork] = {}
         self._work: tuple[trio.Nursery, Deliverer] | None = None
@@ -133,11 +143,18 @@ class Alerts:
         """How many messages wait to be sent."""
         return sum(one.sender.pending for one in self._at_work.values() if one.sender is not None)
 
+    @property
+    def dispatches_for_others(self) -> bool:
+        """Whether this replica decides on what others find, too."""
+        return self._sharing is not None and self._sharing.is_needed()
+
     async def note_channels(self, channels: Sequence[Channel]) -> None:
         """Write down which channels there are, before anything happens that they are to be told of."""
         names = frozenset(channel.name for channel in channels)
         try:
             with trio.fail_after(SETTLE_SECONDS):
+                if self._sharing is not None:
+                    await self._sharing.begin()
                 given_up = await self._disk.run(partial(set_channels, names=names, now=self._clock()))
         except (OutboxUnavailableError, trio.TooSlowError) as error:
             log.error("the outbox cannot be told which channels there are, the next start will", error=error)
@@ -154,8 +171,13 @@ class Alerts:
             self._work = nursery, deliverer
             for channel in channels:
                 self._begin(channel, nursery, deliverer)
+            if self._sharing is not None:
+                nursery.start_soon(_guarded, self._sharing.run)
             await self._closing.wait()
             nursery.cancel_scope.deadline = trio.current_time() + LAST_ANSWERS_SECONDS
+        if self._sharing is not None:
+            with suppress(OutboxUnavailableError):  # others take the channels over when this replica is gone
+                await self._sharing.close()
 
     def close(self) -> None:
         """Let `run` end: what is being sent may be answered, for a moment; the rest waits for the next start."""
@@ -166,6 +188,8 @@ class Alerts:
         if self._seen_events != self._disk.outbox.alert_events:
             self._seen_events = self._disk.outbox.alert_events
             self.decide_anew()
+            if self._sharing is not None:
+                self._sharing.wake()
 
     def decide_anew(self) -> None:
         """Have all decide anew, as where there are other silences."""
@@ -191,6 +215,9 @@ class Alerts:
             await one.ended.wait()
         for name in others:
             del self._configured[name]
+            if self._sharing is not None:
+                with suppress(OutboxUnavailableError):
+                    await self._sharing.remove(name)
         await self.note_channels(channels)
         for channel in channels:
             if channel.name not in self._configured:
@@ -221,21 +248,29 @@ class Alerts:
                     one.sender.wake()
 
     def _begin(self, channel: Channel, nursery: trio.Nursery, deliverer: Deliverer) -> None:
-        deciding: Dispatcher | Poster
+        deciding: Dispatcher | ByTurns | Poster
         sender: Sender | None = None
         if _takes_states(channel):
             post = deliverer.post_alerts
-            deciding = Poster(channel, self._disk, post, self._view, self.tell_result, clock=self._clock)
+            tell, is_here = self.tell_result, self._is_here
+            deciding = Poster(channel, self._disk, post, self._view, tell, clock=self._clock, is_here=is_here)
         else:
-            sender = Sender(channel, self._disk, deliverer.deliver, self, clock=self._clock)
-            deciding = Dispatcher(
-                channel, self._disk, self._view, partial(self._hand_on, sender), self._count_given_up, self._clock
-            )
+            sharing, deliver, name = self._sharing, deliverer.deliver, channel.name
+            may_send = (lambda: True) if sharing is None else partial(sharing.may_send, name)
+            sender = Sender(channel, self._disk, deliver, self, clock=self._clock, may_send=may_send)
+            decide = partial(self._dispatcher, sender)
+            deciding = decide(channel) if sharing is None else ByTurns(channel, decide)
+            if sharing is not None and isinstance(deciding, ByTurns):
+                sharing.add(name, deciding, sender)
         for result in RESULTS:
             self.results.setdefault((channel.name, result), 0)
         at_work = _AtWork(deciding, sender)
         self._configured[channel.name], self._at_work[channel.name] = channel, at_work
         nursery.start_soon(at_work.run, self._closing, name=f"channel {channel.name}")
+
+    def _dispatcher(self, sender: Sender, channel: Channel, source: Source | None = None) -> Dispatcher:
+        hand_on = partial(self._hand_on, sender)
+        return Dispatcher(channel, self._disk, self._view, hand_on, self._count_given_up, self._clock, source)
 
     def _count_given_up(self, counts: Mapping[str, int]) -> None:
         self.results.update({(channel, "given_up"): count for channel, count in counts.items()})

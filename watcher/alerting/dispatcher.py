@@ -5,27 +5,32 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 import structlog
 import trio
 
 from watcher.alerting.messages import kept_of, write_decision
 from watcher.alerting.policy.channel_policy import ChannelPolicy
+from watcher.alerting.policy.event import AlertEvent
 from watcher.checking.scheduling.small_turns import in_small_turns
 from watcher.outbox.alerts import events_for, some_incidents
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.thread import lack_of_a_thread_mapped
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Mapping, Sequence
 
-    from watcher.alerting.policy.event import AlertEvent, Incident
+    from watcher.alerting.messages import Kept
+    from watcher.alerting.policy.event import Handover, Incident
     from watcher.alerting.policy.view import Decision, View
     from watcher.model.alerts.channel import Channel
     from watcher.model.target import Target
     from watcher.outbox.outbox import Outbox
     from watcher.outbox.thread import OutboxThread
+
+    Lacks = Callable[[str, str], bool]
 
 Result = TypeVar("Result")
 
@@ -40,6 +45,70 @@ GATHER_SECONDS = 0.25
 MAX_NAP_SECONDS = 30.0
 
 
+class Source(Protocol):
+    """Where a dispatcher has from what it decides on, and where what it comes to goes."""
+
+    async def kept(self) -> Kept:
+        """Return what is known of the channel."""
+
+    async def read(self, limit: int, lacks: Lacks | None) -> tuple[Sequence[AlertEvent | Handover], Sequence[Incident]]:
+        """Return the oldest that has not been taken in, at most `limit`; and what is open and the channel lacks.
+
+        Args:
+            limit: the most events.
+            lacks: says of a location and a target whether the channel lacks what is open there; None where it lacks
+                nothing.
+        """
+
+    async def write(self, decision: Decision, now: float) -> Counter[str]:
+        """Write a decision as a whole, with all taken in that was returned; return how many were given up, by channel.
+
+        Raises:
+            OutboxUnavailableError: it cannot be written now; it may be tried again.
+        """
+
+
+class OwnEvents:
+    """The events of this outbox alone."""
+
+    def __init__(self, disk: OutboxThread, channel: str, *, tells_open: bool = True) -> None:
+        """Take the outbox.
+
+        Args:
+            disk: the outbox.
+            channel: the name of the channel.
+            tells_open: whether nobody else may have told the channel of what is open.
+        """
+        self._disk = disk
+        self._channel = channel
+        self._tells_open = tells_open
+        self._position = 0
+
+    async def kept(self) -> Kept:
+        """Return what is known of the channel."""
+        kept = await self._disk.run(partial(kept_of, channel=self._channel))
+        self._position = kept.position
+        return kept
+
+    async def read(self, limit: int, lacks: Lacks | None) -> tuple[Sequence[AlertEvent], Sequence[Incident]]:
+        """Return the oldest events that are not taken in, at most `limit`, and what is open and the channel lacks."""
+        events, opened = await self._disk.run(partial(self._read, limit=limit, lacks=lacks))
+        self._position = max(self._position, events[-1].number if events else 0)
+        return events, opened
+
+    def _read(self, outbox: Outbox, limit: int, lacks: Lacks | None) -> tuple[Sequence[AlertEvent], Sequence[Incident]]:
+        events = events_for(outbox, self._channel, limit)
+        if lacks is None or not self._tells_open or len(events) == limit:
+            return events, ()
+        # Of the same moment: what is open by an event that is not taken in yet is told by that.
+        return events, some_incidents(outbox, lacks)
+
+    async def write(self, decision: Decision, now: float) -> Counter[str]:
+        """Write a decision as a whole, and return how many messages were given up, by channel."""
+        write = partial(write_decision, channel=self._channel, position=self._position, messages=decision.messages)
+        return await self._disk.run(partial(write, records=decision.changed, now=now))
+
+
 class Dispatcher:
     """Decides for a channel, and writes each decision down as a whole."""
 
@@ -51,6 +120,7 @@ class Dispatcher:
         written: Callable[[], None],
         count_given_up: Callable[[Mapping[str, int]], None],
         clock: Callable[[], float] = time.time,
+        source: Source | None = None,
     ) -> None:
         """Make a dispatcher.
 
@@ -61,9 +131,10 @@ class Dispatcher:
             written: called when messages were written down.
             count_given_up: called with how many were given up then, since too many wait, by channel.
             clock: seconds since 1970.
+            source: of what it decides on; the outbox alone where there is none.
         """
         self._channel = channel
-        self._disk = disk
+        self._source = source or OwnEvents(disk, channel.name)
         self._view = view
         self._written = written
         self._count_given_up = count_given_up
@@ -71,7 +142,6 @@ class Dispatcher:
         self._policy: ChannelPolicy | None = None
         self._other: Channel | None = None
         self._heard: Mapping[str, Target] | None = None  # for which it was looked at what is open
-        self._position = 0
         self._decided_at = datetime.fromtimestamp(0, UTC)
         self._wake = trio.Event()
 
@@ -106,7 +176,11 @@ class Dispatcher:
         while (other := self._other) is not None:
             policy = await self._reconfigure(policy, other)
         while True:
-            events, opened = await self._disk.run(partial(self._read, policy=policy, view=self._view()))
+            view = self._view()
+            lacks = None if view.targets is self._heard else partial(_lacks, policy, view)
+            events, opened = await self._source.read(MAX_EVENTS_AT_ONCE, lacks)
+            if len(events) < MAX_EVENTS_AT_ONCE:
+                self._heard = view.targets
             view = self._view()
             is_all = len(events) < MAX_EVENTS_AT_ONCE
             now = datetime.fromtimestamp(self._clock(), UTC)
@@ -121,31 +195,22 @@ class Dispatcher:
             if is_all:
                 return policy.due_at
 
-    def _read(
-        self, outbox: Outbox, policy: ChannelPolicy, view: View
-    ) -> tuple[Sequence[AlertEvent], Sequence[Incident]]:
-        """Read what is to be taken in; blocks.
-
-        Returns:
-            events, and, after a start or a reload, what is open and the channel lacks: it, or a route to it, is new.
-        """
-        events = events_for(outbox, self._channel.name, MAX_EVENTS_AT_ONCE)
-        if len(events) == MAX_EVENTS_AT_ONCE or view.targets is self._heard:
-            return events, ()
-        # Of the same moment: what is open by an event that is not taken in yet is told by that.
-        opened = some_incidents(outbox, lambda location, target: policy.lacks(location, target, view))
-        self._heard = view.targets
-        return events, opened
-
     async def _decide(
-        self, policy: ChannelPolicy, events: Sequence[AlertEvent], opened: Sequence[Incident], view: View
+        self,
+        policy: ChannelPolicy,
+        events: Sequence[AlertEvent | Handover],
+        opened: Sequence[Incident],
+        view: View,
     ) -> Decision:
         """Take in what was read, and decide."""
         moment = self._decided_at
 
         def decide() -> Decision:
             for event in events:
-                policy.take(event, view)
+                if isinstance(event, AlertEvent):
+                    policy.take(event, view)
+                else:
+                    policy.absorb(event, view)
             if opened:
                 policy.take_open(opened, moment)
             return policy.decide(moment, view)
@@ -165,29 +230,19 @@ class Dispatcher:
         return policy
 
     async def _take_up(self) -> ChannelPolicy:
-        kept = await self._disk.run(partial(kept_of, channel=self._channel.name))
+        kept = await self._source.kept()
         self._policy, self._heard = await _in_thread(partial(ChannelPolicy, self._channel, kept.records)), None
-        self._position = kept.position
         for key, error in self._policy.unreadable.items():
             log.error("a record that cannot be read was dropped", channel=self._channel.name, key=key, error=error)
         return self._policy
 
-    async def _write(self, events: Sequence[AlertEvent], decision: Decision) -> None:
+    async def _write(self, events: Sequence[AlertEvent | Handover], decision: Decision) -> None:
         """Write a decision, however long the disk cannot be written: the policy has made it, and would not again."""
         if not (events or decision.messages or decision.changed):
             return
-        self._position = max(self._position, events[-1].number if events else 0)
-        write = partial(
-            write_decision,
-            channel=self._channel.name,
-            position=self._position,
-            messages=decision.messages,
-            records=decision.changed,
-            now=self._clock(),
-        )
         while True:
             try:
-                given_up = await self._disk.run(write)
+                given_up = await self._source.write(decision, self._clock())
             except OutboxUnavailableError:
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue
@@ -197,6 +252,10 @@ class Dispatcher:
             if decision.messages:
                 self._written()
             return
+
+
+def _lacks(policy: ChannelPolicy, view: View, location: str, target: str) -> bool:
+    return policy.lacks(location, target, view)
 
 
 async def _in_thread(work: Callable[[], Result]) -> Result:

@@ -37,7 +37,11 @@ _SPOILT_POSITIONS = (
     " OR position > (SELECT seq FROM sqlite_sequence WHERE name = 'alert_events') ORDER BY channel"
 )
 _BEGIN_AT_THE_OLDEST = "UPDATE channels SET position = 0 WHERE channel = ?"
-_DROP_TAKEN_EVENTS = "DELETE FROM alert_events WHERE number <= coalesce((SELECT min(position) FROM channels), ?)"
+# What other replicas are to know of is kept until it is on its way to them.
+_DROP_TAKEN_EVENTS = (
+    "DELETE FROM alert_events WHERE number <= coalesce((SELECT min(position) FROM channels), ?)"
+    " AND number <= coalesce((SELECT value FROM meta WHERE key = 'alerts_exported'), number)"
+)
 _SET_RECORD = "INSERT OR REPLACE INTO channel_records VALUES (?, ?, ?)"
 _DROP_RECORD = "DELETE FROM channel_records WHERE channel = ? AND key = ?"
 _ADD_MESSAGE = (
@@ -128,6 +132,7 @@ def write_decision(
     messages: Sequence[Notification],
     records: Mapping[str, str | None],
     now: float,
+    beside: Sequence[tuple[str, str]] = (),
 ) -> Counter[str]:
     """Write what a policy has decided, all or nothing. To write the same once more is harmless.
 
@@ -138,6 +143,7 @@ def write_decision(
         messages: that are to be sent.
         records: of the policy, by their keys; None for those to delete.
         now: seconds since 1970.
+        beside: kinds and payloads of other entries, to be stored before those of the messages.
 
     Returns:
         how many messages were given up, since too many wait, by their channels.
@@ -157,10 +163,16 @@ def write_decision(
         database.execute(_SET_POSITION, (position, channel))
         database.execute(_DROP_TAKEN_EVENTS, (position,))
 
-    entries = [_given_up(message, TOO_MANY, now) for message in oldest]
+    entries = [*beside, *(_given_up(message, TOO_MANY, now) for message in oldest)]
     entries += [_entry_of(message) for message in messages]
     outbox.put(entries, now=now, alongside=write)
     return Counter(message.channel for message in oldest)
+
+
+def row_of(message: Notification) -> dict[str, Any]:
+    """Return a new message as other replicas take it."""
+    names = ("id", "channel", "kind", "created_at", "members", "payload")
+    return {**dict(zip(names, _row_of(message), strict=True)), "tries": 0, "next_try_at": 0.0}
 
 
 def waiting_of(outbox: Outbox, channel: str, after: int = 0, limit: int = MAX_MESSAGES) -> list[Waiting]:

@@ -54,6 +54,7 @@ class Poster:
         view: Callable[[], View],
         tell_result: Callable[[str, str], None],
         clock: Callable[[], float] = time.time,
+        is_here: Callable[[str], bool] = lambda _target: True,
     ) -> None:
         """Make one.
 
@@ -64,6 +65,7 @@ class Poster:
             view: returns the present.
             tell_result: takes the channel and what a post came to, `sent` or `failed`.
             clock: seconds since 1970.
+            is_here: says of a target that is configured whether this replica watches it; others tell of the rest.
         """
         self._channel = channel
         self._disk = disk
@@ -71,6 +73,7 @@ class Poster:
         self._view = view
         self._tell_result = tell_result
         self._clock = clock
+        self._is_here = is_here
         self._failures = 0
         self._wake = trio.Event()
 
@@ -116,7 +119,9 @@ class Poster:
                 await trio.lowlevel.checkpoint()
         # Another trouble has other labels, so that it is another alert.
         over = {key: one for key, one in told.items() if key not in present or present[key].trouble is not one.trouble}
-        if not await self._tell(over, now, view, is_over=True) or not await self._tell(present, now, view):
+        moved = [key for key, one in over.items() if one.target in view.targets and not self._is_here(one.target)]
+        ended = {key: one for key, one in over.items() if key not in moved}  # whoever watches the others goes on
+        if not await self._tell(ended, now, view, is_over=True) or not await self._tell(present, now, view):
             return
         if self._failures:
             log.info("alertmanager told", channel=self._channel.name, failures=self._failures)

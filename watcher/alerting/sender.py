@@ -39,6 +39,8 @@ log = structlog.get_logger()
 OUTBOX_RETRY_SECONDS = 1.0
 # How long at most nobody looks for what is new or due.
 MAX_NAP_SECONDS = 30.0
+# How soon it is looked again whether this replica may send.
+HELD_SECONDS = 0.25
 # How often another channel is told at most that this one fails.
 FAILING_TOLD_SECONDS = 3600.0
 
@@ -67,6 +69,7 @@ class Sender:
         deliver: Deliver,
         others: Others,
         clock: Callable[[], float] = time.time,
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
         """Make a sender.
 
@@ -76,14 +79,17 @@ class Sender:
             deliver: tries to deliver a message once; raises nothing for what the receiver does.
             others: who else is to know.
             clock: seconds since 1970.
+            may_send: says whether another replica may not have taken over the channel.
         """
         self.channel = channel
         self._disk = disk
         self._deliver = deliver
         self._others = others
         self._clock = clock
+        self._may_send = may_send
         self._queue = SendingQueue()
         self._wake = trio.Event()
+        self._trying = trio.Lock()
         self._newest = 0
         self._is_closing = False
 
@@ -101,6 +107,11 @@ class Sender:
         """Say that there may be something new to send."""
         self._wake.set()
 
+    async def settle(self) -> None:
+        """Wait until what is being tried has been answered, and that is noted."""
+        async with self._trying:
+            pass
+
     def close(self) -> None:
         """Let `run` end when what is being tried has been answered."""
         self._is_closing = True
@@ -116,14 +127,17 @@ class Sender:
                 continue
             due_at = self._queue.due_at()
             nap = MAX_NAP_SECONDS if due_at is None else min(max(due_at - trio.current_time(), 0.0), MAX_NAP_SECONDS)
-            with trio.move_on_after(nap):
+            with trio.move_on_after(nap if self._may_send() else HELD_SECONDS):
                 await self._wake.wait()
 
     async def _send_what_is_due(self) -> None:
         self._wake = trio.Event()
         await self._look_for_new()
         while (waiting := self._queue.next(now := trio.current_time())) is not None:
-            await self._try(waiting)
+            if not self._may_send():
+                return
+            async with self._trying:
+                await self._try(waiting)
             if self._is_closing:
                 return
             await self._look_for_new()
@@ -140,6 +154,8 @@ class Sender:
         notification = await self._disk.run(partial(notification_of, waiting=waiting))
         if notification is None:  # given up meanwhile, as too many wait
             self._queue.drop(waiting)
+            return
+        if not self._may_send():
             return
         delivery = await self._deliver(notification, self.channel)
         now, tries = self._clock(), waiting.tries + 1

@@ -93,6 +93,11 @@ class Membership:
         """Whether the lease lasts: no other replica can have taken over what must be done by one only."""
         return self._other is None and self._lease.is_held(self._clock())
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the lease is over and the database did not answer when it was asked for another one."""
+        return self._has_failed and self._other is None and not self.is_held
+
     async def join(self, limit_seconds: float) -> Share | None:
         """Ask for the first time, before the first check.
 

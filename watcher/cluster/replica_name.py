@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from watcher.text.escaping import one_line
@@ -24,8 +25,8 @@ def kept_name(data_dir: Path, host: str | None = None) -> str:
         data_dir: of the replica, which nobody else uses.
         host: the name of this machine; its own by default.
 
-    Raises:
-        OSError: it cannot be kept.
+    Returns:
+        the name, another one at each start where it cannot be kept.
     """
     path = data_dir / "replica"
     kept = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
@@ -33,5 +34,6 @@ def kept_name(data_dir: Path, host: str | None = None) -> str:
         return kept
     start = one_line(host or socket.gethostname() or "watcher", limit_chars=MAX_HOST_CHARS)
     made = f"{start}-{secrets.token_hex(_DIGIT_BYTES)}"
-    path.write_text(f"{made}\n", encoding="utf-8")
+    with suppress(OSError):
+        path.write_text(f"{made}\n", encoding="utf-8")
     return made

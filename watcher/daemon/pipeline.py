@@ -17,7 +17,8 @@ from watcher.alerting.silences.keeper import SilenceKeeper
 from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
-from watcher.daemon.alerting import Alerting
+from watcher.cluster.others import Others
+from watcher.daemon.alerting import Alerting, Replicas
 from watcher.daemon.retarget import WatchedTargets, checked_until_of
 from watcher.daemon.sharing.sharer import Step
 from watcher.daemon.sharing.sharing import Sharing
@@ -30,6 +31,7 @@ from watcher.outbox.outbox import Outbox
 from watcher.outbox.startup import resume_from
 from watcher.outbox.writer import Bounds, OutboxWriter
 from watcher.postgres.drain import Drain
+from watcher.postgres.queries.channels import ChannelLedger
 from watcher.postgres.queries.silences import read_orders
 from watcher.postgres.registration import Registration
 from watcher.postgres.store import TableStore
@@ -140,12 +142,18 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     settings, targets = configuration.settings, configuration.targets
     drain, trust = _drain(configuration, sinks, started_at), ClockTrust(_tell_leap)
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
-    alerting = Alerting(sinks.disk, sinks.board, drain.wake)
+    sharing, replicas = None, None
+    if sinks.replicas is not None:
+        sharing = Sharing(sinks.replicas, sinks, configuration)
+        ledger = ChannelLedger(sinks.database, settings.location, sinks.disk.outbox.id)
+        replicas = Replicas(sharing.membership, ledger, settings.location)
+    alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas)
     keeper = SilenceKeeper(sinks.disk, settings.data_dir, settings.location, alerting.silences, drain.wake)
     listeners = [flip_lines.take, lambda _conclusions: alerting.alerts.look()]
     outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
-    sharing = None if sinks.replicas is None else Sharing(sinks.replicas, sinks, configuration)
+    if sharing is not None:
+        present.share = partial(getattr, sharing, "counts")
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing)
 
 
@@ -165,6 +173,10 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
     read, listen = partial(read_orders, sinks.database), partial(sinks.database.listen, NEWS)
     nursery.start_soon(parts.keeper.follow, read, listen, parts.drain.first_up)
     parts.present.keeper = parts.keeper
+    if (sharing := parts.sharing) is not None:
+        place = configuration.settings.location, sinks.disk.outbox.id
+        others = Others(sinks.page_database or sinks.database, *place, sinks.board, lambda: sharing.shared_epoch)
+        nursery.start_soon(others.run)
 
 
 def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Drain:

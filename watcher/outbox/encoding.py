@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 FAILURE, FLIP, ROLLUPS, NOTIFICATION = "failure", "flip", "rollups", "notification"
 SILENCE, ACK = "silence", "ack"
 STANDING, RELEASE = "standing", "release"
+ALERT_EVENT, CHANNEL_STEP = "alert_event", "channel_step"
 
 # The bound of any text in a row: whatever a site or a config brings, PostgreSQL can hold it.
 MAX_TEXT_CHARS = 32_000
 
 # What a payload of each kind begins with.
-_BEGINNINGS = {ROLLUPS: "[", **dict.fromkeys((FAILURE, FLIP, NOTIFICATION, SILENCE, ACK, STANDING, RELEASE), "{")}
+_BEGINNINGS = {
+    ROLLUPS: "[",
+    **dict.fromkeys((FAILURE, FLIP, NOTIFICATION, SILENCE, ACK, STANDING, RELEASE, ALERT_EVENT, CHANNEL_STEP), "{"),
+}
 # Rows of earlier versions, which may wait in an outbox: arrays of the values in this order, some of them JSON as text.
 _FORMER_COLUMNS = {
     FAILURE: (
@@ -132,6 +136,11 @@ def encode_notification(row: Mapping[str, object], payload: object = None) -> tu
     )
 
 
+def encode_whole(kind: str, row: Mapping[str, object]) -> tuple[str, str]:
+    """Return the kind and the text of a row whose texts are JSON themselves, and are not to be cut off."""
+    return kind, _to_json({name: storable(_plain_value(value)) for name, value in row.items()})
+
+
 def storable(value: Any) -> Any:
     """Return plain values of JSON, in the texts of which PostgreSQL refuses nothing; lines stay lines."""
     if isinstance(value, str):
@@ -208,8 +217,10 @@ def _encoded(row: Mapping[str, object]) -> str:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, str):
-        return _safe(value)
+    return _safe(value) if isinstance(value, str) else _plain_value(value)
+
+
+def _plain_value(value: object) -> object:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)  # as a text, PostgreSQL takes it, and JSON can hold it
     if isinstance(value, datetime):

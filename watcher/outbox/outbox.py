@@ -296,6 +296,7 @@ class Outbox:
         with self._file.transaction() as database:
             database.executemany("DELETE FROM standings WHERE location = ? AND target = ?", places)
             database.executemany("DELETE FROM newest_flips WHERE location = ? AND target = ?", places)
+            database.executemany("DELETE FROM incidents WHERE location = ? AND target = ?", places)
             _set(database, "location", location)
 
     def tidy(self) -> None:

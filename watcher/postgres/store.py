@@ -12,6 +12,8 @@ import trio
 
 from watcher.outbox.encoding import (
     ACK,
+    ALERT_EVENT,
+    CHANNEL_STEP,
     FAILURE,
     FLIP,
     NOTIFICATION,
@@ -28,6 +30,7 @@ from watcher.postgres.owned_entries import Numbered, lock_and_sort_out, place_la
 from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS
 from watcher.postgres.schema import MADE_BY, MISSING
 from watcher.postgres.server_encoding import advice_on, fitting_json
+from watcher.postgres.tables.alerting import DROP_SETTLED_MESSAGES, INSERT_ALERT_EVENTS, apply_step
 from watcher.postgres.tables.failures import INSERT_FAILURES
 from watcher.postgres.tables.flips import INSERT_FLIPS, PUT_RIGHT
 from watcher.postgres.tables.notifications import INSERT_NOTIFICATIONS
@@ -59,6 +62,7 @@ _INSERTS = (
     (FAILURE, INSERT_FAILURES),
     (FLIP, INSERT_FLIPS),
     (NOTIFICATION, INSERT_NOTIFICATIONS),
+    (NOTIFICATION, DROP_SETTLED_MESSAGES),
     (SILENCE, INSERT_SILENCES),
     (ACK, INSERT_ACKS),
     (ROLLUPS, INSERT_ROLLUPS),
@@ -158,6 +162,11 @@ class TableStore:
                     outbox, last_id = self.registration.outbox, entries[-1].id
                     _expect(follows, await connection.fetchval(NOTE_STORED, outbox, last_id))
                 flips, late = await self._sort_out(connection, found)
+                if events := found[ALERT_EVENT]:
+                    texts = fitting_json(joined(payload for _, payload in events), encoding)
+                    await connection.execute(INSERT_ALERT_EVENTS, texts, [number for number, _ in events])
+                for step in found[CHANNEL_STEP]:
+                    await apply_step(connection, fitting_json(step.payload, encoding))
                 for kind, insert in _INSERTS:
                     payloads = flips if kind == FLIP else [payload for _, payload in found[kind]]
                     if payloads:

@@ -110,6 +110,30 @@ async def test_an_order_that_is_left_holds_within_a_second_and_after_a_restart(o
     assert [entry["ends_at"] for entry in entries] == [(MOMENT + hours * HOUR).isoformat() for hours in (2, 1)]
 
 
+async def test_what_holds_for_a_target_holds_under_its_new_name_too(outbox: Outbox, tmp_path: Path) -> None:
+    silence, ack, up = a_silence("Old", "Search"), new_ack("Old", at=MOMENT), trio.Event()
+    up.set()
+
+    async def read(_known: object, _since: object) -> list[Order]:
+        return [silence, ack]  # PostgreSQL has not heard of it
+
+    async def listen(_heard: object) -> None:
+        await trio.sleep_forever()
+
+    async with running(outbox, tmp_path) as keeper, trio.open_nursery() as nursery:
+        await keeper.take(silence)
+        await keeper.take(ack)
+        put_incident(outbox, "New")
+        await keeper.rename({"Old": "New"})
+        renamed = keeper.silences.silences, keeper.silences.acks
+        nursery.start_soon(keeper.follow, read, listen, up)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (keeper.silences.silences, keeper.silences.acks) == renamed
+        nursery.cancel_scope.cancel()
+    assert [one.targets for one in renamed[0]] == [frozenset({"Old", "New", "Search"})]
+    assert [one.target for one in renamed[1]] == ["New"]
+
+
 BROKEN = {
     "empty": (b"", "not a kind of order"),
     "binary": (b"\xff\xfe\x00", "decode"),

@@ -272,13 +272,7 @@ class Year:
             assert (incident.trouble, str(incident.flip.flip_id)) == (line["state"], flip_id), (
                 "an alert of something else"
             )
-            assert parents_of(alerts.depends_on, world.view) is not Parents.OUT_OF_ORDER, (
-                "told, though a parent is down"
-            )
-            if kind in OPENINGS:
-                back = self.last_return(site)
-                rounds = timedelta(seconds=2 * world.targets[site].interval_seconds)
-                assert incident.flip.at > back or self.now >= back + rounds, "told before two rounds after its parent"
+            self.look_at_parents(kind, site, incident.flip.at)
             if incident.trouble is State.UNKNOWN:
                 assert kind is Kind.REMINDER or can_tell_of_any(world.view), "told, though nothing is known"
             assert after is not None, "told to a channel that is not wanted"
@@ -309,6 +303,14 @@ class Year:
                 self.told_flips[site] = flip_id if visible is not None else None
             else:
                 self.told[site] = "flapping"
+
+    def look_at_parents(self, kind: Kind, site: str, began_at: datetime) -> None:
+        """Compare what is told of a site with how those are that it depends on."""
+        target, view = self.world.targets[site], self.world.view
+        assert parents_of(target.alerts.depends_on, view) is not Parents.OUT_OF_ORDER, "told, though a parent is down"
+        back, rounds = self.last_return(site), timedelta(seconds=2 * target.interval_seconds)
+        if kind in OPENINGS:
+            assert began_at > back or self.now >= back + rounds, "told before two rounds after its parent"
 
     def last_return(self, site: str) -> datetime:
         """Say when the last of the targets that a site depends on by name came back."""

@@ -27,6 +27,7 @@ from watcher.alerting.policy.line import Line
 from watcher.alerting.policy.notices import line_of_notice, look_at_notice, may_tell_notice, take_notice
 from watcher.alerting.policy.records.agenda import LOOK, Task, next_look
 from watcher.alerting.policy.records.book import Book, record_key
+from watcher.alerting.policy.records.handing_over import absorb
 from watcher.alerting.policy.records.record import Place, Record
 from watcher.alerting.policy.records.set_back import SET_BACK, bring_back, reminder_step
 from watcher.alerting.policy.telling import line_of, message_of, reminder_of
@@ -39,7 +40,7 @@ from watcher.model.state import State
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from watcher.alerting.policy.event import Incident
+    from watcher.alerting.policy.event import Handover, Incident
     from watcher.alerting.policy.view import View
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Notification
@@ -87,24 +88,14 @@ class ChannelPolicy:
         return record_key(location, target) not in self._book.records and self._after(target, view) is not None
 
     def take_open(self, incidents: Iterable[Incident], now: datetime) -> None:
-        """Take in what is open and what the channel `lacks`, after all events: it is told of it, unless it is over.
-
-        Args:
-            incidents: all of these that are open.
-            now: the moment.
-        """
+        """Take in all that is open and the channel `lacks`, after all events: it is told of it, unless it is over."""
         self._unheard = Unheard()
         for one in incidents:
             if (key := record_key(one.location, one.target)) not in self._book.records:
                 self._unheard.add(key, one, now)
 
     def take(self, event: AlertEvent, view: View) -> None:
-        """Take in what has happened; it is decided on when `decide` is called.
-
-        Args:
-            event: the next one.
-            view: the present.
-        """
+        """Take in what has happened, the next event; it is decided on when `decide` is called."""
         self._newest_moment = max(self._newest_moment, event.at)
         if event.change is Change.RENAMED and event.incident is not None:
             self._rename(event, event.incident)
@@ -112,6 +103,12 @@ class ChannelPolicy:
             self._take_change(event, event.flip, event.incident, view)
         elif self._channel.is_default if event.target is None else self._after(event.target, view) == 0:
             take_notice(self._book, event, view)
+
+    def absorb(self, handover: Handover, view: View) -> None:
+        """Take in what another replica has told the channel; it is decided on when `decide` is called."""
+        note_told, settle = partial(self._note_told, now=handover.at), partial(self._settle, at=handover.at, view=view)
+        state_of = view.state_of if handover.is_whole else None
+        absorb(self._book, handover.records, handover.over, handover.at, state_of, note_told, settle)
 
     def decide(self, now: datetime, view: View) -> Decision:
         """Say what is to be sent now.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Mapping
     from datetime import datetime
 
     from watcher.model.state import Flip, State
@@ -79,3 +80,20 @@ class AlertEvent:
     location: str | None = None
     certificate: Certificate | None = None
     gap_start: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What another replica knows of a channel that it has told of things, and does so no more.
+
+    Attributes:
+        at: when it was handed over.
+        records: what its policy has kept, by key.
+        over: location and target of what it has told, and of which nothing is left to tell.
+        is_whole: whether nobody else knows of it: all of it is to be taken up. Else only that it was told.
+    """
+
+    at: datetime
+    records: Mapping[str, str]
+    over: tuple[tuple[str, str], ...] = ()
+    is_whole: bool = False

@@ -15,14 +15,15 @@ from watcher import __version__
 from watcher.checking.gate import Gate
 from watcher.cluster.fingerprint import fingerprint_of
 from watcher.cluster.membership import Membership
-from watcher.cluster.others import Others
 from watcher.cluster.replica_name import kept_name
 from watcher.cluster.values import Figures, Replica, Seat
+from watcher.daemon.sharing.incidents import ClaimsWithIncidents
 from watcher.daemon.sharing.sharer import Sharer
 from watcher.daemon.sharing.start import Beginning, resume_share
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
 from watcher.postgres.ownership import Ownership
+from watcher.postgres.queries.channels import ChannelLedger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.db import Database
-    from watcher.recording.board import Board
     from watcher.recording.recorder import Tally
 
 log = structlog.get_logger()
@@ -57,20 +57,12 @@ class Surroundings(Protocol):
         """The outbox."""
 
     @property
-    def board(self) -> Board:
-        """Has the newest of each target."""
-
-    @property
     def tally(self) -> Tally:
         """Counts the checks."""
 
     @property
     def timing(self) -> Timing:
         """Of the replicas' leases."""
-
-    @property
-    def page_database(self) -> Database | None:
-        """Where the page reads the past."""
 
     @property
     def tell_share(self) -> Callable[[int, int], None]:
@@ -102,16 +94,15 @@ class Sharing:
         self._location = location
         self._timing = timing
         self._sinks = sinks
-        others = sinks.page_database or database
-        self._others = Others(others, location, disk.outbox.id, sinks.board, self._epoch_of_others)
         self._told = 0.0, 0  # what all checks were late together, and how many, at the last beat
         self._configured: Sequence[Target] = configuration.targets
         self._context: CheckContext | None = None
         self._sharer: Sharer | None = None
         self._ownership = Ownership(database, disk, location)
-        self.membership = Membership(
-            database, Replica(location, seat, _name_of(settings), __version__), self._figures, timing
-        )
+        past = ChannelLedger(database, location, disk.outbox.id)
+        self._claims = ClaimsWithIncidents(self._ownership, past, disk, location)
+        replica = Replica(location, seat, _name_of(settings), __version__)
+        self.membership = Membership(database, replica, self._figures, timing)
         self.gate = Gate(self._may_check, self._wait_to_check)
 
     async def begin(self) -> Beginning:
@@ -129,10 +120,28 @@ class Sharing:
         taken, owners = None, dict[str, uuid.UUID]()
         with trio.move_on_after(CLAIM_SECONDS):
             owners = await self._owners_of_others(frozenset(names))
-            taken = await self._ownership.claim(names)
+            taken = await self._claims.claim(names)
         if taken is None:
             return Beginning(held, frozenset(names), owners=owners)
         return Beginning([target for target in held if target.name in taken], taken=taken, owners=owners)
+
+    @property
+    def counts(self) -> tuple[int, int] | None:
+        """How many replicas share the targets, and how many of those are watched here; None where nobody knows."""
+        share = self.membership.share
+        if share is None or self._sharer is None:
+            return None
+        return max(len(share.agreed), 1), self._sharer.watched
+
+    @property
+    def shared_epoch(self) -> int | None:
+        """What changes when others watch other targets than before; None while there are no others."""
+        share, sharer = self.membership.share, self._sharer
+        if share is None or share.is_alone or sharer is None:
+            return None
+        # What is lost is another's only when that has claimed it: until then, each look is at all of them.
+        since = int(trio.current_time() - sharer.changed_at)
+        return share.epoch * MOVING_SECONDS + min(since, MOVING_SECONDS - 1)
 
     def resume(self, beginning: Beginning, now: float) -> Awaitable[Mapping[str, Standing]]:
         """Take up again what is watched here; see `resume_share`."""
@@ -156,13 +165,12 @@ class Sharing:
         """
         self._context = context
         beat_seconds, tell = self._timing.beat_seconds, self._sinks.tell_share
-        sharer = Sharer(self.membership, self._ownership, apply, _fingerprint, beat_seconds, tell=tell)
+        sharer = Sharer(self.membership, self._claims, apply, _fingerprint, beat_seconds, tell=tell)
         sharer.begin(self._configured, beginning.targets, beginning.unclaimed)
         self._sharer = sharer
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.membership.run)
             nursery.start_soon(sharer.run, changes)
-            nursery.start_soon(self._others.run)
             await trio.sleep_forever()
         raise AssertionError("both run until cancelled")
 
@@ -173,15 +181,6 @@ class Sharing:
     async def end(self) -> None:
         """Tell the others that the database has it, and that they need not wait any more."""
         await self.membership.end()
-
-    def _epoch_of_others(self) -> int | None:
-        """Return what changes when others watch other targets than before; None while there are no others."""
-        share, sharer = self.membership.share, self._sharer
-        if share is None or share.is_alone or sharer is None:
-            return None
-        # What is lost is another's only when that has claimed it: until then, each look is at all of them.
-        since = int(trio.current_time() - sharer.changed_at)
-        return share.epoch * MOVING_SECONDS + min(since, MOVING_SECONDS - 1)
 
     def _may_check(self, name: str) -> bool:
         return self.membership.gate.is_open and (self._sharer is None or self._sharer.may_check(name))

@@ -43,25 +43,32 @@ ALTER TABLE states ADD COLUMN IF NOT EXISTS formers jsonb;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS standing text;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS checked_until timestamptz;
 
--- Alerts of several replicas: what has happened, until when each channel has taken it in and who does, what its policy
--- keeps, and what it has decided on and not sent yet.
+-- Alerts of several replicas. What has happened, numbered here in the order in which it was stored, and by each origin
+-- (an outbox) in its own: what has a `channel` is for that one, which the origin has told itself until `taken_until`.
 CREATE TABLE IF NOT EXISTS alert_events (
-    number     bigserial PRIMARY KEY,
-    id         uuid NOT NULL UNIQUE,
-    location   text NOT NULL,
-    origin     uuid NOT NULL,
-    payload    text NOT NULL,
-    written_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    number        bigserial PRIMARY KEY,
+    location      text NOT NULL,
+    origin        uuid NOT NULL,
+    origin_number bigint NOT NULL,
+    channel       text,
+    taken_until   bigint,
+    payload       text NOT NULL,
+    written_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (origin, origin_number)
 );
 CREATE INDEX IF NOT EXISTS alert_events_location_number ON alert_events (location, number);
+
+-- Who dispatches a channel, by which agreement, and until which number of each origin it has taken in what happened.
 CREATE TABLE IF NOT EXISTS channel_owners (
-    location text NOT NULL,
-    channel  text NOT NULL,
-    owner    uuid,
-    epoch    bigint NOT NULL DEFAULT 0,
-    position bigint NOT NULL DEFAULT 0,
+    location  text NOT NULL,
+    channel   text NOT NULL,
+    owner     uuid,
+    epoch     bigint NOT NULL DEFAULT 0,
+    positions jsonb NOT NULL DEFAULT '{}',
     PRIMARY KEY (location, channel)
 );
+
+-- What the policy of a channel keeps, and what it has decided on and not sent yet.
 CREATE TABLE IF NOT EXISTS channel_records (
     location text NOT NULL,
     channel  text NOT NULL,
@@ -77,3 +84,4 @@ CREATE TABLE IF NOT EXISTS channel_messages (
     payload  text NOT NULL,
     PRIMARY KEY (location, channel, id)
 );
+CREATE INDEX IF NOT EXISTS channel_messages_id ON channel_messages (id);

@@ -103,6 +103,24 @@ class Book:
             self.notices.pop(key, None)
             self._changed.add(key)
 
+    def adopt(self, key: str, record: Record | Notice) -> None:
+        """Take up a record or a notice that another replica has kept until now."""
+        if isinstance(record, Notice):
+            self.notices[key] = record
+        else:
+            self.records[key] = record
+        self._changed.add(key)
+        if record.place is Place.PARENTS:
+            self.resumed.append(key)
+        self._take_up(key, record)
+
+    def adopt_group(self, group_name: str, group: Group) -> None:
+        """Take over when another replica has told a group last."""
+        if group.last_at is not None:
+            known = self.groups.setdefault(group_name, Group())
+            if known.last_at is None or known.last_at < group.last_at:
+                self.note_message(group_name, group.last_at)
+
     def rename(self, old: str, new: str, target: str) -> None:
         """Let a record go on under the name that its target has now; it waits where it has waited.
 

@@ -1,0 +1,424 @@
+"""Replicas that share their channels: several outboxes over one database, with receivers in memory."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from tests.doubles import a_target
+from tests.pipeline import a_registration
+from watcher.alerting.alerts import Alerts
+from watcher.alerting.policy.view import View
+from watcher.alerting.sharing import AlertSharing
+from watcher.model.alerts.channel import Channel, WebhookReceiver
+from watcher.model.alerts.notification import Delivered, Delivery, Notification, TryAgain
+from watcher.model.alerts.of_target import Dependency, TargetAlerts
+from watcher.model.outcome import Fault, Reason
+from watcher.model.state import Flip, State
+from watcher.outbox.flip_door import record_flips
+from watcher.outbox.outbox import Outbox
+from watcher.outbox.shared_alerts import EXPORTED, is_taken_in
+from watcher.outbox.thread import OutboxThread
+from watcher.postgres.drain import Drain
+from watcher.postgres.queries.channels import ChannelLedger
+from watcher.postgres.store import TableStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from watcher.model.target import Target
+    from watcher.postgres.db import Database
+
+NAMES = [f"site {number}" for number in range(60)]
+LOCATION = "default"
+FORCE_SECONDS = 1.0
+
+
+def a_channel(name: str = "ops", **options: Any) -> Channel:
+    timing = {"group_wait_seconds": 0.0, "group_interval_seconds": 0.0, **options}
+    return Channel(name, WebhookReceiver("http://hook.example/"), **timing)
+
+
+@dataclass(frozen=True)
+class AShare:
+    """What is agreed on, made by hand: who dispatches all channels."""
+
+    epoch: int
+    seats: int
+    is_mine: bool
+
+    @property
+    def is_alone(self) -> bool:
+        return self.seats == 1
+
+    def dispatches(self, _channel: str) -> bool:
+        return self.is_mine
+
+
+@dataclass
+class AFooting:
+    """How a replica stands with the others, made by hand."""
+
+    share: AShare | None = None
+    lease: bool = True
+    cut_off: bool = False
+
+    def holds_lease(self) -> bool:
+        return self.lease
+
+    def is_cut_off(self) -> bool:
+        return self.cut_off
+
+
+class Replica:
+    """One of several, with a receiver of its own for the same channel."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.world = world
+        self.disk = OutboxThread(Outbox(folder / "outbox.sqlite"))
+        self.footing = AFooting()
+        self.got: list[Notification] = []
+        self.hanging: trio.Event | None = None
+        store = TableStore(world.database, a_registration(outbox=self.disk.outbox.id))
+        self.drain = Drain(self.disk, store)
+        ledger = ChannelLedger(world.database, LOCATION, self.disk.outbox.id)
+        self.sharing = AlertSharing(
+            self.disk, ledger, self.footing, LOCATION, self.drain.wake, force_seconds=FORCE_SECONDS
+        )
+        self.alerts = Alerts(self.disk, lambda: world.view, self.drain.wake, sharing=self.sharing)
+        self.scope = trio.CancelScope()
+        self.draining = trio.CancelScope()
+        self.drain_again = trio.Event()
+        self.ended = trio.Event()
+
+    async def run(self) -> None:
+        ready = trio.Event()
+        ready.set()
+        try:
+            with self.scope:
+                await self.alerts.note_channels(self.world.channels)
+                async with trio.open_nursery() as nursery:
+
+                    async def drain() -> None:
+                        with self.draining:
+                            await self.drain.run(ready)
+                        if self.draining.cancelled_caught:
+                            await self.drain_again.wait()
+                            await self.drain.run(ready)
+
+                    nursery.start_soon(drain)
+                    await self.alerts.run(self.world.channels, self)
+                    self.drain.close()
+        finally:
+            with trio.move_on_after(10, shield=True):  # in its thread, which may be at work still
+                await self.disk.run(Outbox.close)
+            self.ended.set()
+
+    async def stop(self) -> None:
+        """End as by SIGTERM."""
+        self.alerts.close()
+        await self.ended.wait()
+
+    async def kill(self) -> None:
+        """End at once."""
+        self.scope.cancel()
+        await self.ended.wait()
+        await self.world.database.fetch("DELETE FROM members WHERE replica = $1", self.disk.outbox.id)
+
+    async def flip(self, *names: str, state: State = State.DOWN) -> None:
+        """Find that sites have flipped now."""
+        await self.disk.run(partial(record_flips, flips=[self.world.flip(name, state) for name in names], now=0.0))
+        self.alerts.look()
+        self.drain.wake()
+
+    async def deliver(self, notification: Notification, _channel: Channel) -> Delivery:
+        if self.hanging is not None:
+            await self.hanging.wait()
+            return TryAgain("it did not answer in time")
+        self.got.append(notification)
+        self.world.got.append(notification)
+        return self.world.answers.pop(0) if self.world.answers else Delivered("200 OK")
+
+    async def post_alerts(self, _alerts: Sequence[dict[str, Any]], _channel: Channel) -> Delivery:
+        return Delivered("200 OK")
+
+
+@dataclass
+class World:
+    """Replicas over one database, and what their receivers got."""
+
+    database: Database
+    folder: Path
+    nursery: trio.Nursery
+    channels: Sequence[Channel]
+    view: View
+    states: dict[str, State]
+    got: list[Notification] = field(default_factory=list)
+    answers: list[Delivery] = field(default_factory=list)
+    epoch: int = 0
+    _numbers: Counter[str] = field(default_factory=Counter)
+
+    async def start(self, name: str) -> Replica:
+        """Start a replica, with a lease that lasts until it is killed."""
+        replica = Replica(self, self.folder / name)
+        me = replica.disk.outbox.id
+        await self.database.fetch(
+            "INSERT INTO members (location, replica, incarnation, name, fingerprint, joined_at, changed_at, beat_at,"
+            " expires_at) VALUES ($1, $2, $2, $3, '', now(), now(), now(), 'infinity') ON CONFLICT DO NOTHING",
+            *(LOCATION, me, name),
+        )
+        self.nursery.start_soon(replica.run)
+        return replica
+
+    def agree(self, *replicas: Replica, owner: Replica) -> None:
+        """Have replicas agree on one that dispatches all channels."""
+        self.epoch += 1
+        for replica in replicas:
+            replica.footing.share = AShare(self.epoch, len(replicas), replica is owner)
+            replica.footing.cut_off = False
+            replica.sharing.wake()
+
+    def flip(self, name: str, state: State) -> Flip:
+        now, before = datetime.now(UTC), self.states[name]
+        self._numbers[name] += 1
+        self.states[name] = state
+        cause = Fault(Reason.STATUS, "503 Service Unavailable") if state is State.DOWN else None
+        return Flip(name, LOCATION, now, now, state, before, cause, None, self._numbers[name])
+
+    @property
+    def told(self) -> list[str]:
+        """What was told, in order; what has come twice with one id is one message."""
+        return [one.payload["title"].partition(":")[0] for one in {one.id: one for one in self.got}.values()]
+
+    async def rows(self, table: str) -> list[dict[str, Any]]:
+        return await self.database.fetch(f"SELECT * FROM {table}")
+
+
+@asynccontextmanager
+async def a_world(
+    database: Database, folder: Path, *channels: Channel, targets: Sequence[Target] = ()
+) -> AsyncIterator[World]:
+    configured = {name: replace(a_target(), name=name) for name in NAMES} | {one.name: one for one in targets}
+    states = dict.fromkeys(configured, State.UP)
+    view = View(configured, states.get, lambda _name: None)
+    async with trio.open_nursery() as nursery:
+        yield World(database, folder, nursery, channels or (a_channel(),), view, states)
+        nursery.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    with trio.fail_after(30):
+        while not condition():  # noqa: ASYNC110  # threads, tasks and a database have their part in it
+            await trio.sleep(0.01)
+
+
+async def until_shared(world: World, owner: Replica, *others: Replica) -> None:
+    """Wait until a replica dispatches the channel, and has taken in what others have handed over."""
+    ids = {str(one.disk.outbox.id) for one in (owner, *others)}
+    with trio.fail_after(30):
+        while True:
+            (row,) = await world.rows("channel_owners") or [{"owner": None, "positions": "{}"}]
+            if row["owner"] == owner.disk.outbox.id and ids <= json.loads(row["positions"]).keys():
+                return
+            await trio.sleep(0.02)
+
+
+async def until_alone(world: World, replica: Replica) -> None:
+    """Wait until a replica that is alone has all at home, and needs the tables no more."""
+    with trio.fail_after(30):
+        while True:
+            is_home = await replica.disk.run(lambda outbox: outbox.meta(EXPORTED)) is None
+            if is_home and not await world.rows("channel_messages"):
+                return
+            await trio.sleep(0.02)
+
+
+async def until_told(replica: Replica) -> None:
+    """Wait until a replica knows that all that it has found is told, by whichever replica, and has stored all."""
+    with trio.fail_after(30):
+        while replica.alerts.pending or replica.disk.outbox.rows or not await replica.disk.run(is_taken_in):  # noqa: ASYNC110  # a file
+            await trio.sleep(0.02)
+
+
+@contextmanager
+def cut_off(replica: Replica) -> Iterator[None]:
+    """Let a replica not reach the database: nothing of it is stored, and its lease is over."""
+    replica.drain_again = trio.Event()
+    replica.draining.cancel()
+    replica.footing.lease, replica.footing.cut_off = False, True
+    replica.sharing.wake()
+    yield
+    replica.footing.lease, replica.footing.cut_off = True, False
+    replica.drain_again.set()
+
+
+async def test_forty_flips_over_three_replicas_are_one_message(test_db: Database, tmp_path: Path) -> None:
+    async with a_world(test_db, tmp_path, a_channel(group_wait_seconds=2.0)) as world:
+        a, b, c = replicas = [await world.start(name) for name in "abc"]
+        world.agree(*replicas, owner=b)
+        await until_shared(world, b, a, c)
+        for number, replica in enumerate((a, b, c, a, b)):
+            await replica.flip(*NAMES[8 * number : 8 * number + 8])
+        await until(lambda: world.got)
+        assert world.told == ["40 sites are down"]
+        assert (len(a.got), len(b.got), len(c.got)) == (0, 1, 0)
+        await a.flip(*NAMES[:8], state=State.UP)
+        await c.flip(*NAMES[16:24], state=State.UP)
+        await until(lambda: len(world.got) == 2)
+        assert world.told[1] == "16 sites are up"
+
+
+async def test_a_parent_on_one_replica_holds_back_its_children_on_another(test_db: Database, tmp_path: Path) -> None:
+    child = a_target(name="child", alerts=TargetAlerts(depends_on=(Dependency(target="site 1"),)))
+    async with a_world(test_db, tmp_path, a_channel(group_wait_seconds=1.0), targets=[child]) as world:
+        a, b = await world.start("a"), await world.start("b")
+        world.agree(a, b, owner=b)
+        await until_shared(world, b, a)
+        await b.flip("child")
+        await a.flip("site 1")
+        await until(lambda: world.got)
+        assert world.told == ["site 1 is down"]
+
+
+async def test_an_owner_that_dies_between_decision_and_sending_leaves_the_same_message(
+    test_db: Database, tmp_path: Path
+) -> None:
+    async with a_world(test_db, tmp_path) as world:
+        a, b = await world.start("a"), await world.start("b")
+        a.hanging = trio.Event()
+        world.agree(a, b, owner=a)
+        await until_shared(world, a, b)
+        await b.flip("site 1")
+        await until(lambda: a.alerts.pending)
+        (row,) = await a.disk.run(lambda outbox: outbox.read("SELECT id FROM notifications"))
+        await a.kill()
+        world.agree(b, owner=b)
+        await until(lambda: b.got)
+        assert [str(one.id) for one in b.got] == [row[0]]
+        await until_alone(world, b)
+        await b.flip("site 1", state=State.UP)
+        await until(lambda: len(b.got) == 2)
+        assert world.told == ["site 1 is down", "site 1 is up"]
+
+
+async def test_a_channel_moves_with_what_is_open_its_reminders_and_its_queue(test_db: Database, tmp_path: Path) -> None:
+    channel = a_channel(reminder_interval_seconds=2.0)
+    async with a_world(test_db, tmp_path, channel) as world:
+        a = await world.start("a")
+        world.agree(a, owner=a)
+        await until(lambda: a.sharing.may_send("ops"))
+        await a.flip("site 1")
+        await until(lambda: a.got)
+        a.hanging = hanging = trio.Event()
+        await a.flip("site 2")
+        await until(lambda: a.alerts.pending)
+        assert not await world.rows("alert_events"), "who is alone asks nobody"
+        b = await world.start("b")
+        world.agree(a, b, owner=b)
+        await until(lambda: any("still" in one.payload["title"] for one in b.got))
+        assert world.told[:2] == ["site 1 is down", "site 2 is down"]
+        await a.flip("site 1", state=State.UP)
+        await until(lambda: "site 1 is up" in world.told)
+        world.agree(a, b, owner=a)
+        a.hanging = None
+        hanging.set()
+        await until_shared(world, a, b)
+        await a.flip("site 2", state=State.UP)
+        await until(lambda: "site 2 is up" in world.told)
+        assert "site 2 is up" in [one.payload["title"] for one in a.got]
+        counts = Counter(one for one in world.told if "still" not in one)
+        assert set(counts.values()) == {1}, counts
+        await until_told(a)
+        assert not await world.rows("channel_messages")
+
+
+async def test_who_is_cut_off_tells_of_what_it_finds_and_nobody_tells_it_again(
+    test_db: Database, tmp_path: Path
+) -> None:
+    async with a_world(test_db, tmp_path) as world:
+        a, b = await world.start("a"), await world.start("b")
+        world.agree(a, b, owner=b)
+        await until_shared(world, b, a)
+        await a.flip("site 1")
+        await until(lambda: b.got)
+        await until_told(a)
+        with cut_off(a):
+            await a.flip("site 2")
+            await until(lambda: "site 2 is down" in world.told)
+            await a.flip("site 3")
+            await until(lambda: "site 3 is down" in world.told)
+            await a.flip("site 3", state=State.UP)
+            await until(lambda: "site 3 is up" in world.told)
+            await a.flip("site 1", state=State.UP)
+            world.agree(b, owner=b)
+            await b.flip("site 4")
+            await until(lambda: "site 4 is down" in world.told)
+        world.agree(a, b, owner=b)
+        await until(lambda: "site 1 is up" in world.told)
+        await a.flip("site 2", state=State.UP)
+        await until(lambda: "site 2 is up" in world.told)
+        assert {one.payload["title"] for one in b.got} == {
+            *("site 1 is down", "site 4 is down", "site 1 is up", "site 2 is up"),
+        }
+        assert Counter(world.told).most_common(1)[0][1] == 1
+
+
+async def test_an_owner_that_is_cut_off_goes_on_and_what_it_told_is_not_told_again(
+    test_db: Database, tmp_path: Path
+) -> None:
+    async with a_world(test_db, tmp_path) as world:
+        a, b = await world.start("a"), await world.start("b")
+        world.agree(a, b, owner=a)
+        await until_shared(world, a, b)
+        await a.flip("site 1")
+        await until(lambda: a.got)
+        await until_told(a)
+        with cut_off(a):
+            await a.flip("site 1", state=State.UP)
+            await until(lambda: "site 1 is up" in world.told)
+            await a.flip("site 2")
+            await until(lambda: "site 2 is down" in world.told)
+            await world.database.fetch("DELETE FROM members WHERE replica = $1", a.disk.outbox.id)
+            world.agree(b, owner=b)
+            await until_shared(world, b)
+        world.agree(a, b, owner=b)
+        await a.flip("site 2", state=State.UP)
+        await until(lambda: "site 2 is up" in world.told)
+        counts = Counter(world.told)
+        # The end of what was open before is told by both: at least once.
+        assert counts.pop("site 1 is up") <= 2
+        assert set(counts.values()) == {1}, counts
+
+
+async def test_a_process_that_was_stopped_sends_nothing_that_is_anothers_by_now(
+    test_db: Database, tmp_path: Path
+) -> None:
+    async with a_world(test_db, tmp_path) as world:
+        a, b = await world.start("a"), await world.start("b")
+        world.agree(a, b, owner=a)
+        await until_shared(world, a, b)
+        a.footing.lease = False
+        await b.flip("site 1")
+        with trio.fail_after(30):
+            while not a.alerts.pending:
+                a.alerts.decide_anew()
+                await trio.sleep(0.1)
+        world.agree(b, owner=b)
+        await world.database.fetch("DELETE FROM members WHERE replica = $1", a.disk.outbox.id)
+        await until(lambda: b.got)
+        world.agree(a, b, owner=b)
+        a.footing.lease = True
+        await b.flip("site 1", state=State.UP)
+        await until(lambda: len(b.got) == 2)
+        await until(lambda: not a.alerts.pending)
+        assert world.told == ["site 1 is down", "site 1 is up"]
+        assert not a.got

@@ -1,0 +1,88 @@
+"""Where the targets stand that other replicas watch, as alerts need to know it: asked of the database now and then."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+import trio
+
+from watcher.model.state import State
+from watcher.postgres.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from watcher.postgres.queries.channels import OtherNow
+
+ASK_SECONDS = 1.0
+
+
+class Told(Protocol):
+    """Who is asked; see `watcher.postgres.queries.channels`."""
+
+    async def others(self) -> tuple[Mapping[str, OtherNow], datetime | None]:
+        """Return where targets of others stand that are not up, and until when the rest are known to be."""
+
+
+class Elsewhere:
+    """Where the targets of other replicas stand, as it was a moment ago; nothing while there is no other."""
+
+    def __init__(self, told: Told, are_there: Callable[[], bool], heard: Callable[[], None]) -> None:
+        """Make one that knows of nothing yet.
+
+        Args:
+            told: who is asked.
+            are_there: says whether there are others.
+            heard: called when one of them stands otherwise than before.
+        """
+        self._told = told
+        self._are_there = are_there
+        self._heard = heard
+        self._known: Mapping[str, OtherNow] = {}
+        self._checked_until: datetime | None = None
+        self._has_heard = False
+
+    def state_of(self, target: str) -> State | None:
+        """Return the state of a target that another replica watches; None where nobody knows."""
+        if not self._has_heard:
+            return None
+        known = self._known.get(target)
+        return State.UP if known is None else known.state
+
+    def checked_at(self, target: str) -> datetime | None:
+        """Return until when a target is known to have been checked."""
+        known = self._known.get(target)
+        return self._checked_until if known is None else known.checked_at
+
+    def is_in_doubt(self, target: str) -> bool:
+        """Whether the newest checks of a target contradict its state."""
+        known = self._known.get(target)
+        return known is not None and known.is_in_doubt
+
+    async def ask(self) -> None:
+        """Ask now.
+
+        Raises:
+            StorageError: nobody answers; what was known is still the best that is.
+        """
+        known, self._checked_until = await self._told.others()
+        is_news = self._has_heard and _states(known) != _states(self._known)
+        self._known, self._has_heard = known, True
+        if is_news:
+            self._heard()
+
+    async def run(self) -> NoReturn:
+        """Ask now and then, until cancelled."""
+        while True:
+            if not self._are_there():
+                self._known, self._checked_until, self._has_heard = {}, None, False
+            else:
+                with suppress(StorageError):  # the drain tells of it
+                    await self.ask()
+            await trio.sleep(ASK_SECONDS)
+
+
+def _states(known: Mapping[str, OtherNow]) -> dict[str, State]:
+    return {name: one.state for name, one in known.items()}

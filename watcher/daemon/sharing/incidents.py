@@ -1,0 +1,80 @@
+"""Incidents move with their targets: who takes targets over goes on with what is open, and tells its end. Trio."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from watcher.model.state import State
+from watcher.outbox.errors import OutboxUnavailableError
+from watcher.outbox.shared_alerts import adopt_incidents
+from watcher.outbox.startup import standings_of
+from watcher.postgres.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from watcher.alerting.policy.event import Incident
+    from watcher.daemon.sharing.sharer import Claims
+    from watcher.model.resumption import Taken
+    from watcher.model.state import Standing
+    from watcher.outbox.thread import OutboxThread
+
+log = structlog.get_logger()
+
+_WITHOUT_INCIDENT = frozenset({State.UP, State.PAUSED, State.PENDING})
+
+
+class Past(Protocol):
+    """Where incidents are read; see `watcher.postgres.queries.channels`."""
+
+    async def incidents(self, targets: Sequence[str]) -> list[Incident]:
+        """Return the incidents of targets that are open, as their flips say."""
+
+
+class ClaimsWithIncidents:
+    """Takes targets over together with their incidents."""
+
+    def __init__(self, claims: Claims, past: Past, disk: OutboxThread, location: str) -> None:
+        """Make one.
+
+        Args:
+            claims: whose targets are.
+            past: where incidents are read.
+            disk: the outbox, in which they are kept.
+            location: where this replica stands.
+        """
+        self._claims = claims
+        self._past = past
+        self._disk = disk
+        self._location = location
+
+    async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
+        """Take targets, before anything is recorded of them here; see `watcher.postgres.ownership.Ownership`."""
+        taken = await self._claims.claim(names, by_force=by_force)
+        from_others = {name: one for name, one in (taken or {}).items() if one.until is not None}
+        if from_others:
+            try:
+                await self._adopt(from_others)
+            except (StorageError, OutboxUnavailableError) as error:
+                log.warning("of targets that were taken over, it is not known what is open", error=error)
+        return taken
+
+    async def _adopt(self, taken: Mapping[str, Taken]) -> None:
+        own = await self._disk.run(partial(standings_of, names=taken, location=self._location))
+        names = [name for name, one in taken.items() if not _knows_more(own.get(name), one)]
+        open_ones = [
+            name
+            for name in names
+            if (standing := taken[name].standing) is not None and standing.state not in _WITHOUT_INCIDENT
+        ]
+        incidents = await self._past.incidents(open_ones) if open_ones else []
+        adopt = partial(adopt_incidents, location=self._location, targets=names, incidents=incidents)
+        await self._disk.run(adopt)
+
+
+def _knows_more(mine: Standing | None, other: Taken) -> bool:
+    """Whether this replica has found out something after the other has looked last."""
+    return mine is not None and mine.since is not None and other.until is not None and mine.since > other.until

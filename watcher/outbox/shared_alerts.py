@@ -1,0 +1,370 @@
+"""Alerts that replicas share, on this side of the tables: what goes there by the outbox; every call blocks.
+
+Events are numbered by each outbox, and are on their way to the others up to the number `alerts_exported`. Where that is
+not noted, this replica is alone, and tells its channels of its own events by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from watcher.alerting.policy.encoding import decode_event, encode_incident
+from watcher.alerting.policy.event import Handover
+from watcher.alerting.policy.records.book import record_key
+from watcher.model.alerts.rows import UnreadableRowError, a_flag, a_moment, reading
+from watcher.outbox.encoding import ALERT_EVENT, CHANNEL_STEP, encode_whole
+from watcher.outbox.outbox import Entry
+from watcher.text.escaping import one_line
+
+if TYPE_CHECKING:
+    import sqlite3
+    import uuid
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from watcher.alerting.policy.event import Incident
+    from watcher.outbox.outbox import Outbox
+
+EXPORTED = "alerts_exported"
+# So much of what a channel knows is one entry.
+RECORDS_AT_ONCE = 200
+
+_EVENTS = "SELECT number, payload FROM alert_events WHERE number > ? ORDER BY number"
+_SET_EXPORTED = "INSERT OR REPLACE INTO meta VALUES ('alerts_exported', ?)"
+_NEXT_NUMBER = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'alert_events' RETURNING seq"
+_ADVANCE = "UPDATE channels SET position = max(position, ?) WHERE channel = ?"
+_DROP_RECORDS = "DELETE FROM channel_records WHERE channel = ?"
+_DROP_MESSAGES = "DELETE FROM notifications WHERE channel = ?"
+_ADD_RECORD = "INSERT OR REPLACE INTO channel_records VALUES (?, ?, ?)"
+_ADD_MESSAGE = (
+    "INSERT OR IGNORE INTO notifications (id, channel, kind, created_at, members, payload, tries, next_try_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_MESSAGES = "SELECT id, channel, kind, created_at, members, payload, tries, next_try_at FROM notifications"
+_MESSAGE = ("id", "channel", "kind", "created_at", "members", "payload", "tries", "next_try_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Who dispatches a channel, and by which claim.
+
+    Attributes:
+        location, channel: which channel.
+        owner: the id of the outbox.
+        epoch: of the claim.
+    """
+
+    location: str
+    channel: str
+    owner: uuid.UUID
+    epoch: int
+
+    def entry(
+        self,
+        positions: Mapping[str, int],
+        records: Mapping[str, str | None],
+        messages: Sequence[Mapping[str, Any]],
+        ending: str | None = None,
+    ) -> tuple[str, str]:
+        """Return the entry that takes the tables a step further.
+
+        Args:
+            positions: until which number each origin's events were taken in, by the id of its outbox.
+            records: that have changed; None for those to delete.
+            messages: that are to be sent, see `message_rows`.
+            ending: see `watcher.postgres.tables.alerting.apply_step`.
+        """
+        return encode_whole(
+            CHANNEL_STEP,
+            {
+                "location": self.location,
+                "channel": self.channel,
+                "owner": self.owner,
+                "epoch": self.epoch,
+                "positions": dict(positions),
+                "records": dict(records),
+                "messages": list(messages),
+                "ending": ending,
+            },
+        )
+
+
+def is_taken_in(outbox: Outbox) -> bool:
+    """Say whether all channels have taken in all events of this outbox."""
+    query = "SELECT NOT EXISTS (SELECT 1 FROM alert_events WHERE number > (SELECT min(position) FROM channels))"
+    return bool(outbox.read(query)[0][0])
+
+
+def export_events(outbox: Outbox, location: str, now: float) -> int:
+    """Put events on their way to the other replicas that are not yet; return how many.
+
+    Args:
+        outbox: of a replica that shares.
+        location: where it stands.
+        now: seconds since 1970.
+    """
+    exported = outbox.meta(EXPORTED)
+    rows = [] if exported is None else outbox.read(_EVENTS, exported)
+    if rows:
+        entries = [_event_entry(outbox, location, number, payload) for number, payload in rows]
+        outbox.put(entries, now=now, alongside=lambda database: database.execute(_SET_EXPORTED, (rows[-1][0],)))
+    return len(rows)
+
+
+def hand_over(
+    outbox: Outbox, location: str, channels: Iterable[str], now: datetime, *, is_whole: bool, must: bool = True
+) -> bool:
+    """Begin to share: hand all that is known of channels to whoever dispatches them, and forget it here.
+
+    Before it go all events that are not on their way yet, so that it is known of each what it is about.
+
+    Args:
+        outbox: of the replica.
+        location: where it stands.
+        channels: their names.
+        now: the moment.
+        is_whole: whether nobody else has told these channels of anything lately, so that all of it is to be taken up;
+            else only what was told is to be told by nobody again.
+        must: whether it is done though a channel has still to take in an event, which would come before what is known.
+
+    Returns:
+        whether it was done.
+    """
+    exported = outbox.meta(EXPORTED)
+    positions = dict(outbox.read("SELECT channel, position FROM channels"))
+    first = min(positions.values(), default=0) if exported is None else exported
+    events = outbox.read(_EVENTS, first)
+    if not must and events and events[-1][0] > min(positions.values(), default=events[-1][0]):
+        return False
+    entries = [_event_entry(outbox, location, number, payload) for number, payload in events]
+    names, pieces = list(channels), list[tuple[str, str]]()
+    for name in names:
+        told = [payload for number, payload in events if number <= positions.get(name, 0)]
+        over = [] if is_whole else _over(outbox, name, told)
+        pieces += [(name, text) for text in _pieces_of(outbox, name, now, over, is_whole=is_whole)]
+    (newest,) = outbox.read("SELECT seq FROM sqlite_sequence WHERE name = 'alert_events'")[0]
+    for number, (name, payload) in enumerate(pieces, newest + 1):
+        entries.append(_event_entry(outbox, location, number, payload, name, positions.get(name, 0)))
+
+    def write(database: sqlite3.Connection) -> None:
+        for _ in pieces:  # numbers of events, in which they have their place
+            database.execute(_NEXT_NUMBER).fetchall()
+        database.execute(_SET_EXPORTED, (newest + len(pieces),))
+        for name in names:
+            database.execute(_DROP_RECORDS, (name,))
+            database.execute(_DROP_MESSAGES, (name,))
+
+    outbox.put(entries, now=now.timestamp(), alongside=write)
+    return True
+
+
+def go_on_alone(outbox: Outbox, now: float) -> None:
+    """Take back events that are still on their way, since nobody can be asked: they are told of by this replica.
+
+    Args:
+        outbox: of the replica.
+        now: seconds since 1970.
+    """
+    query = "SELECT id, kind, created_at, payload FROM entries WHERE kind = ? ORDER BY id DESC"
+    back = list[Entry]()
+    for row in outbox.read(query, ALERT_EVENT):
+        if json.loads(row[3])["channel"] is not None:
+            break  # what is before it has its place before it
+        back.append(Entry(*row))
+    if not back:
+        return
+    first = json.loads(back[-1].payload)["origin_number"]
+    # Before: what is on its way twice is stored once.
+    outbox.put((), now=now, alongside=lambda database: database.execute(_SET_EXPORTED, (first - 1,)))
+    outbox.remove(back)
+
+
+def take_over(
+    outbox: Outbox,
+    channel: str,
+    position: int,
+    records: Mapping[str, str],
+    messages: Iterable[Mapping[str, Any]],
+    now: float,
+) -> None:
+    """Take up a channel as the tables know it.
+
+    Args:
+        outbox: of the replica that has claimed it.
+        channel: its name.
+        position: until which event of this outbox it was taken in.
+        records: of its policy.
+        messages: that wait to be sent, oldest first.
+        now: seconds since 1970.
+    """
+
+    def write(database: sqlite3.Connection) -> None:
+        database.execute(_DROP_RECORDS, (channel,))
+        database.executemany(_ADD_RECORD, [(channel, key, text) for key, text in records.items()])
+        _add(database, messages)
+        database.execute(_ADVANCE, (position, channel))
+
+    outbox.put((), now=now, alongside=write)
+
+
+def add_messages(outbox: Outbox, messages: Sequence[Mapping[str, Any]], step: tuple[str, str], now: float) -> None:
+    """Take messages that another replica was to send, and tell the tables of them in a step."""
+    outbox.put([step], now=now, alongside=lambda database: _add(database, messages))
+
+
+def message_rows(outbox: Outbox, channel: str) -> list[dict[str, Any]]:
+    """Return the messages of a channel that wait, as others take them, oldest first."""
+    rows = outbox.read(f"{_MESSAGES} WHERE channel = ? ORDER BY number", channel)
+    return [dict(zip(_MESSAGE, row, strict=True)) for row in rows]
+
+
+def rows_for_step(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return messages as a step of their channel has them."""
+    found = []
+    for place, row in enumerate(rows):
+        number = int(float(row["created_at"]) * 1_000_000) + place
+        found.append({"id": row["id"], "number": number, "payload": json.dumps(row)})
+    return found
+
+
+def end_turn(outbox: Outbox, step: Step, ending: str, now: float) -> None:
+    """Dispatch a channel no more: let the tables have what still waits here, and say so.
+
+    Args:
+        outbox: of the replica that has dispatched it.
+        step: by which claim.
+        ending: `released`, after which nothing is known of it here; or another that a step may have.
+        now: seconds since 1970.
+    """
+    messages = rows_for_step(message_rows(outbox, step.channel)) if ending == "released" else []
+
+    def write(database: sqlite3.Connection) -> None:
+        if ending == "released":
+            database.execute(_DROP_RECORDS, (step.channel,))
+            database.execute(_DROP_MESSAGES, (step.channel,))
+
+    outbox.put([step.entry({}, {}, messages, ending)], now=now, alongside=write)
+
+
+def share_no_more(outbox: Outbox, steps: Iterable[Step], now: float) -> None:
+    """Be alone from now on, with all that is known of channels: the tables need not know it any more."""
+    entries = [step.entry({}, {}, (), "taken_home") for step in steps]
+    forget = "DELETE FROM meta WHERE key = 'alerts_exported'"
+    outbox.put(entries, now=now, alongside=lambda database: database.execute(forget))
+
+
+def advance(outbox: Outbox, positions: Mapping[str, int], now: float) -> None:
+    """Note until which event of this outbox each channel has been told of it, by whichever replica."""
+    known = dict(outbox.read("SELECT channel, position FROM channels"))
+    news = [(position, name) for name, position in positions.items() if position > known.get(name, position)]
+    if news:
+        outbox.put((), now=now, alongside=lambda database: database.executemany(_ADVANCE, news))
+
+
+def adopt_incidents(outbox: Outbox, location: str, targets: Iterable[str], incidents: Iterable[Incident]) -> None:
+    """Go on with the incidents of targets that others have watched until now.
+
+    Args:
+        outbox: of who watches them from now on, and has not recorded anything of them since.
+        location: where they are.
+        targets: the names of all of them.
+        incidents: those that are open.
+    """
+    opened = {incident.target: encode_incident(incident) for incident in incidents}
+    rows = [(location, name, opened[name]) for name in targets if name in opened]
+    closed = [(location, name) for name in targets if name not in opened]
+
+    def write(database: sqlite3.Connection) -> None:
+        database.executemany("DELETE FROM incidents WHERE location = ? AND target = ?", closed)
+        database.executemany("INSERT OR REPLACE INTO incidents VALUES (?, ?, ?)", rows)
+
+    outbox.put((), now=0.0, alongside=write)
+
+
+def is_on_its_way(outbox: Outbox, kind: str) -> bool:
+    """Say whether entries of a kind, of those that alerts make, are not stored yet."""
+    return bool(outbox.read("SELECT EXISTS (SELECT 1 FROM entries WHERE kind = ?)", kind)[0][0])
+
+
+def decode_handover(text: str) -> tuple[Handover, list[dict[str, Any]]]:
+    """Return what a replica hands over of a channel: what is known of it, and the messages that wait.
+
+    Raises:
+        UnreadableRowError: it is not the text of that.
+    """
+    with reading("what a replica has handed over"):
+        row = json.loads(text)
+        handover = Handover(
+            a_moment(row["at"]),
+            {str(key): str(record) for key, record in row["records"].items()},
+            tuple((str(location), str(target)) for location, target in row["over"]),
+            a_flag(row["is_whole"]),
+        )
+        return handover, [{name: message[name] for name in _MESSAGE} for message in row["messages"]]
+
+
+def _pieces_of(
+    outbox: Outbox, channel: str, now: datetime, over: Sequence[tuple[str, str]], *, is_whole: bool
+) -> list[str]:
+    """Return what is known of a channel as texts, one at least."""
+    records = outbox.read("SELECT key, payload FROM channel_records WHERE channel = ? ORDER BY key", channel)
+    messages = message_rows(outbox, channel)
+    most = max(len(records), len(messages), len(over), 1)
+    return [
+        json.dumps(
+            {
+                "at": now.isoformat(),
+                "is_whole": is_whole,
+                "records": dict(records[first : first + RECORDS_AT_ONCE]),
+                "over": over[first : first + RECORDS_AT_ONCE],
+                "messages": messages[first : first + RECORDS_AT_ONCE],
+            }
+        )
+        for first in range(0, most, RECORDS_AT_ONCE)
+    ]
+
+
+def _over(outbox: Outbox, channel: str, events: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the location and target of what a channel was told of, of which nothing is left to tell."""
+    found = set[tuple[str, str]]()
+    for payload in events:
+        try:
+            event = decode_event(0, payload)
+        except UnreadableRowError:  # whoever takes it in tells of it
+            continue
+        if event.flip is not None:
+            found.add((event.flip.location, event.flip.target))
+    kept = {key for (key,) in outbox.read("SELECT key FROM channel_records WHERE channel = ?", channel)}
+    return sorted(place for place in found if record_key(*place) not in kept)
+
+
+def _event_entry(
+    outbox: Outbox, location: str, number: int, payload: str, channel: str | None = None, taken_until: int | None = None
+) -> tuple[str, str]:
+    return encode_whole(
+        ALERT_EVENT,
+        {
+            "location": location,
+            "origin": outbox.id,
+            "origin_number": number,
+            "channel": channel,
+            "taken_until": taken_until,
+            "target": None if channel is not None else _target_of(payload),
+            "payload": payload,
+        },
+    )
+
+
+def _target_of(payload: str) -> str | None:
+    """Return what an event is about, as PostgreSQL has it; None of what concerns the whole monitor."""
+    try:
+        target = json.loads(payload)["target"]
+    except (ValueError, TypeError, KeyError):  # whoever takes it in tells of it
+        return None
+    return one_line(target, limit_chars=len(target)) if isinstance(target, str) else None
+
+
+def _add(database: sqlite3.Connection, messages: Iterable[Mapping[str, Any]]) -> None:
+    database.executemany(_ADD_MESSAGE, [tuple(message[name] for name in _MESSAGE) for message in messages])
