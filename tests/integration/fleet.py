@@ -27,7 +27,7 @@ TTL_SECONDS = 3 * BEAT_SECONDS
 SHORT_LEASES = (sys.executable, "-m", "tests.integration.short_leases", str(BEAT_SECONDS))
 INTERVAL_SECONDS = 0.5
 # A lease, the beats until the others agree and have claimed, by force if need be, and what a busy machine takes.
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 # What is not as all have agreed.
 _UNSETTLED = """
@@ -130,7 +130,7 @@ class Fleet:
                 await trio.sleep(0.05)
             return trio.current_time() - begun
         said = "\n".join(self.said())
-        raise AssertionError(f"not settled: {unsettled[:5]}\n{said}")
+        raise AssertionError(f"not settled: {unsettled}\n{said}")
 
     def _not_asked_since(self, moment: float) -> list[str]:
         return [name for name in self.names if not any(at > moment for at in self.sites.asked_at[name][-1:])]

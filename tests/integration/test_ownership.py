@@ -186,8 +186,9 @@ async def test_a_target_of_a_replica_that_has_died_is_unknown_where_nobody_looke
     assert await chain(test_db, "a") == letters + "D"
 
 
+@pytest.mark.parametrize("is_released", [False, True], ids=["owned", "released"])
 async def test_flips_of_a_replica_that_had_died_have_their_places_in_the_past(
-    replicas: Callable[[str], Replica], test_db: Database
+    replicas: Callable[[str], Replica], test_db: Database, is_released: bool
 ) -> None:
     one, two = replicas("one"), replicas("two")
     await one.beat()
@@ -206,6 +207,10 @@ async def test_flips_of_a_replica_that_had_died_have_their_places_in_the_past(
     await two.check("c", "DDD", ago(-0.1))
     await two.drain()
     assert [await chain(test_db, name) for name in NAMES] == ["U", "U", "UD"]
+    if is_released:  # and nobody has taken them yet
+        for name in NAMES:
+            await two.release(name)
+        await two.drain()
     await one.beat()  # it is back
     before = [await state(test_db, name) for name in NAMES]
     for _ in range(2):
@@ -213,8 +218,9 @@ async def test_flips_of_a_replica_that_had_died_have_their_places_in_the_past(
         assert [await chain(test_db, name) for name in NAMES] == ["UDU", "UDU", "UD"]
         assert [await state(test_db, name) for name in NAMES] == before
         await test_db.fetch("UPDATE outboxes SET stored_until = 1")  # all is sent once more
-    await two.release("a")
-    await two.drain()
+    if not is_released:
+        await two.release("a")
+        await two.drain()
     await one.take("a")
     assert one.standings["a"].state is State.UP
     await one.check("a", "DDD", ago(-1))

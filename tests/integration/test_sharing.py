@@ -29,12 +29,12 @@ SEED = 7
 ROUNDS = rounds(40, many=200)
 NAMES = [f"site{number}" for number in range(16)]
 CHANGING = NAMES[:3]
-# Two replicas may check a target for so long: until who has lost it hears of it, on a busy machine.
-DOUBLED_SECONDS = 2 * TTL_SECONDS
+# Two replicas may check a target for so long: until who has lost it hears of it, and what a busy machine takes.
+DOUBLED_SECONDS = TTL_SECONDS + 2 * BEAT_SECONDS + 5.0
 
 
 class Happening:
-    """What may happen to three replicas, and by which time it is over."""
+    """What may happen to three replicas; each ends when all that it began is over, but for a start."""
 
     def __init__(self, fleet: Fleet, chance: random.Random) -> None:
         self.fleet = fleet
@@ -131,17 +131,16 @@ async def test_whatever_happens_every_target_is_checked_and_every_flip_is_there_
         await fleet.until_settled(3)
         for number in range(ROUNDS):
             kind = kinds[number] if number < len(kinds) else chance.choice(kinds)
-            begun = trio.current_time()
             await kind()
             await fleet.until_settled(3)
-            print(kind.__name__, round(trio.current_time() - begun, 1))
         for replica in fleet.replicas:
             await replica.stop()
         for replica in fleet.replicas:
             said = (replica.folder.path / "stderr.log").read_text()
             assert "Traceback" not in said
             left = left_in(replica.folder.path / "data")
-            assert (left.damaged, left.set_aside, left.entries) == ([], 0, {})
+            assert (left.damaged, left.set_aside) == ([], 0)
+            assert not left.entries.keys() - {"failure"}, "a stop has a second for them, on a busy machine too"
         await _flips_are_a_chain_of_what_the_sites_did(fleet)
         rows = await test_db.fetch("SELECT count(*) AS all, count(DISTINCT id) AS ids FROM failures")
         assert rows[0]["all"] == rows[0]["ids"]

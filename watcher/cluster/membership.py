@@ -190,7 +190,8 @@ class Membership:
             try:
                 await tell(self._database, self._replica.location, self._replica.seat)
             except StorageError as error:
-                log.warning("the other replicas could not be told that this one leaves", error=error)
+                if self.share is not None and not self.share.is_alone:
+                    log.warning("the other replicas could not be told that this one leaves", error=error)
 
     async def _listen(self) -> None:
         """Beat at once when somebody says that something has changed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from watcher.alerting.silences.keeper import SilenceKeeper
 from watcher.checking.check_context import open_check_context
 from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
+from watcher.cluster.others import Others
 from watcher.daemon.alerting import Alerting, Replicas
 from watcher.daemon.retarget import WatchedTargets, checked_until_of
 from watcher.daemon.sharing.sharer import Step
@@ -98,6 +99,8 @@ async def watch(
                     writing.start_soon(alerting.run)
                     async with _open_checks(configuration, sinks, send, parts, lived_until) as (watched, conditions):
                         await watched.begin(beginning.targets, standings, checked_until_of(beginning.taken))
+                        # What is known of the past would stay in memory with this function.
+                        beginning, standings = replace(beginning, taken={}, owners={}), {}
                         begun()
                         parts.present.begin(watched.context.lanes.workers)
                         apply = partial(_take_step, sinks, watched, conditions, parts)
@@ -170,6 +173,10 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
     read, listen = partial(read_orders, sinks.database), partial(sinks.database.listen, NEWS)
     nursery.start_soon(parts.keeper.follow, read, listen, parts.drain.first_up)
     parts.present.keeper = parts.keeper
+    if (sharing := parts.sharing) is not None:
+        place = configuration.settings.location, sinks.disk.outbox.id
+        others = Others(sinks.page_database or sinks.database, *place, sinks.board, lambda: sharing.shared_epoch)
+        nursery.start_soon(others.run)
 
 
 def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Drain:

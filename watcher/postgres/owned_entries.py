@@ -72,13 +72,12 @@ async def lock_and_sort_out(
 
 def _is_late(row: Any, outbox: uuid.UUID, number: int, flip: Mapping[str, Any]) -> bool:
     """Say whether an entry is of a time when another replica had the target."""
-    if row["owner"] is None:
-        return False
     moment = _on_the_servers_clock(flip, row["now"])
     if row["owner"] != outbox:
-        # Of an owner that is there no more, nobody knows more than whoever checks the target meanwhile.
+        # Whoever took the target over may have released it by now. Of an owner that is there no more, nobody knows more
+        # than whoever checks the target meanwhile.
         is_of_the_past = row["former_until"] is not None and moment <= row["former_until"]
-        return bool(row["lease_lasts"]) or is_of_the_past
+        return bool(row["owner"] is not None and row["lease_lasts"]) or is_of_the_past
     if number > (row["owned_from"] or 0) or row["others_until"] is None:
         return False
     # It may have checked the target before it could ask for it, and after all others.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,7 +15,6 @@ from watcher import __version__
 from watcher.checking.gate import Gate
 from watcher.cluster.fingerprint import fingerprint_of
 from watcher.cluster.membership import Membership
-from watcher.cluster.others import Others
 from watcher.cluster.replica_name import kept_name
 from watcher.cluster.values import Figures, Replica, Seat
 from watcher.daemon.sharing.incidents import ClaimsWithIncidents
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from watcher.checking.check_context import CheckContext
     from watcher.cluster.values import Timing
     from watcher.config import Configuration
+    from watcher.config.env.settings import Settings
     from watcher.daemon.changes import Change
     from watcher.daemon.sharing.sharer import Step
     from watcher.model.state import Standing
     from watcher.model.target import Target
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.db import Database
-    from watcher.recording.board import Board
     from watcher.recording.recorder import Tally
 
 log = structlog.get_logger()
@@ -57,20 +57,12 @@ class Surroundings(Protocol):
         """The outbox."""
 
     @property
-    def board(self) -> Board:
-        """Has the newest of each target."""
-
-    @property
     def tally(self) -> Tally:
         """Counts the checks."""
 
     @property
     def timing(self) -> Timing:
         """Of the replicas' leases."""
-
-    @property
-    def page_database(self) -> Database | None:
-        """Where the page reads the past."""
 
     @property
     def tell_share(self) -> Callable[[int, int], None]:
@@ -102,8 +94,6 @@ class Sharing:
         self._location = location
         self._timing = timing
         self._sinks = sinks
-        others = sinks.page_database or database
-        self._others = Others(others, location, disk.outbox.id, sinks.board, self._epoch_of_others)
         self._told = 0.0, 0  # what all checks were late together, and how many, at the last beat
         self._configured: Sequence[Target] = configuration.targets
         self._context: CheckContext | None = None
@@ -111,7 +101,7 @@ class Sharing:
         self._ownership = Ownership(database, disk, location)
         past = ChannelLedger(database, location, disk.outbox.id)
         self._claims = ClaimsWithIncidents(self._ownership, past, disk, location)
-        replica = Replica(location, seat, settings.replica or kept_name(settings.data_dir), __version__)
+        replica = Replica(location, seat, _name_of(settings), __version__)
         self.membership = Membership(database, replica, self._figures, timing)
         self.gate = Gate(self._may_check, self._wait_to_check)
 
@@ -143,6 +133,16 @@ class Sharing:
             return None
         return max(len(share.agreed), 1), self._sharer.watched
 
+    @property
+    def shared_epoch(self) -> int | None:
+        """What changes when others watch other targets than before; None while there are no others."""
+        share, sharer = self.membership.share, self._sharer
+        if share is None or share.is_alone or sharer is None:
+            return None
+        # What is lost is another's only when that has claimed it: until then, each look is at all of them.
+        since = int(trio.current_time() - sharer.changed_at)
+        return share.epoch * MOVING_SECONDS + min(since, MOVING_SECONDS - 1)
+
     def resume(self, beginning: Beginning, now: float) -> Awaitable[Mapping[str, Standing]]:
         """Take up again what is watched here; see `resume_share`."""
         configured = frozenset(target.name for target in self._configured)
@@ -171,7 +171,6 @@ class Sharing:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.membership.run)
             nursery.start_soon(sharer.run, changes)
-            nursery.start_soon(self._others.run)
             await trio.sleep_forever()
         raise AssertionError("both run until cancelled")
 
@@ -182,15 +181,6 @@ class Sharing:
     async def end(self) -> None:
         """Tell the others that the database has it, and that they need not wait any more."""
         await self.membership.end()
-
-    def _epoch_of_others(self) -> int | None:
-        """Return what changes when others watch other targets than before; None while there are no others."""
-        share, sharer = self.membership.share, self._sharer
-        if share is None or share.is_alone or sharer is None:
-            return None
-        # What is lost is another's only when that has claimed it: until then, each look is at all of them.
-        since = int(trio.current_time() - sharer.changed_at)
-        return share.epoch * MOVING_SECONDS + min(since, MOVING_SECONDS - 1)
 
     def _may_check(self, name: str) -> bool:
         return self.membership.gate.is_open and (self._sharer is None or self._sharer.may_check(name))
@@ -220,6 +210,13 @@ class Sharing:
         seconds, checks = self._sinks.tally.lateness.sum, self._sinks.tally.successes + self._sinks.tally.failures
         (seconds_before, checks_before), self._told = self._told, (seconds, checks)
         return (seconds - seconds_before) / (checks - checks_before) * 1000 if checks > checks_before else None
+
+
+def _name_of(settings: Settings) -> str:
+    try:
+        return settings.replica or kept_name(settings.data_dir)
+    except OSError:  # a full disk: people see less of it, and nothing else is worse
+        return socket.gethostname()
 
 
 def _fingerprint(change: Change) -> str:
