@@ -233,6 +233,9 @@ class Sharer:
             for target in moves.wanted
         }
         if share is not self._in_effect:
+            if any(one is not None and one.peers != one.agreed for one in (share, self._in_effect)):
+                # Others with another file watch some of these as well, and may have made them their own.
+                self._unclaimed |= self._watched.keys()
             self._in_effect = share
             self._effective.set()
             self._effective = trio.Event()
