@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 import trio
@@ -33,7 +33,17 @@ COLUMNS = (
     *("targets", "replicas", "checks/s", "CPU a check", "database", "a check", "rows/s", "commits/s"),
     *("connections", "memory"),
 )
-HANDOVER_COLUMNS = ("what", "targets", "replicas", "moved", "taken over after", "latest check", "missed", "twice")
+HANDOVER_COLUMNS = (
+    "what",
+    "targets",
+    "replicas",
+    "moved",
+    "taken over after",
+    "CPU",
+    "latest check",
+    "missed",
+    "twice",
+)
 START_SECONDS = 600.0
 HANDOVER_SECONDS = 120.0
 POLL_SECONDS = 0.1
@@ -69,12 +79,14 @@ class Handover:
         name: of what happened to it.
         targets: how many it had.
         seconds: from the signal until the others had all of them.
+        cpu_seconds: of the others, meanwhile, their checks included.
         lateness: of all checks from the signal until a second after that.
     """
 
     name: str
     targets: int
     seconds: float
+    cpu_seconds: float
     lateness: Lateness
 
 
@@ -162,10 +174,14 @@ class _Fleet:
         return _Counters(
             at=time.monotonic(),
             checks=self.bench.site.served().requests,
-            cpu_seconds=sum(cpu_seconds(one.process.pid) for one in self.replicas),
+            cpu_seconds=self.cpu_seconds(),
             database_cpu_seconds=server_cpu_seconds(psutil.Process(database["pid"])),
             database=database,
         )
+
+    def cpu_seconds(self) -> float:
+        """Return what all that run have used."""
+        return sum(cpu_seconds(one.process.pid) for one in self.replicas)
 
     def lines(self) -> Iterator[str]:
         """Read the whole lines of everybody's successes, also of those that have ended."""
@@ -177,15 +193,15 @@ class _Fleet:
         """Send the last replica a signal, and wait until the others have its targets."""
         leaving = self.replicas.pop()
         (share,) = newest_share(leaving.said.read_bytes())
-        sent = time.time()
+        sent, used = time.time(), self.cpu_seconds()
         leaving.process.send_signal(number)
         self.wait(self.has_shared, "taken over all targets", HANDOVER_SECONDS)
-        done = max(share.at for share in self.shares())
+        done, used = max(share.at for share in self.shares()), self.cpu_seconds() - used
         leaving.process.wait(HANDOVER_SECONDS)
         self.go_on(1 + SETTLE_SECONDS)
         names = self.workload.addresses(self.bench.site.origin(self.workload.kind))
         found = late.lateness_of(self.lines(), names, self.workload.interval_seconds, sent, done + 1)
-        return Handover(name, share.targets, done - sent, found)
+        return Handover(name, share.targets, done - sent, used, found)
 
     def start_again(self) -> None:
         """Start the replica anew that has ended, with what it had on its disk."""
@@ -219,7 +235,7 @@ def server_cpu_seconds(server: psutil.Process) -> float:
     return cpu_seconds(server.pid) + float(ended.children_user + ended.children_system)
 
 
-async def _ask(url: str, queries: Sequence[str]) -> Mapping[str, int]:
+async def _ask(url: str, queries: Sequence[str]) -> list[dict[str, Any]]:
     async with open_bridge(), open_database(url, command_seconds=60) as database:
         return [await database.fetch(query) for query in queries][-1]
 
@@ -310,6 +326,7 @@ def handover_rows(found: Sequence[Scale]) -> list[tuple[str, ...]]:
             f"{one.replicas} → {one.replicas - 1}",
             f"{handover.targets:,}",
             f"{handover.seconds:.2f} s",
+            f"{handover.cpu_seconds:.2f} s",
             f"{handover.lateness.quantile(1.0):.2f} s",
             f"{handover.lateness.missed:,} of {handover.lateness.slots:,}",
             f"{handover.lateness.twice:,}",

@@ -37,7 +37,7 @@ def test_targets_are_shared_once_all_replicas_agree_and_have_all_of_them() -> No
 
 
 def test_what_a_check_costs_is_what_all_used_by_the_checks_of_all() -> None:
-    handover = Handover("stopped (SIGTERM)", 236, 0.28, Lateness(67, 66, (0.001,) * 66 + (0.29,), twice=2))
+    handover = Handover("stopped (SIGTERM)", 236, 0.28, 0.11, Lateness(67, 66, (0.001,) * 66 + (0.29,), twice=2))
     found = Scale(500, 2, 10.0, 1000, 0.5, 0.02, 25, 50, 13, 100 * 2**20, (handover,))
     (cells,) = rows([found])
     assert dict(zip(COLUMNS, cells, strict=True)) == {
@@ -53,5 +53,5 @@ def test_what_a_check_costs_is_what_all_used_by_the_checks_of_all() -> None:
         "memory": "100 MiB",
     }
     (cells,) = handover_rows([found])
-    assert cells == ("stopped (SIGTERM)", "500", "2 → 1", "236", "0.28 s", "0.29 s", "1 of 66", "2")
+    assert cells == ("stopped (SIGTERM)", "500", "2 → 1", "236", "0.28 s", "0.11 s", "0.29 s", "1 of 66", "2")
     assert len(cells) == len(HANDOVER_COLUMNS)
