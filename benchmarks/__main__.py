@@ -1,4 +1,4 @@
-"""The command line: compare programs, or measure lateness, reloads, what keeping costs, and what queries take."""
+"""The command line: compare programs, or measure lateness, reloads, replicas, what keeping costs and queries take."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import click
 
 from benchmarks import lateness as late
 from benchmarks import reload as reloads
+from benchmarks import scale as scales
 from benchmarks import tables
 from benchmarks import web as webs
 from benchmarks.assignment import assignment
@@ -197,6 +198,42 @@ def web(targets: int, rate: float, seconds: float, repeat: int, json_file: Path 
         show("CPU time a check", ("WATCHER_HTTP", "CPU a check"), webs.cost_rows(costs), markdown=markdown)
     show_machine(machine, markdown=markdown)
     write(json_file, {"machine": machine, "windows": [asdict(window) for window in windows], "costs": costs})
+
+
+@main.command()
+@click.option("--targets", type=_Counts(), default="10000,100000", show_default=True)
+@click.option("--replicas", type=_Counts(), default="1,2,4", show_default=True)
+@click.option("--rate", type=float, default=500.0, show_default=True, help="Checks a second, all replicas together.")
+@click.option("--seconds", type=float, default=60.0, show_default=True, help="Of each measurement; whole minutes.")
+@click.option("--warm-up", type=float, default=30.0, show_default=True, help="Seconds before each measurement.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--markdown", is_flag=True, help="Print the tables in Markdown.")
+def scale(
+    targets: tuple[int, ...],
+    replicas: tuple[int, ...],
+    rate: float,
+    seconds: float,
+    warm_up: float,
+    json_file: Path | None,
+    markdown: bool,
+) -> None:
+    """Run replicas on one database: what a check costs them and the database, and how long a handover takes.
+
+    Example: python -m benchmarks scale --targets 500 --replicas 2 --rate 50 --seconds 5 --warm-up 2
+    """
+    found = []
+    with _bench() as bench:
+        machine = describe(bench.cores)
+        try:
+            for one in scales.runs(bench, targets, replicas, rate, warm_up, seconds):
+                found.append(one)
+                say(f"{one.targets:,} targets, {one.replicas} replicas: {one.checks / one.seconds:.0f} checks/s")
+                write(json_file, {"machine": machine, "rate": rate, "runs": [asdict(one) for one in found]})
+        except ProgramEndedError as error:
+            say(f"a replica {error}")
+    show(f"replicas, {rate:g} checks a second", scales.COLUMNS, scales.rows(found), markdown=markdown)
+    show("handovers", scales.HANDOVER_COLUMNS, scales.handover_rows(found), markdown=markdown)
+    show_machine(machine, markdown=markdown)
 
 
 def _compare(

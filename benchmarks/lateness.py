@@ -28,11 +28,18 @@ class Lateness:
         checks: how many there were.
         slots: how many there should have been.
         seconds: the lateness of each, in rising order.
+        twice: how many of them were of a slot that another was of as well.
     """
 
     checks: int
     slots: int
     seconds: tuple[float, ...]
+    twice: int = 0
+
+    @property
+    def missed(self) -> int:
+        """How many slots had no check."""
+        return max(self.slots - self.checks + self.twice, 0)
 
     def quantile(self, part: float) -> float:
         """Return the lateness in seconds that this part of the checks did not exceed (the nearest rank)."""
@@ -52,13 +59,14 @@ def lateness_of(
         begin: of the window, in seconds since 1970; what counts is the slot, not when the check began.
         end: of the window.
     """
-    late = []
+    late, found = [], set()
     for started, name in map(_parse, lines):
-        seconds = seconds_after_slot(started, name, interval_seconds)
+        number, seconds = _slot_before(started, name, interval_seconds)
         if begin <= started - seconds < end:
             late.append(seconds)
+            found.add((name, number))
     slots = sum(slots_between(name, interval_seconds, begin, end) for name in names)
-    return Lateness(len(late), slots, tuple(sorted(late)))
+    return Lateness(len(late), slots, tuple(sorted(late)), len(late) - len(found))
 
 
 def slots_between(name: str, interval_seconds: float, begin: float, end: float) -> int:
@@ -70,16 +78,21 @@ def slots_between(name: str, interval_seconds: float, begin: float, end: float) 
 
 def seconds_after_slot(started: float, name: str, interval_seconds: float) -> float:
     """Return the time from the slot of a target to a check of it, both in seconds since 1970."""
-    schedule = Schedule.of(name, interval_seconds)
-    return (started - schedule.offset_seconds + EARLY_SECONDS) % interval_seconds - EARLY_SECONDS
+    return _slot_before(started, name, interval_seconds)[1]
 
 
 def rows(found: Lateness) -> Sequence[tuple[str, str]]:
     """Write the cells of the table."""
     quantiles = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "most": 1.0}
     late = [(name, f"{found.quantile(part) * 1000:.0f} ms") for name, part in quantiles.items()]
-    missed = f"{max(found.slots - found.checks, 0):,} of {found.slots:,}"
-    return [*late, ("slots without a success", missed)]
+    return [*late, ("slots without a success", f"{found.missed:,} of {found.slots:,}")]
+
+
+def _slot_before(started: float, name: str, interval_seconds: float) -> tuple[float, float]:
+    """Return the number of the slot that a check is of, and the time since then."""
+    offset_seconds = Schedule.of(name, interval_seconds).offset_seconds
+    number, seconds = divmod(started - offset_seconds + EARLY_SECONDS, interval_seconds)
+    return number, seconds - EARLY_SECONDS
 
 
 def _parse(line: str) -> tuple[float, str]:

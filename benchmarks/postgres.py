@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+MAX_CONNECTIONS = 100  # PostgreSQL's own default, which does for several replicas
+
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
@@ -61,7 +63,7 @@ def database(folder: Path) -> Iterator[Postgres]:
 
     It inherits the core of this process.
     """
-    server = EmbeddedPostgres(folder)
+    server = EmbeddedPostgres(folder, max_connections=MAX_CONNECTIONS)
     url = server.url()
     held = server.try_hold()
     assert held

@@ -46,10 +46,10 @@ WATCH_SECONDS = 1.0
 HOLD_SECONDS, RETRY_SECONDS = 0.2, 1.0
 TRIES_BEFORE_COMPLAINT = 3  # after a crash of the server alone, its children hold its memory for a moment
 
+MAX_CONNECTIONS = 20  # of one daemon, and of commands beside it
 SERVER_SETTINGS = {
     "listen_addresses": "",  # no port is open, not even on loopback
     "unix_socket_permissions": "0700",
-    "max_connections": "20",
     "log_checkpoints": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -59,11 +59,12 @@ SERVER_SETTINGS = {
 class EmbeddedPostgres:
     """A server below the data directory; whoever starts and stops it, daemon or reading command, holds its lock."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, max_connections: int = MAX_CONNECTIONS) -> None:
         """Find out who can run the server; nothing is started yet.
 
         Args:
             data_dir: WATCHER_DATA_DIR, absolute; it must be there.
+            max_connections: the setting of the server, for those who start it for others.
 
         Raises:
             OsUserError: root cannot hand the server down there.
@@ -79,6 +80,7 @@ class EmbeddedPostgres:
         self._programs = ServerPrograms(self.folder, binaries, self._os_user)
         self._sockets = socket_folder(self.folder)
         self._starting = False
+        self._max_connections = max_connections
         self.log_file = self.folder / "postgres.log"
 
     @property
@@ -124,7 +126,8 @@ class EmbeddedPostgres:
         await self._stop()
         self._pid_file.remove_stale()
         self._limit_log()
-        settings = {**SERVER_SETTINGS, "unix_socket_directories": str(self._sockets)}
+        connections = {"max_connections": str(self._max_connections)}
+        settings = {**SERVER_SETTINGS, **connections, "unix_socket_directories": str(self._sockets)}
         options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
         waiting = ["-w", "-t", f"{START_SECONDS:g}"]
         command = ["pg_ctl", "-D", "pgdata", "-l", self.log_file.name, *waiting, "-o", options, "start"]

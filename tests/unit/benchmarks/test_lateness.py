@@ -49,3 +49,9 @@ def test_slots_are_counted_from_the_beginning_up_to_the_end() -> None:
 def test_quantiles_are_by_the_nearest_rank() -> None:
     found = Lateness(100, 100, tuple(float(number) for number in range(1, 101)))
     assert [found.quantile(part) for part in (0.5, 0.99, 1.0)] == [50, 99, 100]
+
+
+def test_two_checks_of_one_slot_do_not_hide_one_that_is_missed() -> None:
+    lines = [a_line(SLOT), a_line(SLOT + 0.5), a_line(SLOT + 2 * INTERVAL_SECONDS)]
+    found = lateness_of(lines, [NAME], INTERVAL_SECONDS, SLOT - 0.1, SLOT + 3 * INTERVAL_SECONDS - 0.1)
+    assert (found.checks, found.twice, found.missed) == (3, 1, 1)

@@ -1,0 +1,336 @@
+"""What several replicas on one database cost, and how long a handover between them takes."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psutil
+import trio
+
+from benchmarks import lateness as late
+from benchmarks.children import ProgramEndedError, wait_running
+from benchmarks.measure import MIB, cpu_seconds, memory
+from benchmarks.programs import start_watcher
+from benchmarks.workload import Kind, Workload
+from watcher.postgres.bridge import open_bridge
+from watcher.postgres.db import open_database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from benchmarks.lateness import Lateness
+    from benchmarks.programs import Bench, Running
+
+COLUMNS = (
+    *("targets", "replicas", "checks/s", "CPU a check", "database", "a check", "rows/s", "commits/s"),
+    *("connections", "memory"),
+)
+HANDOVER_COLUMNS = (
+    "what",
+    "targets",
+    "replicas",
+    "moved",
+    "taken over after",
+    "CPU",
+    "latest check",
+    "missed",
+    "twice",
+)
+START_SECONDS = 600.0
+HANDOVER_SECONDS = 120.0
+POLL_SECONDS = 0.1
+# For checks that are caught up on, and for what is in the buffers of the log, before that is read.
+SETTLE_SECONDS = 4.0
+
+_SHARE = re.compile(rb"^(\S+) info share epoch=(\d+) replicas=(\d+) targets=(\d+)", re.MULTILINE)
+_EMPTY = ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+# The connection that asks is not among those counted.
+_COUNTERS = """
+SELECT tup_inserted + tup_updated + tup_deleted AS rows, xact_commit AS commits,
+       split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int AS pid,
+       (SELECT count(*) FROM pg_stat_activity
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()) AS connections
+FROM pg_stat_database WHERE datname = current_database()
+"""
+
+
+class Share(NamedTuple):
+    """What a replica has said of its share last: when, in seconds since 1970, and of how many replicas and targets."""
+
+    at: float
+    epoch: int
+    replicas: int
+    targets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """How the targets of one replica came to the others.
+
+    Attributes:
+        name: of what happened to it.
+        targets: how many it had.
+        seconds: from the signal until the others had all of them.
+        cpu_seconds: of the others, meanwhile, their checks included.
+        lateness: of all checks from the signal until a second after that.
+    """
+
+    name: str
+    targets: int
+    seconds: float
+    cpu_seconds: float
+    lateness: Lateness
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What so many replicas did together.
+
+    Attributes:
+        targets, replicas: how many there were.
+        seconds: of the measurement.
+        checks: requests that the server saw in it.
+        cpu_seconds: of all daemons.
+        database_cpu_seconds: of PostgreSQL, with all its processes.
+        rows: that were written, changed or deleted.
+        commits: transactions.
+        connections: of all daemons, at the end of the measurement.
+        peak_bytes: the most memory of each daemon, added up.
+        handovers: of one that was stopped, and of one that was killed; empty for one replica.
+    """
+
+    targets: int
+    replicas: int
+    seconds: float
+    checks: int
+    cpu_seconds: float
+    database_cpu_seconds: float
+    rows: int
+    commits: int
+    connections: int
+    peak_bytes: int
+    handovers: tuple[Handover, ...]
+
+
+class _Counters(NamedTuple):
+    at: float
+    checks: int
+    cpu_seconds: float
+    database_cpu_seconds: float
+    database: Mapping[str, int]
+
+
+class _Fleet:
+    """The replicas of a run, each in a folder of its own."""
+
+    def __init__(self, bench: Bench, workload: Workload, stack: ExitStack) -> None:
+        self.bench = bench
+        self.workload = workload
+        self._stack = stack
+        self._folders: list[Path] = []
+        self.replicas: list[Running] = []
+
+    def start(self, folder: Path | None = None) -> None:
+        """Start one more, in a new folder or in that of one that has ended."""
+        if folder is None:
+            folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="benchmark-")))
+            self._folders.append(folder)
+        self.replicas.append(self._stack.enter_context(start_watcher(self.bench, self.workload, folder)))
+
+    def wait(self, done: Callable[[], bool], what: str, limit_seconds: float) -> None:
+        """Wait until something is so, while all replicas run."""
+        give_up_at = time.monotonic() + limit_seconds
+        while not done():
+            if time.monotonic() > give_up_at:
+                raise ProgramEndedError(f"has not {what} within {limit_seconds:g} s")
+            self.go_on(POLL_SECONDS)
+
+    def go_on(self, seconds: float) -> None:
+        """Let all run for a time."""
+        wait_until = time.monotonic() + seconds
+        for one in self.replicas:
+            wait_running(one.process, wait_until - time.monotonic(), one.said)
+
+    def shares(self) -> list[Share]:
+        """Return what each replica has said of its share last, of those that have said anything."""
+        return [share for one in self.replicas for share in newest_share(one.said.read_bytes())]
+
+    def has_shared(self) -> bool:
+        """Whether all targets are checked, each by one of the replicas that run."""
+        return is_shared(self.shares(), len(self.replicas), self.workload.targets)
+
+    def counters(self) -> _Counters:
+        """Read all counters."""
+        # What is asked of the database counts for it, in both readings alike.
+        database = trio.run(_ask, self.bench.database.url(), (_COUNTERS,))[0]
+        return _Counters(
+            at=time.monotonic(),
+            checks=self.bench.site.served().requests,
+            cpu_seconds=self.cpu_seconds(),
+            database_cpu_seconds=server_cpu_seconds(psutil.Process(database["pid"])),
+            database=database,
+        )
+
+    def cpu_seconds(self) -> float:
+        """Return what all that run have used."""
+        return sum(cpu_seconds(one.process.pid) for one in self.replicas)
+
+    def lines(self) -> Iterator[str]:
+        """Read the whole lines of everybody's successes, also of those that have ended."""
+        for folder in self._folders:
+            with (folder / "monitor.log").open(encoding="utf-8") as lines:
+                yield from (line for line in lines if line.endswith("\n"))
+
+    def hand_over(self, name: str, number: signal.Signals) -> Handover:
+        """Send the last replica a signal, and wait until the others have its targets."""
+        leaving = self.replicas.pop()
+        (share,) = newest_share(leaving.said.read_bytes())
+        sent, used = time.time(), self.cpu_seconds()
+        leaving.process.send_signal(number)
+        self.wait(self.has_shared, "taken over all targets", HANDOVER_SECONDS)
+        done, used = max(share.at for share in self.shares()), self.cpu_seconds() - used
+        leaving.process.wait(HANDOVER_SECONDS)
+        self.go_on(1 + SETTLE_SECONDS)
+        names = self.workload.addresses(self.bench.site.origin(self.workload.kind))
+        found = late.lateness_of(self.lines(), names, self.workload.interval_seconds, sent, done + 1)
+        return Handover(name, share.targets, done - sent, used, found)
+
+    def start_again(self) -> None:
+        """Start the replica anew that has ended, with what it had on its disk."""
+        self.start(self._folders[-1])
+        self.wait(self.has_shared, "shared all targets", START_SECONDS)
+        self.go_on(SETTLE_SECONDS)
+
+
+def newest_share(said: bytes) -> list[Share]:
+    """Read the last line about its share from what a daemon has said; empty where there is none."""
+    found = [*_SHARE.finditer(said)][-1:]
+    return [
+        Share(datetime.fromisoformat(match[1].decode()).timestamp(), *(int(match[part]) for part in (2, 3, 4)))
+        for match in found
+    ]
+
+
+def is_shared(shares: Sequence[Share], replicas: int, targets: int) -> bool:
+    """Whether so many replicas agree, and have all targets between them."""
+    return (
+        len(shares) == replicas
+        and len({share.epoch for share in shares}) == 1
+        and all(share.replicas == replicas for share in shares)
+        and sum(share.targets for share in shares) == targets
+    )
+
+
+def server_cpu_seconds(server: psutil.Process) -> float:
+    """Return the CPU time of PostgreSQL: its first process, those it has now, and those that have ended."""
+    ended = server.cpu_times()
+    return cpu_seconds(server.pid) + float(ended.children_user + ended.children_system)
+
+
+async def _ask(url: str, queries: Sequence[str]) -> list[dict[str, Any]]:
+    async with open_bridge(), open_database(url, command_seconds=60) as database:
+        return [await database.fetch(query) for query in queries][-1]
+
+
+def measure_scale(bench: Bench, workload: Workload, replicas: int, warm_up_seconds: float, seconds: float) -> Scale:
+    """Let replicas share targets on an empty database; then stop one, start it again, and kill it.
+
+    Args:
+        bench: sites, database and cores; all replicas are on one core.
+        workload: what all of them do together.
+        replicas: how many.
+        warm_up_seconds: before the measurement.
+        seconds: of the measurement; a whole number of minutes has as many rollups as it should.
+
+    Raises:
+        ProgramEndedError: one has ended, or they have not shared all targets in time.
+    """
+    trio.run(_ask, bench.database.url(), _EMPTY)
+    before = bench.site.served().requests
+    with ExitStack() as stack:
+        fleet = _Fleet(bench, workload, stack)
+        for _ in range(replicas):
+            fleet.start()
+        fleet.wait(
+            lambda: bench.site.served().requests - before >= workload.targets, "checked all targets", START_SECONDS
+        )
+        if replicas > 1:  # one that is alone says nothing of shares
+            fleet.wait(fleet.has_shared, "shared all targets", START_SECONDS)
+        fleet.go_on(warm_up_seconds)
+        first = fleet.counters()
+        fleet.go_on(seconds)
+        last = fleet.counters()
+        peak_bytes = sum(memory(one.process.pid)[0] for one in fleet.replicas)
+        handovers = []
+        if replicas > 1:
+            handovers.append(fleet.hand_over("stopped (SIGTERM)", signal.SIGTERM))
+            fleet.start_again()
+            handovers.append(fleet.hand_over("killed (SIGKILL)", signal.SIGKILL))
+    return Scale(
+        workload.targets,
+        replicas,
+        last.at - first.at,
+        last.checks - first.checks - 1,  # the question itself
+        last.cpu_seconds - first.cpu_seconds,
+        last.database_cpu_seconds - first.database_cpu_seconds,
+        last.database["rows"] - first.database["rows"],
+        last.database["commits"] - first.database["commits"],
+        last.database["connections"],
+        peak_bytes,
+        tuple(handovers),
+    )
+
+
+def runs(
+    bench: Bench, targets: Sequence[int], replicas: Sequence[int], rate: float, warm_up: float, seconds: float
+) -> Iterator[Scale]:
+    """Measure each number of targets with each number of replicas, all at one pace."""
+    for count in targets:
+        for several in replicas:
+            yield measure_scale(bench, Workload(Kind.HTTP, count, rate, workers=100), several, warm_up, seconds)
+
+
+def rows(found: Sequence[Scale]) -> list[tuple[str, ...]]:
+    """Write the cells of each row, as in COLUMNS."""
+    return [
+        (
+            f"{one.targets:,}",
+            f"{one.replicas}",
+            f"{one.checks / one.seconds:.0f}",
+            f"{one.cpu_seconds / max(one.checks, 1) * 1e6:.0f} µs",
+            f"{one.database_cpu_seconds / one.seconds:.1%} of a core",
+            f"{one.database_cpu_seconds / max(one.checks, 1) * 1e6:.0f} µs",
+            f"{one.rows / one.seconds:,.1f}",
+            f"{one.commits / one.seconds:,.1f}",
+            f"{one.connections}",
+            f"{one.peak_bytes / MIB:,.0f} MiB",
+        )
+        for one in found
+    ]
+
+
+def handover_rows(found: Sequence[Scale]) -> list[tuple[str, ...]]:
+    """Write the cells of each handover, as in HANDOVER_COLUMNS."""
+    return [
+        (
+            handover.name,
+            f"{one.targets:,}",
+            f"{one.replicas} → {one.replicas - 1}",
+            f"{handover.targets:,}",
+            f"{handover.seconds:.2f} s",
+            f"{handover.cpu_seconds:.2f} s",
+            f"{handover.lateness.quantile(1.0):.2f} s",
+            f"{handover.lateness.missed:,} of {handover.lateness.slots:,}",
+            f"{handover.lateness.twice:,}",
+        )
+        for one in found
+        for handover in one.handovers
+    ]
