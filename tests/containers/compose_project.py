@@ -126,7 +126,7 @@ class ComposeProject:
 
     def down(self) -> None:
         """Remove containers, networks and volumes; also those that a killed run left."""
-        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+        self.compose("--profile", "scale", "down", "--volumes", "--remove-orphans", "--timeout", "5")
 
     def query(self, statement: str) -> list[list[str]]:
         """Ask the database, inside of its container."""

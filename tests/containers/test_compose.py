@@ -3,6 +3,7 @@
 All tests share one running project; each leaves it running and healthy.
 """
 
+import json
 import re
 import subprocess
 import time
@@ -266,6 +267,44 @@ def test_stop_ends_the_monitor_cleanly_while_the_database_is_away(project: Compo
     finally:
         project.compose("start")
     project.wait_until_healthy()
+
+
+def share_all(paths: set[str], monitors: int) -> bool:
+    """Whether so many monitors are agreed on, each has a target, and each target one of them."""
+    [location] = json.loads(run_in_monitor("watcher replicas --json"))
+    counts = [replica["targets"] for replica in location["replicas"] if replica["state"] == "agreed"]
+    return len(counts) == monitors and all(counts) and sum(counts) == len(paths)
+
+
+def test_replicas_share_the_targets_and_take_over_those_of_one_that_is_killed(project: ComposeProject) -> None:
+    paths = {f"/?target={number}" for number in range(24)}
+    entries = [
+        f'  - {{name: "{path}", address: "http://site:8000{path}", interval: {INTERVAL_SECONDS}}}\n'
+        for path in sorted(paths)
+    ]
+    watched = project.folder / "config" / "watched.yaml"
+    watched.write_text("urls:\n" + "".join(entries))
+    try:
+        project.compose("--profile", "scale", "up", "--detach", "--build", "--scale", "replica=2")
+        wait_until(lambda: share_all(paths, monitors=3), 60, "three monitors share all targets")
+        killed, _ = project.compose("--profile", "scale", "ps", "--quiet", "replica").split()
+        docker("kill", killed)
+        wait_until(lambda: share_all(paths, monitors=2), 60, "the others have all targets")
+        site = project.compose("ps", "--quiet", "site").strip()
+        since = str(int(time.time()) + 1)
+        wait_until(lambda: paths <= asked_paths(site, since), 30, "every target is checked")
+    finally:
+        project.compose("--profile", "scale", "rm", "--stop", "--force", "-v", "replica")
+        watched.write_text(TARGETS)
+    project.wait_until_healthy()
+
+
+def asked_paths(site: str, since: str) -> set[str]:
+    """What the site was asked for, as its log has it."""
+    result = subprocess.run(
+        ["docker", "logs", "--since", since, site], capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(re.findall(r'"GET (\S+) ', result.stdout + result.stderr))
 
 
 # The last one, because it makes the monitor's container anew, and with that empties its log.

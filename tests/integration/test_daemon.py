@@ -244,7 +244,7 @@ async def test_the_first_check_does_not_wait_for_the_database(folder: Folder) ->
             await daemon.stop()
 
 
-async def test_the_heartbeat_beats(folder: Folder, proxy: Proxy) -> None:
+async def test_the_heartbeat_beats_until_the_daemon_stops(folder: Folder, proxy: Proxy) -> None:
     folder.configure([a_dead_url()], **settings_for(proxy))
     async with folder.daemon() as daemon:
         file = folder.path / "data" / "heartbeat"
@@ -254,6 +254,7 @@ async def test_the_heartbeat_beats(folder: Folder, proxy: Proxy) -> None:
             await daemon.until(lambda: file.stat().st_mtime > beats[-1])
             beats.append(file.stat().st_mtime)
         await daemon.stop()
+        assert not file.exists()
     # A machine that stood still meanwhile has made one of them longer.
     assert min(later - earlier for earlier, later in pairwise(beats)) < 2 * BEAT_SECONDS
 

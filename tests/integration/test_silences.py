@@ -65,7 +65,6 @@ async def keeping(folder: Folder, database: Database) -> AsyncIterator[tuple[Sil
             await until(lambda: (data_dir / "heartbeat").exists() and (data_dir / "spool").is_dir())
             yield silences, pipeline
             nursery.cancel_scope.cancel()
-        (data_dir / "heartbeat").unlink()
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import trio
@@ -11,12 +12,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BEAT_SECONDS = 1.0
+# A disk that hangs does not keep the daemon from ending.
+REMOVE_SECONDS = 0.5
 
 
 async def beat(file: Path) -> NoReturn:
-    """Touch a file every second; never returns unless cancelled."""
-    thread = trio.CapacityLimiter(1)
-    while True:
-        with suppress(OSError, RuntimeError):  # a full disk, or no thread, shows in the file's age: it is for that
-            await trio.to_thread.run_sync(file.touch, abandon_on_cancel=True, limiter=thread)
-        await trio.sleep(BEAT_SECONDS)
+    """Touch a file every second; never returns unless cancelled, and removes the file then.
+
+    A fresh one that a clean stop left would have the next start look well before it is.
+    """
+    thread = trio.CapacityLimiter(1)  # no touch that is under way makes the file anew after it was removed
+    try:
+        while True:
+            with suppress(OSError, RuntimeError):  # a full disk, or no thread, shows in the file's age: it is for that
+                await trio.to_thread.run_sync(file.touch, abandon_on_cancel=True, limiter=thread)
+            await trio.sleep(BEAT_SECONDS)
+    finally:
+        with trio.move_on_after(REMOVE_SECONDS, shield=True), suppress(OSError, RuntimeError):
+            remove = partial(file.unlink, missing_ok=True)
+            await trio.to_thread.run_sync(remove, abandon_on_cancel=True, limiter=thread)
