@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from watcher.postgres.db import Database
 
-BEAT_SECONDS = 0.5
+BEAT_SECONDS = 0.8
 TTL_SECONDS = 3 * BEAT_SECONDS
 SHORT_LEASES = (sys.executable, "-m", "tests.integration.short_leases", str(BEAT_SECONDS))
 INTERVAL_SECONDS = 0.5

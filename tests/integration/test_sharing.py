@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from watcher.postgres.db import Database
 
-SEED = 7
-ROUNDS = rounds(40, many=200)
+SEED = 20_261_126
+ROUNDS = rounds(10, many=200)
 NAMES = [f"site{number}" for number in range(16)]
 CHANGING = NAMES[:3]
 # Two replicas may check a target for so long: until who has lost it hears of it, and what a busy machine takes.
