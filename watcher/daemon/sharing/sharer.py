@@ -222,7 +222,10 @@ class Sharer:
             for target in moves.wanted
         }
         if share is not self._in_effect:
-            self._in_effect = share
+            former, self._in_effect = self._in_effect, share
+            if former is not None and former.agreed != former.peers:
+                # Who had another configuration has checked them as well, and may have them in the database.
+                self._unclaimed |= self._watched.keys()
             self._effective.set()
             self._effective = trio.Event()
             self._members.let_go(share.epoch)
