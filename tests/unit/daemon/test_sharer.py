@@ -73,10 +73,11 @@ class Replica:
         self.targets: tuple[Target, ...] = ()
         self._reloading = trio.Lock()
 
-    def tell(self, epoch: int, replicas: Iterable[Replica]) -> None:
-        """Tell it of an agreement."""
+    def tell(self, epoch: int, replicas: Iterable[Replica], *, is_mixed: bool = False) -> None:
+        """Tell it of an agreement; in a mixed one, nobody else has its configuration."""
         agreed = frozenset(replica.me for replica in replicas)
-        self.share = Share(epoch, self.me, agreed, agreed if self.me in agreed else frozenset(), agreed)
+        peers = frozenset({self.me}) if is_mixed else agreed
+        self.share = Share(epoch, self.me, agreed, peers if self.me in agreed else frozenset(), agreed)
         self._changed.set()
         self._changed = trio.Event()
 
@@ -195,6 +196,24 @@ async def test_a_replica_that_lives_and_does_not_release_is_waited_for_and_then_
         first.frozen.set()
         await trio.sleep(1)
         assert who_watches(world) == {name: [2] for name in NAMES}
+
+
+async def test_after_a_rollout_each_has_in_the_database_what_it_watches(autojump_clock: trio.testing.MockClock) -> None:
+    async with open_world(2) as (world, replicas):
+        for replica in replicas:
+            await replica.configure(NAMES)
+        replicas[0].tell(1, replicas[:1])
+        await trio.sleep(1)
+        for replica in replicas:
+            replica.tell(2, replicas, is_mixed=True)
+        await trio.sleep((FORCE_BEATS + 1) * BEAT_SECONDS)
+        assert who_watches(world) == {name: [1, 2] for name in NAMES}
+        assert set(world.owners.values()) == {replicas[1].me}
+        for replica in replicas:
+            replica.tell(3, replicas)
+        await trio.sleep(2 * BEAT_SECONDS)
+        assert who_watches(world) == shared_by(replicas, NAMES)
+        assert {name: [owner.int] for name, owner in world.owners.items()} == who_watches(world)
 
 
 async def test_without_a_database_a_replica_checks_what_it_holds_and_asks_when_it_is_back(
