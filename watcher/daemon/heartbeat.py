@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 import trio
 
+from watcher.daemon.stop_ladder import HEARTBEAT
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 BEAT_SECONDS = 1.0
-# A disk that hangs does not keep the daemon from ending.
-REMOVE_SECONDS = 0.5
 
 
 async def beat(file: Path) -> NoReturn:
@@ -28,6 +28,6 @@ async def beat(file: Path) -> NoReturn:
                 await trio.to_thread.run_sync(file.touch, abandon_on_cancel=True, limiter=thread)
             await trio.sleep(BEAT_SECONDS)
     finally:
-        with trio.move_on_after(REMOVE_SECONDS, shield=True), suppress(OSError, RuntimeError):
+        with trio.move_on_after(HEARTBEAT.seconds, shield=True), suppress(OSError, RuntimeError):
             remove = partial(file.unlink, missing_ok=True)
             await trio.to_thread.run_sync(remove, abandon_on_cancel=True, limiter=thread)

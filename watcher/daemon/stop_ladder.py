@@ -28,6 +28,7 @@ HAND_OVER = Rung("hand over", HAND_OVER_SECONDS, "Checks that are done hand on w
 DRAIN = Rung("drain", 1.2, "What checks came to is written to disk, then to the database, now or after the next start.")
 OUTBOX_CLOSE = Rung("outbox close", 0.3, "The outbox is closed; where the disk hangs, it is whole all the same.")
 POOL_CLOSE = Rung("pool close", CLOSE_SECONDS, "Connections say goodbye to the database, or are cut.")
+HEARTBEAT = Rung("heartbeat", 0.1, "Its file is removed, or stays; then its age tells that nobody lives.")
 SERVER_FAST = Rung("server fast", STOP_FAST_SECONDS, "The embedded server ends its sessions and writes all to disk.")
 SERVER_IMMEDIATE = Rung("server immediate", STOP_IMMEDIATE_SECONDS, "It ends as it is; its next start recovers.")
 SUCCESSES_FLUSH = Rung("monitor.log flush", 0.3, "Lines that wait are written to monitor.log, or lost.")
@@ -39,6 +40,7 @@ STOP_LADDER = (
     DRAIN,
     OUTBOX_CLOSE,
     POOL_CLOSE,
+    HEARTBEAT,
     SERVER_FAST,
     SERVER_IMMEDIATE,
     SUCCESSES_FLUSH,

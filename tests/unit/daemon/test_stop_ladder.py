@@ -20,6 +20,7 @@ SHIELDED = {
     ("alerting/channels/program.py", "0"),
     ("alerting/channels/program.py", "REAP_SECONDS"),
     ("checking/monitor.py", "HAND_OVER_SECONDS"),
+    ("daemon/heartbeat.py", "HEARTBEAT.seconds"),
     ("daemon/pipeline.py", "OUTBOX_CLOSE.seconds"),
     ("daemon/run.py", "flush.seconds"),  # once for monitor.log, once for stderr
     ("daemon/run.py", "WORST_SECONDS"),  # around the two of the server
