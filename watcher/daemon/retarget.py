@@ -69,13 +69,7 @@ class WatchedTargets:
         standings: Mapping[str, Standing],
         checked_until: Mapping[str, float] = NOBODY_CHECKED,
     ) -> None:
-        """Begin to watch targets that are not watched yet.
-
-        Args:
-            targets: with names of their own.
-            standings: where they stand, by name; what is not among them was never checked.
-            checked_until: see `Roster.begin`.
-        """
+        """Begin to watch targets that are not watched yet; the arguments are those of `Roster.begin`."""
         self.board.place({target.name: standings.get(target.name, NEVER_CHECKED) for target in targets})
         await self.roster.begin(targets, standings, checked_until)
 
