@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from watcher.checking.check_context import CheckContext
     from watcher.cluster.values import Timing
     from watcher.config import Configuration
-    from watcher.config.env.settings import Settings
     from watcher.daemon.changes import Change
     from watcher.daemon.sharing.sharer import Step
     from watcher.model.state import Standing
@@ -101,7 +99,7 @@ class Sharing:
         self._ownership = Ownership(database, disk, location)
         past = ChannelLedger(database, location, disk.outbox.id)
         self._claims = ClaimsWithIncidents(self._ownership, past, disk, location)
-        replica = Replica(location, seat, _name_of(settings), __version__)
+        replica = Replica(location, seat, settings.replica or kept_name(settings.data_dir), __version__)
         self.membership = Membership(database, replica, self._figures, timing)
         self.gate = Gate(self._may_check, self._wait_to_check)
 
@@ -210,13 +208,6 @@ class Sharing:
         seconds, checks = self._sinks.tally.lateness.sum, self._sinks.tally.successes + self._sinks.tally.failures
         (seconds_before, checks_before), self._told = self._told, (seconds, checks)
         return (seconds - seconds_before) / (checks - checks_before) * 1000 if checks > checks_before else None
-
-
-def _name_of(settings: Settings) -> str:
-    try:
-        return settings.replica or kept_name(settings.data_dir)
-    except OSError:  # a full disk: people see less of it, and nothing else is worse
-        return socket.gethostname()
 
 
 def _fingerprint(change: Change) -> str:
