@@ -16,7 +16,6 @@ from watcher.alerting.policy.records.book import record_key
 from watcher.model.alerts.rows import UnreadableRowError, a_flag, a_moment, reading
 from watcher.outbox.encoding import ALERT_EVENT, CHANNEL_STEP, encode_whole
 from watcher.outbox.outbox import Entry
-from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
     import sqlite3
@@ -358,12 +357,12 @@ def _event_entry(
 
 
 def _target_of(payload: str) -> str | None:
-    """Return what an event is about, as PostgreSQL has it; None of what concerns the whole monitor."""
+    """Return the target that an event is about; None of what concerns the whole monitor."""
     try:
         target = json.loads(payload)["target"]
     except (ValueError, TypeError, KeyError):  # whoever takes it in tells of it
         return None
-    return one_line(target, limit_chars=len(target)) if isinstance(target, str) else None
+    return target if isinstance(target, str) else None
 
 
 def _add(database: sqlite3.Connection, messages: Iterable[Mapping[str, Any]]) -> None:

@@ -147,7 +147,7 @@ def release(
 
 
 def waiting_releases(outbox: Outbox, location: str) -> set[str]:
-    """Return the names, as PostgreSQL has them, of targets that were released and of which it is not told yet."""
+    """Return the names of targets that were released, and of which PostgreSQL is not told yet."""
     if not outbox.read(_ANY_RELEASE):  # of what may be a million entries, all would have to be looked at
         return set()
     rows = outbox.read("SELECT payload FROM entries WHERE kind = ?", RELEASE)

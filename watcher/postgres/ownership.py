@@ -14,7 +14,6 @@ from watcher.postgres.bridge import transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.server_encoding import stored_name
 from watcher.postgres.tables.ownership import CLAIM, LOCK_TARGETS, MAKE_STATES, OWNERS
-from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
     import uuid
@@ -63,7 +62,7 @@ class Ownership:
             released, newest = await self._disk.run(
                 lambda outbox: (waiting_releases(outbox, self._location), last_entry(outbox))
             )
-            wanted = [name for name in names if one_line(name, limit_chars=len(name)) not in released]
+            wanted = [name for name in names if name not in released]
             for first in range(0, len(wanted), CLAIMED_AT_ONCE):
                 taken |= await self._claim(wanted[first : first + CLAIMED_AT_ONCE], newest, by_force=by_force)
         except (DatabaseUnavailableError, DatabaseRefusedError, OutboxUnavailableError):
