@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.cluster.gate import Gate
+from watcher.cluster.gate import LeaseGate
 from watcher.cluster.lease import Lease
 from watcher.cluster.protocol import Share, alone, cut_off, proposal, share_of
 from watcher.cluster.values import Timing
@@ -73,7 +73,7 @@ class Membership:
         self._clock = clock
         self.share: Share | None = None
         self.members: tuple[Member, ...] = ()
-        self.gate = Gate(self.hurry, clock)
+        self.gate = LeaseGate(self.hurry, clock)
         self._lease = Lease(self._timing.ttl_seconds)
         # No epoch comes twice, also where a database was brought back to what it was before.
         self._highest_epoch = 0
