@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 # How long a start waits for the database: for who is there, and then for whose the targets are.
 JOIN_SECONDS = 3.0
-CLAIM_SECONDS = 3.0
+FIRST_CLAIM_SECONDS = 3.0
 # How long targets are on their way after a change of who has them.
 MOVING_SECONDS = 10
 
@@ -116,7 +116,7 @@ class Sharing:
         held = [target for target in self._configured if share.holds(target.name)]
         names = [target.name for target in held]
         taken, owners = None, dict[str, uuid.UUID]()
-        with trio.move_on_after(CLAIM_SECONDS):
+        with trio.move_on_after(FIRST_CLAIM_SECONDS):
             owners = await self._owners_of_others(frozenset(names))
             taken = await self._claims.claim(names)
         if taken is None:
