@@ -237,7 +237,7 @@ def _outbox_writer(
     return OutboxWriter(
         sinks.disk,
         Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
-        # A site that fails is no error of this program.
+        # A site that fails is not an error of this program.
         lambda outcome, stored: sinks.put_stderr("warning", sinks.lines.failure(outcome, stored=stored)),
         drain.wake,
         tell_kept=tell_kept,
