@@ -92,7 +92,7 @@ class Sharing:
         self._location = location
         self._timing = timing
         self._sinks = sinks
-        self._told = 0.0, 0  # what all checks were late together, and how many, at the last beat
+        self._at_last_beat = 0.0, 0  # the seconds that all checks were late together, and how many they were
         self._configured: Sequence[Target] = configuration.targets
         self._context: CheckContext | None = None
         self._sharer: Sharer | None = None
@@ -206,7 +206,7 @@ class Sharing:
     def _lateness_ms(self) -> float | None:
         """Return how late checks were on average since the last beat."""
         seconds, checks = self._sinks.tally.lateness.sum, self._sinks.tally.successes + self._sinks.tally.failures
-        (seconds_before, checks_before), self._told = self._told, (seconds, checks)
+        (seconds_before, checks_before), self._at_last_beat = self._at_last_beat, (seconds, checks)
         return (seconds - seconds_before) / (checks - checks_before) * 1000 if checks > checks_before else None
 
 
