@@ -155,7 +155,7 @@ class Membership:
             self.hurry()
 
     def let_go(self, epoch: int) -> None:
-        """Say that whatever others have by an agreement is checked here no more: checks that wait may begin.
+        """Say that nothing is checked here any more that others have by an agreement: checks that wait may begin.
 
         Args:
             epoch: of the agreement.
@@ -207,7 +207,7 @@ class Membership:
                 await trio.sleep(LISTEN_AGAIN_SECONDS)
 
     def _until_next_seconds(self) -> float:
-        """Return the time to the next beat: sooner after a failure, and where a lease ends before that is agreed on.
+        """Return the time to the next beat: sooner after a failure, and where the lease of a peer ends before.
 
         A lease is three beats long: without a third try within it, two failures would end it.
         """
@@ -326,6 +326,6 @@ async def _once_more(ask: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 def _without_me(share: Share) -> Share:
-    """Return the share of who has lost its place to another daemon of the same id."""
+    """Return the share of a replica that has lost its place to another daemon of the same id."""
     me = frozenset({share.me})
     return replace(share, agreed=share.agreed - me, peers=frozenset(), dispatchers=share.dispatchers - me)

@@ -106,7 +106,7 @@ class WatchedTargets:
         left = [target.name for target in found.removed] if self.disk.outbox.shares else []
         leaving = _Leaving(moved, left, looked_until, found.renamed)
         if (resumption.news or found.removed) and not await self._note(resumption, leaving, now, after=ended):
-            # Who is paused no more still is to its first check, which says so when all can be written again.
+            # What was paused stays so until its first check, which tells of it once the outbox can be written again.
             enabled = (target.name for target in beginning if target.enabled and target.name not in taken)
             standings |= {name: past[name] for name in enabled if name in past}
         await self.begin([one for one in beginning if one.name in resumption.news], standings, checked_until)

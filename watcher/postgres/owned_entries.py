@@ -74,8 +74,8 @@ def _is_late(row: Any, outbox: uuid.UUID, number: int, flip: Mapping[str, Any]) 
     """Say whether an entry is of a time when another replica had the target."""
     moment = _on_the_servers_clock(flip, row["now"])
     if row["owner"] != outbox:
-        # Whoever took the target over may have released it by now. Of an owner that is there no more, nobody knows more
-        # than whoever checks the target meanwhile.
+        # Whoever took the target over may have released it by now. Where the owner is gone, nobody knows more than who
+        # checks the target meanwhile.
         is_of_the_past = row["former_until"] is not None and moment <= row["former_until"]
         return bool(row["owner"] is not None and row["lease_lasts"]) or is_of_the_past
     if number > (row["owned_from"] or 0) or row["others_until"] is None:

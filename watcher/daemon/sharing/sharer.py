@@ -131,7 +131,7 @@ class Sharer:
         self._configured: Sequence[Target] = ()
         self._watched: dict[str, Target] = {}
         self._wanted: dict[str, _Wanted] = {}
-        self._unclaimed: set[str] = set()  # watched, and nobody could be asked whose they are
+        self._unclaimed: set[str] = set()  # watched, though nobody could be asked for their owners
         self._is_away = False
         self.changed_at = clock()
         self._gained = self._lost = 0
@@ -150,7 +150,7 @@ class Sharer:
         Args:
             configured: all targets.
             watched: those that are watched here.
-            unclaimed: the names of those of them of which nobody could be asked whose they are.
+            unclaimed: the names of those that are watched though nobody could be asked for their owners.
         """
         self._configured, self._watched = configured, {target.name: target for target in watched}
         self._unclaimed = set(unclaimed)

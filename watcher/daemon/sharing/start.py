@@ -25,10 +25,10 @@ class Beginning:
 
     Attributes:
         targets: those.
-        unclaimed: the names of those of them of which nobody could be asked whose they are.
+        unclaimed: the names of those that are watched though nobody could be asked for their owners.
         taken: what the database knows of the others, by name.
-        owners: whose the targets are that this outbox knows and that are not watched here, by name; of what is not
-            among them, nobody's.
+        owners: of the targets that this outbox knows and that are not watched here, by name; what is not among them
+            has no owner that is known.
     """
 
     targets: Sequence[Target]
