@@ -20,7 +20,7 @@ from watcher.model.conclusion import conclude
 from watcher.model.resumption import take_over
 from watcher.model.state import NEVER_CHECKED, Standing, State
 from watcher.outbox.outbox import Outbox
-from watcher.outbox.startup import note
+from watcher.outbox.startup import note, release
 from watcher.outbox.thread import OutboxThread
 from watcher.outbox.writer import Bounds, OutboxWriter
 from watcher.postgres.drain import Drain
@@ -88,7 +88,8 @@ class Replica:
 
     async def release(self, *names: str) -> None:
         """Leave targets to others."""
-        await self.ownership.release(names, datetime.now(UTC).timestamp())
+        now = datetime.now(UTC).timestamp()
+        await self.disk.run(lambda outbox: release(outbox, names, "default", now))
         for name in names:
             self.standings.pop(name, None)
 

@@ -249,6 +249,12 @@ async def until_told(replica: Replica) -> None:
             await trio.sleep(0.02)
 
 
+async def flip_until_told(replica: Replica, name: str, *, state: State = State.DOWN) -> None:
+    """Have a replica find that a site has flipped, and wait until anybody tells of it."""
+    await replica.flip(name, state=state)
+    await until(lambda: f"{name} is {state}" in replica.world.told)
+
+
 @contextmanager
 def cut_off(replica: Replica) -> Iterator[None]:
     """Let a replica not reach the database: nothing of it is stored, and its lease is over."""
@@ -326,14 +332,12 @@ async def test_a_channel_moves_with_what_is_open_its_reminders_and_its_queue(tes
         world.agree(a, b, owner=b)
         await until(lambda: any("still" in one.payload["title"] for one in b.got))
         assert world.told[:2] == ["site 1 is down", "site 2 is down"]
-        await a.flip("site 1", state=State.UP)
-        await until(lambda: "site 1 is up" in world.told)
+        await flip_until_told(a, "site 1", state=State.UP)
         world.agree(a, b, owner=a)
         a.hanging = None
         hanging.set()
         await until_shared(world, a, b)
-        await a.flip("site 2", state=State.UP)
-        await until(lambda: "site 2 is up" in world.told)
+        await flip_until_told(a, "site 2", state=State.UP)
         assert "site 2 is up" in [one.payload["title"] for one in a.got]
         counts = Counter(one for one in world.told if "still" not in one)
         assert set(counts.values()) == {1}, counts
@@ -352,20 +356,15 @@ async def test_who_is_cut_off_tells_of_what_it_finds_and_nobody_tells_it_again(
         await until(lambda: b.got)
         await until_told(a)
         with cut_off(a):
-            await a.flip("site 2")
-            await until(lambda: "site 2 is down" in world.told)
-            await a.flip("site 3")
-            await until(lambda: "site 3 is down" in world.told)
-            await a.flip("site 3", state=State.UP)
-            await until(lambda: "site 3 is up" in world.told)
+            await flip_until_told(a, "site 2")
+            await flip_until_told(a, "site 3")
+            await flip_until_told(a, "site 3", state=State.UP)
             await a.flip("site 1", state=State.UP)
             world.agree(b, owner=b)
-            await b.flip("site 4")
-            await until(lambda: "site 4 is down" in world.told)
+            await flip_until_told(b, "site 4")
         world.agree(a, b, owner=b)
         await until(lambda: "site 1 is up" in world.told)
-        await a.flip("site 2", state=State.UP)
-        await until(lambda: "site 2 is up" in world.told)
+        await flip_until_told(a, "site 2", state=State.UP)
         assert {one.payload["title"] for one in b.got} == {
             *("site 1 is down", "site 4 is down", "site 1 is up", "site 2 is up"),
         }
@@ -383,16 +382,13 @@ async def test_an_owner_that_is_cut_off_goes_on_and_what_it_told_is_not_told_aga
         await until(lambda: a.got)
         await until_told(a)
         with cut_off(a):
-            await a.flip("site 1", state=State.UP)
-            await until(lambda: "site 1 is up" in world.told)
-            await a.flip("site 2")
-            await until(lambda: "site 2 is down" in world.told)
+            await flip_until_told(a, "site 1", state=State.UP)
+            await flip_until_told(a, "site 2")
             await world.database.fetch("DELETE FROM members WHERE replica = $1", a.disk.outbox.id)
             world.agree(b, owner=b)
             await until_shared(world, b)
         world.agree(a, b, owner=b)
-        await a.flip("site 2", state=State.UP)
-        await until(lambda: "site 2 is up" in world.told)
+        await flip_until_told(a, "site 2", state=State.UP)
         counts = Counter(world.told)
         # The end of what was open before is told by both: at least once.
         assert counts.pop("site 1 is up") <= 2

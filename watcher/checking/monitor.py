@@ -114,24 +114,14 @@ async def monitor_url(
                 watch.is_wanted, slot = False, schedule.sooner(slot, context.clock.now())
             probe = probe or context.probe(target)
             with trio.CancelScope() as watch.check:
-                if context.gate is not None:
-                    await context.gate.enter(watch, target.name, slot.due)
                 last_at, failing = await _check_slot(
                     probe, slot, context, conclusions, watch, last_at, first_checks, failing=failing
                 )
-            if context.gate is not None:
-                context.gate.leave(watch)
             first_checks = None
             watch.check = None
-            recheck_seconds = None if watch.standing.is_confirmed else target.recheck_interval_seconds
-            slot = schedule.next(slot, context.clock.now(), recheck_seconds)
+            slot = schedule.next(slot, context.clock.now(), _recheck_seconds(watch.standing, target))
     finally:
-        if probe is not None:
-            probe.close()
-        if watch.ended is not None:
-            if context.gate is not None:
-                context.gate.leave(watch)
-            watch.ended.set()
+        _end_loop(probe, context, watch)
 
 
 async def _check_slot(
@@ -149,6 +139,8 @@ async def _check_slot(
 
     A function of its own, so that nothing of a check stays in memory until the next.
     """
+    if context.gate is not None:
+        await context.gate.enter(watch, probe.target.name, slot.due)
     # The worker is taken outside the check's deadline, or waiting for it would count as the site's slowness, and given
     # back before the outcome is handed on, or a slow store would hold up the checks.
     report = await context.lanes.run(partial(check_slot, probe, slot, context), failing=failing)
@@ -165,7 +157,19 @@ async def _check_slot(
         if in_time.cancelled_caught:
             await conclusions.send(conclusion)
     watch.standing = conclusion.standing  # not before: of a conclusion that is lost, nothing may be built on
+    if context.gate is not None:
+        context.gate.leave(watch)
     return outcome.started_at, _is_failing(outcome, failing=failing)
+
+
+def _end_loop(probe: AnyProbe | None, context: CheckContext, watch: Watch) -> None:
+    """Let go of what the loop of a target holds; a check that the stop of the daemon has cut off counts as not done."""
+    if probe is not None:
+        probe.close()
+    if watch.ended is not None:
+        if context.gate is not None:
+            context.gate.leave(watch)
+        watch.ended.set()
 
 
 def _first_slot(
@@ -180,8 +184,13 @@ def _first_slot(
     gap_seconds = GAP_INTERVALS * target.interval_seconds + GAP_SECONDS
     if checked_until is None or not now - gap_seconds <= checked_until <= now + target.interval_seconds:
         return schedule.first(now, spread_seconds), None
-    recheck_seconds = None if standing.is_confirmed else target.recheck_interval_seconds
-    return schedule.resumed(checked_until, now, recheck_seconds), datetime.fromtimestamp(checked_until, UTC)
+    slot = schedule.resumed(checked_until, now, _recheck_seconds(standing, target))
+    return slot, datetime.fromtimestamp(checked_until, UTC)
+
+
+def _recheck_seconds(standing: Standing, target: Target) -> float | None:
+    """Return after what time a target is checked again, sooner than in its next slot; None where a slot will do."""
+    return None if standing.is_confirmed else target.recheck_interval_seconds
 
 
 def _is_failing(outcome: Outcome, *, failing: bool) -> bool:

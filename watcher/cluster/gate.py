@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Gate:
+class LeaseGate:
     """Stands open while the lease lasts, and while the database is away."""
 
     def __init__(self, ask: Callable[[], object], clock: Callable[[], float] = steady_seconds) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """For how long the last answer of the database counts, and a failure to get one excuses.
+    """How long the last answer of the database counts, and how long the lack of one is an excuse to go on.
 
     All times are seconds of a clock that nobody sets and that goes on in a suspend (CLOCK_BOOTTIME), and are those at
-    which a beat was *sent*: the server counts from later, so the lease ends here first. A process that was stopped
-    between a beat and its answer, or its failure, knows by that as well that what it holds is old.
+    which a beat was *sent*: the server counts from later, so the lease ends here first. By that, a process that was
+    stopped between a beat and its answer knows as well that what it holds is old.
 
     Attributes:
         ttl_seconds: how long a lease lasts.
@@ -49,7 +49,7 @@ class Lease:
         return now < self.held_until
 
     def has_lapsed(self, now: float) -> bool:
-        """Whether the database must be asked before the next check: neither has it answered lately, nor failed to.
+        """Whether the database must be asked before the next check: it has neither answered lately nor failed to.
 
         Args:
             now: seconds of the same clock.

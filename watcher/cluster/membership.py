@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from watcher.cluster.gate import Gate
+from watcher.cluster.gate import LeaseGate
 from watcher.cluster.lease import Lease
 from watcher.cluster.protocol import Share, alone, cut_off, proposal, share_of
 from watcher.cluster.values import Timing
@@ -73,7 +73,7 @@ class Membership:
         self._clock = clock
         self.share: Share | None = None
         self.members: tuple[Member, ...] = ()
-        self.gate = Gate(self.hurry, clock)
+        self.gate = LeaseGate(self.hurry, clock)
         self._lease = Lease(self._timing.ttl_seconds)
         # No epoch comes twice, also where a database was brought back to what it was before.
         self._highest_epoch = 0
@@ -155,7 +155,7 @@ class Membership:
             self.hurry()
 
     def let_go(self, epoch: int) -> None:
-        """Say that whatever others have by an agreement is checked here no more: checks that wait may begin.
+        """Say that nothing is checked here any more that others have by an agreement: checks that wait may begin.
 
         Args:
             epoch: of the agreement.
@@ -207,7 +207,7 @@ class Membership:
                 await trio.sleep(LISTEN_AGAIN_SECONDS)
 
     def _until_next_seconds(self) -> float:
-        """Return the time to the next beat: sooner after a failure, and where a lease ends before that is agreed on.
+        """Return the time to the next beat: sooner after a failure, and where the lease of a peer ends before.
 
         A lease is three beats long: without a third try within it, two failures would end it.
         """
@@ -326,6 +326,6 @@ async def _once_more(ask: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 def _without_me(share: Share) -> Share:
-    """Return the share of who has lost its place to another daemon of the same id."""
+    """Return the share of a replica that has lost its place to another daemon of the same id."""
     me = frozenset({share.me})
     return replace(share, agreed=share.agreed - me, peers=frozenset(), dispatchers=share.dispatchers - me)

@@ -101,8 +101,8 @@ def share_of(agreement: Agreement, me: Seat, fallback: Share | None = None) -> S
 def cut_off(share: Share, is_held: bool) -> Share:
     """Return what a replica does after a beat that was not answered.
 
-    It goes on with what it has. Who has nothing, since the others had not agreed on it yet, cannot know whether they
-    are there: it does everything once its lease is over, and so does who has never been answered.
+    It goes on with what it has. A replica that has nothing, since the others had not agreed on it yet, cannot know
+    whether they are there. Once its lease is over it does everything, like one that was never answered.
 
     Args:
         share: what it has done until now.

@@ -29,11 +29,11 @@ def kept_name(data_dir: Path, host: str | None = None) -> str:
         the name, another one at each start where it cannot be kept.
     """
     path = data_dir / "replica"
-    kept = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
-    if kept and one_line(kept, limit_chars=len(kept)) == kept and len(kept) <= 2 * MAX_HOST_CHARS:
-        return kept
     start = one_line(host or socket.gethostname() or "watcher", limit_chars=MAX_HOST_CHARS)
     made = f"{start}-{secrets.token_hex(_DIGIT_BYTES)}"
-    with suppress(OSError):
+    with suppress(OSError):  # as of a full disk: people see less of it, and nothing else is worse
+        kept = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
+        if kept and one_line(kept, limit_chars=len(kept)) == kept and len(kept) <= 2 * MAX_HOST_CHARS:
+            return kept
         path.write_text(f"{made}\n", encoding="utf-8")
     return made

@@ -43,7 +43,7 @@ from watcher.recording.recorder import record
 from watcher.web.present import Present
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
     from watcher.config import Configuration
     from watcher.config.env.settings import Settings
@@ -79,7 +79,6 @@ async def watch(
     disk, started_at = sinks.disk, time.time()
     sinks.lines.use(configuration.settings.log_format)
     parts = _parts_of(configuration, sinks, started_at)
-    drain, alerting, outbox_writer = parts.drain, parts.alerting, parts.outbox_writer
     try:
         async with trio.open_nursery() as writing:
             send, receive = trio.open_memory_channel[Conclusion](MAX_CONCLUSIONS_IN_CHANNEL)
@@ -90,27 +89,21 @@ async def watch(
                     lived_until = await _lived_until(disk)
                     await parts.keeper.begin()
                     # Before it is found out what has happened meanwhile.
-                    await alerting.begin(configuration, parts.present.targets)
+                    await parts.alerting.begin(configuration, parts.present.targets)
                     beginning, standings = await _resume(configuration, disk, started_at, parts)
                     _start_meanwhile(meanwhile, configuration, sinks, parts)
                     # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
-                    writing.start_soon(_keep_all, receive, sinks, outbox_writer, drain)
-                    writing.start_soon(_drain_all, sinks, parts)
-                    writing.start_soon(alerting.run)
+                    _start_writing(writing, receive, sinks, parts)
                     async with _open_checks(configuration, sinks, send, parts, lived_until) as (watched, conditions):
                         await watched.begin(beginning.targets, standings, checked_until_of(beginning.taken))
                         # What is known of the past would stay in memory with this function.
                         beginning, standings = replace(beginning, taken={}, owners={}), {}
                         begun()
                         parts.present.begin(watched.context.lanes.workers)
-                        apply = partial(_take_step, sinks, watched, conditions, parts)
-                        if parts.sharing is None:
-                            await _take_over(changes, apply)
-                        else:
-                            await parts.sharing.run(watched.context, beginning, changes, apply)
+                        await _follow(changes, beginning, sinks, watched, conditions, parts)
                 if parts.sharing is not None:
                     writing.start_soon(parts.sharing.leave)
-                alerting.alerts.close()
+                parts.alerting.alerts.close()
                 meanwhile.cancel_scope.cancel()
             # The channel is closed: all end when it is empty, on disk, and stored or the database is away.
             writing.cancel_scope.deadline = trio.current_time() + DRAIN.seconds
@@ -179,6 +172,15 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
         nursery.start_soon(others.run)
 
 
+def _start_writing(
+    nursery: trio.Nursery, conclusions: trio.MemoryReceiveChannel[Conclusion], sinks: Sinks, parts: _Parts
+) -> None:
+    """Start what hands on all that checks come to, and ends when that is done."""
+    nursery.start_soon(_keep_all, conclusions, sinks, parts.outbox_writer, parts.drain)
+    nursery.start_soon(_drain_all, sinks, parts)
+    nursery.start_soon(parts.alerting.run)
+
+
 def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Drain:
     registration = _registration(configuration, sinks.disk, started_at)
     store = TableStore(sinks.database, registration, shares=sinks.replicas is not None)
@@ -235,7 +237,7 @@ def _outbox_writer(
     return OutboxWriter(
         sinks.disk,
         Bounds(settings.outbox_max_bytes, settings.outbox_max_age_seconds),
-        # A site that fails is no error of this program.
+        # A site that fails is not an error of this program.
         lambda outcome, stored: sinks.put_stderr("warning", sinks.lines.failure(outcome, stored=stored)),
         drain.wake,
         tell_kept=tell_kept,
@@ -304,11 +306,22 @@ async def _open_checks(
         yield watched, conditions
 
 
-async def _take_over(changes: trio.MemoryReceiveChannel[Change], apply: Callable[[Step], Awaitable[None]]) -> None:
-    """Take every change over, until cancelled, where all that is configured is watched here."""
-    async for change in changes:
-        await apply(Step(change.difference, change))
-        change.taken_over.set()
+async def _follow(
+    changes: trio.MemoryReceiveChannel[Change],
+    beginning: Beginning,
+    sinks: Sinks,
+    watched: WatchedTargets,
+    conditions: Conditions,
+    parts: _Parts,
+) -> None:
+    """Take over what the file and the other replicas change, until cancelled."""
+    apply = partial(_take_step, sinks, watched, conditions, parts)
+    if parts.sharing is not None:
+        await parts.sharing.run(watched.context, beginning, changes, apply)
+    else:
+        async for change in changes:
+            await apply(Step(change.difference, change))
+            change.taken_over.set()
 
 
 async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditions, parts: _Parts, step: Step) -> None:

@@ -69,13 +69,7 @@ class WatchedTargets:
         standings: Mapping[str, Standing],
         checked_until: Mapping[str, float] = NOBODY_CHECKED,
     ) -> None:
-        """Begin to watch targets that are not watched yet.
-
-        Args:
-            targets: with names of their own.
-            standings: where they stand, by name; what is not among them was never checked.
-            checked_until: see `Roster.begin`.
-        """
+        """Begin to watch targets that are not watched yet; the arguments are those of `Roster.begin`."""
         self.board.place({target.name: standings.get(target.name, NEVER_CHECKED) for target in targets})
         await self.roster.begin(targets, standings, checked_until)
 
@@ -112,7 +106,7 @@ class WatchedTargets:
         left = [target.name for target in found.removed] if self.disk.outbox.shares else []
         leaving = _Leaving(moved, left, looked_until, found.renamed)
         if (resumption.news or found.removed) and not await self._note(resumption, leaving, now, after=ended):
-            # Who is paused no more still is to its first check, which says so when all can be written again.
+            # What was paused stays so until its first check, which tells of it once the outbox can be written again.
             enabled = (target.name for target in beginning if target.enabled and target.name not in taken)
             standings |= {name: past[name] for name in enabled if name in past}
         await self.begin([one for one in beginning if one.name in resumption.news], standings, checked_until)

@@ -37,7 +37,7 @@ from watcher.recording.line_writer import FileSink, LineWriter, StreamSink
 from watcher.web.page import open_page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
 
     from watcher.config import Configuration
@@ -90,21 +90,15 @@ async def run_daemon(
     settings = configuration.settings
     stop, supervisor = _Stop(), Supervisor()
     send_change, changes = trio.open_memory_channel[Change](MAX_CHANGES_IN_CHANNEL)
-
     reloader = Reloader(configuration, load, send_change, lambda: status.announced())
     status = _Status(supervisor, reloader)
     with _claimed(settings):
-        server = None if settings.postgres_host else EmbeddedPostgres(settings.data_dir.resolve())
-        url = external_url(settings) if server is None else server.url()
+        server, url = _server_of(settings)
         success_file, disk = _open_files(settings)
         async with trio.open_nursery() as signals, _writing(StreamSink(STDERR), str, STDERR_FLUSH) as stderr:
             await signals.start(_watch_signals, stop, server, reloader, supervisor)
             signals.start_soon(_watch_files, reloader, read_at)
-
-            def begun() -> None:
-                supervisor.ready(status.text)
-                signals.start_soon(_reload, reloader, stop)
-
+            begun = partial(_tell_begun, supervisor, status, signals, partial(_reload, reloader, stop))
             with lines_through(stderr.put):
                 _tell_start(configuration)
                 async with (
@@ -123,6 +117,22 @@ async def run_daemon(
                     sinks = replace(sinks, replicas=replicas, timing=timing or Timing(), tell_share=status.share)
                     await watch(configuration, changes, stop.checks, sinks, begun)
             signals.cancel_scope.cancel()
+
+
+def _server_of(settings: Settings) -> tuple[EmbeddedPostgres | None, str]:
+    """Return the server that this daemon runs, None where there is another one; and the URL of the database."""
+    if settings.postgres_host:
+        return None, external_url(settings)
+    server = EmbeddedPostgres(settings.data_dir.resolve())
+    return server, server.url()
+
+
+def _tell_begun(
+    supervisor: Supervisor, status: _Status, nursery: trio.Nursery, reload: Callable[[], Awaitable[None]]
+) -> None:
+    """Say that the checks have begun, and reload from now on."""
+    supervisor.ready(status.text)
+    nursery.start_soon(reload)
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ class Incident:
     """From the flip to down until the flip to up or degraded.
 
     A gap (unknown, paused, maintenance) after which the target is down as before does not end it. One after which the
-    target is up does, at the begin of the gap, as far as anybody knows.
+    target is up does, at the start of the gap, as far as anybody knows.
 
     Attributes:
         start: the flip to down, which may be before the window.

@@ -170,7 +170,7 @@ def rollup_rows(rollups: Mapping[TargetPlace, Rollup], began_at: datetime, part:
 
     Args:
         rollups: by (target, location).
-        began_at: the begin of the minute, with a time zone.
+        began_at: the start of the minute, with a time zone.
         part: tells apart what the same minute brings to two outboxes; within 63 bits.
     """
     return [

@@ -99,14 +99,14 @@ class Outcome(NamedTuple):
         scheduled_at, started_at: when it was due and when it began, UTC.
         lateness_seconds: how long after its slot it began.
         skipped_slots: slots missed since the target's check before.
-        duration_seconds: from the begin of the check to the verdict.
+        duration_seconds: from the start of the check to the verdict.
         fault: None for a success.
         degraded: why a success is not a good one, in a sentence, or None.
         attempts: how often the exchange was made: more than once with `retries`, or after a fault of this machine.
         status_code, http_version, ip, body_bytes, redirects: of the last response, None without one.
         cert_expires_at: the earliest end of a certificate of all redirects and the response, None without TLS.
         phases: where the time went.
-        excerpt: of a failing check, the begin of the response's body, made safe, or None.
+        excerpt: of a failing check, the start of the response's body, made safe, or None.
         headers: of a failing check, the response's headers that are worth having, made safe.
         notes: what is odd about a site that is served all the same, in short sentences; see `noted`.
         part: see `check_id`.

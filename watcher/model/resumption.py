@@ -114,10 +114,11 @@ def reassign(
 
     Args:
         targets: those that come, or are others than they were.
-        taken_out: the names of those that go; `renamed`: of those of them that go on under other names.
+        taken_out: the names of those that go.
         past: where each target stands that is watched, by name.
         location: where this replica stands.
         now: a moment with a time zone.
+        renamed: the names of those that go, and go on under other names.
     """
     changes = _Changes(location, past, now)
     for target in targets:

@@ -49,11 +49,12 @@ class FlipsFollowed:
     """
 
     def __init__(self, flips: Iterable[Flip], renamed: Mapping[str, str] | None = None) -> None:
-        """Take flips, of each target in their order.
+        """Take flips.
 
         Args:
-            flips: see there.
-            renamed: new names of targets that flip since they are taken out: under these, what is open goes on.
+            flips: of each target in their order.
+            renamed: new names of targets that these flips take out, by the former names; what is open goes on under
+                the new name.
         """
         self._flips = flips
         self._renamed = renamed or {}

@@ -54,7 +54,7 @@ def record_flips(
         minute=minute,
         measurements=measurements,
         standings=standings,
-        # What was recorded without a number is no part of the chain.
+        # What was recorded without a number is not part of the chain.
         newest_flips=[(flip.location, flip.target, text) for flip, (_, text) in encoded if flip.number is not None],
         slots_until=slots_until,
         alongside=followed.write if encoded else None,

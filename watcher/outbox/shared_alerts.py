@@ -16,7 +16,6 @@ from watcher.alerting.policy.records.book import record_key
 from watcher.model.alerts.rows import UnreadableRowError, a_flag, a_moment, reading
 from watcher.outbox.encoding import ALERT_EVENT, CHANNEL_STEP, encode_whole
 from watcher.outbox.outbox import Entry
-from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
     import sqlite3
@@ -126,8 +125,8 @@ def hand_over(
         channels: their names.
         now: the moment.
         is_whole: whether nobody else has told these channels of anything lately, so that all of it is to be taken up;
-            else only what was told is to be told by nobody again.
-        must: whether it is done though a channel has still to take in an event, which would come before what is known.
+            otherwise it only says what was told already, so that nobody tells it again.
+        must: whether to do it even while a channel has an event to take in, which would come before what is known.
 
     Returns:
         whether it was done.
@@ -161,7 +160,7 @@ def hand_over(
 
 
 def go_on_alone(outbox: Outbox, now: float) -> None:
-    """Take back events that are still on their way, since nobody can be asked: they are told of by this replica.
+    """Take back events that are still on their way, since nobody can be asked: this replica tells of them.
 
     Args:
         outbox: of the replica.
@@ -171,7 +170,7 @@ def go_on_alone(outbox: Outbox, now: float) -> None:
     back = list[Entry]()
     for row in outbox.read(query, ALERT_EVENT):
         if json.loads(row[3])["channel"] is not None:
-            break  # what is before it has its place before it
+            break  # what was written before a handover must stay before it
         back.append(Entry(*row))
     if not back:
         return
@@ -358,12 +357,12 @@ def _event_entry(
 
 
 def _target_of(payload: str) -> str | None:
-    """Return what an event is about, as PostgreSQL has it; None of what concerns the whole monitor."""
+    """Return the target that an event is about; None of what concerns the whole monitor."""
     try:
         target = json.loads(payload)["target"]
     except (ValueError, TypeError, KeyError):  # whoever takes it in tells of it
         return None
-    return one_line(target, limit_chars=len(target)) if isinstance(target, str) else None
+    return target if isinstance(target, str) else None
 
 
 def _add(database: sqlite3.Connection, messages: Iterable[Mapping[str, Any]]) -> None:

@@ -48,24 +48,45 @@ def resume_from(outbox: Outbox, targets: Iterable[Target], location: str, now: f
     Returns:
         where each target stands that was checked before, by name.
     """
-    former = outbox.meta("location")
-    if former not in {None, location}:
-        _take_up(outbox, (), former, now)  # nobody watches there any more
+    leave_former_location(outbox, location, now)
     return _take_up(outbox, targets, location, now)
 
 
-def _take_up(outbox: Outbox, targets: Iterable[Target], location: str, now: float) -> Mapping[str, Standing]:
-    past = {name: decode_standing(text) for name, text in outbox.standings(location).items()}
+def leave_former_location(outbox: Outbox, location: str, now: float) -> None:
+    """Pause what was watched where this replica stood before, since nobody watches there any more; blocks.
+
+    Args:
+        outbox: to read and to write.
+        location: where this replica stands now.
+        now: seconds since 1970.
+    """
+    former = outbox.meta("location")
+    if former not in {None, location}:
+        _take_up(outbox, (), former, now)
+
+
+def past_of(outbox: Outbox, location: str, now: float) -> tuple[dict[str, Standing], datetime | None]:
+    """Return what the outbox knows of when the daemon last ran; blocks.
+
+    Args:
+        outbox: to read.
+        location: where the targets are.
+        now: seconds since 1970.
+
+    Returns:
+        where each target stood, by name, and until when the daemon is known to have watched; None where nobody knows.
+    """
+    standings = {name: decode_standing(text) for name, text in outbox.standings(location).items()}
     alive_at = outbox.meta("alive_at")
+    # Never noted, or the clock was set back, or a damaged disk has made something else of it.
     if not isinstance(alive_at, float | int) or not 0 <= alive_at <= now:
-        alive_at = None  # never noted, or the clock was set back, or a damaged disk has made that of it
-    resumption = resume(
-        targets,
-        past,
-        location,
-        alive_at=None if alive_at is None else datetime.fromtimestamp(alive_at, UTC),
-        now=datetime.fromtimestamp(now, UTC),
-    )
+        return standings, None
+    return standings, datetime.fromtimestamp(alive_at, UTC)
+
+
+def _take_up(outbox: Outbox, targets: Iterable[Target], location: str, now: float) -> Mapping[str, Standing]:
+    past, alive_at = past_of(outbox, location, now)
+    resumption = resume(targets, past, location, alive_at=alive_at, now=datetime.fromtimestamp(now, UTC))
     note(outbox, resumption, location, now)
     return resumption.standings
 
@@ -126,7 +147,7 @@ def release(
 
 
 def waiting_releases(outbox: Outbox, location: str) -> set[str]:
-    """Return the names, as PostgreSQL has them, of targets that were released and of which it is not told yet."""
+    """Return the names of targets that were released, and of which PostgreSQL is not told yet."""
     if not outbox.read(_ANY_RELEASE):  # of what may be a million entries, all would have to be looked at
         return set()
     rows = outbox.read("SELECT payload FROM entries WHERE kind = ?", RELEASE)

@@ -56,8 +56,8 @@ async def lock_and_sort_out(
         the texts of the flips that the owner wrote, and the others.
     """
     encoding = connection.get_settings().server_encoding
-    text = fitting_json(joined(payload for _, payload in (*flips, *others)), encoding)
-    rows = await connection.fetch(LOCK_OWNED, text, str(outbox))
+    texts, _ = texts_and_numbers(connection, (*flips, *others))
+    rows = await connection.fetch(LOCK_OWNED, texts, str(outbox))
     owned = {(row["target"], row["location"]): row for row in rows}
     owners, late = list[str](), list[Late]()
     for number, payload in flips:
@@ -74,8 +74,8 @@ def _is_late(row: Any, outbox: uuid.UUID, number: int, flip: Mapping[str, Any]) 
     """Say whether an entry is of a time when another replica had the target."""
     moment = _on_the_servers_clock(flip, row["now"])
     if row["owner"] != outbox:
-        # Whoever took the target over may have released it by now. Of an owner that is there no more, nobody knows more
-        # than whoever checks the target meanwhile.
+        # Whoever took the target over may have released it by now. Where the owner is gone, nobody knows more than who
+        # checks the target meanwhile.
         is_of_the_past = row["former_until"] is not None and moment <= row["former_until"]
         return bool(row["owner"] is not None and row["lease_lasts"]) or is_of_the_past
     if number > (row["owned_from"] or 0) or row["others_until"] is None:
@@ -93,15 +93,16 @@ def _on_the_servers_clock(flip: Mapping[str, Any], now: datetime) -> datetime:
 
 async def store_standings(connection: Connection, outbox: uuid.UUID, standings: Sequence[Numbered]) -> None:
     """Write where targets stand that are this outbox's."""
-    await connection.execute(UPDATE_STANDINGS, *_arrays(connection, standings), outbox)
+    await connection.execute(UPDATE_STANDINGS, *texts_and_numbers(connection, standings), outbox)
 
 
 async def store_releases(connection: Connection, outbox: uuid.UUID, releases: Sequence[Numbered]) -> None:
     """Leave targets that are this outbox's to others."""
-    await connection.execute(RELEASE_TARGETS, *_arrays(connection, releases), outbox, datetime.now(UTC))
+    await connection.execute(RELEASE_TARGETS, *texts_and_numbers(connection, releases), outbox, datetime.now(UTC))
 
 
-def _arrays(connection: Connection, entries: Sequence[Numbered]) -> tuple[str, list[int]]:
+def texts_and_numbers(connection: Connection, entries: Sequence[Numbered]) -> tuple[str, list[int]]:
+    """Return the texts of entries, `joined` and as the database of a connection can hold them, and their numbers."""
     encoding = connection.get_settings().server_encoding
     return fitting_json(joined(payload for _, payload in entries), encoding), [number for number, _ in entries]
 

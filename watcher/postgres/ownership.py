@@ -9,16 +9,15 @@ from watcher.model.resumption import Taken
 from watcher.model.state import OF_THE_OPERATOR, Standing, State, state_named
 from watcher.outbox.encoding import decode_standing
 from watcher.outbox.errors import OutboxUnavailableError
-from watcher.outbox.startup import last_entry, release, waiting_releases
+from watcher.outbox.startup import last_entry, waiting_releases
 from watcher.postgres.bridge import transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.server_encoding import stored_name
 from watcher.postgres.tables.ownership import CLAIM, LOCK_TARGETS, MAKE_STATES, OWNERS
-from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.bridge import Connection
@@ -30,7 +29,7 @@ CLAIM_SECONDS = 5.0
 
 
 class Ownership:
-    """Makes targets this replica's own in the database, and leaves them to others."""
+    """Makes targets this replica's own in the database; they are left to others through the outbox."""
 
     def __init__(self, database: Database, disk: OutboxThread, location: str) -> None:
         """Make one.
@@ -63,7 +62,7 @@ class Ownership:
             released, newest = await self._disk.run(
                 lambda outbox: (waiting_releases(outbox, self._location), last_entry(outbox))
             )
-            wanted = [name for name in names if one_line(name, limit_chars=len(name)) not in released]
+            wanted = [name for name in names if name not in released]
             for first in range(0, len(wanted), CLAIMED_AT_ONCE):
                 taken |= await self._claim(wanted[first : first + CLAIMED_AT_ONCE], newest, by_force=by_force)
         except (DatabaseUnavailableError, DatabaseRefusedError, OutboxUnavailableError):
@@ -81,19 +80,6 @@ class Ownership:
         """
         rows = await self._database.fetch(OWNERS, self._location, list(names))
         return {row["target"]: row["owner"] for row in rows}
-
-    async def release(self, names: Iterable[str], now: float) -> None:
-        """Leave targets to others, as soon as the database has all that this replica knows of them.
-
-        Args:
-            names: of targets that are checked here no more, and of which all is in the outbox.
-            now: seconds since 1970.
-
-        Raises:
-            OutboxUnavailableError: it cannot be written; others take them when the lease of this replica is over.
-        """
-        sorted_names = sorted(names)
-        await self._disk.run(lambda outbox: release(outbox, sorted_names, self._location, now))
 
     async def _claim(self, names: Sequence[str], newest: int, *, by_force: bool) -> dict[str, Taken]:
         if not names:

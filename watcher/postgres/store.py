@@ -26,7 +26,14 @@ from watcher.outbox.encoding import (
 )
 from watcher.postgres.bridge import COMMAND_SECONDS, transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
-from watcher.postgres.owned_entries import Numbered, lock_and_sort_out, place_late, store_releases, store_standings
+from watcher.postgres.owned_entries import (
+    Numbered,
+    lock_and_sort_out,
+    place_late,
+    store_releases,
+    store_standings,
+    texts_and_numbers,
+)
 from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS
 from watcher.postgres.schema import MADE_BY, MISSING
 from watcher.postgres.server_encoding import advice_on, fitting_json
@@ -163,8 +170,7 @@ class TableStore:
                     _expect(follows, await connection.fetchval(NOTE_STORED, outbox, last_id))
                 flips, late = await self._sort_out(connection, found)
                 if events := found[ALERT_EVENT]:
-                    texts = fitting_json(joined(payload for _, payload in events), encoding)
-                    await connection.execute(INSERT_ALERT_EVENTS, texts, [number for number, _ in events])
+                    await connection.execute(INSERT_ALERT_EVENTS, *texts_and_numbers(connection, events))
                 for step in found[CHANNEL_STEP]:
                     await apply_step(connection, fitting_json(step.payload, encoding))
                 for kind, insert in _INSERTS:

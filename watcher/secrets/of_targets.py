@@ -97,7 +97,7 @@ def masked(text: str, secrets: Sequence[str]) -> str:
         secrets: from `secrets_of`.
 
     Returns:
-        a text that is not longer, in which no secret stands, nor the begin of one before the ellipsis of a cut.
+        a text that is not longer, in which no secret stands, nor the start of one before the ellipsis of a cut.
     """
     while spans := spans_of(text, secrets):
         text = without_spans(text, spans, len(text))  # again, since what is left may come together to a secret

@@ -11,7 +11,7 @@ MASK = "***"
 _INSIDE = re.compile(r"://\S+")
 # As of a line of settings that ran into the one before.
 _KEY_AND_VALUE = re.compile(r"[\s;,&][A-Za-z_][A-Za-z0-9_]*\s?=")
-# A second address in the path of the first one, at the begin of a part of it.
+# A second address in the path of the first one, at the start of a part of it.
 _SECOND = re.compile(r"(?P<first>[a-z]+://[^@?#]*?/)(?P<second>https?://.*)", re.IGNORECASE | re.DOTALL)
 _KEY_OF_PEM = "-----BEGIN"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 import trio.testing
 
-from watcher.cluster.gate import Gate
+from watcher.cluster.gate import LeaseGate
 
 
 class Clock:
@@ -20,7 +20,7 @@ class Clock:
 
 async def test_it_stands_open_until_an_end_and_asks_once_for_another(nursery: trio.Nursery) -> None:
     clock, asked, passed = Clock(), [], []
-    gate = Gate(lambda: asked.append(clock.now), clock)
+    gate = LeaseGate(lambda: asked.append(clock.now), clock)
 
     async def check(name: str) -> None:
         await gate.passed()

@@ -9,15 +9,14 @@ import trio
 
 from watcher.checking.http.repair.chunks import ChunkError, ChunkReader
 from watcher.checking.http.repair.heads import (
-    CHUNKED_TWICE_NOTE,
     EMPTY_LINE_NOTE,
-    IDENTITY_NOTE,
     ContradictionError,
     behind_head,
     codings_in,
     may_be_mended,
     may_end_head,
     mended_head,
+    notes_on_codings,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from watcher.checking.http.stopwatch import Stopwatch
     from watcher.checking.http.wire import Wire
 
-# The bound of all that is no body: status line, headers, those of interim responses, trailers, the frames of chunks.
+# The bound of all that is not body: status line, headers, those of interim responses, trailers, the frames of chunks.
 MAX_OVERHEAD_BYTES = 100 * 1024
 # The frame of a chunk of a single byte, `1\r\nx\r\n`, is five times as long as what it holds.
 MAX_OVERHEAD_PER_BODY_BYTE = 8
@@ -193,7 +192,7 @@ class Http1:
             without_body: the response has no body whatever its head says: one to HEAD, or to CONNECT (RFC 9112, 6.3).
 
         Raises:
-            ProtocolError: what came is no HTTP/1.1.
+            ProtocolError: what came is not HTTP/1.1.
             OSError: the connection broke.
         """
         self._begin()
@@ -387,7 +386,7 @@ class Http1:
 
 
 def _look_at(start: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> tuple[str, ...]:
-    """Refuse what is no HTTP/1.1, and return notes on what is odd about the rest."""
+    """Refuse what is not HTTP/1.1, and return notes on what is odd about the rest."""
     # httptools takes RTSP, ICE and HTTP/2.0 in a status line as well.
     if start != _START or version not in {"1.0", "1.1"}:
         raise ProtocolError(f"the response claims to be {start.decode('ascii', 'replace')}{version}")
@@ -396,5 +395,4 @@ def _look_at(start: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> 
     codings = codings_in(headers)
     if not _CODINGS.issuperset(codings):
         raise ProtocolError("the response has a transfer coding that was not asked for")
-    notes = (IDENTITY_NOTE,) if b"identity" in codings else ()
-    return (*notes, CHUNKED_TWICE_NOTE) if codings.count(b"chunked") > 1 else notes
+    return notes_on_codings(codings)

@@ -47,7 +47,7 @@ class SharedTimer:
     """
 
     def __init__(self, clock: SlotClock) -> None:
-        """Make an timer that goes by this clock; nobody is woken before `run` runs."""
+        """Make a timer that goes by this clock; nobody is woken before `run` runs."""
         self._clock = clock
         self._sleepers: list[tuple[float, int, Sleeper]] = []  # a heap; those of ended loops until their time
         self._count = 0

@@ -57,7 +57,7 @@ _MAX_BYTES_PER_CHAR = 8
 
 
 def excerpt_of(exchange: Exchange, target: Target) -> str | None:
-    """Return the begin of a body as it may be stored and shown.
+    """Return the start of a body as it may be stored and shown.
 
     Args:
         exchange: what came.

@@ -27,7 +27,7 @@ class Told(Protocol):
 
 
 class Elsewhere:
-    """Where the targets of other replicas stand, as it was a moment ago; nothing while there is no other."""
+    """Where the targets of other replicas stand, as it was a moment ago; nothing while there are no others."""
 
     def __init__(self, told: Told, are_there: Callable[[], bool], heard: Callable[[], None]) -> None:
         """Make one that knows of nothing yet.

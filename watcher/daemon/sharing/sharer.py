@@ -33,7 +33,7 @@ RETRY_SECONDS = 0.2
 # After so many beats it is taken by force: whoever holds it is alive, and does not act.
 FORCE_BEATS = 3
 # How long a claim may hold up what else is to begin, as while packets are lost; cut off, it is made once more.
-CLAIM_SECONDS = 3.0
+CLAIM_CUT_OFF_SECONDS = 3.0
 # So many targets are taken at once; those that are begin, while the others are asked for.
 TARGETS_A_CLAIM = 2000
 # So many targets are compared in the loop; more would hold up the checks, and a thread does it.
@@ -131,7 +131,7 @@ class Sharer:
         self._configured: Sequence[Target] = ()
         self._watched: dict[str, Target] = {}
         self._wanted: dict[str, _Wanted] = {}
-        self._unclaimed: set[str] = set()  # watched, and nobody could be asked whose they are
+        self._unclaimed: set[str] = set()  # watched, though nobody could be asked for their owners
         self._is_away = False
         self.changed_at = clock()
         self._gained = self._lost = 0
@@ -150,7 +150,7 @@ class Sharer:
         Args:
             configured: all targets.
             watched: those that are watched here.
-            unclaimed: the names of those of them of which nobody could be asked whose they are.
+            unclaimed: the names of those that are watched though nobody could be asked for their owners.
         """
         self._configured, self._watched = configured, {target.name: target for target in watched}
         self._unclaimed = set(unclaimed)
@@ -273,7 +273,7 @@ class Sharer:
 
     async def _claim(self, names: Sequence[str]) -> Mapping[str, Taken] | None:
         taken = None
-        with trio.move_on_after(CLAIM_SECONDS):
+        with trio.move_on_after(CLAIM_CUT_OFF_SECONDS):
             taken = await self._claims.claim(names)
         self._tell_outage(is_away=taken is None)
         if taken is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from watcher.checking.check_context import CheckContext
     from watcher.cluster.values import Timing
     from watcher.config import Configuration
-    from watcher.config.env.settings import Settings
     from watcher.daemon.changes import Change
     from watcher.daemon.sharing.sharer import Step
     from watcher.model.state import Standing
@@ -44,7 +42,7 @@ log = structlog.get_logger()
 
 # How long a start waits for the database: for who is there, and then for whose the targets are.
 JOIN_SECONDS = 3.0
-CLAIM_SECONDS = 3.0
+FIRST_CLAIM_SECONDS = 3.0
 # How long targets are on their way after a change of who has them.
 MOVING_SECONDS = 10
 
@@ -94,14 +92,14 @@ class Sharing:
         self._location = location
         self._timing = timing
         self._sinks = sinks
-        self._told = 0.0, 0  # what all checks were late together, and how many, at the last beat
+        self._at_last_beat = 0.0, 0  # the seconds that all checks were late together, and how many they were
         self._configured: Sequence[Target] = configuration.targets
         self._context: CheckContext | None = None
         self._sharer: Sharer | None = None
         self._ownership = Ownership(database, disk, location)
         past = ChannelLedger(database, location, disk.outbox.id)
         self._claims = ClaimsWithIncidents(self._ownership, past, disk, location)
-        replica = Replica(location, seat, _name_of(settings), __version__)
+        replica = Replica(location, seat, settings.replica or kept_name(settings.data_dir), __version__)
         self.membership = Membership(database, replica, self._figures, timing)
         self.gate = Gate(self._may_check, self._wait_to_check)
 
@@ -118,7 +116,7 @@ class Sharing:
         held = [target for target in self._configured if share.holds(target.name)]
         names = [target.name for target in held]
         taken, owners = None, dict[str, uuid.UUID]()
-        with trio.move_on_after(CLAIM_SECONDS):
+        with trio.move_on_after(FIRST_CLAIM_SECONDS):
             owners = await self._owners_of_others(frozenset(names))
             taken = await self._claims.claim(names)
         if taken is None:
@@ -208,15 +206,8 @@ class Sharing:
     def _lateness_ms(self) -> float | None:
         """Return how late checks were on average since the last beat."""
         seconds, checks = self._sinks.tally.lateness.sum, self._sinks.tally.successes + self._sinks.tally.failures
-        (seconds_before, checks_before), self._told = self._told, (seconds, checks)
+        (seconds_before, checks_before), self._at_last_beat = self._at_last_beat, (seconds, checks)
         return (seconds - seconds_before) / (checks - checks_before) * 1000 if checks > checks_before else None
-
-
-def _name_of(settings: Settings) -> str:
-    try:
-        return settings.replica or kept_name(settings.data_dir)
-    except OSError:  # a full disk: people see less of it, and nothing else is worse
-        return socket.gethostname()
 
 
 def _fingerprint(change: Change) -> str:

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.model.resumption import resume, take_over
-from watcher.outbox.encoding import decode_standing
-from watcher.outbox.startup import note, release, resume_from
+from watcher.outbox.startup import leave_former_location, note, past_of, release
 
 if TYPE_CHECKING:
     import uuid
@@ -26,10 +25,10 @@ class Beginning:
 
     Attributes:
         targets: those.
-        unclaimed: the names of those of them of which nobody could be asked whose they are.
+        unclaimed: the names of those that are watched though nobody could be asked for their owners.
         taken: what the database knows of the others, by name.
-        owners: whose the targets are that this outbox knows and that are not watched here, by name; of what is not
-            among them, nobody's.
+        owners: of the targets that this outbox knows and that are not watched here, by name; what is not among them
+            has no owner that is known.
     """
 
     targets: Sequence[Target]
@@ -53,15 +52,10 @@ def resume_share(
     Returns:
         where each target stands that is watched here, by name.
     """
-    former = outbox.meta("location")
-    if former not in {None, location}:
-        resume_from(outbox, (), former, now)  # nobody watches there any more
-    own = {name: decode_standing(text) for name, text in outbox.standings(location).items()}
-    found = outbox.meta("alive_at")
-    # Never noted, or the clock was set back, or a damaged disk has made something else of it.
-    alive_at = found if isinstance(found, float | int) and 0 <= found <= now else None
+    leave_former_location(outbox, location, now)
+    own, alive_at = past_of(outbox, location, now)
     moment = datetime.fromtimestamp(now, UTC)
-    looked_until = moment if alive_at is None else datetime.fromtimestamp(alive_at, UTC)
+    looked_until = alive_at or moment
     # Of what only this replica has looked at, all is unknown since, for however short a time.
     alone = [one for one in beginning.targets if one.name in own and not _has_other(beginning.taken, one.name)]
     resumption = resume(
@@ -73,7 +67,7 @@ def resume_share(
             location,
             moment,
             own=own,
-            alive_at=None if alive_at is None else looked_until,
+            alive_at=alive_at,
         )
     )
     here = {target.name for target in beginning.targets}

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from watcher.model.state import State
     from watcher.postgres.db import Database
 
-# A channel is free where its owner has released it, or lives no more, or where the claim is by force. An agreement that
-# is older than that of the last claim is no ground for one.
+# A channel is free where its owner has released it or is no longer alive, or where the claim is by force. A claim by an
+# agreement that is older than that of the last claim fails.
 _CLAIM = """
 INSERT INTO channel_owners AS known (location, channel, owner, epoch) VALUES ($1, $2, $3, $4)
 ON CONFLICT (location, channel) DO UPDATE SET owner = $3, epoch = $4

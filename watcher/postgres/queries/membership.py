@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 CHANNEL = "watcher_members"
 
 # All ages are by the clock of the server, as of one moment. Whoever comes back after the end of its lease, or could not
-# ask, settles anew: it knows no more who is there than one who is new. A beat that comes late renews nothing
-# for who has left.
+# ask, settles anew: it knows no more of who is there than a new one. A beat that comes late renews nothing for who
+# has left.
 _RENEW = """
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), mine AS (
     UPDATE members
@@ -62,7 +62,7 @@ FROM clock CROSS JOIN (
     SELECT * FROM members WHERE location = $1 AND (replica <> $2 OR NOT EXISTS (SELECT FROM mine))
 ) AS member LEFT JOIN agreements AS agreed ON agreed.location = $1
 """
-# Who has been gone for long is shown no more.
+# Who has been gone for long is no longer shown.
 _AGREE = """
 WITH changed AS (
     INSERT INTO agreements AS present (location, epoch, seats, changed_at)
@@ -78,8 +78,8 @@ WITH changed AS (
 )
 SELECT pg_notify('watcher_members', $1) FROM changed
 """
-# In one statement: there is no time to be contradicted. The lease lasts on, so
-# that nobody takes a target over before all that is known of it is here; without a fingerprint nobody is agreed on.
+# In one statement, so that no beat of another comes between. The lease lasts on: nobody takes a target over before all
+# that is known of it is here. Nobody is agreed on without a fingerprint.
 _LEAVE = """
 WITH gone AS (
     UPDATE members

@@ -26,7 +26,7 @@ WHERE NOT EXISTS (
 ORDER BY place
 ON CONFLICT DO NOTHING
 """
-# What a replica is done with by itself is nothing that the next owner of a channel has to do.
+# The next owner of a channel need not send what was sent, or given up, before.
 DROP_SETTLED_MESSAGES = """
 DELETE FROM channel_messages USING jsonb_to_recordset($1::jsonb) AS row (
     id uuid, sent_at timestamptz, given_up_at timestamptz
@@ -65,7 +65,7 @@ ON CONFLICT DO NOTHING
 _FORGET_RECORDS = "DELETE FROM channel_records WHERE (location, channel) = ($1, $2)"
 _FORGET_MESSAGES = "DELETE FROM channel_messages WHERE (location, channel) = ($1, $2)"
 _FORGET_CHANNEL = "DELETE FROM channel_owners WHERE (location, channel) = ($1, $2)"
-# Other than ASCII as it is: of an escape, a database that is not in UTF-8 makes no character.
+# Characters beyond ASCII stay as they are: a database that is not in UTF-8 makes none of an escape.
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 

@@ -77,7 +77,7 @@ def has_had_its_time(partition: Partition, now: datetime, keep: timedelta) -> bo
 
 
 def kept_since(table: Table, now: datetime, keep: timedelta) -> datetime:
-    """Return the begin of the oldest partition that has not had its time."""
+    """Return the start of the oldest partition that has not had its time."""
     return partition_of(table, now - keep - timedelta(microseconds=1)).begins_at
 
 

@@ -21,8 +21,8 @@ _PRINTABLE = re.compile(rb"[ -~\x80-\xff]*")
 _OF_ONE_VALUE = (b"location", b"content-type")
 
 EMPTY_LINE_NOTE = "an empty line stands before the response"
-IDENTITY_NOTE = "the response has the transfer coding identity, which HTTP/1.1 no longer has"
-CHUNKED_TWICE_NOTE = "the response says twice that it is in chunks, which proxies may refuse"
+_IDENTITY_NOTE = "the response has the transfer coding identity, which HTTP/1.1 no longer has"
+_CHUNKED_TWICE_NOTE = "the response says twice that it is in chunks, which proxies may refuse"
 
 
 class ContradictionError(Exception):
@@ -75,7 +75,7 @@ def mended_head(raw: bytes) -> MendedHead | None:
     codings = [coding for coding in all_codings if coding != b"identity"]
     kept = [line for name, line in fields if name not in {b"content-length", b"transfer-encoding"}]
     if codings != all_codings:
-        notes[IDENTITY_NOTE] = None
+        notes[_IDENTITY_NOTE] = None
     if codings:
         kept.append(b"Transfer-Encoding: " + b", ".join(dict.fromkeys(codings)))
         if lengths:
@@ -111,6 +111,16 @@ def codings_in(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
         headers: names in small letters, and values.
     """
     return _values_of(b"transfer-encoding", headers)
+
+
+def notes_on_codings(codings: list[bytes]) -> tuple[str, ...]:
+    """Say in sentences what is odd about transfer codings.
+
+    Args:
+        codings: in small letters.
+    """
+    notes = (_IDENTITY_NOTE,) if b"identity" in codings else ()
+    return (*notes, _CHUNKED_TWICE_NOTE) if codings.count(b"chunked") > 1 else notes
 
 
 def may_end_head(raw: bytes) -> bool:
