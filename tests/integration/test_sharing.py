@@ -147,6 +147,26 @@ async def test_whatever_happens_every_target_is_checked_and_every_flip_is_there_
         assert _longest_doubled_seconds(fleet, happening.cuts) <= DOUBLED_SECONDS
 
 
+@pytest.mark.slow
+async def test_a_replica_that_goes_to_another_location_pauses_nothing_where_others_go_on(
+    bridge: None, test_db: Database, db_config: str, tmp_path: Path
+) -> None:
+    async with open_fleet(tmp_path, test_db, db_config, 2, NAMES) as fleet:
+        for replica in fleet.replicas:
+            await replica.start()
+        await fleet.until_settled(2)
+        moving = fleet.replicas[0]
+        await moving.stop()
+        await fleet.until_settled(1)
+        moving.folder.environment["WATCHER_LOCATION"] = "elsewhere"
+        daemon = await moving.start()
+        await daemon.until(lambda: len(daemon.lines("database connected")) == 2)
+        for replica in fleet.replicas:
+            await replica.stop()
+        rows = await test_db.fetch("SELECT location, state FROM flips GROUP BY location, state ORDER BY location")
+        assert [tuple(row.values()) for row in rows] == [("default", "up"), ("elsewhere", "up")]
+
+
 async def _flips_are_a_chain_of_what_the_sites_did(fleet: Fleet) -> None:
     rows = await fleet.database.fetch("SELECT target, at, state, before FROM flips ORDER BY target, at, confirmed_at")
     flips: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)

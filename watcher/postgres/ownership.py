@@ -69,16 +69,17 @@ class Ownership:
             return None
         return taken
 
-    async def owners_of(self, names: Sequence[str]) -> dict[str, uuid.UUID]:
+    async def owners_of(self, names: Sequence[str], location: str | None = None) -> dict[str, uuid.UUID]:
         """Return whose some targets are, by name; of those that are nobody's, nothing.
 
         Args:
             names: of the targets.
+            location: where they are watched, that of this replica by default.
 
         Raises:
             DatabaseUnavailableError, DatabaseRefusedError: the database cannot be asked.
         """
-        rows = await self._database.fetch(OWNERS, self._location, list(names))
+        rows = await self._database.fetch(OWNERS, location or self._location, list(names))
         return {row["target"]: row["owner"] for row in rows}
 
     async def _claim(self, names: Sequence[str], newest: int, *, by_force: bool) -> dict[str, Taken]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import trio
 import trio.testing
 from hypothesis import given, settings
@@ -18,7 +19,7 @@ from watcher.cluster.assignment import Assignment
 from watcher.cluster.protocol import Share, alone
 from watcher.config.env.settings import load_settings
 from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change, deliver
-from watcher.daemon.sharing.sharer import FORCE_BEATS, Sharer, Step
+from watcher.daemon.sharing.sharer import CLAIM_CUT_OFF_SECONDS, FORCE_BEATS, Sharer, Step
 from watcher.model.difference import difference
 from watcher.model.resumption import Taken
 
@@ -231,6 +232,29 @@ async def test_without_a_database_a_replica_checks_what_it_holds_and_asks_when_i
         steps = len(replica.steps)
         await trio.sleep(60)
         assert len(replica.steps) == steps
+
+
+@pytest.mark.parametrize(
+    ("away_seconds", "has_asked"), [(CLAIM_CUT_OFF_SECONDS - 1, True), (CLAIM_CUT_OFF_SECONDS + 1, False)]
+)
+async def test_what_another_has_watched_begins_without_asking_only_when_the_database_is_away_for_long(
+    autojump_clock: trio.testing.MockClock, away_seconds: float, has_asked: bool
+) -> None:
+    async with open_world(2) as (world, (first, second)):
+        for replica in (first, second):
+            await replica.configure(NAMES)
+            replica.tell(1, [first, second])
+        await trio.sleep(1)
+        steps = len(second.steps)
+        world.is_away = True
+        world.dead.add(first.me)
+        second.tell(2, [second])
+        await trio.sleep(away_seconds)
+        world.is_away = False
+        await trio.sleep(1)
+        assert who_watches(world) == {name: [2] for name in NAMES}
+        begun = [(step, target) for step in second.steps[steps:] for target in step.difference.added]
+        assert {target.name in step.taken for step, target in begun} == {has_asked}
 
 
 async def test_a_reload_lasts_until_all_of_it_is_in_use_and_what_goes_is_no_move(

@@ -85,10 +85,17 @@ class Step:
 
 
 class _Wanted(NamedTuple):
-    """A target that is to be watched here and is another's still, and since when, on the sharer's clock."""
+    """A target that is to be watched here and may be another's still.
+
+    Attributes:
+        target: that.
+        since: when it began to be wanted, on the sharer's clock.
+        is_new: whether nobody is known to have watched it before.
+    """
 
     target: Target
     since: float
+    is_new: bool
 
 
 class Sharer:
@@ -228,9 +235,10 @@ class Sharer:
             self._lost += len(moved)
         now = self.changed_at = self._clock()
         waiting = self._wanted
+        new = frozenset[str]() if change is None else frozenset(target.name for target in change.difference.added)
         self._wanted = {
-            target.name: _Wanted(target, waiting[target.name].since if target.name in waiting else now)
-            for target in moves.wanted
+            name: waiting[name]._replace(target=target) if name in waiting else _Wanted(target, now, name in new)
+            for name, target in ((target.name, target) for target in moves.wanted)
         }
         if share is not self._in_effect:
             if any(one is not None and one.peers != one.agreed for one in (share, self._in_effect)):
@@ -247,9 +255,9 @@ class Sharer:
         for first in range(0, len(names), TARGETS_A_CLAIM):
             some = names[first : first + TARGETS_A_CLAIM]
             taken = await self._claim(some)
-            if taken is None:  # better two that check than none
-                beginning = [wanted.target for wanted in self._wanted.values()]
-                self._unclaimed |= self._wanted.keys()
+            if taken is None:
+                beginning = self._overdue()
+                self._unclaimed |= {target.name for target in beginning}
             else:
                 beginning = [self._wanted[name].target for name in some if name in taken and name in self._wanted]
                 await self._go_on_as_others_did({name: taken[name] for name in taken.keys() & self._unclaimed})
@@ -264,6 +272,15 @@ class Sharer:
             if taken is None or self._wake.is_set():
                 return  # nobody can be asked; or what is wanted may be something else by now
 
+    def _overdue(self) -> list[Target]:
+        """Return what begins though nobody can be asked: better two that check than none.
+
+        What others have watched waits for as long as a claim may take: whoever begins it without asking repeats what
+        they have found, and a database that restarts is back soon.
+        """
+        since = self._clock() - CLAIM_CUT_OFF_SECONDS
+        return [wanted.target for wanted in self._wanted.values() if wanted.is_new or wanted.since <= since]
+
     async def _go_on_as_others_did(self, claimed: Mapping[str, Taken]) -> None:
         """Begin those anew that others have watched as well while nobody could be asked: flips are one chain."""
         others = {name: known for name, known in claimed.items() if known.until is not None and known.standing}
@@ -275,7 +292,8 @@ class Sharer:
         taken = None
         with trio.move_on_after(CLAIM_CUT_OFF_SECONDS):
             taken = await self._claims.claim(names)
-        self._tell_outage(is_away=taken is None)
+        is_waiting = len(self._overdue()) < len(self._wanted)
+        self._tell_outage(is_away=taken is None and not is_waiting)
         if taken is None:
             return None
         force_at = self._clock() - FORCE_BEATS * self._beat_seconds

@@ -117,6 +117,7 @@ class Sharing:
         names = [target.name for target in held]
         taken, owners = None, dict[str, uuid.UUID]()
         with trio.move_on_after(FIRST_CLAIM_SECONDS):
+            await self._leave_former_location()
             owners = await self._owners_of_others(frozenset(names))
             taken = await self._claims.claim(names)
         if taken is None:
@@ -195,6 +196,17 @@ class Sharing:
             known = await self._disk.run(lambda outbox: outbox.standings(self._location))
             return await self._ownership.owners_of([name for name in known if name not in here])
         return {}
+
+    async def _leave_former_location(self) -> None:
+        """Forget what others watch by now where this replica stood before: what goes on there is not paused."""
+        with suppress(OutboxUnavailableError, StorageError):
+            former = await self._disk.run(lambda outbox: outbox.meta("location"))
+            if former in {None, self._location}:
+                return
+            known = await self._disk.run(lambda outbox: outbox.standings(former))
+            owners = await self._ownership.owners_of(list(known), former)
+            others = [name for name, owner in owners.items() if owner != self._disk.outbox.id]
+            await self._disk.run(lambda outbox: outbox.forget_standings(former, others))
 
     def _figures(self) -> Figures:
         if self._context is None or self._sharer is None:
