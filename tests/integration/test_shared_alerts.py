@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import trio
 
 from tests.doubles import a_target
@@ -29,6 +31,7 @@ from watcher.outbox.thread import OutboxThread
 from watcher.postgres.drain import Drain
 from watcher.postgres.queries.channels import ChannelLedger
 from watcher.postgres.store import TableStore
+from watcher.postgres.tables.alerting import INSERT_ALERT_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -418,3 +421,21 @@ async def test_a_process_that_was_stopped_sends_nothing_that_is_anothers_by_now(
         await until(lambda: not a.alerts.pending)
         assert world.told == ["site 1 is down", "site 1 is up"]
         assert not a.got
+
+
+@pytest.mark.parametrize(("their_file", "kept"), [("mine", 0), ("another", 1), ("", 0)])
+async def test_what_a_replica_finds_is_late_only_where_the_owner_works_by_the_same_file(
+    test_db: Database, their_file: str, kept: int
+) -> None:
+    """Whoever has another file may have no channel, and took the target while this one went on checking it."""
+    mine, theirs = uuid.uuid4(), uuid.uuid4()
+    for replica, fingerprint in ((mine, "mine"), (theirs, their_file)):
+        await test_db.fetch(
+            "INSERT INTO members (location, replica, incarnation, name, fingerprint, joined_at, changed_at, beat_at,"
+            " expires_at) VALUES ($1, $2, $2, 'one', $3, now(), now(), now(), now() + interval '1 minute')",
+            *(LOCATION, replica, fingerprint),
+        )
+    await test_db.fetch("INSERT INTO states (target, location, owner) VALUES ('site', $1, $2)", LOCATION, theirs)
+    event = {"location": LOCATION, "origin": str(mine), "origin_number": 1, "target": "site", "payload": "{}"}
+    await test_db.fetch(INSERT_ALERT_EVENTS, json.dumps([event]), [1])
+    assert len(await test_db.fetch("SELECT FROM alert_events")) == kept

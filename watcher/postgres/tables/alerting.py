@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 # Events as the outbox has them, `joined`, and the number of each entry: numbers are given out in their order. What is
 # told of a target that was taken over since belongs to the past: whoever watches it now tells what has become of it.
+# Not so during a rollout: whoever has taken it over by another file may have no channel, and both go on checking it.
 INSERT_ALERT_EVENTS = """
 INSERT INTO alert_events (location, origin, origin_number, channel, taken_until, payload)
 SELECT location, origin, origin_number, channel, taken_until, row.payload
@@ -22,6 +23,11 @@ WHERE NOT EXISTS (
     SELECT FROM states
     WHERE (states.target, states.location) = (row.target, row.location)
           AND (owner <> origin OR owner = origin AND coalesce(owned_from, 0) >= entry)
+          AND NOT EXISTS (
+              SELECT FROM members AS theirs JOIN members AS own USING (location)
+              WHERE (theirs.location, theirs.replica, own.replica) = (row.location, owner, origin)
+                    AND theirs.fingerprint <> own.fingerprint AND '' NOT IN (theirs.fingerprint, own.fingerprint)
+          )
 )
 ORDER BY place
 ON CONFLICT DO NOTHING
