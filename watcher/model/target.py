@@ -162,6 +162,9 @@ class Target:
         thresholds: how many checks in a row confirm a change of state.
         sending, connecting, expected: what is sent, how, and what must come.
         alerts: how its incidents are told.
+        locations: the places that watch it, and decide together where it stands; empty where each place that has it in
+            its file watches it for itself.
+        quorum: it is down when so many of them say so; 0 without `locations`.
     """
 
     name: str
@@ -179,6 +182,12 @@ class Target:
     connecting: Connecting = Connecting()
     expected: Expectations = Expectations()
     alerts: TargetAlerts = NOTHING_SAID
+    locations: tuple[str, ...] = ()
+    quorum: int = 0
+
+    def is_watched_at(self, location: str) -> bool:
+        """Whether a replica at a location checks it."""
+        return not self.locations or location in self.locations
 
 
 def basic_authorization(username: str, password: str) -> str:
