@@ -89,7 +89,7 @@ class ChannelPolicy:
 
     def take_open(self, incidents: Iterable[Incident], now: datetime) -> None:
         """Take in all that is open and the channel `lacks`, after all events: it is told of it, unless it is over."""
-        self._unheard = Unheard()
+        self._unheard.clear()
         for one in incidents:
             if (key := record_key(one.location, one.target)) not in self._book.records:
                 self._unheard.add(key, one, now)
@@ -156,6 +156,8 @@ class ChannelPolicy:
         if flip.state is State.PAUSED and (record is None or not record.note_pause()):
             self._book.drop(key)
             return
+        if event.change is Change.CLOSED:
+            self._unheard.note_end(key, event.at)
         visible = None if event.change is Change.CLOSED else incident.trouble
         if visible is not None and not is_told_of(self._channel, visible):
             visible = None

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _OF_THE_MONITOR = frozenset({Reason.LOCAL, Reason.INTERNAL})
 # After a start it takes a while until it is known again how sites are: what is over meanwhile is not told.
 _LOOK = timedelta(seconds=5)
+# So many ends are remembered.
+_ENDS_KEPT = 10_000
 
 
 def follow(incident: Incident | None, flip: Flip) -> tuple[Incident | None, Change | None]:
@@ -68,12 +70,29 @@ class Unheard:
     def __init__(self) -> None:
         """Begin with none."""
         self._incidents: dict[str, Incident] = {}
+        self._ended: dict[str, datetime] = {}  # when some were found to be over, the last of them
         self.due_at: datetime | None = None  # of the next look at them
 
+    def clear(self) -> None:
+        """Forget them all."""
+        self._incidents, self.due_at = {}, None
+
     def add(self, key: str, incident: Incident, now: datetime) -> None:
-        """Put one in, to be looked at at once."""
-        self._incidents[key] = incident
-        self.due_at = now
+        """Put one in, to be looked at at once, unless its end was heard of.
+
+        Of replicas with different files, one may have found the end that another still waits for.
+        """
+        ended_at = self._ended.get(key)
+        if ended_at is None or ended_at < incident.since:
+            self._incidents[key] = incident
+            self.due_at = now
+
+    def note_end(self, key: str, at: datetime) -> None:
+        """Take down that the target is found in order."""
+        self._ended.pop(key, None)
+        self._ended[key] = at
+        if len(self._ended) > _ENDS_KEPT:
+            del self._ended[next(iter(self._ended))]
 
     def discard(self, key: str) -> None:
         """Forget one: the channel hears of its target otherwise."""
