@@ -109,7 +109,7 @@ class TableEvents:
             force_seconds: for how long an owner that lives is waited for.
             clock: seconds since 1970.
             prepare: called when the channel is claimed, before anything is decided; may raise StorageError.
-            tellers: returns the replicas that have the channel. Before it is known what each of them has told by itself,
+            tellers: returns the replicas that have the channel. Until it is known what each of them has told itself,
                 nobody can say what the channel lacks.
         """
         self.step = step

@@ -172,12 +172,14 @@ class ChannelPolicy:
             self._book.records[key] = record
         elif visible is record.visible and (visible is None or flip.flip_id == record.flip_id):
             return
+        elif event.change is Change.OPENED and record.is_same_outage(flip, incident.key, incident.last_up_at):
+            return  # another replica has found it as well
         elif after is None and record.told is None:
             self._book.drop(key)
             return
         self._book.leave(key, record)
         record.group = group
-        record.note_incident(incident.id, incident.since)
+        record.note_incident(incident.id, incident.since, incident.key)
         is_silent = silence_end(view.silences, record.target, group, event.at) is not None
         record.note_flip(flip, visible, event.at, incident.last_up_at, is_silent=is_silent, is_escalated_to=bool(after))
         if Topic.FLAPPING in self._channel.topics and not after and flip.state is not State.PAUSED:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.event import Change, Incident
 from watcher.alerting.policy.records.agenda import next_look
-from watcher.model.outcome import NO_NETWORK, Reason
+from watcher.model.outcome import NO_NETWORK, Reason, time_ordered_id
 from watcher.model.resumption import RENAMED
 from watcher.model.state import TROUBLE, State
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Iterator
     from datetime import datetime
 
@@ -46,11 +47,19 @@ def follow(incident: Incident | None, flip: Flip) -> tuple[Incident | None, Chan
     if flip.state not in TROUBLE or (flip.state is State.UNKNOWN and (incident or not _checks_cannot_tell(flip))):
         return incident, None
     if incident is None:
-        opened = Incident(flip.flip_id, flip.target, flip.location, flip.state, flip.at, flip, flip.last_up_at)
+        identity = flip.flip_id, flip.target, flip.location
+        opened = Incident(*identity, flip.state, flip.at, flip, flip.last_up_at, _key_of(flip))
         return opened, Change.OPENED
     if incident.trouble is flip.state:
         return incident, None
     return replace(incident, trouble=flip.state, flip=flip), Change.CHANGED
+
+
+def _key_of(flip: Flip) -> uuid.UUID | None:
+    """Return what all replicas call the outage that a flip begins: it ends a time of being up, which began once."""
+    if flip.up_since is None:
+        return None
+    return time_ordered_id(flip.up_since, f"outage\0{flip.target}\0{flip.location}\0{flip.up_since.isoformat()}")
 
 
 def _checks_cannot_tell(flip: Flip) -> bool:
