@@ -16,15 +16,18 @@ from structlog.testing import capture_logs
 from tests.doubles import a_failure, a_target, an_outcome
 from tests.pipeline import a_registration
 from tests.rounds import rounds
+from watcher.daemon.sharing.incidents import ClaimsWithIncidents
 from watcher.model.conclusion import conclude
-from watcher.model.resumption import take_over
+from watcher.model.resumption import reassign, take_over
 from watcher.model.state import NEVER_CHECKED, Standing, State
+from watcher.outbox.alerts import open_incidents
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.startup import note, release
 from watcher.outbox.thread import OutboxThread
 from watcher.outbox.writer import Bounds, OutboxWriter
 from watcher.postgres.drain import Drain
 from watcher.postgres.ownership import Ownership
+from watcher.postgres.queries.channels import ChannelLedger
 from watcher.postgres.store import TableStore
 
 if TYPE_CHECKING:
@@ -533,3 +536,29 @@ async def test_a_database_that_forgot_whose_a_target_is_is_told_anew_by_whom_it_
     found = await state(test_db, "a")
     assert (found["owner"], found["state"]) == (one.outbox.id, "down")
     assert found["standing"].startswith('["down"')
+
+
+async def test_an_incident_goes_on_under_a_new_name_that_is_anothers(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+    await one.take("a", "b")
+    await one.check("a", "UDDD", ago(10))
+    await one.check("b", "UDDDUU", ago(10))
+    [incident] = open_incidents(one.outbox).found
+    renamed, now = {"a": "new a", "b": "new b"}, ago(0)
+    found = reassign([], renamed, one.standings, "default", now, renamed)
+    await one.disk.run(lambda outbox: note(outbox, found, "default", now.timestamp(), renamed))
+    await one.release("a", "b")
+    await one.drain()
+    claims = ClaimsWithIncidents(two.ownership, ChannelLedger(test_db, "default", two.outbox.id), two.disk, "default")
+    claims.rename(renamed)
+    taken = await claims.claim(["new a", "new b"])
+    assert taken is not None
+    assert taken["new b"].standing is None
+    assert taken["new a"].standing is not None
+    assert (taken["new a"].standing.state, taken["new a"].standing.before) == (State.UNKNOWN, State.DOWN)
+    [gone_on] = open_incidents(two.outbox).found
+    assert (gone_on.id, gone_on.target, gone_on.since) == (incident.id, "new a", incident.since)

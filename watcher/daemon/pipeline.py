@@ -335,6 +335,8 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
     if file is not None:
         conditions.rename(file.difference.renamed)
         await parts.keeper.rename(file.difference.renamed)
+        if parts.sharing is not None:
+            parts.sharing.rename(file.difference.renamed)
     if configured is not None or not found.is_empty:
         await watched.change(found, step.moved, step.taken, configured)
         parts.flip_lines.retarget(_checked(found.targets))

@@ -185,6 +185,10 @@ class Sharing:
         """Tell the others that the database has it, and that they need not wait any more."""
         await self.membership.end()
 
+    def rename(self, renamed: Mapping[str, str]) -> None:
+        """Take down that targets have another name; new names by the former ones."""
+        self._claims.rename(renamed)
+
     async def take_back(self) -> None:
         """Have the database know again of what is watched here, where it was brought back to what it was."""
         share = self.membership.share
