@@ -153,7 +153,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *POSTGRES,
     },
     "cli/common": {"text", "log", "config/mistakes", "daemon", "embedded_postgres", "postgres/errors"},
-    "cli/options": {"cli/common", "postgres"},
+    "cli/options": {"text", "cli/common", "postgres"},
     "cli/target_names": {"cli/common", "config", "config/env", "config/mistakes"},
     "cli/orders": {"model/alerts", "postgres/queries", "alerting/silences", "cli/common", "cli/options"},
     "cli/views": {
