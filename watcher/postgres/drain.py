@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 import trio
 
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.flip_door import record_ended
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, StatementFailedError, StorageError
@@ -72,7 +72,7 @@ class Drain:
         self,
         disk: OutboxThread,
         store: Store,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         keep_stored_seconds: float = 60.0,
     ) -> None:
         """Make a drain.

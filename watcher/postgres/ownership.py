@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from watcher.model.clock_trust import utc_now
 from watcher.model.resumption import Taken
 from watcher.model.state import OF_THE_OPERATOR, Standing, State, state_named
 from watcher.outbox.encoding import decode_standing
@@ -98,7 +99,7 @@ class Ownership:
 
         stored: dict[str, str] = {}
         rows = await self._database.operate(claim, CLAIM_SECONDS)
-        now = datetime.now(UTC)
+        now = utc_now()
         return {stored[row["target"]]: _taken(row, now) for row in rows}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from watcher.model.clock_trust import utc_now
 from watcher.model.resumption import NOT_WATCHED
 from watcher.model.state import Flip, State, state_named
 from watcher.postgres.bridge import transaction
@@ -149,7 +150,7 @@ class Registration:
             await run(_RELEASE_OTHERS, self.location, self.outbox, names, timeout=limit_seconds)
             await run(_FORGET_RENAMES, names)
             rows = await connection.fetch(_ENDED, self.location, self.outbox, self.started_at, timeout=limit_seconds)
-        now = datetime.now(UTC)
+        now = utc_now()
         return [
             Flip(target, self.location, at, max(at, now), State.UNKNOWN, state_named(state), NOT_WATCHED)
             for target, state, at in rows
