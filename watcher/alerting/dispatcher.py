@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
@@ -14,6 +13,7 @@ from watcher.alerting.messages import kept_of, write_decision
 from watcher.alerting.policy.channel_policy import ChannelPolicy
 from watcher.alerting.policy.event import AlertEvent
 from watcher.checking.scheduling.small_turns import in_small_turns
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.alerts import events_for, some_incidents
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.thread import lack_of_a_thread_mapped
@@ -124,7 +124,7 @@ class Dispatcher:
         view: Callable[[], View],
         written: Callable[[], None],
         count_given_up: Callable[[Mapping[str, int]], None],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         source: Source | None = None,
     ) -> None:
         """Make a dispatcher.

@@ -7,7 +7,6 @@ is known of a channel go to the tables, and whoever dispatches the channel takes
 from __future__ import annotations
 
 import math
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +18,7 @@ import trio
 from watcher.alerting.dispatcher import OwnEvents
 from watcher.alerting.table_events import FORCE_SECONDS, Claims, TableEvents
 from watcher.alerting.untold import UntoldLooks
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.encoding import ALERT_EVENT
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.shared_alerts import (
@@ -136,7 +136,7 @@ class AlertSharing:
         footing: Footing,
         location: str,
         written: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         force_seconds: float = FORCE_SECONDS,
         prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
     ) -> None:

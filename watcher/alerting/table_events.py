@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -12,6 +11,7 @@ import trio
 from watcher.alerting.messages import Kept, row_of, write_decision
 from watcher.alerting.policy.encoding import decode_event
 from watcher.model.alerts.rows import UnreadableRowError
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.encoding import CHANNEL_STEP
 from watcher.outbox.shared_alerts import add_messages, decode_handover, is_on_its_way, rows_for_step, take_over
 from watcher.postgres.errors import StorageError
@@ -96,7 +96,7 @@ class TableEvents:
         step: Step,
         written: Callable[[], None],
         force_seconds: float = FORCE_SECONDS,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
         tellers: Callable[[], Iterable[uuid.UUID]] = tuple,
     ) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from watcher.model.clock_trust import wall_seconds
 from watcher.model.resumption import resume
 from watcher.outbox.encoding import (
     RELEASE,
@@ -157,7 +157,7 @@ def state_anew(outbox: Outbox, names: Iterable[str], location: str) -> None:
     """
     standings = standings_of(outbox, names, location)
     entries = [encode_standing_entry(name, location, one) for name, one in standings.items()]
-    record_flips(outbox, (), now=time.time(), beside=entries)
+    record_flips(outbox, (), now=wall_seconds(), beside=entries)
 
 
 def waiting_releases(outbox: Outbox, location: str) -> set[str]:
@@ -177,5 +177,4 @@ def last_entry(outbox: Outbox) -> int:
 
 def standings_of(outbox: Outbox, names: Iterable[str], location: str) -> dict[str, Standing]:
     """Return where targets stand of which the outbox knows; blocks."""
-    known = outbox.standings(location)
-    return {name: decode_standing(known[name]) for name in names if name in known}
+    return {name: decode_standing(text) for name, text in outbox.standings(location, names).items()}

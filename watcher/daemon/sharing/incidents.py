@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from watcher.model.clock_trust import utc_now
 from watcher.model.resumption import Taken
 from watcher.model.state import Standing, State
 from watcher.outbox.errors import OutboxUnavailableError
@@ -85,7 +85,7 @@ class ClaimsWithIncidents:
         opened = [replace(one, target=new_names[one.target]) for one in await self._past.incidents(list(new_names))]
         targets = [one.target for one in opened]
         await self._disk.run(partial(adopt_incidents, location=self._location, targets=targets, incidents=opened))
-        now = datetime.now(UTC)
+        now = utc_now()
         return {one.target: Taken(Standing(State.UNKNOWN, now, one.trouble), now) for one in opened}
 
     async def _adopt(self, taken: Mapping[str, Taken]) -> None:
