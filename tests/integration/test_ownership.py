@@ -167,6 +167,30 @@ async def test_a_target_that_is_released_moves_with_all_that_is_known_of_it(
     assert (await state(test_db, "a"))["owner"] == two.outbox.id
 
 
+async def test_nobody_waits_for_the_rows_of_targets_that_another_replica_has(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+    await one.take("a", "b")
+    await one.drain()
+    held = trio.Event()
+
+    async def hold(connection: Any) -> None:
+        await connection.execute("BEGIN")
+        await connection.execute("SELECT FROM states WHERE owner = $1 FOR UPDATE", one.outbox.id)
+        held.set()
+        await connection.execute("SELECT pg_sleep(60)", timeout=60)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(test_db.operate, hold, 60)
+        await held.wait()
+        assert set(await two.take(*NAMES)) == {"c"}
+        await two.drain()
+        nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize(("age_seconds", "letters"), [(8, "U"), (900, "U?")])
 async def test_a_target_of_a_replica_that_has_died_is_unknown_where_nobody_looked_for_long(
     replicas: Callable[[str], Replica], test_db: Database, age_seconds: float, letters: str
