@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from collections import defaultdict
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,13 +17,18 @@ import trio
 
 from tests.integration.evidence import left_in, successes_in
 from tests.integration.fleet import BEAT_SECONDS, INTERVAL_SECONDS, TTL_SECONDS, Fleet, open_fleet
+from tests.integration.namespaces import CAN_MAKE, open_namespace
+from tests.integration.server_pair import running_pair
 from tests.rounds import rounds
 from watcher.checking.scheduling.schedule import Schedule
+from watcher.postgres.db import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from tests.integration.namespaces import Namespace
+    from tests.integration.server_pair import ServerPair
     from watcher.postgres.db import Database
 
 SEED = 20_261_126
@@ -40,8 +46,10 @@ DOUBLED_SECONDS = TTL_SECONDS + 2 * BEAT_SECONDS + 5.0
 class Happening:
     """What may happen to three replicas; each ends when all that it began is over, but for a start."""
 
-    def __init__(self, fleet: Fleet, chance: random.Random) -> None:
+    def __init__(self, fleet: Fleet, servers: ServerPair, space: Namespace | None, chance: random.Random) -> None:
         self.fleet = fleet
+        self.servers = servers
+        self.space = space
         self.chance = chance
         self.cuts: list[tuple[float, float]] = []  # while somebody was cut off from the database, both may check
 
@@ -76,18 +84,43 @@ class Happening:
 
     async def cut(self) -> None:
         replica, begun = self.chance.choice(self.fleet.replicas), time.time()
-        await replica.proxy.shut()
+        await replica.cut()
         await self._toggle()
         await self.fleet.until_settled(2)
-        await replica.proxy.open()
+        await replica.mend()
         await self.fleet.until_settled(3)
         self.cuts.append((begun, time.time()))
 
     async def lose_packets(self) -> None:
         replica, begun = self.chance.choice(self.fleet.replicas), time.time()
-        replica.proxy.freeze()
-        await trio.sleep(self.chance.uniform(0, 3 * TTL_SECONDS))
-        replica.proxy.thaw()
+        replica.freeze_network()
+        await trio.sleep(self.chance.uniform(0, 2 * TTL_SECONDS))
+        replica.thaw_network()
+        await self._toggle()
+        await self.fleet.until_settled(3)
+        self.cuts.append((begun, time.time()))
+
+    async def fail_over(self) -> None:
+        """Kill the database's leader; a flip may come before that, after it, or while nobody leads."""
+        begun = time.time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._toggle)
+            await trio.sleep(self.chance.uniform(0, INTERVAL_SECONDS))
+            await self.servers.fail_over()
+        await self.fleet.until_settled(3)
+        self.cuts.append((begun, time.time()))
+
+    async def lose_sites(self) -> None:
+        """Have one replica reach no site, with or without the database: it may not blame the sites."""
+        assert self.space is not None
+        replica, begun = self.fleet.replicas[0], time.time()
+        is_alone = self.chance.random() < 0.5
+        self.space.lose_sites()
+        if is_alone:
+            replica.freeze_network()
+        await trio.sleep(self.chance.uniform(TTL_SECONDS, 2 * TTL_SECONDS))
+        replica.thaw_network()
+        self.space.find_sites()
         await self._toggle()
         await self.fleet.until_settled(3)
         self.cuts.append((begun, time.time()))
@@ -121,14 +154,21 @@ class Happening:
 
 @pytest.mark.slow
 async def test_whatever_happens_every_target_is_checked_and_every_flip_is_there_once(
-    bridge: None, test_db: Database, db_config: str, tmp_path: Path
+    bridge: None, made_server: Path, tmp_path: Path
 ) -> None:
     chance = random.Random(SEED)
-    async with open_fleet(tmp_path, test_db, db_config, 3, NAMES) as fleet:
-        happening = Happening(fleet, chance)
+    async with AsyncExitStack() as stack:
+        space = stack.enter_context(open_namespace()) if CAN_MAKE else None
+        servers = await stack.enter_async_context(running_pair(made_server, tmp_path))
+        database = await stack.enter_async_context(open_database(servers.url))
+        await database.init_db()
+        urls = [server.url for server in servers.servers]
+        fleet = await stack.enter_async_context(open_fleet(tmp_path, database, urls, 3, NAMES, space))
+        happening = Happening(fleet, servers, space, chance)
         kinds: list[Callable[[], Awaitable[None]]] = [
             *(happening.kill, happening.restart, happening.freeze, happening.pause, happening.cut),
-            *(happening.lose_packets, happening.change_the_file, happening.scale),
+            *(happening.lose_packets, happening.change_the_file, happening.scale, happening.fail_over),
+            *([] if space is None else [happening.lose_sites]),
         ]
         for replica, clock_seconds in zip(fleet.replicas, CLOCKS, strict=True):
             await replica.start(clock_seconds=clock_seconds)
@@ -137,6 +177,7 @@ async def test_whatever_happens_every_target_is_checked_and_every_flip_is_there_
             kind = kinds[number] if number < len(kinds) else chance.choice(kinds)
             await kind()
             await fleet.until_settled(3)
+            print(f"{number}: {kind.__name__}")  # of which pytest shows those that a failure came after
         for replica in fleet.replicas:
             await replica.stop()
         for replica in fleet.replicas:
@@ -146,16 +187,18 @@ async def test_whatever_happens_every_target_is_checked_and_every_flip_is_there_
             assert (left.damaged, left.set_aside) == ([], 0)
             assert not left.entries.keys() - {"failure"}, "a stop has a second for them, on a busy machine too"
         await _flips_are_a_chain_of_what_the_sites_did(fleet)
-        rows = await test_db.fetch("SELECT count(*) AS all, count(DISTINCT id) AS ids FROM failures")
+        rows = await database.fetch("SELECT count(*) AS all, count(DISTINCT id) AS ids FROM failures")
         assert rows[0]["all"] == rows[0]["ids"]
         assert _longest_doubled_seconds(fleet, happening.cuts) <= DOUBLED_SECONDS
+    if space is None:
+        pytest.skip("all rounds have passed but one, which needs root and iproute2: a replica that reaches no site")
 
 
 @pytest.mark.slow
 async def test_a_replica_that_goes_to_another_location_pauses_nothing_where_others_go_on(
     bridge: None, test_db: Database, db_config: str, tmp_path: Path
 ) -> None:
-    async with open_fleet(tmp_path, test_db, db_config, 2, NAMES) as fleet:
+    async with open_fleet(tmp_path, test_db, [db_config], 2, NAMES) as fleet:
         for replica in fleet.replicas:
             await replica.start()
         await fleet.until_settled(2)
