@@ -17,6 +17,7 @@ import trio
 
 from watcher.alerting.dispatcher import OwnEvents
 from watcher.alerting.table_events import FORCE_SECONDS, Claims, TableEvents
+from watcher.alerting.untold import UntoldLooks
 from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.encoding import ALERT_EVENT
 from watcher.outbox.errors import OutboxUnavailableError
@@ -68,8 +69,15 @@ class Share(Protocol):
     def is_alone(self) -> bool:
         """Whether there is no other replica."""
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether replicas are agreed on that work by different configurations."""
+
     def dispatches(self, channel: str) -> bool:
         """Whether a channel is this replica's."""
+
+    def telling(self, channel: str) -> frozenset[uuid.UUID]:
+        """Return the replicas that are agreed on and have a channel."""
 
 
 class Footing(Protocol):
@@ -162,6 +170,7 @@ class AlertSharing:
         self._put_offs = 0
         self._newest = -1
         self._looked_at = self._forget_at = -math.inf
+        self._untold = UntoldLooks()
         self._wake = trio.Event()
 
     async def begin(self) -> None:
@@ -182,7 +191,9 @@ class AlertSharing:
         self._senders.pop(channel, None)
         self._handed_over.discard(channel)
         self._alone.discard(channel)
-        await self._end_turn(channel, "removed")
+        share = self._footing.share
+        others = frozenset[object]() if share is None else share.telling(channel) - {self._disk.outbox.id}
+        await self._end_turn(channel, "released" if others else "removed")
 
     def wake(self) -> None:
         """Say that something has happened, or that something else is agreed on."""
@@ -264,6 +275,9 @@ class AlertSharing:
                 self._senders[name].wake()
         if trio.current_time() >= self._looked_at + LOOK_SECONDS:
             await self._look()
+        if self._untold.is_due(share.epoch, trio.current_time(), is_mixed=share.is_mixed):
+            for name in self._turns:
+                self._channels[name].look_anew()
         if share.is_alone and await self._is_all_here():
             await self._take_home()
 
@@ -299,9 +313,16 @@ class AlertSharing:
     def _begin_turn(self, name: str, epoch: int) -> None:
         step = Step(self._location, name, self._disk.outbox.id, epoch)
         hand_on = partial(self._hand_on, name)
-        events = TableEvents(self._disk, self._ledger, step, hand_on, self._force_seconds, self._clock, self._prepare)
+        timing = self._force_seconds, self._clock
+        events = TableEvents(
+            self._disk, self._ledger, step, hand_on, *timing, self._prepare, partial(self._tellers, name)
+        )
         self._turns[name] = events
         self._channels[name].switch(events)
+
+    def _tellers(self, name: str) -> frozenset[uuid.UUID]:
+        share = self._footing.share
+        return frozenset() if share is None else share.telling(name)
 
     def _hand_on(self, name: str) -> None:
         if name in self._senders:

@@ -112,7 +112,8 @@ class WatchedTargets:
         await self.begin([one for one in beginning if one.name in resumption.news], standings, checked_until)
         if configured is not None:
             self.drain.retarget(configured)
-        self.context.forget_all_but(found.targets)
+        if found.removed or found.changed:
+            self.context.forget_all_but(found.targets)
         self.board.drop(target.name for target in found.removed)
         return {name: ended[name] for name in moved}
 

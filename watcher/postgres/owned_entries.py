@@ -99,7 +99,9 @@ async def store_standings(connection: Connection, outbox: uuid.UUID, standings: 
 
 async def store_releases(connection: Connection, outbox: uuid.UUID, releases: Sequence[Numbered]) -> None:
     """Leave targets that are this outbox's to others."""
-    await connection.execute(RELEASE_TARGETS, *texts_and_numbers(connection, releases), outbox, utc_now())
+    encoding, now = connection.get_settings().server_encoding, utc_now()
+    for number, payload in releases:
+        await connection.execute(RELEASE_TARGETS, fitting_json(payload, encoding), number, outbox, now)
 
 
 def texts_and_numbers(connection: Connection, entries: Sequence[Numbered]) -> tuple[str, list[int]]:

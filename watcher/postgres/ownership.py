@@ -94,7 +94,8 @@ class Ownership:
             place = self._location, list(stored)
             async with transaction(connection, limit_seconds=CLAIM_SECONDS):
                 await connection.execute(MAKE_STATES, *place, timeout=CLAIM_SECONDS)
-                await connection.execute(LOCK_TARGETS, *place, timeout=CLAIM_SECONDS)
+                free = await connection.fetch(LOCK_TARGETS, *place, self._outbox, by_force, timeout=CLAIM_SECONDS)
+                place = self._location, [row["target"] for row in free]
                 return await connection.fetch(CLAIM, *place, self._outbox, newest, by_force, timeout=CLAIM_SECONDS)
 
         stored: dict[str, str] = {}
