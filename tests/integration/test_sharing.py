@@ -5,7 +5,9 @@ A run has ten rounds; `THOROUGH=1` in the environment makes them two hundred.
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import signal
 import time
 from collections import defaultdict
@@ -15,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
+from tests.integration.daemon import PROJECT
 from tests.integration.evidence import left_in, successes_in
 from tests.integration.fleet import BEAT_SECONDS, INTERVAL_SECONDS, TTL_SECONDS, Fleet, open_fleet
 from tests.integration.namespaces import CAN_MAKE, open_namespace
 from tests.integration.server_pair import running_pair
 from tests.rounds import rounds
+from watcher import __version__
 from watcher.checking.scheduling.schedule import Schedule
 from watcher.postgres.db import open_database
 
@@ -35,6 +39,7 @@ SEED = 20_261_126
 ROUNDS = rounds(10, many=200)
 NAMES = [f"site{number}" for number in range(16)]
 CHANGING = NAMES[:3]
+NEXT_VERSION = "999.0"
 # What the clocks of two replicas differ by that go by the database's.
 CLOCKS_DIFFER_SECONDS = 0.5
 # Two replicas may check a target for so long: until who has lost it hears of it, and what a busy machine takes.
@@ -195,27 +200,60 @@ async def test_whatever_happens_every_target_is_checked_and_every_flip_is_there_
 
 
 @pytest.mark.slow
-async def test_a_replica_that_goes_to_another_location_pauses_nothing_where_others_go_on(
+async def test_replicas_are_upgraded_one_after_the_other_and_one_goes_to_another_location(
     bridge: None, test_db: Database, db_config: str, tmp_path: Path
 ) -> None:
+    """The next version is this one with one more schema file, which only adds."""
+    _make_next_version(tmp_path / "next")
     async with open_fleet(tmp_path, test_db, [db_config], 2, NAMES) as fleet:
+        first, second = fleet.replicas
         for replica in fleet.replicas:
             await replica.start()
         await fleet.until_settled(2)
-        moving = fleet.replicas[0]
-        await moving.stop()
+        for upgraded, versions in ((first, {NEXT_VERSION, __version__}), (second, {NEXT_VERSION})):
+            await upgraded.stop()
+            upgraded.folder.environment["PYTHONPATH"] = os.pathsep.join((str(tmp_path / "next"), str(PROJECT)))
+            await upgraded.start()
+            await fleet.until_seen(NAMES[0], fleet.sites.toggle(NAMES[0]))
+            await fleet.until_settled(2)
+            found = await test_db.fetch("SELECT DISTINCT version FROM members")
+            assert {row["version"] for row in found} == versions
+            await second.cut()  # whatever it is, it finds the tables of the next one when it comes back
+            await second.mend()
+            await fleet.until_settled(2)
+        assert await test_db.fetch("SELECT FROM states WHERE of_the_next = 'added'")
+        await first.stop()
         await fleet.until_settled(1)
-        moving.folder.environment["WATCHER_LOCATION"] = "elsewhere"
-        daemon = await moving.start()
-        await daemon.until(lambda: len(daemon.lines("database connected")) == 2)
+        first.folder.environment["WATCHER_LOCATION"] = "elsewhere"
+        connected = (first.folder.path / "stderr.log").read_text().count("database connected")
+        daemon = await first.start()
+        await daemon.until(lambda: len(daemon.lines("database connected")) > connected)
         for replica in fleet.replicas:
             await replica.stop()
-        rows = await test_db.fetch("SELECT location, state FROM flips GROUP BY location, state ORDER BY location")
-        assert [tuple(row.values()) for row in rows] == [("default", "up"), ("elsewhere", "up")]
+        await _flips_are_a_chain_of_what_the_sites_did(fleet)
+        rows = await test_db.fetch("SELECT DISTINCT location, state FROM flips ORDER BY location, state")
+        assert [tuple(row.values()) for row in rows] == [("default", "down"), ("default", "up"), ("elsewhere", "up")], (
+            "nothing is paused"
+        )
+
+
+def _make_next_version(folder: Path) -> None:
+    shutil.copytree(PROJECT / "watcher", folder / "watcher", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "watcher" / "__init__.py").write_text(f'__version__ = "{NEXT_VERSION}"\n')
+    schema = folder / "watcher" / "postgres" / "schema"
+    present = len(list(schema.glob("*.sql")))
+    (schema / f"{present + 1:04}_of_the_next.sql").write_text(
+        f"-- usable from {present}\n"
+        "ALTER TABLE states ADD COLUMN of_the_next text NOT NULL DEFAULT 'added';\n"
+        "ALTER TABLE members ADD COLUMN of_the_next text;\n"
+        "CREATE TABLE of_the_next (id uuid PRIMARY KEY);\n"
+    )
 
 
 async def _flips_are_a_chain_of_what_the_sites_did(fleet: Fleet) -> None:
-    rows = await fleet.database.fetch("SELECT target, at, state, before FROM flips ORDER BY target, at, confirmed_at")
+    rows = await fleet.database.fetch(
+        "SELECT target, at, state, before FROM flips WHERE location = 'default' ORDER BY target, at, confirmed_at"
+    )
     flips: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         flips[row["target"]].append(row)
