@@ -257,8 +257,7 @@ class Sharer:
             self._lost += len(moved)
         self._want(moves.wanted, share, change)
         if share is not self._in_effect:
-            if any(one is not None and one.peers != one.agreed for one in (share, self._in_effect)):
-                # Others with another file watch some of these as well, and may have made them their own.
+            if _may_be_others(self._in_effect, share):
                 self._unclaimed |= self._watched.keys()
             self._in_effect = share
             self._effective.set()
@@ -389,3 +388,10 @@ class Sharer:
             lost=self._lost or None,
         )
         self._gained = self._lost = 0
+
+
+def _may_be_others(former: Share | None, share: Share) -> bool:
+    """Say whether others may have made their own what stays here: by another file, or by an agreement in between."""
+    if former is None:
+        return share.peers != share.agreed
+    return former.peers != former.agreed or share.peers != share.agreed or share.epoch - former.epoch not in {0, 1}
