@@ -12,7 +12,12 @@ from watcher.history.uptime import Timeline, Uptime
 from watcher.model.state import State
 from watcher.postgres.errors import StorageError
 from watcher.postgres.queries.rollups import means_by_bucket
-from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between, present_states
+from watcher.postgres.queries.states_and_flips import (
+    alive_at_by_location,
+    count_of_states,
+    flips_between,
+    present_states,
+)
 from watcher.postgres.queries.whole_rollups import whole_rollups
 from watcher.reporting.report_forms import TargetReport
 
@@ -60,12 +65,13 @@ async def read_reports(
         a report for each target and location that was ever watched; `TargetReport.is_told` says which of them have
         anything to do with the window.
     """
-    presents = await present_states(database, targets, with_unwatched=True)
-    in_detail = len(presents) <= most_in_detail
-    parts = SPARK_COLUMNS if with_means and not in_detail else 0
     timelines: list[_Told] = []
+    presents: list[Present] = []
+    count = await count_of_states(database) if targets is None else len(targets)
+    in_detail = count <= most_in_detail
     read_timelines = partial(_read_timelines, database, presents, since, until, targets, timelines)
-    read_rollups = partial(whole_rollups, database, since, until, targets, parts=parts, progress=progress)
+    parts = SPARK_COLUMNS if with_means and not in_detail else 0
+    read_rollups = partial(whole_rollups, database, since, until, targets, parts=parts, groups=count, progress=progress)
     rollups, means_ms = await _both(read_timelines, read_rollups, at_once=not in_detail)
     if with_means and in_detail:
         means_ms = await means_by_bucket(database, since, until, SPARK_COLUMNS, targets)
@@ -94,13 +100,14 @@ async def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Await
 
 async def _read_timelines(
     database: Database,
-    presents: Sequence[Present],
+    presents: list[Present],
     since: datetime,
     until: datetime,
     targets: Sequence[str] | None,
     timelines: list[_Told],
 ) -> None:
-    """Read what the flips tell of each target, in the order of `presents`."""
+    """Read where the targets stand, and what the flips tell of each, in the same order."""
+    presents += await present_states(database, targets, with_unwatched=True)
     alive_at = await alive_at_by_location(database)
     flips = await flips_between(database, since, until, targets)
     steady: dict[tuple[State, datetime | None], _Told] = {}

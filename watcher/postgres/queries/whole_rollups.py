@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from watcher.history.tally import Tally, timed_of
 from watcher.postgres.bridge import transaction
 from watcher.postgres.queries.rollups import READ_SECONDS, bounds_of, merged_rollups, pieces_between
-from watcher.postgres.tables.rollup_pieces import DAY, joined_steps, portions_of
+from watcher.postgres.tables.rollup_pieces import DAY, joined_steps, portion_weight_for, portions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +36,7 @@ LEAST_STEPS = 8
 # So many rows are added up before others have their turn: the server's next answer, and whoever wants to end this.
 ROWS_AT_ONCE = 1000
 _JSON = json.JSONDecoder()
+MOST_GROUPS = 100_000
 DIFFERENT_RESULTS = 10_000  # that are remembered: of most targets all checks are up
 
 # That 50,000 targets are grouped in memory more or less, and never sorted by their names.
@@ -85,6 +86,7 @@ async def whole_rollups(
     targets: Sequence[str] | None = None,
     *,
     parts: int = 0,
+    groups: int = MOST_GROUPS,
     progress: Callable[[int, int], None] | None = None,
 ) -> WholeRollups:
     """Add up the whole checks of a window.
@@ -96,6 +98,7 @@ async def whole_rollups(
         since, until: any times, with a time zone; rounded as by `rollups_between`.
         targets: their names; all by default.
         parts: of the means.
+        groups: about how many (target, location) there are to tell of.
         progress: called now and then with how much has been read, and of how much.
     """
 
@@ -103,7 +106,7 @@ async def whole_rollups(
         # One view of the table and of what is marked in it, or a merge in between could hide something.
         async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
             await connection.execute(_SETTINGS)
-            reading = _Reading(connection, targets, since, until, parts, progress)
+            reading = _Reading(connection, targets, since, until, parts, portion_weight_for(groups), progress)
             pieces = await pieces_between(connection, since, until, DAY)
             await reading.run(pieces)
             return WholeRollups(await reading.rollups(pieces), reading.means_ms)
@@ -121,6 +124,7 @@ class _Reading:
         since: datetime,
         until: datetime,
         parts: int,
+        portion_weight: int,
         progress: Callable[[int, int], None] | None,
     ) -> None:
         self._connection = connection
@@ -128,14 +132,18 @@ class _Reading:
         self._since = since.timestamp()
         self._length_seconds = (until - since).total_seconds()
         self._parts = parts
+        self._portion_weight = portion_weight
         self._progress = progress
         self._tallies: dict[TargetPlace, Tally] = {}
         self.means_ms: dict[TargetPlace, list[float | None]] = {}
 
     async def run(self, pieces: list[Piece]) -> None:
         """Read all pieces, and add up what has come while the server makes what comes next."""
-        longest_step = self._length_seconds / LEAST_STEPS if self._parts else math.inf
-        portions = joined_steps(portions_of(pieces, longest_step))
+        if self._parts:
+            steps = portions_of(pieces, self._length_seconds / LEAST_STEPS)
+            portions = joined_steps(steps, self._portion_weight)
+        else:
+            portions = [[portion] for portion in portions_of(pieces, most=self._portion_weight)]
         came: list[Any] = []
         for number, portion in enumerate(portions):
             fetching = asyncio.create_task(self._fetch(portion))
