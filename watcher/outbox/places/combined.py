@@ -63,9 +63,9 @@ def use_combined(
             events.append(_ended(decode_incident(opened[place, name]), State.PAUSED, moment))
     for old, new in going_on.items():
         with suppress(UnreadableRowError):
-            incident = replace(decode_incident(opened[COMBINED, old]), target=new)
-            changes.append((_SET_INCIDENT, (COMBINED, new, encode_incident(incident))))
-            events.append(AlertEvent(0, Change.RENAMED, moment, incident, None, old, COMBINED))
+            open_now = replace(decode_incident(opened[COMBINED, old]), target=new)
+            changes.append((_SET_INCIDENT, (COMBINED, new, encode_incident(open_now))))
+            events.append(AlertEvent(0, Change.RENAMED, moment, open_now, None, old, COMBINED))
         changes.append((_END_INCIDENT, (COMBINED, old)))
     for name in apart:
         incident = _incident_of_newest_flip(outbox, location, name)

@@ -94,6 +94,9 @@ FROM states LEFT JOIN members ON members.location = states.location AND members.
 WHERE states.location = $1 AND watched AND owner IS DISTINCT FROM $2
       AND (state <> 'up' OR position('[["' IN standing) > 0)
 """
+_AT_OTHER_PLACES = """
+SELECT target, location, state FROM states WHERE watched AND location NOT IN ($1, '*') AND state <> 'up'
+"""
 _CHECKED_UNTIL = """
 SELECT min(slots_until) AS checked_until FROM members
 WHERE location = $1 AND replica <> $2 AND expires_at > clock_timestamp()
@@ -242,6 +245,11 @@ class ChannelLedger:
             row["target"]: OtherNow(state_named(row["state"]), row["checked_until"], row["is_in_doubt"]) for row in rows
         }
         return found, row["checked_until"]
+
+    async def at_other_places(self) -> dict[tuple[str, str], State]:
+        """Return the states of targets at other locations that are not up, by location and target."""
+        rows = await self._database.fetch(_AT_OTHER_PLACES, self._location)
+        return {(row["location"], row["target"]): state_named(row["state"]) for row in rows}
 
     async def incidents(self, targets: Sequence[str]) -> list[Incident]:
         """Return the incidents of targets that are open, as their flips say.
