@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import structlog
 import trio
 
-from watcher.alerting.alerts import Alerts
+from watcher.alerting.alerts import SETTLE_SECONDS, Alerts
 from watcher.alerting.channels.deliver import deliver, open_tools, post_alerts
 from watcher.alerting.combined import NOTHING_SEEN, CombinedPresent
 from watcher.alerting.policy.view import View
@@ -18,6 +20,9 @@ from watcher.alerting.sharing import AlertSharing
 from watcher.alerting.silences.present import Silences
 from watcher.daemon.sharing.elsewhere import Elsewhere
 from watcher.model.places import COMBINED
+from watcher.model.state import State
+from watcher.outbox.errors import OutboxUnavailableError
+from watcher.outbox.places.combined import use_combined
 from watcher.web.sites import keys_of
 
 if TYPE_CHECKING:
@@ -32,11 +37,15 @@ if TYPE_CHECKING:
     from watcher.daemon.changes import Change
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Delivery, Notification
-    from watcher.model.state import State
     from watcher.model.target import Target
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.queries.channels import ChannelLedger
     from watcher.recording.board import Board
+
+
+log = structlog.get_logger()
+
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Alerting:
@@ -86,6 +95,7 @@ class Alerting:
         self._channels = configuration.alerting.channels
         await self._retarget(targets, configuration.settings)
         await self.alerts.note_channels(self._channels)
+        await self._use_combined(configuration.settings.location, {})
 
     async def run(self) -> None:
         """Tell of what happens until closed or cancelled; then helper processes are killed."""
@@ -126,7 +136,19 @@ class Alerting:
         await self._retarget(targets, change.settings)
         if is_other:
             await self.alerts.change(channels)
+        await self._use_combined(change.settings.location, change.difference.renamed)
+        self.alerts.look()
         self.alerts.decide_anew()
+
+    async def _use_combined(self, location: str, renamed: Mapping[str, str]) -> None:
+        """Have incidents follow what all places say together of targets that several of them watch."""
+        names = frozenset(name for name, target in self._view.targets.items() if target.locations)
+        use = partial(use_combined, names=names, location=location, now=time.time(), renamed=renamed)
+        try:
+            with trio.fail_after(SETTLE_SECONDS):
+                await self._disk.run(use)
+        except (OutboxUnavailableError, trio.TooSlowError) as error:
+            log.error("the outbox cannot be told which targets several places watch, the next start will", error=error)
 
     async def _retarget(self, targets: Mapping[str, Target], settings: Settings) -> None:
         page_url, keys = settings.http_url if self._channels else None, dict[str, str]()
@@ -144,6 +166,19 @@ class Alerting:
         """Decide anew by what operators have said."""
         self._view = replace(self._view, silences=self.silences.silences, acks=self.silences.acks)
         self.alerts.decide_anew()
+
+    def in_trouble_since(self, target: str) -> datetime | None:
+        """Return since when a target is in trouble that others watch or decide on, or may be; None where it is not."""
+        if self._combined.has(target):
+            state, since = self._combined.state_of(target), self._combined.since(target)
+        elif self._board.is_elsewhere(target) and (standing := self._board.standing_of(target)) is not None:
+            state, since = standing.state, standing.since
+        else:
+            return None
+        if state in {State.DOWN, State.DEGRADED}:
+            return since
+        # Where it was in trouble before, it is open still, and nobody here knows since when.
+        return _LONG_AGO if state in {State.UNKNOWN, State.MAINTENANCE} else None
 
     def _is_here(self, target: str) -> bool:
         replicas = self._places if self._combined.has(target) else self._replicas
