@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from watcher.model.outcome import Fault, Reason, fault_named
 from watcher.model.state import State
+from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # The location of what all places say together. No replica stands there.
 COMBINED = "*"
+MAX_LOCATION_CHARS = 100
 # In one sentence; of more, it says how many more there are.
 MAX_PLACES_NAMED = 5
 
@@ -60,6 +62,15 @@ class Combined:
     state: State
     since: datetime | None = None
     cause: Fault | None = None
+
+
+def complaint_about_location(text: str) -> str | None:
+    """Return what is wrong with the name of a place, and what to write; None where it is one."""
+    if text == COMBINED:
+        return "stands for all places together; write the name of one place"
+    if one_line(text, limit_chars=MAX_LOCATION_CHARS) != text:
+        return f"is not the name of a place; write one line of at most {MAX_LOCATION_CHARS} printable characters"
+    return None
 
 
 def combine(views: Sequence[PlaceView], quorum: int) -> Combined:
