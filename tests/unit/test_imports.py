@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config/schema": {"text", "model", "model/alerts", "config/mistakes"},
     "config/secret_files": {"model", "config/mistakes", "config/schema"},
     "config/yaml": {"text", "config/mistakes", "config/schema"},
-    "config/env": {"text", "config/mistakes", "config/schema", "config/secret_files", "config/yaml"},
+    "config/env": {"text", "model", "config/mistakes", "config/schema", "config/secret_files", "config/yaml"},
     "config/sources": {"config/mistakes", "config/secret_files", "config/yaml"},
     "config/targets/address": {"text"},
     "config/targets/headers": {"config/mistakes"},

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from watcher.history.present_state import Present
-from watcher.model.outcome import NO_NETWORK, Fault, Reason
+from watcher.model.outcome import NO_NETWORK, Fault, fault_named
 from watcher.model.resumption import RENAMED
 from watcher.model.state import Flip, state_named
 
@@ -144,13 +144,8 @@ def flip_of_row(row: Mapping[str, Any]) -> Flip:
 
 @lru_cache(DIFFERENT_CAUSES)
 def _cause(word: str | None, detail: str) -> Fault | None:
-    """Return why a state began; a reason that only a later version knows, or a hand wrote, stands in the sentence."""
-    if word is None:
-        return None
-    try:
-        return Fault(Reason(word), detail)
-    except ValueError:
-        return Fault(Reason.INTERNAL, f"{word}: {detail}" if detail else word)
+    """Return why a state began."""
+    return None if word is None else fault_named(word, detail)
 
 
 def _array(names: Sequence[str] | None) -> list[str] | None:
