@@ -12,6 +12,7 @@ from watcher.log import configure
 from watcher.recording.board import Board
 from watcher.recording.line_writer import FileSink
 from watcher.recording.lines import Lines
+from watcher.recording.place_views import PlaceViews
 from watcher.recording.recorder import Tally
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Sinks:
         replicas: where this daemon meets the others of its location; None where there can be none.
         timing: of the replicas' leases.
         tell_share: told how many targets are watched here, and how many replicas share all of them.
+        place_views: what several places say of the targets that they watch together; empty where none do.
     """
 
     success_file: FileSink
@@ -65,6 +67,7 @@ class Sinks:
     replicas: Database | None = None
     timing: Timing = field(default_factory=Timing)
     tell_share: Callable[[int, int], None] = lambda _targets, _replicas: None
+    place_views: PlaceViews = field(default_factory=PlaceViews)
 
     def use(self, settings: Settings) -> None:
         """Write where these settings say, and as they say."""
