@@ -38,8 +38,9 @@ async def test_what_all_places_say_is_told_once_whoever_tells_it(
         told = Told(receiver)
         webhook = {"url": f"http://127.0.0.1:{receiver.port}/"}
         channels = {"channels": [{"name": "ops", "webhook": webhook, "group_wait": 1, "group_interval": 0.1}]}
-        urls = [{"name": "shop", "locations": list(PLACES), "quorum": 2}, {"name": "cart", "depends_on": ["shop"]}]
-        fleet.write([{**urls[0]}, {**urls[1], "locations": list(PLACES)}, {"name": "wiki"}], channels)
+        everywhere = {"locations": list(PLACES), "quorum": 2}
+        urls = [{"name": "shop", **everywhere}, {"name": "cart", "depends_on": ["shop"], **everywhere}]
+        fleet.write([*urls, {"name": "wiki"}], channels)
         for replica in fleet.at.values():
             await replica.start(COMMAND)
         for name in ("shop", "cart"):

@@ -143,7 +143,7 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
         sharing = Sharing(sinks.replicas, sinks, configuration)
         ledger = ChannelLedger(sinks.database, settings.location, sinks.disk.outbox.id)
         replicas = Replicas(sharing.membership, ledger, settings.location)
-    alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas)
+    alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas, sinks.place_views)
     known = alerting.in_trouble_since
     place = settings.data_dir, settings.location
     keeper = SilenceKeeper(sinks.disk, *place, alerting.silences, drain.wake, in_trouble_since=known)
