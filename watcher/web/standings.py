@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watcher.model.outcome import Reason
 from watcher.model.places import COMBINED
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _REASONS = frozenset(Reason)
 # One whose places nobody has been asked for yet, and that is not watched here.
 _NOTHING_SAID = Standing(State.PENDING)
+_NOBODY_THERE: dict[str, Any] = {"state": State.UNKNOWN, "since": None, "reason": None, "detail": None}
 
 
 class Standings:
@@ -69,8 +70,12 @@ class Standings:
         return _NOTHING_SAID if here is None and site.locations else here
 
     def places_of(self, site: Site) -> tuple[PlaceView, ...]:
-        """Return what each place says of a site, in their order; empty where each decides for itself."""
-        return self._views.views_of(site.target) if site.locations else ()
+        """Return what each place says of a site, in their order; empty where each decides for itself.
+
+        Of one where no replica lives nobody knows what it would say now.
+        """
+        views = self._views.views_of(site.target) if site.locations else ()
+        return tuple(view if view.is_alive else replace(view, **_NOBODY_THERE) for view in views)
 
     def location_of(self, target: str, here: str) -> str:
         """Return at which location the flips of a target are that count.
