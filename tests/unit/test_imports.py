@@ -73,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "alerting/replay": {"model", "model/alerts", "alerting/policy", "alerting/policy/windows"},
     "outbox": {"text", "model", "model/alerts", "history", "alerting/policy", "alerting/policy/records"},
+    "outbox/places": {"model", "model/alerts", "alerting/policy", "alerting/policy/records", "outbox"},
     "cluster/values": {"text", "model"},
     "cluster/assignment": {"text", "model"},
     "cluster/lease": {"text", "model"},
@@ -86,7 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres/schema": {"postgres/errors", "postgres/bridge"},
     "postgres/tables": {"model", "postgres/bridge", *CLUSTER},
     "postgres": {"text", "model", "outbox", "embedded_postgres", *CLUSTER, *POSTGRES},
-    "alerting/silences": {"text", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
+    "alerting/silences": {"text", "model", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
     "postgres/queries": {
         *("model", "model/alerts", "history", "outbox", "alerting/policy", "alerting/silences", *CLUSTER, *POSTGRES),
     },
@@ -118,7 +119,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "alerting/channels/apprise_urls",
     },
     "alerting": {
-        *("model", "model/alerts", "checking/scheduling", "outbox", "postgres/errors"),
+        *("model", "model/alerts", "checking/scheduling", "outbox", "outbox/places", "postgres/errors"),
         *("alerting/policy", "alerting/channels"),
     },
     "alerting/conditions": {
@@ -143,6 +144,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "log",
         "recording",
         "outbox",
+        "outbox/places",
         "embedded_postgres",
         "postgres/upkeep",
         "web",
@@ -155,7 +157,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli/common": {"text", "log", "config/mistakes", "daemon", "embedded_postgres", "postgres/errors"},
     "cli/options": {"cli/common", "postgres"},
     "cli/target_names": {"cli/common", "config", "config/env", "config/mistakes"},
-    "cli/orders": {"model/alerts", "postgres/queries", "alerting/silences", "cli/common", "cli/options"},
+    "cli/orders": {
+        *("model/alerts", "postgres/errors", "postgres/queries", "alerting/silences", "cli/common", "cli/options"),
+    },
     "cli/views": {
         *("text", "model", "model/alerts", "history", "checking", "checking/http", "checking/verdict", "reporting"),
         "alerting/replay",

@@ -141,7 +141,9 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
         ledger = ChannelLedger(sinks.database, settings.location, sinks.disk.outbox.id)
         replicas = Replicas(sharing.membership, ledger, settings.location)
     alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas)
-    keeper = SilenceKeeper(sinks.disk, settings.data_dir, settings.location, alerting.silences, drain.wake)
+    known = alerting.in_trouble_since
+    place = settings.data_dir, settings.location
+    keeper = SilenceKeeper(sinks.disk, *place, alerting.silences, drain.wake, in_trouble_since=known)
     listeners = [flip_lines.take, lambda _conclusions: alerting.alerts.look()]
     outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
