@@ -17,6 +17,7 @@ from watcher.config.schema.secret_keys import is_secret_header, is_secret_parame
 from watcher.config.secret_files import is_secret_variable
 from watcher.config.sources import Source
 from watcher.model.load import complaint_about_workers
+from watcher.model.target import watched_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -77,7 +78,7 @@ def find_warnings(
 
 
 def _about_workers(settings: Settings, targets: Sequence[Target]) -> Iterator[Mistake]:
-    complaint = complaint_about_workers(targets, settings.max_workers)
+    complaint = complaint_about_workers(watched_at(targets, settings.location), settings.max_workers)
     if complaint is not None:
         yield Mistake(settings.max_workers_place, "MAX_WORKERS", complaint)
 

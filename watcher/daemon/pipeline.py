@@ -21,12 +21,14 @@ from watcher.cluster.others import Others
 from watcher.daemon.alerting import Alerting, Replicas
 from watcher.daemon.places.places import Places
 from watcher.daemon.retarget import WatchedTargets, checked_until_of
+from watcher.daemon.sharing.moves import part_watched_at
 from watcher.daemon.sharing.sharer import Step
 from watcher.daemon.sharing.sharing import Sharing
 from watcher.daemon.sharing.start import Beginning
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
 from watcher.model.clock_trust import ClockTrust
 from watcher.model.conclusion import Conclusion
+from watcher.model.target import watched_at
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.startup import resume_from
@@ -136,7 +138,8 @@ class _Parts:
 
 
 def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> _Parts:
-    settings, targets = configuration.settings, configuration.targets
+    settings = configuration.settings
+    targets = watched_at(configuration.targets, settings.location)
     drain, trust = _drain(configuration, sinks, started_at), ClockTrust(_tell_leap)
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     sharing, replicas = None, None
@@ -232,7 +235,8 @@ def _checked(targets: Iterable[Target]) -> Iterator[str]:
 
 def _registration(configuration: Configuration, disk: OutboxThread, started_at: float) -> Registration:
     moment = datetime.fromtimestamp(started_at, UTC)
-    return Registration(configuration.settings.location, disk.outbox.id, moment, configuration.targets)
+    location = configuration.settings.location
+    return Registration(location, disk.outbox.id, moment, watched_at(configuration.targets, location))
 
 
 def _outbox_writer(
@@ -277,7 +281,8 @@ async def _resume(
     configuration: Configuration, disk: OutboxThread, now: float, parts: _Parts
 ) -> tuple[Beginning, Mapping[str, Standing]]:
     """Find out what is watched here, and take up again what the outbox knows; nothing, where it cannot be read."""
-    targets, location, trust = configuration.targets, configuration.settings.location, parts.trust
+    location, trust = configuration.settings.location, parts.trust
+    targets = watched_at(configuration.targets, location)
     beginning = Beginning(targets) if parts.sharing is None else await parts.sharing.begin()
     try:
         trust.begin(now, *await disk.run(lambda outbox: (outbox.meta("alive_at"), outbox.meta("doubted_until"))))
@@ -331,8 +336,11 @@ async def _follow(
     if parts.sharing is not None:
         await parts.sharing.run(watched.context, beginning, changes, apply)
     else:
+        here = beginning.targets
         async for change in changes:
-            await apply(Step(change.difference, change))
+            step = Step(part_watched_at(watched.context.location, change.difference, here), change)
+            await apply(step)
+            here = step.difference.targets
             change.taken_over.set()
 
 
@@ -346,7 +354,8 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
         conditions.rename(file.difference.renamed)
         await parts.keeper.rename(file.difference.renamed)
     if configured is not None or not found.is_empty:
-        await watched.change(found, step.moved, step.taken, configured)
+        registered = None if configured is None else watched_at(configured, watched.context.location)
+        await watched.change(found, step.moved, step.taken, registered)
         parts.flip_lines.retarget(_checked(found.targets))
         sinks.tally.forget(target.name for target in found.removed)
     if configured is not None:
