@@ -25,7 +25,7 @@ CONFIG = {
     "config",
 }
 CHECKING = {"checking/http", "checking/verdict", "checking/scheduling", "checking"}
-CLUSTER = {"cluster/values", "cluster/assignment", "cluster/lease", "cluster/protocol"}
+CLUSTER = {"cluster/values", "cluster/assignment", "cluster/fingerprint", "cluster/lease", "cluster/protocol"}
 POSTGRES = {
     *("postgres/errors", "postgres/servers", "postgres/connections", "postgres/bridge", "postgres/schema"),
     *("postgres/tables", "postgres"),
@@ -77,7 +77,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cluster/values": {"text", "model"},
     "cluster/assignment": {"text", "model"},
     "cluster/lease": {"text", "model"},
-    "cluster/protocol": {"text", "model", "cluster/values", "cluster/assignment"},
+    "cluster/fingerprint": {"text", "model", "model/alerts"},
+    "cluster/protocol": {"text", "model", "cluster/values", "cluster/assignment", "cluster/fingerprint"},
     "embedded_postgres": set(),
     "postgres/errors": set(),
     "postgres/python314": set(),

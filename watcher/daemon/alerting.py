@@ -142,8 +142,8 @@ class Alerting:
 
     async def _use_combined(self, location: str, renamed: Mapping[str, str]) -> None:
         """Have incidents follow what all places say together of targets that several of them watch."""
-        names = frozenset(name for name, target in self._view.targets.items() if target.locations)
-        use = partial(use_combined, names=names, location=location, now=time.time(), renamed=renamed)
+        targets = self._view.targets
+        use = partial(use_combined, targets=targets, location=location, now=time.time(), renamed=renamed)
         try:
             with trio.fail_after(SETTLE_SECONDS):
                 await self._disk.run(use)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from watcher.model.target import Target
     from watcher.outbox.outbox import Outbox
 
 _INCIDENTS = "SELECT location, target, payload FROM incidents ORDER BY location, target"
@@ -36,23 +37,27 @@ _NEWEST_FLIP = "SELECT payload FROM newest_flips WHERE location = ? AND target =
 
 
 def use_combined(
-    outbox: Outbox, names: frozenset[str], location: str, now: float, renamed: Mapping[str, str] | None = None
+    outbox: Outbox, targets: Mapping[str, Target], location: str, now: float, renamed: Mapping[str, str] | None = None
 ) -> None:
     """Take which targets several places watch; before the first flip by that configuration.
 
     Args:
         outbox: whose flips are followed by incidents.
-        names: of those targets. What is found of them at one place makes no incident from now on.
+        targets: all that are configured, by name. Of those that several places watch, what one of these finds makes no
+            incident from now on.
         location: where this replica stands.
         now: seconds since 1970.
         renamed: new names of targets, by the former ones.
     """
     moment, before = datetime.fromtimestamp(now, UTC), outbox.combined_targets
-    outbox.combined_targets = names
+    outbox.combined_targets = names = frozenset(name for name, target in targets.items() if target.locations)
     opened = {(place, name): payload for place, name, payload in outbox.read(_INCIDENTS)}
-    going_on = {name: new for name, new in (renamed or {}).items() if new in names and (COMBINED, name) in opened}
-    misplaced = [key for key in opened if (key[0] == COMBINED) is not (key[1] in names) and key[1] not in going_on]
-    apart = [name for name in sorted(before - names) if (location, name) not in opened]
+    renamed = renamed or {}
+    going_on = {old: new for old, new in renamed.items() if new in names and (COMBINED, old) in opened}
+    misplaced = [
+        (place, name) for place, name in opened if (place == COMBINED) is not (renamed.get(name, name) in names)
+    ]
+    apart = [name for name in sorted(before - names) if name in targets and (location, name) not in opened]
     if not (misplaced or apart or going_on):
         return
     events = list[AlertEvent]()
