@@ -54,8 +54,6 @@ LOOKS_BETWEEN_ALL = 60
 # Between two notes that somebody decides: one that is older than three of them says that nobody does.
 MARK_SECONDS = 5.0
 JOIN_SECONDS = 3.0
-# After so long without PostgreSQL each place decides alone.
-ALONE_AFTER_SECONDS = 60.0
 
 
 class Surroundings(Protocol):
@@ -93,7 +91,6 @@ class Places:
         *,
         written: Callable[[], None],
         share_with: Callable[[Membership | None], None],
-        alone_after_seconds: float = ALONE_AFTER_SECONDS,
     ) -> None:
         """Make one that has not joined.
 
@@ -103,7 +100,6 @@ class Places:
             configuration: what it begins with.
             written: called when something new is in the outbox.
             share_with: told with whom channels are shared: with the replicas of all places, or None.
-            alone_after_seconds: after how long without PostgreSQL this place decides alone.
         """
         self._database, self._reader = databases
         self._disk = sinks.disk
@@ -111,7 +107,6 @@ class Places:
         self._timing = sinks.timing
         self._written = written
         self._share_with = share_with
-        self._alone_after_seconds = alone_after_seconds
         settings = configuration.settings
         self._name = settings.replica or kept_name(settings.data_dir)
         me = sinks.disk.outbox.id
@@ -200,7 +195,7 @@ class Places:
 
     async def _look(self, membership: Membership) -> None:
         """Look once what places say, and decide what is this replica's to decide."""
-        now, living = await living_places(self._reader)
+        now, living = await living_places(self._reader, self._timing.grace_seconds)
         are_all = self._looks_left <= 0 or living != self._views.living
         names = list(self._targets) if are_all else None
         seen = await views_of_places(self._reader, names, None if are_all else RECENT_SECONDS)
@@ -248,7 +243,7 @@ class Places:
         self._looks_left = 0
         if self._away_since is None:
             self._away_since = trio.current_time()
-        if trio.current_time() >= self._away_since + self._alone_after_seconds:
+        if trio.current_time() >= self._away_since + self._timing.alone_after_seconds:
             with suppress(OutboxUnavailableError):
                 await self._alone.decide(self._targets, datetime.now(UTC))
 

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
 
-# For so long after a replica was last heard of its place counts: a restart takes some seconds.
-GRACE_SECONDS = 15.0
-
 # A flip is found by when its state began, which is before it was confirmed, and may be stored some time after that.
 _VIEWS = """
 SELECT target, location, state, since, reason, detail
@@ -61,9 +58,14 @@ async def views_of_places(
     return [(row["target"], _view_of(row)) for row in rows]
 
 
-async def living_places(database: Database) -> tuple[datetime, frozenset[str]]:
-    """Return the time by the server's clock, and the locations where replicas watch."""
-    (row,) = await database.fetch(_LIVING, GRACE_SECONDS)
+async def living_places(database: Database, grace_seconds: float) -> tuple[datetime, frozenset[str]]:
+    """Return the time by the server's clock, and the locations where replicas watch.
+
+    Args:
+        database: where that is.
+        grace_seconds: for how long a place counts after any of its replicas was last heard of.
+    """
+    (row,) = await database.fetch(_LIVING, grace_seconds)
     return row["now"], frozenset(row["living"])
 
 
