@@ -319,9 +319,8 @@ def test_a_site_that_one_of_three_places_cannot_reach_is_degraded(project: Compo
     services = ("fra", "nyc", "sgp", "site")
     try:
         project.compose("--profile", "places", "up", "--detach", *services)
-        told = wait_until(
-            lambda: (found := told_at("Site")).get("*", {}).get("state") == "degraded" and found, 60, "degraded"
-        )
+        wait_until(lambda: told_at("Site").get("*", {}).get("state") == "degraded", 60, "the site is degraded")
+        told = told_at("Site")
         assert {place: told[place]["state"] for place in ("fra", "nyc", "sgp")} == {
             "fra": "up",
             "nyc": "up",

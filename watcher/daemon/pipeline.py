@@ -160,6 +160,8 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
     if sharing is not None:
         present.share = partial(getattr, sharing, "counts")
+    if places is not None:
+        present.decides = places.decides
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing, places)
 
 
@@ -221,6 +223,7 @@ def _present_of(
         shows_targets=configuration.settings.metrics_targets,
         notifications=lambda: (alerting.alerts.pending, alerting.alerts.results),
         silences=alerting.silences,
+        place_views=sinks.place_views,
     )
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from watcher.model.outcome import Reason
-from watcher.model.places import COMBINED
 from watcher.model.state import Standing, State
 from watcher.recording.board import Latest
 from watcher.recording.place_views import PlaceViews
@@ -38,13 +37,18 @@ class Standings:
         self._views = PlaceViews() if views is None else views
 
     @property
-    def changes(self) -> int:
-        """How often anything has changed of where targets stand, or that there are."""
-        return self.board.changes + self._views.changes
+    def changes(self) -> tuple[int, int]:
+        """How often anything has changed: on the board, and of what places say."""
+        return self.board.changes, self._views.changes
 
-    def changed_since(self, changes: int) -> list[str] | None:
-        """Return whose state has changed, by name; None where that may be any; see `Board.changed_since`."""
-        return None if self._views.changes else self.board.changed_since(changes)
+    def changed_since(self, changes: tuple[int, int]) -> list[str] | None:
+        """Return whose state has changed, by name; None where that may be any.
+
+        Args:
+            changes: how many there had been before.
+        """
+        on_board, of_places = changes
+        return self.board.changed_since(on_board) if of_places == self._views.changes else None
 
     def latest_of(self, site: Site) -> Latest | None:
         """Return what is known of a site; its measurements are those of this place. None where it is not watched."""
@@ -77,17 +81,10 @@ class Standings:
         views = self._views.views_of(site.target) if site.locations else ()
         return tuple(view if view.is_alive else replace(view, **_NOBODY_THERE) for view in views)
 
-    def location_of(self, target: str, here: str) -> str:
-        """Return at which location the flips of a target are that count.
+    def is_combined(self, site: Site) -> bool:
+        """Tell whether a site stands as all of its places say together, so that the flips of these are what counts."""
+        return bool(site.locations) and self._views.combined_of(site.target) is not None
 
-        Args:
-            target: its name.
-            here: where this daemon stands.
-        """
-        return here if self._views.combined_of(target) is None else COMBINED
-
-    def combined_among(self, targets: Iterable[str]) -> Collection[str]:
-        """Return those targets that stand as all of their places say together, by their names."""
-        if not self._views.changes:
-            return ()
-        return {target for target in targets if self._views.combined_of(target) is not None}
+    def combined_among(self, sites: Iterable[Site]) -> Collection[str]:
+        """Return which of some sites `is_combined`, by the names of their targets."""
+        return {site.target for site in sites if self.is_combined(site)}

@@ -133,6 +133,10 @@ class Places:
         self._is_registered, self._looks_left = False, 0
         self._changed.set()
 
+    def decides(self, target: str) -> bool:
+        """Tell whether this replica decides for all places where a target stands, by its name."""
+        return target in self._owned.standings
+
     async def run(self) -> NoReturn:
         """Decide what is this replica's to decide, whenever several places watch a target, until cancelled."""
         while True:
