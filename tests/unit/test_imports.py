@@ -25,7 +25,7 @@ CONFIG = {
     "config",
 }
 CHECKING = {"checking/http", "checking/verdict", "checking/scheduling", "checking"}
-CLUSTER = {"cluster/values", "cluster/assignment", "cluster/lease", "cluster/protocol"}
+CLUSTER = {"cluster/values", "cluster/assignment", "cluster/fingerprint", "cluster/lease", "cluster/protocol"}
 POSTGRES = {
     *("postgres/errors", "postgres/servers", "postgres/connections", "postgres/bridge", "postgres/schema"),
     *("postgres/tables", "postgres"),
@@ -73,10 +73,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "alerting/replay": {"model", "model/alerts", "alerting/policy", "alerting/policy/windows"},
     "outbox": {"text", "model", "model/alerts", "history", "alerting/policy", "alerting/policy/records"},
+    "outbox/places": {"model", "model/alerts", "alerting/policy", "alerting/policy/records", "outbox"},
     "cluster/values": {"text", "model"},
     "cluster/assignment": {"text", "model"},
     "cluster/lease": {"text", "model"},
-    "cluster/protocol": {"text", "model", "cluster/values", "cluster/assignment"},
+    "cluster/fingerprint": {"text", "model", "model/alerts"},
+    "cluster/protocol": {"text", "model", "cluster/values", "cluster/assignment", "cluster/fingerprint"},
     "embedded_postgres": set(),
     "postgres/errors": set(),
     "postgres/python314": set(),
@@ -86,7 +88,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres/schema": {"postgres/errors", "postgres/bridge"},
     "postgres/tables": {"model", "postgres/bridge", *CLUSTER},
     "postgres": {"text", "model", "outbox", "embedded_postgres", *CLUSTER, *POSTGRES},
-    "alerting/silences": {"text", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
+    "alerting/silences": {"text", "model", "model/alerts", "alerting/policy", "outbox", "postgres/errors"},
     "postgres/queries": {
         *("model", "model/alerts", "history", "outbox", "alerting/policy", "alerting/silences", *CLUSTER, *POSTGRES),
     },
@@ -118,7 +120,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "alerting/channels/apprise_urls",
     },
     "alerting": {
-        *("model", "model/alerts", "checking/scheduling", "outbox", "postgres/errors"),
+        *("model", "model/alerts", "checking/scheduling", "outbox", "outbox/places", "postgres/errors"),
         *("alerting/policy", "alerting/channels"),
     },
     "alerting/conditions": {
@@ -130,8 +132,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("model", "checking", "checking/scheduling", "recording", "outbox", "cluster", "daemon/changes"),
         *("config", "config/env", *CLUSTER, *POSTGRES, "postgres/queries", "alerting/policy"),
     },
+    "daemon/places": {
+        *("model", "model/alerts", "recording", "outbox", "outbox/places", "cluster", "daemon/sharing"),
+        *("config", *CLUSTER, *POSTGRES, "postgres/queries"),
+    },
     "daemon": {
-        *("daemon/changes", "daemon/sharing", "cluster", *CLUSTER),
+        *("daemon/changes", "daemon/sharing", "daemon/places", "cluster", *CLUSTER),
         "model",
         "model/alerts",
         "alerting",
@@ -143,6 +149,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "log",
         "recording",
         "outbox",
+        "outbox/places",
         "embedded_postgres",
         "postgres/upkeep",
         "web",
@@ -155,7 +162,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli/common": {"text", "log", "config/mistakes", "daemon", "embedded_postgres", "postgres/errors"},
     "cli/options": {"cli/common", "postgres"},
     "cli/target_names": {"cli/common", "config", "config/env", "config/mistakes"},
-    "cli/orders": {"model/alerts", "postgres/queries", "alerting/silences", "cli/common", "cli/options"},
+    "cli/orders": {
+        *("model/alerts", "postgres/errors", "postgres/queries", "alerting/silences", "cli/common", "cli/options"),
+    },
     "cli/views": {
         *("text", "model", "model/alerts", "history", "checking", "checking/http", "checking/verdict", "reporting"),
         "alerting/replay",

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
 
 _DIGEST_BYTES = 16
+_CHANNEL_BYTES = 4
+# Between the hash of all and those of the names of the channels.
+_SEPARATOR = "."
 
 
 def fingerprint_of(targets: Iterable[Target], alerting: AlertingOptions) -> str:
     """Return a hash of what is watched and of what alerts do; secrets are in it, and cannot be read from it.
 
-    What has its default is left out: a version that has learned another key shares with one that has not.
+    What has its default is left out: a version that has learned another key shares with one that has not. Behind it stand
+    hashes of the names of the channels: whoever has another file is to know which channels it can tell.
 
     Args:
         targets: with names of their own, in any order.
@@ -29,7 +33,24 @@ def fingerprint_of(targets: Iterable[Target], alerting: AlertingOptions) -> str:
     """
     parts = _Parts()
     lines = sorted([*(parts.digest_of(target) for target in targets), b"", parts.digest_of(_in_one_order(alerting))])
-    return hashlib.blake2b(b"".join(lines), digest_size=_DIGEST_BYTES).hexdigest()
+    whole = hashlib.blake2b(b"".join(lines), digest_size=_DIGEST_BYTES).hexdigest()
+    channels = _SEPARATOR.join(sorted(_digest_of_channel(channel.name) for channel in alerting.channels))
+    return f"{whole}{_SEPARATOR}{channels}"
+
+
+def may_tell(fingerprint: str, channel: str) -> bool:
+    """Say whether a channel is in a configuration.
+
+    Args:
+        fingerprint: of the configuration. One without a list of channels, as of another version, may have any.
+        channel: its name.
+    """
+    _, *channels = fingerprint.split(_SEPARATOR)
+    return not channels or _digest_of_channel(channel) in channels
+
+
+def _digest_of_channel(name: str) -> str:
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=_CHANNEL_BYTES).hexdigest()
 
 
 def _in_one_order(alerting: AlertingOptions) -> tuple[Any, ...]:

@@ -328,4 +328,6 @@ async def _once_more(ask: Callable[[], Awaitable[Answer]]) -> Answer:
 def _without_me(share: Share) -> Share:
     """Return the share of a replica that has lost its place to another daemon of the same id."""
     me = frozenset({share.me})
-    return replace(share, agreed=share.agreed - me, peers=frozenset(), dispatchers=share.dispatchers - me)
+    others = tuple(one for one in share.fingerprints if one[0] != share.me)
+    agreed, dispatchers = share.agreed - me, share.dispatchers - me
+    return replace(share, agreed=agreed, peers=frozenset(), dispatchers=dispatchers, fingerprints=others)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.cluster.assignment import Assignment
+from watcher.cluster.fingerprint import may_tell
 from watcher.cluster.values import Agreement, Seat
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ class Share:
         agreed: all replicas that are agreed on.
         peers: those with the configuration by which this one is agreed on, this one included; they share its targets.
             Empty while it is not agreed on.
-        dispatchers: those with the configuration that most have; they share the channels.
+        dispatchers: those with the configuration that most have.
+        fingerprints: of the configurations that they are agreed on with, by replica; empty where nobody knows.
     """
 
     epoch: int
@@ -38,6 +41,7 @@ class Share:
     agreed: frozenset[uuid.UUID]
     peers: frozenset[uuid.UUID]
     dispatchers: frozenset[uuid.UUID]
+    fingerprints: tuple[tuple[uuid.UUID, str], ...] = ()
 
     def holds(self, name: str) -> bool:
         """Whether a target is checked by this replica.
@@ -50,10 +54,30 @@ class Share:
     def dispatches(self, channel: str) -> bool:
         """Whether this replica tells a channel what has happened.
 
+        Those do who have it in their configuration; where these differ, those with the one that most of them have.
+
         Args:
             channel: its name.
         """
-        return Assignment.among(self.dispatchers).owner_of(_CHANNEL + channel) == self.me
+        telling = [(replica, text) for replica, text in self.fingerprints if may_tell(text, channel)]
+        most = _most_common(text for _, text in telling)
+        dispatchers = {replica for replica, text in telling if text == most} if self.fingerprints else self.dispatchers
+        return Assignment.among(dispatchers).owner_of(_CHANNEL + channel) == self.me
+
+    def telling(self, channel: str) -> frozenset[uuid.UUID]:
+        """Return the replicas that are agreed on and have a channel in their configurations.
+
+        Args:
+            channel: its name.
+        """
+        if not self.fingerprints:
+            return self.agreed
+        return frozenset(replica for replica, text in self.fingerprints if may_tell(text, channel))
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether replicas are agreed on that work by different configurations."""
+        return len({text for _, text in self.fingerprints}) > 1
 
     @property
     def is_alone(self) -> bool:
@@ -87,14 +111,14 @@ def share_of(agreement: Agreement, me: Seat, fallback: Share | None = None) -> S
     if mine is None and fallback is not None:
         return fallback
     peers = () if mine is None else _with(agreement, mine.fingerprint)
-    counts = [(len(_with(agreement, text)), text) for text in {seat.fingerprint for seat in agreement.seats}]
-    most = min(counts, key=lambda count: (-count[0], count[1]), default=(0, ""))[1]
+    most = _most_common(seat.fingerprint for seat in agreement.seats)
     return Share(
         agreement.epoch,
         me.replica,
         agreed=frozenset(seat.replica for seat in agreement.seats),
         peers=frozenset(peers),
         dispatchers=frozenset(_with(agreement, most)),
+        fingerprints=tuple((seat.replica, seat.fingerprint) for seat in agreement.seats),
     )
 
 
@@ -109,6 +133,12 @@ def cut_off(share: Share, is_held: bool) -> Share:
         is_held: whether its lease lasts.
     """
     return share if share.me in share.agreed or is_held else alone(share.me)
+
+
+def _most_common(fingerprints: Iterable[str]) -> str:
+    """Return what most have, the smallest text of those that as many have; an empty one of none."""
+    counts = Counter(fingerprints)
+    return min(counts, key=lambda text: (-counts[text], text), default="")
 
 
 def _with(agreement: Agreement, fingerprint: str) -> list[uuid.UUID]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ MAX_LOCATION_CHARS = 100
 # In one sentence; of more, it says how many more there are.
 MAX_PLACES_NAMED = 5
 
+# Of the sentence of a cause, the part that names where it is so.
+_PLACES = re.compile(r"(?P<state>down|degraded) at (?P<places>.+?)(?P<only> only,| of \d+ places(?=[:;]|$)|[:;]|$)")
 _SEEN = frozenset({State.UP, State.DEGRADED, State.DOWN})
 _TELLING = _SEEN | {State.MAINTENANCE, State.PAUSED}
 
@@ -186,3 +189,22 @@ def _named(views: Sequence[PlaceView]) -> str:
     if len(names) > MAX_PLACES_NAMED:
         names = [*names[:MAX_PLACES_NAMED], f"{len(names) - MAX_PLACES_NAMED} more"]
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def where_in_trouble(cause: Fault | None, state: State) -> str | None:
+    """Return where a target is in trouble, as a message says it: `at fra and nyc`, or `: down at sgp only`.
+
+    Args:
+        cause: of what all places say together, None for none.
+        state: of all places together.
+
+    Returns:
+        what follows the name of the state; None where the cause does not say it.
+    """
+    found = None if cause is None else _PLACES.match(cause.detail)
+    if found is None:
+        return None
+    only = " only" if found["only"] == " only," else ""
+    if found["state"] == state:
+        return f" at {found['places']}{only}"
+    return f": {found['state']} at {found['places']}{only}"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 
+from watcher.cluster.fingerprint import fingerprint_of
 from watcher.cluster.protocol import Share, alone, proposal, share_of
 from watcher.cluster.values import Agreement, Member, Seat
+from watcher.model.alerts.channel import Channel, WebhookReceiver
+from watcher.model.alerts.options import AlertingOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BEAT = 2.0
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
@@ -118,6 +126,32 @@ def test_targets_are_shared_by_who_has_the_same_configuration() -> None:
     assert told[A] != held[A]
 
 
+@pytest.mark.parametrize(
+    ("channels", "tellers"),
+    [
+        (("", "", "ops"), {"ops": "C"}),
+        (("ops", "ops", ""), {"ops": "AB"}),
+        (("ops", "ops", "pager"), {"ops": "AB", "pager": "C"}),
+        (("ops", "ops", "ops pager"), {"ops": "AB", "pager": "C"}),
+        (("", "", ""), {"ops": ""}),
+    ],
+)
+def test_each_channel_is_told_by_one_who_has_it(channels: tuple[str, ...], tellers: dict[str, str]) -> None:
+    replicas = {"A": A, "B": B, "C": C}
+    texts = [fingerprint_of((), _alerting(names.split())) for names in channels]
+    agreement = agreed(*(seat(replica, text) for replica, text in zip(replicas.values(), texts, strict=True)))
+    for channel, expected in tellers.items():
+        shares = {name: share_of(agreement, seat(replica)) for name, replica in replicas.items()}
+        found = [name for name, share in shares.items() if share.dispatches(channel)]
+        assert len(found) == min(len(expected), 1)
+        assert set(found) <= set(expected)
+
+
+def _alerting(channels: Sequence[str]) -> AlertingOptions:
+    receiver = WebhookReceiver("http://hook.example/")
+    return AlertingOptions(channels=tuple(Channel(name, receiver) for name in channels))
+
+
 def test_an_announced_configuration_changes_nothing_before_it_has_settled() -> None:
     assert share_of(ALL, seat(A, "newer")) == share_of(ALL, seat(A))
 
@@ -129,7 +163,8 @@ def test_a_tie_of_configurations_is_decided_alike_by_all() -> None:
 
 def test_who_is_not_agreed_on_does_nothing_or_what_it_did() -> None:
     nothing = share_of(ALL, seat(D))
-    assert nothing == Share(7, D, frozenset({A, B, C}), frozenset(), frozenset({A, B, C}))
+    fingerprints = tuple((sitting.replica, sitting.fingerprint) for sitting in ALL.seats)
+    assert nothing == Share(7, D, frozenset({A, B, C}), frozenset(), frozenset({A, B, C}), fingerprints)
     assert not any(nothing.holds(str(number)) or nothing.dispatches(str(number)) for number in range(50))
     assert share_of(ALL, seat(D), alone(D)) == alone(D)
     assert share_of(ALL, seat(A), alone(A)) == share_of(ALL, seat(A))
@@ -138,7 +173,7 @@ def test_who_is_not_agreed_on_does_nothing_or_what_it_did() -> None:
 def test_a_daemon_alone_does_everything() -> None:
     share = share_of(agreed(seat(A)), seat(A))
     assert share.is_alone
-    assert share == alone(A, 7)
+    assert replace(share, fingerprints=()) == alone(A, 7)
     assert share.holds("https://example.org/")
     assert share.dispatches("mail")
     assert not share_of(ALL, seat(A)).is_alone

@@ -80,7 +80,7 @@ def find_moves(
                 going_on.append(target) if target.name in here else wanted.append(target)
                 continue
             staying.append(target)
-            if not checked_alike(known, target):
+            if known is not target and not checked_alike(known, target):
                 changed.append(target)
         elif known is not None:
             lost.append(known)
