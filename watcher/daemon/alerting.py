@@ -142,7 +142,7 @@ class Alerting:
 
     async def _use_combined(self, location: str, renamed: Mapping[str, str]) -> None:
         """Have incidents follow what all places say together of targets that several of them watch."""
-        targets = self._view.targets
+        targets = {} if self._replicas is None else self._view.targets
         use = partial(use_combined, targets=targets, location=location, now=wall_seconds(), renamed=renamed)
         try:
             with trio.fail_after(SETTLE_SECONDS):
@@ -155,7 +155,8 @@ class Alerting:
         if page_url is not None:
             # In a thread: of 100,000 it takes half a second.
             keys = await trio.to_thread.run_sync(partial(_keys_of, list(targets.values())))
-        self._combined.use({name: one for name, one in targets.items() if one.locations})
+        shares = self._replicas is not None
+        self._combined.use({name: one for name, one in targets.items() if shares and one.locations})
         known = self._view
         self._view = replace(known, targets=targets, page_url=page_url, key_of=keys.get, is_in_doubt=self._is_in_doubt)
 
