@@ -133,8 +133,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("model", "checking", "checking/scheduling", "recording", "outbox", "cluster", "daemon/changes"),
         *("config", "config/env", *CLUSTER, *POSTGRES, "postgres/queries", "alerting/policy"),
     },
+    "daemon/places": {
+        *("model", "model/alerts", "recording", "outbox", "outbox/places", "cluster", "daemon/sharing"),
+        *("config", *CLUSTER, *POSTGRES, "postgres/queries"),
+    },
     "daemon": {
-        *("daemon/changes", "daemon/sharing", "cluster", *CLUSTER),
+        *("daemon/changes", "daemon/sharing", "daemon/places", "cluster", *CLUSTER),
         "model",
         "model/alerts",
         "alerting",

@@ -19,6 +19,7 @@ from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
 from watcher.cluster.others import Others
 from watcher.daemon.alerting import Alerting, Replicas
+from watcher.daemon.places.places import Places
 from watcher.daemon.retarget import WatchedTargets, checked_until_of
 from watcher.daemon.sharing.moves import part_watched_at
 from watcher.daemon.sharing.sharer import Step
@@ -103,8 +104,9 @@ async def watch(
                         begun()
                         parts.present.begin(watched.context.lanes.workers)
                         await _follow(changes, beginning, sinks, watched, conditions, parts)
-                if parts.sharing is not None:
-                    writing.start_soon(parts.sharing.leave)
+                for part in (parts.sharing, parts.places):
+                    if part is not None:
+                        writing.start_soon(part.leave)
                 parts.alerting.alerts.close()
                 meanwhile.cancel_scope.cancel()
             # The channel is closed: all end when it is empty, on disk, and stored or the database is away.
@@ -120,6 +122,7 @@ class _Parts:
     Attributes:
         listeners: called with the conclusions that are on disk now, and without any about once a second.
         sharing: of the targets with other replicas; None where there can be none.
+        places: of the decisions with the replicas of all places; None where there can be none.
     """
 
     drain: Drain
@@ -131,6 +134,7 @@ class _Parts:
     present: Present
     listeners: list[Callable[[Sequence[Conclusion]], None]]
     sharing: Sharing | None
+    places: Places | None
 
 
 def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> _Parts:
@@ -143,7 +147,11 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
         sharing = Sharing(sinks.replicas, sinks, configuration)
         ledger = ChannelLedger(sinks.database, settings.location, sinks.disk.outbox.id)
         replicas = Replicas(sharing.membership, ledger, settings.location)
-    alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas)
+    alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas, sinks.place_views)
+    places = None
+    if sinks.replicas is not None:
+        databases = sinks.replicas, sinks.page_database or sinks.database
+        places = Places(databases, sinks, configuration, written=drain.wake, share_with=alerting.share_with)
     known = alerting.in_trouble_since
     place = settings.data_dir, settings.location
     keeper = SilenceKeeper(sinks.disk, *place, alerting.silences, drain.wake, in_trouble_since=known)
@@ -152,7 +160,7 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
     if sharing is not None:
         present.share = partial(getattr, sharing, "counts")
-    return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing)
+    return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing, places)
 
 
 async def _tell_stop_and_close(sinks: Sinks, parts: _Parts) -> None:
@@ -175,6 +183,8 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
         place = configuration.settings.location, sinks.disk.outbox.id
         others = Others(sinks.page_database or sinks.database, *place, sinks.board, lambda: sharing.shared_epoch)
         nursery.start_soon(others.run)
+    if parts.places is not None:
+        nursery.start_soon(parts.places.run)
 
 
 def _start_writing(
@@ -350,6 +360,8 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
         sinks.tally.forget(target.name for target in found.removed)
     if configured is not None:
         parts.present.targets = {target.name: target for target in configured}
+    if file is not None and parts.places is not None:
+        parts.places.use(parts.present.targets.values(), file.alerting)
 
 
 async def _take_file(
@@ -368,8 +380,10 @@ async def _take_file(
 async def _drain_all(sinks: Sinks, parts: _Parts) -> None:
     """Drain until all is stored after the stop, or the database is away; then nobody needs to wait for this replica."""
     await parts.drain.run(sinks.database_ready)
-    if parts.sharing is not None and parts.drain.is_up and not sinks.disk.outbox.rows:
-        await parts.sharing.end()
+    if parts.drain.is_up and not sinks.disk.outbox.rows:
+        for part in (parts.sharing, parts.places):
+            if part is not None:
+                await part.end()
 
 
 async def _keep_all(

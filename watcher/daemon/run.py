@@ -53,8 +53,8 @@ STDERR = 2
 # What the page has of the database for itself: whoever looks at it takes nothing from the drain.
 PAGE_CONNECTIONS = 2
 PAGE_QUERY_SECONDS = 2.0
-# By which replicas know of each other: a beat waits for nothing, and beside it targets are claimed.
-REPLICA_CONNECTIONS = 2
+# By which replicas know of each other: a beat waits for nothing, and beside it targets are claimed, here and for `*`.
+REPLICA_CONNECTIONS = 3
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 RELOAD_SIGNAL = signal.SIGHUP

@@ -24,7 +24,7 @@ from watcher.outbox.alerts import FlipsFollowed
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from watcher.model.target import Target
     from watcher.outbox.outbox import Outbox
@@ -78,6 +78,19 @@ def use_combined(
             changes.append((_SET_INCIDENT, (location, name, encode_incident(incident))))
             events.append(AlertEvent(0, Change.OPENED, moment, incident, incident.flip, name, location))
     _write(outbox, events, changes, now)
+
+
+def open_alone(outbox: Outbox, flips: Sequence[Flip], now: float) -> None:
+    """Follow what this replica decides for all places by itself, though others decide of it: only receivers are told.
+
+    Args:
+        outbox: of a replica that cannot ask the others.
+        flips: of those targets.
+        now: seconds since 1970.
+    """
+    followed = FlipsFollowed(flips)
+    outbox.put((), now=now, alongside=followed.write)
+    followed.tell(outbox)
 
 
 def end_alone(outbox: Outbox, targets: Iterable[str], is_over: Callable[[str], bool], now: float) -> None:
