@@ -142,13 +142,9 @@ class Alerting:
 
     async def _use_combined(self, location: str, renamed: Mapping[str, str]) -> None:
         """Have incidents follow what all places say together of targets that several of them watch."""
-        use = partial(
-            use_combined,
-            targets=self._of_places(self._view.targets),
-            location=location,
-            now=time.time(),
-            renamed=renamed,
-        )
+        # With a database of its own, this place decides for itself.
+        targets = {} if self._replicas is None else self._view.targets
+        use = partial(use_combined, targets=targets, location=location, now=time.time(), renamed=renamed)
         try:
             with trio.fail_after(SETTLE_SECONDS):
                 await self._disk.run(use)
@@ -160,13 +156,10 @@ class Alerting:
         if page_url is not None:
             # In a thread: of 100,000 it takes half a second.
             keys = await trio.to_thread.run_sync(partial(_keys_of, list(targets.values())))
-        self._combined.use({name: one for name, one in self._of_places(targets).items() if one.locations})
+        shares = self._replicas is not None
+        self._combined.use({name: one for name, one in targets.items() if shares and one.locations})
         known = self._view
         self._view = replace(known, targets=targets, page_url=page_url, key_of=keys.get, is_in_doubt=self._is_in_doubt)
-
-    def _of_places(self, targets: Mapping[str, Target]) -> Mapping[str, Target]:
-        """Return the targets of which some may be decided on by several places: none, where no other can be there."""
-        return {} if self._replicas is None else targets
 
     def _decide_anew(self) -> None:
         self.alerts.decide_anew()

@@ -149,16 +149,17 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
         replicas = Replicas(sharing.membership, ledger, settings.location)
     alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas, sinks.place_views)
     places = None
-    if sinks.replicas is not None:
-        databases = sinks.replicas, sinks.page_database or sinks.database
-        places = Places(databases, sinks, configuration, written=drain.wake, share_with=alerting.share_with)
+    if sinks.replicas is not None and sharing is not None:
+        databases, tell = (sinks.replicas, sinks.page_database or sinks.database), alerting.share_with
+        places = Places(databases, sinks, settings, sharing.membership, written=drain.wake, share_with=tell)
+        places.use(configuration.targets)
     known = alerting.in_trouble_since
     place = settings.data_dir, settings.location
     keeper = SilenceKeeper(sinks.disk, *place, alerting.silences, drain.wake, in_trouble_since=known)
     listeners = [flip_lines.take, lambda _conclusions: alerting.alerts.look()]
     outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
-    if sharing is not None:
+    if sharing is not None and places is not None:
         present.share = partial(getattr, sharing, "counts")
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing, places)
 
@@ -361,7 +362,7 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
     if configured is not None:
         parts.present.targets = {target.name: target for target in configured}
     if file is not None and parts.places is not None:
-        parts.places.use(parts.present.targets.values(), file.alerting)
+        parts.places.use(parts.present.targets.values(), file.difference.renamed)
 
 
 async def _take_file(

@@ -87,7 +87,7 @@ class Alone:
             self._standings |= {name: one.standing for name, one in others.items()}
             self._written()
         for name, one in {**own, **others}.items():
-            self._views.take(name, one.view)
+            self._views.take([(name, one.view)])
         self._seen |= seen
 
     async def end(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
 from watcher.model.places import COMBINED
-from watcher.model.resumption import TAKEN_OUT
+from watcher.model.resumption import RENAMED, TAKEN_OUT
 from watcher.model.state import NEVER_CHECKED, Flip, State
 from watcher.outbox.encoding import encode_standing, encode_standing_entry
 from watcher.outbox.flip_door import record_flips
@@ -28,19 +29,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# So many targets are claimed at once, and begin to be decided on while the others are asked for.
+# So many targets are claimed at once.
 TARGETS_A_CLAIM = 2000
-
-
-class Share(Protocol):
-    """What is agreed on; see `watcher.cluster.protocol.Share`."""
-
-    @property
-    def epoch(self) -> int:
-        """Of the agreement."""
-
-    def holds(self, name: str) -> bool:
-        """Whether this replica decides for a target."""
 
 
 class OwnedTargets:
@@ -64,28 +54,36 @@ class OwnedTargets:
         self._written = written
         self._force_seconds = force_seconds
         self.standings: dict[str, Standing] = {}
+        self._doubted = set[str]()
         self._wanted_since: dict[str, float] = {}
 
-    async def follow(self, share: Share, configured: Collection[str], now: datetime, clock_seconds: float) -> set[str]:
+    def holds(self, target: str) -> bool:
+        """Whether this replica decides for a target, and no other can have taken it over."""
+        return target in self.standings and target not in self._doubted
+
+    def doubt(self, names: Iterable[str] | None = None) -> None:
+        """Ask for some targets, or for all, once more before the next decision: another may have taken them over."""
+        self._doubted |= self.standings.keys() if names is None else self.standings.keys() & set(names)
+
+    async def follow(self, wanted: Collection[str], clock_seconds: float) -> set[str]:
         """Release what is another's, and claim what is this replica's.
 
         Args:
-            share: what is agreed on.
-            configured: the names of all targets that several places watch.
-            now: the time.
-            clock_seconds: the same on a clock that nobody sets.
+            wanted: the names of those for which it is to decide.
+            clock_seconds: of a clock that nobody sets.
 
         Returns:
             the names of targets that were claimed just now.
+
+        Raises:
+            OutboxUnavailableError: where they stand cannot be read, or their release not be written.
         """
-        lost = [name for name in self.standings if name not in configured or not share.holds(name)]
-        if lost:
-            await self.release(lost, [name for name in lost if name not in configured], now)
-        wanted = [name for name in configured if name not in self.standings and share.holds(name)]
-        self._wanted_since = {name: self._wanted_since.get(name, clock_seconds) for name in wanted}
+        await self.release([name for name in self.standings if name not in wanted])
+        missing = [name for name in wanted if not self.holds(name)]
+        self._wanted_since = {name: self._wanted_since.get(name, clock_seconds) for name in missing}
         claimed = set[str]()
-        for first in range(0, len(wanted), TARGETS_A_CLAIM):
-            some = wanted[first : first + TARGETS_A_CLAIM]
+        for first in range(0, len(missing), TARGETS_A_CLAIM):
+            some = missing[first : first + TARGETS_A_CLAIM]
             taken = await self._claim(some, clock_seconds)
             if taken is None:
                 break
@@ -96,20 +94,7 @@ class OwnedTargets:
     @property
     def has_all(self) -> bool:
         """Whether nothing is waited for that another replica still has."""
-        return self._wanted_since.keys() <= self.standings.keys()
-
-    async def confirm(self) -> None:
-        """Ask for all once more: while nobody could be asked, another may have taken them over."""
-        names = list(self.standings)
-        for first in range(0, len(names), TARGETS_A_CLAIM):
-            some = names[first : first + TARGETS_A_CLAIM]
-            taken = await self._claims.claim(some)
-            if taken is None:
-                return
-            for name in some:
-                if name not in taken:
-                    del self.standings[name]
-            await self._take(taken)
+        return all(map(self.holds, self._wanted_since))
 
     async def record(self, decisions: Mapping[str, Decision]) -> None:
         """Write decisions down, all or nothing.
@@ -122,44 +107,60 @@ class OwnedTargets:
         """
         standings = {name: decision.standing for name, decision in decisions.items()}
         await self._disk.run(partial(_record, flips=[one.flip for one in decisions.values()], standings=standings))
-        self.standings |= standings
+        self.standings |= {name: one for name, one in standings.items() if name in self.standings}
         self._written()
 
-    async def release(self, names: Sequence[str], taken_out: Iterable[str], now: datetime) -> None:
+    async def release(self, names: Sequence[str]) -> None:
         """Leave targets to other replicas.
 
         Args:
             names: of them.
-            taken_out: those of them that no file has any more: they are paused, and nobody's.
+
+        Raises:
+            OutboxUnavailableError: it is not written.
+        """
+        if not names:
+            return
+        await self._disk.run(partial(_release, names=names))
+        for name in names:
+            self.standings.pop(name, None)
+            self._doubted.discard(name)
+        self._written()
+
+    async def end(self, names: Collection[str], renamed: Mapping[str, str], now: datetime) -> None:
+        """Pause targets that no file has any more, or that no longer several places watch; they are nobody's then.
+
+        Args:
+            names: of those for which this replica decides, or did when it ran last.
+            renamed: the new names of those that have another one, by the former ones.
             now: the time.
 
         Raises:
             OutboxUnavailableError: it is not written.
         """
-        ended = {name: self.standings[name].held(State.PAUSED, now) for name in taken_out}
+        if not names:
+            return
+        known = await self._disk.run(partial(standings_of, names=names, location=COMBINED)) | self.standings
+        before = {name: known[name] for name in names if name in known}
+        ended = {name: one.held(State.PAUSED, now) for name, one in before.items()}
         flips = [
             Flip(
-                name, COMBINED, one.since or now, now, one.state, self.standings[name].state, TAKEN_OUT, None, one.flips
+                *(name, COMBINED, one.since or now, now, one.state, before[name].state),
+                RENAMED if name in renamed else TAKEN_OUT,
+                number=one.flips,
             )
             for name, one in ended.items()
-            if one is not self.standings[name]
+            if one is not before[name]
         ]
-        if flips:
-            await self._disk.run(partial(_record, flips=flips, standings=ended))
-        await self._disk.run(partial(_release, names=names))
-        for name in names:
-            del self.standings[name]
-        self._written()
+        await self._disk.run(partial(_record, flips=flips, standings=ended))
+        await self.release(list(names))
 
     async def _claim(self, names: Sequence[str], clock_seconds: float) -> Mapping[str, Taken] | None:
         taken = await self._claims.claim(names)
         if taken is None:
             return None
-        late = [
-            name
-            for name in names
-            if name not in taken and self._wanted_since[name] <= clock_seconds - self._force_seconds
-        ]
+        force_at = clock_seconds - self._force_seconds
+        late = [name for name in names if name not in taken and self._wanted_since[name] <= force_at]
         if not late:
             return taken
         log.warning("decisions are taken over by force, whoever makes them does not release them", targets=len(late))
@@ -169,9 +170,22 @@ class OwnedTargets:
         """Go on where the database says that targets stand, or where this outbox does, which may know more."""
         own = await self._disk.run(partial(standings_of, names=taken, location=COMBINED))
         for name, one in taken.items():
-            known = one.standing or NEVER_CHECKED
-            mine = self.standings.get(name) or own.get(name)
-            self.standings[name] = mine if mine is not None and mine.flips > known.flips else known
+            mine = max((self.standings.get(name), own.get(name)), key=_flips_of)
+            self.standings[name] = _standing_of(one, mine)
+        self._doubted.difference_update(taken)
+
+
+def _standing_of(taken: Taken, mine: Standing | None) -> Standing:
+    """Return where a target stands that was claimed: as this replica knows it, where no other has decided since."""
+    theirs = taken.standing or NEVER_CHECKED
+    if mine is None or mine.flips <= theirs.flips:
+        return theirs
+    # What this replica has decided before another took over comes late, but has its number.
+    return mine if taken.until is None else replace(theirs, flips=mine.flips)
+
+
+def _flips_of(standing: Standing | None) -> int:
+    return -1 if standing is None else standing.flips
 
 
 def _record(outbox: Outbox, flips: Sequence[Flip], standings: Mapping[str, Standing]) -> None:

@@ -15,29 +15,30 @@ import structlog
 import trio
 
 from watcher import __version__
-from watcher.cluster.fingerprint import fingerprint_of
 from watcher.cluster.membership import Membership
 from watcher.cluster.replica_name import kept_name
 from watcher.cluster.values import Figures, Replica, Seat
 from watcher.daemon.places.alone import Alone
 from watcher.daemon.places.decisions import Decision, decide
 from watcher.daemon.places.ownership import OwnedTargets
+from watcher.daemon.places.poll import Poll
 from watcher.daemon.sharing.incidents import ClaimsWithIncidents
 from watcher.daemon.sharing.sharer import FORCE_BEATS
 from watcher.model.clock_trust import steady_seconds
-from watcher.model.places import COMBINED
+from watcher.model.places import COMBINED, PlaceView
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
 from watcher.postgres.ownership import Ownership
 from watcher.postgres.queries.channels import ChannelLedger
-from watcher.postgres.queries.places import living_places, mark_decided, tell_combined, views_of_places
+from watcher.postgres.queries.places import mark_decided, tell_combined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from watcher.cluster.protocol import Share
     from watcher.cluster.values import Timing
-    from watcher.config import Configuration
-    from watcher.model.alerts.options import AlertingOptions
+    from watcher.config.env.settings import Settings
+    from watcher.daemon.places.poll import Look
     from watcher.model.target import Target
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.db import Database
@@ -47,13 +48,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
-# A look for what has changed goes back so far: what was confirmed then may have waited in an outbox.
-RECENT_SECONDS = 15.0
-# After so many looks for what has changed, one at all of them finds what came later than that.
-LOOKS_BETWEEN_ALL = 60
+# What another has not released yet is asked for again so much later.
+RETRY_SECONDS = 0.2
 # Between two notes that somebody decides: one that is older than three of them says that nobody does.
 MARK_SECONDS = 5.0
 JOIN_SECONDS = 3.0
+# So many targets are decided on in one transaction, before others get a turn.
+TARGETS_A_TURN = 500
+# After PostgreSQL was away, so many looks at what all places say are enough to know what was decided of it.
+LOOKS_AFTER_AWAY = 3
 
 
 class Surroundings(Protocol):
@@ -87,7 +90,8 @@ class Places:
         self,
         databases: tuple[Database, Database],
         sinks: Surroundings,
-        configuration: Configuration,
+        settings: Settings,
+        home: Membership,
         *,
         written: Callable[[], None],
         share_with: Callable[[Membership | None], None],
@@ -97,47 +101,60 @@ class Places:
         Args:
             databases: where the replicas meet, and where it is read what places say.
             sinks: what the daemon has opened. The id of its outbox is that of the replica.
-            configuration: what it begins with.
+            settings: where this replica stands, and its name.
+            home: who is there at its own location, where it announces its configuration first.
             written: called when something new is in the outbox.
             share_with: told with whom channels are shared: with the replicas of all places, or None.
         """
-        self._database, self._reader = databases
+        self._database, reader = databases
         self._disk = sinks.disk
         self._views = sinks.place_views
         self._timing = sinks.timing
-        self._written = written
+        self._home = home
         self._share_with = share_with
-        settings = configuration.settings
         self._name = settings.replica or kept_name(settings.data_dir)
-        me = sinks.disk.outbox.id
-        ledger = ChannelLedger(self._database, COMBINED, me)
-        claims = ClaimsWithIncidents(Ownership(self._database, sinks.disk, COMBINED), ledger, sinks.disk, COMBINED)
+        ledger = ChannelLedger(self._database, COMBINED, sinks.disk.outbox.id)
+        self._ownership = Ownership(self._database, sinks.disk, COMBINED)
+        claims = ClaimsWithIncidents(self._ownership, ledger, sinks.disk, COMBINED)
         self._owned = OwnedTargets(sinks.disk, claims, written, FORCE_BEATS * self._timing.beat_seconds)
         self._alone = Alone(sinks.disk, settings.location, sinks.board, self._views, self._owned, written)
+        self._poll = Poll(reader, self._views, self._timing.grace_seconds, self.decides)
         self.membership: Membership | None = None
-        self._targets: Mapping[str, Target] = {}
-        self._fingerprint = ""
         self._is_registered = False
-        self._looks_left = 0  # before one at all of them
         self._mark_at = 0.0
         self._away_since: float | None = None
+        self._settled_looks = 0
+        self._due = set[str]()  # of which a place has said something else since the last decision
+        self._ended = set[str]()  # that no longer several places watch
+        self._renamed: dict[str, str] = {}
+        self._known: tuple[Share | None, Mapping[str, Target]] = None, {}
+        self._wanted = frozenset[str]()
         self._changed = trio.Event()
-        self.use(configuration.targets, configuration.alerting)
 
-    def use(self, targets: Iterable[Target], alerting: AlertingOptions) -> None:
-        """Take what is configured."""
-        targets = tuple(targets)
-        self._targets = {target.name: target for target in targets if target.locations}
-        self._fingerprint = fingerprint_of(targets, alerting) if self._targets else ""
-        self._views.use({name: target.locations for name, target in self._targets.items()})
-        self._is_registered, self._looks_left = False, 0
+    def use(self, targets: Iterable[Target], renamed: Mapping[str, str] | None = None) -> None:
+        """Take what is configured: at the start, and whenever that changes.
+
+        Args:
+            targets: all of them.
+            renamed: new names of targets, by the former ones.
+        """
+        self._views.use(targets)
+        self._ended = (self._ended | self._owned.standings.keys()) - self._views.targets.keys()
+        self._renamed |= renamed or {}
+        self._is_registered = False
+        self._poll.look_at_all()
         self._changed.set()
+
+    def decides(self, target: str) -> bool:
+        """Whether this replica decides for all places where a target stands."""
+        return self._owned.holds(target)
 
     async def run(self) -> NoReturn:
         """Decide what is this replica's to decide, whenever several places watch a target, until cancelled."""
+        await self._take_up_past()
         while True:
             self._changed = trio.Event()
-            if self._targets:
+            if self._views.targets or self._ended:
                 await self._take_part()
             else:
                 await self._changed.wait()
@@ -146,7 +163,7 @@ class Places:
         """Leave all decisions to others."""
         if self.membership is not None:
             with suppress(OutboxUnavailableError):
-                await self._owned.release(list(self._owned.standings), (), datetime.now(UTC))
+                await self._owned.release(list(self._owned.standings))
             await self.membership.leave()
 
     async def end(self) -> None:
@@ -154,98 +171,125 @@ class Places:
         if self.membership is not None:
             await self.membership.end()
 
+    async def _take_up_past(self) -> None:
+        """Find what this replica decided when it ran last, and what is watched by several places no longer."""
+        with suppress(OutboxUnavailableError, StorageError), trio.move_on_after(JOIN_SECONDS):
+            known = await self._disk.run(lambda outbox: outbox.standings(COMBINED))
+            gone = [name for name in known if name not in self._views.targets]
+            owners = await self._ownership.owners_of(gone) if gone else {}
+            self._ended |= {name for name, owner in owners.items() if owner == self._disk.outbox.id}
+
     async def _take_part(self) -> None:
         """Meet the others until no target is watched by several places any more."""
-        seat = Seat(self._disk.outbox.id, uuid.uuid4(), self._fingerprint)
-        replica = Replica(COMBINED, seat, self._name, __version__)
-        self.membership = Membership(self._database, replica, self._figures, self._timing)
-        self._share_with(self.membership)
-        await self.membership.join(JOIN_SECONDS)
+        seat = Seat(self._disk.outbox.id, uuid.uuid4(), self._home.fingerprint)
+        membership = Membership(
+            self._database, Replica(COMBINED, seat, self._name, __version__), self._figures, self._timing
+        )
+        self.membership = membership
+        self._share_with(membership)
+        await membership.join(JOIN_SECONDS)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.membership.run)
-            nursery.start_soon(self._look_on, self.membership)
-            while self._targets:
+            nursery.start_soon(membership.run)
+            nursery.start_soon(self._follow_shares, membership)
+            while self._views.targets:
                 self._changed = trio.Event()
-                self.membership.set_fingerprint(self._fingerprint)
-                await self._changed.wait()
+                membership.set_fingerprint(self._home.fingerprint)
+                await self._look(membership)
+                with trio.move_on_after(LOOK_SECONDS if self._owned.has_all else RETRY_SECONDS):
+                    await self._changed.wait()
             nursery.cancel_scope.cancel()
-        await self._withdraw(self.membership)
-
-    async def _withdraw(self, membership: Membership) -> None:
-        """Leave the others, since no target is watched by several places here."""
         self._share_with(None)
-        owned = list(self._owned.standings)
         with suppress(OutboxUnavailableError, StorageError):
-            await self._owned.release(owned, owned, datetime.now(UTC))
+            await self._end_what_is_over(datetime.now(UTC))
             await tell_combined(self._database, self._disk.outbox.id, ())
+        self._ended.clear()
         await membership.leave()
         await membership.end()
         self.membership = None
 
-    async def _look_on(self, membership: Membership) -> NoReturn:
+    async def _follow_shares(self, membership: Membership) -> NoReturn:
+        known: Share | None = None
         while True:
-            try:
-                await self._look(membership)
-            except StorageError:
-                await self._go_on_without()
-            except OutboxUnavailableError:
-                self._looks_left = 0  # the outbox writer tells of it
-            with trio.move_on_after(LOOK_SECONDS):
-                await self._changed.wait()
+            known = await membership.changed_from(known)
+            self._changed.set()
 
     async def _look(self, membership: Membership) -> None:
-        """Look once what places say, and decide what is this replica's to decide."""
-        now, living = await living_places(self._reader, self._timing.grace_seconds)
-        are_all = self._looks_left <= 0 or living != self._views.living
-        names = list(self._targets) if are_all else None
-        seen = await views_of_places(self._reader, names, None if are_all else RECENT_SECONDS)
-        self._views.take_all(seen, living, are_all=are_all)
-        self._looks_left = LOOKS_BETWEEN_ALL if are_all else self._looks_left - 1
-        if self._away_since is not None:
-            await self._owned.confirm()
-            await self._alone.end()
-            self._away_since, self._is_registered = None, False
-        if not self._is_registered:
-            await tell_combined(self._database, self._disk.outbox.id, tuple(self._targets.values()))
-            self._is_registered = True
-        claimed = await self._follow(membership, now)
-        news = (self._views.take_news() | claimed) & self._owned.standings.keys()
-        if membership.is_held:
-            await self._decide(list(self._owned.standings) if are_all else news, now)
+        try:
+            look = await self._poll.look()
+            self._due |= self._owned.standings.keys() if look.is_other else look.changed
+            await self._act(membership, look)
+        except StorageError:
+            await self._go_on_without()
+        except OutboxUnavailableError:
+            self._poll.look_at_all()  # the outbox writer tells of it
 
-    async def _follow(self, membership: Membership, now: datetime) -> set[str]:
+    async def _act(self, membership: Membership, look: Look) -> None:
+        """Do what follows from a look: decide what is this replica's to decide."""
+        self._away_since = None
+        if look.is_back or look.missing or not self._is_registered:
+            await tell_combined(self._database, self._disk.outbox.id, tuple(self._views.targets.values()))
+            self._is_registered = True
+        self._owned.doubt(look.missing)
+        await self._end_what_is_over(look.now)
+        if not membership.is_held:
+            # As after a freeze: others may have taken over what was decided here.
+            self._owned.doubt()
+            return
+        await self._follow(membership)
+        self._settled_looks = self._settled_looks + 1 if self._poll.is_settled else 0
+        if self._settled_looks:
+            await self._decide(look.now)
+        if self._settled_looks >= LOOKS_AFTER_AWAY:
+            await self._alone.end()
+
+    async def _follow(self, membership: Membership) -> None:
         """Release and claim what the newest agreement says."""
         share = membership.share
-        if share is None:
-            return set()
+        assert share is not None, "the lease lasts"
+        if (share, self._views.targets) != self._known:
+            former, self._known = self._known[0], (share, self._views.targets)
+            self._wanted = frozenset(name for name in self._views.targets if share.holds(name))
+            if any(one is not None and one.peers != one.agreed for one in (former, share)):
+                self._owned.doubt()  # those with another file decide on some of these as well
+        claimed = await self._owned.follow(self._wanted, steady_seconds())
+        standings = self._owned.standings
+        self._views.take((name, PlaceView(COMBINED, standings[name].state, standings[name].since)) for name in claimed)
+        self._due |= claimed
         membership.let_go(share.epoch)
-        claimed = await self._owned.follow(share, self._targets.keys(), now, steady_seconds())
         if self._owned.has_all:
             membership.put_into_effect(share.epoch)
-        return claimed
 
-    async def _decide(self, names: Iterable[str], now: datetime) -> None:
-        decisions = dict[str, Decision]()
-        for name in names:
-            found = decide(self._targets[name], self._owned.standings[name], self._views.views_of(name), now)
-            if found is not None:
-                decisions[name] = found
-        if decisions:
-            await self._owned.record(decisions)
-            for name, one in decisions.items():
-                self._views.take(name, one.view)
+    async def _decide(self, now: datetime) -> None:
+        due, self._due = [name for name in self._due if self._owned.holds(name)], set()
+        for first in range(0, len(due), TARGETS_A_TURN):
+            decisions = dict[str, Decision]()
+            for name in due[first : first + TARGETS_A_TURN]:
+                views = self._views.views_of(name)
+                found = decide(self._views.targets[name], self._owned.standings[name], views, now) if views else None
+                if found is not None:
+                    decisions[name] = found
+            if decisions:
+                await self._owned.record(decisions)
+                self._views.take((name, one.view) for name, one in decisions.items())
+            await trio.lowlevel.checkpoint()
         if self._owned.standings and trio.current_time() >= self._mark_at:
             self._mark_at = trio.current_time() + MARK_SECONDS
             await mark_decided(self._database, self._disk.outbox.id)
 
+    async def _end_what_is_over(self, now: datetime) -> None:
+        ended, renamed = set(self._ended), dict(self._renamed)
+        await self._owned.end(ended, renamed, now)
+        self._ended -= ended
+        self._renamed = {old: new for old, new in self._renamed.items() if old not in renamed}
+
     async def _go_on_without(self) -> None:
         """Decide alone where PostgreSQL has not answered for long."""
-        self._looks_left = 0
+        self._settled_looks = 0
         if self._away_since is None:
             self._away_since = trio.current_time()
         if trio.current_time() >= self._away_since + self._timing.alone_after_seconds:
             with suppress(OutboxUnavailableError):
-                await self._alone.decide(self._targets, datetime.now(UTC))
+                await self._alone.decide(self._views.targets, datetime.now(UTC))
 
     def _figures(self) -> Figures:
         return Figures(len(self._owned.standings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.model.places import COMBINED, PlaceView
 from watcher.model.state import state_named
@@ -27,16 +27,16 @@ WHERE watched AND ($2::text[] IS NULL OR target = ANY ($2)) AND ($1::double prec
     WHERE at > now() - interval '1 day' AND confirmed_at > now() - $1 * interval '1 second'
 ))
 """
-# A place has told lately that it lives, or one of its replicas has; one that leaves tells no more.
-_LIVING = """
-SELECT clock_timestamp() AS now, coalesce(array_agg(location), '{}') AS living
-FROM (
-    SELECT location FROM replicas
-    WHERE alive_at BETWEEN now() - $1 * interval '1 second' AND now() + interval '1 minute'
-    UNION
-    SELECT location FROM members WHERE expires_at > now() - $1 * interval '1 second'
-) AS seen
-WHERE location <> '*'
+# A place is heard of by the beats of its replicas, and when one of them has stored all that it knew.
+_AGES = """
+SELECT clock.now, location, min(heard)::float8 AS heard, min(stored)::float8 AS stored
+FROM (SELECT clock_timestamp() AS now) AS clock LEFT JOIN (
+    SELECT location, extract(epoch FROM clock_timestamp() - beat_at) AS heard, NULL::numeric AS stored FROM members
+    UNION ALL
+    SELECT location, age, age
+    FROM replicas CROSS JOIN LATERAL (SELECT abs(extract(epoch FROM clock_timestamp() - alive_at)) AS age) AS ages
+) AS known ON location <> '*'
+GROUP BY clock.now, location
 """
 _MARK_ALIVE = """
 INSERT INTO replicas AS present (location, outbox, started_at, alive_at) VALUES ('*', $1, now(), now())
@@ -58,15 +58,18 @@ async def views_of_places(
     return [(row["target"], _view_of(row)) for row in rows]
 
 
-async def living_places(database: Database, grace_seconds: float) -> tuple[datetime, frozenset[str]]:
-    """Return the time by the server's clock, and the locations where replicas watch.
+class Age(NamedTuple):
+    """How long ago a place was heard of, and how long ago it had stored all that it knew; in seconds."""
 
-    Args:
-        database: where that is.
-        grace_seconds: for how long a place counts after any of its replicas was last heard of.
-    """
-    (row,) = await database.fetch(_LIVING, grace_seconds)
-    return row["now"], frozenset(row["living"])
+    heard: float
+    stored: float | None
+
+
+async def ages_of_places(database: Database) -> tuple[datetime, dict[str, Age]]:
+    """Return the time by the server's clock, and when each place was heard of last, by its name."""
+    rows = await database.fetch(_AGES)
+    ages = {row["location"]: Age(row["heard"], row["stored"]) for row in rows if row["location"] is not None}
+    return rows[0]["now"], ages
 
 
 async def tell_combined(database: Database, replica: uuid.UUID, targets: Sequence[Target]) -> None:
