@@ -18,6 +18,7 @@ from watcher.reporting.reports import read_reports
 from watcher.web.pages.rendering import Look
 from watcher.web.pages.routes import Pages
 from watcher.web.sites import Sites
+from watcher.web.standings import Standings
 
 if TYPE_CHECKING:
     from watcher.postgres.db import Database
@@ -83,7 +84,7 @@ async def test_pages_show_what_the_tables_have(test_db: Database) -> None:
     async def sites_of(public: bool) -> Sites:
         return Sites.of(targets, public=public)
 
-    pages = Pages(board, sites_of, lambda _: Look(), lambda: test_db, lambda: NOW, "default")
+    pages = Pages(Standings(board), sites_of, lambda _: Look(), lambda: test_db, lambda: NOW, "default")
     transport = httpx.ASGITransport(Router(pages.routes(), redirect_slashes=False))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         texts = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from watcher.postgres.db import Database
 
 GRACE_SECONDS = 4 * BEAT_SECONDS
-URLS = [{"name": "Shop", "locations": list(PLACES)}, {"name": "Blog"}]
+URLS: list[dict[str, Any]] = [{"name": "Shop", "locations": list(PLACES)}, {"name": "Blog"}]
 
 
 async def decider_of(fleet: PlaceFleet, name: str) -> str:

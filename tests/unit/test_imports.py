@@ -101,18 +101,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web/public_names": {"model"},
     "web/metrics": {"model", "recording", "web/serving", "web/present", "web/public_names"},
     "web/sites": {"text", "model", "web/public_names"},
+    "web/standings": {"model", "recording", "web/sites"},
     "web/silencing": {"model/alerts", "outbox", "alerting/silences", "web/sites"},
     "web/pages": {
         *("text", "model", "model/alerts", "history", "recording", "outbox", "postgres", "postgres/errors"),
-        *("alerting/silences", "reporting", "web/serving", "web/sites", "web/silencing"),
+        *("alerting/silences", "reporting", "web/serving", "web/sites", "web/standings", "web/silencing"),
     },
     "web/api": {
         *("text", "model", "model/alerts", "history", "recording", "outbox", "postgres", "postgres/errors"),
-        *("alerting/silences", "reporting", "web/serving", "web/sites", "web/pages"),
+        *("alerting/silences", "reporting", "web/serving", "web/sites", "web/standings", "web/pages"),
     },
     "web": {
         *("config/env", "web/serving", "web/access", "web/present", "web/metrics", "web/silencing"),
-        *("web/pages", "web/api"),
+        *("web/pages", "web/api", "web/standings"),
     },
     "alerting/channels": {
         *("text", "model", "model/alerts", "secrets", "checking/http", "alerting/policy"),

@@ -24,8 +24,8 @@ _SEPARATOR = "."
 def fingerprint_of(targets: Iterable[Target], alerting: AlertingOptions) -> str:
     """Return a hash of what is watched and of what alerts do; secrets are in it, and cannot be read from it.
 
-    What has its default is left out: a version that has learned another key shares with one that has not. Behind it stand
-    hashes of the names of the channels: whoever has another file is to know which channels it can tell.
+    What has its default is left out: a version that has learned another key shares with one that has not. Behind it
+    stand hashes of the names of the channels: whoever has another file is to know which channels it can tell.
 
     Args:
         targets: with names of their own, in any order.

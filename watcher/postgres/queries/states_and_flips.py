@@ -24,7 +24,7 @@ _PRESENT = """
 SELECT target, location, address, group_name, state, since, reason, detail, watched
 FROM states
 WHERE (watched OR $1) AND ($2::text[] IS NULL OR target = ANY($2))
-ORDER BY target, location
+ORDER BY target, location <> '*', location
 """
 
 # As `watcher.alerting.policy.incidents.follow` has it: what opens an incident, after the last flip that ended one.
@@ -69,7 +69,7 @@ WHERE at > $1 AND at < $2 AND ($3::text[] IS NULL OR target = ANY($3))
 async def present_states(
     database: Database, targets: Sequence[str] | None = None, *, with_unwatched: bool = False
 ) -> list[Present]:
-    """Read where the targets stand, in the order of their names.
+    """Read where the targets stand, in the order of their names, what all places of one say together before each.
 
     Args:
         database: where they are read.

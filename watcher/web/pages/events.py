@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from watcher.recording.board import Board
+    from watcher.web.standings import Standings
 
 # One viewer looks for all. When something has changed, each of them wakes the next one, so that many are never woken at
 # once; if each looked by itself, that would be half of what viewers cost.
@@ -48,18 +48,18 @@ class Events:
 
     def __init__(
         self,
-        board: Board,
+        present: Standings,
         is_public: Callable[[str], bool] = lambda _target: True,
         other_changes: Callable[[], int] = lambda: 0,
     ) -> None:
         """Make one.
 
         Args:
-            board: where changes are counted.
+            present: where changes are counted.
             is_public: tells whether whoever does not see all hears of a target, by its name.
             other_changes: returns how many others there were, of which only they hear who see all.
         """
-        self._board = board
+        self._present = present
         self._is_public = is_public
         self._other_changes = other_changes
         self._viewers = 0
@@ -89,7 +89,7 @@ class Events:
         Args:
             public: whether they do not see all.
         """
-        told, changes = self._told[public], self._board.changes
+        told, changes = self._told[public], self._present.changes
         if told.looked_until != changes and trio.current_time() >= told.next_at:
             if not public or self._concerns_the_public(told.looked_until):
                 told.version = changes
@@ -98,7 +98,7 @@ class Events:
         return told.version
 
     def _concerns_the_public(self, looked_until: int) -> bool:
-        changed = self._board.changed_since(looked_until)
+        changed = self._present.changed_since(looked_until)
         return changed is None or any(self._is_public(target) for target in changed)
 
     async def _tell(self, send: Send, public: bool) -> None:
