@@ -154,16 +154,13 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
         databases, tell = (sinks.replicas, sinks.page_database or sinks.database), alerting.share_with
         places = Places(databases, sinks, settings, sharing.membership, written=drain.wake, share_with=tell)
         places.use(configuration.targets)
-    known = alerting.in_trouble_since
-    place = settings.data_dir, settings.location
+    place, known = (settings.data_dir, settings.location), alerting.in_trouble_since
     keeper = SilenceKeeper(sinks.disk, *place, alerting.silences, drain.wake, in_trouble_since=known)
     listeners = [flip_lines.take, lambda _conclusions: alerting.alerts.look()]
     outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
     if sharing is not None and places is not None:
-        present.share = partial(getattr, sharing, "counts")
-    if places is not None:
-        present.decides = places.decides
+        present.share, present.decides = partial(getattr, sharing, "counts"), places.decides
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing, places)
 
 

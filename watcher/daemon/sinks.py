@@ -48,8 +48,8 @@ class Sinks:
         ask_reload: asks for the configuration to be read again, as somebody wants it by hand.
         replicas: where this daemon meets the others of its location; None where there can be none.
         timing: of the replicas' leases.
+        place_views: what places say of targets that several of them watch.
         tell_share: told how many targets are watched here, and how many replicas share all of them.
-        place_views: what several places say of the targets that they watch together; empty where none do.
     """
 
     success_file: FileSink
@@ -66,8 +66,8 @@ class Sinks:
     ask_reload: Callable[[], None] = lambda: None
     replicas: Database | None = None
     timing: Timing = field(default_factory=Timing)
-    tell_share: Callable[[int, int], None] = lambda _targets, _replicas: None
     place_views: PlaceViews = field(default_factory=PlaceViews)
+    tell_share: Callable[[int, int], None] = lambda _targets, _replicas: None
 
     def use(self, settings: Settings) -> None:
         """Write where these settings say, and as they say."""

@@ -54,9 +54,9 @@ class Combined:
     """What all places say together.
 
     Attributes:
-        state: of the target; pending while it is too early to say, and what stands goes on: see `decided`.
+        state: of the target; pending while it is too early to say, see `decided`.
         since: when the view began that made it so; None where no view did, but places came, went, or know no time.
-        cause: why, with the places named; None where all is well and every place can tell.
+        cause: why, with the places named; None where all is well and every place can tell, or nobody has told yet.
     """
 
     state: State
@@ -99,14 +99,17 @@ def decided(standing: Standing, combined: Combined, now: datetime) -> Standing:
             anything begin after that, however wrong the clock of a place is.
 
     Returns:
-        the new standing; the very same object where the state is the same, or it is too early to say.
+        the new standing; the very same object where the state is the same. While it is too early to say, it stays, but
+        that what was well, or not known, is degraded once it is down at some place.
     """
-    if combined.state is State.PENDING:
-        return standing
-    since = combined.since
+    state, since = combined.state, combined.since
+    if state is State.PENDING:
+        if combined.cause is None or standing.state in {State.PENDING, State.DEGRADED, State.DOWN}:
+            return standing
+        state = State.DEGRADED
     if since is None or since > now or (standing.since is not None and since <= standing.since):
         since = now
-    return standing.became(combined.state, since)
+    return standing.became(state, since)
 
 
 def _state(views: Sequence[PlaceView], quorum: int) -> State:
@@ -127,12 +130,12 @@ def _state(views: Sequence[PlaceView], quorum: int) -> State:
 
 
 def _since(state: State, views: Sequence[PlaceView], quorum: int) -> datetime | None:
-    if state is State.PENDING or state is not _state([replace(view, is_alive=True) for view in views], quorum):
+    if state is not _state([replace(view, is_alive=True) for view in views], quorum):
         return None
     living = [view for view in views if view.is_alive]
     if state is State.UNKNOWN:
         return max((view.since for view in views if view.since is not None), default=None)
-    if state in {State.UP, State.DEGRADED}:
+    if state in {State.UP, State.DEGRADED, State.PENDING}:
         return max((view.since for view in living if view.state in _SEEN and view.since is not None), default=None)
     times = sorted(view.since for view in living if view.state is state and view.since is not None)
     needed = 1
@@ -144,8 +147,6 @@ def _since(state: State, views: Sequence[PlaceView], quorum: int) -> datetime | 
 
 
 def _cause(state: State, views: Sequence[PlaceView], quorum: int) -> Fault | None:
-    if state is State.PENDING:
-        return None
     silent = _who_is_silent(views)
     if state is State.UNKNOWN:
         return Fault(Reason.INTERNAL, f"no place can tell: {silent}")
@@ -155,6 +156,8 @@ def _cause(state: State, views: Sequence[PlaceView], quorum: int) -> Fault | Non
         first = by_state[state][0]
         return fault_named(first.reason or Reason.INTERNAL, first.detail or str(state))
     seen = [view for view in telling if view.state in _SEEN]
+    if not seen:
+        return None  # pending, and nobody has said anything
     if silent and len(seen) < quorum:
         silent = f"only {_named(seen)} can tell, {silent}"
     if state is State.UP:
@@ -167,7 +170,7 @@ def _cause(state: State, views: Sequence[PlaceView], quorum: int) -> Fault | Non
 
 def _where(state: State, by_state: dict[State, list[PlaceView]], places: int) -> str:
     down = by_state[State.DOWN]
-    if state is State.DOWN:
+    if state in {State.DOWN, State.PENDING}:
         return f"down at {_named(down)}{f' of {places} places' if len(down) < places else ''}"
     parts = [f"{each} at {_named(by_state[each])}" for each in (State.DOWN, State.DEGRADED, State.UP) if by_state[each]]
     return f"{parts[0]} only, {', '.join(parts[1:])}" if len(parts) > 1 else parts[0]

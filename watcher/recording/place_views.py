@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from watcher.model.target import Target
 
+# What a place has not told after so many looks, it does not know.
+LOOKS_WAITED = 60
+
 
 class PlaceViews:
     """The newest of each place; it is read in the loop, and nothing about it waits.
@@ -31,6 +34,7 @@ class PlaceViews:
         self._targets: Mapping[str, Target] = {}
         self._said: dict[str, dict[str, PlaceView]] = {}
         self._combined: dict[str, PlaceView] = {}
+        self._looks = 0  # since other targets are watched, or other places live
 
     @property
     def targets(self) -> Mapping[str, Target]:
@@ -39,7 +43,7 @@ class PlaceViews:
 
     def use(self, targets: Iterable[Target]) -> None:
         """Take what is configured; of targets without `locations`, nothing is kept."""
-        self._targets = {target.name: target for target in targets if target.locations}
+        self._targets, self._looks = {target.name: target for target in targets if target.locations}, 0
         if self._said:
             self._said = {name: said for name, said in self._said.items() if name in self._targets}
             self._combined = {}
@@ -67,20 +71,25 @@ class PlaceViews:
         return changed
 
     def live(self, places: Collection[str]) -> bool:
-        """Take where replicas watch now; return whether that has changed."""
+        """Take where replicas watch at this look; return whether that has changed, or who is waited for."""
         living = frozenset(places)
-        if living == self.living:
+        self._looks = self._looks + 1 if living == self.living else 0
+        if self._looks not in {0, LOOKS_WAITED}:
             return False
         self.living, self._combined = living, {}
         self.changes += bool(self._said)
         return True
 
     def views_of(self, target: str) -> tuple[PlaceView, ...]:
-        """Return what each place says of a target, in the order of its `locations`; empty where nobody knows yet."""
+        """Return what each place says of a target, in the order of its `locations`; empty where nobody knows yet.
+
+        A place that has said nothing is waited for at first. Later it is one that cannot tell, as with an older file.
+        """
         said, known = self._said.get(target), self._targets.get(target)
         if said is None or known is None:
             return ()
-        views = (said.get(place) or PlaceView(place, State.PENDING) for place in known.locations)
+        unsaid = State.PENDING if self._looks < LOOKS_WAITED else State.UNKNOWN
+        views = (said.get(place) or PlaceView(place, unsaid) for place in known.locations)
         return tuple(view if view.location in self.living else replace(view, is_alive=False) for view in views)
 
     def combined_of(self, target: str) -> PlaceView | None:

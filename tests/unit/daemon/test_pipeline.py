@@ -131,6 +131,7 @@ async def test_what_is_watched_elsewhere_is_configured_and_not_touched(
     nursery.start_soon(running.run, SETTINGS, before)
     await running.begun.wait()
     assert [latest.target for latest in sinks.board] == ["a"]
+    assert sinks.disk.outbox.combined_targets == frozenset(), "no place beside this one can say anything"
     await deliver(running.changes, Change(SETTINGS, difference(before, after)))
     assert [latest.target for latest in sinks.board] == ["b"]
     running.stopping.cancel()

@@ -67,7 +67,7 @@ def views(text: str) -> list[PlaceView]:
         (". . .", 2, State.PENDING, None, None),
         ("? . !.", 2, State.PENDING, None, None),
         ("!u1 . .", 2, State.UNKNOWN, None, "no place can tell: fra has no replica, nyc and sgp have not told yet"),
-        ("d3 . .", 2, State.PENDING, None, None),
+        ("d3 . .", 2, State.PENDING, 3, DOWN_AT_FRA + "only fra can tell, nyc and sgp have not told yet"),
         ("u3 . .", 2, State.UP, 3, "only fra can tell, nyc and sgp have not told yet"),
         ("d3 u4 .", 2, State.DEGRADED, 4, "down at fra only, up at nyc: 503; sgp has not told yet"),
         ("d3 d4 .", 2, State.DOWN, 4, "down at fra and nyc of 3 places: 503; sgp has not told yet"),
@@ -143,6 +143,7 @@ def test_only_the_newest_view_of_each_place_counts(
     found = combine(said, quorum)
     assert found.state is brute_force(said, quorum)
     assert found.state in {State.PENDING, standing.state}
+    assert found.state is not State.PENDING or not found.cause or standing.state is not State.UP
     assert found.cause is not None or found.state in {State.PENDING, State.UP}
     assert [flip.number for flip in flips] == list(range(1, len(flips) + 1))
     assert all(one.state is next_one.before and one.at < next_one.at for one, next_one in pairwise(flips))
@@ -165,3 +166,12 @@ def test_when_a_decision_begins(combined: Combined, now: float, minute: float) -
     after = decided(standing, combined, at(now))
     assert after.since == at(minute)
     assert (after is standing) is (combined.state is not State.DOWN)
+
+
+@pytest.mark.parametrize("state", State)
+def test_bad_news_that_is_not_decided_on_yet_degrades_what_was_well(state: State) -> None:
+    standing = Standing(state, at(1), state)
+    early = combine(views("d3 . ."), 2)
+    stays = state in {State.PENDING, State.DEGRADED, State.DOWN}
+    assert decided(standing, early, at(8)).state is (state if stays else State.DEGRADED)
+    assert decided(standing, combine(views(". . ."), 2), at(8)) is standing
