@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import defaultdict
@@ -43,13 +44,22 @@ HAVING coalesce(max(jsonb_array_length(seats)), 0) <> $1
 """
 
 
+@dataclass
+class Toggle:
+    """What a site was made to be, and between which moments the daemons must have seen it."""
+
+    state: str
+    since: float
+    seen_at: float = math.inf
+
+
 class Sites:
     """All sites: each answers, and notes when it is asked."""
 
     def __init__(self) -> None:
         self.asked_at: defaultdict[str, list[float]] = defaultdict(list)
         self.broken: set[str] = set()
-        self.toggles: defaultdict[str, list[str]] = defaultdict(list)
+        self.toggles: defaultdict[str, list[Toggle]] = defaultdict(list)
 
     async def behave(self, stream: trio.abc.Stream) -> None:
         """Answer a request."""
@@ -58,11 +68,12 @@ class Sites:
         self.asked_at[name].append(time.time())
         await stream.send_all(response(status="500 Broken" if name in self.broken else "200 OK"))
 
-    def toggle(self, name: str) -> str:
-        """Break a site that is whole, and mend one that is broken; return the state that follows."""
+    def toggle(self, name: str) -> Toggle:
+        """Break a site that is whole, and mend one that is broken."""
         self.broken ^= {name}
-        self.toggles[name].append("down" if name in self.broken else "up")
-        return self.toggles[name][-1]
+        toggle = Toggle("down" if name in self.broken else "up", time.time())
+        self.toggles[name].append(toggle)
+        return toggle
 
 
 @dataclass
@@ -74,8 +85,9 @@ class Replica:
     daemon: Daemon | None = None
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
-    async def start(self, command: Sequence[str] = SHORT_LEASES) -> Daemon:
-        """Start it."""
+    async def start(self, command: Sequence[str] = SHORT_LEASES, clock_seconds: int = 0) -> Daemon:
+        """Start it, on a machine whose clock is ahead by so many seconds."""
+        command = (*command, str(clock_seconds)) if clock_seconds else command
         self.daemon = await self.stack.enter_async_context(self.folder.daemon(command))
         return self.daemon
 
@@ -143,15 +155,16 @@ class Fleet:
             lines += [f"{number}: {line}" for line in [one for one in of_one if " target=" not in one][-12:]]
         return lines
 
-    async def until_state(self, name: str, state: str) -> None:
-        """Wait until the table says that a target is in a state."""
+    async def until_seen(self, name: str, toggle: Toggle) -> None:
+        """Wait until the table says that a target is as its site was made to be."""
         found: list[dict[str, Any]] = []
         with trio.move_on_after(PATIENCE_SECONDS):
-            while [row["state"] for row in found] != [state]:
+            while [row["state"] for row in found] != [toggle.state]:
                 await trio.sleep(0.05)
                 found = await self.database.fetch("SELECT * FROM states WHERE target = $1", name)
+            toggle.seen_at = time.time()
             return
-        raise AssertionError(f"{name} did not become {state}: {found}")
+        raise AssertionError(f"{name} did not become {toggle.state}: {found}")
 
 
 @asynccontextmanager

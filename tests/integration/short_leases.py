@@ -1,10 +1,20 @@
-"""A daemon whose leases are short: `python -m tests.integration.short_leases SECONDS`, which are those of a beat."""
+"""A daemon whose leases are short: `python -m tests.integration.short_leases SECONDS [AHEAD]`.
+
+SECONDS are those of a beat, AHEAD is by how many seconds the clock of its machine is ahead.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+
+if __name__ == "__main__":
+    beat_seconds, ahead_seconds = float(sys.argv[1]), float((*sys.argv, "0")[2])
+    # All that the daemon knows of the wall clock. Timers go by another one.
+    right_time = time.time
+    time.time = lambda: right_time() + ahead_seconds
+
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +28,6 @@ from watcher.daemon.garbage import stop_collecting
 from watcher.daemon.run import run_daemon
 
 if __name__ == "__main__":
-    beat_seconds = float(sys.argv[1])
     log.take_over_stderr()
     stop_collecting()
     load, read_at = partial(load_configuration, Path(".env"), inspect=Inspector()), time.time()

@@ -61,10 +61,15 @@ class AShare:
     epoch: int
     seats: int
     is_mine: bool
+    tellers: frozenset[uuid.UUID] = frozenset()
+    is_mixed: bool = False
 
     @property
     def is_alone(self) -> bool:
         return self.seats == 1
+
+    def telling(self, _channel: str) -> frozenset[uuid.UUID]:
+        return self.tellers
 
     def dispatches(self, _channel: str) -> bool:
         return self.is_mine
@@ -88,9 +93,10 @@ class AFooting:
 class Replica:
     """One of several, with a receiver of its own for the same channel."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: World, folder: Path, channels: Sequence[Channel]) -> None:
         folder.mkdir(exist_ok=True)
         self.world = world
+        self.channels = channels
         self.disk = OutboxThread(Outbox(folder / "outbox.sqlite"))
         self.footing = AFooting()
         self.got: list[Notification] = []
@@ -112,7 +118,7 @@ class Replica:
         ready.set()
         try:
             with self.scope:
-                await self.alerts.note_channels(self.world.channels)
+                await self.alerts.note_channels(self.channels)
                 async with trio.open_nursery() as nursery:
 
                     async def drain() -> None:
@@ -123,7 +129,7 @@ class Replica:
                             await self.drain.run(ready)
 
                     nursery.start_soon(drain)
-                    await self.alerts.run(self.world.channels, self)
+                    await self.alerts.run(self.channels, self)
                     self.drain.close()
         finally:
             with trio.move_on_after(10, shield=True):  # in its thread, which may be at work still
@@ -181,9 +187,9 @@ class World:
     place: str = LOCATION
     _numbers: Counter[str] = field(default_factory=Counter)
 
-    async def start(self, name: str) -> Replica:
+    async def start(self, name: str, channels: Sequence[Channel] | None = None) -> Replica:
         """Start a replica, with a lease that lasts until it is killed."""
-        replica = Replica(self, self.folder / name)
+        replica = Replica(self, self.folder / name, self.channels if channels is None else channels)
         me = replica.disk.outbox.id
         await self.join(LOCATION, me)
         self.nursery.start_soon(replica.run)
@@ -200,8 +206,10 @@ class World:
     def agree(self, *replicas: Replica, owner: Replica) -> None:
         """Have replicas agree on one that dispatches all channels."""
         self.epoch += 1
+        tellers = frozenset(replica.disk.outbox.id for replica in replicas if replica.channels)
+        is_mixed = len({bool(replica.channels) for replica in replicas}) > 1
         for replica in replicas:
-            replica.footing.share = AShare(self.epoch, len(replicas), replica is owner)
+            replica.footing.share = AShare(self.epoch, len(replicas), replica is owner, tellers, is_mixed)
             replica.footing.cut_off = False
             replica.sharing.wake()
 
@@ -500,6 +508,38 @@ async def test_a_process_that_was_stopped_sends_nothing_that_is_anothers_by_now(
         await until(lambda: not a.alerts.pending)
         assert world.told == ["site 1 is down", "site 1 is up"]
         assert not a.got
+
+
+async def test_a_channel_that_is_new_is_told_once_what_is_open(test_db: Database, tmp_path: Path) -> None:
+    async with a_world(test_db, tmp_path) as world:
+        a, b = await world.start("a"), await world.start("b")
+        world.agree(a, b, owner=a)
+        await until_shared(world, a, b)
+        await flip_until_told(b, "site 1")
+        await flip_until_told(b, "site 2")
+        await flip_until_told(b, "site 2", state=State.UP)
+        await world.database.fetch("UPDATE states SET watched = true")
+        for replica in (a, b):
+            await replica.alerts.change([*world.channels, a_channel("pager")])
+        await until(lambda: any(one.channel == "pager" for one in world.got))
+        await flip_until_told(b, "site 1", state=State.UP)
+        await until(lambda: len([one for one in world.got if one.channel == "pager"]) == 2)
+        told = sorted((one.channel, one.payload["title"].partition(":")[0]) for one in world.got)
+        expected = [("ops", f"site {number} is {state}") for number in (1, 2) for state in ("down", "up")]
+        assert told == [*expected, ("pager", "site 1 is down"), ("pager", "site 1 is up")]
+
+
+async def test_what_a_replica_without_channels_has_found_is_told_by_one_that_has_them(
+    test_db: Database, tmp_path: Path
+) -> None:
+    async with a_world(test_db, tmp_path) as world:
+        a, b = await world.start("a"), await world.start("b", channels=())
+        world.agree(a, b, owner=a)
+        await b.flip("site 1")
+        await until(lambda: not b.disk.outbox.rows)
+        await world.database.fetch("UPDATE states SET watched = true")
+        await until(lambda: world.got)
+        assert world.told == ["site 1 is down"]
 
 
 @pytest.mark.parametrize(("their_file", "kept"), [("mine", 0), ("another", 1), ("", 0)])

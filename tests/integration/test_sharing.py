@@ -29,7 +29,11 @@ SEED = 20_261_126
 ROUNDS = rounds(10, many=200)
 NAMES = [f"site{number}" for number in range(16)]
 CHANGING = NAMES[:3]
+# What the clocks of two replicas differ by that go by the database's.
+CLOCKS_DIFFER_SECONDS = 0.5
 # Two replicas may check a target for so long: until who has lost it hears of it, and what a busy machine takes.
+# How far the clocks of the machines are ahead.
+CLOCKS = (0, -3600, 3600)
 DOUBLED_SECONDS = TTL_SECONDS + 2 * BEAT_SECONDS + 5.0
 
 
@@ -52,7 +56,7 @@ class Happening:
         replica = self.chance.choice(self.fleet.replicas)
         await replica.stop()
         await self._toggle()
-        await replica.start()
+        await replica.start(clock_seconds=self.chance.choice(CLOCKS))
 
     async def freeze(self) -> None:
         replica = self.chance.choice(self.fleet.replicas)
@@ -112,7 +116,7 @@ class Happening:
 
     async def _toggle(self) -> None:
         name = self.chance.choice(CHANGING)
-        await self.fleet.until_state(name, self.fleet.sites.toggle(name))
+        await self.fleet.until_seen(name, self.fleet.sites.toggle(name))
 
 
 @pytest.mark.slow
@@ -126,8 +130,8 @@ async def test_whatever_happens_every_target_is_checked_and_every_flip_is_there_
             *(happening.kill, happening.restart, happening.freeze, happening.pause, happening.cut),
             *(happening.lose_packets, happening.change_the_file, happening.scale),
         ]
-        for replica in fleet.replicas:
-            await replica.start()
+        for replica, clock_seconds in zip(fleet.replicas, CLOCKS, strict=True):
+            await replica.start(clock_seconds=clock_seconds)
         await fleet.until_settled(3)
         for number in range(ROUNDS):
             kind = kinds[number] if number < len(kinds) else chance.choice(kinds)
@@ -175,9 +179,16 @@ async def _flips_are_a_chain_of_what_the_sites_did(fleet: Fleet) -> None:
     for name in NAMES:
         chain = flips[name]
         assert [row["before"] for row in chain] == ["pending", *(row["state"] for row in chain[:-1])], (name, chain)
-        seen = [row["state"] for row in chain if row["state"] in {"up", "down"}]
-        changes = [state for before, state in zip(["", *seen], seen, strict=False) if state != before]
-        assert changes == ["up", *fleet.sites.toggles[name]], (name, chain)
+        seen = [row for row in chain if row["state"] in {"up", "down"}]
+        changes = [
+            row
+            for before, row in zip([None, *seen], seen, strict=False)
+            if before is None or row["state"] != before["state"]
+        ]
+        toggles = fleet.sites.toggles[name]
+        assert [row["state"] for row in changes] == ["up", *(toggle.state for toggle in toggles)], (name, chain)
+        for row, toggle in zip(changes[1:], toggles, strict=True):
+            assert toggle.since - CLOCKS_DIFFER_SECONDS < row["at"].timestamp() < toggle.seen_at, (name, chain)
 
 
 def _longest_doubled_seconds(fleet: Fleet, cuts: list[tuple[float, float]]) -> float:

@@ -93,7 +93,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("model", "model/alerts", "history", "outbox", "alerting/policy", "alerting/silences", *CLUSTER, *POSTGRES),
     },
     "cluster": {"text", "model", "model/alerts", "history", *CLUSTER, *POSTGRES, "postgres/queries"},
-    "postgres/upkeep": {*POSTGRES, "postgres/queries"},
+    "postgres/upkeep": {"model", *POSTGRES, "postgres/queries"},
     "reporting": {"text", "model", "history", "cluster/values", "postgres", "postgres/errors", "postgres/queries"},
     "web/serving": {"config/env"},
     "web/access": {"text", "config/env"},
@@ -161,7 +161,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *POSTGRES,
     },
     "cli/common": {"text", "log", "config/mistakes", "daemon", "embedded_postgres", "postgres/errors"},
-    "cli/options": {"cli/common", "postgres"},
+    "cli/options": {"text", "cli/common", "postgres"},
     "cli/target_names": {"cli/common", "config", "config/env", "config/mistakes"},
     "cli/orders": {
         *("model/alerts", "postgres/errors", "postgres/queries", "alerting/silences", "cli/common", "cli/options"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from watcher.alerting.poster import Poster
 from watcher.alerting.sender import Sender
 from watcher.alerting.turns import ByTurns
 from watcher.model.alerts.channel import AlertmanagerReceiver
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.errors import OutboxUnavailableError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Alerts:
         disk: OutboxThread,
         view: Callable[[], View],
         written: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         sharing: AlertSharing | None = None,
         is_here: Callable[[str], bool] = lambda _target: True,
     ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
@@ -14,6 +13,7 @@ from watcher.alerting.messages import kept_of, write_decision
 from watcher.alerting.policy.channel_policy import ChannelPolicy
 from watcher.alerting.policy.event import AlertEvent
 from watcher.checking.scheduling.small_turns import in_small_turns
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.alerts import events_for, some_incidents
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.thread import lack_of_a_thread_mapped
@@ -51,13 +51,18 @@ class Source(Protocol):
     async def kept(self) -> Kept:
         """Return what is known of the channel."""
 
-    async def read(self, limit: int, lacks: Lacks | None) -> tuple[Sequence[AlertEvent | Handover], Sequence[Incident]]:
+    async def read(
+        self, limit: int, lacks: Lacks | None
+    ) -> tuple[Sequence[AlertEvent | Handover], Sequence[Incident] | None]:
         """Return the oldest that has not been taken in, at most `limit`; and what is open and the channel lacks.
 
         Args:
             limit: the most events.
             lacks: says of a location and a target whether the channel lacks what is open there; None where it lacks
                 nothing.
+
+        Returns:
+            both; None in place of what is open where that cannot be known yet.
         """
 
     async def write(self, decision: Decision, now: float) -> Counter[str]:
@@ -119,7 +124,7 @@ class Dispatcher:
         view: Callable[[], View],
         written: Callable[[], None],
         count_given_up: Callable[[Mapping[str, int]], None],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         source: Source | None = None,
     ) -> None:
         """Make a dispatcher.
@@ -147,6 +152,11 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Say that something has happened, or that the present is another."""
+        self._wake.set()
+
+    def look_anew(self) -> None:
+        """Look once more for what is open and the channel lacks."""
+        self._heard = None
         self._wake.set()
 
     def reconfigure(self, channel: Channel) -> None:
@@ -179,7 +189,7 @@ class Dispatcher:
             view = self._view()
             lacks = None if view.targets is self._heard else partial(_lacks, policy, view)
             events, opened = await self._source.read(MAX_EVENTS_AT_ONCE, lacks)
-            if len(events) < MAX_EVENTS_AT_ONCE:
+            if len(events) < MAX_EVENTS_AT_ONCE and opened is not None:
                 self._heard = view.targets
             view = self._view()
             is_all = len(events) < MAX_EVENTS_AT_ONCE
@@ -187,7 +197,7 @@ class Dispatcher:
             # While events are left to read, the moment is that of the last one: what comes together is told together.
             self._decided_at = now if is_all else max(min(events[-1].at, now), self._decided_at)
             try:
-                decision = await self._decide(policy, events, opened, view)
+                decision = await self._decide(policy, events, opened or (), view)
             except BaseException:
                 self._policy = None  # it has taken in what is not written down, and is to be taken up anew
                 raise

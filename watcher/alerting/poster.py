@@ -5,7 +5,6 @@ What it was told is written down, so that what ends while nobody runs is told as
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,6 +18,7 @@ from watcher.alerting.policy.encoding import decode_incident, encode_incident
 from watcher.alerting.policy.holding import Parents, after_seconds, is_told_of, parents_of, silence_end, told_alone_at
 from watcher.model.alerts.notification import Delivered
 from watcher.model.alerts.rows import UnreadableRowError
+from watcher.model.clock_trust import wall_seconds
 from watcher.model.state import State
 from watcher.outbox.alerts import newest_event, open_incidents
 from watcher.outbox.errors import OutboxUnavailableError
@@ -53,7 +53,7 @@ class Poster:
         post: Post,
         view: Callable[[], View],
         tell_result: Callable[[str, str], None],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         is_here: Callable[[str], bool] = lambda _target: True,
     ) -> None:
         """Make one.

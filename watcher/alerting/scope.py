@@ -29,8 +29,15 @@ class Share(Protocol):
     def is_alone(self) -> bool:
         """Whether there is no other replica."""
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether replicas are agreed on that work by different configurations."""
+
     def dispatches(self, channel: str) -> bool:
         """Whether a channel is this replica's."""
+
+    def telling(self, channel: str) -> frozenset[uuid.UUID]:
+        """Return the replicas that are agreed on and have a channel."""
 
 
 class Footing(Protocol):

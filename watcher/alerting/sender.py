@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +19,7 @@ from watcher.alerting.messages import (
 from watcher.alerting.policy.telling import message_of_failing
 from watcher.alerting.sending_queue import SendingQueue
 from watcher.model.alerts.notification import Delivered, Kind, Refused, TryAgain
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.errors import OutboxUnavailableError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Sender:
         disk: OutboxThread,
         deliver: Deliver,
         others: Others,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         may_send: Callable[[], bool] = lambda: True,
     ) -> None:
         """Make a sender.

@@ -7,7 +7,6 @@ is known of a channel go to the tables, and whoever dispatches the channel takes
 from __future__ import annotations
 
 import math
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +18,8 @@ import trio
 from watcher.alerting.dispatcher import OwnEvents
 from watcher.alerting.scope import Move, Scope
 from watcher.alerting.table_events import FORCE_SECONDS, TableEvents
+from watcher.alerting.untold import UntoldLooks
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.encoding import ALERT_EVENT, CHANNEL_STEP
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.shared_alerts import (
@@ -37,6 +38,7 @@ from watcher.outbox.shared_alerts import (
 from watcher.postgres.errors import StorageError
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Awaitable, Callable
 
     from watcher.alerting.scope import Footing, Ledger, Sending, Share
@@ -71,7 +73,7 @@ class AlertSharing:
         footing: Footing,
         location: str,
         written: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         force_seconds: float = FORCE_SECONDS,
         prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
     ) -> None:
@@ -106,6 +108,7 @@ class AlertSharing:
         self._put_offs = 0
         self._newest = -1
         self._looked_at = self._forget_at = -math.inf
+        self._untold = UntoldLooks()
         self._wake = trio.Event()
 
     async def begin(self) -> None:
@@ -136,7 +139,9 @@ class AlertSharing:
         self._senders.pop(channel, None)
         self._handed_over.discard(channel)
         self._alone.discard(channel)
-        await self._end_turn(channel, "removed")
+        share = self._scope.footing.share
+        others = frozenset[object]() if share is None else share.telling(channel) - {self._disk.outbox.id}
+        await self._end_turn(channel, "released" if others else "removed")
 
     def wake(self) -> None:
         """Say that something has happened, or that something else is agreed on."""
@@ -241,6 +246,9 @@ class AlertSharing:
                 self._senders[name].wake()
         if trio.current_time() >= self._looked_at + LOOK_SECONDS:
             await self._look()
+        if self._untold.is_due(share.epoch, trio.current_time(), is_mixed=share.is_mixed):
+            for name in self._turns:
+                self._channels[name].look_anew()
         if share.is_alone and await self._is_all_here():
             await self._take_home()
 
@@ -277,11 +285,16 @@ class AlertSharing:
     def _begin_turn(self, name: str, epoch: int) -> None:
         step = Step(self._scope.location, name, self._disk.outbox.id, epoch)
         hand_on = partial(self._hand_on, name)
+        timing = self._force_seconds, self._clock
         events = TableEvents(
-            self._disk, self._scope.ledger, step, hand_on, self._force_seconds, self._clock, self._prepare
+            self._disk, self._scope.ledger, step, hand_on, *timing, self._prepare, partial(self._tellers, name)
         )
         self._turns[name] = events
         self._channels[name].switch(events)
+
+    def _tellers(self, name: str) -> frozenset[uuid.UUID]:
+        share = self._scope.footing.share
+        return frozenset() if share is None else share.telling(name)
 
     def _hand_on(self, name: str) -> None:
         if name in self._senders:

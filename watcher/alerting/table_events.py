@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -12,15 +11,17 @@ import trio
 from watcher.alerting.messages import Kept, row_of, write_decision
 from watcher.alerting.policy.encoding import decode_event
 from watcher.model.alerts.rows import UnreadableRowError
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.encoding import CHANNEL_STEP
 from watcher.outbox.shared_alerts import add_messages, decode_handover, is_on_its_way, rows_for_step, take_over
 from watcher.postgres.errors import StorageError
 
 if TYPE_CHECKING:
+    import uuid
     from collections import Counter
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from watcher.alerting.policy.event import AlertEvent, Handover
+    from watcher.alerting.policy.event import AlertEvent, Handover, Incident
     from watcher.alerting.policy.view import Decision
     from watcher.outbox.outbox import Outbox
     from watcher.outbox.shared_alerts import Step
@@ -67,6 +68,12 @@ class Claims(Protocol):
     async def events(self, channel: str, positions: Mapping[str, int], limit: int) -> Sequence[StoredEvent]:
         """Return the oldest that a channel has not taken in."""
 
+    async def open_targets(self) -> list[str]:
+        """Return the names of the targets of which an incident may be open."""
+
+    async def incidents(self, targets: Sequence[str]) -> list[Incident]:
+        """Return the incidents of targets that are open."""
+
     async def settled(self, messages: list[str]) -> set[str]:
         """Return the ids of those messages that were sent or given up, of some."""
 
@@ -88,8 +95,9 @@ class TableEvents:
         step: Step,
         written: Callable[[], None],
         force_seconds: float = FORCE_SECONDS,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+        tellers: Callable[[], Iterable[uuid.UUID]] = tuple,
     ) -> None:
         """Make one that has claimed nothing yet.
 
@@ -101,6 +109,8 @@ class TableEvents:
             force_seconds: for how long an owner that lives is waited for.
             clock: seconds since 1970.
             prepare: called when the channel is claimed, before anything is decided; may raise StorageError.
+            tellers: returns the replicas that have the channel. Until it is known what each of them has told itself,
+                nobody can say what the channel lacks.
         """
         self.step = step
         self.has_claimed = self.is_caught_up = False
@@ -111,6 +121,7 @@ class TableEvents:
         self._force_seconds = force_seconds
         self._clock = clock
         self._prepare = prepare
+        self._tellers = tellers
         self._positions: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._messages: list[dict[str, Any]] = []
@@ -138,8 +149,10 @@ class TableEvents:
         self._written()
         return Kept(self._own_position, records)
 
-    async def read(self, limit: int, _lacks: object) -> tuple[Sequence[AlertEvent | Handover], tuple[()]]:
-        """Return the oldest that the channel has not taken in, at most `limit`; what is open comes by that as well."""
+    async def read(
+        self, limit: int, lacks: Callable[[str, str], bool] | None
+    ) -> tuple[Sequence[AlertEvent | Handover], Sequence[Incident] | None]:
+        """Return the oldest that the channel has not taken in, at most `limit`, and what is open and it lacks."""
         positions = {**self._positions, **self._taken}
         stored = await _asked(partial(self._claims.events, self.step.channel, positions, limit))
         found: list[AlertEvent | Handover] = []
@@ -159,7 +172,20 @@ class TableEvents:
         self._taken |= {one.origin: one.number for one in stored}
         self._messages += [message for message in messages if message["id"] not in settled]
         self.is_caught_up = len(stored) < limit
-        return found, ()
+        return found, await self._opened(lacks)
+
+    async def _opened(self, lacks: Callable[[str, str], bool] | None) -> Sequence[Incident] | None:
+        """Return what is open and the channel lacks; None while it may have been told of it by who has not said so."""
+        if lacks is None:
+            return ()
+        known = self._positions.keys() | self._taken.keys()
+        if not self.is_caught_up or any(str(origin) not in known for origin in self._tellers()):
+            return None
+        # After the events: what has ended by one that was taken in is not open here.
+        names = await _asked(self._claims.open_targets)
+        location = self.step.location
+        lacking = [name for name in names if lacks(location, name)]
+        return await _asked(partial(self._claims.incidents, lacking)) if lacking else ()
 
     async def write(self, decision: Decision, now: float) -> Counter[str]:
         """Write a decision as a whole, here and for the tables; return how many messages were given up, by channel."""

@@ -45,6 +45,11 @@ class ByTurns:
         if self._dispatcher is not None:
             self._dispatcher.wake()
 
+    def look_anew(self) -> None:
+        """Look once more for what is open and the channel lacks."""
+        if self._dispatcher is not None:
+            self._dispatcher.look_anew()
+
     def reconfigure(self, channel: Channel) -> None:
         """Go on with another configuration of the channel; what it keeps stays."""
         self._channel = channel

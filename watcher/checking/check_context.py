@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +18,7 @@ from watcher.checking.scheduling.pauses import Pauses
 from watcher.checking.scheduling.shared_timer import SharedTimer
 from watcher.checking.scheduling.slot_clock import SlotClock
 from watcher.checking.scheduling.worker_lanes import Lanes
+from watcher.model.clock_trust import wall_seconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -97,7 +97,7 @@ async def open_check_context(
         lived_until: the last slot of earlier starts, in seconds since 1970.
         gate: passed before each check, if there is one.
     """
-    clock = SlotClock(time.time, trio.current_time, lived_until)
+    clock = SlotClock(wall_seconds, trio.current_time, lived_until)
     tools = Tools(resolver or Resolver(), TlsContexts())
     context = CheckContext(
         clock=clock,

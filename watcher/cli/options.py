@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from watcher.cli.common import EXIT_INTERRUPTED, cancel_on_signal
+from watcher.text.durations import LONGEST_SECONDS, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,39 +21,22 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# All that there is, and a moment that a date can still name.
-LONGEST_DURATION = timedelta(days=36_500)
-
 # So many new objects does a garbage collection wait for: more of them where all that is read is kept.
 GARBAGE_THRESHOLD = 100_000
 GARBAGE_THRESHOLD_OF_REPORTS = 1_000_000
 
-_PIECE = r"(\d{1,7}(?:\.\d{1,6})?)(ms|s|m|h|d)"
-_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
 
 class DurationType(click.ParamType[timedelta]):
-    """A duration with its unit, as in 30m, 24h or 7d."""
+    """A duration with units, as in 30m, 24h, 7d or 1h30m."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """Turn the text into a duration."""
-        match = re.fullmatch(_PIECE, str(value))
-        if match is None:
-            self.fail(f"{value!r} is not a duration; write one as in 30m, 24h or 7d", param, ctx)
-        return min(timedelta(**{_UNITS[match[2]]: float(match[1])}), LONGEST_DURATION)
-
-
-class LengthType(DurationType):
-    """A duration, or several that are added up, as in 1h30m."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Turn the text into a duration."""
-        if re.fullmatch(f"(?:{_PIECE})+", str(value)) is None:
-            self.fail(f"{value!r} is not a duration; write one as in 30m, 2h or 1h30m", param, ctx)
-        pieces = [super(LengthType, self).convert(piece[0], param, ctx) for piece in re.finditer(_PIECE, str(value))]
-        return min(sum(pieces, timedelta()), LONGEST_DURATION)
+        seconds = seconds_of(str(value))
+        if seconds is None:
+            self.fail(f"{value!r} is not a duration; write one as in 30m, 24h, 7d or 1h30m", param, ctx)
+        return timedelta(seconds=min(seconds, LONGEST_SECONDS))
 
 
 class MomentType(click.ParamType[datetime]):

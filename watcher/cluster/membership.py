@@ -56,6 +56,7 @@ class Membership:
         figures: Callable[[], Figures],
         timing: Timing | None = None,
         clock: Callable[[], float] = steady_seconds,
+        refer: Callable[[float, float, float], None] = lambda _asked_at, _answered_at, _seconds: None,
     ) -> None:
         """Make one that has not joined.
 
@@ -65,12 +66,14 @@ class Membership:
             figures: tells how it fares; asked at each beat.
             timing: the same for all replicas of a location.
             clock: seconds of a clock that nobody sets and that goes on in a suspend.
+            refer: told with each answer of the database, before it is used, what time that has; see `WallClock.refer`.
         """
         self._database = database
         self._replica = replica
         self._figures = figures
         self._timing = timing or Timing()
         self._clock = clock
+        self._refer = refer
         self.share: Share | None = None
         self.members: tuple[Member, ...] = ()
         self.gate = LeaseGate(self.hurry, clock)
@@ -258,6 +261,8 @@ class Membership:
 
     async def _take(self, sent_at: float, answer: Answer) -> None:
         """Take over what the database has answered, and propose what should change."""
+        if answer.seconds is not None:
+            self._refer(sent_at, self._clock(), answer.seconds)
         if self._has_told_outage:
             log.info("the database can be asked again who checks what")
         self._has_joined, self._has_failed, self._has_told_outage = True, False, False

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import trio
 
 from watcher.postgres.errors import StorageError
-from watcher.postgres.queries.states_of_others import states_of_others
+from watcher.postgres.queries.states_of_others import PAGE_ROWS, recent_states_of_others, states_of_others
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from watcher.history.present_state import Present
     from watcher.postgres.db import Database
 
 LOOK_SECONDS = 1.0
+# A look takes a tenth of the time: at all that others watch, where those are a hundred thousand, it lasts for a second.
+PAUSE_SHARE = 9
+LONGEST_PAUSE_SECONDS = 10.0
 # A look for what has changed goes back so far: what was confirmed then may have waited in an outbox.
 RECENT_SECONDS = 15.0
 # After so many looks for what has changed, one at all of them finds what came later than that.
@@ -26,8 +29,11 @@ LOOKS_BETWEEN_ALL = 60
 class Board(Protocol):
     """Who takes note of targets that are watched elsewhere; see `watcher.recording.board.Board`."""
 
-    def place_elsewhere(self, seen: Iterable[Present], *, are_all: bool) -> None:
+    def place_elsewhere(self, seen: Iterable[Present]) -> None:
         """Take where they stand; those that are watched here are left alone."""
+
+    def drop_elsewhere(self, but: Collection[str] = ()) -> None:
+        """Forget those that nobody watches any more, by the names of those that somebody does."""
 
 
 class Others:
@@ -61,11 +67,13 @@ class Others:
     async def run(self) -> NoReturn:
         """Look until cancelled; while PostgreSQL is away, what was known last stays."""
         while True:
+            began_at = trio.current_time()
             try:
                 await self.look()
             except StorageError:
                 self._known_epoch = None
-            await trio.sleep(LOOK_SECONDS)
+            pause_seconds = PAUSE_SHARE * (trio.current_time() - began_at)
+            await trio.sleep(min(max(pause_seconds, LOOK_SECONDS), LONGEST_PAUSE_SECONDS))
 
     async def look(self) -> None:
         """Look once: at all of them when others share them than before, and now and then, else at what has changed.
@@ -74,13 +82,21 @@ class Others:
             DatabaseUnavailableError, DatabaseRefusedError: it cannot be read.
         """
         epoch = self._epoch()
+        place = self._database, self._location, self._replica
         if epoch is None:
             if self._known_epoch is not None:
-                self._board.place_elsewhere((), are_all=True)
+                self._board.drop_elsewhere()
             self._known_epoch = None
             return
-        are_all = epoch != self._known_epoch or self._looks >= LOOKS_BETWEEN_ALL
-        recent_seconds = None if are_all else RECENT_SECONDS
-        seen = await states_of_others(self._database, self._location, self._replica, recent_seconds)
-        self._board.place_elsewhere(seen, are_all=are_all)
-        self._known_epoch, self._looks = epoch, 0 if are_all else self._looks + 1
+        if epoch == self._known_epoch and self._looks < LOOKS_BETWEEN_ALL:
+            self._board.place_elsewhere(await recent_states_of_others(*place, RECENT_SECONDS))
+            self._looks += 1
+            return
+        names, is_last, seen = set[str](), False, list["Present"]()
+        while not is_last:
+            seen = await states_of_others(*place, after=seen[-1].target if seen else "")
+            self._board.place_elsewhere(seen)
+            names.update(one.target for one in seen)
+            is_last = len(seen) < PAGE_ROWS
+        self._board.drop_elsewhere(but=names)
+        self._known_epoch, self._looks = epoch, 0

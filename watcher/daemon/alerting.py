@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +18,7 @@ from watcher.alerting.scope import Scope
 from watcher.alerting.sharing import AlertSharing
 from watcher.alerting.silences.present import Silences
 from watcher.daemon.sharing.elsewhere import Elsewhere
+from watcher.model.clock_trust import utc_now, wall_seconds
 from watcher.model.places import COMBINED
 from watcher.model.state import State
 from watcher.outbox.errors import OutboxUnavailableError
@@ -142,9 +142,8 @@ class Alerting:
 
     async def _use_combined(self, location: str, renamed: Mapping[str, str]) -> None:
         """Have incidents follow what all places say together of targets that several of them watch."""
-        # With a database of its own, this place decides for itself.
         targets = {} if self._replicas is None else self._view.targets
-        use = partial(use_combined, targets=targets, location=location, now=time.time(), renamed=renamed)
+        use = partial(use_combined, targets=targets, location=location, now=wall_seconds(), renamed=renamed)
         try:
             with trio.fail_after(SETTLE_SECONDS):
                 await self._disk.run(use)
@@ -204,7 +203,7 @@ class Alerting:
 
     def _checked_at(self, target: str) -> datetime | None:
         if self._combined.has(target):
-            return self._combined.checked_at(target, datetime.now(UTC))
+            return self._combined.checked_at(target, utc_now())
         started_at = self._board.started_at_of(target)
         if started_at is not None:
             return datetime.fromtimestamp(started_at, UTC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,7 +25,7 @@ from watcher.daemon.sharing.sharer import Step
 from watcher.daemon.sharing.sharing import Sharing
 from watcher.daemon.sharing.start import Beginning
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
-from watcher.model.clock_trust import ClockTrust
+from watcher.model.clock_trust import ClockTrust, wall_seconds
 from watcher.model.conclusion import Conclusion
 from watcher.model.target import watched_at
 from watcher.outbox.errors import OutboxUnavailableError
@@ -79,7 +78,7 @@ async def watch(
         sinks: where what checks come to goes.
         begun: called when the checks have begun.
     """
-    disk, started_at = sinks.disk, time.time()
+    disk, started_at = sinks.disk, wall_seconds()
     sinks.lines.use(configuration.settings.log_format)
     parts = _parts_of(configuration, sinks, started_at)
     try:
@@ -89,11 +88,13 @@ async def watch(
                 if sinks.page is not None:
                     meanwhile.start_soon(sinks.page.run, parts.present)
                 with stopping:
+                    if parts.sharing is not None:
+                        await parts.sharing.join()
                     lived_until = await _lived_until(disk)
                     await parts.keeper.begin()
                     # Before it is found out what has happened meanwhile.
                     await parts.alerting.begin(configuration, parts.present.targets)
-                    beginning, standings = await _resume(configuration, disk, started_at, parts)
+                    beginning, standings = await _resume(configuration, disk, parts)
                     _start_meanwhile(meanwhile, configuration, sinks, parts)
                     # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
                     _start_writing(writing, receive, sinks, parts)
@@ -161,6 +162,8 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
     if sharing is not None and places is not None:
         present.share = partial(getattr, sharing, "counts")
+    if places is not None:
+        present.decides = places.decides
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing, places)
 
 
@@ -222,6 +225,7 @@ def _present_of(
         shows_targets=configuration.settings.metrics_targets,
         notifications=lambda: (alerting.alerts.pending, alerting.alerts.results),
         silences=alerting.silences,
+        place_views=sinks.place_views,
     )
 
 
@@ -279,12 +283,13 @@ def _tell_leap(seconds: float) -> None:
 
 
 async def _resume(
-    configuration: Configuration, disk: OutboxThread, now: float, parts: _Parts
+    configuration: Configuration, disk: OutboxThread, parts: _Parts
 ) -> tuple[Beginning, Mapping[str, Standing]]:
     """Find out what is watched here, and take up again what the outbox knows; nothing, where it cannot be read."""
     location, trust = configuration.settings.location, parts.trust
     targets = watched_at(configuration.targets, location)
     beginning = Beginning(targets) if parts.sharing is None else await parts.sharing.begin()
+    now = wall_seconds()
     try:
         trust.begin(now, *await disk.run(lambda outbox: (outbox.meta("alive_at"), outbox.meta("doubted_until"))))
         await disk.run(lambda outbox: outbox.doubt_clock(trust.doubted_until))

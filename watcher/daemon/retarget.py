@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ import structlog
 import trio
 
 from watcher.checking.roster import NOBODY_CHECKED
+from watcher.model.clock_trust import wall_seconds
 from watcher.model.resumption import reassign, take_over
 from watcher.model.state import NEVER_CHECKED, Standing, State
 from watcher.outbox.errors import OutboxUnavailableError
@@ -61,7 +61,7 @@ class WatchedTargets:
     disk: OutboxThread
     drain: Drain
     board: Board
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = wall_seconds
 
     async def begin(
         self,
@@ -112,7 +112,8 @@ class WatchedTargets:
         await self.begin([one for one in beginning if one.name in resumption.news], standings, checked_until)
         if configured is not None:
             self.drain.retarget(configured)
-        self.context.forget_all_but(found.targets)
+        if found.removed or found.changed:
+            self.context.forget_all_but(found.targets)
         self.board.drop(target.name for target in found.removed)
         return {name: ended[name] for name in moved}
 

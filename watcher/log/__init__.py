@@ -12,12 +12,12 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from watcher.log.stderr import is_the_journal, lines_through, with_priority, write_line
+from watcher.model.clock_trust import utc_now
 from watcher.secrets.in_logs import Redactor, fit_address
 from watcher.text.escaping import json_line, key_values, one_line
 from watcher.text.log_events import LogEvent, OwnWords
@@ -161,7 +161,7 @@ def _tell(level: str, event: str, fields: Mapping[str, object]) -> None:
 
 
 def _last_resort(error: str) -> dict[str, Loggable]:
-    return {"time": timestamp(datetime.now(UTC)), "level": "error", "event": "an event cannot be told", "error": error}
+    return {"time": timestamp(utc_now()), "level": "error", "event": "an event cannot be told", "error": error}
 
 
 def _renamed(fields: Mapping[str, object]) -> dict[str, object]:
@@ -174,7 +174,7 @@ def _in_order(_logger: object, level: str, event: Event) -> Event:
     if isinstance(text, LogEvent) and is_json():
         event = {**text.fields, **event}
         text = text.event
-    return {"time": datetime.now(UTC), "level": level, "event": text, **_renamed(event), "traceback": _traceback(error)}
+    return {"time": utc_now(), "level": level, "event": text, **_renamed(event), "traceback": _traceback(error)}
 
 
 def _traceback(error: object) -> str | None:

@@ -1,10 +1,11 @@
-"""Whether the wall clock may be believed when it says that something is so old that it can go."""
+"""What time it is, and whether that may be believed when it says that something is so old that it can go."""
 
 from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,11 +14,98 @@ if TYPE_CHECKING:
 # which somebody may notice, or the clock be put right.
 LEAP_SECONDS = 3600.0
 DOUBT_SECONDS = 86_400.0
+# A clock that NTP keeps is nearer. What is nearer than the second is right again: in between it stays as it is.
+WRONG_SECONDS = 2.0
+RIGHT_SECONDS = 1.0
 
 
 def steady_seconds() -> float:
     """Return seconds of a clock that nobody sets, and that goes on in a suspend where the system has such a clock."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class _Offsets(NamedTuple):
+    """Between which two values a reference's seconds since 1970 lie, less the steady ones."""
+
+    least: float
+    most: float
+
+    @property
+    def middle(self) -> float:
+        return (self.least + self.most) / 2
+
+    def narrowed_by(self, newer: _Offsets) -> _Offsets:
+        """Return what both say; the newer, where they contradict each other as one of the clocks has been set."""
+        both = _Offsets(max(self.least, newer.least), min(self.most, newer.most))
+        return both if both.least <= both.most else newer
+
+
+class WallClock:
+    """Seconds since 1970: those of this machine, or of a reference while the machine's are far from them.
+
+    The reference counts on the steady clock between two looks at it, and when it can no more be asked: a machine whose
+    clock is set, rightly or wrongly, does not take what is dated here along.
+
+    Attributes:
+        ahead_seconds: how far the clock of this machine is ahead of the reference that is followed instead; None where
+            the machine's is followed.
+    """
+
+    def __init__(self, machine: Callable[[], float] = time.time, steady: Callable[[], float] = steady_seconds) -> None:
+        """Follow the clock of the machine.
+
+        Args:
+            machine: returns seconds since 1970.
+            steady: returns seconds of a clock that nobody sets.
+        """
+        self._machine = machine
+        self._steady = steady
+        self._offsets: _Offsets | None = None
+        self._is_wrong = False
+
+    def now(self) -> float:
+        """Return seconds since 1970."""
+        seconds, offsets = self._machine(), self._offsets
+        if offsets is None:
+            return seconds
+        reference = offsets.middle + self._steady()
+        return reference if self._is_wrong or _is_far(seconds - reference, offsets) else seconds
+
+    @property
+    def ahead_seconds(self) -> float | None:
+        """See above."""
+        if self._offsets is None or not self._is_wrong:
+            return None
+        return self._machine() - self._steady() - self._offsets.middle
+
+    def refer(self, asked_at: float, answered_at: float, seconds: float) -> None:
+        """Learn what time the reference has.
+
+        Args:
+            asked_at: before it looked at its clock, on the steady clock.
+            answered_at: after that.
+            seconds: since 1970, as it said.
+        """
+        found = _Offsets(seconds - answered_at, seconds - asked_at)
+        offsets = found if self._offsets is None else self._offsets.narrowed_by(found)
+        ahead = self._machine() - self._steady() - offsets.middle
+        # In this order, as other threads ask what time it is.
+        self._is_wrong = abs(ahead) > RIGHT_SECONDS if self._is_wrong else _is_far(ahead, offsets)
+        self._offsets = offsets
+
+
+def _is_far(seconds: float, offsets: _Offsets) -> bool:
+    return abs(seconds) > WRONG_SECONDS + (offsets.most - offsets.least) / 2
+
+
+# A process has one.
+WALL_CLOCK = WallClock()
+wall_seconds = WALL_CLOCK.now
+
+
+def utc_now() -> datetime:
+    """Return the moment by the wall clock of this process."""
+    return datetime.fromtimestamp(WALL_CLOCK.now(), UTC)
 
 
 class ClockTrust:

@@ -138,4 +138,6 @@ def flips_of_change(
         return []
     check_id = None if outcome is None else outcome.check_id
     moment = max(confirmed_at, after.since)
-    return [Flip(target, location, after.since, moment, after.state, before.state, cause, check_id, after.flips)]
+    up_since = before.since if before.state is State.UP else None
+    flip = Flip(target, location, after.since, moment, after.state, before.state, cause, check_id, after.flips)
+    return [flip if up_since is None else replace(flip, up_since=up_since)]

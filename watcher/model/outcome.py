@@ -195,5 +195,10 @@ def time_ordered_id(moment: datetime, text: str) -> uuid.UUID:
     return uuid.UUID(int=bits)
 
 
+def moment_of_id(found: uuid.UUID) -> datetime:
+    """Return the millisecond of an id that sorts by time."""
+    return EPOCH + timedelta(milliseconds=found.int >> 80)
+
+
 def _microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(microseconds=1)  # exact, as no float is

@@ -81,6 +81,8 @@ class Flip:
         number: which of the target's flips it is, 1 for the first; None where nobody counted, as in former versions.
         last_up_at: of one that ends a state that is up or degraded: when a check last agreed with it; None where nobody
             knows. It is not stored with the flip.
+        up_since: of one that ends being up: since when it was. Whoever else finds the same outage knows of the same
+            moment. It is not stored with the flip.
     """
 
     target: str
@@ -93,6 +95,7 @@ class Flip:
     check_id: uuid.UUID | None = None
     number: int | None = None
     last_up_at: datetime | None = field(default=None, compare=False)
+    up_since: datetime | None = field(default=None, compare=False)
 
     @property
     def flip_id(self) -> uuid.UUID:

@@ -6,6 +6,7 @@ than measurements. All methods may raise OutboxUnavailableError and OutboxDamage
 
 from __future__ import annotations
 
+import json
 import math
 import secrets
 from collections import deque
@@ -286,11 +287,14 @@ class Outbox:
             with self._file.transaction(durable=True) as database:
                 _set(database, "doubted_until", until)
 
-    def standings(self, location: str) -> dict[str, str]:
-        """Return the encoded standing of each target of a location."""
+    def standings(self, location: str, names: Iterable[str] | None = None) -> dict[str, str]:
+        """Return the encoded standing of each target of a location, or of those of some names that are known."""
         query = "SELECT target, standing FROM standings WHERE location = ?"
         with self._file.opened() as database:
-            return dict(database.execute(query, (location,)).fetchall())
+            if names is None:
+                return dict(database.execute(query, (location,)).fetchall())
+            query += " AND target IN (SELECT value FROM json_each(?))"
+            return dict(database.execute(query, (location, json.dumps(list(names)))).fetchall())
 
     def forget_standings(self, location: str, targets: Iterable[str]) -> None:
         """Forget where targets stand that are watched no more, and note at which location this was last looked at."""

@@ -164,5 +164,4 @@ def last_entry(outbox: Outbox) -> int:
 
 def standings_of(outbox: Outbox, names: Iterable[str], location: str) -> dict[str, Standing]:
     """Return where targets stand of which the outbox knows; blocks."""
-    known = outbox.standings(location)
-    return {name: decode_standing(known[name]) for name in names if name in known}
+    return {name: decode_standing(text) for name, text in outbox.standings(location, names).items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +13,7 @@ import structlog
 import trio
 
 from watcher.history.rollup import measurement_of
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.bounds import drop_oldest
 from watcher.outbox.encoding import encode_failure, encode_standing, encode_standing_entry
 from watcher.outbox.errors import OutboxUnavailableError
@@ -61,7 +61,7 @@ class OutboxWriter:
         bounds: Bounds,
         tell: Callable[[Outcome, bool], None],
         kept: Callable[[], None],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         tell_kept: Callable[[Sequence[Conclusion]], None] = lambda _conclusions: None,
         trust: ClockTrust | None = None,
     ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 import trio
 
+from watcher.model.clock_trust import wall_seconds
+from watcher.outbox.encoding import RELEASE
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.flip_door import record_ended
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError, StatementFailedError, StorageError
@@ -33,6 +34,8 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 MIN_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 5.0
 PING_SECONDS = 3.0
+# A release of a thousand targets takes the database as long as so many rows.
+ROWS_OF_A_RELEASE = 200
 # What comes meanwhile is stored together.
 GATHER_SECONDS = 0.25
 OUTBOX_RETRY_SECONDS = 1.0
@@ -72,7 +75,7 @@ class Drain:
         self,
         disk: OutboxThread,
         store: Store,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         keep_stored_seconds: float = 60.0,
     ) -> None:
         """Make a drain.
@@ -190,6 +193,7 @@ class Drain:
     def _look(self, outbox: Outbox) -> tuple[list[Entry], bool, datetime | None]:
         """Return what to store next, whether that is all, and until when the outbox knows; called in its thread."""
         entries, alive_at = outbox.peek(self._batch_rows, MAX_BATCH_BYTES), outbox.meta("alive_at")
+        entries = _of_so_many_rows(entries, self._batch_rows)
         is_all = not entries or len(entries) >= outbox.rows
         return entries, is_all, None if alive_at is None else datetime.fromtimestamp(alive_at, UTC)
 
@@ -271,6 +275,15 @@ class Drain:
             log.info("database connected", waiting=self._disk.outbox.rows)
             self._up = True
             self.first_up.set()
+
+
+def _of_so_many_rows(entries: list[Entry], rows: int) -> list[Entry]:
+    """Return the first of some entries, as many as make so many rows: a release counts for those of its targets."""
+    for place, entry in enumerate(entries):
+        rows -= ROWS_OF_A_RELEASE if entry.kind == RELEASE else 1
+        if rows < 0:
+            return entries[: max(place, 1)]
+    return entries
 
 
 def _mark_stored(entries: Sequence[Entry], keep_seconds: float, outbox: Outbox) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from watcher.model.clock_trust import utc_now
 from watcher.model.late_flips import Link, splice
 from watcher.outbox.encoding import joined
 from watcher.postgres.server_encoding import fitting_json
@@ -86,7 +87,7 @@ def _is_late(row: Any, outbox: uuid.UUID, number: int, flip: Mapping[str, Any]) 
 
 def _on_the_servers_clock(flip: Mapping[str, Any], now: datetime) -> datetime:
     """Return when the state of a flip began, where the clock that has dated it is wrong now as it was then."""
-    offset = now - datetime.now(UTC)
+    offset = now - utc_now()
     moment = datetime.fromisoformat(flip["at"])
     return moment if abs(offset) < CLOCK_DIFFERENCE else moment + offset
 
@@ -98,7 +99,9 @@ async def store_standings(connection: Connection, outbox: uuid.UUID, standings: 
 
 async def store_releases(connection: Connection, outbox: uuid.UUID, releases: Sequence[Numbered]) -> None:
     """Leave targets that are this outbox's to others."""
-    await connection.execute(RELEASE_TARGETS, *texts_and_numbers(connection, releases), outbox, datetime.now(UTC))
+    encoding, now = connection.get_settings().server_encoding, utc_now()
+    for number, payload in releases:
+        await connection.execute(RELEASE_TARGETS, fitting_json(payload, encoding), number, outbox, now)
 
 
 def texts_and_numbers(connection: Connection, entries: Sequence[Numbered]) -> tuple[str, list[int]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from watcher.model.clock_trust import utc_now
 from watcher.model.resumption import Taken
 from watcher.model.state import OF_THE_OPERATOR, Standing, State, state_named
 from watcher.outbox.encoding import decode_standing
@@ -93,12 +94,13 @@ class Ownership:
             place = self._location, list(stored)
             async with transaction(connection, limit_seconds=CLAIM_SECONDS):
                 await connection.execute(MAKE_STATES, *place, timeout=CLAIM_SECONDS)
-                await connection.execute(LOCK_TARGETS, *place, timeout=CLAIM_SECONDS)
+                free = await connection.fetch(LOCK_TARGETS, *place, self._outbox, by_force, timeout=CLAIM_SECONDS)
+                place = self._location, [row["target"] for row in free]
                 return await connection.fetch(CLAIM, *place, self._outbox, newest, by_force, timeout=CLAIM_SECONDS)
 
         stored: dict[str, str] = {}
         rows = await self._database.operate(claim, CLAIM_SECONDS)
-        now = datetime.now(UTC)
+        now = utc_now()
         return {stored[row["target"]]: _taken(row, now) for row in rows}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from watcher.model.clock_trust import utc_now
 from watcher.model.resumption import NOT_WATCHED
 from watcher.model.state import Flip, State, state_named
 from watcher.postgres.bridge import transaction
@@ -22,10 +23,16 @@ if TYPE_CHECKING:
 # The longest that it may take; a hundred thousand targets take a second.
 REGISTRATION_SECONDS = 60.0
 
+# Rows that say it already are not even locked: other replicas write in them meanwhile.
 _UPSERT_TARGETS = """
 INSERT INTO states AS present (target, location, address, group_name, watched)
 SELECT target, $1, address, group_name, true
 FROM unnest($2::text[], $3::text[], $4::text[]) AS rows (target, address, group_name)
+WHERE NOT EXISTS (
+    SELECT FROM states AS known
+    WHERE known.target = rows.target AND known.location = $1 AND known.watched AND known.address = rows.address
+          AND known.group_name IS NOT DISTINCT FROM rows.group_name
+)
 ORDER BY target
 ON CONFLICT (target, location) DO UPDATE
 SET address = excluded.address, group_name = excluded.group_name, watched = true
@@ -142,7 +149,7 @@ class Registration:
             names = await tell_targets(connection, self.location, self.outbox, self.targets, limit_seconds)
             await connection.execute(_FORGET_RENAMES, names)
             rows = await connection.fetch(_ENDED, self.location, self.outbox, self.started_at, timeout=limit_seconds)
-        now = datetime.now(UTC)
+        now = utc_now()
         return [
             Flip(target, self.location, at, max(at, now), State.UNKNOWN, state_named(state), NOT_WATCHED)
             for target, state, at in rows

@@ -39,7 +39,7 @@ from watcher.postgres.schema import MADE_BY, MISSING
 from watcher.postgres.server_encoding import advice_on, fitting_json
 from watcher.postgres.tables.alerting import DROP_SETTLED_MESSAGES, INSERT_ALERT_EVENTS, apply_step
 from watcher.postgres.tables.failures import INSERT_FAILURES
-from watcher.postgres.tables.flips import INSERT_FLIPS, PUT_RIGHT
+from watcher.postgres.tables.flips import ANY_AHEAD, INSERT_FLIPS, PUT_RIGHT
 from watcher.postgres.tables.notifications import INSERT_NOTIFICATIONS
 from watcher.postgres.tables.outboxes import NOTE_STORED, STORED_UNTIL
 from watcher.postgres.tables.rollups import INSERT_ROLLUPS
@@ -162,7 +162,8 @@ class TableStore:
         except (ValueError, RecursionError) as error:
             raise DatabaseRefusedError(f"nothing that this version writes: {error}") from error
 
-        async def write(connection: Connection) -> None:
+        async def write(connection: Connection) -> bool:
+            """Store all, and say whether any flip lies in the future. This is an asyncio-flavoured function."""
             encoding = connection.get_settings().server_encoding
             async with transaction(connection):
                 if follows is not None:
@@ -178,9 +179,11 @@ class TableStore:
                     if payloads:
                         await connection.execute(insert, fitting_json(joined(payloads), encoding))
                 await self._store_owned(connection, found, late)
+                # To look for them in the tables takes long.
+                texts, _ = texts_and_numbers(connection, found[FLIP])
+                return bool(found[FLIP]) and bool(await connection.fetchval(ANY_AHEAD, texts))
 
-        await self._database.operate(write)
-        if found[FLIP]:
+        if await self._database.operate(write):
             await self._put_right()
 
     async def _sort_out(

@@ -16,7 +16,7 @@ from watcher.model.state import Standing, State
 from watcher.recording.results import unpacked, with_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from watcher.history.present_state import Present
     from watcher.model.conclusion import Conclusion
@@ -183,26 +183,29 @@ class Board:
             self._note_state(name, standing)
             self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None))[1:])
 
-    def place_elsewhere(self, seen: Iterable[Present], *, are_all: bool) -> None:
+    def place_elsewhere(self, seen: Iterable[Present]) -> None:
         """Take where targets stand that other replicas watch; those that are watched here are left alone.
 
         Args:
             seen: of each target where it stands, and why.
-            are_all: whether what is not among them is watched by nobody else.
         """
-        names = set()
         for one in seen:
             known = self._kept.get(one.target)
             if known is not None and one.target not in self._elsewhere:
                 continue
-            names.add(one.target)
+            self._elsewhere.add(one.target)
             if known is None or (known[0].state, known[0].since) != (one.state, one.since):
                 self._note_change(one.target)
                 self._kept[one.target] = kept = _elsewhere(one)
                 self._note_state(one.target, kept[0])
-        if are_all:
-            self.drop(self._elsewhere - names)
-        self._elsewhere |= names
+
+    def drop_elsewhere(self, but: Collection[str] = frozenset()) -> None:
+        """Forget targets of other replicas that nobody watches any more.
+
+        Args:
+            but: the names of those that somebody does.
+        """
+        self.drop(self._elsewhere.difference(but))
 
     def is_elsewhere(self, target: str) -> bool:
         """Tell whether another replica watches a target."""

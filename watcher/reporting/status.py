@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from watcher.postgres.queries.states_and_flips import alive_at_by_location, present_states
+from watcher.postgres.queries.states_and_flips import alive_at_by_location, moment_of, present_states
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ async def read_status(database: Database) -> list[Present]:
     """
     alive_at = await alive_at_by_location(database)
     presents = await present_states(database)
-    now = datetime.now(UTC)
+    now = await moment_of(database)  # by which `alive_at` is, whatever this machine says
     return [present.as_known(alive_at=alive_at.get(present.location), now=now) for present in presents]
 
 

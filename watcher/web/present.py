@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from watcher.alerting.silences.present import Silences
+from watcher.model.clock_trust import wall_seconds
 from watcher.model.page_options import PageOptions
 from watcher.recording.board import Board
 from watcher.recording.place_views import PlaceViews
@@ -67,7 +67,7 @@ class Present:
     notifications: Callable[[], tuple[int, Mapping[tuple[str, str], int]]] = lambda: (0, {})
     location: str = "default"
     shows_targets: bool = True
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = wall_seconds
     share: Callable[[], tuple[int, int] | None] = lambda: None
     silences: Silences = field(default_factory=Silences)
     keeper: SilenceKeeper | None = None

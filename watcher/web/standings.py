@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watcher.model.outcome import Reason
-from watcher.model.places import COMBINED
 from watcher.model.state import Standing, State
 from watcher.recording.board import Latest
 from watcher.recording.place_views import PlaceViews
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 _REASONS = frozenset(Reason)
 # One whose places nobody has been asked for yet, and that is not watched here.
 _NOTHING_SAID = Standing(State.PENDING)
+_NOBODY_THERE: dict[str, Any] = {"state": State.UNKNOWN, "since": None, "reason": None, "detail": None}
 
 
 class Standings:
@@ -37,13 +37,18 @@ class Standings:
         self._views = PlaceViews() if views is None else views
 
     @property
-    def changes(self) -> int:
-        """How often anything has changed of where targets stand, or that there are."""
-        return self.board.changes + self._views.changes
+    def changes(self) -> tuple[int, int]:
+        """How often anything has changed: on the board, and of what places say."""
+        return self.board.changes, self._views.changes
 
-    def changed_since(self, changes: int) -> list[str] | None:
-        """Return whose state has changed, by name; None where that may be any; see `Board.changed_since`."""
-        return None if self._views.changes else self.board.changed_since(changes)
+    def changed_since(self, changes: tuple[int, int]) -> list[str] | None:
+        """Return whose state has changed, by name; None where that may be any.
+
+        Args:
+            changes: how many there had been before.
+        """
+        on_board, of_places = changes
+        return self.board.changed_since(on_board) if of_places == self._views.changes else None
 
     def latest_of(self, site: Site) -> Latest | None:
         """Return what is known of a site; its measurements are those of this place. None where it is not watched."""
@@ -69,20 +74,17 @@ class Standings:
         return _NOTHING_SAID if here is None and site.locations else here
 
     def places_of(self, site: Site) -> tuple[PlaceView, ...]:
-        """Return what each place says of a site, in their order; empty where each decides for itself."""
-        return self._views.views_of(site.target) if site.locations else ()
+        """Return what each place says of a site, in their order; empty where each decides for itself.
 
-    def location_of(self, target: str, here: str) -> str:
-        """Return at which location the flips of a target are that count.
-
-        Args:
-            target: its name.
-            here: where this daemon stands.
+        Of one where no replica lives nobody knows what it would say now.
         """
-        return here if self._views.combined_of(target) is None else COMBINED
+        views = self._views.views_of(site.target) if site.locations else ()
+        return tuple(view if view.is_alive else replace(view, **_NOBODY_THERE) for view in views)
 
-    def combined_among(self, targets: Iterable[str]) -> Collection[str]:
-        """Return those targets that stand as all of their places say together, by their names."""
-        if not self._views.changes:
-            return ()
-        return {target for target in targets if self._views.combined_of(target) is not None}
+    def is_combined(self, site: Site) -> bool:
+        """Tell whether a site stands as all of its places say together, so that the flips of these are what counts."""
+        return bool(site.locations) and self._views.combined_of(site.target) is not None
+
+    def combined_among(self, sites: Iterable[Site]) -> Collection[str]:
+        """Return which of some sites `is_combined`, by the names of their targets."""
+        return {site.target for site in sites if self.is_combined(site)}

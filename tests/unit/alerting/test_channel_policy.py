@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.alerting.policy_world import CHANNEL, World, at, flip_of_word, target_of, told
-from watcher.alerting.policy.event import Certificate, Change
+from watcher.alerting.policy.encoding import decode_event, encode_event
+from watcher.alerting.policy.event import AlertEvent, Certificate, Change
+from watcher.alerting.policy.incidents import follow
 from watcher.model.alerts.channel import Route, Topic
 from watcher.model.alerts.of_target import Dependency, TargetAlerts
 from watcher.model.alerts.silence import Ack, Silence
 from watcher.model.alerts.windows import QuietHours
-from watcher.model.state import State
+from watcher.model.conclusion import flips_of_change
+from watcher.model.state import Sighting, Standing, State, Thresholds
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Notification
 
@@ -313,6 +318,57 @@ def test_a_new_channel_is_told_after_a_restart_when_it_is_known_again_what_lasts
     script = "0 B down; 1 A down; 90 A restart; 90 B restart; 100 ops new; 110 B up; 121 A down; 999"
 
     assert told(_played(NO_REMINDERS, script)) == ["10 down: B, A", "135 down: A"]
+
+
+def test_two_replicas_that_tell_of_the_same_outage_send_messages_with_the_same_ids() -> None:
+    first, second = World(SITES, NO_REMINDERS), World(SITES, NO_REMINDERS)
+    for world, seconds in ((first, 0), (second, 7)):
+        for event in _outage(at(seconds), at(300 + seconds)):
+            _hear(world, event)
+
+    assert told(first.sent) == ["10 down: A", "310 up: A"]
+    assert [message.id for message in first.sent] == [message.id for message in second.sent]
+
+    _hear(second, _outage(at(900), at(999), up_since=at(307))[0])
+    assert second.sent[-1].id not in {message.id for message in first.sent}
+
+
+@pytest.mark.parametrize("seconds", [7, 40])
+def test_an_outage_that_two_replicas_have_found_is_told_once(seconds: int) -> None:
+    world = World(SITES, NO_REMINDERS)
+    events = [*_outage(at(0), at(300)), *_outage(at(seconds), at(300 + seconds), up_since=at(-1800))]
+    for event in sorted(events, key=lambda event: event.at):
+        _hear(world, event)
+    opened = events[2].incident
+    assert opened is not None
+    world.policy.take_open([opened], at(345))  # as the one that is slower has it until then
+    world.wait_until(at(999))
+
+    assert told(world.sent) == ["10 down: A", "310 up: A"]
+
+
+def _outage(began: datetime, ended: datetime, up_since: datetime | None = None) -> list[AlertEvent]:
+    """Return what a replica makes of an outage, where it knows since when the site was up before."""
+    standing = Standing(State.UP, up_since or at(-3600), State.UP, flips=3)
+    incident, events = None, list[AlertEvent]()
+    for moment, state in ((began, State.DOWN), (ended, State.UP)):
+        after = standing.after(Sighting(state, moment), Thresholds(1, 1))
+        (flip,) = flips_of_change("A", "default", standing, after, moment)
+        flip = replace(flip, last_up_at=moment - timedelta(seconds=60))
+        standing, was = after, incident
+        incident, change = follow(was, flip)
+        assert change is not None
+        events.append(AlertEvent(0, change, moment, incident or was, flip, "A", "default"))
+    return [decode_event(0, encode_event(event)) for event in events]
+
+
+def _hear(world: World, event: AlertEvent) -> None:
+    assert event.flip is not None
+    world.wait_until(event.at)
+    world.states["A"] = event.flip.state
+    world.policy.take(event, world.view)
+    world.decide(event.at)
+    world.wait_until(event.at + timedelta(seconds=20))
 
 
 def _played(channel: Channel, script: str, *, restarts: bool = False) -> list[Notification]:

@@ -7,25 +7,20 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
-from structlog.testing import capture_logs
 
-from watcher.daemon.file_changes import SETTLE_SECONDS, listen_to, watch_files
-from watcher.daemon.file_links import MAX_FILES_LISTENED_TO, ways_to
+from watcher.daemon.file_changes import SETTLE_SECONDS, watch_files
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable
 
-    from watchfiles._rust_notify import RustNotify
-
-NEVER_SECONDS = 3600.0
-POLL_SECONDS = 0.05
+LOOK_SECONDS = 0.05
 # Long enough for the slowest machine: reached only by what hangs.
 HANG_SECONDS = 120
 CLOCK_REALTIME_COARSE = 5
@@ -53,15 +48,14 @@ class Calls:
 @asynccontextmanager
 async def watching(
     *files: Path,
-    poll_seconds: float = NEVER_SECONDS,
     read_at: float | None = None,
-    listen: Callable[[Iterable[str]], RustNotify] = listen_to,
 ) -> AsyncIterator[Calls]:
-    """Watch these files, by what the system tells alone unless told otherwise."""
+    """Watch these files."""
     calls = Calls()
-    watch = partial(watch_files, lambda: files, calls, read_at=read_at, poll_seconds=poll_seconds, listen=listen)
+    watch = partial(watch_files, lambda: files, calls, read_at=read_at, look_seconds=LOOK_SECONDS)
     async with trio.open_nursery() as nursery:
         await nursery.start(watch)
+        await next_tick()
         yield calls
         nursery.cancel_scope.cancel()
 
@@ -149,17 +143,11 @@ def move_in(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [add, remove, rename, move_in])
-@pytest.mark.parametrize("poll_seconds", [NEVER_SECONDS, POLL_SECONDS])
-async def test_what_a_folder_holds_is_changed(
-    tmp_path: Path, change: Callable[[Path], None], poll_seconds: float
-) -> None:
+async def test_what_a_folder_holds_is_changed(tmp_path: Path, change: Callable[[Path], None]) -> None:
     folder = tmp_path / "config"
     folder.mkdir()
     (folder / "old.yaml").write_text("")
-    listen = listen_to if poll_seconds == NEVER_SECONDS else deaf
-    async with watching(folder, folder / "old.yaml", poll_seconds=poll_seconds, listen=listen) as calls:
-        if listen is deaf:
-            await next_tick()
+    async with watching(folder, folder / "old.yaml") as calls:
         change(folder)
         await calls.one()
 
@@ -203,30 +191,6 @@ async def test_a_config_map_of_kubernetes(tmp_path: Path, is_mounted_as_folder: 
             assert named.read_text() == text
 
 
-async def test_an_update_comes_while_the_former_is_taken_in(tmp_path: Path) -> None:
-    update_config_map(tmp_path, "a")
-    (tmp_path / "config.yaml").symlink_to("..data/config.yaml")
-    listened = 0
-
-    def listen(places: Iterable[str]) -> RustNotify:
-        nonlocal listened
-        listened += 1
-        if listened == 2:
-            update_config_map(tmp_path, "c")  # with which a place is gone
-        return listen_to(places)
-
-    async with watching(tmp_path / "config.yaml", listen=listen) as calls:
-        update_config_map(tmp_path, "b")
-        with trio.fail_after(HANG_SECONDS):
-            while listened < 3:  # noqa: ASYNC110  # counted in a thread
-                await trio.sleep(0.01)
-        told = calls.count
-        update_config_map(tmp_path, "d")
-        with trio.fail_after(HANG_SECONDS):
-            while calls.count == told:
-                await calls.one()
-
-
 async def test_a_link_to_a_release_is_turned(tmp_path: Path) -> None:
     for release in ("1", "2"):
         (tmp_path / release).mkdir()
@@ -241,7 +205,7 @@ async def test_a_link_to_a_release_is_turned(tmp_path: Path) -> None:
 
 
 async def test_a_file_is_written_by_another_name_from_elsewhere(tmp_path: Path) -> None:
-    """A second name of a file is to the system as a mount of it alone: the folder hears nothing."""
+    """As through a mount of the file alone."""
     (tmp_path / "here").mkdir()
     (tmp_path / "elsewhere").mkdir()
     file, other_name = tmp_path / "here" / "config.yaml", tmp_path / "elsewhere" / "config.yaml"
@@ -260,9 +224,8 @@ from watcher.daemon.file_changes import watch_files
 
 async def main():
     async with trio.open_nursery() as nursery:
-        options = {"poll_seconds": float(os.environ["POLL_SECONDS"])}
         changed = lambda: os.write(1, b"changed\\n")
-        await nursery.start(partial(watch_files, lambda: [Path("folder/config.yaml")], changed, **options))
+        await nursery.start(partial(watch_files, lambda: [Path("folder/config.yaml")], changed, look_seconds=0.05))
         os.write(1, b"watching\\n")
 
 trio.run(main)
@@ -270,15 +233,13 @@ trio.run(main)
 
 
 @asynccontextmanager
-async def another_process(
-    folder: Path, *prefix: str, before: str = "", poll_seconds: float = NEVER_SECONDS
-) -> AsyncIterator[trio.Process]:
+async def another_process(folder: Path, *prefix: str) -> AsyncIterator[trio.Process]:
     """Watch folder/config.yaml in a process of its own, which writes a line when it does, and one a change."""
     with trio.fail_after(HANG_SECONDS):
         process = await trio.lowlevel.open_process(
-            [*prefix, sys.executable, "-c", before + PROGRAM],
+            [*prefix, sys.executable, "-c", PROGRAM],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(PROJECT), "POLL_SECONDS": str(poll_seconds)},
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -305,104 +266,13 @@ async def said(process: trio.Process) -> str:
     return line.decode().strip()
 
 
-def deaf(_places: Iterable[str]) -> RustNotify:
-    """Fail as the system does when there are too many watches."""
-    raise OSError('OS file watch limit reached. about ["/etc"]')
-
-
-@pytest.mark.parametrize("change", [rewrite, replace, make_anew, touch])
-async def test_where_nothing_can_be_heard_the_files_are_looked_at(
-    tmp_path: Path, change: Callable[[Path, str], None]
-) -> None:
-    file = tmp_path / "config.yaml"
-    file.write_text("a")
-    with capture_logs() as lines:
-        async with watching(file, poll_seconds=POLL_SECONDS, listen=deaf) as calls:
-            for text in ("b", "c"):
-                await next_tick()
-                change(file, text)
-                await calls.one()
-    [line] = lines
-    assert line["log_level"] == "warning"
-
-
-LIMITED = """
-import os, resource, watcher.daemon.file_changes
-from watcher.daemon.file_changes import listen_to as unlimited
-
-def listen_to(places):
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) - 1, limit[1]))
-    try:
-        return unlimited(places)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
-
-watcher.daemon.file_changes.listen_to = listen_to
-"""
-
-
-async def test_the_limit_of_the_system_is_reached(tmp_path: Path) -> None:
-    """As it is: no descriptor is left for it."""
-    (tmp_path / "folder").mkdir()
-    file = tmp_path / "folder" / "config.yaml"
-    file.write_text("a")
-    async with another_process(tmp_path, before=LIMITED, poll_seconds=POLL_SECONDS) as process:
-        told = [await said(process)]  # structlog that nobody configures writes there, too
-        while told[-1] != "watching":
-            told.append(await said(process))
-        replace(file, "b")
-        assert await said(process) == "changed"
-    assert "Too many open files" in "".join(told)
-    assert "".join(told).count("they are looked at instead") == 1
-
-
 async def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     file = tmp_path / "not" / "there" / "config.yaml"
-    async with watching(file, poll_seconds=POLL_SECONDS) as calls:
+    async with watching(file) as calls:
         assert calls.count == 0
         file.parent.mkdir(parents=True)
         file.write_text("a")
         await calls.one()
-
-
-async def test_a_folder_is_replaced_and_is_listened_to_again(tmp_path: Path) -> None:
-    file = tmp_path / "config" / "config.yaml"
-    file.parent.mkdir()
-    file.write_text("a")
-    listened = []
-
-    def listen(places: Iterable[str]) -> RustNotify:
-        listened.append(sorted(places))
-        return listen_to(places)
-
-    async with watching(file, poll_seconds=POLL_SECONDS, listen=listen) as calls:
-        file.parent.rename(tmp_path / "former")
-        file.parent.mkdir()
-        file.write_text("b")
-        await calls.one()
-        with trio.fail_after(HANG_SECONDS):
-            # It may have looked when the folder was there already, and the file was not.
-            while len(listened) < 2 or listened[-1] != listened[0]:  # noqa: ASYNC110  # appended to in a thread
-                await trio.sleep(0.01)
-
-
-async def test_a_place_that_is_gone_when_it_is_to_be_listened_to(tmp_path: Path) -> None:
-    file = tmp_path / "config.yaml"
-    file.write_text("a")
-    tries = []
-
-    def listen(places: Iterable[str]) -> RustNotify:
-        tries.append(places)
-        if len(tries) == 1:
-            raise FileNotFoundError
-        return listen_to(places)
-
-    with capture_logs() as lines:
-        async with watching(file, poll_seconds=POLL_SECONDS, listen=listen) as calls:
-            file.write_text("bb")
-            await calls.one()
-    assert lines == []
 
 
 async def test_permission_is_lost_and_given_back(tmp_path: Path) -> None:
@@ -411,7 +281,7 @@ async def test_permission_is_lost_and_given_back(tmp_path: Path) -> None:
     file.write_text("a")
     # Root may read all: without that right it is an owner like others.
     ordinary = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
-    async with another_process(tmp_path, *ordinary, poll_seconds=POLL_SECONDS) as process:
+    async with another_process(tmp_path, *ordinary) as process:
         assert await said(process) == "watching"
         for mode in (0, 0o700, 0, 0o700):
             file.parent.chmod(mode)
@@ -425,7 +295,7 @@ async def test_a_link_to_itself_and_a_name_that_cannot_be(tmp_path: Path) -> Non
     loop.symlink_to("loop")
     file = tmp_path / "config.yaml"
     file.write_text("a")
-    async with watching(loop, tmp_path / "a\0b", Path("x" * 5000), file, poll_seconds=POLL_SECONDS) as calls:
+    async with watching(loop, tmp_path / "a\0b", Path("x" * 5000), file) as calls:
         file.write_text("b")
         await calls.one()
 
@@ -476,10 +346,9 @@ async def test_the_files_may_be_others_after_a_change(tmp_path: Path) -> None:
     files = [tmp_path / "1"]
     calls = Calls()
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(watch_files, lambda: files, calls, poll_seconds=NEVER_SECONDS))
-        # In the same folder, so that the place to listen at stays the same.
+        await nursery.start(partial(watch_files, lambda: files, calls, look_seconds=LOOK_SECONDS))
         files[:] = [tmp_path / "2", tmp_path / "3"]
-        (tmp_path / "1").write_text("a")
+        (tmp_path / "2").write_text("a")
         await calls.one()
         (tmp_path / "3").write_text("a")
         await calls.one()
@@ -494,57 +363,3 @@ async def test_what_was_written_while_the_files_were_read_is_told_at_once(tmp_pa
     os.utime(file, (0, 0))
     async with watching(file, read_at=time.time() + 60) as calls:
         assert calls.count == 0
-
-
-async def test_a_cancellation_leaves_nothing_behind(tmp_path: Path) -> None:
-    await nobody_listens()  # neither for a test before
-    with trio.fail_after(HANG_SECONDS):
-        while await seconds_of_a_cancellation(tmp_path) >= 0.1:  # a busy machine takes longer, but not each time
-            pass
-
-
-async def seconds_of_a_cancellation(folder: Path) -> float:
-    """Watch a file, and return how long it takes to stop that, after which nothing is left of it."""
-    file, calls = folder / "config.yaml", Calls()
-    file.write_text("a")
-    async with trio.open_nursery() as nursery:
-        await nursery.start(watch_files, lambda: [file], calls)
-        file.write_text("b")
-        await calls.one()
-        assert listeners() > 0
-        cancelled_at = trio.current_time()
-        nursery.cancel_scope.cancel()
-    seconds = trio.current_time() - cancelled_at
-    await nobody_listens()
-    file.write_text("c")
-    await trio.testing.wait_all_tasks_blocked()
-    assert calls.count == 1
-    return seconds
-
-
-async def nobody_listens() -> None:
-    """Wait for the threads of the library, which end by themselves, in a moment of their own."""
-    with trio.fail_after(HANG_SECONDS):
-        while listeners():  # noqa: ASYNC110
-            await trio.sleep(0.01)
-
-
-def listeners() -> int:
-    """Count the descriptors and threads by which this process listens."""
-    names = []
-    for entry in (*Path("/proc/self/fd").iterdir(), *Path("/proc/self/task").iterdir()):
-        with suppress(FileNotFoundError, ProcessLookupError):  # another thread has just ended, or closed its file
-            names.append(str(entry.readlink()) if entry.is_symlink() else (entry / "comm").read_text())
-    return sum("inotify" in name for name in names)
-
-
-async def test_many_secrets_take_few_watches(tmp_path: Path) -> None:
-    secrets = [tmp_path / f"secret_{number}" for number in range(2 * MAX_FILES_LISTENED_TO)]
-    for secret in secrets:
-        secret.touch()
-    assert len(ways_to(secrets).places) == MAX_FILES_LISTENED_TO + 1
-    async with watching(*secrets) as calls:
-        secrets[-1].write_text("a")
-        await calls.one()
-        replace(secrets[-2], "a")
-        await calls.one()

@@ -19,7 +19,7 @@ from watcher.cluster.assignment import Assignment
 from watcher.cluster.protocol import Share, alone
 from watcher.config.env.settings import load_settings
 from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change, deliver
-from watcher.daemon.sharing.sharer import CLAIM_CUT_OFF_SECONDS, FORCE_BEATS, Sharer, Step
+from watcher.daemon.sharing.sharer import CLAIM_CUT_OFF_SECONDS, FORCE_BEATS, LEFT_BEATS, Sharer, Step
 from watcher.model.difference import difference
 from watcher.model.resumption import Taken
 
@@ -87,10 +87,11 @@ class Replica:
             await self._changed.wait()
         return self.share
 
-    async def configure(self, names: Iterable[str]) -> None:
-        """Reload a file with these targets."""
+    async def configure(self, names: Iterable[str], *others: Target) -> None:
+        """Reload a file with these targets, some of which are others than before."""
         async with self._reloading:
-            found = difference(self.targets, [TARGETS[name] for name in names])
+            targets = TARGETS | {target.name: target for target in others}
+            found = difference(self.targets, [targets[name] for name in names])
             self.targets = found.targets
             await deliver(self.send, Change(SETTINGS, found))
 
@@ -199,22 +200,49 @@ async def test_a_replica_that_lives_and_does_not_release_is_waited_for_and_then_
         assert who_watches(world) == {name: [2] for name in NAMES}
 
 
-async def test_after_a_rollout_each_has_in_the_database_what_it_watches(autojump_clock: trio.testing.MockClock) -> None:
-    async with open_world(2) as (world, replicas):
-        for replica in replicas:
+async def test_in_a_rollout_what_has_not_changed_stays_where_it_is_and_in_a_long_one_each_file_is_watched(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_world(2) as (world, (first, second)):
+        for replica in (first, second):
             await replica.configure(NAMES)
-        replicas[0].tell(1, replicas[:1])
+            replica.tell(1, [first])
         await trio.sleep(1)
-        for replica in replicas:
-            replica.tell(2, replicas, is_mixed=True)
-        await trio.sleep((FORCE_BEATS + 1) * BEAT_SECONDS)
-        assert who_watches(world) == {name: [1, 2] for name in NAMES}
-        assert set(world.owners.values()) == {replicas[1].me}
-        for replica in replicas:
-            replica.tell(3, replicas)
+        await first.configure(NAMES)
+        await second.configure(NAMES)
+        changed = a_target(NAMES[0], address="http://127.0.0.1:1/other")
+        await second.configure(NAMES, changed)
+        for replica in (first, second):
+            replica.tell(2, (first, second), is_mixed=True)
+        await trio.sleep((LEFT_BEATS - 1) * BEAT_SECONDS)
+        assert who_watches(world) == {NAMES[0]: [1, 2]} | {name: [1] for name in NAMES[1:]}
+        assert first.epochs[-1] == second.epochs[-1] == 2
         await trio.sleep(2 * BEAT_SECONDS)
-        assert who_watches(world) == shared_by(replicas, NAMES)
+        assert who_watches(world) == {name: [1, 2] for name in NAMES}
+        assert set(world.owners.values()) == {second.me}
+        await first.configure(NAMES, changed)
+        for replica in (first, second):
+            replica.tell(3, (first, second))
+        await trio.sleep(2 * BEAT_SECONDS)
+        assert who_watches(world) == shared_by((first, second), NAMES)
         assert {name: [owner.int] for name, owner in world.owners.items()} == who_watches(world)
+
+
+async def test_the_end_of_a_rollout_is_no_reason_for_force(autojump_clock: trio.testing.MockClock) -> None:
+    async with open_world(2) as (world, (first, second)):
+        for replica in (first, second):
+            await replica.configure(NAMES)
+            replica.tell(1, [first])
+            await replica.configure(NAMES)
+        await trio.sleep(1)
+        for replica in (first, second):
+            replica.tell(2, (first, second), is_mixed=True)
+        await trio.sleep(2 * FORCE_BEATS * BEAT_SECONDS)
+        for replica in (second, first):
+            replica.tell(3, (first, second))
+        await trio.sleep(2 * BEAT_SECONDS)
+        assert who_watches(world) == shared_by((first, second), NAMES)
+        assert world.doubled == []
 
 
 async def test_without_a_database_a_replica_checks_what_it_holds_and_asks_when_it_is_back(

@@ -169,9 +169,7 @@ def test_arguments_that_do_not_fit_their_message_break_nothing(
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    "name", ["httpx", "httpcore", "httpcore.http11", "h2", "hpack.hpack", "asyncio", "trio", "watchfiles.main"]
-)
+@pytest.mark.parametrize("name", ["httpx", "httpcore", "httpcore.http11", "h2", "hpack.hpack", "asyncio", "trio"])
 def test_libraries_are_quiet_even_where_somebody_lets_them_speak(
     lines: list[str], capfd: pytest.CaptureFixture[str], name: str
 ) -> None:

@@ -1,10 +1,10 @@
-"""When the wall clock is believed: by a table of leaps, on clocks that the test sets."""
+"""Which clock is followed, and when it is believed: by tables of leaps, on clocks that the test sets."""
 
 from __future__ import annotations
 
 import pytest
 
-from watcher.model.clock_trust import DOUBT_SECONDS, ClockTrust
+from watcher.model.clock_trust import DOUBT_SECONDS, ClockTrust, WallClock
 
 NOW = 1_795_447_255.0
 HOUR, DAY = 3600.0, 86_400.0
@@ -52,3 +52,48 @@ def test_a_leap_against_the_steady_clock_is_in_doubt_for_a_day_and_told_once() -
     assert len(leaps) == 2
     steady += DOUBT_SECONDS
     assert trust.trusts(NOW + steady)
+
+
+# How far the machine's clock is ahead of the reference's, and what it is found to be at each look: a look takes a
+# hundredth of a second, or so many seconds as are named.
+@pytest.mark.parametrize(
+    ("looks", "ahead"),
+    [
+        ([(0.0, 0.01)], None),
+        ([(1.9, 0.01)], None),
+        ([(2.1, 0.01)], 2.1),
+        ([(-HOUR, 0.01)], -HOUR),
+        ([(HOUR, 0.01)], HOUR),
+        ([(3.0, 4.0)], None),  # that may be the way there
+        ([(3.0, 4.0), (3.0, 0.01)], 3.0),
+        ([(3.0, 0.01), (3.0, 4.0)], 3.0),  # and what is known better stays so
+        ([(HOUR, 0.01), (1.5, 0.01)], 1.5),  # until it is right, and no more than that
+        ([(HOUR, 0.01), (0.9, 0.01)], None),
+        ([(0.0, 0.01), (HOUR, 0.01), (0.0, 0.01)], None),
+    ],
+)
+def test_a_reference_is_followed_while_the_clock_of_the_machine_is_far_from_it(
+    looks: list[tuple[float, float]], ahead: float | None
+) -> None:
+    steady, off = 0.0, 0.0
+    clock = WallClock(lambda: NOW + steady + off, lambda: steady)
+    for off, seconds in looks:  # noqa: B007  # the clock of the machine has it
+        asked_at, steady = steady, steady + seconds
+        clock.refer(asked_at, steady, NOW + asked_at + seconds / 2)
+    steady += DAY  # the reference is not asked any more
+    assert clock.ahead_seconds == (None if ahead is None else pytest.approx(ahead, abs=0.01))
+    assert clock.now() == pytest.approx(NOW + steady + (off if ahead is None else 0.0), abs=0.01)
+
+
+@pytest.mark.parametrize("step", [-HOUR, -3.0, 3.0, HOUR])
+def test_a_machine_whose_clock_is_set_takes_nothing_along_before_the_reference_is_asked(step: float) -> None:
+    off = 0.0
+    clock = WallClock(lambda: NOW + off, lambda: 0.0)
+    off = 5.0
+    assert clock.now() == NOW + 5.0, "nobody has been asked yet"
+    clock.refer(0.0, 0.0, NOW + 5.0)
+    off += step
+    assert clock.now() == NOW + 5.0
+    clock.refer(0.0, 0.0, NOW + 5.0 + step)
+    assert clock.now() == NOW + 5.0 + step, "the reference was set as well"
+    assert clock.ahead_seconds is None

@@ -93,7 +93,7 @@ def test_a_target_of_several_places_stands_as_they_say_together() -> None:
     html = page_of(glance)
     text = words_of(html)
     assert "No site is down, 1 of 3 is degraded" in text
-    assert "default: up, sgp: down, nyc: up (no replica)" in text
+    assert "default: up, sgp: down, nyc: unknown (no replica)" in text
     assert html.count('<span class="places" tabindex="0">') == 2
     assert DETAIL in text
     public = end_of(glancing(Sites.of(targets, public=True), present))
@@ -144,7 +144,7 @@ async def test_the_api_has_the_places(public: bool) -> None:
         "detail": None if public else "503 Service Unavailable",
         "has_replica": True,
     }
-    assert checkout["locations"][2]["has_replica"] is False
+    assert (checkout["locations"][2]["state"], checkout["locations"][2]["has_replica"]) == ("unknown", False)
     assert records["Abroad"]["state"] == "up"
     assert (records["Search"]["location"], "locations" in records["Search"]) == (HERE, False)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
@@ -24,6 +22,7 @@ from watcher.checking.http.tls import TlsContexts
 from watcher.checking.http.transport import Tools as HttpTools
 from watcher.model.alerts.channel import AlertmanagerReceiver, AppriseReceiver, ExecReceiver, WebhookReceiver
 from watcher.model.alerts.notification import Delivered, Kind, Refused, TryAgain
+from watcher.model.clock_trust import utc_now, wall_seconds
 from watcher.text.escaping import json_line
 
 if TYPE_CHECKING:
@@ -166,12 +165,12 @@ async def _deliver(message: _Message, channel: Channel, tools: Tools, deadline: 
     if isinstance(receiver, WebhookReceiver):
         body = message.body
         try:
-            headers = webhook_headers(str(message.notification.id), int(time.time()), body, receiver.secret)
+            headers = webhook_headers(str(message.notification.id), int(wall_seconds()), body, receiver.secret)
         except UnusableSecretError as error:
             return Refused(str(error))
         return await _post(receiver.url, body, (*receiver.headers, *headers), channel, tools, left)
     if message.notification.kind is Kind.TEST:
-        alert = test_alert(datetime.now(UTC), message.payload["title"], message.payload["text"])
+        alert = test_alert(utc_now(), message.payload["title"], message.payload["text"])
         return await post_alerts([alert], channel, tools)
     return Refused("Alertmanager takes the alerts that are open, and no messages")
 
@@ -182,7 +181,7 @@ async def _post(
     answer = await post(
         url, body, headers, tools.http, timeout_seconds=timeout_seconds, allow_private=channel.allow_private
     )
-    return delivery_of(answer, channel, datetime.now(UTC))
+    return delivery_of(answer, channel, utc_now())
 
 
 async def _send_by_apprise(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -11,6 +10,7 @@ import trio
 
 from watcher.alerting.policy.certificates import FIRST_STEP, ToldCertificates
 from watcher.alerting.policy.event import AlertEvent, Change
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.alerts import record_certificates, told_certificates
 from watcher.outbox.errors import OutboxUnavailableError
 
@@ -35,7 +35,7 @@ class CertificateWatch:
         disk: OutboxThread,
         location: str,
         recorded: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
     ) -> None:
         """Begin knowing of nothing that was told.
 

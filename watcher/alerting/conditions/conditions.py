@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import trio
@@ -11,6 +10,7 @@ from watcher.alerting.conditions.certificates import CertificateWatch
 from watcher.alerting.conditions.dead_man import DeadMan, Vitals
 from watcher.alerting.conditions.maintenance import MaintenanceKeeper
 from watcher.alerting.conditions.network import watch_network
+from watcher.model.clock_trust import wall_seconds
 from watcher.model.state import State
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Conditions:
         tally: Tally,
         outbox_written_at: Callable[[], float],
         recorded: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
     ) -> None:
         """Make them, with nothing configured.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
@@ -10,6 +9,7 @@ import structlog
 import trio
 
 from watcher.checking.check import check_now
+from watcher.model.clock_trust import wall_seconds
 from watcher.model.target import Sending, Target
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Vitals:
     """Says whether checks start on time and the outbox moves."""
 
     def __init__(
-        self, tally: Tally, outbox_written_at: Callable[[], float], clock: Callable[[], float] = time.time
+        self, tally: Tally, outbox_written_at: Callable[[], float], clock: Callable[[], float] = wall_seconds
     ) -> None:
         """Begin now.
 

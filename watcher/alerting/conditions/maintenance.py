@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
@@ -12,6 +11,7 @@ import trio
 
 from watcher.alerting.policy.maintenance import MaintenancePlan
 from watcher.alerting.policy.windows import is_open, next_change
+from watcher.model.clock_trust import wall_seconds
 from watcher.model.conclusion import Hold
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class MaintenanceKeeper:
     def __init__(
         self,
         holds: Holds,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         check_soon: Callable[[str], object] = lambda _name: None,
     ) -> None:
         """Begin without windows.

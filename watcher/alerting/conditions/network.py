@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import trio
 from watcher.alerting.policy.event import AlertEvent, Change
 from watcher.checking.check import check_slot
 from watcher.checking.scheduling.schedule import Slot
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.alerts import record_events
 from watcher.outbox.errors import OutboxUnavailableError
 
@@ -34,7 +34,7 @@ async def watch_network(
     disk: OutboxThread,
     location: str,
     recorded: Callable[[], None] = lambda: None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = wall_seconds,
 ) -> None:
     """Watch the network until cancelled, and record an alert event for each time without one.
 

@@ -89,7 +89,7 @@ class ChannelPolicy:
 
     def take_open(self, incidents: Iterable[Incident], now: datetime) -> None:
         """Take in all that is open and the channel `lacks`, after all events: it is told of it, unless it is over."""
-        self._unheard = Unheard()
+        self._unheard.clear()
         for one in incidents:
             if (key := record_key(one.location, one.target)) not in self._book.records:
                 self._unheard.add(key, one, now)
@@ -156,6 +156,8 @@ class ChannelPolicy:
         if flip.state is State.PAUSED and (record is None or not record.note_pause()):
             self._book.drop(key)
             return
+        if event.change is Change.CLOSED:
+            self._unheard.note_end(key, event.at)
         visible = None if event.change is Change.CLOSED else incident.trouble
         if visible is not None and not is_told_of(self._channel, visible):
             visible = None
@@ -170,20 +172,20 @@ class ChannelPolicy:
             self._book.records[key] = record
         elif visible is record.visible and (visible is None or flip.flip_id == record.flip_id):
             return
+        elif event.change is Change.OPENED and record.is_same_outage(flip, incident.key, incident.last_up_at):
+            return  # another replica has found it as well
         elif after is None and record.told is None:
             self._book.drop(key)
             return
         self._book.leave(key, record)
         record.group = group
-        # What a place has decided for all of them, while it could ask nobody, the others find by themselves.
         is_known = event.change is Change.OPENED and record.is_told_at_all_places(visible)
-        record.note_incident(incident.id, incident.since)
+        record.note_incident(incident.id, incident.since, incident.key)
         is_silent = silence_end(view.silences, record.target, group, event.at) is not None
         record.note_flip(flip, visible, event.at, incident.last_up_at, is_silent=is_silent, is_escalated_to=bool(after))
         if is_known:
             self._note_told(key, record, event.at)
-            return
-        if Topic.FLAPPING in self._channel.topics and not after and flip.state is not State.PAUSED:
+        elif Topic.FLAPPING in self._channel.topics and not after and flip.state is not State.PAUSED:
             record.note_change(event.at, FLAPPING_FLIPS, FLAPPING_WINDOW)
             self._book.agenda.add(event.at + FLAPPING_WINDOW, Task.CALM, key)
         self._settle(key, record, event.at, view)

@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from watcher.alerting.policy.event import AlertEvent, Certificate, Change, Incident
-from watcher.alerting.policy.records.json_values import a_trouble, flip_as_json, flip_from_json, read, written
+from watcher.alerting.policy.records.json_values import a_trouble, an_id, flip_as_json, flip_from_json, read, written
 from watcher.model.alerts.rows import a_moment, a_number, a_text, maybe, reading
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def _incident_as_json(incident: Incident) -> dict[str, Any]:
         "since": incident.since.isoformat(),
         "flip": flip_as_json(incident.flip),
         "last_up_at": written(incident.last_up_at),
+        **({} if incident.key is None else {"key": str(incident.key)}),
     }
 
 
@@ -102,4 +103,5 @@ def _incident_from_json(row: Mapping[str, Any]) -> Incident:
         a_moment(row["since"]),
         flip_from_json(row["flip"]),
         read(row["last_up_at"]),
+        an_id(row.get("key")),
     )

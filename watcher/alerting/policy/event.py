@@ -36,6 +36,7 @@ class Incident:
         since: when it began.
         flip: the newest flip that said what it is now.
         last_up_at: when a check last found the target up before; None where nobody knows.
+        key: the same for all replicas that find the same outage; None where nobody knows since when the target was up.
     """
 
     id: uuid.UUID
@@ -45,6 +46,7 @@ class Incident:
     since: datetime
     flip: Flip
     last_up_at: datetime | None = None
+    key: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

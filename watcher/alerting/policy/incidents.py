@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.event import Change, Incident
 from watcher.alerting.policy.records.agenda import next_look
-from watcher.model.outcome import NO_NETWORK, Reason
+from watcher.model.outcome import NO_NETWORK, Reason, time_ordered_id
 from watcher.model.resumption import RENAMED
 from watcher.model.state import TROUBLE, State
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Iterator
     from datetime import datetime
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _OF_THE_MONITOR = frozenset({Reason.LOCAL, Reason.INTERNAL})
 # After a start it takes a while until it is known again how sites are: what is over meanwhile is not told.
 _LOOK = timedelta(seconds=5)
+# So many ends are remembered.
+_ENDS_KEPT = 10_000
 
 
 def follow(incident: Incident | None, flip: Flip) -> tuple[Incident | None, Change | None]:
@@ -44,11 +47,19 @@ def follow(incident: Incident | None, flip: Flip) -> tuple[Incident | None, Chan
     if flip.state not in TROUBLE or (flip.state is State.UNKNOWN and (incident or not _checks_cannot_tell(flip))):
         return incident, None
     if incident is None:
-        opened = Incident(flip.flip_id, flip.target, flip.location, flip.state, flip.at, flip, flip.last_up_at)
+        identity = flip.flip_id, flip.target, flip.location
+        opened = Incident(*identity, flip.state, flip.at, flip, flip.last_up_at, _key_of(flip))
         return opened, Change.OPENED
     if incident.trouble is flip.state:
         return incident, None
     return replace(incident, trouble=flip.state, flip=flip), Change.CHANGED
+
+
+def _key_of(flip: Flip) -> uuid.UUID | None:
+    """Return what all replicas call the outage that a flip begins: it ends a time of being up, which began once."""
+    if flip.up_since is None:
+        return None
+    return time_ordered_id(flip.up_since, f"outage\0{flip.target}\0{flip.location}\0{flip.up_since.isoformat()}")
 
 
 def _checks_cannot_tell(flip: Flip) -> bool:
@@ -68,12 +79,29 @@ class Unheard:
     def __init__(self) -> None:
         """Begin with none."""
         self._incidents: dict[str, Incident] = {}
+        self._ended: dict[str, datetime] = {}  # when some were found to be over, the last of them
         self.due_at: datetime | None = None  # of the next look at them
 
+    def clear(self) -> None:
+        """Forget them all."""
+        self._incidents, self.due_at = {}, None
+
     def add(self, key: str, incident: Incident, now: datetime) -> None:
-        """Put one in, to be looked at at once."""
-        self._incidents[key] = incident
-        self.due_at = now
+        """Put one in, to be looked at at once, unless its end was heard of.
+
+        Of replicas with different files, one may have found the end that another still waits for.
+        """
+        ended_at = self._ended.get(key)
+        if ended_at is None or ended_at < incident.since:
+            self._incidents[key] = incident
+            self.due_at = now
+
+    def note_end(self, key: str, at: datetime) -> None:
+        """Take down that the target is found in order."""
+        self._ended.pop(key, None)
+        self._ended[key] = at
+        if len(self._ended) > _ENDS_KEPT:
+            del self._ended[next(iter(self._ended))]
 
     def discard(self, key: str) -> None:
         """Forget one: the channel hears of its target otherwise."""

@@ -28,6 +28,7 @@ class Line:
         cause: why, of a trouble that lasts; of one that has ended, why it was.
         last_up_at: when a check last found it up before the trouble.
         lasted_seconds: of what has ended, how long it was.
+        opening: what all replicas call this, whichever has found it; None where each calls it by its own flip.
         flip_id, check_id: of the flip, and of the check that confirmed it.
         certificate: that ends soon.
         times: how often it was down meanwhile, where that was more than once and nothing of it was told.
@@ -51,3 +52,4 @@ class Line:
     times: int = 1
     dependents: int = 0
     began: bool = False
+    opening: uuid.UUID | None = None

@@ -8,7 +8,7 @@ from watcher.alerting.policy.line import Line
 from watcher.alerting.policy.payload import payload_of, payload_of_words
 from watcher.alerting.policy.wording import gap_text, gap_title
 from watcher.model.alerts.notification import Kind, Notification
-from watcher.model.outcome import time_ordered_id
+from watcher.model.outcome import moment_of_id, time_ordered_id
 from watcher.model.state import State
 
 if TYPE_CHECKING:
@@ -59,12 +59,23 @@ def message_of(
     """
     kinds = {line.kind for line in lines}
     kind = lines[0].kind if len(kinds) == 1 else Kind.MIXED
-    first = lines[0]
-    which = first.certificate and f"{first.certificate.expires_at.isoformat()} {first.certificate.step_days}"
-    text = f"{channel}\0{kind}\0{first.kind}\0{first.target}\0{first.flip_id or which}\0{first.began}\0{number}"
-    message_id = time_ordered_id(first.confirmed_at or now, text)
+    message_id = _id_of(channel, kind, lines, now, number)
     payload = payload_of(message_id, channel, kind, now, lines, view)
     return Notification(message_id, channel, kind, now, payload, tuple(dict.fromkeys(members)))
+
+
+def _id_of(channel: str, kind: Kind, lines: Sequence[Line], now: datetime, number: int) -> uuid.UUID:
+    """Return the id of a message: the same where two replicas tell the same, and another where one tells of more."""
+    first = lines[0]
+    moment = (first.confirmed_at or now) if first.opening is None else moment_of_id(first.opening)
+    text = "\0".join(f"{line.kind}\0{line.target}\0{_which(line)}\0{line.began}" for line in lines)
+    return time_ordered_id(moment, f"{channel}\0{kind}\0{number}\0{text}")
+
+
+def _which(line: Line) -> object:
+    if line.certificate is not None:
+        return f"{line.certificate.expires_at.isoformat()} {line.certificate.step_days}"
+    return line.opening or line.flip_id
 
 
 def message_of_gap(channel: str, start: datetime, end: datetime, now: datetime) -> Notification:
@@ -100,6 +111,7 @@ def _present(record: Record, kind: Kind, before: State, *, dependents: int = 0, 
         check_id=flip.check_id,
         dependents=dependents,
         began=began,
+        opening=record.opening,
     )
 
 
@@ -120,4 +132,5 @@ def _ended(record: Record) -> Line:
         flip_id=record.flip_id,
         check_id=flip.check_id,
         times=max(record.briefs, 1) if record.told is None else 1,
+        opening=record.opening,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from watcher.alerting.silences.bell import Bell
 from watcher.alerting.silences.kept import forget, keep, kept_orders, open_since
 from watcher.alerting.silences.orders import MAX_SILENCES, TooManyError, given_name, joined, too_many_silences
 from watcher.model.alerts.silence import Ack, Silence
+from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
 
@@ -67,7 +67,7 @@ class SilenceKeeper:
         location: str,
         silences: Silences,
         kept: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall_seconds,
         in_trouble_since: Callable[[str], datetime | None] = lambda _target: None,
     ) -> None:
         """Begin with nothing; `run` reads what is on disk.

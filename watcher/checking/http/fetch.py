@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -28,6 +27,7 @@ from watcher.checking.http.redirects import (
 )
 from watcher.checking.http.stopwatch import STEP_NAMES
 from watcher.checking.http.transport import Tools, Transport
+from watcher.model.clock_trust import utc_now
 from watcher.model.outcome import Fault, Phases, Reason
 from watcher.model.target import basic_authorization
 from watcher.text.escaping import one_line
@@ -183,7 +183,7 @@ class _Walk:
             if len(self._hops) == self._target.sending.max_redirects:
                 raise RedirectError(f"more than {self._target.sending.max_redirects} redirects")
             lines = [value for name, value in head.headers if name == b"set-cookie"]
-            cookies.take(lines, request.url, datetime.now(UTC))
+            cookies.take(lines, request.url, utc_now())
             following = next_url(head, request.url)
             stays = stays and same_origin(first.url, following)
             asked, request = request, next_request(first, request, head.status_code, following, stays=stays)

@@ -17,7 +17,7 @@ from watcher.alerting.silences.orders import (
     silence_as_json,
 )
 from watcher.cli.common import EXIT_NO_DATABASE, MAX_ERROR_CHARS, env_file_option, env_path, errors_on_one_line
-from watcher.cli.options import LengthType, MomentType, json_option
+from watcher.cli.options import DurationType, MomentType, json_option
 from watcher.cli.target_names import complete_target, configured_or_exit, login_name
 from watcher.config.env.settings import load_settings
 from watcher.model.wording import duration
@@ -38,7 +38,7 @@ NOT_TOLD_YET = "; it is in the database, where daemons find it within seconds, o
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_target)
 @click.option("--group", help="All targets of this group.")
 @click.option("--all", "all_of_them", is_flag=True, help="All targets.")
-@click.option("--for", "length", type=LengthType(), help="How long, as in 30m, 2h or 1h30m.")
+@click.option("--for", "length", type=DurationType(), help="How long, as in 30m, 2h or 1h30m.")
 @click.option("--until", type=MomentType(), help="Until when, as in 18:30 or 2026-12-01T18:30Z.")
 @click.option("--why", help="The reason, for those who miss the messages; each silence has one.")
 @click.option("--by", default=login_name, help="Who wants it; your login name by default.")

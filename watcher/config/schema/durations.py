@@ -7,11 +7,9 @@ import re
 from pydantic_core import PydanticCustomError
 
 from watcher.config.mistakes import shown
+from watcher.text.durations import seconds_of
 
-_PIECE = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)"
-DURATION = re.compile(f"(?:{_PIECE})+")
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def duration_seconds(value: object) -> object:
@@ -33,7 +31,7 @@ def duration_seconds(value: object) -> object:
             return float(value)
         except OverflowError:
             return float("inf")
-    seconds = _in_units(value) if isinstance(value, str) else None
+    seconds = seconds_of(value) if isinstance(value, str) else None
     if seconds is not None:
         return seconds
     text = f"{shown(value)} is not a duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
@@ -49,13 +47,7 @@ def seconds_in(text: str) -> float:
     Raises:
         ValueError: it is neither; the message is what follows the value in an error line.
     """
-    seconds = float(text) if _NUMBER.fullmatch(text) else _in_units(text)
+    seconds = float(text) if _NUMBER.fullmatch(text) else seconds_of(text)
     if seconds is None:
         raise ValueError("is not a duration; write one with a unit, as in 90s, 30m, 12h or 400d")
     return seconds
-
-
-def _in_units(text: str) -> float | None:
-    if not DURATION.fullmatch(text):
-        return None
-    return round(sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PIECE, text)), 9)

@@ -10,9 +10,10 @@ from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from watcher.config.mistakes import shown
-from watcher.config.schema.durations import DURATION, duration_seconds
+from watcher.config.schema.durations import duration_seconds
 from watcher.config.schema.limits import MAX_JSON_NODES
 from watcher.model.target import HttpVersion
+from watcher.text.durations import DURATION
 
 STRICT = ConfigDict(extra="forbid", strict=True)
 

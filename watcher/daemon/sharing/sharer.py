@@ -30,8 +30,13 @@ T = TypeVar("T")
 
 # What another has not released yet is asked for again so much later.
 RETRY_SECONDS = 0.2
-# After so many beats it is taken by force: whoever holds it is alive, and does not act.
+# After so many beats in which nothing is released, it is taken by force: whoever holds it is alive, and does not act.
 FORCE_BEATS = 3
+# What replicas with another file check is left to them for so long: a new file comes to one after the other. A target
+# that the file has changed is not.
+LEFT_BEATS = 45
+# Where much is asked for and nothing is released, asking takes this share of the time.
+ASKING_SHARE = 1 / 3
 # How long a claim may hold up what else is to begin, as while packets are lost; cut off, it is made once more.
 CLAIM_CUT_OFF_SECONDS = 3.0
 # So many targets are taken at once; those that are begin, while the others are asked for.
@@ -91,11 +96,13 @@ class _Wanted(NamedTuple):
         target: that.
         since: when it began to be wanted, on the sharer's clock.
         is_new: whether nobody is known to have watched it before.
+        is_left: whether replicas with another file may check it for a while, in the same way.
     """
 
     target: Target
     since: float
     is_new: bool
+    is_left: bool
 
 
 class Sharer:
@@ -144,6 +151,9 @@ class Sharer:
         self._wanted: dict[str, _Wanted] = {}
         self._unclaimed: set[str] = set()  # watched, though nobody could be asked for their owners
         self._is_away = False
+        self._news = frozenset[str]()  # what the file has changed since all replicas had one
+        self._moved_at = -math.inf  # when anything that is wanted could be taken last
+        self._asking_seconds = 0.0  # how long it took to ask for all that is wanted
         self.changed_at = clock()
         self._gained = self._lost = 0
         self._told = -1  # the epoch of the last line
@@ -206,9 +216,13 @@ class Sharer:
 
     def _pause_seconds(self) -> float:
         """Return after what time to go on, if nobody asks for it before."""
-        if self._wanted:
-            return RETRY_SECONDS
-        return self._beat_seconds if self._unclaimed else math.inf
+        if not self._is_in_effect():
+            return max(RETRY_SECONDS, self._asking_seconds * (1 / ASKING_SHARE - 1))
+        return self._beat_seconds if self._unclaimed or self._wanted else math.inf
+
+    def _is_in_effect(self) -> bool:
+        """Whether all is watched that is to be, but for what others with another file watch."""
+        return all(wanted.is_left for wanted in self._wanted.values())
 
     async def _step(self) -> None:
         """End what is lost, and begin what can be taken."""
@@ -218,8 +232,10 @@ class Sharer:
             await self._take_file(change)
         if change is not None or share is not self._in_effect:
             await self._compare(share, change)
+        began_at = self._clock()
         await self._gain()
-        if not self._wanted:
+        self._asking_seconds = self._clock() - began_at
+        if self._is_in_effect():
             self._members.put_into_effect(share.epoch)
             self._tell(share)
         if change is not None:
@@ -248,13 +264,7 @@ class Sharer:
             self._unclaimed &= self._watched.keys()
             self._unclaimed |= {target.name for target in moves.going_on}
             self._lost += len(moved)
-        now = self.changed_at = self._clock()
-        waiting = self._wanted
-        new = frozenset[str]() if change is None else self._new
-        self._wanted = {
-            name: waiting[name]._replace(target=target) if name in waiting else _Wanted(target, now, name in new)
-            for name, target in ((target.name, target) for target in moves.wanted)
-        }
+        self._want(moves.wanted, share, change)
         if share is not self._in_effect:
             if any(one is not None and one.peers != one.agreed for one in (share, self._in_effect)):
                 # Others with another file watch some of these as well, and may have made them their own.
@@ -263,6 +273,22 @@ class Sharer:
             self._effective.set()
             self._effective = trio.Event()
             self._members.let_go(share.epoch)
+
+    def _want(self, targets: Iterable[Target], share: Share, change: Change | None) -> None:
+        """Take note of what is to be watched here and may be another's still."""
+        now = self.changed_at = self._clock()
+        is_mixed = bool(share.peers) and share.peers != share.agreed
+        new = frozenset[str]()
+        if change is not None:
+            new = self._new
+            changed = new.union(target.name for target in change.difference.changed)
+            self._news = changed | self._news if is_mixed else changed
+        waiting, self._wanted = self._wanted, {}
+        for target in targets:
+            known, is_left = waiting.get(target.name), is_mixed and target.name not in self._news
+            since = now if known is None or known.is_left is not is_left else known.since
+            is_new = target.name in new if known is None else known.is_new
+            self._wanted[target.name] = _Wanted(target, since, is_new, is_left)
 
     async def _gain(self) -> None:
         """Take what is wanted, and begin it, as far as others have released it."""
@@ -277,6 +303,8 @@ class Sharer:
                 beginning = [self._wanted[name].target for name in some if name in taken and name in self._wanted]
                 await self._go_on_as_others_did({name: taken[name] for name in taken.keys() & self._unclaimed})
                 self._unclaimed -= taken.keys()
+                if beginning:
+                    self._moved_at = self._clock()
             if beginning:
                 known = {target.name: taken[target.name] for target in beginning} if taken else {}
                 await self._apply(Step(gained(self._watched.values(), beginning), taken=known))
@@ -311,13 +339,20 @@ class Sharer:
         self._tell_outage(is_away=taken is None and not is_waiting)
         if taken is None:
             return None
-        force_at = self._clock() - FORCE_BEATS * self._beat_seconds
-        held = [name for name in names if name not in taken]
-        late = [name for name in held if name in self._wanted and self._wanted[name].since <= force_at]
+        late = [name for name in names if name not in taken and self._is_late(name)]
         if not late:
             return taken
         log.warning("targets are taken over by force, whoever has them does not release them", targets=len(late))
         return {**taken, **(await self._claims.claim(late, by_force=True) or {})}
+
+    def _is_late(self, name: str) -> bool:
+        """Whether a target is waited for no longer."""
+        wanted = self._wanted.get(name)
+        if wanted is None:
+            return False
+        if wanted.is_left:
+            return wanted.since <= self._clock() - LEFT_BEATS * self._beat_seconds
+        return max(wanted.since, self._moved_at) <= self._clock() - FORCE_BEATS * self._beat_seconds
 
     def _tell_outage(self, *, is_away: bool) -> None:
         """Write a line when nobody can be asked any more; of a daemon alone, others tell enough."""

@@ -20,7 +20,9 @@ from watcher.cluster.values import Figures, Replica, Seat
 from watcher.daemon.sharing.incidents import ClaimsWithIncidents
 from watcher.daemon.sharing.sharer import Sharer
 from watcher.daemon.sharing.start import Beginning, resume_share
+from watcher.model.clock_trust import WALL_CLOCK
 from watcher.model.target import watched_at
+from watcher.model.wording import duration
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
 from watcher.postgres.ownership import Ownership
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from watcher.checking.check_context import CheckContext
+    from watcher.cluster.protocol import Share
     from watcher.cluster.values import Timing
     from watcher.config import Configuration
     from watcher.daemon.changes import Change
@@ -102,16 +105,22 @@ class Sharing:
         past = ChannelLedger(database, location, disk.outbox.id)
         self._claims = ClaimsWithIncidents(self._ownership, past, disk, location)
         replica = Replica(location, seat, settings.replica or kept_name(settings.data_dir), __version__)
-        self.membership = Membership(database, replica, self._figures, timing)
+        self._first_share: Share | None = None
+        self._has_told_clock = False
+        self.membership = Membership(database, replica, self._figures, timing, refer=self._refer)
         self.gate = Gate(self._may_check, self._wait_to_check)
 
-    async def begin(self) -> Beginning:
-        """Find out what is watched here from the start.
+    async def join(self) -> None:
+        """Find out who is there, and what time it is: before anything is dated.
 
         Raises:
             SchemaTooNewError: a newer version of watcher has upgraded the database.
         """
-        share = await self.membership.join(JOIN_SECONDS)
+        self._first_share = await self.membership.join(JOIN_SECONDS)
+
+    async def begin(self) -> Beginning:
+        """Find out what is watched here from the start, after `join`."""
+        share = self._first_share
         if share is None:
             log.warning("PostgreSQL cannot be asked for other replicas: all targets of the file are checked here")
             return Beginning(self._configured, frozenset(target.name for target in self._configured))
@@ -183,6 +192,17 @@ class Sharing:
     async def end(self) -> None:
         """Tell the others that the database has it, and that they need not wait any more."""
         await self.membership.end()
+
+    def _refer(self, asked_at: float, answered_at: float, seconds: float) -> None:
+        """Go by the time of the database, which all replicas have, where this machine has another one."""
+        WALL_CLOCK.refer(asked_at, answered_at, seconds)
+        ahead = WALL_CLOCK.ahead_seconds
+        if ahead is not None and not self._has_told_clock:
+            far = f"{duration(round(abs(ahead)))} {'ahead of' if ahead > 0 else 'behind'}"
+            log.warning(f"this clock is {far} the database's; times follow the database's")
+        elif ahead is None and self._has_told_clock:
+            log.info("this clock is as the database's again; times follow this one")
+        self._has_told_clock = ahead is not None
 
     def _may_check(self, name: str) -> bool:
         return self.membership.gate.is_open and (self._sharer is None or self._sharer.may_check(name))

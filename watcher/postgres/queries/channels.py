@@ -101,6 +101,7 @@ _CHECKED_UNTIL = """
 SELECT min(slots_until) AS checked_until FROM members
 WHERE location = $1 AND replica <> $2 AND expires_at > clock_timestamp()
 """
+_OPEN_TARGETS = "SELECT target FROM states WHERE location = $1 AND watched AND state NOT IN ('up', 'paused', 'pending')"
 # The flips of some targets since each was up or paused last.
 _FLIPS_OF_INCIDENTS = """
 SELECT flip.*
@@ -250,6 +251,10 @@ class ChannelLedger:
         """Return the states of targets at other locations that are not up, by location and target."""
         rows = await self._database.fetch(_AT_OTHER_PLACES, self._location)
         return {(row["location"], row["target"]): state_named(row["state"]) for row in rows}
+
+    async def open_targets(self) -> list[str]:
+        """Return the names of the targets of which an incident may be open, in order."""
+        return sorted(row["target"] for row in await self._database.fetch(_OPEN_TARGETS, self._location))
 
     async def incidents(self, targets: Sequence[str]) -> list[Incident]:
         """Return the incidents of targets that are open, as their flips say.

@@ -55,7 +55,7 @@ _ANSWER = """
 SELECT member.replica, member.incarnation, member.fingerprint, member.name, member.epoch,
     extract(epoch FROM clock.now - member.changed_at)::float8 AS settled_seconds,
     extract(epoch FROM member.expires_at - clock.now)::float8 AS lease_seconds,
-    agreed.epoch AS agreed_epoch, agreed.seats
+    extract(epoch FROM clock.now)::float8 AS now, agreed.epoch AS agreed_epoch, agreed.seats
 FROM clock CROSS JOIN (
     SELECT * FROM mine
     UNION ALL
@@ -148,11 +148,13 @@ class Answer:
         members: all that it knows, those whose lease is over as well.
         agreement: that of the location; with epoch 0 where there is none.
         other: the name of who works by the same id, and came later; None where nobody does.
+        seconds: what time that moment was, since 1970 by the server's clock; None where it has not said so.
     """
 
     members: tuple[Member, ...]
     agreement: Agreement
     other: str | None = None
+    seconds: float | None = None
 
 
 async def join(database: Database, beat: Beat) -> Answer:
@@ -262,7 +264,7 @@ async def _answer(connection: Connection, statement: str, beat: Beat, *, flag: b
     seat = beat.replica.seat
     agreement = Agreement(rows[0]["agreed_epoch"] or 0, _decoded(rows[0]["seats"] or "[]"))
     others = [row["name"] for row in rows if row["replica"] == seat.replica and row["incarnation"] != seat.incarnation]
-    return Answer(tuple(_member(row) for row in rows), agreement, others[0] if others else None)
+    return Answer(tuple(_member(row) for row in rows), agreement, others[0] if others else None, rows[0]["now"])
 
 
 def _has_row(answer: Answer, beat: Beat) -> bool:

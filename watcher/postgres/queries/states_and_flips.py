@@ -106,6 +106,12 @@ async def alive_at_by_location(database: Database) -> dict[str, datetime]:
     return {row["location"]: row["alive_at"] for row in rows}
 
 
+async def moment_of(database: Database) -> datetime:
+    """Read what time the server has."""
+    moment: datetime = (await database.fetch("SELECT clock_timestamp() AS now"))[0]["now"]
+    return moment
+
+
 async def flips_between(
     database: Database, since: datetime, until: datetime, targets: Sequence[str] | None = None
 ) -> dict[TargetPlace, list[Flip]]:

@@ -16,23 +16,39 @@ if TYPE_CHECKING:
 _OTHERS = """
 SELECT target, location, address, group_name, state, since, reason, detail, watched
 FROM states
-WHERE location = $1 AND watched AND owner IS DISTINCT FROM $2 AND ($3::double precision IS NULL OR target IN (
+WHERE location = $1 AND watched AND owner IS DISTINCT FROM $2
+"""
+_RECENT = f"""{_OTHERS} AND target IN (
     SELECT target FROM flips
     WHERE location = $1 AND at > now() - interval '1 day' AND confirmed_at > now() - $3 * interval '1 second'
-))
-"""
+)
+"""  # noqa: S608  # nothing of it comes from outside
+# So many are read at once: to make values of them holds up the checks.
+PAGE_ROWS = 2000
+_PAGE = f"{_OTHERS} AND target > $3 ORDER BY target LIMIT {PAGE_ROWS}"
 
 
-async def states_of_others(
-    database: Database, location: str, replica: uuid.UUID, recent_seconds: float | None = None
+async def recent_states_of_others(
+    database: Database, location: str, replica: uuid.UUID, recent_seconds: float
 ) -> list[Present]:
-    """Read where the targets of others stand.
+    """Read where those targets of others stand of which that is news.
 
     Args:
         database: where that is.
         location: of all of them.
         replica: whose targets are left out.
-        recent_seconds: only of those whose state was confirmed so lately; None for all.
+        recent_seconds: how long ago their state was confirmed, at most.
     """
-    rows = await database.fetch(_OTHERS, location, replica, recent_seconds)
-    return [present_of_row(row) for row in rows]
+    return [present_of_row(row) for row in await database.fetch(_RECENT, location, replica, recent_seconds)]
+
+
+async def states_of_others(database: Database, location: str, replica: uuid.UUID, after: str = "") -> list[Present]:
+    """Read where the targets of others stand, by name; fewer than `PAGE_ROWS` are the last.
+
+    Args:
+        database: where that is.
+        location: of all of them.
+        replica: whose targets are left out.
+        after: the name after which to begin.
+    """
+    return [present_of_row(row) for row in await database.fetch(_PAGE, location, replica, after)]

@@ -30,6 +30,11 @@ SET state = excluded.state, since = excluded.since, reason = excluded.reason, de
 WHERE states.since IS NULL OR states.since < excluded.since OR states.flips < excluded.flips
 """
 
+# Whether any of some flips, `joined`, lies in the future of the server's clock.
+ANY_AHEAD = """
+SELECT max(at) > now() + interval '1 minute' FROM jsonb_to_recordset($1::jsonb) AS row (at timestamptz)
+"""
+
 # What lies in the future of the server's clock, as a clock has brought that was ahead, happened before now: in its
 # order, as late as can be, and behind what was before, which may be dated some seconds ahead. The id of a flip stays
 # what it was, so that it is not stored once more.

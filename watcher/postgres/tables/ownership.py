@@ -10,11 +10,19 @@ _LEASE_LASTS = """EXISTS (
 )"""
 
 MAKE_STATES = """
-INSERT INTO states (target, location) SELECT name, $1 FROM unnest($2::text[]) AS names (name) ORDER BY name
+INSERT INTO states (target, location) SELECT name, $1 FROM unnest($2::text[]) AS names (name)
+WHERE NOT EXISTS (SELECT FROM states WHERE target = name AND location = $1)
+ORDER BY name
 ON CONFLICT DO NOTHING
 """
 OWNERS = "SELECT target, owner FROM states WHERE location = $1 AND target = ANY ($2::text[]) AND owner IS NOT NULL"
-LOCK_TARGETS = f"SELECT FROM states WHERE location = $1 AND target = ANY ($2::text[]) {_LOCKED}"
+# Those alone that can be taken, with $4 all of them: whoever has the others goes on writing in their rows.
+LOCK_TARGETS = f"""
+SELECT target FROM states
+WHERE location = $1 AND target = ANY ($2::text[])
+      AND ($4 OR owner IS NULL OR owner = $3 OR NOT watched OR NOT {_LEASE_LASTS})
+{_LOCKED}
+"""  # noqa: S608  # nothing of it comes from outside
 
 # Takes what is nobody's, one's own, or of somebody whose lease is over; with $5 whatever it is. A target that is not
 # watched is nobody's. Returns what was known, and for how long nobody looks at it.
@@ -94,14 +102,13 @@ WHERE states.target = row.target AND states.location = row.location
       AND owner = $3
       AND (coalesce(owned_from, 0) < entry OR others_until IS NULL OR row.checked_until > others_until)
 """  # noqa: S608  # nothing of it comes from outside
-# Until when the replica has looked is told by its own clock, of which $4 is the present time.
-RELEASE_TARGETS = f"""
+# An entry each: of several joined, a server that knows nothing of the table yet tries each target with each row. Until
+# when the replica has looked is told by its own clock, of which $4 is the present time.
+RELEASE_TARGETS = """
 UPDATE states
-SET owner = NULL, checked_until = greatest(states.checked_until, row.checked_until),
-    owned_since = clock_timestamp() - greatest($4 - row.released_at, interval '0')
-FROM {_ROWS}, jsonb_to_record(payload) AS row (
-    targets jsonb, location text, released_at timestamptz, checked_until timestamptz
-), jsonb_array_elements_text(row.targets) AS released (name)
-WHERE states.target = released.name AND states.location = row.location
-      AND owner = $3 AND coalesce(owned_from, 0) < entry
-"""  # noqa: S608  # nothing of it comes from outside
+SET owner = NULL, checked_until = greatest(checked_until, ($1::jsonb ->> 'checked_until')::timestamptz),
+    owned_since = clock_timestamp() - greatest($4 - ($1::jsonb ->> 'released_at')::timestamptz, interval '0')
+WHERE location = $1::jsonb ->> 'location'
+      AND target = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb -> 'targets')))
+      AND owner = $3 AND coalesce(owned_from, 0) < $2
+"""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 import structlog
 import trio
 
+from watcher.model.clock_trust import utc_now
 from watcher.postgres.bridge import transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.tables.partitions import KEEP_FAILURES, TABLES, needed_partitions, outlived_partitions
@@ -71,11 +72,6 @@ class UpkeepReport:
 
 class _BusyError(Exception):
     """Another replica is at it."""
-
-
-def utc_now() -> datetime:
-    """Return the time, as the upkeep needs it."""
-    return datetime.now(UTC)
 
 
 async def upkeep(

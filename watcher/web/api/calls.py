@@ -11,6 +11,7 @@ import trio
 from starlette.responses import Response
 
 from watcher.alerting.silences.present import Silences
+from watcher.model.places import COMBINED
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
 from watcher.web.serving.turns import in_turns
@@ -72,7 +73,7 @@ class Source:
 
     def flips_at(self, site: Site) -> str:
         """Return at which location the flips of a site are that count."""
-        return self.present.location_of(site.target, self.location)
+        return COMBINED if self.present.is_combined(site) else self.location
 
     async def read(self, read: Callable[[Database], Awaitable[Result]]) -> Result:
         """Read the past.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.model.outcome import Reason
 from watcher.model.state import State
+from watcher.text.durations import DURATION, LONGEST_SECONDS, seconds_of
 from watcher.web.api.cursors import MAX_CHARS
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ DURATIONS = {
 # As far back as rows are read, and as far back as anything is added up.
 OLDEST_ROW = timedelta(days=3660)
 OLDEST = timedelta(days=366)
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_AGO = r"[0-9]{1,4}[mhd]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +135,9 @@ def _cursor(text: str) -> str:
 
 
 def _moment(text: str) -> timedelta | datetime:
-    if re.fullmatch(_AGO, text):
-        return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+    seconds = seconds_of(text)
+    if seconds is not None:
+        return timedelta(seconds=min(seconds, LONGEST_SECONDS))
     try:
         # A plus sign that is not quoted has become a space on its way.
         at = datetime.fromisoformat(text.upper().replace(" ", "+"))
@@ -157,7 +156,9 @@ def _word(name: str, about: str, words: Iterable[str]) -> Parameter:
 
 
 def _time(name: str, about: str) -> Parameter:
-    schema = {"anyOf": [{"type": "string", "pattern": f"^{_AGO}$"}, {"type": "string", "format": "date-time"}]}
+    schema = {
+        "anyOf": [{"type": "string", "pattern": f"^{DURATION.pattern}$"}, {"type": "string", "format": "date-time"}]
+    }
     return Parameter(name, about, schema, _moment)
 
 

@@ -80,7 +80,7 @@ async def incidents(call: Call) -> Response:
     location = call.source.location
     found = []
     if since < until:
-        combined = call.source.present.combined_among(sites)
+        combined = call.source.present.combined_among(sites.values())
         found = await call.source.read(
             lambda database: read_entries(database, list(sites), location, since, until, combined)
         )

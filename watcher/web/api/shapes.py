@@ -74,7 +74,7 @@ class PlaceRecord(TypedDict):
     since: Time | None
     reason: str | None
     detail: str | None
-    has_replica: bool  # without one, what it saw last does not count
+    has_replica: bool  # without one, nobody knows what it would see
 
 
 class TargetRecord(TypedDict):

@@ -158,14 +158,14 @@ def _states_text(location: str, targets: Sequence[Target], shown: Sequence[str],
 
 def _combined_texts(present: Present, targets: Sequence[Target], shown: Sequence[str]) -> Iterator[str]:
     """Write where those targets stand that several places watch together, as far as it is decided here."""
-    if not present.place_views.changes:
-        return
     for first in range(0, len(targets), TARGETS_A_TURN):
         some = slice(first, first + TARGETS_A_TURN)
         told = [
             (target, written, view.state)
             for target, written in zip(targets[some], shown[some], strict=True)
-            if (view := present.place_views.combined_of(target.name)) is not None and present.decides(target.name)
+            if target.locations
+            and (view := present.place_views.combined_of(target.name)) is not None
+            and present.decides(target.name)
         ]
         yield _states_text(COMBINED, *zip(*told, strict=True)) if told else ""
 

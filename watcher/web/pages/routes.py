@@ -9,6 +9,7 @@ import trio
 from starlette.responses import Response
 from starlette.routing import Route
 
+from watcher.model.places import COMBINED
 from watcher.postgres.errors import StorageError
 from watcher.reporting.page_history import RANGES, read_entries, read_row_histories, read_target_history
 from watcher.web.pages.events import Events
@@ -132,7 +133,7 @@ class Pages:
             return await self.missing(request)
         name = request.query_params.get("range", "")
         range_name = name if name in RANGES else "24h"
-        flips_at = self.present.location_of(site.target, self.location)
+        flips_at = COMBINED if self.present.is_combined(site) else self.location
         history = await self._read(
             lambda database: read_target_history(
                 database, site.target, self.location, now, RANGES[range_name], flips_at=flips_at
@@ -172,7 +173,7 @@ class Pages:
         now, sites = self.clock(), await self.sites(look.public)
         wanted = {site.target: site for site in sites.all if selection.has_site(site)}
         names, since = list(wanted), now - selection.length
-        combined = self.present.combined_among(names)
+        combined = self.present.combined_among(wanted.values())
         found = await self._read(lambda database: read_entries(database, names, self.location, since, now, combined))
         chosen = [pair for pair in found or () if selection.has_entry(pair[1])]
         selection = replace(selection, page=min(selection.page, pages_of(len(chosen))))
@@ -187,7 +188,7 @@ class Pages:
         names = [one.site.target for one in rows if one.site.target not in known]
         if not names and self.database() is not None:
             return known
-        combined = self.present.combined_among(names)
+        combined = self.present.combined_among(one.site for one in rows)
         read = await self._read(lambda database: read_row_histories(database, names, self.location, now, combined))
         if read is None:
             return None

@@ -73,7 +73,9 @@ def _tells_the_same(known: Record, other: Record) -> bool:
     """Whether the channel was told by another of what is news here."""
     if other.has_news or known.is_about_flapping != other.is_about_flapping:
         return False
-    return known.visible is other.visible and (known.visible is None or known.flip_id == other.told_flip_id)
+    if known.visible is None or other.visible is None or known.flip_id == other.told_flip_id:
+        return known.visible is other.visible
+    return known.is_same_outage(other.flip, other.key, other.last_up_at)
 
 
 def _end(record: Record, visible: State, at: datetime) -> None:

@@ -78,6 +78,11 @@ def read(text: str | None) -> datetime | None:
     return maybe(a_moment, text)
 
 
+def an_id(text: str | None) -> uuid.UUID | None:
+    """Return the id of a text, None for none."""
+    return None if text is None else uuid.UUID(text)
+
+
 def _reason_named(word: str) -> Reason:
     try:
         return Reason(word)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from watcher.alerting.policy.records.json_values import (
     a_trouble,
+    an_id,
     fault_as_json,
     fault_from_json,
     flip_as_json,
@@ -56,7 +57,9 @@ class Record:
         opened_at: when the visible trouble, whichever it is now, was found out first.
         last_up_at: when a check last found the target up before.
         trouble_cause: why the last visible trouble was, also when it is over.
+        key: of the incident, the same for all replicas that find it; None where there is none.
         told, told_flip_id, told_incident_id, told_since: the trouble that the channel has heard of and not the end of.
+        told_key: by which it has heard of it, None where by the flip alone.
         briefs: how many troubles have ended since, of which it has heard nothing.
         brief: the last of these, and `brief_since`: when it began.
         is_suppressed: whether the untold trouble was under a silence, a maintenance or a parent's trouble.
@@ -84,6 +87,8 @@ class Record:
     told_flip_id: uuid.UUID | None = None
     told_incident_id: uuid.UUID | None = None
     told_since: datetime | None = None
+    key: uuid.UUID | None = None
+    told_key: uuid.UUID | None = None
     briefs: int = 0
     brief: State | None = None
     brief_since: datetime | None = None
@@ -105,6 +110,29 @@ class Record:
         if self._written_flip is None or self._written_flip[0] is not self.flip:
             self._written_flip = self.flip, _to_json(flip_as_json(self.flip))
         return self._written_flip[1]
+
+    @property
+    def opening(self) -> uuid.UUID | None:
+        """What all replicas call the news: of the begin of an incident, and of the end of what was told by that."""
+        if self.visible is None:
+            return self.told_key
+        return self.key if self.flip_id == self.incident_id else None
+
+    def is_same_outage(self, flip: Flip, key: uuid.UUID | None, last_up_at: datetime | None) -> bool:
+        """Say whether another replica has found the trouble that is visible.
+
+        Args:
+            flip: by which it has.
+            key: of its incident.
+            last_up_at: when that replica last found the target up before.
+        """
+        if self.visible is not flip.state:
+            return False
+        if key is not None and key == self.key:
+            return True
+        if last_up_at is None or self.last_up_at is None:
+            return False
+        return last_up_at <= self.flip.at and self.last_up_at <= flip.at
 
     @property
     def has_news(self) -> bool:
@@ -139,7 +167,10 @@ class Record:
         return is_over and not self.is_about_flapping and not self.changes
 
     def is_told_at_all_places(self, trouble: State | None) -> bool:
-        """Say whether the channel knows that all places together have a trouble, and has heard of nothing since."""
+        """Say whether the channel knows that all places together have a trouble, and has heard of nothing since.
+
+        What a place has decided for all of them, while it could ask nobody, the others find by themselves as well.
+        """
         is_known = trouble is not None and self.told is self.visible is trouble and not self.has_news
         return is_known and self.location == COMBINED and not self.is_about_flapping
 
@@ -191,10 +222,11 @@ class Record:
             self.flip = replace(self.flip, state=State.PAUSED)
         return self.told is not None
 
-    def note_incident(self, incident_id: uuid.UUID, since: datetime) -> None:
+    def note_incident(self, incident_id: uuid.UUID, since: datetime, key: uuid.UUID | None) -> None:
         """Take down which incident the flip belongs to; nobody has acknowledged another one yet."""
         if self.incident_id != incident_id:
             self.incident_id, self.incident_since, self.is_acked = incident_id, since, False
+        self.key = key
 
     def note_change(self, at: datetime, most: int, within: timedelta) -> None:
         """Take down when the visible trouble changed: more than `most` times within a time is flapping."""
@@ -215,8 +247,9 @@ class Record:
             return
         self.is_flapping_told = False
         if self.visible is None:
-            self.told = self.told_flip_id = self.told_incident_id = self.told_since = None
+            self.told = self.told_flip_id = self.told_incident_id = self.told_since = self.told_key = None
         else:
+            self.told_key = self.opening
             self.told, self.told_flip_id = self.visible, self.flip_id
             self.told_incident_id, self.told_since = self.incident_id, self.flip.at
 
@@ -238,6 +271,8 @@ def encode_record(record: Record) -> str:
         "told_flip_id": None if record.told_flip_id is None else str(record.told_flip_id),
         "told_incident_id": None if record.told_incident_id is None else str(record.told_incident_id),
         "told_since": written(record.told_since),
+        "key": None if record.key is None else str(record.key),
+        "told_key": None if record.told_key is None else str(record.told_key),
         "briefs": record.briefs,
         "brief": record.brief,
         "brief_since": written(record.brief_since),
@@ -278,9 +313,11 @@ def decode_record(text: str) -> Record:
             last_up_at=read(row.get("last_up_at")),
             trouble_cause=fault_from_json(row.get("trouble_cause")),
             told=maybe(a_trouble, row.get("told")),
-            told_flip_id=_id(row.get("told_flip_id")),
-            told_incident_id=_id(row.get("told_incident_id")),
+            told_flip_id=an_id(row.get("told_flip_id")),
+            told_incident_id=an_id(row.get("told_incident_id")),
             told_since=read(row.get("told_since")),
+            key=an_id(row.get("key")),
+            told_key=an_id(row.get("told_key")),
             briefs=a_number(row.get("briefs", 0)),
             brief=maybe(a_trouble, row.get("brief")),
             brief_since=read(row.get("brief_since")),
@@ -306,7 +343,3 @@ def check_place(place: Place, until: datetime | None) -> None:
     """
     if place in {Place.LATER, Place.SILENCE} and until is None:
         raise ValueError("it waits for no moment")
-
-
-def _id(text: str | None) -> uuid.UUID | None:
-    return None if text is None else uuid.UUID(text)

@@ -1,0 +1,69 @@
+"""Daemons at three places share a channel: what all places say together is told once, whoever tells it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from tests.integration.fleet import PATIENCE_SECONDS
+from tests.integration.place_fleet import COMMAND, PLACES, PlaceFleet, open_places
+from tests.integration.receivers import receiving
+from tests.integration.told import Told, outbox_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watcher.postgres.db import Database
+
+
+async def dispatching(fleet: PlaceFleet) -> str:
+    """Return the place of the daemon that tells the channel."""
+    query = "SELECT owner::text FROM channel_owners WHERE location = '*' AND owner IS NOT NULL"
+    with trio.fail_after(PATIENCE_SECONDS):
+        while True:
+            owners = {row["owner"] for row in await fleet.database.fetch(query)}
+            for place, replica in fleet.at.items():
+                if replica.daemon is not None and outbox_id(replica) in owners:
+                    return place
+            await trio.sleep(0.05)
+
+
+@pytest.mark.slow
+async def test_what_all_places_say_is_told_once_whoever_tells_it(
+    bridge: None, test_db: Database, db_config: str, tmp_path: Path
+) -> None:
+    async with receiving() as receiver, open_places(tmp_path, test_db, db_config) as fleet:
+        told = Told(receiver)
+        webhook = {"url": f"http://127.0.0.1:{receiver.port}/"}
+        channels = {"channels": [{"name": "ops", "webhook": webhook, "group_wait": 1, "group_interval": 0.1}]}
+        everywhere = {"locations": list(PLACES), "quorum": 2}
+        urls = [{"name": "shop", **everywhere}, {"name": "cart", "depends_on": ["shop"], **everywhere}]
+        fleet.write([*urls, {"name": "wiki"}], channels)
+        for replica in fleet.at.values():
+            await replica.start(COMMAND)
+        for name in ("shop", "cart"):
+            await fleet.until_state(name, "up")
+        first = await dispatching(fleet)
+        fleet.sites.broken = {("shop", "sgp"), ("wiki", "sgp")}
+        await fleet.until_state("shop", "degraded")
+        await told.until("wiki", are=["down"])
+        # What depends on it is down with it, at the same places.
+        fleet.sites.broken |= {(name, place) for name in ("shop", "cart") for place in ("fra", "nyc")}
+        await told.until("shop", are=["down"])
+        titles = [post.document["title"] for post in receiver.posts]
+        assert titles[0] == "wiki (sgp) is down"
+        assert titles[1].startswith("shop is down at "), titles
+        assert receiver.posts[-1].document["targets"][0]["location"] == "*"
+        await fleet.until_state("cart", "down")
+        await fleet.at[first].kill()
+        fleet.sites.broken = set()
+        await told.until("shop", are=["down", "up"])
+        await fleet.at[first].start(COMMAND)
+        await told.until("wiki", are=["down", "up"])
+        assert await dispatching(fleet) in PLACES
+        for replica in fleet.at.values():
+            await replica.stop()
+        assert told.of_all() == {"shop": ["down", "up"], "wiki": ["down", "up"]}
+        assert not [line for line in fleet.said() if "Traceback" in line]
