@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from watcher.daemon.places.decisions import Decision, decide_alone
+from watcher.model.clock_trust import wall_seconds
 from watcher.model.places import PlaceView
 from watcher.model.state import NEVER_CHECKED, TROUBLE, Standing, State
 from watcher.outbox.places.combined import end_alone, open_alone
@@ -83,7 +83,7 @@ class Alone:
             await self._owned.record(own)
         if others:
             flips = [one.flip for one in others.values()]
-            await self._disk.run(partial(open_alone, flips=flips, now=time.time()))
+            await self._disk.run(partial(open_alone, flips=flips, now=wall_seconds()))
             self._standings |= {name: one.standing for name, one in others.items()}
             self._written()
         for name, one in {**own, **others}.items():
@@ -97,7 +97,7 @@ class Alone:
             OutboxUnavailableError: it is not written.
         """
         if self._standings:
-            end = partial(end_alone, targets=list(self._standings), is_over=self._is_over, now=time.time())
+            end = partial(end_alone, targets=list(self._standings), is_over=self._is_over, now=wall_seconds())
             await self._disk.run(end)
             self._written()
         if self._seen:

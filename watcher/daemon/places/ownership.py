@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
+from watcher.model.clock_trust import wall_seconds
 from watcher.model.places import COMBINED
 from watcher.model.resumption import RENAMED, TAKEN_OUT
 from watcher.model.state import NEVER_CHECKED, Flip, State
@@ -192,13 +192,13 @@ def _record(outbox: Outbox, flips: Sequence[Flip], standings: Mapping[str, Stand
     record_flips(
         outbox,
         flips,
-        now=time.time(),
+        now=wall_seconds(),
         beside=[encode_standing_entry(name, COMBINED, standing) for name, standing in standings.items()],
         standings=[(COMBINED, name, encode_standing(standing)) for name, standing in standings.items()],
     )
 
 
 def _release(outbox: Outbox, names: Sequence[str]) -> None:
-    now = time.time()
+    now = wall_seconds()
     release(outbox, names, COMBINED, now, checked_until=now)
     outbox.forget_standings(COMBINED, names)

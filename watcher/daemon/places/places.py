@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import structlog
@@ -24,7 +23,7 @@ from watcher.daemon.places.ownership import OwnedTargets
 from watcher.daemon.places.poll import Poll
 from watcher.daemon.sharing.incidents import ClaimsWithIncidents
 from watcher.daemon.sharing.sharer import FORCE_BEATS
-from watcher.model.clock_trust import steady_seconds
+from watcher.model.clock_trust import steady_seconds, utc_now
 from watcher.model.places import COMBINED, PlaceView
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
@@ -34,6 +33,7 @@ from watcher.postgres.queries.places import mark_decided, tell_combined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
     from watcher.cluster.protocol import Share
     from watcher.cluster.values import Timing
@@ -200,7 +200,7 @@ class Places:
             nursery.cancel_scope.cancel()
         self._share_with(None)
         with suppress(OutboxUnavailableError, StorageError):
-            await self._end_what_is_over(datetime.now(UTC))
+            await self._end_what_is_over(utc_now())
             await tell_combined(self._database, self._disk.outbox.id, ())
         self._ended.clear()
         await membership.leave()
@@ -290,7 +290,7 @@ class Places:
         is_away = trio.current_time() >= self._away_since + self._timing.alone_after_seconds
         if is_away and membership.is_cut_off:
             with suppress(OutboxUnavailableError):
-                await self._alone.decide(self._views.targets, datetime.now(UTC))
+                await self._alone.decide(self._views.targets, utc_now())
 
     def _figures(self) -> Figures:
         return Figures(len(self._owned.standings))
