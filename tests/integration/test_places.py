@@ -56,10 +56,11 @@ async def test_a_site_is_down_when_enough_places_say_so(
         await see_that_those_left_decide(fleet, killed)
         left = [place for place in PLACES if place != killed]
         await see_that_each_decides_alone_while_postgresql_is_away(fleet, left)
+        await see_that_others_decide_as_soon_as_the_decider_has_stopped(fleet, left)
         first, second, third, *others = await fleet.flips("Shop")
         assert (first, second, third) == ("up", "degraded", "down")
         # Places do not change in one moment: between up and down it may be degraded.
-        assert [state for state in others if state != "degraded"] == ["up", "down", "up"]
+        assert [state for state in others if state != "degraded"] == ["up", "down", "up", "paused"]
         assert await fleet.flips("Blog") == []
 
 
@@ -89,3 +90,16 @@ async def see_that_each_decides_alone_while_postgresql_is_away(fleet: PlaceFleet
         await daemon.until(partial(daemon.lines, "decide together again"))
     row = await fleet.until_state("Shop", "up")
     assert row["owner"] is not None
+
+
+async def see_that_others_decide_as_soon_as_the_decider_has_stopped(fleet: PlaceFleet, left: list[str]) -> None:
+    """See that a decider hands over when it stops, and that what no file calls watched by several ends."""
+    decider = await decider_of(fleet, "Shop")
+    (other,) = set(left) - {decider}
+    await fleet.at[decider].stop()
+    with trio.fail_after(PATIENCE_SECONDS):
+        while await decider_of(fleet, "Shop") != other:  # noqa: ASYNC110
+            await trio.sleep(0.02)
+    fleet.write([{"name": "Shop"}, {"name": "Blog"}])
+    assert not (await fleet.until_state("Shop", "paused"))["watched"]
+    await fleet.until_state("Shop", "up", other)

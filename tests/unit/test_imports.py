@@ -135,7 +135,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "daemon/places": {
         *("model", "model/alerts", "recording", "outbox", "outbox/places", "cluster", "daemon/sharing"),
-        *("config", "config/env", *CLUSTER, *POSTGRES, "postgres/queries"),
+        *("config/env", *CLUSTER, *POSTGRES, "postgres/queries"),
     },
     "daemon": {
         *("daemon/changes", "daemon/sharing", "daemon/places", "cluster", *CLUSTER),

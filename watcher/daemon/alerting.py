@@ -142,6 +142,7 @@ class Alerting:
 
     async def _use_combined(self, location: str, renamed: Mapping[str, str]) -> None:
         """Have incidents follow what all places say together of targets that several of them watch."""
+        # With a database of its own, this place decides for itself.
         targets = {} if self._replicas is None else self._view.targets
         use = partial(use_combined, targets=targets, location=location, now=wall_seconds(), renamed=renamed)
         try:

@@ -161,9 +161,7 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
     if sharing is not None and places is not None:
-        present.share = partial(getattr, sharing, "counts")
-    if places is not None:
-        present.decides = places.decides
+        present.share, present.decides = partial(getattr, sharing, "counts"), places.decides
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing, places)
 
 

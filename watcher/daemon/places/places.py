@@ -219,7 +219,7 @@ class Places:
             self._due |= self._owned.standings.keys() if look.is_other else look.changed
             await self._act(membership, look)
         except StorageError:
-            await self._go_on_without()
+            await self._go_on_without(membership)
         except OutboxUnavailableError:
             self._poll.look_at_all()  # the outbox writer tells of it
 
@@ -282,12 +282,13 @@ class Places:
         self._ended -= ended
         self._renamed = {old: new for old, new in self._renamed.items() if old not in renamed}
 
-    async def _go_on_without(self) -> None:
-        """Decide alone where PostgreSQL has not answered for long."""
+    async def _go_on_without(self, membership: Membership) -> None:
+        """Decide alone where PostgreSQL has not answered for long, neither now nor to renew the lease."""
         self._settled_looks = 0
         if self._away_since is None:
             self._away_since = trio.current_time()
-        if trio.current_time() >= self._away_since + self._timing.alone_after_seconds:
+        is_away = trio.current_time() >= self._away_since + self._timing.alone_after_seconds
+        if is_away and membership.is_cut_off:
             with suppress(OutboxUnavailableError):
                 await self._alone.decide(self._views.targets, utc_now())
 
