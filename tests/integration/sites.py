@@ -92,7 +92,7 @@ async def read_request(stream: trio.abc.Stream) -> bytes:
 async def serving(
     behaviour: Behaviour, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[int]:
-    """Serve a behaviour on an address; the value is the port."""
+    """Serve a behaviour on an address of this machine; the value is the port."""
 
     async def handle(stream: trio.SocketStream) -> None:
         try:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections import defaultdict
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +10,7 @@ import trio
 from tests.integration.daemon import settings_for
 from tests.integration.fleet import INTERVAL_SECONDS, PATIENCE_SECONDS, Fleet, Replica, open_fleet
 from tests.integration.receivers import HttpReceiver, receiving
+from tests.integration.told import Told, outbox_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,31 +28,6 @@ def configure(fleet: Fleet, replica: Replica, receiver: HttpReceiver) -> None:
     replica.folder.configure(urls, {"channels": [channel]}, **settings_for(*replica.proxies))
 
 
-class Told:
-    """What the receiver was told of each site, a message that came twice taken for one."""
-
-    def __init__(self, receiver: HttpReceiver) -> None:
-        self._receiver = receiver
-
-    def of_all(self) -> dict[str, list[str]]:
-        told: defaultdict[str, list[str]] = defaultdict(list)
-        seen = set[str]()
-        for document in (post.document for post in self._receiver.posts):
-            if document["id"] not in seen:
-                seen.add(document["id"])
-                for target in document["targets"]:
-                    told[target["name"]].append(target["state"])
-        return dict(told)
-
-    async def until(self, *names: str, are: list[str]) -> None:
-        """Wait until of all of some sites has been told what they came through."""
-        with trio.move_on_after(PATIENCE_SECONDS):
-            while any(self.of_all().get(name) != are for name in names):  # noqa: ASYNC110  # other processes
-                await trio.sleep(0.05)
-            return
-        raise AssertionError(f"{self.of_all()}, and not {are} of {names}")
-
-
 async def dispatching(fleet: Fleet) -> Replica:
     """Return the replica that dispatches the channel."""
     with trio.fail_after(PATIENCE_SECONDS):
@@ -64,12 +37,6 @@ async def dispatching(fleet: Fleet) -> Replica:
                     if replica.daemon is not None and row["owner"] == outbox_id(replica):
                         return replica
             await trio.sleep(0.05)
-
-
-def outbox_id(replica: Replica) -> str:
-    with closing(sqlite3.connect(replica.folder.path / "data" / "outbox.sqlite")) as database:
-        (found,) = database.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
-        return str(found)
 
 
 @pytest.mark.slow

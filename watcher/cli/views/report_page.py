@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from watcher.cli.views.wording import STATE_COLOURS, Line, milliseconds, shown, sparkline
 from watcher.history.incidents import Flapping, Incident
 from watcher.history.present_state import STALE_AFTER
+from watcher.model.places import COMBINED
 from watcher.model.state import State
 from watcher.model.wording import duration, why
 from watcher.text.timestamps import timestamp
@@ -58,11 +59,13 @@ def blocks(reports: Iterable[TargetReport], *, with_location: bool) -> Iterator[
 def _block(report: TargetReport, *, with_location: bool) -> Iterator[Line]:
     present = report.present
     title = shown(present.target)
+    is_combined = present.location == COMBINED
     if with_location:
-        title += f" ({shown(present.location)})"
+        title += " (all places)" if is_combined else f" ({shown(present.location)})"
     yield Line(title if present.watched else f"{title} no longer watched", "bold")
     yield _line("uptime", *_uptime(report.uptime))
-    yield _line("checks", _checks(report))
+    if not is_combined:  # no checks are made there
+        yield _line("checks", _checks(report))
     if report.checks:
         percentiles = "  ".join(f"{name} {milliseconds(value)}" for name, value in report.percentiles_ms.items())
         yield _line("duration", f"{sparkline(report.means_ms)}  {percentiles}")
