@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
 from tests.integration.fleet import PATIENCE_SECONDS
-from tests.integration.place_fleet import COMMAND, PLACES, PlaceFleet, open_places
+from tests.integration.place_fleet import PLACES, PlaceFleet, open_places
 from tests.integration.receivers import receiving
 from tests.integration.told import Told, outbox_id
+from tests.peers.mounts import unshared
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.postgres.db import Database
+
+# Longer leases than elsewhere: what is told twice where one of them ends is not what is asked for here.
+BEAT_SECONDS = 1.5
+LEASES = (sys.executable, "-m", "tests.integration.short_leases", str(BEAT_SECONDS))
+GONE = f"""
+SELECT FROM members JOIN replicas USING (location)
+WHERE location = $1 AND greatest(expires_at, alive_at) < now() - interval '{4 * BEAT_SECONDS} s'
+"""
+COMMAND = unshared("mount --bind hosts /etc/hosts", LEASES)
 
 
 async def dispatching(fleet: PlaceFleet) -> str:
@@ -30,21 +41,19 @@ async def dispatching(fleet: PlaceFleet) -> str:
             await trio.sleep(0.05)
 
 
-async def until(database: Database, query: str) -> None:
+async def until(database: Database, query: str, *arguments: str) -> None:
     """Wait until a query finds something."""
     with trio.move_on_after(PATIENCE_SECONDS):
-        while not await database.fetch(query):  # noqa: ASYNC110  # other processes
+        while not await database.fetch(query, *arguments):  # noqa: ASYNC110  # other processes
             await trio.sleep(0.05)
         return
-    found = [await database.fetch(f"SELECT * FROM {table}") for table in ("states", "channel_records")]
-    raise AssertionError(f"{query}: {found}")
+    raise AssertionError(f"{query}: {await database.fetch('SELECT * FROM states')}")
 
 
 @pytest.mark.slow
 async def test_what_all_places_say_is_told_once_whoever_tells_it(
     bridge: None, test_db: Database, db_config: str, tmp_path: Path
 ) -> None:
-    print("begin", trio.current_time())
     async with receiving() as receiver, open_places(tmp_path, test_db, db_config) as fleet:
         told = Told(receiver)
         webhook = {"url": f"http://127.0.0.1:{receiver.port}/"}
@@ -70,7 +79,7 @@ async def test_what_all_places_say_is_told_once_whoever_tells_it(
         await until(fleet.database, 'SELECT FROM channel_records WHERE payload LIKE \'%cart%"place":"parents"%\'')
         await fleet.at[first].kill()
         # As long as it counts, its last word is that they are down.
-        await until(fleet.database, "SELECT FROM states WHERE location = '*' AND detail LIKE '%has no replica'")
+        await until(fleet.database, GONE, first)
         fleet.sites.broken = set()
         await told.until("shop", are=["down", "up"])
         await fleet.at[first].start(COMMAND)

@@ -179,6 +179,8 @@ class AlertSharing:
     async def _order(self) -> None:
         await self.begin()
         share = self._scope.footing.share
+        if share is None and self._scope.location != self._home:
+            return  # the others are about to be asked, which has its bound
         if share is None or self._scope.footing.is_cut_off():
             await self._go_on_alone()
         elif self._is_sharing and self._shared_at != self._scope.location:
