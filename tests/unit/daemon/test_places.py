@@ -117,9 +117,13 @@ async def test_a_place_that_lived_before_an_outage_of_the_database_counts_until_
     told, views, seconds = Told(), PlaceViews(), [0.0]
     views.use([SHOP])
     poll = Poll(told, views, GRACE_SECONDS, lambda _name: False, lambda: seconds[0])  # type: ignore[arg-type]
+
+    def seen() -> tuple[set[str], bool]:
+        return set(views.living), poll.is_settled
+
     told.heard, told.views = {"fra": 1.0, "nyc": 2.0, "sgp": 16.0}, [said("fra", State.UP)]
     look = await poll.look()
-    assert (views.living, poll.is_settled, look.changed, look.missing) == ({"fra", "nyc"}, True, {"Shop"}, {"Shop"})
+    assert (*seen(), look.changed, look.missing) == ({"fra", "nyc"}, True, {"Shop"}, {"Shop"})
     await poll.look()
     assert told.asked == [None, 15.0], "only a look at all asks for all"
     told.stored["nyc"] = 3.0
@@ -131,19 +135,19 @@ async def test_a_place_that_lived_before_an_outage_of_the_database_counts_until_
     told.is_away, seconds[0] = False, 100.0
     told.heard, told.stored = {"fra": 1.0, "nyc": 100.0}, {"fra": 100.0, "nyc": 100.0}
     assert (await poll.look()).is_back
-    assert (views.living, poll.is_settled) == ({"fra", "nyc"}, False), "neither has stored what it found meanwhile"
+    assert seen() == ({"fra", "nyc"}, False), "neither has stored what it found meanwhile"
     seconds[0], told.stored = 105.0, {"fra": 2.0, "nyc": 3.0}
     await poll.look()
     assert poll.is_settled
     seconds[0], told.stored = 116.0, {"fra": 2.0, "nyc": 116.0}
     await poll.look()
-    assert (views.living, poll.is_settled) == ({"fra"}, True), "nyc was not heard of again"
+    assert seen() == ({"fra"}, True), "nyc was not heard of again"
     told.heard["nyc"] = 1.0
     await poll.look()
-    assert (views.living, poll.is_settled) == ({"fra", "nyc"}, False), "it is there, and has not stored anything"
+    assert seen() == ({"fra", "nyc"}, False), "it is there, and has not stored anything"
     seconds[0] = 131.0
     await poll.look()
-    assert (views.living, poll.is_settled) == ({"fra"}, True), "what it says is too old by now"
+    assert seen() == ({"fra"}, True), "what it says is too old by now"
 
 
 async def test_what_is_decided_here_is_known_before_the_rows_have_it() -> None:
