@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
 from tests.integration.fleet import PATIENCE_SECONDS
-from tests.integration.place_fleet import COMMAND, PLACES, PlaceFleet, open_places
+from tests.integration.place_fleet import PLACES, PlaceFleet, open_places
 from tests.integration.receivers import receiving
 from tests.integration.told import Told, outbox_id
+from tests.peers.mounts import unshared
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.postgres.db import Database
+
+# Longer leases than elsewhere: what is told twice where one of them ends is not what is asked for here.
+BEAT_SECONDS = 1.5
+LEASES = (sys.executable, "-m", "tests.integration.short_leases", str(BEAT_SECONDS))
+GONE = f"""
+SELECT FROM members JOIN replicas USING (location)
+WHERE location = $1 AND greatest(expires_at, alive_at) < now() - interval '{4 * BEAT_SECONDS} s'
+"""
+COMMAND = unshared("mount --bind hosts /etc/hosts", LEASES)
 
 
 async def dispatching(fleet: PlaceFleet) -> str:
@@ -28,6 +39,15 @@ async def dispatching(fleet: PlaceFleet) -> str:
                 if replica.daemon is not None and outbox_id(replica) in owners:
                     return place
             await trio.sleep(0.05)
+
+
+async def until(database: Database, query: str, *arguments: str) -> None:
+    """Wait until a query finds something."""
+    with trio.move_on_after(PATIENCE_SECONDS):
+        while not await database.fetch(query, *arguments):  # noqa: ASYNC110  # other processes
+            await trio.sleep(0.05)
+        return
+    raise AssertionError(f"{query}: {await database.fetch('SELECT * FROM states')}")
 
 
 @pytest.mark.slow
@@ -49,15 +69,17 @@ async def test_what_all_places_say_is_told_once_whoever_tells_it(
         fleet.sites.broken = {("shop", "sgp"), ("wiki", "sgp")}
         await fleet.until_state("shop", "degraded")
         await told.until("wiki", are=["down"])
-        # What depends on it is down with it, at the same places.
-        fleet.sites.broken |= {(name, place) for name in ("shop", "cart") for place in ("fra", "nyc")}
+        # What depends on it is down with it.
+        fleet.sites.broken |= {(name, place) for name in ("shop", "cart") for place in PLACES}
         await told.until("shop", are=["down"])
         titles = [post.document["title"] for post in receiver.posts]
         assert titles[0] == "wiki (sgp) is down"
         assert titles[1].startswith("shop is down at "), titles
         assert receiver.posts[-1].document["targets"][0]["location"] == "*"
-        await fleet.until_state("cart", "down")
+        await until(fleet.database, 'SELECT FROM channel_records WHERE payload LIKE \'%cart%"place":"parents"%\'')
         await fleet.at[first].kill()
+        # As long as it counts, its last word is that they are down.
+        await until(fleet.database, GONE, first)
         fleet.sites.broken = set()
         await told.until("shop", are=["down", "up"])
         await fleet.at[first].start(COMMAND)

@@ -107,6 +107,20 @@ class Scope:
     footing: Footing
 
 
+class Joining:
+    """The footing of a replica that has not asked the others of its scope yet."""
+
+    share = None
+
+    def holds_lease(self) -> bool:
+        """Whether no other replica may have taken over what this one has."""
+        return False
+
+    def is_cut_off(self) -> bool:
+        """Whether the lease is over, and the database could not be asked for another one."""
+        return False
+
+
 class Move:
     """Takes home what is known of channels, so that it can be handed over elsewhere."""
 

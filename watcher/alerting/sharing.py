@@ -179,6 +179,8 @@ class AlertSharing:
     async def _order(self) -> None:
         await self.begin()
         share = self._scope.footing.share
+        if share is None and self._scope.location != self._home:
+            return  # the others are about to be asked, which has its bound
         if share is None or self._scope.footing.is_cut_off():
             await self._go_on_alone()
         elif self._is_sharing and self._shared_at != self._scope.location:
@@ -246,8 +248,9 @@ class AlertSharing:
                 self._senders[name].wake()
         if trio.current_time() >= self._looked_at + LOOK_SECONDS:
             await self._look()
-        if self._untold.is_due(share.epoch, trio.current_time(), is_mixed=share.is_mixed):
-            for name in self._turns:
+        is_due = self._untold.is_due(share.epoch, trio.current_time(), is_mixed=share.is_mixed)
+        for name, events in self._turns.items():
+            if is_due or events.is_looking:
                 self._channels[name].look_anew()
         if share.is_alone and await self._is_all_here():
             await self._take_home()

@@ -85,6 +85,7 @@ class TableEvents:
         step: by which claim.
         has_claimed: whether the channel is this replica's.
         is_caught_up: whether all that is in the tables was taken in when they were asked last.
+        is_looking: whether something is open that the channel lacks, and that may be on its way.
         steps: how many steps were decided on; `stored_steps`: of how many it is known that the tables have them.
     """
 
@@ -113,7 +114,7 @@ class TableEvents:
                 nobody can say what the channel lacks.
         """
         self.step = step
-        self.has_claimed = self.is_caught_up = False
+        self.has_claimed = self.is_caught_up = self.is_looking = False
         self.steps = self.stored_steps = 0
         self._disk = disk
         self._claims = claims
@@ -125,6 +126,7 @@ class TableEvents:
         self._positions: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._messages: list[dict[str, Any]] = []
+        self._lacking: dict[str, float] = {}  # what is open and the channel lacks, and since when that is known
 
     async def kept(self) -> Kept:
         """Claim the channel, when it is free, and return what is known of it."""
@@ -184,8 +186,12 @@ class TableEvents:
         # After the events: what has ended by one that was taken in is not open here.
         names = await _asked(self._claims.open_targets)
         location = self.step.location
-        lacking = [name for name in names if lacks(location, name)]
-        return await _asked(partial(self._claims.incidents, lacking)) if lacking else ()
+        now = trio.current_time()
+        self._lacking = {name: self._lacking.get(name, now) for name in names if lacks(location, name)}
+        # Whoever has found it, and may have told of it while cut off, says so within some time.
+        due = [name for name, since in self._lacking.items() if now >= since + self._force_seconds]
+        self.is_looking = len(due) < len(self._lacking)
+        return await _asked(partial(self._claims.incidents, due)) if due else ()
 
     async def write(self, decision: Decision, now: float) -> Counter[str]:
         """Write a decision as a whole, here and for the tables; return how many messages were given up, by channel."""

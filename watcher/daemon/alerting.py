@@ -14,7 +14,7 @@ from watcher.alerting.alerts import SETTLE_SECONDS, Alerts
 from watcher.alerting.channels.deliver import deliver, open_tools, post_alerts
 from watcher.alerting.combined import NOTHING_SEEN, CombinedPresent
 from watcher.alerting.policy.view import View
-from watcher.alerting.scope import Scope
+from watcher.alerting.scope import Joining, Scope
 from watcher.alerting.sharing import AlertSharing
 from watcher.alerting.silences.present import Silences
 from watcher.daemon.sharing.elsewhere import Elsewhere
@@ -96,6 +96,9 @@ class Alerting:
         await self._retarget(targets, configuration.settings)
         await self.alerts.note_channels(self._channels)
         await self._use_combined(configuration.settings.location, {})
+        if self._replicas is not None and self._sharing is not None and self._disk.outbox.combined_targets:
+            # Before the others of all places are asked, nothing is shared with those of this place.
+            self._sharing.enter(Scope(COMBINED, self._replicas.ledger.at(COMBINED), Joining()))
 
     async def run(self) -> None:
         """Tell of what happens until closed or cancelled; then helper processes are killed."""

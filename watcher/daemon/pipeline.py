@@ -139,23 +139,22 @@ class _Parts:
 
 
 def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> _Parts:
-    settings = configuration.settings
+    settings, trust = configuration.settings, ClockTrust(_tell_leap)
     targets = watched_at(configuration.targets, settings.location)
-    drain, trust = _drain(configuration, sinks, started_at), ClockTrust(_tell_leap)
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     sharing, replicas = None, None
     if sinks.replicas is not None:
         sharing = Sharing(sinks.replicas, sinks, configuration)
         ledger = ChannelLedger(sinks.database, settings.location, sinks.disk.outbox.id)
         replicas = Replicas(sharing.membership, ledger, settings.location)
+    drain = _drain(configuration, sinks, started_at, sharing)
     alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas, sinks.place_views)
     places = None
     if sinks.replicas is not None and sharing is not None:
-        databases, tell = (sinks.replicas, sinks.page_database or sinks.database), alerting.share_with
+        databases, tell = (sinks.replicas, sinks.database), alerting.share_with
         places = Places(databases, sinks, settings, sharing.membership, written=drain.wake, share_with=tell)
         places.use(configuration.targets)
-    known = alerting.in_trouble_since
-    place = settings.data_dir, settings.location
+    place, known = (settings.data_dir, settings.location), alerting.in_trouble_since
     keeper = SilenceKeeper(sinks.disk, *place, alerting.silences, drain.wake, in_trouble_since=known)
     listeners = [flip_lines.take, lambda _conclusions: alerting.alerts.look()]
     outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
@@ -198,9 +197,10 @@ def _start_writing(
     nursery.start_soon(parts.alerting.run)
 
 
-def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Drain:
+def _drain(configuration: Configuration, sinks: Sinks, started_at: float, sharing: Sharing | None) -> Drain:
     registration = _registration(configuration, sinks.disk, started_at)
-    store = TableStore(sinks.database, registration, shares=sinks.replicas is not None)
+    opened = trio.lowlevel.checkpoint if sharing is None else sharing.take_back
+    store = TableStore(sinks.database, registration, shares=sharing is not None, opened=opened)
     return Drain(sinks.disk, store, keep_stored_seconds=configuration.settings.outbox_keep_stored_seconds)
 
 
@@ -228,8 +228,7 @@ def _present_of(
 
 
 async def _keep_up(settings: Settings, database: Database, drain: Drain, trust: ClockTrust) -> None:
-    keep_failures = timedelta(seconds=settings.keep_failures_seconds)
-    await upkeep(database, keep_failures, up=drain.first_up, trusts=trust.trusts)
+    await upkeep(database, timedelta(seconds=settings.keep_failures_seconds), up=drain.first_up, trusts=trust.trusts)
 
 
 def _checked(targets: Iterable[Target]) -> Iterator[str]:
@@ -237,8 +236,7 @@ def _checked(targets: Iterable[Target]) -> Iterator[str]:
 
 
 def _registration(configuration: Configuration, disk: OutboxThread, started_at: float) -> Registration:
-    moment = datetime.fromtimestamp(started_at, UTC)
-    location = configuration.settings.location
+    moment, location = datetime.fromtimestamp(started_at, UTC), configuration.settings.location
     return Registration(location, disk.outbox.id, moment, watched_at(configuration.targets, location))
 
 
@@ -357,6 +355,8 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
     if file is not None:
         conditions.rename(file.difference.renamed)
         await parts.keeper.rename(file.difference.renamed)
+        if parts.sharing is not None:
+            parts.sharing.rename(file.difference.renamed)
     if configured is not None or not found.is_empty:
         registered = None if configured is None else watched_at(configured, watched.context.location)
         await watched.change(found, step.moved, step.taken, registered)

@@ -244,9 +244,7 @@ class ChannelPolicy:
         is_escalation = self._is_escalation(record, view)
         if is_escalation and self._is_acked(key, record, view):
             self._book.wait_for_nothing(key, record)
-            return
-        hold = hold_of(record, now, view)
-        if hold is not None:
+        elif (hold := hold_of(record, now, view)) is not None:
             self._hold(key, record, hold, now, view)
         else:
             self._book.join(key, record, now, at_once=not is_escalation)

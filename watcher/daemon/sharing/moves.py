@@ -25,7 +25,7 @@ class Moves:
         wanted: to be watched here, and not yet.
         staying: all that is watched here once those that are lost or removed are not, in the order of the file.
         going_on: of those that are removed, under another name; they are to be watched here too.
-        renamed: their new names, by the former ones.
+        renamed: the new names of those that are removed and go on under another one, here or elsewhere, by the former.
     """
 
     lost: tuple[Target, ...] = ()
@@ -91,7 +91,7 @@ def find_moves(
         tuple(wanted),
         tuple(staying),
         tuple(going_on),
-        {here[target.name]: target.name for target in going_on},
+        {old: new for new, old in here.items() if old in former},
     )
 
 

@@ -165,6 +165,12 @@ class Sharer:
         """How many targets are watched here."""
         return len(self._watched)
 
+    @property
+    def claimed(self) -> list[str]:
+        """The names of the targets that are watched here and were claimed; none while the share is about to change."""
+        is_changing = self._members.share is not self._in_effect
+        return [] if is_changing else [name for name in self._watched if name not in self._unclaimed]
+
     def begin(self, configured: Sequence[Target], watched: Sequence[Target], unclaimed: Iterable[str] = ()) -> None:
         """Take note of what is watched from the start.
 

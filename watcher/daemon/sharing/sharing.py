@@ -48,6 +48,9 @@ log = structlog.get_logger()
 # How long a start waits for the database: for who is there, and then for whose the targets are.
 JOIN_SECONDS = 3.0
 FIRST_CLAIM_SECONDS = 3.0
+# How often it is looked whether the database knows of what is watched here, and how long that may take.
+TAKE_BACK_EVERY_SECONDS = 10.0
+TAKE_BACK_SECONDS = 3.0
 # How long targets are on their way after a change of who has them.
 MOVING_SECONDS = 10
 
@@ -182,6 +185,7 @@ class Sharing:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.membership.run)
             nursery.start_soon(sharer.run, changes)
+            nursery.start_soon(self._keep_known)
             await trio.sleep_forever()
         raise AssertionError("both run until cancelled")
 
@@ -203,6 +207,26 @@ class Sharing:
         elif ahead is None and self._has_told_clock:
             log.info("this clock is as the database's again; times follow this one")
         self._has_told_clock = ahead is not None
+
+    def rename(self, renamed: Mapping[str, str]) -> None:
+        """Take down that targets have another name; new names by the former ones."""
+        self._claims.rename(renamed)
+
+    async def take_back(self) -> None:
+        """Have the database know again of what is watched here, where it was brought back to what it was."""
+        share = self.membership.share
+        if share is None or self._sharer is None or share.is_mixed or not self.membership.is_held:
+            return  # another may have taken it over
+        names, count = self._sharer.claimed, 0
+        with suppress(OutboxUnavailableError, StorageError), trio.move_on_after(TAKE_BACK_SECONDS):
+            count = await self._ownership.take_back(names, share.epoch)
+        if count:
+            log.warning("the database has forgotten whose targets are, and is told anew", targets=count)
+
+    async def _keep_known(self) -> NoReturn:
+        while True:
+            await trio.sleep(TAKE_BACK_EVERY_SECONDS)
+            await self.take_back()
 
     def _may_check(self, name: str) -> bool:
         return self.membership.gate.is_open and (self._sharer is None or self._sharer.may_check(name))

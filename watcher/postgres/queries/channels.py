@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.alerting.policy.incidents import follow
+from watcher.model.resumption import RENAMED
 from watcher.model.state import state_named
 from watcher.postgres.queries.states_and_flips import flip_of_row
 
@@ -110,7 +111,8 @@ FROM unnest($2::text[]) AS wanted (target) CROSS JOIN LATERAL (
     FROM flips
     WHERE target = wanted.target AND location = $1 AND at > coalesce((
         SELECT max(at) FROM flips
-        WHERE target = wanted.target AND location = $1 AND state IN ('up', 'paused')
+        WHERE target = wanted.target AND location = $1
+              AND (state = 'up' OR state = 'paused' AND detail IS DISTINCT FROM $3)
     ), '-infinity')
 ) AS flip
 ORDER BY at, confirmed_at
@@ -263,7 +265,8 @@ class ChannelLedger:
             targets: their names.
         """
         found: dict[str, Incident | None] = {}
-        for row in await self._database.fetch(_FLIPS_OF_INCIDENTS, self._location, list(targets)):
+        arguments = self._location, list(targets), RENAMED.detail
+        for row in await self._database.fetch(_FLIPS_OF_INCIDENTS, *arguments):
             before = found.get(row["target"])
             after, _ = follow(before, flip_of_row(row))
             # Of a clock that was ahead, a flip was dated anew, and has the id that it had.
