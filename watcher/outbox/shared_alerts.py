@@ -14,6 +14,7 @@ from watcher.alerting.policy.encoding import decode_event, encode_incident
 from watcher.alerting.policy.event import Handover
 from watcher.alerting.policy.records.book import record_key
 from watcher.model.alerts.rows import UnreadableRowError, a_flag, a_moment, reading
+from watcher.model.places import COMBINED
 from watcher.outbox.encoding import ALERT_EVENT, CHANNEL_STEP, encode_whole
 from watcher.outbox.outbox import Entry
 
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
     from watcher.outbox.outbox import Outbox
 
 EXPORTED = "alerts_exported"
+# The location under which channels are shared.
+SCOPE = "alerts_scope"
 # So much of what a channel knows is one entry.
 RECORDS_AT_ONCE = 200
 
 _EVENTS = "SELECT number, payload FROM alert_events WHERE number > ? ORDER BY number"
 _SET_EXPORTED = "INSERT OR REPLACE INTO meta VALUES ('alerts_exported', ?)"
+_SET_SCOPE = "INSERT OR REPLACE INTO meta VALUES ('alerts_scope', ?)"
 _NEXT_NUMBER = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'alert_events' RETURNING seq"
 _ADVANCE = "UPDATE channels SET position = max(position, ?) WHERE channel = ?"
 _DROP_RECORDS = "DELETE FROM channel_records WHERE channel = ?"
@@ -151,6 +155,7 @@ def hand_over(
         for _ in pieces:  # numbers of events, in which they have their place
             database.execute(_NEXT_NUMBER).fetchall()
         database.execute(_SET_EXPORTED, (newest + len(pieces),))
+        database.execute(_SET_SCOPE, (location,))
         for name in names:
             database.execute(_DROP_RECORDS, (name,))
             database.execute(_DROP_MESSAGES, (name,))
@@ -350,19 +355,22 @@ def _event_entry(
             "origin_number": number,
             "channel": channel,
             "taken_until": taken_until,
-            "target": None if channel is not None else _target_of(payload),
+            **({"target": None, "target_location": None} if channel is not None else _subject_of(payload)),
             "payload": payload,
         },
     )
 
 
-def _target_of(payload: str) -> str | None:
-    """Return the target that an event is about; None of what concerns the whole monitor."""
+def _subject_of(payload: str) -> dict[str, str | None]:
+    """Return the target and the place that an event is about; None of what nobody else can have taken over."""
     try:
-        target = json.loads(payload)["target"]
+        row = json.loads(payload)
+        target, place, flip = row["target"], row["location"], row["flip"]
+        # Who has decided for all places by itself, while nobody could be asked, says itself that this is over.
+        is_own = place == COMBINED and flip is not None and flip["number"] is None
     except (ValueError, TypeError, KeyError):  # whoever takes it in tells of it
-        return None
-    return target if isinstance(target, str) else None
+        return {"target": None, "target_location": None}
+    return {"target": target if isinstance(target, str) and not is_own else None, "target_location": place}
 
 
 def _add(database: sqlite3.Connection, messages: Iterable[Mapping[str, Any]]) -> None:

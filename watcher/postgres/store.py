@@ -84,15 +84,24 @@ class TableStore:
         look_seconds: between two looks for whether what was told is still there.
     """
 
-    def __init__(self, database: Database, registration: Registration, *, shares: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        registration: Registration,
+        *,
+        shares: bool = False,
+        opened: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+    ) -> None:
         """Take a database; it need not be there yet.
 
         Args:
             database: where the rows go.
             registration: what to tell it of this daemon.
             shares: whether other replicas may be there.
+            opened: called each time it was opened, before anything is stored.
         """
         self._shares = shares
+        self._opened = opened
         self._database = database
         self.registration = registration
         self._limit_seconds = COMMAND_SECONDS
@@ -136,6 +145,7 @@ class TableStore:
             log.error("the database refuses to be told what is watched", error=error)
         self._limit_seconds = COMMAND_SECONDS
         await self._put_right()
+        await self._opened()
         rows = await self._database.fetch(STORED_UNTIL, registration.outbox)
         return max((row["stored_until"] for row in rows), default=0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import structlog
@@ -20,6 +21,7 @@ from watcher.daemon.sharing.incidents import ClaimsWithIncidents
 from watcher.daemon.sharing.sharer import Sharer
 from watcher.daemon.sharing.start import Beginning, resume_share
 from watcher.model.clock_trust import WALL_CLOCK
+from watcher.model.target import watched_at
 from watcher.model.wording import duration
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
@@ -46,6 +48,9 @@ log = structlog.get_logger()
 # How long a start waits for the database: for who is there, and then for whose the targets are.
 JOIN_SECONDS = 3.0
 FIRST_CLAIM_SECONDS = 3.0
+# How often it is looked whether the database knows of what is watched here, and how long that may take.
+TAKE_BACK_EVERY_SECONDS = 10.0
+TAKE_BACK_SECONDS = 3.0
 # How long targets are on their way after a change of who has them.
 MOVING_SECONDS = 10
 
@@ -96,7 +101,7 @@ class Sharing:
         self._timing = timing
         self._sinks = sinks
         self._at_last_beat = 0.0, 0  # the seconds that all checks were late together, and how many they were
-        self._configured: Sequence[Target] = configuration.targets
+        self._configured: Sequence[Target] = watched_at(configuration.targets, location)
         self._context: CheckContext | None = None
         self._sharer: Sharer | None = None
         self._ownership = Ownership(database, disk, location)
@@ -173,12 +178,14 @@ class Sharing:
         """
         self._context = context
         beat_seconds, tell = self._timing.beat_seconds, self._sinks.tell_share
-        sharer = Sharer(self.membership, self._claims, apply, _fingerprint, beat_seconds, tell=tell)
+        pick = partial(watched_at, location=self._location)
+        sharer = Sharer(self.membership, self._claims, apply, _fingerprint, beat_seconds, tell=tell, pick=pick)
         sharer.begin(self._configured, beginning.targets, beginning.unclaimed)
         self._sharer = sharer
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.membership.run)
             nursery.start_soon(sharer.run, changes)
+            nursery.start_soon(self._keep_known)
             await trio.sleep_forever()
         raise AssertionError("both run until cancelled")
 
@@ -189,6 +196,26 @@ class Sharing:
     async def end(self) -> None:
         """Tell the others that the database has it, and that they need not wait any more."""
         await self.membership.end()
+
+    def rename(self, renamed: Mapping[str, str]) -> None:
+        """Take down that targets have another name; new names by the former ones."""
+        self._claims.rename(renamed)
+
+    async def take_back(self) -> None:
+        """Have the database know again of what is watched here, where it was brought back to what it was."""
+        share = self.membership.share
+        if share is None or self._sharer is None or share.is_mixed or not self.membership.is_held:
+            return  # another may have taken it over
+        names, count = self._sharer.claimed, 0
+        with suppress(OutboxUnavailableError, StorageError), trio.move_on_after(TAKE_BACK_SECONDS):
+            count = await self._ownership.take_back(names, share.epoch)
+        if count:
+            log.warning("the database has forgotten whose targets are, and is told anew", targets=count)
+
+    async def _keep_known(self) -> NoReturn:
+        while True:
+            await trio.sleep(TAKE_BACK_EVERY_SECONDS)
+            await self.take_back()
 
     def _refer(self, asked_at: float, answered_at: float, seconds: float) -> None:
         """Go by the time of the database, which all replicas have, where this machine has another one."""
