@@ -11,6 +11,7 @@ import trio
 
 from watcher.alerting.alerts import Alerts
 from watcher.alerting.channels.deliver import deliver, open_tools, post_alerts
+from watcher.alerting.policy.holding import routes_to
 from watcher.alerting.policy.view import View
 from watcher.alerting.sharing import AlertSharing
 from watcher.alerting.silences.present import Silences
@@ -59,10 +60,13 @@ class Alerting:
         sharing = None
         if replicas is not None:
             elsewhere = Elsewhere(replicas.ledger, lambda: self.alerts.dispatches_for_others, self._decide_anew)
-            sharing = AlertSharing(disk, replicas.ledger, replicas, replicas.location, written, prepare=elsewhere.ask)
+            place = replicas.ledger, replicas, replicas.location
+            ask, routes_of = elsewhere.ask, self._routes_of
+            sharing = AlertSharing(disk, *place, written, prepare=ask, routes_of=routes_of)
             self._elsewhere = elsewhere
         self._channels: Sequence[Channel] = ()
-        self._view = View({}, self._state_of, self._checked_at, back_at=board.returns.of)
+        routes = {} if sharing is None else sharing.routes
+        self._view = View({}, self._state_of, self._checked_at, back_at=board.returns.of, routes_elsewhere=routes)
         is_here = (lambda _target: True) if replicas is None else replicas.holds
         self.alerts = Alerts(disk, lambda: self._view, written, sharing=sharing, is_here=is_here)
         self.silences = Silences(tell=self._hear)
@@ -103,6 +107,9 @@ class Alerting:
             keys = await trio.to_thread.run_sync(partial(_keys_of, list(targets.values())))
         known = self._view
         self._view = replace(known, targets=targets, page_url=page_url, key_of=keys.get, is_in_doubt=self._is_in_doubt)
+
+    def _routes_of(self, target: str) -> Mapping[str, float]:
+        return routes_to(self._channels, self._view.targets.get(target))
 
     def _decide_anew(self) -> None:
         self.alerts.decide_anew()

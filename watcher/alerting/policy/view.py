@@ -39,6 +39,8 @@ class View:
         back_at: when a target was last found to be neither down nor in maintenance after it had been, by its name; None
             where it was always there, or nobody knows.
         is_in_doubt: whether the newest checks of a target contradict its state, and do not confirm another yet.
+        routes_elsewhere: after how many seconds a channel is told of a target, by the names of both, as files of other
+            replicas say; what the file here says comes first.
     """
 
     targets: Mapping[str, Target]
@@ -50,6 +52,7 @@ class View:
     key_of: Callable[[str], str | None] | None = None
     is_in_doubt: Callable[[str], bool] = _never_in_doubt
     back_at: Callable[[str], datetime | None] = _never_back
+    routes_elsewhere: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     @cached_property
     def members(self) -> Mapping[str, Sequence[str]]:
