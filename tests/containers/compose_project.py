@@ -126,7 +126,8 @@ class ComposeProject:
 
     def down(self) -> None:
         """Remove containers, networks and volumes; also those that a killed run left."""
-        self.compose("--profile", "scale", "down", "--volumes", "--remove-orphans", "--timeout", "5")
+        profiles = ("--profile", "scale", "--profile", "places")
+        self.compose(*profiles, "down", "--volumes", "--remove-orphans", "--timeout", "5")
 
     def query(self, statement: str) -> list[list[str]]:
         """Ask the database, inside of its container."""

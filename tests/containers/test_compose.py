@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,9 @@ from tests.containers.compose_project import (
 )
 
 INTERVAL_SECONDS = 2
-LIVE_ADDRESS = "http://site:8000/"
+LIVE_ADDRESS = "http://neighbour:8000/"
 # The name resolves and the host is there, but nothing listens.
-DEAD_ADDRESS = "http://site:9/"
+DEAD_ADDRESS = "http://neighbour:9/"
 
 # Nothing of it is a default: what reaches the containers has come from this file.
 SETTINGS = f"""\
@@ -52,7 +53,7 @@ urls:
 # A site to watch, next to the monitor; Compose reads a file of this name by itself.
 SITE = """\
 services:
-  site:
+  neighbour:
     image: python:3.13-slim-bookworm
     command: ["python3", "-m", "http.server", "8000", "--directory", "/srv"]
     init: true
@@ -279,7 +280,7 @@ def share_all(paths: set[str], monitors: int) -> bool:
 def test_replicas_share_the_targets_and_take_over_those_of_one_that_is_killed(project: ComposeProject) -> None:
     paths = {f"/?target={number}" for number in range(24)}
     entries = [
-        f'  - {{name: "{path}", address: "http://site:8000{path}", interval: {INTERVAL_SECONDS}}}\n'
+        f'  - {{name: "{path}", address: "http://neighbour:8000{path}", interval: {INTERVAL_SECONDS}}}\n'
         for path in sorted(paths)
     ]
     watched = project.folder / "config" / "watched.yaml"
@@ -290,7 +291,7 @@ def test_replicas_share_the_targets_and_take_over_those_of_one_that_is_killed(pr
         killed, _ = project.compose("--profile", "scale", "ps", "--quiet", "replica").split()
         docker("kill", killed)
         wait_until(lambda: share_all(paths, monitors=2), 60, "the others have all targets")
-        site = project.compose("ps", "--quiet", "site").strip()
+        site = project.compose("ps", "--quiet", "neighbour").strip()
         since = str(int(time.time()) + 1)
         wait_until(lambda: paths <= asked_paths(site, since), 30, "every target is checked")
     finally:
@@ -305,6 +306,31 @@ def asked_paths(site: str, since: str) -> set[str]:
         ["docker", "logs", "--since", since, site], capture_output=True, text=True, timeout=60, check=True
     )
     return set(re.findall(r'"GET (\S+) ', result.stdout + result.stderr))
+
+
+def told_at(target: str) -> dict[str, dict[str, Any]]:
+    """Where a target stands at each of its places, and as all of them say together, by location."""
+    # The exit status says that something else is down.
+    presents = json.loads(run_in_monitor("watcher status --json || true"))
+    return {present["location"]: present for present in presents if present["target"] == target}
+
+
+def test_a_site_that_one_of_three_places_cannot_reach_is_degraded(project: ComposeProject) -> None:
+    services = ("fra", "nyc", "sgp", "site")
+    try:
+        project.compose("--profile", "places", "up", "--detach", *services)
+        wait_until(lambda: told_at("Site").get("*", {}).get("state") == "degraded", 60, "the site is degraded")
+        told = told_at("Site")
+        assert {place: told[place]["state"] for place in ("fra", "nyc", "sgp")} == {
+            "fra": "up",
+            "nyc": "up",
+            "sgp": "down",
+        }
+        assert told["*"]["detail"].startswith("down at sgp only, up at fra and nyc: ")
+        assert told_at("Monitor in fra")["*"]["state"] == "up"
+    finally:
+        project.compose("--profile", "places", "rm", "--stop", "--force", "-v", *services)
+    project.wait_until_healthy()
 
 
 # The last one, because it makes the monitor's container anew, and with that empties its log.

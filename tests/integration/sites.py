@@ -89,8 +89,10 @@ async def read_request(stream: trio.abc.Stream) -> bytes:
 
 
 @asynccontextmanager
-async def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serve a behaviour on 127.0.0.1; the value is the port."""
+async def serving(
+    behaviour: Behaviour, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[int]:
+    """Serve a behaviour on an address of this machine; the value is the port."""
 
     async def handle(stream: trio.SocketStream) -> None:
         try:
@@ -100,7 +102,7 @@ async def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> As
             pass  # the check has left, as it may
 
     async with trio.open_nursery() as nursery:
-        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        listeners = await trio.open_tcp_listeners(0, host=host)
         nursery.start_soon(trio.serve_listeners, handle, listeners)
         yield listeners[0].socket.getsockname()[1]
         nursery.cancel_scope.cancel()

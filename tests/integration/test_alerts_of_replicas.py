@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections import defaultdict
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +10,7 @@ import trio
 from tests.integration.daemon import settings_for
 from tests.integration.fleet import INTERVAL_SECONDS, PATIENCE_SECONDS, Fleet, Replica, open_fleet
 from tests.integration.receivers import HttpReceiver, receiving
+from tests.integration.told import Told, outbox_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,35 +22,10 @@ NAMES = [f"site{number}" for number in range(12)]
 
 def configure(fleet: Fleet, replica: Replica, receiver: HttpReceiver) -> None:
     common = {"interval": INTERVAL_SECONDS, "failure_threshold": 1, "success_threshold": 1}
-    urls = [{"name": name, "address": f"http://127.0.0.1:{fleet.port}/{name}", **common} for name in NAMES]
+    urls = [{"name": name, "address": f"{fleet.root}/{name}", **common} for name in NAMES]
     webhook = {"url": f"http://127.0.0.1:{receiver.port}/"}
     channel = {"name": "ops", "webhook": webhook, "group_wait": 2, "group_interval": 0.1}
-    replica.folder.configure(urls, {"channels": [channel]}, **settings_for(replica.proxy))
-
-
-class Told:
-    """What the receiver was told of each site, a message that came twice taken for one."""
-
-    def __init__(self, receiver: HttpReceiver) -> None:
-        self._receiver = receiver
-
-    def of_all(self) -> dict[str, list[str]]:
-        told: defaultdict[str, list[str]] = defaultdict(list)
-        seen = set[str]()
-        for document in (post.document for post in self._receiver.posts):
-            if document["id"] not in seen:
-                seen.add(document["id"])
-                for target in document["targets"]:
-                    told[target["name"]].append(target["state"])
-        return dict(told)
-
-    async def until(self, *names: str, are: list[str]) -> None:
-        """Wait until of all of some sites has been told what they came through."""
-        with trio.move_on_after(PATIENCE_SECONDS):
-            while any(self.of_all().get(name) != are for name in names):  # noqa: ASYNC110  # other processes
-                await trio.sleep(0.05)
-            return
-        raise AssertionError(f"{self.of_all()}, and not {are} of {names}")
+    replica.folder.configure(urls, {"channels": [channel]}, **settings_for(*replica.proxies))
 
 
 async def dispatching(fleet: Fleet) -> Replica:
@@ -66,17 +39,11 @@ async def dispatching(fleet: Fleet) -> Replica:
             await trio.sleep(0.05)
 
 
-def outbox_id(replica: Replica) -> str:
-    with closing(sqlite3.connect(replica.folder.path / "data" / "outbox.sqlite")) as database:
-        (found,) = database.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
-        return str(found)
-
-
 @pytest.mark.slow
 async def test_each_change_is_told_once_whoever_has_found_it_and_whoever_is_gone_by_then(
     bridge: None, test_db: Database, db_config: str, tmp_path: Path
 ) -> None:
-    async with receiving() as receiver, open_fleet(tmp_path, test_db, db_config, 3, NAMES) as fleet:
+    async with receiving() as receiver, open_fleet(tmp_path, test_db, [db_config], 3, NAMES) as fleet:
         told = Told(receiver)
         for replica in fleet.replicas:
             configure(fleet, replica, receiver)

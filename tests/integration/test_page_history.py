@@ -18,6 +18,7 @@ from watcher.reporting.reports import read_reports
 from watcher.web.pages.rendering import Look
 from watcher.web.pages.routes import Pages
 from watcher.web.sites import Sites
+from watcher.web.standings import Standings
 
 if TYPE_CHECKING:
     from watcher.postgres.db import Database
@@ -67,6 +68,26 @@ async def test_a_target_has_its_chart_months_incidents_and_failures(test_db: Dat
     assert len(history.failures) == 50
 
 
+async def test_what_places_say_together_has_its_own_past_and_this_place_its_own_times(test_db: Database) -> None:
+    await put_two_sites(test_db)
+    await put_state(test_db, "Checkout", location="*")
+    await put_flips(test_db, "Checkout", "U", LONG_AGO, location="*")
+    await put_flips(test_db, "Checkout", "DU", NOW - timedelta(hours=2), location="*", step=timedelta(minutes=5))
+    await put_failures(test_db, "Checkout", 1, NOW - timedelta(hours=2), location="sgp")
+    await put_alive(test_db, NOW, location="*")
+    rows = await read_row_histories(test_db, ["Checkout", "Search"], "default", NOW, {"Checkout"})
+    assert rows["Checkout"].day.lengths[State.DOWN] == timedelta(minutes=5)
+    assert rows["Search"].day.lengths[State.DOWN] == timedelta()
+    assert [value for value in rows["Checkout"].means_ms if value is not None] == [120.0]
+    history = await read_target_history(test_db, "Checkout", "default", NOW, RANGES["24h"], flips_at="*")
+    assert [entry.length_seconds for entry in history.entries] == [300.0]
+    assert history.rollup is not None
+    assert history.rollup.checks == 3
+    [read] = await read_entries(test_db, ["Checkout"], "default", NOW - DAY, NOW, {"Checkout"})
+    assert read[1].length_seconds == 300.0
+    assert [one.present.location for one in await read_reports(test_db, NOW - DAY, NOW)] == ["*", "default", "default"]
+
+
 async def test_incidents_of_many_come_newest_first(test_db: Database) -> None:
     await put_two_sites(test_db)
     await put_flips(test_db, "Search", "DU", NOW - timedelta(minutes=10))
@@ -83,7 +104,7 @@ async def test_pages_show_what_the_tables_have(test_db: Database) -> None:
     async def sites_of(public: bool) -> Sites:
         return Sites.of(targets, public=public)
 
-    pages = Pages(board, sites_of, lambda _: Look(), lambda: test_db, lambda: NOW, "default")
+    pages = Pages(Standings(board), sites_of, lambda _: Look(), lambda: test_db, lambda: NOW, "default")
     transport = httpx.ASGITransport(Router(pages.routes(), redirect_slashes=False))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         texts = {

@@ -136,6 +136,45 @@ async def test_a_target_is_paused_and_taken_up_again(
     assert [row["state"] for row in flips] == ["up", "paused", "unknown", "up"]
 
 
+async def test_a_target_is_checked_where_it_is_watched_and_nowhere_else(
+    folder: Folder, proxy: Proxy, test_db: Database, site: int
+) -> None:
+    def configure(**places: list[str]) -> None:
+        urls = [a_url(name, site, locations=where) for name, where in places.items()]
+        folder.configure(urls, **settings_for(proxy), WATCHER_LOCATION="fra")
+
+    async def flips() -> list[tuple[str, str]]:
+        query = "SELECT target, state FROM flips WHERE location = 'fra' ORDER BY target, at"
+        return [(row["target"], row["state"]) for row in await test_db.fetch(query)]
+
+    configure(stays=["fra"], everywhere=[], leaves=["nyc", "fra"], never=["nyc"], comes=["nyc"])
+    async with folder.daemon() as daemon:
+        await daemon.until(lambda: all(moments(folder, name) for name in ("stays", "everywhere", "leaves")))
+        configure(stays=["fra", "nyc"], everywhere=[], leaves=["nyc"], never=["sgp"], comes=["fra"])
+        await daemon.until(lambda: len(moments(folder, "comes")) > 2)
+        assert max(moments(folder, "leaves")) < min(moments(folder, "comes"))
+        await until_stored(test_db, "leaves", "paused")
+        await until_stored(test_db, "comes", "up")
+        await daemon.stop()
+    assert moments(folder, "never") == []
+    expected = [("comes", "up"), ("everywhere", "up"), ("leaves", "up"), ("leaves", "paused"), ("stays", "up")]
+    assert await flips() == expected
+    query = "SELECT target FROM states WHERE location = 'fra' AND watched ORDER BY target"
+    assert [row["target"] for row in await test_db.fetch(query)] == ["comes", "everywhere", "stays"]
+
+    configure(stays=["nyc"], everywhere=["fra"], leaves=["nyc"], never=["sgp"])
+    async with folder.daemon() as daemon:
+        await until_stored(test_db, "stays", "paused")
+        await until_stored(test_db, "comes", "paused")
+        await daemon.stop()
+    gone = [flip for flip in await flips() if flip not in {("everywhere", "up"), ("everywhere", "unknown")}]
+    assert gone == [
+        *[("comes", state) for state in ("up", "paused")],
+        *[("leaves", state) for state in ("up", "paused")],
+        *[("stays", state) for state in ("up", "paused")],
+    ]
+
+
 async def test_a_broken_file_changes_nothing_and_is_told_with_its_place(folder: Folder, site: int) -> None:
     folder.configure([a_url("a", site)], **NO_DATABASE)
     async with folder.daemon() as daemon:

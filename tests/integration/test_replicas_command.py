@@ -24,9 +24,11 @@ def a_seat(number: int, fingerprint: str = "0123456789abcdef") -> Seat:
     return Seat(uuid.UUID(int=number), uuid.UUID(int=100 + number), fingerprint)
 
 
-async def a_beat(database: Database, name: str, seat: Seat, *, ttl_seconds: float = 60.0) -> Seat:
+async def a_beat(
+    database: Database, name: str, seat: Seat, *, ttl_seconds: float = 60.0, location: str = "default"
+) -> Seat:
     """Let a replica come, and say how it fares."""
-    replica = Replica("default", seat, name, "1.2.3")
+    replica = Replica(location, seat, name, "1.2.3")
     await join(database, Beat(replica, Figures(12, 3.25, UNTIL), ttl_seconds, epoch=7))
     return seat
 
@@ -74,6 +76,8 @@ async def test_each_replica_is_shown_with_how_it_stands_to_what_is_agreed_on(tes
         ["a", "agreed", "12", "3.2", "ms"],
         ["b", "changing", "12", "3.2", "ms"],
     ]
+    await a_beat(test_db, "a", a_seat(1), location="*")
+    assert "*: 0 of 1 decide for all places, epoch 0" in (await folder.run("replicas")).stdout.decode().splitlines()
 
 
 async def test_where_nobody_shares_it_says_so(test_db: Database, folder: Folder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
@@ -19,14 +20,17 @@ from tests.pipeline import a_registration
 from watcher.alerting.alerts import Alerts
 from watcher.alerting.policy.holding import routes_to
 from watcher.alerting.policy.view import View
+from watcher.alerting.scope import Scope
 from watcher.alerting.sharing import AlertSharing
 from watcher.model.alerts.channel import Channel, WebhookReceiver
 from watcher.model.alerts.notification import Delivered, Delivery, Notification, TryAgain
 from watcher.model.alerts.of_target import Dependency, TargetAlerts
 from watcher.model.outcome import Fault, Reason
+from watcher.model.places import COMBINED
 from watcher.model.state import Flip, State
 from watcher.outbox.flip_door import record_flips
 from watcher.outbox.outbox import Outbox
+from watcher.outbox.places.combined import end_alone
 from watcher.outbox.shared_alerts import EXPORTED, is_taken_in
 from watcher.outbox.thread import OutboxThread
 from watcher.postgres.drain import Drain
@@ -101,9 +105,9 @@ class Replica:
         self.hanging: trio.Event | None = None
         store = TableStore(world.database, a_registration(outbox=self.disk.outbox.id))
         self.drain = Drain(self.disk, store)
-        ledger = ChannelLedger(world.database, LOCATION, self.disk.outbox.id)
+        self.ledger = ChannelLedger(world.database, LOCATION, self.disk.outbox.id)
         self.sharing = AlertSharing(
-            *(self.disk, ledger, self.footing, LOCATION, self.drain.wake),
+            *(self.disk, self.ledger, self.footing, LOCATION, self.drain.wake),
             force_seconds=FORCE_SECONDS,
             routes_of=lambda target: routes_to(self.channels, self.view.targets.get(target)),
         )
@@ -135,6 +139,12 @@ class Replica:
             with trio.move_on_after(10, shield=True):  # in its thread, which may be at work still
                 await self.disk.run(Outbox.close)
             self.ended.set()
+
+    async def move(self, location: str) -> None:
+        """Share channels with the replicas of another location, once there is something agreed on there."""
+        self.footing = AFooting()
+        await self.world.join(location, self.disk.outbox.id)
+        self.sharing.enter(Scope(location, self.ledger.at(location), self.footing))
 
     async def stop(self) -> None:
         """End as by SIGTERM."""
@@ -178,19 +188,24 @@ class World:
     got: list[Notification] = field(default_factory=list)
     answers: list[Delivery] = field(default_factory=list)
     epoch: int = 0
+    place: str = LOCATION
     _numbers: Counter[str] = field(default_factory=Counter)
 
     async def start(self, name: str, channels: Sequence[Channel] | None = None) -> Replica:
         """Start a replica, with a lease that lasts until it is killed."""
         replica = Replica(self, self.folder / name, self.channels if channels is None else channels)
         me = replica.disk.outbox.id
-        await self.database.fetch(
-            "INSERT INTO members (location, replica, incarnation, name, fingerprint, joined_at, changed_at, beat_at,"
-            " expires_at) VALUES ($1, $2, $2, $3, '', now(), now(), now(), 'infinity') ON CONFLICT DO NOTHING",
-            *(LOCATION, me, name),
-        )
+        await self.join(LOCATION, me)
         self.nursery.start_soon(replica.run)
         return replica
+
+    async def join(self, location: str, replica: uuid.UUID) -> None:
+        """Let a replica be alive at a location."""
+        await self.database.fetch(
+            "INSERT INTO members (location, replica, incarnation, name, fingerprint, joined_at, changed_at, beat_at,"
+            " expires_at) VALUES ($1, $2, $2, 'one', '', now(), now(), now(), 'infinity') ON CONFLICT DO NOTHING",
+            *(location, replica),
+        )
 
     def agree(self, *replicas: Replica, owner: Replica) -> None:
         """Have replicas agree on one that dispatches all channels."""
@@ -207,7 +222,7 @@ class World:
         self._numbers[name] += 1
         self.states[name] = state
         cause = Fault(Reason.STATUS, "503 Service Unavailable") if state is State.DOWN else None
-        return Flip(name, LOCATION, now, now, state, before, cause, None, self._numbers[name])
+        return Flip(name, self.place, now, now, state, before, cause, None, self._numbers[name])
 
     @property
     def told(self) -> list[str]:
@@ -236,12 +251,13 @@ async def until(condition: Callable[[], object]) -> None:
             await trio.sleep(0.01)
 
 
-async def until_shared(world: World, owner: Replica, *others: Replica) -> None:
+async def until_shared(world: World, owner: Replica, *others: Replica, location: str = LOCATION) -> None:
     """Wait until a replica dispatches the channel, and has taken in what others have handed over."""
     ids = {str(one.disk.outbox.id) for one in (owner, *others)}
     with trio.fail_after(30):
         while True:
-            (row,) = await world.rows("channel_owners") or [{"owner": None, "positions": "{}"}]
+            rows = [row for row in await world.rows("channel_owners") if row["location"] == location]
+            (row,) = rows or [{"owner": None, "positions": "{}"}]
             if row["owner"] == owner.disk.outbox.id and ids <= json.loads(row["positions"]).keys():
                 return
             await trio.sleep(0.02)
@@ -360,6 +376,39 @@ async def test_a_channel_moves_with_what_is_open_its_reminders_and_its_queue(tes
         assert not await world.rows("channel_messages")
 
 
+async def test_channels_that_are_shared_elsewhere_keep_what_is_open_and_what_waits(
+    test_db: Database, tmp_path: Path
+) -> None:
+    async with a_world(test_db, tmp_path) as world:
+        a, b = await world.start("a"), await world.start("b")
+        world.agree(a, b, owner=b)
+        await until_shared(world, b, a)
+        await flip_until_told(a, "site 1")
+        await flip_until_told(b, "site 2")
+        b.hanging = hanging = trio.Event()
+        await a.flip("site 3")
+        await until(lambda: b.alerts.pending)
+        for replica in (b, a):
+            await replica.move(COMBINED)
+        world.agree(a, b, owner=a)
+        hanging.set()
+        await until_shared(world, a, b, location=COMBINED)
+        await until(lambda: "site 3 is down" in world.told)
+        await flip_until_told(a, "site 1", state=State.UP)
+        await flip_until_told(b, "site 2", state=State.UP)
+        assert not [row for row in await world.rows("channel_records") if row["location"] == LOCATION]
+        await until_told(a)
+        await a.stop()  # and comes back with a file by which it shares with those of its place alone
+        a = await world.start("a")
+        await b.kill()
+        await world.database.fetch("DELETE FROM members WHERE location = $1", COMBINED)
+        world.agree(a, owner=a)
+        await flip_until_told(a, "site 3", state=State.UP)
+        assert Counter(world.told) == {
+            f"site {number} is {state}": 1 for number in (1, 2, 3) for state in ("down", "up")
+        }
+
+
 async def test_who_is_cut_off_tells_of_what_it_finds_and_nobody_tells_it_again(
     test_db: Database, tmp_path: Path
 ) -> None:
@@ -407,6 +456,36 @@ async def test_an_owner_that_is_cut_off_goes_on_and_what_it_told_is_not_told_aga
         counts = Counter(world.told)
         # The end of what was open before is told by both: at least once.
         assert counts.pop("site 1 is up") <= 2
+        assert set(counts.values()) == {1}, counts
+
+
+async def test_what_one_place_has_decided_alone_is_over_once_when_all_can_be_asked_again(
+    test_db: Database, tmp_path: Path
+) -> None:
+    async with a_world(test_db, tmp_path) as world:
+        world.place = COMBINED
+        a, b = await world.start("a"), await world.start("b")
+        for replica in (a, b):
+            await replica.move(COMBINED)
+        world.agree(a, b, owner=b)
+        await until_shared(world, b, a, location=COMBINED)
+        for name in ("site 1", "site 2"):
+            await test_db.fetch(
+                "INSERT INTO states (target, location, owner) VALUES ($1, '*', $2)", name, b.disk.outbox.id
+            )
+        with cut_off(a):
+            await flip_until_told(a, "site 1")
+            await flip_until_told(a, "site 2")
+            await flip_until_told(b, "site 2")
+        world.agree(a, b, owner=b)
+        await until_told(a)
+        over = partial(end_alone, targets=["site 1", "site 2"], is_over=lambda name: name == "site 1", now=time.time())
+        await a.disk.run(over)
+        a.alerts.look()
+        await until(lambda: "site 1 is up" in world.told)
+        await flip_until_told(b, "site 2", state=State.UP)
+        counts = Counter(world.told)
+        assert counts.pop("site 2 is down") == 2, "each found it by itself"
         assert set(counts.values()) == {1}, counts
 
 

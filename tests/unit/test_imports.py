@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config/schema": {"text", "model", "model/alerts", "config/mistakes"},
     "config/secret_files": {"model", "config/mistakes", "config/schema"},
     "config/yaml": {"text", "config/mistakes", "config/schema"},
-    "config/env": {"text", "config/mistakes", "config/schema", "config/secret_files", "config/yaml"},
+    "config/env": {"text", "model", "config/mistakes", "config/schema", "config/secret_files", "config/yaml"},
     "config/sources": {"config/mistakes", "config/secret_files", "config/yaml"},
     "config/targets/address": {"text"},
     "config/targets/headers": {"config/mistakes"},
@@ -73,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "alerting/replay": {"model", "model/alerts", "alerting/policy", "alerting/policy/windows"},
     "outbox": {"text", "model", "model/alerts", "history", "alerting/policy", "alerting/policy/records"},
+    "outbox/places": {"model", "model/alerts", "alerting/policy", "alerting/policy/records", "outbox"},
     "cluster/values": {"text", "model"},
     "cluster/assignment": {"text", "model"},
     "cluster/lease": {"text", "model"},
@@ -100,18 +101,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web/public_names": {"model"},
     "web/metrics": {"model", "recording", "web/serving", "web/present", "web/public_names"},
     "web/sites": {"text", "model", "web/public_names"},
+    "web/standings": {"model", "recording", "web/sites"},
     "web/silencing": {"model/alerts", "outbox", "alerting/silences", "web/sites"},
     "web/pages": {
         *("text", "model", "model/alerts", "history", "recording", "outbox", "postgres", "postgres/errors"),
-        *("alerting/silences", "reporting", "web/serving", "web/sites", "web/silencing"),
+        *("alerting/silences", "reporting", "web/serving", "web/sites", "web/standings", "web/silencing"),
     },
     "web/api": {
         *("text", "model", "model/alerts", "history", "recording", "outbox", "postgres", "postgres/errors"),
-        *("alerting/silences", "reporting", "web/serving", "web/sites", "web/pages"),
+        *("alerting/silences", "reporting", "web/serving", "web/sites", "web/standings", "web/pages"),
     },
     "web": {
         *("config/env", "web/serving", "web/access", "web/present", "web/metrics", "web/silencing"),
-        *("web/pages", "web/api"),
+        *("web/pages", "web/api", "web/standings"),
     },
     "alerting/channels": {
         *("text", "model", "model/alerts", "secrets", "checking/http", "alerting/policy"),
@@ -119,7 +121,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "alerting/channels/apprise_urls",
     },
     "alerting": {
-        *("model", "model/alerts", "checking/scheduling", "outbox", "postgres/errors"),
+        *("model", "model/alerts", "checking/scheduling", "outbox", "outbox/places", "postgres/errors"),
         *("alerting/policy", "alerting/channels"),
     },
     "alerting/conditions": {
@@ -131,8 +133,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("model", "checking", "checking/scheduling", "recording", "outbox", "cluster", "daemon/changes"),
         *("config", "config/env", *CLUSTER, *POSTGRES, "postgres/queries", "alerting/policy"),
     },
+    "daemon/places": {
+        *("model", "model/alerts", "recording", "outbox", "outbox/places", "cluster", "daemon/sharing"),
+        *("config/env", *CLUSTER, *POSTGRES, "postgres/queries"),
+    },
     "daemon": {
-        *("daemon/changes", "daemon/sharing", "cluster", *CLUSTER),
+        *("daemon/changes", "daemon/sharing", "daemon/places", "cluster", *CLUSTER),
         "model",
         "model/alerts",
         "alerting",
@@ -144,6 +150,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "log",
         "recording",
         "outbox",
+        "outbox/places",
         "embedded_postgres",
         "postgres/upkeep",
         "web",
@@ -156,7 +163,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli/common": {"text", "log", "config/mistakes", "daemon", "embedded_postgres", "postgres/errors"},
     "cli/options": {"text", "cli/common", "postgres"},
     "cli/target_names": {"cli/common", "config", "config/env", "config/mistakes"},
-    "cli/orders": {"model/alerts", "postgres/queries", "alerting/silences", "cli/common", "cli/options"},
+    "cli/orders": {
+        *("model/alerts", "postgres/errors", "postgres/queries", "alerting/silences", "cli/common", "cli/options"),
+    },
     "cli/views": {
         *("text", "model", "model/alerts", "history", "checking", "checking/http", "checking/verdict", "reporting"),
         "alerting/replay",

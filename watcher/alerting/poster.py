@@ -173,7 +173,7 @@ def _is_told(incident: Incident, channel: Channel, view: View, now: datetime, *,
         return True
     if silence_end(view.silences, incident.target, target.group, now) is not None:
         return False
-    if view.state_of(incident.target) is State.MAINTENANCE:
+    if view.state_at(incident.location, incident.target) is State.MAINTENANCE:
         return False
     if parents_of(target.alerts.depends_on, view) is Parents.OUT_OF_ORDER:
         return False

@@ -10,19 +10,21 @@ import math
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 import trio
 
 from watcher.alerting.dispatcher import OwnEvents
-from watcher.alerting.table_events import FORCE_SECONDS, Claims, TableEvents
+from watcher.alerting.scope import Move, Scope
+from watcher.alerting.table_events import FORCE_SECONDS, TableEvents
 from watcher.alerting.untold import UntoldLooks
 from watcher.model.clock_trust import wall_seconds
-from watcher.outbox.encoding import ALERT_EVENT
+from watcher.outbox.encoding import ALERT_EVENT, CHANNEL_STEP
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.shared_alerts import (
     EXPORTED,
+    SCOPE,
     Step,
     advance,
     end_turn,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Awaitable, Callable, Mapping
 
+    from watcher.alerting.scope import Footing, Ledger, Sending, Share
     from watcher.alerting.turns import ByTurns
     from watcher.outbox.outbox import Outbox
     from watcher.outbox.thread import OutboxThread
@@ -54,76 +57,10 @@ FORGET_SECONDS = 600.0
 KNOWN_SECONDS = 3.0
 # For how long a receiver may take to answer before a channel is handed over all the same.
 SETTLE_SECONDS = 2.0
+# How long a replica that shares its channels elsewhere waits for others that still have them: their leases are shorter.
+MOVE_SECONDS = 8.0
 # How often a replica that begins to share waits for its channels to take in what has just happened.
 MAX_PUT_OFFS = 20
-
-
-class Share(Protocol):
-    """What is agreed on; see `watcher.cluster.protocol.Share`."""
-
-    @property
-    def epoch(self) -> int:
-        """Of the agreement."""
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether there is no other replica."""
-
-    @property
-    def is_mixed(self) -> bool:
-        """Whether replicas are agreed on that work by different configurations."""
-
-    def dispatches(self, channel: str) -> bool:
-        """Whether a channel is this replica's."""
-
-    def telling(self, channel: str) -> frozenset[uuid.UUID]:
-        """Return the replicas that are agreed on and have a channel."""
-
-
-class Footing(Protocol):
-    """How this replica stands with the others."""
-
-    @property
-    def share(self) -> Share | None:
-        """What is agreed on; None where nobody could be asked yet."""
-
-    def holds_lease(self) -> bool:
-        """Whether no other replica may have taken over what this one has."""
-
-    def is_cut_off(self) -> bool:
-        """Whether the lease is over, and the database could not be asked for another one."""
-
-
-class ChannelLook(Protocol):
-    """Whose a channel is, and until which number it has taken in the events of this replica."""
-
-    @property
-    def owner(self) -> uuid.UUID | None:
-        """The id of its outbox."""
-
-    @property
-    def taken(self) -> int | None:
-        """None where it has taken in none."""
-
-
-class Sending(Protocol):
-    """Who sends the messages of a channel; see `watcher.alerting.sender`."""
-
-    def wake(self) -> None:
-        """Say that there may be something new to send."""
-
-    async def settle(self) -> None:
-        """Wait until what is being tried has been answered, and that is noted."""
-
-
-class Ledger(Claims, Protocol):
-    """The tables of channels; see `watcher.postgres.queries.channels`. All raise StorageError."""
-
-    async def look(self) -> tuple[Mapping[str, ChannelLook], int]:
-        """Return how the channels stand, by name, and the number of the newest event."""
-
-    async def forget(self) -> None:
-        """Delete events that nobody needs any more."""
 
 
 class AlertSharing:
@@ -158,9 +95,10 @@ class AlertSharing:
         self._routes_of = routes_of
         self._prepare = prepare
         self._disk = disk
-        self._ledger = ledger
-        self._footing = footing
-        self._location = location
+        self._scope = Scope(location, ledger, footing)
+        self._home = location
+        self._shared_at = location  # where what is in the tables was handed over
+        self._moving_since: float | None = None
         self._written = written
         self._clock = clock
         self._force_seconds = force_seconds
@@ -181,8 +119,18 @@ class AlertSharing:
         """Find out how this replica was left, before anything of now is written down; once."""
         if self._has_begun:
             return
-        self._is_sharing = await self._disk.run(lambda outbox: outbox.meta(EXPORTED)) is not None
+        exported, scope = await self._disk.run(lambda outbox: (outbox.meta(EXPORTED), outbox.meta(SCOPE)))
+        self._is_sharing = exported is not None
+        # Former versions have not noted where: channels were shared where the replica stands.
+        self._shared_at = scope if isinstance(scope, str) else self._home
         self._has_begun = True
+
+    def enter(self, scope: Scope) -> None:
+        """Share channels elsewhere, or with others, from now on; what is known of them moves there."""
+        if (scope.location, scope.footing) != (self._scope.location, self._scope.footing):
+            self._scope = scope
+            self._looked_at = -math.inf
+            self._wake.set()
 
     def add(self, channel: str, turns: ByTurns, sender: Sending) -> None:
         """Take a channel, whose turns are ordered here from now on."""
@@ -195,7 +143,7 @@ class AlertSharing:
         self._senders.pop(channel, None)
         self._handed_over.discard(channel)
         self._alone.discard(channel)
-        share = self._footing.share
+        share = self._scope.footing.share
         others = frozenset[object]() if share is None else share.telling(channel) - {self._disk.outbox.id}
         await self._end_turn(channel, "released" if others else "removed")
 
@@ -214,7 +162,7 @@ class AlertSharing:
         if channel in self._turns:
             # A process that was stopped does not know what others have agreed on meanwhile.
             is_known = trio.current_time() - self._looked_at < KNOWN_SECONDS
-            return is_known and self._turns[channel].is_stored and self._footing.holds_lease()
+            return is_known and self._turns[channel].is_stored and self._scope.footing.holds_lease()
         return channel in self._alone or channel in self._handed_over
 
     async def run(self) -> NoReturn:
@@ -234,13 +182,38 @@ class AlertSharing:
 
     async def _order(self) -> None:
         await self.begin()
-        share = self._footing.share
-        if share is None or self._footing.is_cut_off():
+        share = self._scope.footing.share
+        if share is None and self._scope.location != self._home:
+            return  # the others are about to be asked, which has its bound
+        if share is None or self._scope.footing.is_cut_off():
             await self._go_on_alone()
+        elif self._is_sharing and self._shared_at != self._scope.location:
+            await self._move()
         elif share.is_alone and not self._is_sharing:
             self._tell_alone()
         else:
             await self._share(share)
+
+    async def _move(self) -> None:
+        """Take home what is known of channels where they were shared until now, to hand it over where they are now."""
+        self._stop_all()
+        # What was decided here comes first, and so does what is on its way to those who stay.
+        if await self._disk.run(partial(is_on_its_way, kind=CHANNEL_STEP)) or await self._disk.run(
+            partial(is_on_its_way, kind=ALERT_EVENT)
+        ):
+            return
+        await self._settle(set(self._channels))
+        self._moving_since = self._moving_since or trio.current_time()
+        former = self._scope.ledger.at(self._shared_at)
+        must = trio.current_time() >= self._moving_since + MOVE_SECONDS
+        move = Move(self._disk, former, self._shared_at, self._clock)
+        if not await move.make(list(self._channels), must=must):
+            return  # whoever has a channel is about to move as well, or is there no longer
+        log.info("channels are shared elsewhere from now on", location=self._scope.location)
+        self._turns, self._handed_over, self._leaving, self._is_sharing = {}, set(), set(), False
+        self._moving_since = None
+        self._written()
+        self._wake.set()
 
     async def _go_on_alone(self) -> None:
         """Tell all channels of what happens here, since nobody can be asked."""
@@ -300,7 +273,7 @@ class AlertSharing:
         for name in names:
             self._channels[name].stop()
         await self._settle(names)
-        hand = partial(hand_over, location=self._location, channels=sorted(names), is_whole=is_whole, must=must)
+        hand = partial(hand_over, location=self._scope.location, channels=sorted(names), is_whole=is_whole, must=must)
         if not await self._disk.run(partial(hand, now=datetime.fromtimestamp(self._clock(), UTC))):
             self._put_offs += 1
             self._leaving -= names
@@ -311,26 +284,34 @@ class AlertSharing:
         self._alone -= names
         self._handed_over |= names
         self._is_sharing, self._put_offs, self._newest = True, 0, -1
+        self._shared_at = self._scope.location
         self._written()
         return True
 
     def _export(self, outbox: Outbox) -> None:
         routes_of = self._routes_of if self._is_mixed else None
-        if export_events(outbox, self._location, self._clock(), routes_of):
+        if export_events(outbox, self._scope.location, self._clock(), routes_of):
             self._written()
 
     def _begin_turn(self, name: str, epoch: int) -> None:
-        step = Step(self._location, name, self._disk.outbox.id, epoch)
+        step = Step(self._scope.location, name, self._disk.outbox.id, epoch)
         hand_on = partial(self._hand_on, name)
         timing = self._force_seconds, self._clock
         events = TableEvents(
-            self._disk, self._ledger, step, hand_on, *timing, self._prepare, partial(self._tellers, name), self.routes
+            self._disk,
+            self._scope.ledger,
+            step,
+            hand_on,
+            *timing,
+            self._prepare,
+            partial(self._tellers, name),
+            self.routes,
         )
         self._turns[name] = events
         self._channels[name].switch(events)
 
     def _tellers(self, name: str) -> frozenset[uuid.UUID]:
-        share = self._footing.share
+        share = self._scope.footing.share
         return frozenset() if share is None else share.telling(name)
 
     def _hand_on(self, name: str) -> None:
@@ -356,10 +337,10 @@ class AlertSharing:
 
     async def _look(self) -> None:
         """Look into the tables: what is new there, what was taken in, and whether a channel was taken away."""
-        if not self._footing.holds_lease():
+        if not self._scope.footing.holds_lease():
             return
         asked_at = trio.current_time()
-        looks, newest = await self._ledger.look()
+        looks, newest = await self._scope.ledger.look()
         taken = {name: one.taken for name, one in looks.items() if name in self._handed_over and one.taken is not None}
         await self._disk.run(partial(advance, positions=taken, now=self._clock()))
         for name, events in list(self._turns.items()):
@@ -373,7 +354,7 @@ class AlertSharing:
         self._newest, self._looked_at = newest, asked_at
         if self._turns and trio.current_time() >= self._forget_at:
             self._forget_at = trio.current_time() + FORGET_SECONDS
-            await self._ledger.forget()
+            await self._scope.ledger.forget()
 
     async def _is_all_here(self) -> bool:
         """Whether this replica, which is alone, has taken in all that others have left."""

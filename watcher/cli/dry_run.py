@@ -72,7 +72,9 @@ async def _play(configuration: Configuration, length: timedelta, screen: _Screen
         screen.show(message for flip in flips for message in replay.take(flip))
 
     try:
-        await stream_flips(database, begin, until, configuration.settings.location, take)
+        combined = frozenset(target.name for target in configuration.targets if target.locations)
+        location = configuration.settings.location
+        await stream_flips(database, begin, until, location, take, combined=combined)
         await trio.to_thread.run_sync(lambda: screen.show(replay.finish(until)), abandon_on_cancel=True)
     except OSError as error:
         return error

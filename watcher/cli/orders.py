@@ -16,6 +16,7 @@ from watcher.alerting.silences.orders import MAX_SILENCES, too_many_silences
 from watcher.cli.common import on_stderr
 from watcher.cli.options import read_or_exit
 from watcher.model.alerts.silence import Silence
+from watcher.postgres.errors import StorageError
 from watcher.postgres.queries.silences import is_in_trouble, known_silences, write_order
 
 if TYPE_CHECKING:
@@ -69,7 +70,13 @@ def is_open(settings: Settings, target: str) -> bool:
     Raises:
         StorageError, EmbeddedError: there is neither.
     """
-    return _read(settings, lambda path: is_open_outside(path, target), lambda database: is_in_trouble(database, target))
+    if _read(settings, lambda path: is_open_outside(path, target), lambda database: is_in_trouble(database, target)):
+        return True
+    if not settings.postgres_host:
+        return False
+    with suppress(StorageError):  # another replica may have it, which only PostgreSQL can tell
+        return read_or_exit(settings, lambda database: is_in_trouble(database, target))
+    return False
 
 
 def _read(

@@ -101,6 +101,11 @@ class Membership:
         """Whether the lease is over and the database did not answer when it was asked for another one."""
         return self._has_failed and self._other is None and not self.is_held
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the configuration that this replica has announced."""
+        return self._replica.seat.fingerprint
+
     async def join(self, limit_seconds: float) -> Share | None:
         """Ask for the first time, before the first check.
 

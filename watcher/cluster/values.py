@@ -95,8 +95,12 @@ class Timing:
         ttl_seconds: how long a lease lasts.
         beat_seconds: time between two beats, each of which renews it.
         limit_seconds: the longest that a beat may take, less than the time between two.
+        grace_seconds: for how long a place counts after any of its replicas was last heard of; a restart takes less.
+        alone_after_seconds: after how long without PostgreSQL a place decides alone for targets of several places.
     """
 
     ttl_seconds: float = 6.0
     beat_seconds: float = 2.0
     limit_seconds: float = 1.5
+    grace_seconds: float = 15.0
+    alone_after_seconds: float = 60.0

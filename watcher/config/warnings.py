@@ -12,10 +12,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 from watcher.config.alert_warnings import channels_of_nobody, keys_of_no_effect, windows_that_are_over
 from watcher.config.mistakes import Mistake, did_you_mean, dotted, shown
+from watcher.config.place_warnings import places_of_no_effect
 from watcher.config.schema.secret_keys import is_secret_header, is_secret_parameter
 from watcher.config.secret_files import is_secret_variable
 from watcher.config.sources import Source
 from watcher.model.load import complaint_about_workers
+from watcher.model.target import watched_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -66,6 +68,7 @@ def find_warnings(
                 *_told(_in_the_clear(sources, targets)),
                 *_told(_readable_files(sources, environment_files)),
                 *_told(_groups_of_nobody(sources, targets)),
+                *_told(places_of_no_effect(settings, sources, targets)),
                 *_told(channels_of_nobody(sources, targets, alerting)),
                 *_told(keys_of_no_effect(sources)),
                 *_told(windows_that_are_over(sources, targets, alerting, datetime.now(UTC))),
@@ -75,7 +78,7 @@ def find_warnings(
 
 
 def _about_workers(settings: Settings, targets: Sequence[Target]) -> Iterator[Mistake]:
-    complaint = complaint_about_workers(targets, settings.max_workers)
+    complaint = complaint_about_workers(watched_at(targets, settings.location), settings.max_workers)
     if complaint is not None:
         yield Mistake(settings.max_workers_place, "MAX_WORKERS", complaint)
 

@@ -7,21 +7,30 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import structlog
 import trio
 
-from watcher.alerting.alerts import Alerts
+from watcher.alerting.alerts import SETTLE_SECONDS, Alerts
 from watcher.alerting.channels.deliver import deliver, open_tools, post_alerts
+from watcher.alerting.combined import NOTHING_SEEN, CombinedPresent
 from watcher.alerting.policy.holding import routes_to
 from watcher.alerting.policy.view import View
+from watcher.alerting.scope import Joining, Scope
 from watcher.alerting.sharing import AlertSharing
 from watcher.alerting.silences.present import Silences
 from watcher.daemon.sharing.elsewhere import Elsewhere
+from watcher.model.clock_trust import utc_now, wall_seconds
+from watcher.model.places import COMBINED
+from watcher.model.state import State
+from watcher.outbox.errors import OutboxUnavailableError
+from watcher.outbox.places.combined import use_combined
 from watcher.web.sites import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from watcher.alerting.channels.deliver import Tools
+    from watcher.alerting.combined import Seen
     from watcher.cluster.membership import Membership
     from watcher.cluster.protocol import Share
     from watcher.config import Configuration
@@ -29,11 +38,15 @@ if TYPE_CHECKING:
     from watcher.daemon.changes import Change
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.notification import Delivery, Notification
-    from watcher.model.state import State
     from watcher.model.target import Target
     from watcher.outbox.thread import OutboxThread
     from watcher.postgres.queries.channels import ChannelLedger
     from watcher.recording.board import Board
+
+
+log = structlog.get_logger()
+
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Alerting:
@@ -45,7 +58,12 @@ class Alerting:
     """
 
     def __init__(
-        self, disk: OutboxThread, board: Board, written: Callable[[], None], replicas: Replicas | None = None
+        self,
+        disk: OutboxThread,
+        board: Board,
+        written: Callable[[], None],
+        replicas: Replicas | None = None,
+        seen: Seen = NOTHING_SEEN,
     ) -> None:
         """Begin with no channels.
 
@@ -54,8 +72,13 @@ class Alerting:
             board: has the newest of each target.
             written: called when something new is in the outbox.
             replicas: that share the channels; None where there can be none.
+            seen: what places say of targets that several of them watch.
         """
+        self._disk = disk
         self._board = board
+        self._combined = CombinedPresent(seen, self._decide_anew)
+        self._replicas, self._places = replicas, replicas
+        self._sharing: AlertSharing | None = None
         self._elsewhere: Elsewhere | None = None
         sharing = None
         if replicas is not None:
@@ -63,12 +86,14 @@ class Alerting:
             place = replicas.ledger, replicas, replicas.location
             ask, routes_of = elsewhere.ask, self._routes_of
             sharing = AlertSharing(disk, *place, written, prepare=ask, routes_of=routes_of)
-            self._elsewhere = elsewhere
+            self._elsewhere, self._sharing = elsewhere, sharing
         self._channels: Sequence[Channel] = ()
+        self._view = View({}, self._state_of, self._checked_at, back_at=self._back_at)
         routes = {} if sharing is None else sharing.routes
-        self._view = View({}, self._state_of, self._checked_at, back_at=board.returns.of, routes_elsewhere=routes)
-        is_here = (lambda _target: True) if replicas is None else replicas.holds
-        self.alerts = Alerts(disk, lambda: self._view, written, sharing=sharing, is_here=is_here)
+        self._view = replace(
+            self._view, routes_elsewhere=routes, state_elsewhere=self._state_at, places_of=seen.views_of
+        )
+        self.alerts = Alerts(disk, lambda: self._view, written, sharing=sharing, is_here=self._is_here)
         self.silences = Silences(tell=self._hear)
 
     async def begin(self, configuration: Configuration, targets: Mapping[str, Target]) -> None:
@@ -76,14 +101,36 @@ class Alerting:
         self._channels = configuration.alerting.channels
         await self._retarget(targets, configuration.settings)
         await self.alerts.note_channels(self._channels)
+        await self._use_combined(configuration.settings.location, {})
+        if self._replicas is not None and self._sharing is not None and self._disk.outbox.combined_targets:
+            # Before the others of all places are asked, nothing is shared with those of this place.
+            self._sharing.enter(Scope(COMBINED, self._replicas.ledger.at(COMBINED), Joining()))
 
     async def run(self) -> None:
         """Tell of what happens until closed or cancelled; then helper processes are killed."""
         async with open_tools() as tools, trio.open_nursery() as nursery:
+            nursery.start_soon(self._combined.run)
             if self._elsewhere is not None:
                 nursery.start_soon(self._elsewhere.run)
             await self.alerts.run(self._channels, _Deliverer(tools))
             nursery.cancel_scope.cancel()
+
+    def share_with(self, membership: Membership | None) -> None:
+        """Share channels with replicas of all places, or again with those of this place alone.
+
+        Args:
+            membership: who is there of all places; None where no target is watched by several.
+        """
+        replicas, sharing = self._replicas, self._sharing
+        if replicas is None or sharing is None or self._elsewhere is None:
+            return
+        if membership is None:
+            self._places = replicas
+        elif self._places is None or self._places.membership is not membership:
+            self._places = Replicas(membership, replicas.ledger.at(COMBINED), COMBINED)
+        assert self._places is not None
+        self._elsewhere.asks_places = membership is not None
+        sharing.enter(Scope(self._places.location, self._places.ledger, self._places))
 
     async def change(self, change: Change, targets: Mapping[str, Target]) -> None:
         """Take over another configuration.
@@ -98,13 +145,28 @@ class Alerting:
         await self._retarget(targets, change.settings)
         if is_other:
             await self.alerts.change(channels)
+        await self._use_combined(change.settings.location, change.difference.renamed)
+        self.alerts.look()
         self.alerts.decide_anew()
+
+    async def _use_combined(self, location: str, renamed: Mapping[str, str]) -> None:
+        """Have incidents follow what all places say together of targets that several of them watch."""
+        # With a database of its own, this place decides for itself.
+        targets = {} if self._replicas is None else self._view.targets
+        use = partial(use_combined, targets=targets, location=location, now=wall_seconds(), renamed=renamed)
+        try:
+            with trio.fail_after(SETTLE_SECONDS):
+                await self._disk.run(use)
+        except (OutboxUnavailableError, trio.TooSlowError) as error:
+            log.error("the outbox cannot be told which targets several places watch, the next start will", error=error)
 
     async def _retarget(self, targets: Mapping[str, Target], settings: Settings) -> None:
         page_url, keys = settings.http_url if self._channels else None, dict[str, str]()
         if page_url is not None:
             # In a thread: of 100,000 it takes half a second.
             keys = await trio.to_thread.run_sync(partial(_keys_of, list(targets.values())))
+        shares = self._replicas is not None
+        self._combined.use({name: one for name, one in targets.items() if shares and one.locations})
         known = self._view
         self._view = replace(known, targets=targets, page_url=page_url, key_of=keys.get, is_in_doubt=self._is_in_doubt)
 
@@ -119,19 +181,50 @@ class Alerting:
         self._view = replace(self._view, silences=self.silences.silences, acks=self.silences.acks)
         self.alerts.decide_anew()
 
+    def in_trouble_since(self, target: str) -> datetime | None:
+        """Return since when a target is in trouble that others watch or decide on, or may be; None where it is not."""
+        if self._combined.has(target):
+            state, since = self._combined.state_of(target), self._combined.since(target)
+        elif self._board.is_elsewhere(target) and (standing := self._board.standing_of(target)) is not None:
+            state, since = standing.state, standing.since
+        else:
+            return None
+        if state in {State.DOWN, State.DEGRADED}:
+            return since
+        # Where it was in trouble before, it is open still, and nobody here knows since when.
+        return _LONG_AGO if state in {State.UNKNOWN, State.MAINTENANCE} else None
+
+    def _is_here(self, target: str) -> bool:
+        replicas = self._places if self._combined.has(target) else self._replicas
+        return replicas is None or replicas.holds(target)
+
+    def _state_at(self, location: str, target: str) -> State | None:
+        if self._elsewhere is None or self._replicas is None or location in {self._replicas.location, COMBINED}:
+            return None
+        return self._elsewhere.state_at(location, target)
+
     def _state_of(self, target: str) -> State | None:
+        if self._combined.has(target) and (state := self._combined.state_of(target)) is not None:
+            return state
         standing = self._board.standing_of(target)
         if standing is not None:
             return standing.state
         return None if self._elsewhere is None or target not in self._view.targets else self._elsewhere.state_of(target)
 
+    def _back_at(self, target: str) -> datetime | None:
+        return self._combined.back_at(target) if self._combined.has(target) else self._board.returns.of(target)
+
     def _checked_at(self, target: str) -> datetime | None:
+        if self._combined.has(target):
+            return self._combined.checked_at(target, utc_now())
         started_at = self._board.started_at_of(target)
         if started_at is not None:
             return datetime.fromtimestamp(started_at, UTC)
         return None if self._elsewhere is None else self._elsewhere.checked_at(target)
 
     def _is_in_doubt(self, target: str) -> bool:
+        if self._combined.has(target):
+            return self._combined.is_in_doubt(target)
         if self._elsewhere is not None and self._board.is_elsewhere(target):
             return self._elsewhere.is_in_doubt(target)
         standing = self._board.standing_of(target)

@@ -18,13 +18,16 @@ from watcher.checking.roster import Roster
 from watcher.checking.scheduling.schedule import start_spread_seconds
 from watcher.cluster.others import Others
 from watcher.daemon.alerting import Alerting, Replicas
+from watcher.daemon.places.places import Places
 from watcher.daemon.retarget import WatchedTargets, checked_until_of
+from watcher.daemon.sharing.moves import part_watched_at
 from watcher.daemon.sharing.sharer import Step
 from watcher.daemon.sharing.sharing import Sharing
 from watcher.daemon.sharing.start import Beginning
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
 from watcher.model.clock_trust import ClockTrust, wall_seconds
 from watcher.model.conclusion import Conclusion
+from watcher.model.target import watched_at
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.startup import resume_from
@@ -102,8 +105,9 @@ async def watch(
                         begun()
                         parts.present.begin(watched.context.lanes.workers)
                         await _follow(changes, beginning, sinks, watched, conditions, parts)
-                if parts.sharing is not None:
-                    writing.start_soon(parts.sharing.leave)
+                for part in (parts.sharing, parts.places):
+                    if part is not None:
+                        writing.start_soon(part.leave)
                 parts.alerting.alerts.close()
                 meanwhile.cancel_scope.cancel()
             # The channel is closed: all end when it is empty, on disk, and stored or the database is away.
@@ -119,6 +123,7 @@ class _Parts:
     Attributes:
         listeners: called with the conclusions that are on disk now, and without any about once a second.
         sharing: of the targets with other replicas; None where there can be none.
+        places: of the decisions with the replicas of all places; None where there can be none.
     """
 
     drain: Drain
@@ -130,11 +135,12 @@ class _Parts:
     present: Present
     listeners: list[Callable[[Sequence[Conclusion]], None]]
     sharing: Sharing | None
+    places: Places | None
 
 
 def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> _Parts:
-    settings, targets = configuration.settings, configuration.targets
-    trust = ClockTrust(_tell_leap)
+    settings, trust = configuration.settings, ClockTrust(_tell_leap)
+    targets = watched_at(configuration.targets, settings.location)
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     sharing, replicas = None, None
     if sinks.replicas is not None:
@@ -142,14 +148,20 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
         ledger = ChannelLedger(sinks.database, settings.location, sinks.disk.outbox.id)
         replicas = Replicas(sharing.membership, ledger, settings.location)
     drain = _drain(configuration, sinks, started_at, sharing)
-    alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas)
-    keeper = SilenceKeeper(sinks.disk, settings.data_dir, settings.location, alerting.silences, drain.wake)
+    alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas, sinks.place_views)
+    places = None
+    if sinks.replicas is not None and sharing is not None:
+        databases, tell = (sinks.replicas, sinks.database), alerting.share_with
+        places = Places(databases, sinks, settings, sharing.membership, written=drain.wake, share_with=tell)
+        places.use(configuration.targets)
+    place, known = (settings.data_dir, settings.location), alerting.in_trouble_since
+    keeper = SilenceKeeper(sinks.disk, *place, alerting.silences, drain.wake, in_trouble_since=known)
     listeners = [flip_lines.take, lambda _conclusions: alerting.alerts.look()]
     outbox_writer = _outbox_writer(settings, sinks, listeners, drain, trust)
     present = _present_of(configuration, sinks, drain, outbox_writer, alerting)
-    if sharing is not None:
-        present.share = partial(getattr, sharing, "counts")
-    return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing)
+    if sharing is not None and places is not None:
+        present.share, present.decides = partial(getattr, sharing, "counts"), places.decides
+    return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing, places)
 
 
 async def _tell_stop_and_close(sinks: Sinks, parts: _Parts) -> None:
@@ -172,6 +184,8 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
         place = configuration.settings.location, sinks.disk.outbox.id
         others = Others(sinks.page_database or sinks.database, *place, sinks.board, lambda: sharing.shared_epoch)
         nursery.start_soon(others.run)
+    if parts.places is not None:
+        nursery.start_soon(parts.places.run)
 
 
 def _start_writing(
@@ -209,12 +223,12 @@ def _present_of(
         shows_targets=configuration.settings.metrics_targets,
         notifications=lambda: (alerting.alerts.pending, alerting.alerts.results),
         silences=alerting.silences,
+        place_views=sinks.place_views,
     )
 
 
 async def _keep_up(settings: Settings, database: Database, drain: Drain, trust: ClockTrust) -> None:
-    keep_failures = timedelta(seconds=settings.keep_failures_seconds)
-    await upkeep(database, keep_failures, up=drain.first_up, trusts=trust.trusts)
+    await upkeep(database, timedelta(seconds=settings.keep_failures_seconds), up=drain.first_up, trusts=trust.trusts)
 
 
 def _checked(targets: Iterable[Target]) -> Iterator[str]:
@@ -222,8 +236,8 @@ def _checked(targets: Iterable[Target]) -> Iterator[str]:
 
 
 def _registration(configuration: Configuration, disk: OutboxThread, started_at: float) -> Registration:
-    moment = datetime.fromtimestamp(started_at, UTC)
-    return Registration(configuration.settings.location, disk.outbox.id, moment, configuration.targets)
+    moment, location = datetime.fromtimestamp(started_at, UTC), configuration.settings.location
+    return Registration(location, disk.outbox.id, moment, watched_at(configuration.targets, location))
 
 
 def _outbox_writer(
@@ -268,7 +282,8 @@ async def _resume(
     configuration: Configuration, disk: OutboxThread, parts: _Parts
 ) -> tuple[Beginning, Mapping[str, Standing]]:
     """Find out what is watched here, and take up again what the outbox knows; nothing, where it cannot be read."""
-    targets, location, trust = configuration.targets, configuration.settings.location, parts.trust
+    location, trust = configuration.settings.location, parts.trust
+    targets = watched_at(configuration.targets, location)
     beginning = Beginning(targets) if parts.sharing is None else await parts.sharing.begin()
     now = wall_seconds()
     try:
@@ -323,8 +338,11 @@ async def _follow(
     if parts.sharing is not None:
         await parts.sharing.run(watched.context, beginning, changes, apply)
     else:
+        here = beginning.targets
         async for change in changes:
-            await apply(Step(change.difference, change))
+            step = Step(part_watched_at(watched.context.location, change.difference, here), change)
+            await apply(step)
+            here = step.difference.targets
             change.taken_over.set()
 
 
@@ -340,11 +358,14 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
         if parts.sharing is not None:
             parts.sharing.rename(file.difference.renamed)
     if configured is not None or not found.is_empty:
-        await watched.change(found, step.moved, step.taken, configured)
+        registered = None if configured is None else watched_at(configured, watched.context.location)
+        await watched.change(found, step.moved, step.taken, registered)
         parts.flip_lines.retarget(_checked(found.targets))
         sinks.tally.forget(target.name for target in found.removed)
     if configured is not None:
         parts.present.targets = {target.name: target for target in configured}
+    if file is not None and parts.places is not None:
+        parts.places.use(parts.present.targets.values(), file.difference.renamed)
 
 
 async def _take_file(
@@ -363,8 +384,10 @@ async def _take_file(
 async def _drain_all(sinks: Sinks, parts: _Parts) -> None:
     """Drain until all is stored after the stop, or the database is away; then nobody needs to wait for this replica."""
     await parts.drain.run(sinks.database_ready)
-    if parts.sharing is not None and parts.drain.is_up and not sinks.disk.outbox.rows:
-        await parts.sharing.end()
+    if parts.drain.is_up and not sinks.disk.outbox.rows:
+        for part in (parts.sharing, parts.places):
+            if part is not None:
+                await part.end()
 
 
 async def _keep_all(

@@ -27,6 +27,7 @@ from watcher.daemon.systemd import Supervisor
 from watcher.embedded_postgres.folder_lock import FolderLock
 from watcher.embedded_postgres.server import EmbeddedPostgres
 from watcher.log import lines_through, to_stderr
+from watcher.model.target import watched_at
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
@@ -52,8 +53,8 @@ STDERR = 2
 # What the page has of the database for itself: whoever looks at it takes nothing from the drain.
 PAGE_CONNECTIONS = 2
 PAGE_QUERY_SECONDS = 2.0
-# By which replicas know of each other: a beat waits for nothing, and beside it targets are claimed.
-REPLICA_CONNECTIONS = 2
+# By which replicas know of each other: a beat waits for nothing, and beside it targets are claimed, here and for `*`.
+REPLICA_CONNECTIONS = 3
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 RELOAD_SIGNAL = signal.SIGHUP
@@ -152,7 +153,8 @@ async def _open_replicas(url: str, *, is_shared: bool) -> AsyncIterator[Database
 def _tell_start(configuration: Configuration) -> None:
     settings = configuration.settings
     where = places_of(settings) if settings.postgres_host else "embedded"
-    log.info("started", targets=len(configuration.targets), workers=settings.max_workers, database=where)
+    here = len(watched_at(configuration.targets, settings.location))
+    log.info("started", targets=here, workers=settings.max_workers, database=where)
 
 
 def _open_files(settings: Settings) -> tuple[FileSink, OutboxThread]:
@@ -201,7 +203,8 @@ class _Status:
     @property
     def text(self) -> str:
         """The text."""
-        count = len(self._reloader.current.targets)
+        current = self._reloader.current
+        count = len(watched_at(current.targets, current.settings.location))
         refused = "; the configuration has mistakes and is not in use" if self._reloader.is_refused else ""
         return f"watching {count} target{'' if count == 1 else 's'}{self._share}{refused}"
 

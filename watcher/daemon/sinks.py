@@ -12,6 +12,7 @@ from watcher.log import configure
 from watcher.recording.board import Board
 from watcher.recording.line_writer import FileSink
 from watcher.recording.lines import Lines
+from watcher.recording.place_views import PlaceViews
 from watcher.recording.recorder import Tally
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Sinks:
         ask_reload: asks for the configuration to be read again, as somebody wants it by hand.
         replicas: where this daemon meets the others of its location; None where there can be none.
         timing: of the replicas' leases.
+        place_views: what places say of targets that several of them watch.
         tell_share: told how many targets are watched here, and how many replicas share all of them.
     """
 
@@ -64,6 +66,7 @@ class Sinks:
     ask_reload: Callable[[], None] = lambda: None
     replicas: Database | None = None
     timing: Timing = field(default_factory=Timing)
+    place_views: PlaceViews = field(default_factory=PlaceViews)
     tell_share: Callable[[int, int], None] = lambda _targets, _replicas: None
 
     def use(self, settings: Settings) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+from watcher.model.places import COMBINED
 from watcher.model.state import State
 from watcher.text.timestamps import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 # A daemon says every few seconds that it lives. One that has not for so long is not there, or cannot write.
 STALE_AFTER = timedelta(seconds=15)
@@ -48,3 +53,10 @@ class Present:
             return self
         why = "no daemon has been here yet" if alive_at is None else f"no daemon since {timestamp(alive_at)}"
         return replace(self, state=State.UNKNOWN, since=alive_at, reason=None, detail=why)
+
+
+def that_count(presents: Iterable[Present]) -> Sequence[Present]:
+    """Return where targets stand without what single places say of those that several watch together."""
+    presents = list(presents)
+    together = {present.target for present in presents if present.location == COMBINED}
+    return [one for one in presents if one.location == COMBINED or one.target not in together]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from watcher.model.target import Expectations, HeaderPattern, JsonExpectation, Target
@@ -68,6 +68,14 @@ def difference(before: Iterable[Target], after: Iterable[Target]) -> Difference:
     removed = tuple(former.values())
     renamed = _renamed(removed, added, identities)
     return Difference(tuple(added), removed, tuple(changed), tuple(targets), renamed)
+
+
+def checked_alike(one: Target, other: Target) -> bool:
+    """Whether two targets differ in nothing but which places watch them and how many of these must agree."""
+    if (one.locations, one.quorum) == (other.locations, other.quorum):
+        return one is other  # what differs is something else
+    identities = _Identities()
+    return identities.of(replace(one, locations=other.locations, quorum=other.quorum)) == identities.of(other)
 
 
 def _renamed(removed: Iterable[Target], added: Iterable[Target], identities: _Identities) -> Mapping[str, str]:

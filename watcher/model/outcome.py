@@ -88,6 +88,14 @@ class Fault:
         object.__setattr__(self, "detail", one_line(self.detail))
 
 
+def fault_named(word: str, detail: str) -> Fault:
+    """Return the fault of a word in a table; one that only a later version knows, or a hand wrote, is in the detail."""
+    try:
+        return Fault(Reason(word), detail)
+    except ValueError:
+        return Fault(Reason.INTERNAL, f"{word}: {detail}" if detail else word)
+
+
 # A tuple, as all that every check makes anew: a frozen dataclass of so many fields takes several times as long to make.
 class Outcome(NamedTuple):
     """The result of one check.

@@ -198,6 +198,10 @@ class Standing:
         unknown = self._changed(State.UNKNOWN, at)
         return replace(unknown, before=self.shadow.before, unconfirmed=self.shadow.unconfirmed)
 
+    def became(self, state: State, at: datetime) -> Standing:
+        """Become what no check of one's own has found; the same object where it is so already."""
+        return self if state is self.state else self._changed(state, at)
+
     @property
     def _judged(self) -> State:
         """The state that checks agree with or not."""

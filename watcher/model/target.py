@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from watcher.model.alerts.of_target import NOTHING_SAID, TargetAlerts
 from watcher.model.state import Thresholds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEFAULT_INTERVAL_SECONDS = 10.0
 DEFAULT_TIMEOUT_SECONDS = 10.0
@@ -188,6 +191,12 @@ class Target:
     def is_watched_at(self, location: str) -> bool:
         """Whether a replica at a location checks it."""
         return not self.locations or location in self.locations
+
+
+def watched_at(targets: Sequence[Target], location: str) -> Sequence[Target]:
+    """Return the targets that a replica at a location checks; the very sequence where it checks all of them."""
+    here = [target for target in targets if target.is_watched_at(location)]
+    return targets if len(here) == len(targets) else here
 
 
 def basic_authorization(username: str, password: str) -> str:

@@ -48,22 +48,29 @@ class FlipsFollowed:
         dropped: how many that waited were too many.
     """
 
-    def __init__(self, flips: Iterable[Flip], renamed: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        flips: Iterable[Flip],
+        renamed: Mapping[str, str] | None = None,
+        beside: Sequence[AlertEvent] = (),
+    ) -> None:
         """Take flips.
 
         Args:
             flips: of each target in their order.
             renamed: new names of targets that these flips take out, by the former names; what is open goes on under
                 the new name.
+            beside: events that come with none of them; their numbers are made here.
         """
         self._flips = flips
         self._renamed = renamed or {}
+        self._beside = beside
         self.events = self.dropped = 0
         self._unreadable: list[str] = []
 
     def write(self, database: sqlite3.Connection) -> None:
         """Write incidents and events; called in the transaction."""
-        events: list[AlertEvent] = []
+        events = [*self._beside]
         self._unreadable = []
         for flip in self._flips:
             try:
@@ -104,12 +111,8 @@ def record_events(outbox: Outbox, events: Sequence[AlertEvent], now: float) -> N
         events: in their order; their numbers are made here.
         now: seconds since 1970.
     """
-    followed = FlipsFollowed(())
-
-    def write(database: sqlite3.Connection) -> None:
-        followed.events, followed.dropped = _add(database, events)
-
-    outbox.put((), now=now, alongside=write)
+    followed = FlipsFollowed((), beside=events)
+    outbox.put((), now=now, alongside=followed.write)
     followed.tell(outbox)
 
 

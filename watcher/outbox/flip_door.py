@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from watcher.model.places import COMBINED
 from watcher.outbox.alerts import FlipsFollowed
 from watcher.outbox.encoding import encode_flip
 
@@ -47,7 +48,9 @@ def record_flips(
         renamed: new names of those whose flips say that they are taken out, by their former names.
     """
     encoded = [(flip, encode_flip(flip)) for flip in flips]
-    followed = FlipsFollowed(() if has_ended else [flip for flip, _ in encoded], renamed)
+    followed = FlipsFollowed(
+        () if has_ended else _with_incidents(outbox, [flip for flip, _ in encoded]), _apart(outbox, renamed)
+    )
     outbox.append(
         [*(entry for _, entry in encoded), *beside],
         now=now,
@@ -74,3 +77,19 @@ def record_ended(outbox: Outbox, flips: Sequence[Flip], now: float) -> None:
     """
     for first in range(0, len(flips), MAX_AT_ONCE):
         record_flips(outbox, flips[first : first + MAX_AT_ONCE], now=now, has_ended=True)
+
+
+def _with_incidents(outbox: Outbox, flips: Sequence[Flip]) -> Sequence[Flip]:
+    """Leave out what one place has found of a target that several watch: what all of them say has the incident."""
+    combined = outbox.combined_targets
+    if not combined:
+        return flips
+    return [flip for flip in flips if flip.location == COMBINED or flip.target not in combined]
+
+
+def _apart(outbox: Outbox, renamed: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Leave out what several places watch under its new name, so that what is open at one of them ends."""
+    combined = outbox.combined_targets
+    if not combined or not renamed:
+        return renamed
+    return {old: new for old, new in renamed.items() if new not in combined}

@@ -66,6 +66,7 @@ class Outbox:
         alert_events: how many were written since it was opened.
         id: of this file, for ever.
         shares: whether standings go to PostgreSQL too, for other replicas.
+        combined_targets: names of targets that several places watch: what one of these finds makes no incident.
     """
 
     def __init__(self, path: Path, steady: Callable[[], float] = steady_seconds, *, shares: bool = False) -> None:
@@ -82,6 +83,7 @@ class Outbox:
         self._file = OutboxFile(path, self._take_up)
         self._steady = steady
         self.shares = shares
+        self.combined_targets: frozenset[str] = frozenset()
         self.rows = self.payload_bytes = self.kept_bytes = 0
         self.alert_events = 0
         self._stored_until = 0

@@ -10,10 +10,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from watcher.alerting.policy.encoding import decode_event, encode_incident
+from watcher.alerting.policy.encoding import decode_event, encode_incident, with_routes
 from watcher.alerting.policy.event import Handover
 from watcher.alerting.policy.records.book import record_key
 from watcher.model.alerts.rows import UnreadableRowError, a_flag, a_moment, reading
+from watcher.model.places import COMBINED
 from watcher.outbox.encoding import ALERT_EVENT, CHANNEL_STEP, encode_whole
 from watcher.outbox.outbox import Entry
 
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
     from watcher.outbox.outbox import Outbox
 
 EXPORTED = "alerts_exported"
-_ROUTES = '"routes":'
+# The location under which channels are shared.
+SCOPE = "alerts_scope"
 # So much of what a channel knows is one entry.
 RECORDS_AT_ONCE = 200
 
 _EVENTS = "SELECT number, payload FROM alert_events WHERE number > ? ORDER BY number"
 _SET_EXPORTED = "INSERT OR REPLACE INTO meta VALUES ('alerts_exported', ?)"
+_SET_SCOPE = "INSERT OR REPLACE INTO meta VALUES ('alerts_scope', ?)"
 _NEXT_NUMBER = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'alert_events' RETURNING seq"
 _ADVANCE = "UPDATE channels SET position = max(position, ?) WHERE channel = ?"
 _DROP_RECORDS = "DELETE FROM channel_records WHERE channel = ?"
@@ -113,7 +116,7 @@ def export_events(
     rows = [] if exported is None else outbox.read(_EVENTS, exported)
     if rows:
         if routes_of is not None:
-            rows = [(number, _with_routes(payload, routes_of)) for number, payload in rows]
+            rows = [(number, with_routes(payload, routes_of)) for number, payload in rows]
         entries = [_event_entry(outbox, location, number, payload) for number, payload in rows]
         outbox.put(entries, now=now, alongside=lambda database: database.execute(_SET_EXPORTED, (rows[-1][0],)))
     return len(rows)
@@ -158,6 +161,7 @@ def hand_over(
         for _ in pieces:  # numbers of events, in which they have their place
             database.execute(_NEXT_NUMBER).fetchall()
         database.execute(_SET_EXPORTED, (newest + len(pieces),))
+        database.execute(_SET_SCOPE, (location,))
         for name in names:
             database.execute(_DROP_RECORDS, (name,))
             database.execute(_DROP_MESSAGES, (name,))
@@ -357,33 +361,22 @@ def _event_entry(
             "origin_number": number,
             "channel": channel,
             "taken_until": taken_until,
-            "target": None if channel is not None else _target_of(payload),
+            **({"target": None, "target_location": None} if channel is not None else _subject_of(payload)),
             "payload": payload,
         },
     )
 
 
-def routes_in(payload: str) -> tuple[str, dict[str, float]] | None:
-    """Return the target of an event, and whom the file of its origin tells of that; None where it is not said."""
-    if _ROUTES not in payload:
-        return None
-    row = json.loads(payload)
-    routes = {str(name): float(after) for name, after in row["routes"].items()}
-    return None if row["target"] is None else (str(row["target"]), routes)
-
-
-def _with_routes(payload: str, routes_of: Callable[[str], Mapping[str, float]]) -> str:
-    target = _target_of(payload)
-    return payload if target is None else f"{payload[:-1]},{_ROUTES}{json.dumps(dict(routes_of(target)))}}}"
-
-
-def _target_of(payload: str) -> str | None:
-    """Return the target that an event is about; None of what concerns the whole monitor."""
+def _subject_of(payload: str) -> dict[str, str | None]:
+    """Return the target and the place that an event is about; None of what nobody else can have taken over."""
     try:
-        target = json.loads(payload)["target"]
+        row = json.loads(payload)
+        target, place, flip = row["target"], row["location"], row["flip"]
+        # Who has decided for all places by itself, while nobody could be asked, says itself that this is over.
+        is_own = place == COMBINED and flip is not None and flip["number"] is None
     except (ValueError, TypeError, KeyError):  # whoever takes it in tells of it
-        return None
-    return target if isinstance(target, str) else None
+        return {"target": None, "target_location": None}
+    return {"target": target if isinstance(target, str) and not is_own else None, "target_location": place}
 
 
 def _add(database: sqlite3.Connection, messages: Iterable[Mapping[str, Any]]) -> None:

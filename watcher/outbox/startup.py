@@ -16,7 +16,7 @@ from watcher.outbox.encoding import (
     encode_standing_entry,
 )
 from watcher.outbox.flip_door import record_ended, record_flips
-from watcher.outbox.shared_alerts import export_events
+from watcher.outbox.shared_alerts import SCOPE, export_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -142,7 +142,8 @@ def release(
     slots_until = datetime.fromtimestamp(until, UTC) if isinstance(until, float | int) else None
     moment = datetime.fromtimestamp(now, UTC)
     pieces = (names[first : first + RELEASED_AT_ONCE] for first in range(0, len(names), RELEASED_AT_ONCE))
-    export_events(outbox, location, now)  # before: what comes after a release is another's
+    # Before, since what comes after a release is another's; to where the channels are shared.
+    export_events(outbox, shared_at if isinstance(shared_at := outbox.meta(SCOPE), str) else location, now)
     entries = [encode_release(some, location, moment, slots_until) for some in pieces]
     outbox.put(entries, now=now, alongside=lambda database: database.execute(_NOTE_RELEASE))
 

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
     from watcher.postgres.bridge import Connection
 
-# The longest that it may take; a hundred thousand targets take a second.
+# The longest that it may take, and how many targets are told in a second at least: a hundred thousand that the database
+# does not know yet take three seconds.
 REGISTRATION_SECONDS = 60.0
+TARGETS_A_SECOND = 20_000
 
 # Rows that say it already are not even locked: other replicas write in them meanwhile.
 _UPSERT_TARGETS = """
@@ -66,7 +68,7 @@ WHERE location = $1 AND watched AND target <> ALL ($3::text[]) AND NOT {_LIVES.f
 # A daemon that has got another location watches no more where it stood.
 _RELEASE_FORMER_LOCATIONS = """
 UPDATE states SET watched = false
-WHERE watched AND location <> $1
+WHERE watched AND location NOT IN ($1, '*')
       AND (owner = $2 OR owner IS NULL AND location IN (SELECT location FROM replicas WHERE outbox = $2))
 """
 # Another outbox than before knows nothing of what was: from when the one before was last heard of, all is unknown. Of
@@ -144,17 +146,10 @@ class Registration:
         Returns:
             the end of what another outbox knew of this location; to be recorded before `follow`, which forgets it.
         """
-        encoding = connection.get_settings().server_encoding
-        names = [stored_name(one.name, encoding) for one in self.targets]
-        addresses = [fitting_text(target.shown_address, encoding) for target in self.targets]
-        groups = [target.group and fitting_text(target.group, encoding) for target in self.targets]
         async with transaction(connection, limit_seconds=limit_seconds):
-            run = connection.execute
-            await run(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)
-            await run(_UPSERT_TARGETS, self.location, names, addresses, groups, timeout=limit_seconds)
-            await run(_RESTORE_STATES, self.location, timeout=limit_seconds)
-            await run(_RELEASE_OTHERS, self.location, self.outbox, names, timeout=limit_seconds)
-            await run(_FORGET_RENAMES, names)
+            await connection.execute(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)
+            names = await tell_targets(connection, self.location, self.outbox, self.targets, limit_seconds)
+            await connection.execute(_FORGET_RENAMES, names)
             rows = await connection.fetch(_ENDED, self.location, self.outbox, self.started_at, timeout=limit_seconds)
         now = utc_now()
         return [
@@ -166,3 +161,29 @@ class Registration:
         """Tell it that this is the outbox of the location now. This is an asyncio-flavoured function."""
         async with transaction(connection):  # for poolers, see `Database.fetch`
             await connection.execute(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)
+
+
+async def tell_targets(
+    connection: Connection, location: str, outbox: uuid.UUID, targets: Sequence[Target], limit_seconds: float
+) -> list[str]:
+    """Tell the database which targets are watched at a location. This is an asyncio-flavoured function.
+
+    Args:
+        connection: in the transaction.
+        location: of the targets.
+        outbox: the id of the replica's; what other living replicas watch is left to them.
+        targets: all that are watched there.
+        limit_seconds: the longest that each statement may take.
+
+    Returns:
+        their names, as the database has them.
+    """
+    encoding = connection.get_settings().server_encoding
+    names = [stored_name(one.name, encoding) for one in targets]
+    addresses = [fitting_text(target.shown_address, encoding) for target in targets]
+    groups = [target.group and fitting_text(target.group, encoding) for target in targets]
+    run = connection.execute
+    await run(_UPSERT_TARGETS, location, names, addresses, groups, timeout=limit_seconds)
+    await run(_RESTORE_STATES, location, timeout=limit_seconds)
+    await run(_RELEASE_OTHERS, location, outbox, names, timeout=limit_seconds)
+    return names

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from watcher.history.present_state import that_count
 from watcher.model.state import State
 from watcher.postgres.queries.notifications import read_notifications
 from watcher.postgres.queries.states_and_flips import opened_at
@@ -37,7 +38,7 @@ async def read_alerts(database: Database, since: datetime, limit: int) -> Alerts
         since: only messages that were decided on at this moment or later.
         limit: the most messages.
     """
-    presents = [present for present in await read_status(database) if present.state in OPEN]
+    presents = [present for present in that_count(await read_status(database)) if present.state in OPEN]
     begun = await opened_at(database)
     # Since when it is in trouble, through restarts and from one trouble to the other.
     presents = [replace(one, since=begun.get((one.target, one.location), one.since)) for one in presents]

@@ -11,12 +11,13 @@ import trio
 from watcher.history.calendar import DAY, Part, cut, day_edges, month_edges, parts
 from watcher.history.incidents import Flapping, Incident, entries, incidents
 from watcher.history.uptime import Timeline, Uptime
+from watcher.model.places import COMBINED
 from watcher.model.state import State
 from watcher.postgres.queries.rollups import means_by_bucket, rollups_between, rollups_by_part
 from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from watcher.history.rollup import Rollup
@@ -105,7 +106,7 @@ def down_since(told: Sequence[Incident | Flapping]) -> datetime | None:
 
 
 async def read_row_histories(
-    database: Database, targets: Sequence[str], location: str, now: datetime
+    database: Database, targets: Sequence[str], location: str, now: datetime, combined: Collection[str] = ()
 ) -> dict[str, RowHistory]:
     """Read the past of the targets of one page.
 
@@ -116,29 +117,31 @@ async def read_row_histories(
         targets: their names.
         location: whose checks count.
         now: in UTC.
+        combined: those among them that stand as all of their places say together.
     """
     days = day_edges(now, BAR_DAYS)
     since = min(now - BAR_DAYS * DAY, days[0])
-    alive_at = (await alive_at_by_location(database)).get(location)
+    alive_at = await alive_at_by_location(database)
     flips = await flips_between(database, since, now, targets)
     means_ms = await means_by_bucket(database, now - DAY, now, SPARK_PARTS, targets)
     histories = {}
     for target in targets:
         await trio.lowlevel.checkpoint()  # the days of a target take a millisecond
-        key = target, location
-        timeline = Timeline.of(flips.get(key, ()), since=since, until=now, alive_at=alive_at)
+        told_at = COMBINED if target in combined else location
+        of_one = flips.get((target, told_at), ())
+        timeline = Timeline.of(of_one, since=since, until=now, alive_at=alive_at.get(told_at))
         histories[target] = RowHistory(
             _uptime(timeline, DAY),
             _uptime(timeline, BAR_DAYS * DAY),
             parts(timeline, days),
-            means_ms.get(key, ()),
+            means_ms.get((target, location), ()),
             down_since(entries(timeline)),
         )
     return histories
 
 
 async def read_target_history(
-    database: Database, target: str, location: str, now: datetime, chart_range: Range
+    database: Database, target: str, location: str, now: datetime, chart_range: Range, *, flips_at: str | None = None
 ) -> TargetHistory:
     """Read the past of one target.
 
@@ -150,15 +153,19 @@ async def read_target_history(
         location: whose checks count.
         now: in UTC.
         chart_range: one of RANGES.
+        flips_at: the location whose flips count; the same unless several places watch the target together. The
+            failures are those of all of them then.
     """
     since, names = now - chart_range.length, [target]
     earliest = min(now - YEAR, month_edges(now, MONTHS)[0])
-    alive_at = (await alive_at_by_location(database)).get(location)
+    told_at = flips_at or location
+    alive_at = (await alive_at_by_location(database)).get(told_at)
     flips = await flips_between(database, earliest, now, names)
     rollups = await rollups_between(database, since, now, names)
     chart = await rollups_by_part(database, since, now, chart_range.parts, target, location)
-    failures = await database.failures(limit=SHOWN_FAILURES, target=target, location=location)
-    timeline = Timeline.of(flips.get((target, location), ()), since=earliest, until=now, alive_at=alive_at)
+    failed_at = None if told_at == COMBINED else location
+    failures = await database.failures(limit=SHOWN_FAILURES, target=target, location=failed_at)
+    timeline = Timeline.of(flips.get((target, told_at), ()), since=earliest, until=now, alive_at=alive_at)
     shown = cut(timeline, [since, now])[0]
     return TargetHistory(
         windows={name: _uptime(timeline, window) for name, window in WINDOWS.items()},
@@ -176,7 +183,12 @@ async def read_target_history(
 
 
 async def read_entries(
-    database: Database, targets: Sequence[str], location: str, since: datetime, now: datetime
+    database: Database,
+    targets: Sequence[str],
+    location: str,
+    since: datetime,
+    now: datetime,
+    combined: Collection[str] = (),
 ) -> list[tuple[str, Incident | Flapping]]:
     """Read the incidents and times of flapping of many targets, with whose each is, newest first.
 
@@ -187,14 +199,15 @@ async def read_entries(
         targets: their names.
         location: whose checks count.
         since, now: the window, in UTC.
+        combined: see `read_row_histories`.
     """
-    alive_at = (await alive_at_by_location(database)).get(location)
+    alive_at = await alive_at_by_location(database)
     flips = await flips_between(database, since, now, targets)
     found = []
     for (target, place), of_one in flips.items():
-        if place == location:
+        if place == (COMBINED if target in combined else location):
             await trio.lowlevel.checkpoint()
-            timeline = Timeline.of(of_one, since=since, until=now, alive_at=alive_at)
+            timeline = Timeline.of(of_one, since=since, until=now, alive_at=alive_at.get(place))
             found += [(target, entry) for entry in entries(timeline)]
     return sorted(found, key=lambda pair: pair[1].start, reverse=True)
 

@@ -20,6 +20,7 @@ from watcher.web.pages.routes import Pages
 from watcher.web.probes import Probes
 from watcher.web.serving.shared import Shared
 from watcher.web.silencing import Silencing
+from watcher.web.standings import Standings
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -38,7 +39,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
     shared, turn = Shared(), trio.Lock()
     pages = _pages_of(present, shared, turn, rules)
     source = Source(
-        *(pages.board, pages.sites, pages.database, pages.clock, pages.location, turn),
+        *(pages.present, pages.sites, pages.database, pages.clock, pages.location, turn),
         silences=present.silences,
         keeper=lambda: present.keeper,
     )
@@ -78,7 +79,7 @@ async def _sign_in(request: Request) -> Response:
 def _pages_of(present: Present, shared: Shared, turn: trio.Lock, rules: AccessRules) -> Pages:
     directory = Directory(lambda: present.targets, lambda: present.page.public_groups)
     return Pages(
-        present.board,
+        Standings(present.board, present.place_views),
         directory.sites,
         lambda request: Look.of(
             present.page,

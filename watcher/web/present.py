@@ -9,6 +9,7 @@ from watcher.alerting.silences.present import Silences
 from watcher.model.clock_trust import wall_seconds
 from watcher.model.page_options import PageOptions
 from watcher.recording.board import Board
+from watcher.recording.place_views import PlaceViews
 from watcher.recording.recorder import Tally
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Present:
             where it has a database of its own, and with it all of them.
         silences: what holds of silences and acks.
         keeper: takes more of them; None before the first check.
+        place_views: what several places say of the targets that they watch together.
+        decides: tells whether this replica decides for all places where a target stands, by its name.
     """
 
     board: Board = field(default_factory=Board)
@@ -68,6 +71,8 @@ class Present:
     share: Callable[[], tuple[int, int] | None] = lambda: None
     silences: Silences = field(default_factory=Silences)
     keeper: SilenceKeeper | None = None
+    place_views: PlaceViews = field(default_factory=PlaceViews)
+    decides: Callable[[str], bool] = lambda _target: False
 
     def begin(self, workers: trio.CapacityLimiter) -> None:
         """Take note that the checks have begun, and of what bounds them."""

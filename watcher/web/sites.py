@@ -35,6 +35,7 @@ class Site:
         address: without its secrets; None in public.
         target: its real name, for looking it up; never shown as it is.
         interval_seconds: between two checks.
+        locations: the places that decide together where it stands; empty where each decides for itself.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Site:
     address: str | None
     target: str
     interval_seconds: float
+    locations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,14 @@ class Sites:
         all: in the order of the configuration.
         by_key, by_name: the places of all sites among `all`, in the order of their keys and of their names.
         groups: the names of all groups, in order.
+        with_locations: the places of those among `all` that have `locations`.
     """
 
     all: tuple[Site, ...]
     by_key: Sequence[int]
     by_name: Sequence[int]
     groups: Sequence[str]
+    with_locations: Sequence[int] = ()
 
     @classmethod
     def of(cls, targets: Iterable[Target], *, public: bool, groups: Collection[str] | None = None) -> Sites:
@@ -83,18 +87,25 @@ class Sites:
                 None if public else one_line(target.shown_address, MAX_NAME_CHARS),
                 target.name,
                 target.interval_seconds,
+                target.locations,
             )
             for (target, name), key in zip(named(), keys, strict=True)
         )
         by_key = array("I", sorted(range(len(sites)), key=lambda place: sites[place].key))
         by_name = array("I", sorted(range(len(sites)), key=lambda place: sites[place].name.casefold()))
-        return cls(sites, by_key, by_name, sorted({site.group for site in sites if site.group}))
+        with_locations = array("I", [place for place, site in enumerate(sites) if site.locations])
+        return cls(sites, by_key, by_name, sorted({site.group for site in sites if site.group}), with_locations)
 
     def with_key(self, key: str) -> Site | None:
         """Return the site with a key; None where there is none."""
         place = bisect_left(self.by_key, key, key=self._key)
         site = self.all[self.by_key[place]] if place < len(self.by_key) else None
         return site if site is not None and site.key == key else None
+
+    def with_locations_among(self, first: int, end: int) -> Sequence[int]:
+        """Return the places of those with `locations`, from a place on and before another."""
+        places = self.with_locations
+        return places[bisect_left(places, first) : bisect_left(places, end)]
 
     def after_key(self, key: str) -> Iterator[Site]:
         """Yield the sites behind a key, in the order of their keys."""

@@ -110,6 +110,8 @@ urls:
     recheck_interval: 20ms
     failure_threshold: 2
     success_threshold: 4
+    locations: ["010", "a, b", "yes"]
+    quorum: 1
     method: post
     headers: {Accept: "a/$${b}", "X-$A": "***", "1": "***", "No": "***"}
     body: "***"

@@ -17,7 +17,7 @@ from watcher.cli.views.report_page import MAX_SHOWN_ENTRIES, page
 from watcher.cli.views.status_lines import status_lines
 from watcher.cli.views.wording import sparkline
 from watcher.history.incidents import entries
-from watcher.history.present_state import FINE, STALE_AFTER, Present
+from watcher.history.present_state import FINE, STALE_AFTER, Present, that_count
 from watcher.history.rollup import Rollup
 from watcher.history.uptime import Uptime
 from watcher.model.state import State
@@ -216,3 +216,29 @@ def test_what_nobody_watches_any_more_is_unknown() -> None:
     never = present.as_known(alive_at=None, now=MOMENT)
     assert (never.state, never.since) == (State.UNKNOWN, None)
     assert State.UNKNOWN not in FINE
+
+
+def test_what_places_say_together_stands_first_and_alone_counts() -> None:
+    combined = a_present(state=State.DEGRADED, location="*", reason="status", detail="down at sgp only: 503")
+    places = [a_present(location="fra"), a_present(state=State.DOWN, location="sgp", reason="status", detail="503")]
+    presents = [combined, *places, a_present("Search", location="fra")]
+    lines = [line.plain for line in status_lines(presents)]
+    assert [line.split("  since")[0].rstrip() for line in lines] == [
+        "degraded     Checkout",
+        "up             fra",
+        "down           sgp",
+        "up           Search",
+        "1 up, 1 degraded",
+    ]
+    assert lines[0].endswith("status: down at sgp only: 503")
+    assert [one.target for one in that_count(presents)] == ["Checkout", "Search"]
+
+
+def test_a_report_of_all_places_tells_of_no_checks() -> None:
+    combined = TargetReport(a_present(location="*"), Uptime.of(timeline_of("UDUU")), entries(timeline_of("UDUU")))
+    together, fra = page_of(combined, a_report(location="fra")).split("\n\n")[1:]
+    assert together.startswith("Checkout (all places)\n  uptime")
+    assert "checks" not in together
+    assert "incidents" in together
+    assert fra.startswith("Checkout (fra)\n")
+    assert "checks" in fra

@@ -47,6 +47,8 @@ OTHER = {
     "a channel": [("https://ops", "https://oops")],
     "what a channel is told of": [("[down, up]", "[down]")],
     "who is told": [("15m", "16m")],
+    "a place": [("regex:", "locations: [fra]\n    regex:")],
+    "how many places must agree": [("interval: 5", "interval: 5, locations: [fra, nyc, sgp], quorum: 3")],
     "a window": [("02:00", "03:00")],
 }
 

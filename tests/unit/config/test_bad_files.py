@@ -23,7 +23,7 @@ KNOWN = (
     " fail_if_body_not_matches_regexp, fail_if_header_matches, fail_if_header_not_matches, json, body_size_limit,"
     " degraded_after, cert_expiry_days, tls_config, preferred_ip_protocol, resolve_to, proxy_url, http_version,"
     " keep_alive, allow_private, alerts, depends_on, maintenance, description, labels, retries, retry_interval,"
-    " recheck_interval, failure_threshold, success_threshold, enabled"
+    " recheck_interval, failure_threshold, success_threshold, enabled, locations, quorum"
 )
 NO_DURATION = "is not a duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
 TOO_LARGE = "its aliases and variables come to far more than the file itself; repeat less with them"

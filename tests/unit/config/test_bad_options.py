@@ -15,6 +15,7 @@ EMPTY = "is empty; write a value, or remove the key"
 SYNTAX = "; https://github.com/google/re2/wiki/Syntax"
 JMESPATH = "; https://jmespath.org/specification.html"
 NO_TRUTH = "is neither true nor false; write one of them"
+NO_PLACE = "is not the name of a place; write one line of at most 100 printable characters"
 NO_FILE = "cannot be read: No such file or directory; correct the path, or make the file"
 NO_WHOLE = "is no whole number; write one, as in 3"
 KEYS = (
@@ -23,7 +24,7 @@ KEYS = (
     " fail_if_header_matches, fail_if_header_not_matches, json, body_size_limit, degraded_after,"
     " cert_expiry_days, tls_config, preferred_ip_protocol, resolve_to, proxy_url, http_version, keep_alive,"
     " allow_private, alerts, depends_on, maintenance, description, labels, retries, retry_interval, recheck_interval,"
-    " failure_threshold, success_threshold, enabled"
+    " failure_threshold, success_threshold, enabled, locations, quorum"
 )
 
 # Each line begins with `NAME.yaml:`.
@@ -132,6 +133,13 @@ LINES = {
     ],
     "json_without_equals": ["3:12: urls[0].json[0].equals: is missing; add it"],
     "keep_alive_text": [f"3:17: urls[0].keep_alive: 'true' {NO_TRUTH}"],
+    "locations_names": [
+        "3:22: urls[0].locations[1]: '*' stands for all places together; write the name of one place",
+        "3:27: urls[0].locations[2]: 'fra' is written in locations[0] too; remove one",
+        f"3:32: urls[0].locations[3]: 'a\\tb' {NO_PLACE}",
+        "3:40: urls[0].locations[4]: is empty; write the name of a place, or remove it",
+    ],
+    "locations_text": ["3:16: urls[0].locations: 'fra' is no list; write it as in `locations: [fra, nyc, sgp]`"],
     "max_redirects_fraction": [f"3:20: urls[0].max_redirects: 1.5 {NO_WHOLE}"],
     "max_redirects_negative": ["3:20: urls[0].max_redirects: -1 is not from 0 to 100; write how many may be followed"],
     "method_connect": ["3:13: urls[0].method: 'CONNECT' is no method that can be sent; write one as in POST"],
@@ -150,6 +158,12 @@ LINES = {
     "proxy_scheme": [
         "3:16: urls[0].proxy_url: is no URL of a proxy; write http://, socks5:// or socks5h:// and its host and port"
     ],
+    "quorum_above": ["5:13: urls[0].quorum: 3 is above 2, the number of locations; lower it, or add locations"],
+    "quorum_in_defaults": ["1:43: defaults.quorum: 3 is above 2, the number of locations; lower it, or add locations"],
+    "quorum_without_locations": [
+        "5:13: urls[0].quorum: is written without locations; write which places watch the target, or remove it"
+    ],
+    "quorum_zero": ["4:13: urls[0].quorum: 0 is below 1; write how many places must say that the target is down"],
     "recheck_interval_above": [
         "4:23: urls[0].recheck_interval: 6 is above the interval of 5; lower it, or raise the interval"
     ],

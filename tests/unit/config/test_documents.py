@@ -177,7 +177,8 @@ def _target_with(folder: Path, options: dict[str, Any]) -> Any:
     file = folder / "config.yaml"
     others = {"channels": [{"name": name, "exec": ["true"]} for name in ("ops", "page-me")]}
     router = {"address": "https://router.example/", "name": "Router", "group": "core"}
-    urls = [{"address": "https://example.com/", **options}, router]
+    places = ["one", "two", "three", "four"]
+    urls = [{"address": "https://example.com/", "locations": places, **options}, router]
     file.write_text(yaml.safe_dump({"urls": urls, **others}), encoding="utf-8")
     target, _ = load_configuration(NO_FILE, {"CONFIG_FILE_PATH": str(file), "MAX_INTERVAL_VAL": "3600"}).targets
     return target

@@ -27,6 +27,7 @@ WRITTEN_KEYS = """
     max_redirects body_size_limit degraded_after cert_expiry_days basic_auth authorization tls_config
     preferred_ip_protocol resolve_to proxy_url http_version keep_alive retries retry_interval failure_threshold
     success_threshold recheck_interval allow_private enabled alerts depends_on maintenance description labels
+    locations quorum
 """
 KEYS = frozenset(WRITTEN_KEYS.split())
 ALL_KEYS = """
@@ -71,6 +72,8 @@ urls:
     maintenance: [{weekdays: [sat], start: "02:00", duration: 90m, timezone: Europe/Berlin}]
     description: "Runbook: https://wiki.example/shop"
     labels: {team: web}
+    locations: [fra, nyc, sgp]
+    quorum: 2
   - {address: "HTTPS://example.com", authorization: {credentials_file: t}, http_version: 1.1, interval: 1m30s}
   - {address: "https://example.com/2", http_version: "2.0", interval: 0.5, cert_expiry_days: 0.5, regex: ""}
 channels:
@@ -127,6 +130,7 @@ ACCEPTED = {
         authorization_line_break authorization_type basic_auth_and_header basic_auth_missing_file body_regexp_bad
         degraded_after_zero header_match_bad header_name header_of_the_connection header_twice header_value_line_break
         json_bytes json_path_bad method_connect method_with_space proxy_and_private proxy_no_host proxy_path
+        quorum_above quorum_in_defaults quorum_without_locations
         recheck_interval_above recheck_interval_in_defaults recheck_interval_too_short resolve_to_name
         head_has_no_body status_codes_reversed tls_missing_ca_file tls_no_version_left tls_server_name
     """,

@@ -154,6 +154,28 @@ def test_what_changes_the_state_may_stand_in_defaults(settings: Settings) -> Non
     assert first.thresholds is second.thresholds
 
 
+def test_who_watches_may_stand_in_defaults(settings: Settings) -> None:
+    found = targets_of(
+        settings,
+        {},
+        {"locations": []},
+        {"locations": ["tok"]},
+        {"quorum": 1},
+        {"locations": ["fra", "nyc", "sgp", "tok"]},
+        locations=["fra", "nyc", "sgp"],
+        quorum=3,
+    )
+    places = [("fra", "nyc", "sgp"), (), ("tok",), ("fra", "nyc", "sgp"), ("fra", "nyc", "sgp", "tok")]
+    assert [target.locations for target in found] == places
+    assert [target.quorum for target in found] == [3, 0, 1, 1, 3]
+    assert [target.is_watched_at("fra") for target in found] == [True, True, False, True, True]
+    majorities = [
+        target_of(settings, locations=["fra", "nyc", "sgp", "tok", "lax"][:count]).quorum for count in range(1, 6)
+    ]
+    assert majorities == [1, 2, 2, 3, 3]
+    assert [target.quorum for target in targets_of(settings, {}, {"locations": ["fra"]}, quorum=2)] == [0, 1]
+
+
 def test_defaults_hold_where_an_entry_says_nothing(settings: Settings) -> None:
     first, second = targets_of(
         settings,

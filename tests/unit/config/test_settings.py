@@ -422,6 +422,7 @@ def test_any_environment_gives_settings_or_mistakes(variables: dict[str, str]) -
         ("POSTGRES_TARGET_SESSION_ATTRS", "leader", "is not one of any, read-write"),
         ("MIN_INTERVAL_VAL", "1e-300", "is below 0.01, the shortest interval there is"),
         ("WATCHER_LOCATION", "a\tb", "is not the name of a place"),
+        ("WATCHER_LOCATION", "*", "stands for all places together"),
         ("WATCHER_REPLICA", "a\tb", "is not a name"),
         ("WATCHER_DATA_DIR", "a\nb", "has an unprintable character"),
         ("WATCHER_LOG_FILE", "a\x1bb", "has an unprintable character"),

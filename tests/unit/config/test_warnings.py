@@ -110,6 +110,25 @@ def test_a_secret_that_all_can_read_is_told_once(tmp_path: Path) -> None:
     assert warning.where == "POSTGRES_PASSWORD_FILE"
 
 
+@pytest.mark.parametrize(
+    ("location", "host", "told"),
+    [
+        ("nyc", "db.example", []),
+        ("moon", "db.example", ["no target is watched here, at WATCHER_LOCATION='moon'; add it, or set another"]),
+        ("nyc", "", ["other places cannot reach the embedded database, so that this one decides alone; set POSTGRES_HOST"]),  # noqa: E501
+    ],
+)  # fmt: skip
+def test_places_that_come_to_nothing_are_told(tmp_path: Path, location: str, host: str, told: list[str]) -> None:
+    config = f"{ENTRY}    locations: [fra, nyc]\n  - {{address: https://g.example/, locations: [fra]}}\n"
+    variables = {"WATCHER_LOCATION": location, "POSTGRES_HOST": host, "POSTGRES_USER": "u", "POSTGRES_DB": "d"}
+    warnings = warnings_about(tmp_path, config, POSTGRES_PASSWORD=SECRET, **variables)
+    assert [(str(one.place).rpartition("/")[2], one.where) for one in warnings] == [
+        ("config.yaml:3:16", "urls[0].locations") for _ in told
+    ]
+    assert [one.text for one in warnings] == told
+    assert warnings_about(tmp_path, ENTRY, POSTGRES_PASSWORD=SECRET, **variables) == []
+
+
 def test_too_few_workers_are_told_at_their_number(tmp_path: Path) -> None:
     config = ENTRY + "  - address: https://g.example/\n"
     [warning] = warnings_about(tmp_path, config, MAX_WORKERS="1")

@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.doubles import a_target
-from watcher.daemon.sharing.moves import Moves, find_moves, gained
-from watcher.model.difference import Difference
+from watcher.daemon.sharing.moves import Moves, find_moves, gained, part_watched_at
+from watcher.model.difference import Difference, checked_alike, difference
 
 if TYPE_CHECKING:
     from watcher.model.target import Target
 
 A, B, C = (a_target(name) for name in "abc")
 OTHER_A = replace(A, interval_seconds=77.0)
+A_OF_PLACES = replace(A, locations=("fra", "nyc"), quorum=1)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,8 @@ OTHER_A = replace(A, interval_seconds=77.0)
         ("ab", [OTHER_A, B], "ab", Moves(changed=(OTHER_A,), staying=(OTHER_A, B))),
         ("ab", [OTHER_A, B], "b", Moves(lost=(A,), staying=(B,))),
         ("a", [OTHER_A, C], "c", Moves(lost=(A,), wanted=(C,))),
+        ("a", [A_OF_PLACES], "a", Moves(staying=(A_OF_PLACES,))),  # it is checked as before
+        ("a", [replace(OTHER_A, quorum=1)], "a", Moves(changed=(one := replace(OTHER_A, quorum=1),), staying=(one,))),
         ("b", [OTHER_A, B], "ab", Moves(wanted=(OTHER_A,), staying=(B,))),
     ],
 )
@@ -71,6 +74,30 @@ def test_after_all_moves_a_replica_watches_what_it_holds_of_the_file(
         assert not find_moves(watched, configured, held.__contains__).ends_or_changes
 
 
+placed = st.dictionaries(
+    st.sampled_from("abcdef"),
+    st.tuples(st.sampled_from([10.0, 20.0]), st.sampled_from([(), ("fra",), ("nyc",), ("fra", "nyc")])),
+)
+
+
+@given(st.lists(placed, min_size=1, max_size=6))
+def test_who_shares_with_nobody_watches_what_is_configured_for_its_place(
+    files: list[dict[str, tuple[float, tuple[str, ...]]]],
+) -> None:
+    configured: tuple[Target, ...] = ()
+    watched: dict[str, Target] = {}
+    for file in files:
+        targets = [
+            a_target(name, interval_seconds=seconds, address=f"http://{name}/", locations=locations)
+            for name, (seconds, locations) in file.items()
+        ]
+        found = difference(configured, targets)
+        part = part_watched_at("fra", found, list(watched.values()))
+        assert (part is found) or any(target.locations for target in (*configured, *targets))
+        configured, watched = found.targets, _after(watched, part)
+        assert watched == {target.name: target for target in targets if target.is_watched_at("fra")}
+
+
 def _after(watched: dict[str, Target], found: Difference) -> dict[str, Target]:
     """Do what a difference says, and nothing else."""
     ending = {target.name for target in (*found.removed, *found.changed)}
@@ -78,6 +105,7 @@ def _after(watched: dict[str, Target], found: Difference) -> dict[str, Target]:
     rest = {name: target for name, target in watched.items() if name not in ending}
     beginning = {target.name: target for target in (*found.added, *found.changed)}
     assert not beginning.keys() & rest.keys(), "what is begun must not run"
-    after = {**rest, **beginning}
-    assert after == {target.name: target for target in found.targets}
-    return after
+    after, now = {**rest, **beginning}, {target.name: target for target in found.targets}
+    assert after.keys() == now.keys()
+    assert all(checked_alike(target, now[name]) for name, target in after.items() if target != now[name])
+    return now

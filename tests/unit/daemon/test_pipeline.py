@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,15 +22,17 @@ from watcher.daemon.sinks import Sinks
 from watcher.daemon.stop_ladder import DRAIN, OUTBOX_CLOSE
 from watcher.model.difference import difference
 from watcher.model.state import State
+from watcher.outbox.encoding import FLIP
 from watcher.outbox.outbox import Outbox
 from watcher.postgres.db import Database
 from watcher.recording.line_writer import FileSink
 from watcher.recording.lines import success_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from watcher.config.env.settings import Settings
+    from watcher.model.target import Target
 
 SETTINGS = load_settings(Path("no such file"), {"CONFIG_FILE_PATH": "config.yaml"})
 PAUSED = a_target("paused", enabled=False)
@@ -74,9 +77,9 @@ class Running:
         self.stopped_at: float | None = None
         self._sinks = sinks
 
-    async def run(self, settings: Settings = SETTINGS) -> None:
-        """Watch nothing at first."""
-        await watch(Configuration(settings, ()), self._received, self.stopping, self._sinks, self.begun.set)
+    async def run(self, settings: Settings = SETTINGS, targets: Sequence[Target] = ()) -> None:
+        """Watch these at first, or nothing."""
+        await watch(Configuration(settings, tuple(targets)), self._received, self.stopping, self._sinks, self.begun.set)
         self.stopped_at = trio.current_time()
 
 
@@ -117,3 +120,21 @@ async def test_all_who_must_know_of_a_change_have_it_when_it_is_taken_over(
         ("paused", State.PAUSED, None)
     ]
     running.stopping.cancel()
+
+
+async def test_what_is_watched_elsewhere_is_configured_and_not_touched(
+    sinks: Sinks, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    running = Running(sinks)
+    before = [a_target(name, enabled=False, locations=(place,)) for name, place in (("a", "default"), ("b", "nyc"))]
+    after = [a_target(name, enabled=False, locations=(place,)) for name, place in (("a", "nyc"), ("b", "default"))]
+    nursery.start_soon(running.run, SETTINGS, before)
+    await running.begun.wait()
+    assert [latest.target for latest in sinks.board] == ["a"]
+    assert sinks.disk.outbox.combined_targets == frozenset(), "no place beside this one can say anything"
+    await deliver(running.changes, Change(SETTINGS, difference(before, after)))
+    assert [latest.target for latest in sinks.board] == ["b"]
+    running.stopping.cancel()
+    outbox = sinks.disk.outbox
+    flips = [json.loads(entry.payload) for entry in outbox.peek(10, 10_000) if entry.kind == FLIP]
+    assert [(flip["target"], flip["state"]) for flip in flips] == [("a", State.PAUSED), ("b", State.PAUSED)]

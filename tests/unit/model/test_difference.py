@@ -57,6 +57,8 @@ def test_of_what_is_the_same_the_object_stays() -> None:
         {"address": "http://127.0.0.1:2/"},
         {"address": A.address, "shown_address": "http://127.0.0.1:1/?a=***"},
         {"group": "shop"},
+        {"locations": ("fra", "nyc")},
+        {"quorum": 2},
         {"interval_seconds": 11.0},
         {"timeout_seconds": 9.0},
         {"retries": 1},

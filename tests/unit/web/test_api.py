@@ -33,6 +33,7 @@ from watcher.web.pages.directory import Directory
 from watcher.web.pages.rendering import Look
 from watcher.web.present import Present
 from watcher.web.serving.shared import Shared
+from watcher.web.standings import Standings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,7 +69,7 @@ async def a_client(
 
     directory = Directory(lambda: present.targets, lambda: None)
     source = Source(
-        present.board,
+        Standings(present.board, present.place_views),
         directory.sites,
         lambda: cast("Database | None", database),
         lambda: datetime.fromtimestamp(present.clock(), UTC),

@@ -17,6 +17,7 @@ from watcher.web.access.rules import AccessRules
 from watcher.web.app import app_of
 from watcher.web.pages.events import BEAT_SECONDS, MAX_VIEWERS, Events
 from watcher.web.present import Present
+from watcher.web.standings import Standings
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -38,7 +39,7 @@ async def test_a_viewer_hears_of_each_change_and_a_beat_between(autojump_clock: 
         sent.append(message.get("body", b""))
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Events(board), GET, receive, send)
+        nursery.start_soon(Events(Standings(board)), GET, receive, send)
         await trio.sleep(1)
         assert sent == [b"", b"event: change\ndata: 1\n\n"]
         board.place({"Checkout": Standing(State.DOWN, MOMENT)})
@@ -53,7 +54,7 @@ async def test_all_viewers_hear_of_a_change_and_of_the_next_when_the_one_who_loo
     autojump_clock: MockClock,
 ) -> None:
     board, heard = Board(), Counter[int]()
-    events, gone = Events(board), [trio.Event() for _ in range(5)]
+    events, gone = Events(Standings(board)), [trio.Event() for _ in range(5)]
 
     async def view(number: int) -> None:
         async def receive() -> MutableMapping[str, Any]:
@@ -108,7 +109,7 @@ async def test_the_public_does_not_hear_of_what_it_does_not_see(sees_all: bool, 
 
 
 async def test_one_viewer_too_many_is_asked_to_come_later(autojump_clock: MockClock) -> None:
-    events, statuses = Events(Board()), list[int]()
+    events, statuses = Events(Standings(Board())), list[int]()
 
     async def send(message: MutableMapping[str, Any]) -> None:
         statuses.append(message.get("status", 0))

@@ -29,12 +29,14 @@ from watcher.web.pages.rows import past_of
 from watcher.web.pages.selection import PAGE_ROWS, SORTS, Selection, choosing
 from watcher.web.pages.words import verdict
 from watcher.web.sites import Sites, keys_of
+from watcher.web.standings import Standings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from datetime import datetime
 
     from watcher.model.target import Target
+    from watcher.recording.place_views import PlaceViews
     from watcher.web.pages.glance import Glance
     from watcher.web.pages.selection import Chosen
 
@@ -80,6 +82,7 @@ def glance_of(
     public: bool = False,
     detail: str = "",
     seconds: dict[str, float] | None = None,
+    views: PlaceViews | None = None,
 ) -> Glance:
     """Look at targets that were checked once; those that are down failed with a status."""
     board = Board()
@@ -89,7 +92,7 @@ def glance_of(
         outcome = an_outcome(target.name, duration_seconds=(seconds or {}).get(target.name, 0.143), fault=fault)
         board.place({target.name: standing})
         board.put(Conclusion(outcome, standing))
-    return end_of(glancing(Sites.of(targets, public=public), board))
+    return end_of(glancing(Sites.of(targets, public=public), Standings(board, views)))
 
 
 def end_of(steps: Generator[Any, None, Result]) -> Result:

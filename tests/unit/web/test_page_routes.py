@@ -18,6 +18,7 @@ from watcher.web.pages.events import LEAST_SECONDS
 from watcher.web.pages.rendering import Look
 from watcher.web.pages.routes import Pages
 from watcher.web.sites import Sites
+from watcher.web.standings import Standings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,7 +40,7 @@ async def a_browser(
     async def sites_of(is_public: bool) -> Sites:
         return sites[is_public]
 
-    pages = Pages(board, sites_of, lambda _: Look(public=public), lambda: None, lambda: MOMENT, "default")
+    pages = Pages(Standings(board), sites_of, lambda _: Look(public=public), lambda: None, lambda: MOMENT, "default")
     transport = httpx.ASGITransport(Router(pages.routes(), redirect_slashes=False))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         yield client, sites[public]

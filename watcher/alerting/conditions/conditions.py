@@ -84,7 +84,7 @@ class Conditions:
         await self._keeper.take(targets, options.maintenance)
         self._dead_man.use(options.heartbeat)
         self._targets, self._options = targets, options
-        self._vitals.longest_seconds, self._members = await _in_steps(targets.values())
+        self._vitals.longest_seconds, self._members = await _in_steps(targets.values(), self._context.location)
 
     def rename(self, renamed: Mapping[str, str]) -> None:
         """Take new names of targets, by the former ones, before they are checked."""
@@ -113,11 +113,11 @@ class Conditions:
             )
 
 
-async def _in_steps(targets: Iterable[Target]) -> tuple[float, Mapping[str, Sequence[str]]]:
-    """Return the longest interval and timeout of one target, in seconds, and the names of each group."""
+async def _in_steps(targets: Iterable[Target], location: str) -> tuple[float, Mapping[str, Sequence[str]]]:
+    """Return the longest interval and timeout of one that is checked, in seconds, and the names of each group."""
     longest_seconds, members = 0.0, dict[str, list[str]]()
     for number, target in enumerate(targets, 1):
-        if target.enabled:
+        if target.enabled and target.is_watched_at(location):
             longest_seconds = max(longest_seconds, target.interval_seconds + target.timeout_seconds)
         if target.group is not None:
             members.setdefault(target.group, []).append(target.name)

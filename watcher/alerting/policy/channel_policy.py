@@ -107,8 +107,8 @@ class ChannelPolicy:
     def absorb(self, handover: Handover, view: View) -> None:
         """Take in what another replica has told the channel; it is decided on when `decide` is called."""
         note_told, settle = partial(self._note_told, now=handover.at), partial(self._settle, at=handover.at, view=view)
-        state_of = view.state_of if handover.is_whole else None
-        absorb(self._book, handover.records, handover.over, handover.at, state_of, note_told, settle)
+        state_at = view.state_at if handover.is_whole else None
+        absorb(self._book, handover.records, handover.over, handover.at, state_at, note_told, settle)
 
     def decide(self, now: datetime, view: View) -> Decision:
         """Say what is to be sent now.
@@ -179,10 +179,13 @@ class ChannelPolicy:
             return
         self._book.leave(key, record)
         record.group = group
+        is_known = event.change is Change.OPENED and record.is_told_at_all_places(visible)
         record.note_incident(incident.id, incident.since, incident.key)
         is_silent = silence_end(view.silences, record.target, group, event.at) is not None
         record.note_flip(flip, visible, event.at, incident.last_up_at, is_silent=is_silent, is_escalated_to=bool(after))
-        if Topic.FLAPPING in self._channel.topics and not after and flip.state is not State.PAUSED:
+        if is_known:
+            self._note_told(key, record, event.at)
+        elif Topic.FLAPPING in self._channel.topics and not after and flip.state is not State.PAUSED:
             record.note_change(event.at, FLAPPING_FLIPS, FLAPPING_WINDOW)
             self._book.agenda.add(event.at + FLAPPING_WINDOW, Task.CALM, key)
         self._settle(key, record, event.at, view)
@@ -241,9 +244,7 @@ class ChannelPolicy:
         is_escalation = self._is_escalation(record, view)
         if is_escalation and self._is_acked(key, record, view):
             self._book.wait_for_nothing(key, record)
-            return
-        hold = hold_of(record, now, view)
-        if hold is not None:
+        elif (hold := hold_of(record, now, view)) is not None:
             self._hold(key, record, hold, now, view)
         else:
             self._book.join(key, record, now, at_once=not is_escalation)
@@ -338,7 +339,7 @@ class ChannelPolicy:
             self._hold(key, record, hold, now, view)
             return False
         is_unwanted = record.told is None and self._after(record.target, view) is None
-        if record.is_about_flapping and view.state_of(record.target) in {State.PAUSED, None}:
+        if record.is_about_flapping and view.state_at(record.location, record.target) in {State.PAUSED, None}:
             is_unwanted = not record.note_pause(is_known=False)
         if is_unwanted:
             self._book.drop(key)

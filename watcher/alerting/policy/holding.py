@@ -69,7 +69,7 @@ def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
         return Hold(Place.SILENCE, silent_until)
     if record.is_end_of_told and not record.is_about_flapping:
         return None
-    if view.state_of(record.target) is State.MAINTENANCE:
+    if view.state_at(record.location, record.target) is State.MAINTENANCE:
         return Hold(Place.LATER, next_look(now, LOOK))
     if record.is_end_of_told:
         return None

@@ -112,7 +112,7 @@ class Unheard:
         if self.due_at is None or self.due_at > now:
             return
         for key, incident in sorted(self._incidents.items()):
-            if view.state_of(incident.target) in {incident.trouble, State.MAINTENANCE}:
+            if view.state_at(incident.location, incident.target) in {incident.trouble, State.MAINTENANCE}:
                 del self._incidents[key]
                 yield incident
         self.due_at = next_look(now, _LOOK) if self._incidents else None

@@ -14,6 +14,7 @@ from watcher.alerting.policy.records.record import Place
 from watcher.alerting.policy.telling import message_of_gap
 from watcher.model.alerts.channel import Topic
 from watcher.model.alerts.notification import Kind
+from watcher.model.places import COMBINED
 from watcher.model.state import State
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ def take_notice(book: Book, event: AlertEvent, view: View) -> None:
     elif event.certificate is not None and event.target is not None and Topic.CERTIFICATE in book.channel.topics:
         target = view.targets.get(event.target)
         location = event.location or ""
+        if not view.tells_certificate(location, event.target):
+            return
+        if target is not None and target.locations:
+            location = COMBINED
         key = certificate_key(location, event.target)
         book.drop(key)
         certificate = event.certificate
@@ -88,7 +93,7 @@ def may_tell_notice(book: Book, key: str, notice: Notice, now: datetime, view: V
     silent_until = silence_end(view.silences, notice.target, notice.group, now)
     if silent_until is not None:
         book.wait_until(key, notice, Place.SILENCE, silent_until)
-    elif view.state_of(notice.target) is State.MAINTENANCE:
+    elif view.state_at(notice.location, notice.target) is State.MAINTENANCE:
         book.wait_until(key, notice, Place.LATER, next_look(now, LOOK))
     elif notice.gap_start is None and notice.target not in view.targets:
         book.drop(key)
@@ -100,7 +105,7 @@ def may_tell_notice(book: Book, key: str, notice: Notice, now: datetime, view: V
 def line_of_notice(notice: Notice, view: View) -> Line:
     """Return what is to be told of a certificate."""
     assert notice.expires_at is not None
-    state = view.state_of(notice.target) or State.UNKNOWN
+    state = view.state_at(notice.location, notice.target) or State.UNKNOWN
     certificate = Certificate(notice.step_days, notice.expires_at)
     return Line(
         Kind.CERTIFICATE,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from watcher.model.alerts.notification import Notification
     from watcher.model.alerts.silence import Ack, Silence
+    from watcher.model.places import PlaceView
     from watcher.model.state import State
     from watcher.model.target import Target
 
@@ -22,6 +23,10 @@ def _never_in_doubt(_: str) -> bool:
 
 def _never_back(_: str) -> datetime | None:
     return None
+
+
+def _in_no_places(_: str) -> Sequence[PlaceView]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,9 @@ class View:
         key_of: what stands for a target in the addresses of the page, by its name; None for none.
         back_at: when a target was last found to be neither down nor in maintenance after it had been, by its name; None
             where it was always there, or nobody knows.
+        state_elsewhere: the state of a target by its location and name, where channels are shared by several places;
+            None where it stands as `state_of` says.
+        places_of: what each of its places says of a target that several of them watch, by its name.
         is_in_doubt: whether the newest checks of a target contradict its state, and do not confirm another yet.
         routes_elsewhere: after how many seconds a channel is told of a target, by the names of both, as files of other
             replicas say; what the file here says comes first.
@@ -52,6 +60,8 @@ class View:
     key_of: Callable[[str], str | None] | None = None
     is_in_doubt: Callable[[str], bool] = _never_in_doubt
     back_at: Callable[[str], datetime | None] = _never_back
+    state_elsewhere: Callable[[str, str], State | None] | None = None
+    places_of: Callable[[str], Sequence[PlaceView]] = _in_no_places
     routes_elsewhere: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     @cached_property
@@ -70,6 +80,16 @@ class View:
         for ack in self.acks:
             found[ack.target] = max(ack.at, found.get(ack.target, ack.at))
         return found
+
+    def state_at(self, location: str, target: str) -> State | None:
+        """Return the confirmed state of a target at a location, which may be another one than that of this replica."""
+        found = None if self.state_elsewhere is None else self.state_elsewhere(location, target)
+        return self.state_of(target) if found is None else found
+
+    def tells_certificate(self, location: str, target: str) -> bool:
+        """Say whether a target's certificate is told as a location finds it: of several places, one does."""
+        views = self.places_of(target)
+        return location == next((view.location for view in views if view.is_alive), location)
 
     def link_to(self, target: str) -> str | None:
         """Return the address of a target's page, or None."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from watcher.model.alerts.notification import MAX_TARGETS_LISTED, Kind
+from watcher.model.places import COMBINED, where_in_trouble
 from watcher.model.state import State
 from watcher.model.wording import duration, why
 from watcher.text.escaping import one_line
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # The bound of the names in the title of a message about many, in characters: it is the subject of a mail.
 MAX_NAMES_CHARS = 60
+# The bound of the names of places there.
+MAX_PLACES_CHARS = 80
 _DEFAULT_LOCATION = "default"
 
 
@@ -92,11 +95,11 @@ def _title_of_one(line: Line) -> str:
         case Kind.FLAPPING:
             return f"{name} is flapping" if line.began else f"{name} no longer flaps: it {_now(line.state)}"
         case Kind.REMINDER | Kind.ESCALATION:
-            return f"{name} {_still(line.state)}"
+            return f"{name} {_still(line.state)}{_where(line)}"
         case Kind.UP if line.times > 1:
             return f"{name} {_then(line.before)} {line.times} times, and {_now(line.state)}"
         case _:
-            return f"{name} {_now(line.state)}"
+            return f"{name} {_now(line.state)}{_where(line)}"
 
 
 def _of_one(line: Line, at: datetime, view: View) -> list[str]:
@@ -126,7 +129,10 @@ def _sentence(line: Line, at: datetime) -> str:
     since = "" if line.since is None else f" since {_when(line.since, at)}"
     if line.kind is not Kind.UP:
         lasts = "" if line.since is None else f", for {duration(max((at - line.since).total_seconds(), 0))}"
-        return f"{name} {_until_now(line.state)}{since}{lasts}."
+        where = _where(line)
+        if where.startswith(":"):  # it stands in the reason, and would be read as the end of the sentence here
+            where = ""
+        return f"{name} {_until_now(line.state)}{where}{since}{lasts}."
     lasted = "" if line.lasted_seconds is None else f" for {duration(max(line.lasted_seconds, 0))}"
     if line.times > 1:
         lasted = f" {line.times} times,{lasted} the last time"
@@ -178,7 +184,14 @@ def _then(state: State) -> str:
 
 
 def _name(line: Line) -> str:
-    return line.target if line.location == _DEFAULT_LOCATION else f"{line.target} ({line.location})"
+    return line.target if line.location in {_DEFAULT_LOCATION, COMBINED} else f"{line.target} ({line.location})"
+
+
+def _where(line: Line) -> str:
+    """Say where a target is in trouble that several places watch."""
+    if line.location != COMBINED:
+        return ""
+    return one_line(where_in_trouble(line.cause, line.state) or "", MAX_PLACES_CHARS)
 
 
 def _days(line: Line) -> str:

@@ -68,6 +68,7 @@ class SilenceKeeper:
         silences: Silences,
         kept: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = wall_seconds,
+        in_trouble_since: Callable[[str], datetime | None] = lambda _target: None,
     ) -> None:
         """Begin with nothing; `run` reads what is on disk.
 
@@ -78,8 +79,11 @@ class SilenceKeeper:
             silences: told what holds.
             kept: called when something for PostgreSQL is in the outbox.
             clock: seconds since 1970.
+            in_trouble_since: says of a target whose incident another replica has since when it is in trouble at the
+                latest; None where it is not.
         """
         self.silences = silences
+        self._in_trouble_since = in_trouble_since
         self._disk = disk
         self._data_dir = data_dir
         self._location = location
@@ -196,12 +200,13 @@ class SilenceKeeper:
                     await self._write(orders, tells=True)
 
     async def has_open(self, target: str) -> bool:
-        """Say whether a target has an open incident here.
+        """Say whether a target has an open incident, also one that another replica has.
 
         Raises:
             OutboxUnavailableError: nobody can tell now.
         """
-        return bool(await self._disk.run(lambda outbox: open_since(outbox, self._location, [target])))
+        is_here = await self._disk.run(lambda outbox: open_since(outbox, self._location, [target]))
+        return bool(is_here) or self._in_trouble_since(target) is not None
 
     async def _load(self) -> None:
         if self._has_loaded:
@@ -301,7 +306,8 @@ class SilenceKeeper:
         if not acks:
             return []
         targets = {one.target for one in acks}
-        since = await self._disk.run(lambda outbox: open_since(outbox, self._location, targets))
+        since = {name: at for name in targets if (at := self._in_trouble_since(name)) is not None}
+        since |= await self._disk.run(lambda outbox: open_since(outbox, self._location, targets))
         return [one for one in acks if one.target in since and one.at >= since[one.target]]
 
     async def _write(self, orders: Sequence[Order], *, tells: bool) -> None:

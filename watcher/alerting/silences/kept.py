@@ -11,6 +11,7 @@ from watcher.alerting.policy.encoding import decode_incident
 from watcher.alerting.silences.encoding import decode_order, encode_order
 from watcher.model.alerts.rows import UnreadableRowError
 from watcher.model.alerts.silence import Silence
+from watcher.model.places import COMBINED
 from watcher.outbox.encoding import ACK, SILENCE
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _KEEP = {
     ACK: "INSERT OR REPLACE INTO acks (id, payload) VALUES (?, ?)",
 }
 _FORGET = ("DELETE FROM silences WHERE id = ?", "DELETE FROM acks WHERE id = ?")
-_INCIDENT = "SELECT payload FROM incidents WHERE location = ? AND target = ?"
+_INCIDENT = "SELECT payload FROM incidents WHERE location IN (?, ?) AND target = ?"
 _ANY_INCIDENT = "SELECT 1 FROM incidents WHERE target = ? LIMIT 1"
 
 
@@ -80,10 +81,13 @@ def forget(outbox: Outbox, ids: Iterable[uuid.UUID], *, now: float) -> None:
 
 
 def open_since(outbox: Outbox, location: str, targets: Iterable[str]) -> dict[str, datetime]:
-    """Return since when targets have an open incident at a location; those without one are left out."""
+    """Return since when targets have an open incident, at a location or at all places that watch them together.
+
+    Those without one are left out.
+    """
     found = {}
     for target in targets:
-        for (payload,) in outbox.read(_INCIDENT, location, target):
+        for (payload,) in outbox.read(_INCIDENT, location, COMBINED, target):
             try:
                 found[target] = decode_incident(payload).since
             except UnreadableRowError:  # open, and nobody knows since when

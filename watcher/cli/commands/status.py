@@ -12,7 +12,7 @@ from watcher.cli.options import json_option, read_or_exit
 from watcher.cli.views.screen import console_for_stdout, print_lines
 from watcher.cli.views.status_lines import status_lines
 from watcher.config.env.settings import load_settings
-from watcher.history.present_state import FINE
+from watcher.history.present_state import FINE, that_count
 from watcher.reporting.status import present_as_json, read_status
 
 
@@ -23,7 +23,8 @@ def status(as_json: bool, env_file: str | None) -> None:
     """Show where each target stands; the daemon may be running or not.
 
     The exit status is 0 when all are up (or degraded, paused or in maintenance), 1 when one is not, and 3 when there is
-    no database. What no daemon watches any more is unknown.
+    no database. What no daemon watches any more is unknown. Of a target that several places watch together counts what
+    they say together; what each of them says stands below it.
 
     Example: watcher status
     """
@@ -34,4 +35,4 @@ def status(as_json: bool, env_file: str | None) -> None:
             click.echo(json.dumps([present_as_json(present) for present in presents], indent=2))
         else:
             print_lines(console_for_stdout(), status_lines(presents))
-        sys.exit(0 if all(present.state in FINE for present in presents) else EXIT_ERROR)
+        sys.exit(0 if all(present.state in FINE for present in that_count(presents)) else EXIT_ERROR)

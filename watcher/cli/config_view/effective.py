@@ -92,6 +92,8 @@ class TargetShower:
             "recheck_interval": target.recheck_interval_seconds,
             "failure_threshold": target.thresholds.failure,
             "success_threshold": target.thresholds.success,
+            "locations": list(target.locations) or None,
+            "quorum": target.quorum or None,
         }
         return {key: self.masked(value) for key, value in own.items()}
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from watcher.cli.views.wording import styled
+from watcher.model.places import COMBINED
 from watcher.reporting.replicas import ReplicaState
 from watcher.text.timestamps import timestamp
 
@@ -40,7 +41,8 @@ def replicas_table(locations: Sequence[LocationReplicas]) -> RenderableType:
 
 def _location(location: LocationReplicas) -> Iterator[RenderableType]:
     agreed = sum(one.state in {ReplicaState.AGREED, ReplicaState.CHANGING} for one in location.replicas)
-    yield styled(f"{location.location}: {agreed} of {len(location.replicas)} share the targets, epoch {location.epoch}")
+    together = "decide for all places" if location.location == COMBINED else "share the targets"
+    yield styled(f"{location.location}: {agreed} of {len(location.replicas)} {together}, epoch {location.epoch}")
     table = Table("  replica", "state", "targets", "late", "by epoch", "configuration", "version", "last heard of",
                   box=None, pad_edge=False)  # fmt: skip
     for one in location.replicas:

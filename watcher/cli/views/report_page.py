@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from watcher.cli.views.wording import STATE_COLOURS, Line, milliseconds, shown, sparkline
 from watcher.history.incidents import Flapping, Incident
 from watcher.history.present_state import STALE_AFTER
+from watcher.model.places import COMBINED
 from watcher.model.state import State
 from watcher.model.wording import duration, why
 from watcher.text.timestamps import timestamp
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from watcher.history.present_state import Present
     from watcher.history.uptime import Uptime
     from watcher.reporting.report_forms import TargetReport
 
@@ -27,14 +29,14 @@ _HEADING_COLUMNS = 10
 def page(reports: Sequence[TargetReport], since: datetime, until: datetime) -> Iterator[Line]:
     """Show all of a report, a block of lines a target."""
     yield heading(since, until)
-    yield from blocks(reports, with_location=has_locations(reports))
+    yield from blocks(reports, with_location=has_locations([report.present for report in reports]))
     if not reports:
         yield NOTHING
 
 
-def has_locations(reports: Iterable[TargetReport]) -> bool:
+def has_locations(presents: Iterable[Present]) -> bool:
     """Return whether there are several locations to tell apart."""
-    return len({report.present.location for report in reports}) > 1
+    return len({present.location for present in presents}) > 1
 
 
 def heading(since: datetime, until: datetime) -> Line:
@@ -57,11 +59,13 @@ def blocks(reports: Iterable[TargetReport], *, with_location: bool) -> Iterator[
 def _block(report: TargetReport, *, with_location: bool) -> Iterator[Line]:
     present = report.present
     title = shown(present.target)
+    is_combined = present.location == COMBINED
     if with_location:
-        title += f" ({shown(present.location)})"
+        title += " (all places)" if is_combined else f" ({shown(present.location)})"
     yield Line(title if present.watched else f"{title} no longer watched", "bold")
     yield _line("uptime", *_uptime(report.uptime))
-    yield _line("checks", _checks(report))
+    if not is_combined:  # no checks are made there
+        yield _line("checks", _checks(report))
     if report.checks:
         percentiles = "  ".join(f"{name} {milliseconds(value)}" for name, value in report.percentiles_ms.items())
         yield _line("duration", f"{sparkline(report.means_ms)}  {percentiles}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from watcher.cli.views.wording import STATE_COLOURS, STATE_COLUMNS, Line, shown
-from watcher.history.present_state import FINE
+from watcher.history.present_state import FINE, that_count
+from watcher.model.places import COMBINED
 from watcher.model.state import State
 from watcher.model.wording import why
 from watcher.text.timestamps import timestamp
@@ -22,16 +23,25 @@ MAX_NAME_COLUMNS = 40  # a longer name pushes only its own line to the right
 
 
 def status_lines(presents: Sequence[Present]) -> list[Line]:
-    """Show each target in a line, and count them in the last one."""
-    with_location = len({present.location for present in presents}) > 1
-    names = [_name(present, with_location=with_location) for present in presents]
+    """Show each target in a line, and count them in the last one; below one that several places watch stands each."""
+    counting = that_count(presents)
+    counted = {(present.target, present.location) for present in counting}
+    with_location = len({present.location for present in counting} - {COMBINED}) > 1
+    names = [
+        _name(present, with_location=with_location)
+        if (present.target, present.location) in counted
+        # Indented: whose it is stands above.
+        else shown(f"  {present.location}")
+        for present in presents
+    ]
     columns = max((length for length in map(cell_len, names) if length <= MAX_NAME_COLUMNS), default=0)
     lines = [_line(present, name, columns) for present, name in zip(presents, names, strict=True)]
-    return [*lines, _totals(presents)]
+    return [*lines, _totals(counting)]
 
 
 def _name(present: Present, *, with_location: bool) -> str:
-    return shown(f"{present.target} ({present.location})" if with_location else present.target)
+    is_one_place = with_location and present.location != COMBINED
+    return shown(f"{present.target} ({present.location})" if is_one_place else present.target)
 
 
 def _line(present: Present, name: str, columns: int) -> Line:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from watcher.config.schema.durations import seconds_in
 from watcher.config.schema.limits import SHORTEST_INTERVAL_SECONDS
+from watcher.model.places import complaint_about_location
 from watcher.text.escaping import one_line
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 SESSION_ATTRS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 LOG_FORMATS = ("text", "json")
 
-MAX_LOCATION_CHARS = 100
 MAX_REPLICA_CHARS = 100
 
 MIN_KEEP_DAYS, MAX_KEEP_DAYS = 1, 36_500
@@ -49,10 +49,9 @@ def hosts(text: str) -> str | None:
 
 def location(text: str) -> str:
     """Return the name of a place."""
-    if one_line(text, limit_chars=MAX_LOCATION_CHARS) != text:
-        raise ValueError(
-            f"is not the name of a place; write one line of at most {MAX_LOCATION_CHARS} printable characters"
-        )
+    complaint = complaint_about_location(text)
+    if complaint is not None:
+        raise ValueError(complaint)
     return text
 
 

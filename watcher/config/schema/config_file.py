@@ -21,7 +21,13 @@ from watcher.config.schema.channel_keys import AlertmanagerKeys, ChannelKeys, We
 from watcher.config.schema.connection_keys import ConnectingOptions, TlsConfig
 from watcher.config.schema.expectation_keys import ExpectedOptions, HeaderMatch, JsonMatch
 from watcher.config.schema.keys import STATE, Key, keys_of
-from watcher.config.schema.limits import MAX_NAME_CHARS, MAX_RETRIES, MAX_THRESHOLD, SHORTEST_INTERVAL_SECONDS
+from watcher.config.schema.limits import (
+    MAX_LOCATIONS,
+    MAX_NAME_CHARS,
+    MAX_RETRIES,
+    MAX_THRESHOLD,
+    SHORTEST_INTERVAL_SECONDS,
+)
 from watcher.config.schema.page_keys import PageKeys
 from watcher.config.schema.request_keys import Authorization, BasicAuth, SendingOptions
 from watcher.config.schema.value_types import ABOVE_ZERO, SOME, STRICT, VARIABLE_PATTERN, Duration
@@ -114,6 +120,28 @@ class Options(BasicOptions, SendingOptions, ExpectedOptions, ConnectingOptions, 
     ]
     enabled: Annotated[
         bool | None, Key("false: the target is not checked, and its state is `paused`", STATE, default=True)
+    ]
+    locations: Annotated[
+        list[str] | None,
+        Key(
+            "the places that watch the target, by their `WATCHER_LOCATION`, and decide together where it stands; up to"
+            f" {MAX_LOCATIONS}; `[]` for none, which takes away those of `defaults`",
+            STATE,
+            default_text="each place that has it in its file watches it for itself",
+            bounds={"uniqueItems": True, "maxItems": MAX_LOCATIONS},
+            example="[fra, nyc, sgp]",
+        ),
+    ]
+    quorum: Annotated[
+        int | None,
+        Key(
+            "so many places must say that the target is down; from 1 to the number of `locations`; in `defaults`, one"
+            " above that number does not hold for a target",
+            STATE,
+            default_text="more than half of `locations`",
+            bounds={"minimum": 1},
+            example="2",
+        ),
     ]
 
 

@@ -10,6 +10,9 @@ MAX_THRESHOLD = 1000
 # How many redirects may be followed in one check.
 MAX_REDIRECTS = 100
 
+# Of one target; each keeps a view of its own.
+MAX_LOCATIONS = 50
+
 # The bound of one body in memory; MAX_WORKERS of them may be there at once.
 MAX_BODY_LIMIT_BYTES = 100 * 1024 * 1024
 MAX_JSON_PATH_CHARS = 1000

@@ -18,6 +18,7 @@ from watcher.config.targets.read_connection import CONNECTING_KEYS, read_connect
 from watcher.config.targets.read_dependencies import settled
 from watcher.config.targets.read_expectations import EXPECTED_KEYS, read_expectations
 from watcher.config.targets.read_page import read_page
+from watcher.config.targets.read_places import read_places
 from watcher.config.targets.read_request import SENDING_KEYS, read_sending
 from watcher.config.targets.read_times import THRESHOLD_KEYS, read_thresholds, read_times
 from watcher.config.targets.validation import ValidFile, joined_defaults, validated
@@ -46,7 +47,7 @@ Part = TypeVar("Part")
 _TOLD = frozenset(TOLD_KEYS)
 _READ_APART = frozenset({"address", "name", *TOLD_KEYS})
 # Nothing is a value of these: what the defaults say does not hold.
-_MAY_BE_EMPTY = frozenset({"alerts", "depends_on", "maintenance", "labels"})
+_MAY_BE_EMPTY = frozenset({"alerts", "locations", "depends_on", "maintenance", "labels"})
 
 
 class Loaded(NamedTuple):
@@ -176,7 +177,7 @@ class _Builder:
         name = entry.get("name")
         self._refuse_empty(entry, complain)
         self._refuse_bad_name("name", name, complain)
-        sending, connecting, expected, thresholds, times, group = self._parts_of(entry, index, file)
+        sending, connecting, expected, thresholds, times, places, group = self._parts_of(entry, index, file)
         called = one_line(shown_address, limit_chars=MAX_NAME_CHARS) if name is None else name
         if name is not None or complaint is None:
             self._refuse_doubled_name(called, index, file)
@@ -196,6 +197,8 @@ class _Builder:
             connecting=connecting,
             expected=expected,
             alerts=self._told(entry, index, file),
+            locations=self._shared.setdefault(places.locations, places.locations),
+            quorum=places.quorum,
         )
 
     def _parts_of(self, entry: Options, index: int | None, file: ValidFile) -> Any:
@@ -228,6 +231,7 @@ class _Builder:
             self._part(values, EXPECTED_KEYS, lambda: read_expectations(values, complain, self._patterns)),
             self._part(values, THRESHOLD_KEYS, lambda: read_thresholds(values, complain)),
             read_times(entry, values, complain, self._settings),
+            read_places(entry, values, complain, of_defaults=index is None),
             values.get("group"),
         )
 

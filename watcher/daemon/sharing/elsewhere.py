@@ -25,9 +25,16 @@ class Told(Protocol):
     async def others(self) -> tuple[Mapping[str, OtherNow], datetime | None]:
         """Return where targets of others stand that are not up, and until when the rest are known to be."""
 
+    async def at_other_places(self) -> Mapping[tuple[str, str], State]:
+        """Return the states of targets at other locations that are not up, by location and target."""
+
 
 class Elsewhere:
-    """Where the targets of other replicas stand, as it was a moment ago; nothing while there are no others."""
+    """Where the targets of other replicas stand, as it was a moment ago; nothing while there are no others.
+
+    Attributes:
+        asks_places: whether the replicas of other locations are among the others.
+    """
 
     def __init__(self, told: Told, are_there: Callable[[], bool], heard: Callable[[], None]) -> None:
         """Make one that knows of nothing yet.
@@ -43,6 +50,14 @@ class Elsewhere:
         self._known: Mapping[str, OtherNow] = {}
         self._checked_until: datetime | None = None
         self._has_heard = False
+        self._at_places: Mapping[tuple[str, str], State] = {}
+        self.asks_places = False
+
+    def state_at(self, location: str, target: str) -> State | None:
+        """Return the state of a target that is watched at another location; None where nobody knows."""
+        if not (self._has_heard and self.asks_places):
+            return None
+        return self._at_places.get((location, target), State.UP)
 
     def state_of(self, target: str) -> State | None:
         """Return the state of a target that another replica watches; None where nobody knows."""
@@ -68,8 +83,10 @@ class Elsewhere:
             StorageError: nobody answers; what was known is still the best that is.
         """
         known, self._checked_until = await self._told.others()
-        is_news = self._has_heard and _states(known) != _states(self._known)
-        self._known, self._has_heard = known, True
+        at_places = await self._told.at_other_places() if self.asks_places else {}
+        is_news = _states(known) != _states(self._known) or at_places != self._at_places
+        is_news = is_news and self._has_heard
+        self._known, self._at_places, self._has_heard = known, at_places, True
         if is_news:
             self._heard()
 
@@ -77,7 +94,7 @@ class Elsewhere:
         """Ask now and then, until cancelled."""
         while True:
             if not self._are_there():
-                self._known, self._checked_until, self._has_heard = {}, None, False
+                self._known, self._at_places, self._checked_until, self._has_heard = {}, {}, None, False
             else:
                 with suppress(StorageError):  # the drain tells of it
                     await self.ask()

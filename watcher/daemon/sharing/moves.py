@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from watcher.model.difference import Difference
+from watcher.model.difference import Difference, checked_alike
+from watcher.model.target import watched_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from watcher.model.target import Target
 
@@ -20,7 +21,7 @@ class Moves:
     Attributes:
         lost: watched here, and another's from now on.
         removed: watched here, and configured no more.
-        changed: watched here and to stay, as they are now.
+        changed: watched here and to stay, but checked otherwise, as they are now.
         wanted: to be watched here, and not yet.
         staying: all that is watched here once those that are lost or removed are not, in the order of the file.
         going_on: of those that are removed, under another name; they are to be watched here too.
@@ -62,7 +63,8 @@ def find_moves(
 
     Args:
         watched: by name.
-        configured: all targets, each with a name of its own; those that have not changed are the objects of before.
+        configured: all targets of this location, each with a name of its own; those that have not changed are the
+            objects of before.
         holds: tells of a name whether that target is this replica's.
         renamed: new names of targets that are configured no more, by the former ones.
     """
@@ -78,7 +80,7 @@ def find_moves(
                 going_on.append(target) if target.name in here else wanted.append(target)
                 continue
             staying.append(target)
-            if known is not target:
+            if known is not target and not checked_alike(known, target):
                 changed.append(target)
         elif known is not None:
             lost.append(known)
@@ -102,3 +104,19 @@ def gained(staying: Iterable[Target], beginning: Iterable[Target]) -> Difference
     """
     added = tuple(beginning)
     return Difference(added=added, targets=(*staying, *added))
+
+
+def part_watched_at(location: str, found: Difference, watched: Sequence[Target]) -> Difference:
+    """Return what a change of the configuration changes of what a daemon watches that shares with nobody.
+
+    Args:
+        location: where it stands.
+        found: what is changed of all that is configured.
+        watched: what it watches so far.
+    """
+    here = watched_at(found.targets, location)
+    if here is found.targets and len(watched) + len(found.added) - len(found.removed) == len(here):
+        return found
+    moves = find_moves({target.name: target for target in watched}, here, lambda _name: True, found.renamed)
+    added = (*moves.going_on, *moves.wanted)
+    return Difference(added, moves.removed, moves.changed, (*moves.staying, *added), moves.renamed)

@@ -121,6 +121,7 @@ class Sharer:
         beat_seconds: float,
         clock: Callable[[], float] = trio.current_time,
         tell: Callable[[int, int], None] = lambda _targets, _replicas: None,
+        pick: Callable[[Sequence[Target]], Sequence[Target]] = lambda targets: targets,
     ) -> None:
         """Make a sharer; it knows of nothing that is watched before `begin`.
 
@@ -132,7 +133,9 @@ class Sharer:
             beat_seconds: the time between two looks at who is there.
             clock: seconds.
             tell: told how many targets are watched here, and how many replicas share all of them.
+            pick: returns those of the configured targets that the replicas share; may be called in a thread.
         """
+        self._pick = pick
         self._tell_watched = tell
         self._members = members
         self._claims = claims
@@ -143,6 +146,7 @@ class Sharer:
         self._wake = trio.Event()
         self._pending: Change | None = None
         self._configured: Sequence[Target] = ()
+        self._new = frozenset[str]()  # of the newest file, the names that the one before did not have
         self._watched: dict[str, Target] = {}
         self._wanted: dict[str, _Wanted] = {}
         self._unclaimed: set[str] = set()  # watched, though nobody could be asked for their owners
@@ -171,7 +175,7 @@ class Sharer:
         """Take note of what is watched from the start.
 
         Args:
-            configured: all targets.
+            configured: all targets that the replicas share.
             watched: those that are watched here.
             unclaimed: the names of those that are watched though nobody could be asked for their owners.
         """
@@ -231,8 +235,7 @@ class Sharer:
         share, change, self._pending = self._members.share, self._pending, None
         assert share is not None, "it is asked for before anything is watched"
         if change is not None:
-            self._configured = change.difference.targets
-            self._members.set_fingerprint(await self._off_the_loop(lambda: self._fingerprint(change)))
+            await self._take_file(change)
         if change is not None or share is not self._in_effect:
             await self._compare(share, change)
         began_at = self._clock()
@@ -243,6 +246,18 @@ class Sharer:
             self._tell(share)
         if change is not None:
             change.taken_over.set()
+
+    async def _take_file(self, change: Change) -> None:
+        """Take what is configured from now on; who had it before is asked of what others may have watched alone."""
+        before, targets = self._configured, change.difference.targets
+
+        def compute() -> tuple[Sequence[Target], frozenset[str], str]:
+            picked = self._pick(targets)
+            new = {target.name for target in picked}.difference(target.name for target in before)
+            return picked, frozenset(new), self._fingerprint(change)
+
+        self._configured, self._new, fingerprint = await self._off_the_loop(compute, len(targets))
+        self._members.set_fingerprint(fingerprint)
 
     async def _compare(self, share: Share, change: Change | None) -> None:
         """Find out what is to be done, and do what others wait for: end what is lost."""
@@ -257,8 +272,7 @@ class Sharer:
             self._lost += len(moved)
         self._want(moves.wanted, share, change)
         if share is not self._in_effect:
-            if any(one is not None and one.peers != one.agreed for one in (share, self._in_effect)):
-                # Others with another file watch some of these as well, and may have made them their own.
+            if _may_be_others(self._in_effect, share):
                 self._unclaimed |= self._watched.keys()
             self._in_effect = share
             self._effective.set()
@@ -271,7 +285,7 @@ class Sharer:
         is_mixed = bool(share.peers) and share.peers != share.agreed
         new = frozenset[str]()
         if change is not None:
-            new = frozenset(target.name for target in change.difference.added)
+            new = self._new
             changed = new.union(target.name for target in change.difference.changed)
             self._news = changed | self._news if is_mixed else changed
         waiting, self._wanted = self._wanted, {}
@@ -282,29 +296,42 @@ class Sharer:
             self._wanted[target.name] = _Wanted(target, since, is_new, is_left)
 
     async def _gain(self) -> None:
-        """Take what is wanted, and begin it, as far as others have released it."""
+        """Take what others have released, and begin it; some of it begins while the next is claimed."""
         names = [*self._wanted, *self._unclaimed]
+        claimed: tuple[Sequence[str], Mapping[str, Taken] | None] = (), {}
         for first in range(0, len(names), TARGETS_A_CLAIM):
             some = names[first : first + TARGETS_A_CLAIM]
-            taken = await self._claim(some)
-            if taken is None:
-                beginning = self._overdue()
-                self._unclaimed |= {target.name for target in beginning}
-            else:
-                beginning = [self._wanted[name].target for name in some if name in taken and name in self._wanted]
-                await self._go_on_as_others_did({name: taken[name] for name in taken.keys() & self._unclaimed})
-                self._unclaimed -= taken.keys()
-                if beginning:
-                    self._moved_at = self._clock()
-            if beginning:
-                known = {target.name: taken[target.name] for target in beginning} if taken else {}
-                await self._apply(Step(gained(self._watched.values(), beginning), taken=known))
-                self._watched |= {target.name: target for target in beginning}
-                self._gained += len(beginning)
-            for target in beginning:
-                del self._wanted[target.name]
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._begin, *claimed)
+                taken = await self._claim(some)
+            claimed = some, taken
             if taken is None or self._wake.is_set():
-                return  # nobody can be asked; or what is wanted may be something else by now
+                break  # nobody can be asked; or what is wanted may be something else by now
+        await self._begin(*claimed)
+
+    async def _begin(self, some: Sequence[str], taken: Mapping[str, Taken] | None) -> None:
+        """Begin what could be claimed of some targets.
+
+        Args:
+            some: the names of what was claimed.
+            taken: what is known of those that were taken; None where nobody can be asked.
+        """
+        if taken is None:
+            beginning = self._overdue()
+            self._unclaimed |= {target.name for target in beginning}
+        else:
+            beginning = [self._wanted[name].target for name in some if name in taken and name in self._wanted]
+            await self._go_on_as_others_did({name: taken[name] for name in taken.keys() & self._unclaimed})
+            self._unclaimed -= taken.keys()
+            if beginning:
+                self._moved_at = self._clock()
+        if beginning:
+            known = {target.name: taken[target.name] for target in beginning} if taken else {}
+            await self._apply(Step(gained(self._watched.values(), beginning), taken=known))
+            self._watched |= {target.name: target for target in beginning}
+            self._gained += len(beginning)
+        for target in beginning:
+            del self._wanted[target.name]
 
     def _overdue(self) -> list[Target]:
         """Return what begins though nobody can be asked: better two that check than none.
@@ -352,9 +379,9 @@ class Sharer:
             log.warning("PostgreSQL cannot be asked whose targets are: those of this replica's share are checked here")
         self._is_away = is_away
 
-    async def _off_the_loop(self, compute: Callable[[], T]) -> T:
-        """Compute in a thread, where it is about many targets."""
-        if max(len(self._configured), len(self._watched)) <= COMPARED_IN_LOOP:
+    async def _off_the_loop(self, compute: Callable[[], T], count: int = 0) -> T:
+        """Compute in a thread, where it is about many targets, or about so many others."""
+        if max(len(self._configured), len(self._watched), count) <= COMPARED_IN_LOOP:
             return compute()
         with in_small_turns():
             return await trio.to_thread.run_sync(compute)
@@ -376,3 +403,10 @@ class Sharer:
             lost=self._lost or None,
         )
         self._gained = self._lost = 0
+
+
+def _may_be_others(former: Share | None, share: Share) -> bool:
+    """Say whether others may have made their own what stays here: by another file, or by an agreement in between."""
+    if former is None:
+        return share.peers != share.agreed
+    return former.peers != former.agreed or share.peers != share.agreed or share.epoch - former.epoch not in {0, 1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import structlog
@@ -20,6 +21,7 @@ from watcher.daemon.sharing.incidents import ClaimsWithIncidents
 from watcher.daemon.sharing.sharer import Sharer
 from watcher.daemon.sharing.start import Beginning, resume_share
 from watcher.model.clock_trust import WALL_CLOCK
+from watcher.model.target import watched_at
 from watcher.model.wording import duration
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
@@ -99,7 +101,7 @@ class Sharing:
         self._timing = timing
         self._sinks = sinks
         self._at_last_beat = 0.0, 0  # the seconds that all checks were late together, and how many they were
-        self._configured: Sequence[Target] = configuration.targets
+        self._configured: Sequence[Target] = watched_at(configuration.targets, location)
         self._context: CheckContext | None = None
         self._sharer: Sharer | None = None
         self._ownership = Ownership(database, disk, location)
@@ -176,7 +178,8 @@ class Sharing:
         """
         self._context = context
         beat_seconds, tell = self._timing.beat_seconds, self._sinks.tell_share
-        sharer = Sharer(self.membership, self._claims, apply, _fingerprint, beat_seconds, tell=tell)
+        pick = partial(watched_at, location=self._location)
+        sharer = Sharer(self.membership, self._claims, apply, _fingerprint, beat_seconds, tell=tell, pick=pick)
         sharer.begin(self._configured, beginning.targets, beginning.unclaimed)
         self._sharer = sharer
         async with trio.open_nursery() as nursery:

@@ -34,6 +34,15 @@ WHERE known.epoch <= $4 AND (
 )
 RETURNING positions
 """
+# One that shares its channels elsewhere from now on takes home what no other living replica dispatches.
+_BRING_HOME = """
+UPDATE channel_owners AS known SET owner = $3
+WHERE location = $1 AND channel = $2 AND (owner IS NULL OR owner = $3 OR NOT EXISTS (
+    SELECT FROM members WHERE location = $1 AND replica = known.owner AND expires_at > clock_timestamp()
+))
+RETURNING epoch, positions
+"""
+_IS_THERE = "SELECT EXISTS (SELECT FROM channel_owners WHERE (location, channel) = ($1, $2)) AS is_there"
 _RECORDS = "SELECT key, payload FROM channel_records WHERE location = $1 AND channel = $2"
 # With how often each was tried, as far as that is known here.
 _MESSAGES = """
@@ -85,6 +94,9 @@ SELECT target, state, coalesce(position('[["' IN standing) > 0, false) AS is_in_
 FROM states LEFT JOIN members ON members.location = states.location AND members.replica = states.owner
 WHERE states.location = $1 AND watched AND owner IS DISTINCT FROM $2
       AND (state <> 'up' OR position('[["' IN standing) > 0)
+"""
+_AT_OTHER_PLACES = """
+SELECT target, location, state FROM states WHERE watched AND location NOT IN ($1, '*') AND state <> 'up'
 """
 _CHECKED_UNTIL = """
 SELECT min(slots_until) AS checked_until FROM members
@@ -175,6 +187,27 @@ class ChannelLedger:
         rows = await self._database.fetch(_CLAIM, self._location, channel, self._me, epoch, force)
         return {str(key): int(value) for key, value in json.loads(rows[0]["positions"]).items()} if rows else None
 
+    def at(self, location: str) -> ChannelLedger:
+        """Return the tables of another location's channels, for the same replica."""
+        return ChannelLedger(self._database, location, self._me)
+
+    async def bring_home(self, channel: str) -> tuple[int, dict[str, int]] | None:
+        """Make a channel this replica's own, to share it elsewhere from then on.
+
+        Args:
+            channel: its name.
+
+        Returns:
+            by which epoch it is claimed, and until which number of each origin it has taken in what happened; the epoch
+            is -1 where nobody has ever shared it here. None where another living replica has it.
+        """
+        rows = await self._database.fetch(_BRING_HOME, self._location, channel, self._me)
+        if rows:
+            positions = json.loads(rows[0]["positions"])
+            return rows[0]["epoch"], {str(key): int(value) for key, value in positions.items()}
+        (row,) = await self._database.fetch(_IS_THERE, self._location, channel)
+        return None if row["is_there"] else (-1, {})
+
     async def load(self, channel: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
         """Return what is known of a channel that was claimed: its records, and the messages that wait, oldest first."""
         records = await self._database.fetch(_RECORDS, self._location, channel)
@@ -227,6 +260,11 @@ class ChannelLedger:
     async def open_places(self) -> list[tuple[str, str]]:
         """Return the location and name of each target of which an incident may be open, in order."""
         return [(row["location"], row["target"]) for row in await self._database.fetch(_OPEN, self._location)]
+
+    async def at_other_places(self) -> dict[tuple[str, str], State]:
+        """Return the states of targets at other locations that are not up, by location and target."""
+        rows = await self._database.fetch(_AT_OTHER_PLACES, self._location)
+        return {(row["location"], row["target"]): state_named(row["state"]) for row in rows}
 
     async def incidents(self, targets: Sequence[str]) -> list[Incident]:
         """Return the incidents of targets that are open at the location, as their flips say.

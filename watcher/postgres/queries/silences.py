@@ -46,11 +46,14 @@ WHERE ends_at > $1 AND starts_at < $2
 ORDER BY ends_at DESC LIMIT $3
 """
 _ACKS = "SELECT id, target, at, why, said_by FROM acks WHERE at >= $1 ORDER BY at DESC LIMIT $2"
-# From after the last flip that ended whatever was open; in the order in which they were found out.
+# From after the last flip that ended whatever was open; in the order in which they were found out. Of a target that
+# several places watch, all of them together say what is open.
 _FLIPS_SINCE_THE_LAST_END = """
 SELECT flips.target, flips.location, at, confirmed_at, flips.state, before, flips.reason, flips.detail, check_id, number
 FROM states JOIN flips ON flips.target = states.target AND flips.location = states.location
-WHERE states.target = $1 AND watched AND at > coalesce((
+WHERE states.target = $1 AND watched AND (states.location = '*' OR NOT EXISTS (
+    SELECT FROM states AS combined WHERE combined.target = $1 AND combined.location = '*' AND combined.watched
+)) AND at > coalesce((
     SELECT max(at) FROM flips AS ending
     WHERE ending.target = states.target AND ending.location = states.location AND ending.state IN ('up', 'paused')
 ), '-infinity')

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from watcher.history.present_state import Present
-from watcher.model.outcome import NO_NETWORK, Fault, Reason
+from watcher.model.outcome import NO_NETWORK, Fault, fault_named
 from watcher.model.resumption import RENAMED
 from watcher.model.state import Flip, state_named
 
@@ -24,7 +24,7 @@ _PRESENT = """
 SELECT target, location, address, group_name, state, since, reason, detail, watched
 FROM states
 WHERE (watched OR $1) AND ($2::text[] IS NULL OR target = ANY($2))
-ORDER BY target, location
+ORDER BY target, location <> '*', location
 """
 
 # As `watcher.alerting.policy.incidents.follow` has it: what opens an incident, after the last flip that ended one.
@@ -69,7 +69,7 @@ WHERE at > $1 AND at < $2 AND ($3::text[] IS NULL OR target = ANY($3))
 async def present_states(
     database: Database, targets: Sequence[str] | None = None, *, with_unwatched: bool = False
 ) -> list[Present]:
-    """Read where the targets stand, in the order of their names.
+    """Read where the targets stand, in the order of their names, what all places of one say together before each.
 
     Args:
         database: where they are read.
@@ -77,6 +77,13 @@ async def present_states(
         with_unwatched: whether those that were taken out of the configuration are wanted as well.
     """
     return [present_of_row(row) for row in await database.fetch(_PRESENT, with_unwatched, _array(targets))]
+
+
+async def count_of_states(database: Database) -> int:
+    """Count the targets that were ever watched, each once for each location."""
+    [row] = await database.fetch("SELECT count(*) FROM states")
+    count: int = row["count"]
+    return count
 
 
 def present_of_row(row: Mapping[str, Any]) -> Present:
@@ -150,13 +157,8 @@ def flip_of_row(row: Mapping[str, Any]) -> Flip:
 
 @lru_cache(DIFFERENT_CAUSES)
 def _cause(word: str | None, detail: str) -> Fault | None:
-    """Return why a state began; a reason that only a later version knows, or a hand wrote, stands in the sentence."""
-    if word is None:
-        return None
-    try:
-        return Fault(Reason(word), detail)
-    except ValueError:
-        return Fault(Reason.INTERNAL, f"{word}: {detail}" if detail else word)
+    """Return why a state began."""
+    return None if word is None else fault_named(word, detail)
 
 
 def _array(names: Sequence[str] | None) -> list[str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from watcher.model.places import COMBINED
 from watcher.postgres.bridge import transaction
 from watcher.postgres.errors import DatabaseUnavailableError, StorageError
 from watcher.postgres.queries.states_and_flips import flip_of_row
@@ -53,7 +54,7 @@ WITH newest AS MATERIALIZED (
         ORDER BY at DESC, confirmed_at DESC
         LIMIT 1
     ) AS before
-    WHERE states.location = $3
+    WHERE states.location IN ($3, '*')
 )
 SELECT * FROM newest
 UNION ALL
@@ -70,7 +71,7 @@ WHERE newest.state IN ('unknown', 'maintenance')
 UNION ALL
 SELECT target, location, at, confirmed_at, state, before, reason, detail, check_id, number
 FROM flips
-WHERE at >= $1 AND at < $2 AND location = $3
+WHERE at >= $1 AND at < $2 AND location IN ($3, '*')
 ORDER BY confirmed_at, number, at
 """
 _COUNT = """
@@ -104,7 +105,13 @@ async def stream_history(
 
 
 async def stream_flips(
-    database: Database, since: datetime, until: datetime, location: str, take: Callable[[Sequence[Flip]], None]
+    database: Database,
+    since: datetime,
+    until: datetime,
+    location: str,
+    take: Callable[[Sequence[Flip]], None],
+    *,
+    combined: frozenset[str] = frozenset(),
 ) -> None:
     """Read the flips of a window at a location in the order in which they were confirmed; see `stream_history`.
 
@@ -114,10 +121,12 @@ async def stream_flips(
             each target before it that say how it was then.
         location: whose.
         take: called in a thread with a batch of flips.
+        combined: names of targets that several places watch: of these, the flips of all places together.
     """
 
     def take_rows(_: str, rows: Rows) -> None:
-        take([flip_of_row(row) for row in rows])
+        flips = [flip_of_row(row) for row in rows]
+        take([flip for flip in flips if (flip.location == COMBINED) is (flip.target in combined)])
 
     await _read(database, _Reading({FLIP: _FLIPS_AS_CONFIRMED}, (since, until, location), take_rows))
 

@@ -11,21 +11,23 @@ if TYPE_CHECKING:
 # Events as the outbox has them, `joined`, and the number of each entry: numbers are given out in their order. What is
 # told of a target that was taken over since belongs to the past: whoever watches it now tells what has become of it.
 # Not so during a rollout: whoever has taken it over by another file may have no channel, and both go on checking it.
+# Channels that all places share have a location of their own, which is not that of the target.
 INSERT_ALERT_EVENTS = """
 INSERT INTO alert_events (location, origin, origin_number, channel, taken_until, payload)
 SELECT location, origin, origin_number, channel, taken_until, row.payload
 FROM unnest($2::bigint[]) WITH ORDINALITY AS entries (entry, place)
     JOIN jsonb_array_elements($1::jsonb) WITH ORDINALITY AS payloads (event, place) USING (place),
     jsonb_to_record(event) AS row (
-        location text, origin uuid, origin_number bigint, channel text, taken_until bigint, target text, payload text
+        location text, origin uuid, origin_number bigint, channel text, taken_until bigint, target text,
+        target_location text, payload text
     )
 WHERE NOT EXISTS (
     SELECT FROM states
-    WHERE (states.target, states.location) = (row.target, row.location)
+    WHERE (states.target, states.location) = (row.target, coalesce(row.target_location, row.location))
           AND (owner <> origin OR owner = origin AND coalesce(owned_from, 0) >= entry)
           AND NOT EXISTS (
               SELECT FROM members AS theirs JOIN members AS own USING (location)
-              WHERE (theirs.location, theirs.replica, own.replica) = (row.location, owner, origin)
+              WHERE (theirs.location, theirs.replica, own.replica) = (states.location, owner, origin)
                     AND theirs.fingerprint <> own.fingerprint AND '' NOT IN (theirs.fingerprint, own.fingerprint)
           )
 )

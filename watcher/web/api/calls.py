@@ -11,6 +11,7 @@ import trio
 from starlette.responses import Response
 
 from watcher.alerting.silences.present import Silences
+from watcher.model.places import COMBINED
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.postgres.errors import StorageError
 from watcher.web.serving.turns import in_turns
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
     from watcher.alerting.silences.keeper import SilenceKeeper
     from watcher.postgres.db import Database
-    from watcher.recording.board import Board
     from watcher.web.sites import Site, Sites
+    from watcher.web.standings import Standings
 
 Result = TypeVar("Result")
 
@@ -46,7 +47,7 @@ class Source:
     """What the API tells of.
 
     Attributes:
-        board: the present.
+        present: where targets stand.
         sites: returns what a viewer may see, by whether it is the public's view.
         database: returns where the past is read; None while PostgreSQL is away.
         clock: returns the time, UTC.
@@ -56,7 +57,7 @@ class Source:
         keeper: returns what takes more of them; None while there is nothing yet that does.
     """
 
-    board: Board
+    present: Standings
     sites: Callable[[bool], Awaitable[Sites]]
     database: Callable[[], Database | None]
     clock: Callable[[], datetime]
@@ -68,7 +69,11 @@ class Source:
     @property
     def version(self) -> object:
         """What differs when an answer about the present may be another one."""
-        return self.board.changes, self.silences.changes
+        return self.present.changes, self.silences.changes
+
+    def flips_at(self, site: Site) -> str:
+        """Return at which location the flips of a site are that count."""
+        return COMBINED if self.present.is_combined(site) else self.location
 
     async def read(self, read: Callable[[Database], Awaitable[Result]]) -> Result:
         """Read the past.

@@ -61,9 +61,9 @@ def pieces_of_statuses(call: Call) -> Iterator[bytes]:
 async def status(call: Call) -> Response:
     """Answer with one target, its newest results, and where the past can be read, how its health changed."""
     told, name = _status_of(call, call.site), call.site.target
-    source, since = call.source, call.now - EVENTS_BACK
+    source, since, location = call.source, call.now - EVENTS_BACK, call.source.flips_at(call.site)
     try:
-        flips = await source.read(lambda database: read_flips(database, name, source.location, since, call.now))
+        flips = await source.read(lambda database: read_flips(database, name, location, since, call.now))
     except HistoryAwayError:
         return json_response({**told})
     return json_response({**told, "events": events_of(flips)})
@@ -153,8 +153,9 @@ def result_of(result: Result, hostname: str | None, latest: Latest | None, *, pu
 
 def _status_of(call: Call, site: Site) -> GatusStatus:
     page, size = call.values["page"], call.values["pageSize"]
-    results = call.source.board.results_of(site.target)
-    latest = call.source.board.of(site.target) if results and results[-1].reason is not None else None
+    board = call.source.present.board
+    results = board.results_of(site.target)
+    latest = board.of(site.target) if results and results[-1].reason is not None else None
     end = max(len(results) - (page - 1) * size, 0)
     hostname = _hostname_of(site)
     told = [
@@ -175,8 +176,9 @@ def _hostname_of(site: Site) -> str | None:
 
 
 async def _uptime_of(call: Call) -> Uptime:
-    name, source, since = call.site.target, call.source, call.now - DURATIONS[call.duration]
-    return await source.read(lambda database: read_uptime(database, name, source.location, since, call.now))
+    name, since = call.site.target, call.now - DURATIONS[call.duration]
+    location = call.source.flips_at(call.site)
+    return await call.source.read(lambda database: read_uptime(database, name, location, since, call.now))
 
 
 async def _mean_of(call: Call) -> float | None:
@@ -192,5 +194,5 @@ def _number(text: str | None) -> Response:
 
 
 def _state_of(call: Call) -> State:
-    latest = call.source.board.of(call.site.target)
-    return State.UNKNOWN if latest is None else latest.standing.state
+    standing = call.source.present.standing_of(call.site)
+    return State.UNKNOWN if standing is None else standing.state

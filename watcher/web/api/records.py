@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from watcher.history.incidents import Flapping
+    from watcher.model.places import PlaceView
     from watcher.recording.board import Latest
     from watcher.reporting.report_forms import TargetReport
     from watcher.web.api.calls import Call
@@ -53,7 +54,7 @@ async def targets(call: Call) -> Response:
     def look() -> Generator[None, None, list[tuple[Site, Latest]]]:
         found = []
         for site in _sites_after(call, _key_of_cursor(call)):
-            latest = call.source.board.of(site.target)
+            latest = call.source.present.latest_of(site)
             if latest is not None and state in {None, str(latest.standing.state)}:
                 found.append((site, latest))
             if len(found) > limit:
@@ -79,7 +80,10 @@ async def incidents(call: Call) -> Response:
     location = call.source.location
     found = []
     if since < until:
-        found = await call.source.read(lambda database: read_entries(database, list(sites), location, since, until))
+        combined = call.source.present.combined_among(sites.values())
+        found = await call.source.read(
+            lambda database: read_entries(database, list(sites), location, since, until, combined)
+        )
     told: list[tuple[datetime, str, Site, Incident | Flapping]] = []
     for target, entry in found:
         is_open = isinstance(entry, Incident) and entry.end is None
@@ -142,7 +146,7 @@ def _target_record(call: Call, site: Site, latest: Latest) -> dict[str, Any]:
     expires_at, started_at, seconds = latest.cert_expires_at, latest.started_at, latest.duration_seconds
     present = Present(
         site.name,
-        call.source.location,
+        call.source.flips_at(site),
         site.address or "",
         site.group,
         latest.standing.state,
@@ -150,6 +154,10 @@ def _target_record(call: Call, site: Site, latest: Latest) -> dict[str, Any]:
         None if latest.reason is None else str(latest.reason),
         latest.detail or None,
     )
+    hidden = _HIDDEN_OF_TARGET if call.public else {}
+    places = [
+        _place_record(view) | (_HIDDEN_OF_ENTRY if call.public else {}) for view in call.source.present.places_of(site)
+    ]
     return {
         "key": site.key,
         **present_as_json(present),
@@ -159,7 +167,19 @@ def _target_record(call: Call, site: Site, latest: Latest) -> dict[str, Any]:
         "phases_ms": None if started_at is None else latest.phases.as_milliseconds(),
         "status_code": latest.status_code,
         "cert_expires_at": None if expires_at is None else timestamp(expires_at),
-        **(_HIDDEN_OF_TARGET if call.public else {}),
+        **hidden,
+        **({"locations": places} if places else {}),
+    }
+
+
+def _place_record(view: PlaceView) -> dict[str, Any]:
+    return {
+        "location": view.location,
+        "state": str(view.state),
+        "since": None if view.since is None else timestamp(view.since),
+        "reason": view.reason,
+        "detail": view.detail,
+        "has_replica": view.is_alive,
     }
 
 

@@ -66,8 +66,22 @@ class PhasesMs(TypedDict):
     transfer: float | None
 
 
+class PlaceRecord(TypedDict):
+    """Where a target stands as one of the places sees it that watch it together."""
+
+    location: str
+    state: StateWord
+    since: Time | None
+    reason: str | None
+    detail: str | None
+    has_replica: bool  # without one, nobody knows what it would see
+
+
 class TargetRecord(TypedDict):
-    """Where a target stands, and what its newest check found."""
+    """Where a target stands, and what its newest check here found.
+
+    Where several places watch it together, `location` is `*`, and `locations` says what each of them sees.
+    """
 
     key: str
     target: str
@@ -84,6 +98,7 @@ class TargetRecord(TypedDict):
     phases_ms: PhasesMs | None
     status_code: int | None
     cert_expires_at: Time | None
+    locations: NotRequired[list[PlaceRecord]]
 
 
 class TargetList(TypedDict):

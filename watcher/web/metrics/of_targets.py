@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from watcher.model.outcome import Reason
+from watcher.model.places import COMBINED
 from watcher.recording.board import column
 from watcher.web.metrics.exposition import Family, escaped, samples
 
@@ -114,6 +115,7 @@ def targets_text(
     for first in range(0, len(targets), SAMPLES_A_TURN):
         some = slice(first, first + SAMPLES_A_TURN)
         yield _states_text(present.location, targets[some], shown[some], states[some])
+    yield from _combined_texts(present, targets, shown)
     yield CHECKS.head(is_open_metrics=is_open_metrics)
     for first in range(0, len(targets), TARGETS_A_TURN):
         some = slice(first, first + TARGETS_A_TURN)
@@ -152,6 +154,20 @@ def _states_text(location: str, targets: Sequence[Target], shown: Sequence[str],
             if state is not None
         ]
     )
+
+
+def _combined_texts(present: Present, targets: Sequence[Target], shown: Sequence[str]) -> Iterator[str]:
+    """Write where those targets stand that several places watch together, as far as it is decided here."""
+    for first in range(0, len(targets), TARGETS_A_TURN):
+        some = slice(first, first + TARGETS_A_TURN)
+        told = [
+            (target, written, view.state)
+            for target, written in zip(targets[some], shown[some], strict=True)
+            if target.locations
+            and (view := present.place_views.combined_of(target.name)) is not None
+            and present.decides(target.name)
+        ]
+        yield _states_text(COMBINED, *zip(*told, strict=True)) if told else ""
 
 
 def _own_labels(target: Target) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from watcher.recording.board import Board
+    from watcher.web.standings import Standings
 
 # One viewer looks for all. When something has changed, each of them wakes the next one, so that many are never woken at
 # once; if each looked by itself, that would be half of what viewers cost.
@@ -38,8 +38,8 @@ _BEAT = b"event: beat\ndata: 1\n\n"
 class _Told:
     """What some viewers are told of: the newest change, and how many there were when somebody looked last."""
 
-    version: int = -1
-    looked_until: int = -1
+    version: tuple[int, int] = (-1, -1)
+    looked_until: tuple[int, int] = (-1, -1)
     next_at: float = 0.0
 
 
@@ -48,18 +48,18 @@ class Events:
 
     def __init__(
         self,
-        board: Board,
+        present: Standings,
         is_public: Callable[[str], bool] = lambda _target: True,
         other_changes: Callable[[], int] = lambda: 0,
     ) -> None:
         """Make one.
 
         Args:
-            board: where changes are counted.
+            present: where changes are counted.
             is_public: tells whether whoever does not see all hears of a target, by its name.
             other_changes: returns how many others there were, of which only they hear who see all.
         """
-        self._board = board
+        self._present = present
         self._is_public = is_public
         self._other_changes = other_changes
         self._viewers = 0
@@ -83,13 +83,13 @@ class Events:
         finally:
             self._viewers -= 1
 
-    def version(self, *, public: bool) -> int:
+    def version(self, *, public: bool) -> tuple[int, int]:
         """Return the newest change that viewers are told of: a page that is asked for after that must have it.
 
         Args:
             public: whether they do not see all.
         """
-        told, changes = self._told[public], self._board.changes
+        told, changes = self._told[public], self._present.changes
         if told.looked_until != changes and trio.current_time() >= told.next_at:
             if not public or self._concerns_the_public(told.looked_until):
                 told.version = changes
@@ -97,13 +97,13 @@ class Events:
             told.looked_until = changes
         return told.version
 
-    def _concerns_the_public(self, looked_until: int) -> bool:
-        changed = self._board.changed_since(looked_until)
+    def _concerns_the_public(self, looked_until: tuple[int, int]) -> bool:
+        changed = self._present.changed_since(looked_until)
         return changed is None or any(self._is_public(target) for target in changed)
 
     async def _tell(self, send: Send, public: bool) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        told = (-1, -1)
+        told: tuple[object, int] = (None, -1)
         while True:
             with trio.move_on_after(BEAT_SECONDS):
                 await self._until_changed(told, public)
@@ -112,10 +112,10 @@ class Events:
             told = version
             await send({"type": "http.response.body", "body": text, "more_body": True})
 
-    def _changes(self, public: bool) -> tuple[int, int]:
+    def _changes(self, public: bool) -> tuple[object, int]:
         return self.version(public=public), 0 if public else self._other_changes()
 
-    async def _until_changed(self, told: tuple[int, int], public: bool) -> None:
+    async def _until_changed(self, told: tuple[object, int], public: bool) -> None:
         if self._changes(public) != told:
             return
         async with self._looking[public]:

@@ -13,18 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from datetime import datetime
 
+    from watcher.model.places import PlaceView
     from watcher.model.state import Standing
-    from watcher.recording.board import Board
     from watcher.web.sites import Site, Sites
+    from watcher.web.standings import Standings
 
 SITES_A_STEP = 500  # that are looked at in one step: less than a millisecond
 
 
 class Seen(NamedTuple):
-    """A site, and what is known of it now."""
+    """A site, and what is known of it now; places are there only where several of them watch it together."""
 
     site: Site
     latest: Latest
+    places: tuple[PlaceView, ...] = ()
 
     @property
     def state(self) -> State:
@@ -43,11 +45,13 @@ class Row(NamedTuple):
         site: see there.
         state: where it stands.
         seconds: how long its newest check took; None where there was none.
+        places: what each place says of it, where several of them watch it together.
     """
 
     site: Site
     state: State
     seconds: float | None
+    places: tuple[PlaceView, ...] = ()
 
 
 def since(standing: Standing, down_since: datetime | None) -> datetime | None:
@@ -72,14 +76,14 @@ class Glance:
         sites: those that the viewer may see.
         standings, states: of each, in their order; None of one that is watched no more.
         counts: how many sites are in which state.
-        board: where everything else is read.
+        present: where everything else is read.
     """
 
     sites: Sites
     standings: Sequence[Standing | None]
     states: Sequence[State | None]
     counts: Counter[State]
-    board: Board
+    present: Standings
 
     @property
     def total(self) -> int:
@@ -93,31 +97,34 @@ class Glance:
             place: among all sites.
         """
         site, standing = self.sites.all[place], self.standings[place]
-        latest = self.board.of(site.target)
+        latest = self.present.latest_of(site)
         if latest is None:  # it has gone since then
             assert standing is not None
             latest = Latest(site.target, standing)
-        return Seen(site, latest)
+        return Seen(site, latest, self.present.places_of(site))
 
     def row(self, place: int) -> Row:
         """Return what is shown of one site in a row."""
         site, state = self.sites.all[place], self.states[place]
-        return Row(site, state or State.UNKNOWN, self.board.duration_of(site.target))
+        seconds = self.present.board.duration_of(site.target)
+        return Row(site, state or State.UNKNOWN, seconds, self.present.places_of(site))
 
     def seconds(self, place: int) -> float:
         """Return how long the newest check of a site took; 0 where there was none."""
-        return self.board.duration_of(self.sites.all[place].target) or 0.0
+        return self.present.board.duration_of(self.sites.all[place].target) or 0.0
 
 
-def glancing(sites: Sites, board: Board) -> Generator[None, None, Glance]:
+def glancing(sites: Sites, present: Standings) -> Generator[None, None, Glance]:
     """Look at all sites, in steps between which others should get a turn."""
     standings: list[Standing | None] = []
     states: list[State | None] = []
     counts = Counter[State]()
     for first in range(0, len(sites.all), SITES_A_STEP):
-        some = board.standings_of([site.target for site in sites.all[first : first + SITES_A_STEP]])
+        some = present.board.standings_of([site.target for site in sites.all[first : first + SITES_A_STEP]])
+        for place in sites.with_locations_among(first, first + SITES_A_STEP):
+            some[place - first] = present.standing_of(sites.all[place])
         standings += some
         states += [None if standing is None else standing.state for standing in some]
         counts.update([standing.state for standing in some if standing is not None])
         yield
-    return Glance(sites, standings, states, counts, board)
+    return Glance(sites, standings, states, counts, present)

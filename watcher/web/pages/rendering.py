@@ -88,11 +88,11 @@ def static_file(name: str) -> bytes:
 @cache
 def mark(state: State) -> Markup:
     """Draw the shape of a state, and write its word: a colour is never the only sign."""
-    return Markup('<span class="state {}">{}{}</span>').format(state, _shape(state), str(state).capitalize())
+    return Markup('<span class="state {}">{}{}</span>').format(state, shape(state), str(state).capitalize())
 
 
 @cache
-def _shape(state: State | str) -> Markup:
+def shape(state: State | str) -> Markup:
     """Draw the shape of a state alone, where its word stands beside it."""
     return Markup(
         '<svg class="shape {}" viewBox="0 0 12 12" aria-hidden="true"><path fill-rule="evenodd" d="{}"/></svg>'
@@ -122,7 +122,7 @@ def _environment() -> Environment:
         "duration": duration,
         "why": why,
         "mark": mark,
-        "shape": _shape,
+        "shape": shape,
         "icon": _icon,
         "covered": covered_words,
         "version": __version__,

@@ -9,6 +9,7 @@ import trio
 from starlette.responses import Response
 from starlette.routing import Route
 
+from watcher.model.places import COMBINED
 from watcher.postgres.errors import StorageError
 from watcher.reporting.page_history import RANGES, read_entries, read_row_histories, read_target_history
 from watcher.web.pages.events import Events
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from watcher.postgres.db import Database
-    from watcher.recording.board import Board
     from watcher.reporting.page_history import RowHistory
     from watcher.web.pages.glance import Row
     from watcher.web.pages.rendering import Look
     from watcher.web.pages.rows import Past
     from watcher.web.sites import Sites
+    from watcher.web.standings import Standings
 
 Result = TypeVar("Result")
 
@@ -53,7 +54,7 @@ class Pages:
     """What the pages are made of.
 
     Attributes:
-        board: the present.
+        present: where targets stand.
         sites: returns what a viewer may see, by whether it is the public's view.
         look: returns what is the same on all pages of this viewer.
         database: returns where the past is read; None while PostgreSQL is away.
@@ -67,7 +68,7 @@ class Pages:
         history_lost_at: since when the past cannot be read.
     """
 
-    board: Board
+    present: Standings
     sites: Callable[[bool], Awaitable[Sites]]
     look: Callable[[Request], Look]
     database: Callable[[], Database | None]
@@ -84,7 +85,7 @@ class Pages:
 
     def __post_init__(self) -> None:
         """Make what tells viewers of changes."""
-        self._events = Events(self.board, self.is_public, lambda: self.silencing.present.changes)
+        self._events = Events(self.present, self.is_public, lambda: self.silencing.present.changes)
         self._row_histories = {public: RowHistories() for public in (False, True)}
 
     def routes(self) -> list[Route]:
@@ -112,7 +113,7 @@ class Pages:
     async def overview(self, request: Request) -> Response:
         """Answer with the page of all sites."""
         look, now = self.look(request), self.clock()
-        glance = await in_turns(glancing(await self.sites(look.public), self.board), self.turn)
+        glance = await in_turns(glancing(await self.sites(look.public), self.present), self.turn)
         chosen = await in_turns(choosing(glance, Selection.of(request.query_params)), self.turn)
         pasts = await self._pasts_of(chosen.rows, now, public=look.public)
         silences = [] if look.public else self.silencing.silences(now)
@@ -127,16 +128,22 @@ class Pages:
         """Answer with the page of one site; of a key that nobody has, or that this viewer may not see, 404."""
         look, now = self.look(request), self.clock()
         site = (await self.sites(look.public)).with_key(request.path_params["key"])
-        latest = None if site is None else self.board.of(site.target)
+        latest = None if site is None else self.present.latest_of(site)
         if site is None or latest is None:
             return await self.missing(request)
         name = request.query_params.get("range", "")
         range_name = name if name in RANGES else "24h"
+        flips_at = COMBINED if self.present.is_combined(site) else self.location
         history = await self._read(
-            lambda database: read_target_history(database, site.target, self.location, now, RANGES[range_name])
+            lambda database: read_target_history(
+                database, site.target, self.location, now, RANGES[range_name], flips_at=flips_at
+            )
         )
-        said = () if look.public else (self.silencing.silences_of(site, now), self.silencing.acks_of(site))
-        view = TargetView(Seen(site, latest), history, range_name, self.history_lost_at, now, *said)
+        silences, acks = (
+            ((), ()) if look.public else (self.silencing.silences_of(site, now), self.silencing.acks_of(site))
+        )
+        seen = Seen(site, latest, self.present.places_of(site))
+        view = TargetView(seen, history, range_name, self.history_lost_at, now, silences, acks, self.location)
         return await self._answer(target_page(view, look))
 
     async def incidents(self, request: Request) -> Response:
@@ -166,7 +173,8 @@ class Pages:
         now, sites = self.clock(), await self.sites(look.public)
         wanted = {site.target: site for site in sites.all if selection.has_site(site)}
         names, since = list(wanted), now - selection.length
-        found = await self._read(lambda database: read_entries(database, names, self.location, since, now))
+        combined = self.present.combined_among(wanted.values())
+        found = await self._read(lambda database: read_entries(database, names, self.location, since, now, combined))
         chosen = [pair for pair in found or () if selection.has_entry(pair[1])]
         selection = replace(selection, page=min(selection.page, pages_of(len(chosen))))
         first = (selection.page - 1) * limit
@@ -180,7 +188,8 @@ class Pages:
         names = [one.site.target for one in rows if one.site.target not in known]
         if not names and self.database() is not None:
             return known
-        read = await self._read(lambda database: read_row_histories(database, names, self.location, now))
+        combined = self.present.combined_among(one.site for one in rows)
+        read = await self._read(lambda database: read_row_histories(database, names, self.location, now, combined))
         if read is None:
             return None
         written = await in_turns(_pasts(read, with_causes=not public), self.turn)

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from markupsafe import Markup, escape
 
 from watcher.web.pages.charts import bars, sparkline
-from watcher.web.pages.rendering import mark
-from watcher.web.pages.words import DASH, percent, seconds
+from watcher.web.pages.rendering import mark, shape
+from watcher.web.pages.words import DASH, percent, safe, seconds
 from watcher.web.sites import target_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from watcher.model.places import PlaceView
     from watcher.model.state import State
     from watcher.reporting.page_history import RowHistory
     from watcher.web.pages.glance import Row
@@ -70,9 +71,23 @@ def row_of(row: Row, past: Past, root: str) -> Markup:
         f'<li class="row {row.state}">'
         f'<span class="name"><a href="{escape(target_path(root, site.key))}" title="{name}"><bdi>{name}</bdi></a>'
         f"{f'<small>{address}</small>' if address else ''}</span>\n"
-        f'<span class="now-state">{mark(row.state)}</span>\n{past.cells}\n'
+        f'<span class="now-state">{mark(row.state)}{dots_of(row.places)}</span>\n{past.cells}\n'
         f'<span class="num time">{seconds(row.seconds)}</span></li>'
     )
+
+
+def dots_of(places: Sequence[PlaceView]) -> str | Markup:
+    """Write a row of dots, one a place; what they say in colours and shapes stands beside them in words.
+
+    Args:
+        places: what each says of a site; nothing is written where there are none.
+    """
+    if not places:
+        return ""
+    dots = Markup("").join(shape(one.state) for one in places)
+    told = ", ".join(f"{one.location}: {one.state}{'' if one.is_alive else ' (no replica)'}" for one in places)
+    # It has the focus, so that who has no pointer can read it too.
+    return Markup('<span class="places" tabindex="0">{}<span class="told">{}</span></span>').format(dots, safe(told))
 
 
 class RowHistories:
@@ -80,7 +95,7 @@ class RowHistories:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._kept: dict[str, tuple[float, State, Past]] = {}  # with when each ends
+        self._kept: dict[str, tuple[float, tuple[State, bool], Past]] = {}  # with when each ends
 
     def known(self, rows: Iterable[Row], now: float) -> dict[str, Past]:
         """Return what is kept, by the targets' names: of those whose state has not changed, and not for too long.
@@ -91,8 +106,8 @@ class RowHistories:
         """
         found = {}
         for one in rows:
-            ends_at, state, history = self._kept.get(one.site.target, (now, None, None))
-            if history is not None and ends_at > now and state is one.state:
+            ends_at, stood, history = self._kept.get(one.site.target, (now, None, None))
+            if history is not None and ends_at > now and stood == _stands(one):
                 found[one.site.target] = history
         return found
 
@@ -108,6 +123,11 @@ class RowHistories:
             name = one.site.target
             if name in read:
                 self._kept.pop(name, None)
-                self._kept[name] = now + KEPT_SECONDS, one.state, read[name]
+                self._kept[name] = now + KEPT_SECONDS, _stands(one), read[name]
         while len(self._kept) > MAX_KEPT:
             del self._kept[next(iter(self._kept))]
+
+
+def _stands(row: Row) -> tuple[State, bool]:
+    """Return where a site stands, and whether it is several places that say so: whose past is told depends on it."""
+    return row.state, bool(row.places)

@@ -38,6 +38,7 @@ class TargetView:
         now: in UTC.
         silences: those that hold for the site.
         acks: those of what is open, the newest first.
+        location: where this daemon stands, whose response times are shown.
     """
 
     seen: Seen
@@ -47,6 +48,13 @@ class TargetView:
     now: datetime
     silences: Sequence[Silence] = ()
     acks: Sequence[Ack] = ()
+    location: str = "default"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is checked at this location."""
+        locations = self.seen.site.locations
+        return not locations or self.location in locations
 
 
 def target_page(view: TargetView, look: Look) -> Iterator[str]:

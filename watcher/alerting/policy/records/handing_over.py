@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from watcher.alerting.policy.records.book import Book, record_key
 from watcher.alerting.policy.records.record import Place
+from watcher.model.places import COMBINED
 from watcher.model.state import Flip, State
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def absorb(
     records: Mapping[str, str],
     over: Iterable[tuple[str, str]],
     at: datetime,
-    state_of: Callable[[str], State | None] | None,
+    state_at: Callable[[str, str], State | None] | None,
     note_told: Callable[[str, Record], None],
     settle: Callable[[str, Record], None],
 ) -> None:
@@ -31,8 +32,8 @@ def absorb(
         records: what the other has kept, by key.
         over: location and target of what it has told, and of which nothing is left to tell.
         at: when it was handed over.
-        state_of: the present state of a target by its name; None where others know of all that as well, so that it only
-            matters what was told.
+        state_at: the present state of a target by its location and name; None where others know of all that as well, so
+            that it only matters what was told.
         note_told: called with the key of a record, which waits nowhere, and itself, where the channel knows of it.
         settle: called with them where it has news.
     """
@@ -42,9 +43,12 @@ def absorb(
     for key, record in theirs.records.items():
         known = book.records.get(key)
         if known is None:
-            if state_of is None:
+            if state_at is None:
+                # But what one place has decided for all of them, while it could ask nobody, only this place knows.
+                if record.location == COMBINED and record.told is not None:
+                    book.adopt(key, record)
                 continue
-            if record.visible is not None and state_of(record.target) is State.UP:
+            if record.visible is not None and state_at(record.location, record.target) is State.UP:
                 _end(record, record.visible, at)
                 book.records[key] = record
                 settle(key, record)
@@ -59,7 +63,7 @@ def absorb(
         if known is not None and known.is_brief:
             book.leave(key, known)
             note_told(key, known)
-    if state_of is not None:
+    if state_at is not None:
         for key, notice in theirs.notices.items():
             if key not in book.notices:
                 book.adopt(key, notice)

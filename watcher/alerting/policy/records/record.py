@@ -19,6 +19,7 @@ from watcher.alerting.policy.records.json_values import (
     written,
 )
 from watcher.model.alerts.rows import a_flag, a_moment, a_number, a_text, maybe, reading
+from watcher.model.places import COMBINED
 from watcher.model.state import State
 
 if TYPE_CHECKING:
@@ -164,6 +165,14 @@ class Record:
         """Whether there is nothing to tell, now or later, unless something happens."""
         is_over = self.visible is None and self.told is None and not self.briefs
         return is_over and not self.is_about_flapping and not self.changes
+
+    def is_told_at_all_places(self, trouble: State | None) -> bool:
+        """Say whether the channel knows that all places together have a trouble, and has heard of nothing since.
+
+        What a place has decided for all of them, while it could ask nobody, the others find by themselves as well.
+        """
+        is_known = trouble is not None and self.told is self.visible is trouble and not self.has_news
+        return is_known and self.location == COMBINED and not self.is_about_flapping
 
     def note_flip(
         self,

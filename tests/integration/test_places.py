@@ -1,0 +1,107 @@
+"""Real daemons at three places watch the same sites, and one of them decides where these stand together."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from tests.integration.fleet import BEAT_SECONDS, PATIENCE_SECONDS
+from tests.integration.place_fleet import COMMAND, PLACES, PlaceFleet, open_places
+from watcher.postgres.queries.places import ages_of_places
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watcher.postgres.db import Database
+
+GRACE_SECONDS = 4 * BEAT_SECONDS
+URLS: list[dict[str, Any]] = [{"name": "Shop", "locations": list(PLACES)}, {"name": "Blog"}]
+
+
+async def decider_of(fleet: PlaceFleet, name: str) -> str:
+    """Return the place whose replica decides where a target stands."""
+    query = """
+        SELECT other.location FROM states JOIN members AS other ON other.replica = states.owner
+        WHERE states.target = $1 AND states.location = '*' AND other.location <> '*'
+    """
+    rows: list[dict[str, str]] = []
+    with trio.fail_after(PATIENCE_SECONDS):
+        while not rows:
+            rows = await fleet.database.fetch(query, name)
+    return rows[0]["location"]
+
+
+async def test_a_site_is_down_when_enough_places_say_so(
+    bridge: None, test_db: Database, db_config: str, tmp_path: Path
+) -> None:
+    async with open_places(tmp_path, test_db, db_config) as fleet:
+        fleet.write(URLS)
+        for place in PLACES:
+            await fleet.at[place].start(COMMAND)
+        await fleet.until_state("Shop", "up")
+        fleet.sites.broken |= {("Shop", "sgp"), ("Blog", "sgp")}
+        row = await fleet.until_state("Shop", "degraded")
+        assert row["detail"].startswith("down at sgp only, up at fra and nyc")
+        await fleet.until_state("Blog", "down", "sgp")  # of which each place has a row of its own
+        fleet.sites.broken |= {("Shop", "fra")}
+        row = await fleet.until_state("Shop", "down")
+        assert row["detail"].startswith("down at fra and sgp of 3 places")
+        killed = await decider_of(fleet, "Shop")
+        await fleet.at[killed].kill()
+        fleet.sites.broken.clear()
+        await fleet.until_state("Shop", "up")
+        assert await decider_of(fleet, "Shop") != killed
+        await see_that_those_left_decide(fleet, killed)
+        left = [place for place in PLACES if place != killed]
+        await see_that_each_decides_alone_while_postgresql_is_away(fleet, left)
+        await see_that_others_decide_as_soon_as_the_decider_has_stopped(fleet, left)
+        first, second, third, *others = await fleet.flips("Shop")
+        assert (first, second, third) == ("up", "degraded", "down")
+        # Places do not change in one moment: between up and down it may be degraded.
+        states = [state for state, _ in groupby(state for state in others if state != "degraded")]
+        assert states == ["up", "down", "up", "paused"]
+        assert await fleet.flips("Blog") == []
+
+
+async def see_that_those_left_decide(fleet: PlaceFleet, gone: str) -> None:
+    """See that a place counts no more once its grace is over, and that the detail says so."""
+    with trio.fail_after(PATIENCE_SECONDS):
+        while (await ages_of_places(fleet.database))[1][gone].heard <= GRACE_SECONDS:  # noqa: ASYNC110
+            await trio.sleep(0.1)
+    fleet.sites.broken |= {("Shop", place) for place in PLACES}
+    row = await fleet.until_state("Shop", "down")
+    assert row["detail"].endswith(f"{gone} has no replica")
+
+
+async def see_that_each_decides_alone_while_postgresql_is_away(fleet: PlaceFleet, left: list[str]) -> None:
+    """See that each place decides by itself what it sees, and that all decide together again."""
+    daemons = {place: fleet.at[place].daemon for place in left}
+    for place in left:
+        await fleet.at[place].cut()
+    fleet.sites.broken.clear()
+    for daemon in daemons.values():
+        assert daemon is not None
+        await daemon.until(partial(daemon.lines, "decides alone"))
+    for place in left:
+        await fleet.at[place].mend()
+    for daemon in daemons.values():
+        assert daemon is not None
+        await daemon.until(partial(daemon.lines, "decide together again"))
+    row = await fleet.until_state("Shop", "up")
+    assert row["owner"] is not None
+
+
+async def see_that_others_decide_as_soon_as_the_decider_has_stopped(fleet: PlaceFleet, left: list[str]) -> None:
+    """See that a decider hands over when it stops, and that what no file calls watched by several ends."""
+    decider = await decider_of(fleet, "Shop")
+    (other,) = set(left) - {decider}
+    await fleet.at[decider].stop()
+    with trio.fail_after(PATIENCE_SECONDS):
+        while await decider_of(fleet, "Shop") != other:  # noqa: ASYNC110
+            await trio.sleep(0.02)
+    fleet.write([{"name": "Shop"}, {"name": "Blog"}])
+    assert not (await fleet.until_state("Shop", "paused"))["watched"]
+    await fleet.until_state("Shop", "up", other)

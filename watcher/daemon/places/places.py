@@ -1,0 +1,298 @@
+"""Several places watch one target: this replica among the replicas of all places. Trio.
+
+The location `*` is one like others, with members, an agreement, owners and flips. Only what is a check elsewhere is a
+decision here: its replicas look once a second what the places say.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+import structlog
+import trio
+
+from watcher import __version__
+from watcher.cluster.membership import Membership
+from watcher.cluster.replica_name import kept_name
+from watcher.cluster.values import Figures, Replica, Seat
+from watcher.daemon.places.alone import Alone
+from watcher.daemon.places.decisions import Decision, decide
+from watcher.daemon.places.ownership import OwnedTargets
+from watcher.daemon.places.poll import Poll
+from watcher.daemon.sharing.incidents import ClaimsWithIncidents
+from watcher.daemon.sharing.sharer import FORCE_BEATS
+from watcher.model.clock_trust import steady_seconds, utc_now
+from watcher.model.places import COMBINED, PlaceView
+from watcher.outbox.errors import OutboxUnavailableError
+from watcher.postgres.errors import StorageError
+from watcher.postgres.ownership import Ownership
+from watcher.postgres.queries.channels import ChannelLedger
+from watcher.postgres.queries.places import mark_decided, tell_combined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
+    from watcher.cluster.protocol import Share
+    from watcher.cluster.values import Timing
+    from watcher.config.env.settings import Settings
+    from watcher.daemon.places.poll import Look
+    from watcher.model.target import Target
+    from watcher.outbox.thread import OutboxThread
+    from watcher.postgres.db import Database
+    from watcher.recording.board import Board
+    from watcher.recording.place_views import PlaceViews
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 1.0
+# What another has not released yet is asked for again so much later.
+RETRY_SECONDS = 0.2
+# Between two notes that somebody decides: one that is older than three of them says that nobody does.
+MARK_SECONDS = 5.0
+JOIN_SECONDS = 3.0
+# So many targets are decided on in one transaction, before others get a turn.
+TARGETS_A_TURN = 500
+# After PostgreSQL was away, so many looks at what all places say are enough to know what was decided of it.
+LOOKS_AFTER_AWAY = 3
+
+
+class Surroundings(Protocol):
+    """What the daemon has opened; see `watcher.daemon.sinks.Sinks`."""
+
+    @property
+    def disk(self) -> OutboxThread:
+        """The outbox."""
+
+    @property
+    def board(self) -> Board:
+        """The newest of each target."""
+
+    @property
+    def place_views(self) -> PlaceViews:
+        """What places say."""
+
+    @property
+    def timing(self) -> Timing:
+        """Of the replicas' leases."""
+
+
+class Places:
+    """This replica among the replicas of all places, for as long as a target is watched by several of them.
+
+    Attributes:
+        membership: who is there of all places; None while no target is watched by several.
+    """
+
+    def __init__(
+        self,
+        databases: tuple[Database, Database],
+        sinks: Surroundings,
+        settings: Settings,
+        home: Membership,
+        *,
+        written: Callable[[], None],
+        share_with: Callable[[Membership | None], None],
+    ) -> None:
+        """Make one that has not joined.
+
+        Args:
+            databases: where the replicas meet, and where it is read what places say.
+            sinks: what the daemon has opened. The id of its outbox is that of the replica.
+            settings: where this replica stands, and its name.
+            home: who is there at its own location, where it announces its configuration first.
+            written: called when something new is in the outbox.
+            share_with: told with whom channels are shared: with the replicas of all places, or None.
+        """
+        self._database, reader = databases
+        self._disk = sinks.disk
+        self._views = sinks.place_views
+        self._timing = sinks.timing
+        self._home = home
+        self._share_with = share_with
+        self._name = settings.replica or kept_name(settings.data_dir)
+        ledger = ChannelLedger(self._database, COMBINED, sinks.disk.outbox.id)
+        self._ownership = Ownership(self._database, sinks.disk, COMBINED)
+        claims = ClaimsWithIncidents(self._ownership, ledger, sinks.disk, COMBINED)
+        self._owned = OwnedTargets(sinks.disk, claims, written, FORCE_BEATS * self._timing.beat_seconds)
+        self._alone = Alone(sinks.disk, settings.location, sinks.board, self._views, self._owned, written)
+        self._poll = Poll(reader, self._views, self._timing.grace_seconds, self.decides)
+        self.membership: Membership | None = None
+        self._is_registered = False
+        self._mark_at = 0.0
+        self._away_since: float | None = None
+        self._settled_looks = 0
+        self._due = set[str]()  # of which a place has said something else since the last decision
+        self._ended = set[str]()  # that no longer several places watch
+        self._renamed: dict[str, str] = {}
+        self._known: tuple[Share | None, Mapping[str, Target]] = None, {}
+        self._wanted = frozenset[str]()
+        self._changed = trio.Event()
+
+    def use(self, targets: Iterable[Target], renamed: Mapping[str, str] | None = None) -> None:
+        """Take what is configured: at the start, and whenever that changes.
+
+        Args:
+            targets: all of them.
+            renamed: new names of targets, by the former ones.
+        """
+        self._views.use(targets)
+        self._ended = (self._ended | self._owned.standings.keys()) - self._views.targets.keys()
+        self._renamed |= renamed or {}
+        self._is_registered = False
+        self._poll.look_at_all()
+        self._changed.set()
+
+    def decides(self, target: str) -> bool:
+        """Whether this replica decides for all places where a target stands."""
+        return self._owned.holds(target)
+
+    async def run(self) -> NoReturn:
+        """Decide what is this replica's to decide, whenever several places watch a target, until cancelled."""
+        await self._take_up_past()
+        while True:
+            self._changed = trio.Event()
+            if self._views.targets or self._ended:
+                await self._take_part()
+            else:
+                await self._changed.wait()
+
+    async def leave(self) -> None:
+        """Leave all decisions to others."""
+        if self.membership is not None:
+            with suppress(OutboxUnavailableError):
+                await self._owned.release(list(self._owned.standings))
+            await self.membership.leave()
+
+    async def end(self) -> None:
+        """Tell the others that the database has all that was decided here, and that they need not wait any more."""
+        if self.membership is not None:
+            await self.membership.end()
+
+    async def _take_up_past(self) -> None:
+        """Find what this replica decided when it ran last, and what is watched by several places no longer."""
+        with suppress(OutboxUnavailableError, StorageError), trio.move_on_after(JOIN_SECONDS):
+            known = await self._disk.run(lambda outbox: outbox.standings(COMBINED))
+            gone = [name for name in known if name not in self._views.targets]
+            owners = await self._ownership.owners_of(gone) if gone else {}
+            self._ended |= {name for name, owner in owners.items() if owner == self._disk.outbox.id}
+
+    async def _take_part(self) -> None:
+        """Meet the others until no target is watched by several places any more."""
+        seat = Seat(self._disk.outbox.id, uuid.uuid4(), self._home.fingerprint)
+        membership = Membership(
+            self._database, Replica(COMBINED, seat, self._name, __version__), self._figures, self._timing
+        )
+        self.membership = membership
+        self._share_with(membership)
+        await membership.join(JOIN_SECONDS)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(membership.run)
+            nursery.start_soon(self._follow_shares, membership)
+            while self._views.targets:
+                self._changed = trio.Event()
+                membership.set_fingerprint(self._home.fingerprint)
+                await self._look(membership)
+                with trio.move_on_after(LOOK_SECONDS if self._owned.has_all else RETRY_SECONDS):
+                    await self._changed.wait()
+            nursery.cancel_scope.cancel()
+        self._share_with(None)
+        with suppress(OutboxUnavailableError, StorageError):
+            await self._end_what_is_over(utc_now())
+            await tell_combined(self._database, self._disk.outbox.id, ())
+        self._ended.clear()
+        await membership.leave()
+        await membership.end()
+        self.membership = None
+
+    async def _follow_shares(self, membership: Membership) -> NoReturn:
+        known: Share | None = None
+        while True:
+            known = await membership.changed_from(known)
+            self._changed.set()
+
+    async def _look(self, membership: Membership) -> None:
+        try:
+            look = await self._poll.look()
+            self._due |= self._owned.standings.keys() if look.is_other else look.changed
+            await self._act(membership, look)
+        except StorageError:
+            await self._go_on_without(membership)
+        except OutboxUnavailableError:
+            self._poll.look_at_all()  # the outbox writer tells of it
+
+    async def _act(self, membership: Membership, look: Look) -> None:
+        """Do what follows from a look: decide what is this replica's to decide."""
+        self._away_since = None
+        if look.is_back or look.missing or not self._is_registered:
+            await tell_combined(self._database, self._disk.outbox.id, tuple(self._views.targets.values()))
+            self._is_registered = True
+        self._owned.doubt(look.missing)
+        await self._end_what_is_over(look.now)
+        if not membership.is_held:
+            # As after a freeze: others may have taken over what was decided here.
+            self._owned.doubt()
+            return
+        await self._follow(membership)
+        self._settled_looks = self._settled_looks + 1 if self._poll.is_settled else 0
+        if self._settled_looks:
+            await self._decide(look.now)
+        if self._settled_looks >= LOOKS_AFTER_AWAY:
+            await self._alone.end()
+
+    async def _follow(self, membership: Membership) -> None:
+        """Release and claim what the newest agreement says."""
+        share = membership.share
+        assert share is not None, "the lease lasts"
+        if (share, self._views.targets) != self._known:
+            former, self._known = self._known[0], (share, self._views.targets)
+            self._wanted = frozenset(name for name in self._views.targets if share.holds(name))
+            if any(one is not None and one.peers != one.agreed for one in (former, share)):
+                self._owned.doubt()  # those with another file decide on some of these as well
+        claimed = await self._owned.follow(self._wanted, steady_seconds())
+        standings = self._owned.standings
+        self._views.take((name, PlaceView(COMBINED, standings[name].state, standings[name].since)) for name in claimed)
+        self._due |= claimed
+        membership.let_go(share.epoch)
+        if self._owned.has_all:
+            membership.put_into_effect(share.epoch)
+
+    async def _decide(self, now: datetime) -> None:
+        due = [name for name in self._due if self._owned.holds(name)]
+        self._due = set(due)  # what is claimed comes anew
+        for first in range(0, len(due), TARGETS_A_TURN):
+            decisions = dict[str, Decision]()
+            for name in due[first : first + TARGETS_A_TURN]:
+                views = self._views.views_of(name)
+                found = decide(self._views.targets[name], self._owned.standings[name], views, now) if views else None
+                if found is not None:
+                    decisions[name] = found
+            if decisions:
+                await self._owned.record(decisions)
+                self._views.take((name, one.view) for name, one in decisions.items())
+            self._due.difference_update(due[first : first + TARGETS_A_TURN])
+            await trio.lowlevel.checkpoint()
+        if self._owned.standings and trio.current_time() >= self._mark_at:
+            self._mark_at = trio.current_time() + MARK_SECONDS
+            await mark_decided(self._database, self._disk.outbox.id)
+
+    async def _end_what_is_over(self, now: datetime) -> None:
+        ended, renamed = set(self._ended), dict(self._renamed)
+        await self._owned.end(ended, renamed, now)
+        self._ended -= ended
+        self._renamed = {old: new for old, new in self._renamed.items() if old not in renamed}
+
+    async def _go_on_without(self, membership: Membership) -> None:
+        """Decide alone where PostgreSQL has not answered for long, neither now nor to renew the lease."""
+        self._settled_looks = 0
+        if self._away_since is None:
+            self._away_since = trio.current_time()
+        is_away = trio.current_time() >= self._away_since + self._timing.alone_after_seconds
+        if is_away and membership.is_cut_off:
+            with suppress(OutboxUnavailableError):
+                await self._alone.decide(self._views.targets, utc_now())
+
+    def _figures(self) -> Figures:
+        return Figures(len(self._owned.standings))

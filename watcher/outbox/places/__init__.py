@@ -1,0 +1,1 @@
+"""What the outbox knows of targets that several places watch, and of alerts over all places."""

@@ -1,0 +1,143 @@
+"""Incidents of targets that several places watch: one for all places, at the location `*`; every call blocks.
+
+When a target begins to be watched by several places, or no longer is, what is open where it stood ends as that of a
+target that is taken out, and goes on where it stands now.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from watcher.alerting.policy.encoding import decode_incident, encode_incident
+from watcher.alerting.policy.event import AlertEvent, Change, Incident
+from watcher.alerting.policy.incidents import follow
+from watcher.alerting.policy.records.json_values import flip_from_json
+from watcher.model.alerts.rows import UnreadableRowError, reading
+from watcher.model.places import COMBINED
+from watcher.model.resumption import TAKEN_OUT
+from watcher.model.state import Flip, State
+from watcher.outbox.alerts import FlipsFollowed
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from watcher.model.target import Target
+    from watcher.outbox.outbox import Outbox
+
+_INCIDENTS = "SELECT location, target, payload FROM incidents ORDER BY location, target"
+_INCIDENT = "SELECT payload FROM incidents WHERE location = ? AND target = ?"
+_END_INCIDENT = "DELETE FROM incidents WHERE location = ? AND target = ?"
+_SET_INCIDENT = "INSERT OR REPLACE INTO incidents VALUES (?, ?, ?)"
+_NEWEST_FLIP = "SELECT payload FROM newest_flips WHERE location = ? AND target = ?"
+
+
+def use_combined(
+    outbox: Outbox, targets: Mapping[str, Target], location: str, now: float, renamed: Mapping[str, str] | None = None
+) -> None:
+    """Take which targets several places watch; before the first flip by that configuration.
+
+    Args:
+        outbox: whose flips are followed by incidents.
+        targets: all that are configured, by name. Of those that several places watch, what one of these finds makes no
+            incident from now on.
+        location: where this replica stands.
+        now: seconds since 1970.
+        renamed: new names of targets, by the former ones.
+    """
+    moment, before = datetime.fromtimestamp(now, UTC), outbox.combined_targets
+    outbox.combined_targets = names = frozenset(name for name, target in targets.items() if target.locations)
+    opened = {(place, name): payload for place, name, payload in outbox.read(_INCIDENTS)}
+    renamed = renamed or {}
+    going_on = {old: new for old, new in renamed.items() if new in names and (COMBINED, old) in opened}
+    misplaced = [
+        (place, name) for place, name in opened if (place == COMBINED) is not (renamed.get(name, name) in names)
+    ]
+    apart = [name for name in sorted(before - names) if name in targets and (location, name) not in opened]
+    if not (misplaced or apart or going_on):
+        return
+    events = list[AlertEvent]()
+    changes = list[tuple[str, tuple[str, ...]]]()
+    for place, name in misplaced:
+        changes.append((_END_INCIDENT, (place, name)))
+        with suppress(UnreadableRowError):
+            events.append(_ended(decode_incident(opened[place, name]), State.PAUSED, moment))
+    for old, new in going_on.items():
+        with suppress(UnreadableRowError):
+            open_now = replace(decode_incident(opened[COMBINED, old]), target=new)
+            changes.append((_SET_INCIDENT, (COMBINED, new, encode_incident(open_now))))
+            events.append(AlertEvent(0, Change.RENAMED, moment, open_now, None, old, COMBINED))
+        changes.append((_END_INCIDENT, (COMBINED, old)))
+    for name in apart:
+        incident = _incident_of_newest_flip(outbox, location, name)
+        if incident is not None:
+            changes.append((_SET_INCIDENT, (location, name, encode_incident(incident))))
+            events.append(AlertEvent(0, Change.OPENED, moment, incident, incident.flip, name, location))
+    _write(outbox, events, changes, now)
+
+
+def open_alone(outbox: Outbox, flips: Sequence[Flip], now: float) -> None:
+    """Follow what this replica decides for all places by itself, though others decide of it: only receivers are told.
+
+    Args:
+        outbox: of a replica that cannot ask the others.
+        flips: of those targets.
+        now: seconds since 1970.
+    """
+    followed = FlipsFollowed(flips)
+    outbox.put((), now=now, alongside=followed.write)
+    followed.tell(outbox)
+
+
+def end_alone(outbox: Outbox, targets: Iterable[str], is_over: Callable[[str], bool], now: float) -> None:
+    """Let go of what this replica has decided for all places by itself, while PostgreSQL was away.
+
+    Args:
+        outbox: of a replica that can ask the others again.
+        targets: of which others decide.
+        is_over: says whether all places together do not have the trouble: then receivers are told its end.
+        now: seconds since 1970.
+    """
+    moment = datetime.fromtimestamp(now, UTC)
+    events = list[AlertEvent]()
+    changes = list[tuple[str, tuple[str, ...]]]()
+    for name in targets:
+        for (payload,) in outbox.read(_INCIDENT, COMBINED, name):
+            changes.append((_END_INCIDENT, (COMBINED, name)))
+            with suppress(UnreadableRowError):
+                incident = decode_incident(payload)
+                if is_over(name):
+                    events.append(_ended(incident, State.UP, moment))
+    if changes:
+        _write(outbox, events, changes, now)
+
+
+def _ended(incident: Incident, state: State, now: datetime) -> AlertEvent:
+    """Return the end of an incident that no flip of its target tells of: it has no number."""
+    cause = TAKEN_OUT if state is State.PAUSED else None
+    flip = Flip(incident.target, incident.location, now, now, state, incident.trouble, cause)
+    return AlertEvent(0, Change.CLOSED, now, incident, flip, incident.target, incident.location)
+
+
+def _incident_of_newest_flip(outbox: Outbox, location: str, target: str) -> Incident | None:
+    """Return what is open at a place by the newest flip of a target there, which no incident has followed."""
+    for (payload,) in outbox.read(_NEWEST_FLIP, location, target):
+        with suppress(UnreadableRowError), reading("a flip"):
+            return follow(None, flip_from_json(json.loads(payload)))[0]
+    return None
+
+
+def _write(outbox: Outbox, events: list[AlertEvent], changes: list[tuple[str, tuple[str, ...]]], now: float) -> None:
+    followed = FlipsFollowed((), beside=events)
+
+    def write(database: sqlite3.Connection) -> None:
+        for text, arguments in changes:
+            database.execute(text, arguments)
+        followed.write(database)
+
+    outbox.put((), now=now, alongside=write)
+    followed.tell(outbox)

@@ -1,0 +1,92 @@
+"""What places say of targets that several of them watch, and which of them live; trio-flavoured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watcher.model.places import COMBINED, PlaceView
+from watcher.model.state import state_named
+from watcher.postgres.bridge import transaction
+from watcher.postgres.registration import REGISTRATION_SECONDS, tell_targets
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from watcher.model.target import Target
+    from watcher.postgres.bridge import Connection
+    from watcher.postgres.db import Database
+
+# A flip is found by when its state began, which is before it was confirmed, and may be stored some time after that.
+_VIEWS = """
+SELECT target, location, state, since, reason, detail
+FROM states
+WHERE watched AND ($2::text[] IS NULL OR target = ANY ($2)) AND ($1::double precision IS NULL OR target IN (
+    SELECT target FROM flips
+    WHERE at > now() - interval '1 day' AND confirmed_at > now() - $1 * interval '1 second'
+))
+"""
+# A place is heard of by the beats of its replicas, and when one of them has stored all that it knew.
+_AGES = """
+SELECT clock.now, location, min(heard)::float8 AS heard, min(stored)::float8 AS stored
+FROM (SELECT clock_timestamp() AS now) AS clock LEFT JOIN (
+    SELECT location, extract(epoch FROM clock_timestamp() - beat_at) AS heard, NULL::numeric AS stored FROM members
+    UNION ALL
+    SELECT location, age, age
+    FROM replicas CROSS JOIN LATERAL (SELECT abs(extract(epoch FROM clock_timestamp() - alive_at)) AS age) AS ages
+) AS known ON location <> '*'
+GROUP BY clock.now, location
+"""
+_MARK_ALIVE = """
+INSERT INTO replicas AS present (location, outbox, started_at, alive_at) VALUES ('*', $1, now(), now())
+ON CONFLICT (location) DO UPDATE SET outbox = $1, alive_at = now()
+"""
+
+
+async def views_of_places(
+    database: Database, names: Sequence[str] | None, recent_seconds: float | None = None
+) -> list[tuple[str, PlaceView]]:
+    """Read what places say of targets, and what all say together.
+
+    Args:
+        database: where that is.
+        names: of the targets; None for all.
+        recent_seconds: only of those whose state was confirmed so lately; None for all.
+    """
+    rows = await database.fetch(_VIEWS, recent_seconds, None if names is None else list(names))
+    return [(row["target"], _view_of(row)) for row in rows]
+
+
+class Age(NamedTuple):
+    """How long ago a place was heard of, and how long ago it had stored all that it knew; in seconds."""
+
+    heard: float
+    stored: float | None
+
+
+async def ages_of_places(database: Database) -> tuple[datetime, dict[str, Age]]:
+    """Return the time by the server's clock, and when each place was heard of last, by its name."""
+    rows = await database.fetch(_AGES)
+    ages = {row["location"]: Age(row["heard"], row["stored"]) for row in rows if row["location"] is not None}
+    return rows[0]["now"], ages
+
+
+async def tell_combined(database: Database, replica: uuid.UUID, targets: Sequence[Target]) -> None:
+    """Tell the database which targets several places watch; telling it again is harmless."""
+
+    async def tell(connection: Connection) -> None:
+        """Do it in one transaction. This is an asyncio-flavoured function."""
+        async with transaction(connection, limit_seconds=REGISTRATION_SECONDS):
+            await tell_targets(connection, COMBINED, replica, targets, REGISTRATION_SECONDS)
+
+    await database.operate(tell, REGISTRATION_SECONDS)
+
+
+async def mark_decided(database: Database, replica: uuid.UUID) -> None:
+    """Note that somebody decides for all places now."""
+    await database.fetch(_MARK_ALIVE, replica)
+
+
+def _view_of(row: Any) -> PlaceView:
+    return PlaceView(row["location"], state_named(row["state"]), row["since"], row["reason"], row["detail"])

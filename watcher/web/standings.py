@@ -1,0 +1,90 @@
+"""Where targets stand as the page tells it: one that several places watch stands as all of them say together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from watcher.model.outcome import Reason
+from watcher.model.state import Standing, State
+from watcher.recording.board import Latest
+from watcher.recording.place_views import PlaceViews
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from watcher.model.places import PlaceView
+    from watcher.recording.board import Board
+    from watcher.web.sites import Site
+
+_REASONS = frozenset(Reason)
+# One whose places nobody has been asked for yet, and that is not watched here.
+_NOTHING_SAID = Standing(State.PENDING)
+_NOBODY_THERE: dict[str, Any] = {"state": State.UNKNOWN, "since": None, "reason": None, "detail": None}
+
+
+class Standings:
+    """Reads the board, and for targets with `locations` what their places say; nothing about it waits."""
+
+    def __init__(self, board: Board, views: PlaceViews | None = None) -> None:
+        """Make one.
+
+        Args:
+            board: what is checked here.
+            views: what the places say; None where there are none.
+        """
+        self.board = board
+        self._views = PlaceViews() if views is None else views
+
+    @property
+    def changes(self) -> tuple[int, int]:
+        """How often anything has changed: on the board, and of what places say."""
+        return self.board.changes, self._views.changes
+
+    def changed_since(self, changes: tuple[int, int]) -> list[str] | None:
+        """Return whose state has changed, by name; None where that may be any.
+
+        Args:
+            changes: how many there had been before.
+        """
+        on_board, of_places = changes
+        return self.board.changed_since(on_board) if of_places == self._views.changes else None
+
+    def latest_of(self, site: Site) -> Latest | None:
+        """Return what is known of a site; its measurements are those of this place. None where it is not watched."""
+        latest = self.board.of(site.target)
+        if not site.locations:
+            return latest
+        standing = self.standing_of(site)
+        if standing is None:
+            return None
+        latest = latest or Latest(site.target, standing)
+        said = self._views.combined_of(site.target)
+        if said is None:
+            return latest
+        reason = None if said.reason is None else Reason(said.reason) if said.reason in _REASONS else Reason.INTERNAL
+        return replace(latest, standing=standing, reason=reason, detail=said.detail or "")
+
+    def standing_of(self, site: Site) -> Standing | None:
+        """Return where a site stands; None where it is not watched."""
+        said = self._views.combined_of(site.target) if site.locations else None
+        if said is not None:
+            return Standing(said.state, said.since, said.state)
+        here = self.board.standing_of(site.target)
+        return _NOTHING_SAID if here is None and site.locations else here
+
+    def places_of(self, site: Site) -> tuple[PlaceView, ...]:
+        """Return what each place says of a site, in their order; empty where each decides for itself.
+
+        Of one where no replica lives nobody knows what it would say now.
+        """
+        views = self._views.views_of(site.target) if site.locations else ()
+        return tuple(view if view.is_alive else replace(view, **_NOBODY_THERE) for view in views)
+
+    def is_combined(self, site: Site) -> bool:
+        """Tell whether a site stands as all of its places say together, so that the flips of these are what counts."""
+        return bool(site.locations) and self._views.combined_of(site.target) is not None
+
+    def combined_among(self, sites: Iterable[Site]) -> Collection[str]:
+        """Return which of some sites `is_combined`, by the names of their targets."""
+        return {site.target for site in sites if self.is_combined(site)}
