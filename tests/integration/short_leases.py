@@ -33,6 +33,6 @@ if __name__ == "__main__":
     load, read_at = partial(load_configuration, Path(".env"), inspect=Inspector()), time.time()
     configuration = load()
     log.configure(configuration.settings.log_format)
-    leases = Timing(3 * beat_seconds, beat_seconds, 0.75 * beat_seconds, 4 * beat_seconds, 8 * beat_seconds)
+    leases = Timing(3 * beat_seconds, beat_seconds, 0.75 * beat_seconds, 4 * beat_seconds, 4 * beat_seconds)
     trio.run(run_daemon, configuration, load, read_at, leases)
     os._exit(0)

@@ -151,7 +151,7 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas, sinks.place_views)
     places = None
     if sinks.replicas is not None and sharing is not None:
-        databases, tell = (sinks.replicas, sinks.page_database or sinks.database), alerting.share_with
+        databases, tell = (sinks.replicas, sinks.database), alerting.share_with
         places = Places(databases, sinks, settings, sharing.membership, written=drain.wake, share_with=tell)
         places.use(configuration.targets)
     place, known = (settings.data_dir, settings.location), alerting.in_trouble_since

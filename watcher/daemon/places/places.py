@@ -260,7 +260,8 @@ class Places:
             membership.put_into_effect(share.epoch)
 
     async def _decide(self, now: datetime) -> None:
-        due, self._due = [name for name in self._due if self._owned.holds(name)], set()
+        due = [name for name in self._due if self._owned.holds(name)]
+        self._due = set(due)  # what is claimed comes anew
         for first in range(0, len(due), TARGETS_A_TURN):
             decisions = dict[str, Decision]()
             for name in due[first : first + TARGETS_A_TURN]:
@@ -271,6 +272,7 @@ class Places:
             if decisions:
                 await self._owned.record(decisions)
                 self._views.take((name, one.view) for name, one in decisions.items())
+            self._due.difference_update(due[first : first + TARGETS_A_TURN])
             await trio.lowlevel.checkpoint()
         if self._owned.standings and trio.current_time() >= self._mark_at:
             self._mark_at = trio.current_time() + MARK_SECONDS

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # A look for what has changed goes back so far: what was confirmed then may have waited in an outbox.
 RECENT_SECONDS = 15.0
+# A place that has stored all after it could not for so long may have told of what such a look does not find.
+LATE_SECONDS = 10.0
 # After so many looks for what has changed, one at all of them finds what came later than that.
 LOOKS_BETWEEN_ALL = 60
 # So many rows are taken before others get a turn.
@@ -77,6 +79,7 @@ class Poll:
         self._clock = clock
         self._looks = 0
         self._is_away, self._looks_at_all = False, True
+        self._ages: Mapping[str, Age] = {}
         # When the database was back: who lived before has so long to be heard of again.
         self._back_at = -math.inf
         self._kept = frozenset[str]()
@@ -93,10 +96,10 @@ class Poll:
             StorageError: it cannot be read.
         """
         targets, is_back = self._views.targets, self._is_away
-        are_all = self._looks_at_all or is_back or self._looks >= LOOKS_BETWEEN_ALL
-        self._looks_at_all = False
         try:
             now, ages = await ages_of_places(self._database)
+            are_all = self._looks_at_all or is_back or self._looks >= LOOKS_BETWEEN_ALL or self._has_caught_up(ages)
+            self._looks_at_all = False
             names = list(targets) if are_all else None
             said = await views_of_places(self._database, names, None if are_all else RECENT_SECONDS)
         except StorageError:
@@ -104,21 +107,40 @@ class Poll:
             raise
         if is_back:
             self._is_away, self._back_at, self._kept = False, self._clock(), self._views.living
-        self._looks = 0 if are_all else self._looks + 1
+        self._looks, self._ages = 0 if are_all else self._looks + 1, ages
         is_other = self._views.live(self._living(ages))
         changed = await self._take(said)
         known = {name for name, view in said if view.location == COMBINED} if are_all else targets.keys()
         return Look(now, changed, is_other, is_back, targets.keys() - known)
 
+    def _has_caught_up(self, ages: Mapping[str, Age]) -> bool:
+        """Whether a place has stored all that had waited in its outbox for long."""
+        before = {place: age.stored for place, age in self._ages.items() if age.stored is not None}
+        return any(
+            age.stored is not None and (former := before.get(place, math.inf)) > LATE_SECONDS and age.stored < former
+            for place, age in ages.items()
+        )
+
     def _living(self, ages: Mapping[str, Age]) -> frozenset[str]:
-        living = frozenset(place for place, age in ages.items() if age.heard <= self._grace_seconds)
-        since_back = self._clock() - self._back_at
-        if since_back > self._grace_seconds:
+        """Say which places count, and whether all of these have told what they found while the database was away.
+
+        What a place says is as old as what it has stored: one that is heard of and stores nothing, as with much to make
+        up for, counts no longer than two graces.
+        """
+        grace, since_back = self._grace_seconds, self._clock() - self._back_at
+        living = frozenset(
+            place
+            for place, age in ages.items()
+            if age.heard <= grace and (age.stored is None or age.stored <= 2 * grace)
+        )
+        if since_back > 2 * grace:
             self.is_settled = True
             return living
+        heard = {place for place, age in ages.items() if age.heard < since_back}
+        living |= self._kept if since_back <= grace else self._kept & heard
         stored = {place for place, age in ages.items() if age.stored is not None and age.stored < since_back}
-        self.is_settled = (living | self._kept) <= stored
-        return living | self._kept
+        self.is_settled = living <= stored
+        return living
 
     async def _take(self, said: Sequence[tuple[str, PlaceView]]) -> set[str]:
         changed = set[str]()

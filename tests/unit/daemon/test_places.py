@@ -1,0 +1,226 @@
+"""What several places say of targets, and who decides what that comes to, without a database."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.doubles import MOMENT, a_target
+from watcher.daemon.places.decisions import decide, decide_alone
+from watcher.daemon.places.ownership import OwnedTargets
+from watcher.daemon.places.poll import Poll
+from watcher.model.places import COMBINED, PlaceView
+from watcher.model.resumption import Taken
+from watcher.model.state import NEVER_CHECKED, Standing, State
+from watcher.outbox.encoding import FLIP, RELEASE
+from watcher.outbox.outbox import Outbox
+from watcher.outbox.thread import OutboxThread
+from watcher.postgres.errors import DatabaseUnavailableError
+from watcher.recording.place_views import PlaceViews
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+SHOP = replace(a_target("Shop"), locations=("fra", "nyc", "sgp"), quorum=2)
+BLOG = replace(a_target("Blog"), locations=("fra", "nyc"), quorum=2)
+GRACE_SECONDS = 15.0
+FORCE_SECONDS = 6.0
+
+
+def said(place: str, state: State, minute: int = 0) -> PlaceView:
+    return PlaceView(place, state, MOMENT + timedelta(minutes=minute), "status" if state is State.DOWN else None, "503")
+
+
+class Owners:
+    """Whose targets are, and what is known of each."""
+
+    def __init__(self) -> None:
+        self.others: set[str] = set()
+        self.known: dict[str, Taken] = {}
+        self.is_away = False
+
+    async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
+        """Give what is not another's, or all of it by force."""
+        if self.is_away:
+            return None
+        return {name: self.known.get(name, Taken()) for name in names if by_force or name not in self.others}
+
+
+class Told:
+    """A database that tells what the places say."""
+
+    def __init__(self) -> None:
+        self.heard: dict[str, float] = {}
+        self.stored: dict[str, float] = {}
+        self.views: list[PlaceView] = []
+        self.is_away = False
+        self.asked: list[float | None] = []
+
+    async def fetch(self, _query: str, *arguments: Any) -> list[dict[str, Any]]:
+        """Answer the two questions of a look."""
+        if self.is_away:
+            raise DatabaseUnavailableError("away")
+        if not arguments:
+            ages = [{"location": one, "heard": age, "stored": self.stored.get(one)} for one, age in self.heard.items()]
+            return [{"now": MOMENT, **row} for row in ages]
+        self.asked.append(arguments[0])
+        return [
+            {
+                "target": "Shop",
+                "location": one.location,
+                "state": str(one.state),
+                "since": one.since,
+                "reason": one.reason,
+                "detail": one.detail,
+            }
+            for one in self.views
+        ]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> OutboxThread:
+    return OutboxThread(Outbox(tmp_path / "outbox.sqlite", shares=True))
+
+
+def entries_in(disk: OutboxThread, kind: str) -> list[dict[str, Any]]:
+    return [json.loads(entry.payload) for entry in disk.outbox.peek(100, 10**6) if entry.kind == kind]
+
+
+def test_views_stand_in_the_order_of_the_file_and_tell_why_by_what_is_said_now() -> None:
+    views = PlaceViews()
+    views.use([SHOP, a_target("Search")])
+    assert (views.views_of("Shop"), views.combined_of("Shop"), views.changes) == ((), None, 0)
+    views.live({"fra", "nyc"})
+    degraded = PlaceView(COMBINED, State.DEGRADED, MOMENT, "status", "as it was when that began")
+    assert views.take([("Shop", said("sgp", State.UP)), ("Shop", said("fra", State.DOWN)), ("Shop", degraded)])
+    assert not views.take([("Shop", said("fra", State.DOWN)), ("Search", said("fra", State.DOWN))])
+    assert [(one.location, one.state, one.is_alive) for one in views.views_of("Shop")] == [
+        ("fra", State.DOWN, True),
+        ("nyc", State.PENDING, True),
+        ("sgp", State.UP, False),
+    ]
+    views.take([("Shop", said("nyc", State.UP))])
+    combined = views.combined_of("Shop")
+    assert combined is not None
+    assert combined.detail == "down at fra only, up at nyc: 503; sgp has no replica"
+    views.use([BLOG])
+    assert (views.views_of("Shop"), views.combined_of("Shop")) == ((), None)
+
+
+async def test_a_place_that_lived_before_an_outage_of_the_database_counts_until_it_could_be_heard_of_again() -> None:
+    told, views, seconds = Told(), PlaceViews(), [0.0]
+    views.use([SHOP])
+    poll = Poll(told, views, GRACE_SECONDS, lambda _name: False, lambda: seconds[0])  # type: ignore[arg-type]
+
+    def seen() -> tuple[set[str], bool]:
+        return set(views.living), poll.is_settled
+
+    told.heard, told.views = {"fra": 1.0, "nyc": 2.0, "sgp": 16.0}, [said("fra", State.UP)]
+    look = await poll.look()
+    assert (*seen(), look.changed, look.missing) == ({"fra", "nyc"}, True, {"Shop"}, {"Shop"})
+    await poll.look()
+    assert told.asked == [None, 15.0], "only a look at all asks for all"
+    told.stored["nyc"] = 3.0
+    await poll.look()
+    assert told.asked[2:] == [None], "what had waited at nyc may be older than what is asked for else"
+    told.is_away = True
+    with pytest.raises(DatabaseUnavailableError):
+        await poll.look()
+    told.is_away, seconds[0] = False, 100.0
+    told.heard, told.stored = {"fra": 1.0, "nyc": 100.0}, {"fra": 100.0, "nyc": 100.0}
+    assert (await poll.look()).is_back
+    assert seen() == ({"fra", "nyc"}, False), "neither has stored what it found meanwhile"
+    seconds[0], told.stored = 105.0, {"fra": 2.0, "nyc": 3.0}
+    await poll.look()
+    assert poll.is_settled
+    seconds[0], told.stored = 116.0, {"fra": 2.0, "nyc": 116.0}
+    await poll.look()
+    assert seen() == ({"fra"}, True), "nyc was not heard of again"
+    told.heard["nyc"] = 1.0
+    await poll.look()
+    assert seen() == ({"fra", "nyc"}, False), "it is there, and has not stored anything"
+    seconds[0] = 131.0
+    await poll.look()
+    assert seen() == ({"fra"}, True), "what it says is too old by now"
+
+
+async def test_what_is_decided_here_is_known_before_the_rows_have_it() -> None:
+    told, views = Told(), PlaceViews()
+    views.use([SHOP])
+    views.take([("Shop", said(COMBINED, State.DOWN, 5))])
+    poll = Poll(told, views, GRACE_SECONDS, lambda name: name == "Shop")  # type: ignore[arg-type]
+    told.heard, told.views = {"fra": 1.0}, [said(COMBINED, State.UP), said("fra", State.DOWN, 5)]
+    await poll.look()
+    combined = views.combined_of("Shop")
+    assert combined is not None
+    assert combined.state is State.DOWN
+
+
+def test_a_place_alone_decides_by_what_it_sees_and_says_so() -> None:
+    up = Standing(State.UP, MOMENT, State.UP, flips=3)
+    now = MOMENT + timedelta(minutes=9)
+    found = decide_alone(SHOP, up, said("nyc", State.DOWN, 7), now)
+    assert found is not None
+    assert (found.flip.state, found.flip.at, found.flip.number) == (State.DOWN, MOMENT + timedelta(minutes=7), 4)
+    assert found.view.detail is not None
+    assert found.view.detail.startswith("decided by nyc alone, since PostgreSQL does not answer: down at nyc")
+    assert decide_alone(SHOP, up, said("nyc", State.UP, 7), now) is None
+
+
+async def test_targets_are_claimed_decided_on_handed_over_and_ended(disk: OutboxThread) -> None:
+    owners, written = Owners(), list[int]()
+    owned = OwnedTargets(disk, owners, lambda: written.append(1), FORCE_SECONDS)
+    owners.others = {"Blog"}
+    owners.known["Shop"] = Taken(Standing(State.UP, MOMENT, State.UP, flips=3), MOMENT)
+    assert await owned.follow({"Shop", "Blog"}, 0.0) == {"Shop"}
+    assert (owned.holds("Shop"), owned.holds("Blog"), owned.has_all) == (True, False, False)
+    assert await owned.follow({"Shop", "Blog"}, FORCE_SECONDS) == {"Blog"}, "its owner lives, and does not release it"
+    assert owned.has_all
+
+    views = (said("fra", State.DOWN, 1), said("nyc", State.DOWN, 2), said("sgp", State.UP))
+    found = decide(SHOP, owned.standings["Shop"], views, MOMENT + timedelta(minutes=3))
+    assert found is not None
+    await owned.record({"Shop": found})
+    (flip,) = entries_in(disk, FLIP)
+    assert (flip["location"], flip["state"], flip["before"], flip["number"]) == (COMBINED, "down", "up", 4)
+
+    # Once it is not certain that they are this replica's, they are asked for before the next decision.
+    owned.doubt()
+    owners.is_away = True
+    assert await owned.follow({"Shop", "Blog"}, 7.0) == set()
+    assert not owned.holds("Shop")
+    owners.is_away = False
+    assert await owned.follow({"Shop", "Blog"}, 8.0) == {"Shop", "Blog"}
+    assert owned.standings["Shop"].state is State.UP, "another has decided since"
+    assert owned.standings["Shop"].flips == 4, "and no number comes twice"
+
+    await owned.follow({"Shop"}, 9.0)
+    (release,) = entries_in(disk, RELEASE)
+    assert (release["location"], release["targets"]) == (COMBINED, ["Blog"])
+    await owned.end({"Shop"}, {}, MOMENT + timedelta(minutes=10))
+    assert [one["state"] for one in entries_in(disk, FLIP)] == ["down", "paused"]
+    assert not owned.standings
+    assert disk.outbox.standings(COMBINED) == {}
+
+
+async def test_a_restart_goes_on_with_what_the_outbox_has_decided_and_the_database_does_not_know(
+    disk: OutboxThread,
+) -> None:
+    owners = Owners()
+    before = OwnedTargets(disk, owners, lambda: None, FORCE_SECONDS)
+    await before.follow({"Shop"}, 0.0)
+    assert before.standings["Shop"] is NEVER_CHECKED
+    views = (said("fra", State.UP), said("nyc", State.UP), said("sgp", State.UP))
+    found = decide(SHOP, NEVER_CHECKED, views, MOMENT)
+    assert found is not None
+    await before.record({"Shop": found})
+    after = OwnedTargets(disk, owners, lambda: None, FORCE_SECONDS)
+    await after.follow({"Shop"}, 0.0)
+    assert (after.standings["Shop"].state, after.standings["Shop"].flips) == (State.UP, 1)
+    assert uuid.UUID(entries_in(disk, FLIP)[0]["id"]) == found.flip.flip_id
