@@ -39,7 +39,7 @@ from watcher.postgres.errors import StorageError
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from watcher.alerting.scope import Footing, Ledger, Sending, Share
     from watcher.alerting.turns import ByTurns
