@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.model.places import COMBINED, PlaceView
-from watcher.model.state import state_named
+from watcher.model.state import State, state_named
 from watcher.postgres.bridge import transaction
 from watcher.postgres.registration import REGISTRATION_SECONDS, tell_targets
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 # A flip is found by when its state began, which is before it was confirmed, and may be stored some time after that.
 _VIEWS = """
-SELECT target, location, state, since, reason, detail
+SELECT target, location, state, since, reason, detail, watched
 FROM states
-WHERE watched AND ($2::text[] IS NULL OR target = ANY ($2)) AND ($1::double precision IS NULL OR target IN (
+WHERE ($2::text[] IS NULL OR target = ANY ($2)) AND ($1::double precision IS NULL OR target IN (
     SELECT target FROM flips
     WHERE at > now() - interval '1 day' AND confirmed_at > now() - $1 * interval '1 second'
 ))
@@ -89,4 +89,6 @@ async def mark_decided(database: Database, replica: uuid.UUID) -> None:
 
 
 def _view_of(row: Any) -> PlaceView:
+    if not row["watched"]:  # by nobody there, as with an older file: how it stood says nothing any more
+        return PlaceView(row["location"], State.UNKNOWN)
     return PlaceView(row["location"], state_named(row["state"]), row["since"], row["reason"], row["detail"])
