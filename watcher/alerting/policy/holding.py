@@ -93,7 +93,7 @@ def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
 
 
 def _wait_for_places(record: Record, now: datetime, view: View) -> Hold | None:
-    """Let an end wait while some places still say that the target is down, fewer than it takes: they come up in turn."""
+    """Let an end wait while some places, too few, still say that the target is down: they come up one by one."""
     target = view.targets.get(record.target)
     if target is None or record.location != COMBINED or record.flip.state is not State.DEGRADED:
         return None
