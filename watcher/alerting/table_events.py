@@ -68,11 +68,11 @@ class Claims(Protocol):
     async def events(self, channel: str, positions: Mapping[str, int], limit: int) -> Sequence[StoredEvent]:
         """Return the oldest that a channel has not taken in."""
 
-    async def open_targets(self) -> list[str]:
-        """Return the names of the targets of which an incident may be open."""
+    async def open_places(self) -> list[tuple[str, str]]:
+        """Return the location and name of each target of which an incident may be open."""
 
-    async def incidents(self, targets: Sequence[str]) -> list[Incident]:
-        """Return the incidents of targets that are open."""
+    async def incidents_at(self, places: Sequence[tuple[str, str]]) -> list[Incident]:
+        """Return the incidents of targets that are open, by their locations and names."""
 
     async def settled(self, messages: list[str]) -> set[str]:
         """Return the ids of those messages that were sent or given up, of some."""
@@ -126,7 +126,9 @@ class TableEvents:
         self._positions: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._messages: list[dict[str, Any]] = []
-        self._lacking: dict[str, float] = {}  # what is open and the channel lacks, and since when that is known
+        self._lacking: dict[
+            tuple[str, str], float
+        ] = {}  # what is open and the channel lacks, and since when that is known
 
     async def kept(self) -> Kept:
         """Claim the channel, when it is free, and return what is known of it."""
@@ -184,14 +186,13 @@ class TableEvents:
         if not self.is_caught_up or any(str(origin) not in known for origin in self._tellers()):
             return None
         # After the events: what has ended by one that was taken in is not open here.
-        names = await _asked(self._claims.open_targets)
-        location = self.step.location
+        places = await _asked(self._claims.open_places)
         now = trio.current_time()
-        self._lacking = {name: self._lacking.get(name, now) for name in names if lacks(location, name)}
+        self._lacking = {place: self._lacking.get(place, now) for place in places if lacks(*place)}
         # Whoever has found it, and may have told of it while cut off, says so within some time.
-        due = [name for name, since in self._lacking.items() if now >= since + self._force_seconds]
+        due = [place for place, since in self._lacking.items() if now >= since + self._force_seconds]
         self.is_looking = len(due) < len(self._lacking)
-        return await _asked(partial(self._claims.incidents, due)) if due else ()
+        return await _asked(partial(self._claims.incidents_at, due)) if due else ()
 
     async def write(self, decision: Decision, now: float) -> Counter[str]:
         """Write a decision as a whole, here and for the tables; return how many messages were given up, by channel."""
