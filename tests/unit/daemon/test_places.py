@@ -78,6 +78,7 @@ class Told:
                 "since": one.since,
                 "reason": one.reason,
                 "detail": one.detail,
+                "watched": True,
             }
             for one in self.views
         ]
