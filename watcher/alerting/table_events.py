@@ -10,10 +10,17 @@ import trio
 
 from watcher.alerting.messages import Kept, row_of, write_decision
 from watcher.alerting.policy.encoding import decode_event
-from watcher.model.alerts.rows import UnreadableRowError
+from watcher.model.alerts.rows import UnreadableRowError, reading
 from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.encoding import CHANNEL_STEP
-from watcher.outbox.shared_alerts import add_messages, decode_handover, is_on_its_way, rows_for_step, take_over
+from watcher.outbox.shared_alerts import (
+    add_messages,
+    decode_handover,
+    is_on_its_way,
+    routes_in,
+    rows_for_step,
+    take_over,
+)
 from watcher.postgres.errors import StorageError
 
 if TYPE_CHECKING:
@@ -68,11 +75,11 @@ class Claims(Protocol):
     async def events(self, channel: str, positions: Mapping[str, int], limit: int) -> Sequence[StoredEvent]:
         """Return the oldest that a channel has not taken in."""
 
-    async def open_targets(self) -> list[str]:
-        """Return the names of the targets of which an incident may be open."""
+    async def open_places(self) -> list[tuple[str, str]]:
+        """Return the location and name of each target of which an incident may be open."""
 
-    async def incidents(self, targets: Sequence[str]) -> list[Incident]:
-        """Return the incidents of targets that are open."""
+    async def incidents_at(self, places: Sequence[tuple[str, str]]) -> list[Incident]:
+        """Return the incidents of targets that are open, by their locations and names."""
 
     async def settled(self, messages: list[str]) -> set[str]:
         """Return the ids of those messages that were sent or given up, of some."""
@@ -99,6 +106,7 @@ class TableEvents:
         clock: Callable[[], float] = wall_seconds,
         prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
         tellers: Callable[[], Iterable[uuid.UUID]] = tuple,
+        routes: dict[tuple[str, str], float] | None = None,
     ) -> None:
         """Make one that has claimed nothing yet.
 
@@ -112,6 +120,7 @@ class TableEvents:
             prepare: called when the channel is claimed, before anything is decided; may raise StorageError.
             tellers: returns the replicas that have the channel. Until it is known what each of them has told itself,
                 nobody can say what the channel lacks.
+            routes: takes what files of others say of whom the channel is told; see `View.routes_elsewhere`.
         """
         self.step = step
         self.has_claimed = self.is_caught_up = self.is_looking = False
@@ -123,10 +132,13 @@ class TableEvents:
         self._clock = clock
         self._prepare = prepare
         self._tellers = tellers
+        self._routes = {} if routes is None else routes
         self._positions: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._messages: list[dict[str, Any]] = []
-        self._lacking: dict[str, float] = {}  # what is open and the channel lacks, and since when that is known
+        self._lacking: dict[
+            tuple[str, str], float
+        ] = {}  # what is open and the channel lacks, and since when that is known
 
     async def kept(self) -> Kept:
         """Claim the channel, when it is free, and return what is known of it."""
@@ -167,6 +179,7 @@ class TableEvents:
                     messages += waiting
                 else:
                     found.append(decode_event(one.number, one.payload))
+                    self._note_routes(one.payload)
             except UnreadableRowError as error:
                 log.error("an alert event that cannot be read is passed over", origin=one.origin, error=error)
         settled = await _asked(partial(self._claims.settled, [message["id"] for message in messages]))
@@ -176,6 +189,12 @@ class TableEvents:
         self.is_caught_up = len(stored) < limit
         return found, await self._opened(lacks)
 
+    def _note_routes(self, payload: str) -> None:
+        with reading("routes of an alert event"):
+            target, routes = routes_in(payload) or ("", {})
+        if self.step.channel in routes:
+            self._routes[self.step.channel, target] = routes[self.step.channel]
+
     async def _opened(self, lacks: Callable[[str, str], bool] | None) -> Sequence[Incident] | None:
         """Return what is open and the channel lacks; None while it may have been told of it by who has not said so."""
         if lacks is None:
@@ -184,14 +203,13 @@ class TableEvents:
         if not self.is_caught_up or any(str(origin) not in known for origin in self._tellers()):
             return None
         # After the events: what has ended by one that was taken in is not open here.
-        names = await _asked(self._claims.open_targets)
-        location = self.step.location
+        places = await _asked(self._claims.open_places)
         now = trio.current_time()
-        self._lacking = {name: self._lacking.get(name, now) for name in names if lacks(location, name)}
+        self._lacking = {place: self._lacking.get(place, now) for place in places if lacks(*place)}
         # Whoever has found it, and may have told of it while cut off, says so within some time.
-        due = [name for name, since in self._lacking.items() if now >= since + self._force_seconds]
+        due = [place for place, since in self._lacking.items() if now >= since + self._force_seconds]
         self.is_looking = len(due) < len(self._lacking)
-        return await _asked(partial(self._claims.incidents, due)) if due else ()
+        return await _asked(partial(self._claims.incidents_at, due)) if due else ()
 
     async def write(self, decision: Decision, now: float) -> Counter[str]:
         """Write a decision as a whole, here and for the tables; return how many messages were given up, by channel."""

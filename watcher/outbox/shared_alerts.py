@@ -21,7 +21,7 @@ from watcher.outbox.outbox import Entry
 if TYPE_CHECKING:
     import sqlite3
     import uuid
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from watcher.alerting.policy.event import Incident
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 EXPORTED = "alerts_exported"
 # The location under which channels are shared.
 SCOPE = "alerts_scope"
+_ROUTES = '"routes":'
 # So much of what a channel knows is one entry.
 RECORDS_AT_ONCE = 200
 
@@ -100,17 +101,23 @@ def is_taken_in(outbox: Outbox) -> bool:
     return bool(outbox.read(query)[0][0])
 
 
-def export_events(outbox: Outbox, location: str, now: float) -> int:
+def export_events(
+    outbox: Outbox, location: str, now: float, routes_of: Callable[[str], Mapping[str, float]] | None = None
+) -> int:
     """Put events on their way to the other replicas that are not yet; return how many.
 
     Args:
         outbox: of a replica that shares.
         location: where it stands.
         now: seconds since 1970.
+        routes_of: returns after how many seconds channels are told of a target, by their names; where whoever tells
+            them may have another file.
     """
     exported = outbox.meta(EXPORTED)
     rows = [] if exported is None else outbox.read(_EVENTS, exported)
     if rows:
+        if routes_of is not None:
+            rows = [(number, _with_routes(payload, routes_of)) for number, payload in rows]
         entries = [_event_entry(outbox, location, number, payload) for number, payload in rows]
         outbox.put(entries, now=now, alongside=lambda database: database.execute(_SET_EXPORTED, (rows[-1][0],)))
     return len(rows)
@@ -359,6 +366,20 @@ def _event_entry(
             "payload": payload,
         },
     )
+
+
+def routes_in(payload: str) -> tuple[str, dict[str, float]] | None:
+    """Return the target of an event, and whom the file of its origin tells of that; None where it is not said."""
+    if _ROUTES not in payload:
+        return None
+    row = json.loads(payload)
+    routes = {str(name): float(after) for name, after in row["routes"].items()}
+    return None if row["target"] is None else (str(row["target"]), routes)
+
+
+def _with_routes(payload: str, routes_of: Callable[[str], Mapping[str, float]]) -> str:
+    target = _subject_of(payload)["target"]
+    return payload if target is None else f"{payload[:-1]},{_ROUTES}{json.dumps(dict(routes_of(target)))}}}"
 
 
 def _subject_of(payload: str) -> dict[str, str | None]:

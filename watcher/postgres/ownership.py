@@ -122,7 +122,7 @@ class Ownership:
             stored.update((stored_name(name, encoding), name) for name in names)
             place = self._location, list(stored)
             async with transaction(connection, limit_seconds=CLAIM_SECONDS):
-                await connection.execute(LOCK_TARGETS, *place, timeout=CLAIM_SECONDS)
+                await connection.execute(LOCK_TARGETS, *place, self._outbox, True, timeout=CLAIM_SECONDS)
                 return await connection.fetch(TAKE_BACK, *place, self._outbox, epoch, timeout=CLAIM_SECONDS)
 
         stored: dict[str, str] = {}

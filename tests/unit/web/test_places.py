@@ -18,6 +18,7 @@ from watcher.model.state import Standing, State
 from watcher.recording.board import Board
 from watcher.recording.place_views import PlaceViews
 from watcher.web.metrics.of_targets import targets_text
+from watcher.web.pages.events import LEAST_SECONDS, Events
 from watcher.web.pages.glance import Seen, glancing
 from watcher.web.pages.rendering import Look
 from watcher.web.pages.target import TargetView, target_page
@@ -25,6 +26,8 @@ from watcher.web.sites import Sites
 from watcher.web.standings import Standings
 
 if TYPE_CHECKING:
+    from trio.testing import MockClock
+
     from watcher.model.target import Target
 
 HERE = "default"
@@ -123,6 +126,16 @@ def test_the_page_of_a_target_lists_its_places(public: bool) -> None:
     assert 'id="places"' not in target_html(ALONE, public=public)
 
 
+async def test_viewers_hear_of_what_a_place_says(autojump_clock: MockClock) -> None:
+    views = Said()
+    events = Events(standings(views)[0])
+    first = events.version(public=True)
+    assert events.version(public=True) == first
+    views.changes += 1
+    await trio.sleep(LEAST_SECONDS)
+    assert events.version(public=True) != first
+
+
 @pytest.mark.parametrize("public", [False, True])
 async def test_the_api_has_the_places(public: bool) -> None:
     present = a_present("Checkout", "Search")
@@ -150,14 +163,13 @@ async def test_the_api_has_the_places(public: bool) -> None:
 
 
 @pytest.mark.parametrize("decides", [False, True])
-async def test_metrics_have_the_combined_state_where_it_is_decided(decides: bool) -> None:
+def test_metrics_have_the_combined_state_where_it_is_decided(decides: bool) -> None:
     present = a_present("Search")
     present.board.place({"Checkout": Standing(State.UP, MOMENT)})
     present.place_views, present.decides = Said(), lambda target: decides and target == "Checkout"
     targets = [SHOP, ELSEWHERE, ALONE]
     names = [target.name for target in targets]
     text = "".join(targets_text(present, targets, names, sees_all=True, is_open_metrics=False))
-    await trio.lowlevel.checkpoint()
     of_state = [line for line in text.splitlines() if line.startswith("watcher_target_state{")]
     assert of_state[:2] == [
         'watcher_target_state{target="Checkout",group="shop",location="default",state="up"} 1',

@@ -12,7 +12,7 @@ from watcher.model.alerts.channel import Topic
 from watcher.model.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from watcher.alerting.policy.records.notice import Notice
@@ -121,8 +121,17 @@ def is_told_of(channel: Channel, trouble: State) -> bool:
 def after_seconds(channel: Channel, target_name: str, view: View) -> float | None:
     """Return for how many seconds a target's trouble lasts before a channel is told; None for never."""
     target = view.targets.get(target_name)
-    if target is None:
-        return None
+    after = None if target is None else _after_by(channel, target)
+    return view.routes_elsewhere.get((channel.name, target_name)) if after is None else after
+
+
+def routes_to(channels: Iterable[Channel], target: Target | None) -> dict[str, float]:
+    """Return the channels that are told of a target, by their names, and after how many seconds each is."""
+    found = {} if target is None else {channel.name: _after_by(channel, target) for channel in channels}
+    return {name: after for name, after in found.items() if after is not None}
+
+
+def _after_by(channel: Channel, target: Target) -> float | None:
     routes = target.alerts.routes
     if routes is None:
         return 0.0 if channel.is_default else None

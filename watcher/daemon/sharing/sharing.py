@@ -197,17 +197,6 @@ class Sharing:
         """Tell the others that the database has it, and that they need not wait any more."""
         await self.membership.end()
 
-    def _refer(self, asked_at: float, answered_at: float, seconds: float) -> None:
-        """Go by the time of the database, which all replicas have, where this machine has another one."""
-        WALL_CLOCK.refer(asked_at, answered_at, seconds)
-        ahead = WALL_CLOCK.ahead_seconds
-        if ahead is not None and not self._has_told_clock:
-            far = f"{duration(round(abs(ahead)))} {'ahead of' if ahead > 0 else 'behind'}"
-            log.warning(f"this clock is {far} the database's; times follow the database's")
-        elif ahead is None and self._has_told_clock:
-            log.info("this clock is as the database's again; times follow this one")
-        self._has_told_clock = ahead is not None
-
     def rename(self, renamed: Mapping[str, str]) -> None:
         """Take down that targets have another name; new names by the former ones."""
         self._claims.rename(renamed)
@@ -227,6 +216,17 @@ class Sharing:
         while True:
             await trio.sleep(TAKE_BACK_EVERY_SECONDS)
             await self.take_back()
+
+    def _refer(self, asked_at: float, answered_at: float, seconds: float) -> None:
+        """Go by the time of the database, which all replicas have, where this machine has another one."""
+        WALL_CLOCK.refer(asked_at, answered_at, seconds)
+        ahead = WALL_CLOCK.ahead_seconds
+        if ahead is not None and not self._has_told_clock:
+            far = f"{duration(round(abs(ahead)))} {'ahead of' if ahead > 0 else 'behind'}"
+            log.warning(f"this clock is {far} the database's; times follow the database's")
+        elif ahead is None and self._has_told_clock:
+            log.info("this clock is as the database's again; times follow this one")
+        self._has_told_clock = ahead is not None
 
     def _may_check(self, name: str) -> bool:
         return self.membership.gate.is_open and (self._sharer is None or self._sharer.may_check(name))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _VIEWS = """
 SELECT target, location, state, since, reason, detail, watched
 FROM states
-WHERE (watched OR location <> '*') AND location = ANY ($1::text[]) AND target = ANY ({})
+WHERE location = ANY ($1::text[]) AND target = ANY ({})
 """
 _OF_TARGETS = _VIEWS.format("$2::text[]")
 # A flip is found by when its state began, which is before it was confirmed, and may be stored some time after that.
@@ -100,7 +100,6 @@ async def mark_decided(database: Database, replica: uuid.UUID) -> None:
 
 
 def _view_of(row: Any) -> PlaceView:
-    state = state_named(row["state"])
-    if not row["watched"] and state is not State.PAUSED:
-        state = State.UNKNOWN  # nobody looks there any more, whatever was found last
-    return PlaceView(row["location"], state, row["since"], row["reason"], row["detail"])
+    if not row["watched"]:  # by nobody there, as with an older file: how it stood says nothing any more
+        return PlaceView(row["location"], State.UNKNOWN)
+    return PlaceView(row["location"], state_named(row["state"]), row["since"], row["reason"], row["detail"])
