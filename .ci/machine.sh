@@ -6,7 +6,7 @@ dockerd_pid=
 install_packages() {
     local package missing=()
     local wanted=(
-        python3 python3-venv git ca-certificates shellcheck util-linux procps
+        python3 python3-venv git ca-certificates shellcheck util-linux iproute2 procps
         docker.io docker-compose debootstrap iptables netcat-openbsd # tests/containers
         apache2-bin caddy chromium etcd-server fish mount nginx pgbouncer # tests/peers
         prometheus prometheus-alertmanager prometheus-blackbox-exporter systemd # tests/peers

@@ -130,12 +130,12 @@ def whole_lines(file: Path) -> list[str]:
     return file.read_bytes().rpartition(b"\n")[0].decode().splitlines()
 
 
-def settings_for(proxy: Proxy) -> dict[str, object]:
-    """Return the settings that lead to a proxy."""
+def settings_for(proxy: Proxy, *others: Proxy) -> dict[str, object]:
+    """Return the settings that lead to the server behind a proxy, or to several."""
     parts = urlsplit(proxy.url())
     return {
-        "POSTGRES_HOST": "127.0.0.1",
-        "POSTGRES_PORT": proxy.port,
+        "POSTGRES_HOST": ",".join(one.host for one in (proxy, *others)),
+        "POSTGRES_PORT": ",".join(str(one.port) for one in (proxy, *others)),
         "POSTGRES_USER": unquote(parts.username or ""),
         "POSTGRES_PASSWORD": unquote(parts.password or ""),
         "POSTGRES_DB": parts.path.removeprefix("/"),

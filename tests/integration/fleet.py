@@ -15,12 +15,14 @@ import trio
 from tests.integration.daemon import Daemon, Folder, settings_for
 from tests.integration.proxy import Proxy, open_proxy
 from tests.integration.sites import read_request, response, serving
+from watcher.postgres.errors import StorageError
 
 if TYPE_CHECKING:
     import signal
     from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
+    from tests.integration.namespaces import Namespace
     from watcher.postgres.db import Database
 
 BEAT_SECONDS = 0.8
@@ -78,16 +80,22 @@ class Sites:
 
 @dataclass
 class Replica:
-    """One daemon, or the place of one."""
+    """One daemon, or the place of one.
+
+    Attributes:
+        proxies: its ways to the database, one to each server.
+        prefix: what its command is put after.
+    """
 
     folder: Folder
-    proxy: Proxy
+    proxies: tuple[Proxy, ...]
+    prefix: tuple[str, ...] = ()
     daemon: Daemon | None = None
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def start(self, command: Sequence[str] = SHORT_LEASES, clock_seconds: int = 0) -> Daemon:
         """Start it, on a machine whose clock is ahead by so many seconds."""
-        command = (*command, str(clock_seconds)) if clock_seconds else command
+        command = (*self.prefix, *command, *([str(clock_seconds)] if clock_seconds else []))
         self.daemon = await self.stack.enter_async_context(self.folder.daemon(command))
         return self.daemon
 
@@ -104,6 +112,26 @@ class Replica:
         assert daemon is not None
         assert (await daemon.stop())[0] == 0, daemon.lines()
 
+    async def cut(self) -> None:
+        """Cut it off from the database."""
+        for proxy in self.proxies:
+            await proxy.shut()
+
+    async def mend(self) -> None:
+        """Let it reach the database again."""
+        for proxy in self.proxies:
+            await proxy.open()
+
+    def freeze_network(self) -> None:
+        """Lose all packets between it and the database."""
+        for proxy in self.proxies:
+            proxy.freeze()
+
+    def thaw_network(self) -> None:
+        """Let packets through again."""
+        for proxy in self.proxies:
+            proxy.thaw()
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         assert self.daemon is not None
@@ -115,27 +143,29 @@ class Fleet:
     """All replicas, and their sites.
 
     Attributes:
+        root: of the sites' addresses.
         names: of the targets that the newest file has.
     """
 
     replicas: list[Replica]
     sites: Sites
     database: Database
-    port: int
+    root: str
     names: list[str] = field(default_factory=list)
 
     def write(self, replica: Replica, names: Iterable[str], **keys: Any) -> None:
         """Write the file of a replica."""
         common = {"interval": INTERVAL_SECONDS, "failure_threshold": 1, "success_threshold": 1, **keys}
-        urls = [{"name": name, "address": f"http://127.0.0.1:{self.port}/{name}", **common} for name in names]
-        replica.folder.configure(urls, **settings_for(replica.proxy))
+        urls = [{"name": name, "address": f"{self.root}/{name}", **common} for name in names]
+        also = {"connectivity": {"targets": [f"{self.root}/alive"]}}
+        replica.folder.configure(urls, also, **settings_for(*replica.proxies))
 
     async def until_settled(self, count: int) -> float:
         """Wait until so many replicas share all targets, and each has been checked since; return how long that took."""
         begun = trio.current_time()
         unsettled: list[str] = []
         with trio.move_on_after(PATIENCE_SECONDS):
-            while unsettled := [row["what"] for row in await self.database.fetch(_UNSETTLED, count)]:  # noqa: ASYNC110
+            while unsettled := [row["what"] for row in await self._ask(_UNSETTLED, count)]:  # noqa: ASYNC110
                 await trio.sleep(0.05)
             settled_at = time.time()
             while unsettled := self._not_asked_since(settled_at):  # noqa: ASYNC110
@@ -143,6 +173,12 @@ class Fleet:
             return trio.current_time() - begun
         said = "\n".join(self.said())
         raise AssertionError(f"not settled: {unsettled}\n{said}")
+
+    async def _ask(self, query: str, *arguments: object) -> list[dict[str, Any]]:
+        try:
+            return await self.database.fetch(query, *arguments)
+        except StorageError as error:
+            return [{"what": f"the database: {error}"}]
 
     def _not_asked_since(self, moment: float) -> list[str]:
         return [name for name in self.names if not any(at > moment for at in self.sites.asked_at[name][-1:])]
@@ -159,26 +195,45 @@ class Fleet:
         """Wait until the table says that a target is as its site was made to be."""
         found: list[dict[str, Any]] = []
         with trio.move_on_after(PATIENCE_SECONDS):
-            while [row["state"] for row in found] != [toggle.state]:
+            while [row.get("state") for row in found] != [toggle.state]:
                 await trio.sleep(0.05)
-                found = await self.database.fetch("SELECT * FROM states WHERE target = $1", name)
+                found = await self._ask("SELECT target AS what, * FROM states WHERE target = $1", name)
             toggle.seen_at = time.time()
             return
         raise AssertionError(f"{name} did not become {toggle.state}: {found}")
 
 
 @asynccontextmanager
-async def open_fleet(folder: Path, database: Database, url: str, count: int, names: list[str]) -> AsyncIterator[Fleet]:
-    """Make so many replicas, of which none runs yet."""
+async def open_fleet(
+    folder: Path,
+    database: Database,
+    urls: Sequence[str],
+    count: int,
+    names: list[str],
+    space: Namespace | None = None,
+) -> AsyncIterator[Fleet]:
+    """Make so many replicas, of which none runs yet.
+
+    Args:
+        folder: an empty one.
+        database: theirs.
+        urls: of its servers.
+        count: how many there are.
+        names: of the targets.
+        space: where the first of them is, if not here.
+    """
     sites = Sites()
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(serving(sites.behave))
-        fleet = Fleet([], sites, database, port, names)
+        host = "127.0.0.1" if space is None else space.sites
+        port = await stack.enter_async_context(serving(sites.behave, host=host))
+        fleet = Fleet([], sites, database, f"http://{host}:{port}", names)
         for number in range(count):
             place = folder / f"replica{number}"
             place.mkdir()
-            proxy = await stack.enter_async_context(open_proxy(url))
-            replica = Replica(Folder(place), proxy)
+            away = space if number == 0 else None
+            host = "127.0.0.1" if away is None else away.database
+            proxies = [await stack.enter_async_context(open_proxy(url, host=host)) for url in urls]
+            replica = Replica(Folder(place), tuple(proxies), () if away is None else away.prefix)
             await stack.enter_async_context(replica.stack)
             fleet.replicas.append(replica)
             fleet.write(replica, names)

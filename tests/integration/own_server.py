@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from watcher.embedded_postgres.pid_file import PidFile
-from watcher.embedded_postgres.server import EmbeddedPostgres
+from watcher.embedded_postgres.server import MAX_CONNECTIONS, EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,15 +30,15 @@ _MADE = ("postgres", "postgres.password")
 class OwnServer:
     """A server in a folder that nobody else uses."""
 
-    def __init__(self, folder: Path) -> None:
-        self._server = EmbeddedPostgres(folder)
-        self.data = self._server.folder / "pgdata"
+    def __init__(self, folder: Path, max_connections: int = MAX_CONNECTIONS) -> None:
+        self.server = EmbeddedPostgres(folder, max_connections=max_connections)
+        self.data = self.server.folder / "pgdata"
         self._pid_file = PidFile(self.data / "postmaster.pid")
-        self.url = self._server.url()
+        self.url = self.server.url()
 
     async def start(self) -> None:
         """Start it, if it does not run."""
-        await self._server.start()
+        await self.server.start()
 
     async def halt(self, number: signal.Signals) -> None:
         """Stop it, and wait until it is gone."""
@@ -70,9 +70,9 @@ def running_server(made: Path, folder: Path) -> Iterator[OwnServer]:
     """Run a copy of a server in a folder for the time of a block; outside of any trio loop."""
     copy_server(made, folder)
     server = OwnServer(folder)
-    assert server._server.try_hold()
+    assert server.server.try_hold()
     try:
         trio.run(server.start)
         yield server
     finally:
-        trio.run(server._server.stop)
+        trio.run(server.server.stop)

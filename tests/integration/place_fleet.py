@@ -59,7 +59,7 @@ class PlaceFleet:
         common = {"interval": INTERVAL_SECONDS, "failure_threshold": 1, "success_threshold": 1, **keys}
         whole = [{"address": f"http://{HOST}:{self.port}/{url['name']}", **common, **url} for url in urls]
         for place, replica in self.at.items():
-            replica.folder.configure(whole, also, **settings_for(replica.proxy), WATCHER_LOCATION=place)
+            replica.folder.configure(whole, also, **settings_for(*replica.proxies), WATCHER_LOCATION=place)
 
     async def until_state(self, name: str, state: str, location: str = "*") -> dict[str, Any]:
         """Wait until the table says that a target is in a state, and return its row."""
@@ -100,6 +100,6 @@ async def open_places(folder: Path, database: Database, url: str) -> AsyncIterat
             home.mkdir()
             (home / "hosts").write_text(f"127.0.0.1 localhost\n127.0.0.{number + 2} {HOST}\n")
             proxy = await stack.enter_async_context(open_proxy(url))
-            fleet.at[place] = Replica(Folder(home), proxy)
+            fleet.at[place] = Replica(Folder(home), (proxy,))
             await stack.enter_async_context(fleet.at[place].stack)
         yield fleet

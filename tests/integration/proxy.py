@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import trio
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
 
 
@@ -16,11 +17,15 @@ class Proxy:
     """Forwards bytes both ways while it is open.
 
     Attributes:
-        port: where it listens on 127.0.0.1.
+        host: the address at which it listens.
+        port: where it listens there.
     """
 
-    def __init__(self, url: str, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, url: str, nursery: trio.Nursery, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self._server_url = url
+        self._tls = tls
         self._nursery = nursery
         self._flowing = trio.Event()
         self._flowing.set()
@@ -28,6 +33,7 @@ class Proxy:
         self._listening: trio.CancelScope | None = None
         self._shut = trio.Event()
         self._place: trio.socket.SocketType | None = None
+        self.host = host
         self.port = 0
         self.connections = 0
 
@@ -35,7 +41,7 @@ class Proxy:
         """The server's URL, by way of the proxy."""
         parts = urlsplit(self._server_url)
         userinfo = parts.netloc.rpartition("@")[0]
-        return urlunsplit((parts.scheme, f"{userinfo}@127.0.0.1:{self.port}", parts.path, "sslmode=disable", ""))
+        return urlunsplit((parts.scheme, f"{userinfo}@{self.host}:{self.port}", parts.path, "sslmode=disable", ""))
 
     def freeze(self) -> None:
         """Lose every packet from now on: nothing is forwarded, nothing refused, nothing closed."""
@@ -49,7 +55,7 @@ class Proxy:
         """Listen, on the same port as before."""
         if self._place is None:
             self._place = await self._take_a_place()
-        listeners = await trio.open_tcp_listeners(self.port, host="127.0.0.1")
+        listeners = await trio.open_tcp_listeners(self.port, host=self.host)
         self._listening, self._shut = trio.CancelScope(), trio.Event()
         self._nursery.start_soon(self._serve, listeners, self._listening)
 
@@ -70,7 +76,7 @@ class Proxy:
         """Bind a socket that never listens: while the proxy is shut, nobody else is given its port."""
         place = trio.socket.socket()
         place.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, 1)  # for the listeners to come
-        await place.bind(("127.0.0.1", self.port))
+        await place.bind((self.host, self.port))
         self.port = place.getsockname()[1]
         return place
 
@@ -94,11 +100,20 @@ class Proxy:
             return
         self._streams |= {client, server}
         async with client, server, trio.open_nursery() as nursery:
-            nursery.start_soon(self._pump, client, server, nursery.cancel_scope)
-            nursery.start_soon(self._pump, server, client, nursery.cancel_scope)
+            near = client if self._tls is None else await self._encrypted(client, self._tls)
+            nursery.start_soon(self._pump, near, server, nursery.cancel_scope)
+            nursery.start_soon(self._pump, server, near, nursery.cancel_scope)
         self._streams -= {client, server}
 
-    async def _pump(self, source: trio.SocketStream, sink: trio.SocketStream, scope: trio.CancelScope) -> None:
+    async def _encrypted(self, client: trio.SocketStream, tls: ssl.SSLContext) -> trio.abc.Stream:
+        """Speak TLS in place of the server, which may not be able to; see the protocol's SSLRequest."""
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # it has given up
+            await client.receive_some(8)
+            await self._flowing.wait()
+            await client.send_all(b"S")
+        return trio.SSLStream(client, tls, server_side=True)
+
+    async def _pump(self, source: trio.abc.Stream, sink: trio.abc.Stream, scope: trio.CancelScope) -> None:
         try:
             while data := await source.receive_some():
                 await self._flowing.wait()
@@ -110,10 +125,10 @@ class Proxy:
 
 
 @asynccontextmanager
-async def open_proxy(url: str) -> AsyncIterator[Proxy]:
-    """Run a proxy in front of a server for the time of a block."""
+async def open_proxy(url: str, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Proxy]:
+    """Run a proxy in front of a server for the time of a block, one that speaks TLS where it is told how."""
     async with trio.open_nursery() as nursery:
-        proxy = Proxy(url, nursery)
+        proxy = Proxy(url, nursery, tls, host)
         await proxy.open()
         try:
             yield proxy

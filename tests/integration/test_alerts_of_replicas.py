@@ -22,10 +22,10 @@ NAMES = [f"site{number}" for number in range(12)]
 
 def configure(fleet: Fleet, replica: Replica, receiver: HttpReceiver) -> None:
     common = {"interval": INTERVAL_SECONDS, "failure_threshold": 1, "success_threshold": 1}
-    urls = [{"name": name, "address": f"http://127.0.0.1:{fleet.port}/{name}", **common} for name in NAMES]
+    urls = [{"name": name, "address": f"{fleet.root}/{name}", **common} for name in NAMES]
     webhook = {"url": f"http://127.0.0.1:{receiver.port}/"}
     channel = {"name": "ops", "webhook": webhook, "group_wait": 2, "group_interval": 0.1}
-    replica.folder.configure(urls, {"channels": [channel]}, **settings_for(replica.proxy))
+    replica.folder.configure(urls, {"channels": [channel]}, **settings_for(*replica.proxies))
 
 
 async def dispatching(fleet: Fleet) -> Replica:
@@ -43,7 +43,7 @@ async def dispatching(fleet: Fleet) -> Replica:
 async def test_each_change_is_told_once_whoever_has_found_it_and_whoever_is_gone_by_then(
     bridge: None, test_db: Database, db_config: str, tmp_path: Path
 ) -> None:
-    async with receiving() as receiver, open_fleet(tmp_path, test_db, db_config, 3, NAMES) as fleet:
+    async with receiving() as receiver, open_fleet(tmp_path, test_db, [db_config], 3, NAMES) as fleet:
         told = Told(receiver)
         for replica in fleet.replicas:
             configure(fleet, replica, receiver)

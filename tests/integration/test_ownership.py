@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter, defaultdict
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from watcher.model.conclusion import conclude
 from watcher.model.resumption import reassign, take_over
 from watcher.model.state import NEVER_CHECKED, Standing, State
 from watcher.outbox.alerts import open_incidents
+from watcher.outbox.minutes import ALL_MINUTES, close_minutes
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.startup import note, release
 from watcher.outbox.thread import OutboxThread
@@ -28,10 +30,13 @@ from watcher.outbox.writer import Bounds, OutboxWriter
 from watcher.postgres.drain import Drain
 from watcher.postgres.ownership import Ownership
 from watcher.postgres.queries.channels import ChannelLedger
+from watcher.postgres.queries.states_and_flips import flips_between
 from watcher.postgres.store import TableStore
+from watcher.reporting.reports import read_reports
+from watcher.reporting.status import read_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from watcher.model.resumption import Taken
@@ -40,9 +45,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("bridge")
 
 NAMES = ("a", "b", "c")
+# Of targets with a long history, those that are never left to a replica that dies, and others.
+SAFE, MORTAL = [f"safe {number}" for number in range(12)], [f"mortal {number}" for number in range(12)]
 _BEAT = """
 INSERT INTO members (location, replica, incarnation, name, fingerprint, joined_at, changed_at, beat_at, expires_at)
-VALUES ('default', $1, $1, $2, '', now(), now(), clock_timestamp() + $3, clock_timestamp() + $3 + interval '6 s')
+VALUES ('default', $1, $1, $2, '', now(), now(), clock_timestamp() + $3, clock_timestamp() + $3 + $4)
 ON CONFLICT (location, replica) DO UPDATE SET beat_at = excluded.beat_at, expires_at = excluded.expires_at
 """
 
@@ -55,16 +62,21 @@ class Replica:
     outbox: Outbox
     database: Database
     standings: dict[str, Standing] = field(default_factory=dict)
+    location: str = "default"
+    is_alive: bool = True
 
     def __post_init__(self) -> None:
         self.disk = OutboxThread(self.outbox)
-        self.ownership = Ownership(self.database, self.disk, "default")
-        registration = a_registration(*map(a_target, NAMES), outbox=self.outbox.id)
-        self.store = TableStore(self.database, registration, shares=True)
+        self.ownership = Ownership(self.database, self.disk, self.location)
+        registration = a_registration(*map(a_target, NAMES), location=self.location, outbox=self.outbox.id)
+        self.store = TableStore(self.database, registration, shares=self.outbox.shares)
 
-    async def beat(self, age_seconds: float = 0.0) -> None:
+    async def beat(self, age_seconds: float = 0.0, lease_seconds: float = 6.0) -> None:
         """Be a member whose last beat was so long ago."""
-        await self.database.fetch(_BEAT, self.outbox.id, self.name, timedelta(seconds=-age_seconds))
+        self.is_alive = age_seconds == 0.0
+        await self.database.fetch(
+            _BEAT, self.outbox.id, self.name, timedelta(seconds=-age_seconds), timedelta(seconds=lease_seconds)
+        )
 
     async def take(self, *names: str, by_force: bool = False) -> dict[str, Taken]:
         """Claim targets, and take them over."""
@@ -79,13 +91,19 @@ class Replica:
 
     async def check(self, name: str, letters: str, begin: datetime, step: timedelta = timedelta(seconds=1)) -> None:
         """Check a target: U for a check that is fine, D for one that fails."""
+        await self.check_all({name: letters}, begin, step)
+
+    async def check_all(self, letters: Mapping[str, str], begin: datetime, step: timedelta) -> None:
+        """Check several targets."""
         bounds = Bounds(max_bytes=2**30, max_age_seconds=1e9)
         writer = OutboxWriter(self.disk, bounds, lambda _outcome, _kept: None, lambda: None)
-        for number, letter in enumerate(letters):
-            outcome = (an_outcome if letter == "U" else a_failure)(name, at=begin + number * step)
-            conclusion = conclude(a_target(name), outcome, self.standings.get(name, NEVER_CHECKED), None)
-            self.standings[name] = conclusion.standing
-            writer.put(conclusion)
+        for name, some in letters.items():
+            for number, letter in enumerate(some):
+                make = an_outcome if letter == "U" else a_failure
+                outcome = make(name, at=begin + number * step, location=self.location)
+                conclusion = conclude(a_target(name), outcome, self.standings.get(name, NEVER_CHECKED), None)
+                self.standings[name] = conclusion.standing
+                writer.put(conclusion)
         writer.close()
         await writer.run()
 
@@ -95,6 +113,10 @@ class Replica:
         await self.disk.run(lambda outbox: release(outbox, names, "default", now))
         for name in names:
             self.standings.pop(name, None)
+
+    async def close_minutes(self) -> None:
+        """Roll up all that was checked."""
+        await self.disk.run(lambda outbox: close_minutes(outbox, ago(0).timestamp(), before_minute=ALL_MINUTES))
 
     async def drain(self) -> None:
         """Store all that waits."""
@@ -118,7 +140,9 @@ def replicas(tmp_path: Path, test_db: Database) -> Iterator[Callable[[str], Repl
 
 async def chain(database: Database, name: str) -> str:
     """Return the letters of a target's flips, checking that they are one chain."""
-    rows = await database.fetch("SELECT state, before FROM flips WHERE target = $1 ORDER BY at, confirmed_at", name)
+    rows = await database.fetch(
+        "SELECT state, before FROM flips WHERE target = $1 AND location = 'default' ORDER BY at, confirmed_at", name
+    )
     # Whoever began to watch without knowing of anybody before has begun with nothing.
     rows = rows[:1] + [
         {**row, "before": former["state"] if row["before"] == "pending" else row["before"]}
@@ -130,7 +154,7 @@ async def chain(database: Database, name: str) -> str:
 
 
 async def state(database: Database, name: str) -> dict[str, Any]:
-    [row] = await database.fetch("SELECT * FROM states WHERE target = $1", name)
+    [row] = await database.fetch("SELECT * FROM states WHERE target = $1 AND location = 'default'", name)
     return row
 
 
@@ -165,6 +189,30 @@ async def test_a_target_that_is_released_moves_with_all_that_is_known_of_it(
     assert await chain(test_db, "a") == "UD"
     assert (await state(test_db, "a"))["flips"] == 2
     assert (await state(test_db, "a"))["owner"] == two.outbox.id
+
+
+async def test_nobody_waits_for_the_rows_of_targets_that_another_replica_has(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+    await one.take("a", "b")
+    await one.drain()
+    held = trio.Event()
+
+    async def hold(connection: Any) -> None:
+        await connection.execute("BEGIN")
+        await connection.execute("SELECT FROM states WHERE owner = $1 FOR UPDATE", one.outbox.id)
+        held.set()
+        await connection.execute("SELECT pg_sleep(60)", timeout=60)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(test_db.operate, hold, 60)
+        await held.wait()
+        assert set(await two.take(*NAMES)) == {"c"}
+        await two.drain()
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(("age_seconds", "letters"), [(8, "U"), (900, "U?")])
@@ -436,57 +484,147 @@ async def test_replicas_that_claim_at_once_while_others_write_share_all_between_
     assert sorted(taken) == sorted(names)
 
 
+@dataclass
+class Shared:
+    """Three replicas that share targets, of which the last dies now and then, and a daemon that checks all by itself.
+
+    Attributes:
+        watching: who watches each target; None while it is on its way.
+        told: what was confirmed of each target, and since when.
+        checked: how many checks there were of each target that were fine, or not; two of one slot are two.
+        failed: the slots in which each target failed.
+    """
+
+    replicas: list[Replica]
+    alone: Replica
+    chance: random.Random
+    watching: dict[str, Replica | None]
+    told: defaultdict[str, set[tuple[datetime, str]]] = field(default_factory=lambda: defaultdict(set))
+    checked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failed: set[tuple[str, datetime]] = field(default_factory=set)
+
+    async def check(self, letters: Mapping[str, str], *, doubled: bool = False) -> None:
+        """Have whoever watches them check targets, and with `doubled` whoever has watched them before as well."""
+        begin, step = ago(0), timedelta(milliseconds=1)
+        watched = {name: some for name, some in letters.items() if self.watching[name] is not None}
+        for replica in self.replicas:
+            former = [name for name in watched if doubled and name in MORTAL and name in replica.standings]
+            own = [name for name in watched if self.watching[name] is replica]
+            checked = {name: watched[name] for name in dict.fromkeys((*own, *former))}
+            await replica.check_all(checked, begin, step)
+            self.checked.update((name, letter) for name, some in checked.items() for letter in some)
+            for name in own:
+                if (since := replica.standings[name].since) is not None:
+                    self.told[name].add((since, str(replica.standings[name].state)))
+        await self.alone.check_all(watched, begin, step)
+        for name, some in watched.items():
+            self.failed |= {(name, begin + number * step) for number, letter in enumerate(some) if letter == "D"}
+
+    async def leave(self, names: Sequence[str]) -> None:
+        """Release targets, of which the database may hear later."""
+        for replica in self.replicas:
+            own = [name for name in names if self.watching[name] is replica]
+            if own:
+                await replica.release(*own)
+                self.watching.update(dict.fromkeys(own))
+
+    async def die(self) -> None:
+        """End the lease of the last replica; what it has not told comes late."""
+        mortal = self.replicas[-1]
+        await mortal.beat(60)
+        self.watching.update(dict.fromkeys([name for name, one in self.watching.items() if one is mortal]))
+
+    async def take(self) -> None:
+        """Take over what nobody watches, where that may be by now."""
+        free = defaultdict[int, list[str]](list)
+        for name in [name for name, replica in self.watching.items() if replica is None]:
+            free[self.chance.randrange(3 if name in MORTAL else 2)].append(name)
+        for number, names in free.items():
+            replica = self.replicas[number]
+            if replica.is_alive:
+                for name in names:
+                    replica.standings.pop(name, None)
+                self.watching.update(dict.fromkeys(await replica.take(*names), replica))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(rounds(3, many=300)))
-async def test_over_any_moves_and_deaths_the_flips_of_a_target_are_one_chain(
-    replicas: Callable[[str], Replica], test_db: Database, seed: int
+@pytest.mark.parametrize("seed", range(rounds(2, many=200)))
+async def test_over_any_moves_and_deaths_targets_have_the_history_that_one_daemon_gives(
+    replicas: Callable[[str], Replica], test_db: Database, tmp_path: Path, seed: int
 ) -> None:
-    """One replica watches a site that comes and goes; it leaves it to the next, or dies with what it has not told."""
-    chance = random.Random(seed)
-    all_of_them = [replicas(name) for name in ("one", "two", "three")]
-    [watching, *_] = all_of_them
-    await watching.beat()
-    await watching.take("a")
-    told, letter = [], "U"
-    for _ in range(12):
-        letter = chance.choice("UD")
-        await watching.check("a", chance.choice((letter, 3 * letter, 3 * letter)), ago(0), timedelta(milliseconds=1))
-        standing = watching.standings["a"]
-        if standing.since is not None:
-            told.append((standing.since, str(standing.state)))
-        if chance.random() < 0.5:
-            await watching.drain()
-        others = [replica for replica in all_of_them if replica is not watching]
-        for other in others:
-            if chance.random() < 0.4:  # it was dead, and has come back
-                await other.beat()
-                await other.drain()
-        match chance.choice(("stays", "dies", "leaves")):
-            case "dies":
-                await watching.beat(60)
-                watching.standings.clear()
-                watching = chance.choice(others)
-                await watching.beat()
-                assert set(await watching.take("a")) == {"a"}
-            case "leaves":
-                await watching.release("a")
-                await watching.drain()
-                watching = chance.choice(others)
-                await watching.beat()
-                assert set(await watching.take("a")) == {"a"}
-    await watching.check("a", 3 * letter, ago(0), timedelta(milliseconds=1))
-    for replica in (watching, *all_of_them, watching):
-        await replica.beat()
-        await replica.drain()
-    found = await chain(test_db, "a")
-    present = await state(test_db, "a")
-    assert (present["state"], present["owner"]) == (str(watching.standings["a"].state), watching.outbox.id)
-    assert found.endswith({"up": "U", "down": "D", "unknown": "?"}[present["state"]])
-    rows = await test_db.fetch("SELECT at, state FROM flips WHERE target = 'a' ORDER BY at, confirmed_at")
-    for since, confirmed in told:
-        place = max((number for number, row in enumerate(rows) if row["at"] <= since), default=0)
-        around = {row["state"] for row in rows[place : place + 2]}
-        assert confirmed in around, "what a replica had confirmed was so then, or was found by the next one"
+    chance, begin, all_names = random.Random(seed), ago(1), (*SAFE, *MORTAL)
+    with closing(Outbox(tmp_path / "alone.sqlite")) as outbox:
+        alone = Replica("alone", outbox, test_db, location="alone")
+        three = [replicas(name) for name in ("one", "two", "three")]
+        for replica in (*three, alone):
+            replica.store.retarget([a_target(name) for name in all_names])
+            await replica.beat(lease_seconds=600)  # a busy machine takes its time
+        shared = Shared(three, alone, chance, dict.fromkeys(all_names))
+        for _ in range(10):
+            await shared.take()
+            letters = {name: chance.choice("UD") * chance.choice((1, 2, 3, 4)) for name in all_names}
+            await shared.check(letters, doubled=chance.random() < 0.3)
+            for replica in (*three, alone):
+                if chance.random() < 0.5:
+                    await replica.drain()
+            await shared.leave([name for name in all_names if chance.random() < 0.3])
+            if not three[-1].is_alive:
+                await three[-1].beat(lease_seconds=600)
+            elif chance.random() < 0.4:
+                await shared.die()
+        for replica in three:
+            await replica.beat(lease_seconds=600)
+            await replica.drain()
+        while None in shared.watching.values():
+            await shared.take()
+        await shared.check(dict.fromkeys(all_names, "UDDD"))
+        for replica in (*three, alone, *three):
+            await replica.close_minutes()
+            await replica.drain()
+    await _is_as_one_daemon_had_it(shared, test_db, begin)
+    await _is_one_chain_of_what_was_confirmed(shared, test_db)
+
+
+async def _is_as_one_daemon_had_it(shared: Shared, database: Database, begin: datetime) -> None:
+    """Compare `status`, `report`, flips, rollups and failures of the replicas with those of the one that is alone."""
+    presents = {(one.target, one.location): replace(one, location="") for one in await read_status(database)}
+    until = min(row["alive_at"] for row in await database.fetch("SELECT alive_at FROM replicas"))
+    reports = {(one.present.target, one.present.location): one for one in await read_reports(database, begin, until)}
+    flips = {
+        place: [replace(flip, location="", check_id=None) for flip in of_one]
+        for place, of_one in (await flips_between(database, begin, until)).items()
+    }
+    for name in shared.watching:
+        (present, report, chain), alone = (
+            (presents[name, place], reports[name, place], flips[name, place]) for place in ("default", "alone")
+        )
+        assert report.rollup is not None
+        checked = {"up": shared.checked[name, "U"], "status": shared.checked[name, "D"]}
+        assert report.rollup.results == {result: count for result, count in checked.items() if count}
+        if name in SAFE:
+            assert chain == alone[2]
+            assert (present, report.uptime, report.entries) == (alone[0], alone[1].uptime, alone[1].entries)
+            assert alone[1].rollup is not None
+            assert replace(report.rollup, sums_ms=alone[1].rollup.sums_ms) == alone[1].rollup
+        else:
+            assert (present.state, present.reason) == (alone[0].state, alone[0].reason)
+    rows = await database.fetch("SELECT target, scheduled_at FROM failures WHERE location = 'default'")
+    assert Counter((row["target"], row["scheduled_at"]) for row in rows) == Counter(shared.failed)
+
+
+async def _is_one_chain_of_what_was_confirmed(shared: Shared, database: Database) -> None:
+    for name, watching in shared.watching.items():
+        found, present = await chain(database, name), await state(database, name)
+        assert watching is not None
+        assert (present["state"], present["owner"]) == (str(watching.standings[name].state), watching.outbox.id)
+        assert found.endswith({"up": "U", "down": "D", "unknown": "?"}[present["state"]])
+        rows = await database.fetch(
+            "SELECT at, state FROM flips WHERE target = $1 AND location = 'default' ORDER BY at, confirmed_at", name
+        )
+        for since, confirmed in shared.told[name]:
+            place = max((number for number, row in enumerate(rows) if row["at"] <= since), default=0)
+            around = {row["state"] for row in rows[place : place + 2]}
+            assert confirmed in around, "what a replica had confirmed was so then, or was found by the next one"
 
 
 async def _nothing(_flips: object) -> None:

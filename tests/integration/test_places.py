@@ -80,13 +80,13 @@ async def see_that_each_decides_alone_while_postgresql_is_away(fleet: PlaceFleet
     """See that each place decides by itself what it sees, and that all decide together again."""
     daemons = {place: fleet.at[place].daemon for place in left}
     for place in left:
-        await fleet.at[place].proxy.shut()
+        await fleet.at[place].cut()
     fleet.sites.broken.clear()
     for daemon in daemons.values():
         assert daemon is not None
         await daemon.until(partial(daemon.lines, "decides alone"))
     for place in left:
-        await fleet.at[place].proxy.open()
+        await fleet.at[place].mend()
     for daemon in daemons.values():
         assert daemon is not None
         await daemon.until(partial(daemon.lines, "decide together again"))

@@ -5,30 +5,41 @@ A run has ten rounds; `THOROUGH=1` in the environment makes them two hundred.
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import signal
 import time
 from collections import defaultdict
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
+from tests.integration.daemon import PROJECT
 from tests.integration.evidence import left_in, successes_in
 from tests.integration.fleet import BEAT_SECONDS, INTERVAL_SECONDS, TTL_SECONDS, Fleet, open_fleet
+from tests.integration.namespaces import CAN_MAKE, open_namespace
+from tests.integration.server_pair import running_pair
 from tests.rounds import rounds
+from watcher import __version__
 from watcher.checking.scheduling.schedule import Schedule
+from watcher.postgres.db import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from tests.integration.namespaces import Namespace
+    from tests.integration.server_pair import ServerPair
     from watcher.postgres.db import Database
 
 SEED = 20_261_126
 ROUNDS = rounds(10, many=200)
 NAMES = [f"site{number}" for number in range(16)]
 CHANGING = NAMES[:3]
+NEXT_VERSION = "999.0"
 # What the clocks of two replicas differ by that go by the database's.
 CLOCKS_DIFFER_SECONDS = 0.5
 # Two replicas may check a target for so long: until who has lost it hears of it, and what a busy machine takes.
@@ -40,8 +51,10 @@ DOUBLED_SECONDS = TTL_SECONDS + 2 * BEAT_SECONDS + 5.0
 class Happening:
     """What may happen to three replicas; each ends when all that it began is over, but for a start."""
 
-    def __init__(self, fleet: Fleet, chance: random.Random) -> None:
+    def __init__(self, fleet: Fleet, servers: ServerPair, space: Namespace | None, chance: random.Random) -> None:
         self.fleet = fleet
+        self.servers = servers
+        self.space = space
         self.chance = chance
         self.cuts: list[tuple[float, float]] = []  # while somebody was cut off from the database, both may check
 
@@ -76,18 +89,43 @@ class Happening:
 
     async def cut(self) -> None:
         replica, begun = self.chance.choice(self.fleet.replicas), time.time()
-        await replica.proxy.shut()
+        await replica.cut()
         await self._toggle()
         await self.fleet.until_settled(2)
-        await replica.proxy.open()
+        await replica.mend()
         await self.fleet.until_settled(3)
         self.cuts.append((begun, time.time()))
 
     async def lose_packets(self) -> None:
         replica, begun = self.chance.choice(self.fleet.replicas), time.time()
-        replica.proxy.freeze()
-        await trio.sleep(self.chance.uniform(0, 3 * TTL_SECONDS))
-        replica.proxy.thaw()
+        replica.freeze_network()
+        await trio.sleep(self.chance.uniform(0, 2 * TTL_SECONDS))
+        replica.thaw_network()
+        await self._toggle()
+        await self.fleet.until_settled(3)
+        self.cuts.append((begun, time.time()))
+
+    async def fail_over(self) -> None:
+        """Kill the database's leader; a flip may come before that, after it, or while nobody leads."""
+        begun = time.time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._toggle)
+            await trio.sleep(self.chance.uniform(0, INTERVAL_SECONDS))
+            await self.servers.fail_over()
+        await self.fleet.until_settled(3)
+        self.cuts.append((begun, time.time()))
+
+    async def lose_sites(self) -> None:
+        """Have one replica reach no site, with or without the database: it may not blame the sites."""
+        assert self.space is not None
+        replica, begun = self.fleet.replicas[0], time.time()
+        is_alone = self.chance.random() < 0.5
+        self.space.lose_sites()
+        if is_alone:
+            replica.freeze_network()
+        await trio.sleep(self.chance.uniform(TTL_SECONDS, 2 * TTL_SECONDS))
+        replica.thaw_network()
+        self.space.find_sites()
         await self._toggle()
         await self.fleet.until_settled(3)
         self.cuts.append((begun, time.time()))
@@ -121,14 +159,21 @@ class Happening:
 
 @pytest.mark.slow
 async def test_whatever_happens_every_target_is_checked_and_every_flip_is_there_once(
-    bridge: None, test_db: Database, db_config: str, tmp_path: Path
+    bridge: None, made_server: Path, tmp_path: Path
 ) -> None:
     chance = random.Random(SEED)
-    async with open_fleet(tmp_path, test_db, db_config, 3, NAMES) as fleet:
-        happening = Happening(fleet, chance)
+    async with AsyncExitStack() as stack:
+        space = stack.enter_context(open_namespace()) if CAN_MAKE else None
+        servers = await stack.enter_async_context(running_pair(made_server, tmp_path))
+        database = await stack.enter_async_context(open_database(servers.url))
+        await database.init_db()
+        urls = [server.url for server in servers.servers]
+        fleet = await stack.enter_async_context(open_fleet(tmp_path, database, urls, 3, NAMES, space))
+        happening = Happening(fleet, servers, space, chance)
         kinds: list[Callable[[], Awaitable[None]]] = [
             *(happening.kill, happening.restart, happening.freeze, happening.pause, happening.cut),
-            *(happening.lose_packets, happening.change_the_file, happening.scale),
+            *(happening.lose_packets, happening.change_the_file, happening.scale, happening.fail_over),
+            *([] if space is None else [happening.lose_sites]),
         ]
         for replica, clock_seconds in zip(fleet.replicas, CLOCKS, strict=True):
             await replica.start(clock_seconds=clock_seconds)
@@ -137,6 +182,7 @@ async def test_whatever_happens_every_target_is_checked_and_every_flip_is_there_
             kind = kinds[number] if number < len(kinds) else chance.choice(kinds)
             await kind()
             await fleet.until_settled(3)
+            print(f"{number}: {kind.__name__}")  # of which pytest shows those that a failure came after
         for replica in fleet.replicas:
             await replica.stop()
         for replica in fleet.replicas:
@@ -146,33 +192,68 @@ async def test_whatever_happens_every_target_is_checked_and_every_flip_is_there_
             assert (left.damaged, left.set_aside) == ([], 0)
             assert not left.entries.keys() - {"failure"}, "a stop has a second for them, on a busy machine too"
         await _flips_are_a_chain_of_what_the_sites_did(fleet)
-        rows = await test_db.fetch("SELECT count(*) AS all, count(DISTINCT id) AS ids FROM failures")
+        rows = await database.fetch("SELECT count(*) AS all, count(DISTINCT id) AS ids FROM failures")
         assert rows[0]["all"] == rows[0]["ids"]
         assert _longest_doubled_seconds(fleet, happening.cuts) <= DOUBLED_SECONDS
+    if space is None:
+        pytest.skip("all rounds have passed but one, which needs root and iproute2: a replica that reaches no site")
 
 
 @pytest.mark.slow
-async def test_a_replica_that_goes_to_another_location_pauses_nothing_where_others_go_on(
+async def test_replicas_are_upgraded_one_after_the_other_and_one_goes_to_another_location(
     bridge: None, test_db: Database, db_config: str, tmp_path: Path
 ) -> None:
-    async with open_fleet(tmp_path, test_db, db_config, 2, NAMES) as fleet:
+    """The next version is this one with one more schema file, which only adds."""
+    _make_next_version(tmp_path / "next")
+    async with open_fleet(tmp_path, test_db, [db_config], 2, NAMES) as fleet:
+        first, second = fleet.replicas
         for replica in fleet.replicas:
             await replica.start()
         await fleet.until_settled(2)
-        moving = fleet.replicas[0]
-        await moving.stop()
+        for upgraded, versions in ((first, {NEXT_VERSION, __version__}), (second, {NEXT_VERSION})):
+            await upgraded.stop()
+            upgraded.folder.environment["PYTHONPATH"] = os.pathsep.join((str(tmp_path / "next"), str(PROJECT)))
+            await upgraded.start()
+            await fleet.until_seen(NAMES[0], fleet.sites.toggle(NAMES[0]))
+            await fleet.until_settled(2)
+            found = await test_db.fetch("SELECT DISTINCT version FROM members")
+            assert {row["version"] for row in found} == versions
+            await second.cut()  # whatever it is, it finds the tables of the next one when it comes back
+            await second.mend()
+            await fleet.until_settled(2)
+        assert await test_db.fetch("SELECT FROM states WHERE of_the_next = 'added'")
+        await first.stop()
         await fleet.until_settled(1)
-        moving.folder.environment["WATCHER_LOCATION"] = "elsewhere"
-        daemon = await moving.start()
-        await daemon.until(lambda: len(daemon.lines("database connected")) == 2)
+        first.folder.environment["WATCHER_LOCATION"] = "elsewhere"
+        connected = (first.folder.path / "stderr.log").read_text().count("database connected")
+        daemon = await first.start()
+        await daemon.until(lambda: len(daemon.lines("database connected")) > connected)
         for replica in fleet.replicas:
             await replica.stop()
-        rows = await test_db.fetch("SELECT location, state FROM flips GROUP BY location, state ORDER BY location")
-        assert [tuple(row.values()) for row in rows] == [("default", "up"), ("elsewhere", "up")]
+        await _flips_are_a_chain_of_what_the_sites_did(fleet)
+        rows = await test_db.fetch("SELECT DISTINCT location, state FROM flips ORDER BY location, state")
+        assert [tuple(row.values()) for row in rows] == [("default", "down"), ("default", "up"), ("elsewhere", "up")], (
+            "nothing is paused"
+        )
+
+
+def _make_next_version(folder: Path) -> None:
+    shutil.copytree(PROJECT / "watcher", folder / "watcher", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "watcher" / "__init__.py").write_text(f'__version__ = "{NEXT_VERSION}"\n')
+    schema = folder / "watcher" / "postgres" / "schema"
+    present = len(list(schema.glob("*.sql")))
+    (schema / f"{present + 1:04}_of_the_next.sql").write_text(
+        f"-- usable from {present}\n"
+        "ALTER TABLE states ADD COLUMN of_the_next text NOT NULL DEFAULT 'added';\n"
+        "ALTER TABLE members ADD COLUMN of_the_next text;\n"
+        "CREATE TABLE of_the_next (id uuid PRIMARY KEY);\n"
+    )
 
 
 async def _flips_are_a_chain_of_what_the_sites_did(fleet: Fleet) -> None:
-    rows = await fleet.database.fetch("SELECT target, at, state, before FROM flips ORDER BY target, at, confirmed_at")
+    rows = await fleet.database.fetch(
+        "SELECT target, at, state, before FROM flips WHERE location = 'default' ORDER BY target, at, confirmed_at"
+    )
     flips: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         flips[row["target"]].append(row)

@@ -9,7 +9,7 @@ import structlog
 import trio
 
 from watcher.alerting.messages import Kept, row_of, write_decision
-from watcher.alerting.policy.encoding import decode_event
+from watcher.alerting.policy.encoding import decode_event, routes_in
 from watcher.model.alerts.rows import UnreadableRowError, reading
 from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.encoding import CHANNEL_STEP
@@ -17,7 +17,6 @@ from watcher.outbox.shared_alerts import (
     add_messages,
     decode_handover,
     is_on_its_way,
-    routes_in,
     rows_for_step,
     take_over,
 )

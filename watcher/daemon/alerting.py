@@ -88,9 +88,11 @@ class Alerting:
             sharing = AlertSharing(disk, *place, written, prepare=ask, routes_of=routes_of)
             self._elsewhere, self._sharing = elsewhere, sharing
         self._channels: Sequence[Channel] = ()
+        self._view = View({}, self._state_of, self._checked_at, back_at=self._back_at)
         routes = {} if sharing is None else sharing.routes
-        self._view = View({}, self._state_of, self._checked_at, back_at=self._back_at, routes_elsewhere=routes)
-        self._view = replace(self._view, state_elsewhere=self._state_at, places_of=seen.views_of)
+        self._view = replace(
+            self._view, routes_elsewhere=routes, state_elsewhere=self._state_at, places_of=seen.views_of
+        )
         self.alerts = Alerts(disk, lambda: self._view, written, sharing=sharing, is_here=self._is_here)
         self.silences = Silences(tell=self._hear)
 

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from watcher.alerting.policy.encoding import decode_event, encode_incident
+from watcher.alerting.policy.encoding import decode_event, encode_incident, with_routes
 from watcher.alerting.policy.event import Handover
 from watcher.alerting.policy.records.book import record_key
 from watcher.model.alerts.rows import UnreadableRowError, a_flag, a_moment, reading
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 EXPORTED = "alerts_exported"
 # The location under which channels are shared.
 SCOPE = "alerts_scope"
-_ROUTES = '"routes":'
 # So much of what a channel knows is one entry.
 RECORDS_AT_ONCE = 200
 
@@ -117,7 +116,7 @@ def export_events(
     rows = [] if exported is None else outbox.read(_EVENTS, exported)
     if rows:
         if routes_of is not None:
-            rows = [(number, _with_routes(payload, routes_of)) for number, payload in rows]
+            rows = [(number, with_routes(payload, routes_of)) for number, payload in rows]
         entries = [_event_entry(outbox, location, number, payload) for number, payload in rows]
         outbox.put(entries, now=now, alongside=lambda database: database.execute(_SET_EXPORTED, (rows[-1][0],)))
     return len(rows)
@@ -366,20 +365,6 @@ def _event_entry(
             "payload": payload,
         },
     )
-
-
-def routes_in(payload: str) -> tuple[str, dict[str, float]] | None:
-    """Return the target of an event, and whom the file of its origin tells of that; None where it is not said."""
-    if _ROUTES not in payload:
-        return None
-    row = json.loads(payload)
-    routes = {str(name): float(after) for name, after in row["routes"].items()}
-    return None if row["target"] is None else (str(row["target"]), routes)
-
-
-def _with_routes(payload: str, routes_of: Callable[[str], Mapping[str, float]]) -> str:
-    target = _subject_of(payload)["target"]
-    return payload if target is None else f"{payload[:-1]},{_ROUTES}{json.dumps(dict(routes_of(target)))}}}"
 
 
 def _subject_of(payload: str) -> dict[str, str | None]:

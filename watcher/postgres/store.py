@@ -34,7 +34,7 @@ from watcher.postgres.owned_entries import (
     store_standings,
     texts_and_numbers,
 )
-from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS
+from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS, TARGETS_A_SECOND
 from watcher.postgres.schema import MADE_BY, MISSING
 from watcher.postgres.server_encoding import advice_on, fitting_json
 from watcher.postgres.tables.alerting import DROP_SETTLED_MESSAGES, INSERT_ALERT_EVENTS, apply_step
@@ -128,8 +128,8 @@ class TableStore:
         """
         await self._database.init_db()
         await self._tell_encoding()
-        limit_seconds = self._limit_seconds
-        self._limit_seconds = min(2 * limit_seconds, REGISTRATION_SECONDS)
+        limit_seconds = self._limit_seconds + len(self.registration.targets) / TARGETS_A_SECOND
+        self._limit_seconds = min(2 * self._limit_seconds, REGISTRATION_SECONDS)
         self._watched, self._look_at = None, trio.current_time() + self.look_seconds
         registration = self.registration
         try:

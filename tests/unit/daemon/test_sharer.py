@@ -245,6 +245,26 @@ async def test_the_end_of_a_rollout_is_no_reason_for_force(autojump_clock: trio.
         assert world.doubled == []
 
 
+async def test_what_others_have_claimed_by_an_agreement_that_a_replica_never_heard_of_is_claimed_once_more(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_world(2) as (world, (first, second)):
+        for replica in (first, second):
+            await replica.configure(NAMES)
+            replica.tell(1, (first, second))
+        await trio.sleep(1)
+        world.dead.add(first.me)
+        second.tell(2, [second])
+        await trio.sleep(1)
+        assert set(world.owners.values()) == {second.me}
+        world.dead.clear()
+        for replica in (first, second):
+            replica.tell(3, (first, second))
+        await trio.sleep(2 * BEAT_SECONDS)
+        assert who_watches(world) == shared_by((first, second), NAMES)
+        assert {name: [owner.int] for name, owner in world.owners.items()} == who_watches(world)
+
+
 async def test_without_a_database_a_replica_checks_what_it_holds_and_asks_when_it_is_back(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 import structlog
 import trio
 
 from watcher.checking.scheduling.small_turns import in_small_turns
-from watcher.daemon.sharing.moves import find_moves, gained
+from watcher.daemon.sharing.moves import Wanted, find_moves, gained
 from watcher.model.difference import Difference
 
 if TYPE_CHECKING:
@@ -89,22 +89,6 @@ class Step:
     taken: Mapping[str, Taken] = field(default_factory=dict)
 
 
-class _Wanted(NamedTuple):
-    """A target that is to be watched here and may be another's still.
-
-    Attributes:
-        target: that.
-        since: when it began to be wanted, on the sharer's clock.
-        is_new: whether nobody is known to have watched it before.
-        is_left: whether replicas with another file may check it for a while, in the same way.
-    """
-
-    target: Target
-    since: float
-    is_new: bool
-    is_left: bool
-
-
 class Sharer:
     """Has this replica watch its share of what is configured.
 
@@ -148,7 +132,7 @@ class Sharer:
         self._configured: Sequence[Target] = ()
         self._new = frozenset[str]()  # of the newest file, the names that the one before did not have
         self._watched: dict[str, Target] = {}
-        self._wanted: dict[str, _Wanted] = {}
+        self._wanted: dict[str, Wanted] = {}
         self._unclaimed: set[str] = set()  # watched, though nobody could be asked for their owners
         self._is_away = False
         self._news = frozenset[str]()  # what the file has changed since all replicas had one
@@ -272,8 +256,7 @@ class Sharer:
             self._lost += len(moved)
         self._want(moves.wanted, share, change)
         if share is not self._in_effect:
-            if any(one is not None and one.peers != one.agreed for one in (share, self._in_effect)):
-                # Others with another file watch some of these as well, and may have made them their own.
+            if _may_be_others(self._in_effect, share):
                 self._unclaimed |= self._watched.keys()
             self._in_effect = share
             self._effective.set()
@@ -294,32 +277,45 @@ class Sharer:
             known, is_left = waiting.get(target.name), is_mixed and target.name not in self._news
             since = now if known is None or known.is_left is not is_left else known.since
             is_new = target.name in new if known is None else known.is_new
-            self._wanted[target.name] = _Wanted(target, since, is_new, is_left)
+            self._wanted[target.name] = Wanted(target, since, is_new, is_left)
 
     async def _gain(self) -> None:
-        """Take what is wanted, and begin it, as far as others have released it."""
+        """Take what others have released, and begin it; some of it begins while the next is claimed."""
         names = [*self._wanted, *self._unclaimed]
+        claimed: tuple[Sequence[str], Mapping[str, Taken] | None] = (), {}
         for first in range(0, len(names), TARGETS_A_CLAIM):
             some = names[first : first + TARGETS_A_CLAIM]
-            taken = await self._claim(some)
-            if taken is None:
-                beginning = self._overdue()
-                self._unclaimed |= {target.name for target in beginning}
-            else:
-                beginning = [self._wanted[name].target for name in some if name in taken and name in self._wanted]
-                await self._go_on_as_others_did({name: taken[name] for name in taken.keys() & self._unclaimed})
-                self._unclaimed -= taken.keys()
-                if beginning:
-                    self._moved_at = self._clock()
-            if beginning:
-                known = {target.name: taken[target.name] for target in beginning} if taken else {}
-                await self._apply(Step(gained(self._watched.values(), beginning), taken=known))
-                self._watched |= {target.name: target for target in beginning}
-                self._gained += len(beginning)
-            for target in beginning:
-                del self._wanted[target.name]
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._begin, *claimed)
+                taken = await self._claim(some)
+            claimed = some, taken
             if taken is None or self._wake.is_set():
-                return  # nobody can be asked; or what is wanted may be something else by now
+                break  # nobody can be asked; or what is wanted may be something else by now
+        await self._begin(*claimed)
+
+    async def _begin(self, some: Sequence[str], taken: Mapping[str, Taken] | None) -> None:
+        """Begin what could be claimed of some targets.
+
+        Args:
+            some: the names of what was claimed.
+            taken: what is known of those that were taken; None where nobody can be asked.
+        """
+        if taken is None:
+            beginning = self._overdue()
+            self._unclaimed |= {target.name for target in beginning}
+        else:
+            beginning = [self._wanted[name].target for name in some if name in taken and name in self._wanted]
+            await self._go_on_as_others_did({name: taken[name] for name in taken.keys() & self._unclaimed})
+            self._unclaimed -= taken.keys()
+            if beginning:
+                self._moved_at = self._clock()
+        if beginning:
+            known = {target.name: taken[target.name] for target in beginning} if taken else {}
+            await self._apply(Step(gained(self._watched.values(), beginning), taken=known))
+            self._watched |= {target.name: target for target in beginning}
+            self._gained += len(beginning)
+        for target in beginning:
+            del self._wanted[target.name]
 
     def _overdue(self) -> list[Target]:
         """Return what begins though nobody can be asked: better two that check than none.
@@ -391,3 +387,10 @@ class Sharer:
             lost=self._lost or None,
         )
         self._gained = self._lost = 0
+
+
+def _may_be_others(former: Share | None, share: Share) -> bool:
+    """Say whether others may have made their own what stays here: by another file, or by an agreement in between."""
+    if former is None:
+        return share.peers != share.agreed
+    return former.peers != former.agreed or share.peers != share.agreed or share.epoch - former.epoch not in {0, 1}
