@@ -414,7 +414,7 @@ async def test_a_dry_run_shows_what_would_have_been_sent(folder: Folder, test_db
     for location, letters in (("*", "UD"), ("default", "DUDU")):
         await put_state(test_db, "cash", location=location)
         await put_flips(test_db, "cash", letters, begin + HOUR / 2, step=HOUR, location=location)
-    targets = [{"name": name, "address": "https://shop.example/"} for name in ("shop", "old")]
+    targets: list[dict[str, Any]] = [{"name": name, "address": "https://shop.example/"} for name in ("shop", "old")]
     targets.append({"name": "cash", "address": "https://cash.example/", "locations": ["default", "fra"]})
     channel = {"name": "ops", "webhook": {"url": "http://127.0.0.1:9/"}, "reminder_interval": "0s"}
     no_channel = await complaint(folder, "alerts", "--dry-run", status=2)
