@@ -24,12 +24,14 @@ class PlaceViews:
 
     Attributes:
         changes: how often anything of it has changed; 0 as long as no place has said anything.
+        places: of all these targets.
         living: the places where a replica watches.
     """
 
     def __init__(self) -> None:
         """Begin with no targets."""
         self.changes = 0
+        self.places: frozenset[str] = frozenset()
         self.living: frozenset[str] = frozenset()
         self._targets: Mapping[str, Target] = {}
         self._said: dict[str, dict[str, PlaceView]] = {}
@@ -44,6 +46,7 @@ class PlaceViews:
     def use(self, targets: Iterable[Target]) -> None:
         """Take what is configured; of targets without `locations`, nothing is kept."""
         self._targets, self._looks = {target.name: target for target in targets if target.locations}, 0
+        self.places = frozenset().union(*{target.locations for target in self._targets.values()})
         if self._said:
             self._said = {name: said for name, said in self._said.items() if name in self._targets}
             self._combined = {}
@@ -103,7 +106,11 @@ class PlaceViews:
         decided = self._said.get(target, {}).get(COMBINED)
         if decided is None or decided.since is None:
             return None
-        found = combine(self.views_of(target), self._targets[target].quorum)
+        views = self.views_of(target)
+        if decided.state is State.UP and all(view.state is State.UP and view.is_alive for view in views):
+            self._combined[target] = decided = replace(decided, reason=None, detail=None)
+            return decided  # as most are: nothing is to be said
+        found = combine(views, self._targets[target].quorum)
         if found.state is decided.state:
             cause = found.cause
             reason = None if cause is None or found.state is State.UP else str(cause.reason)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from watcher.model.places import COMBINED
+from watcher.model.state import State
 from watcher.postgres.queries.states_and_flips import alive_at_by_location, moment_of, present_states
 from watcher.text.timestamps import timestamp
 
@@ -26,7 +29,13 @@ async def read_status(database: Database) -> list[Present]:
     alive_at = await alive_at_by_location(database)
     presents = await present_states(database)
     now = await moment_of(database)  # by which `alive_at` is, whatever this machine says
-    return [present.as_known(alive_at=alive_at.get(present.location), now=now) for present in presents]
+    return [_told(present).as_known(alive_at=alive_at.get(present.location), now=now) for present in presents]
+
+
+def _told(present: Present) -> Present:
+    """Leave out why all places say together that a target is up: who had not told yet when that began."""
+    is_well = present.location == COMBINED and present.state is State.UP
+    return replace(present, reason=None, detail=None) if is_well else present
 
 
 def present_as_json(present: Present) -> dict[str, Any]:

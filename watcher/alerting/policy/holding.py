@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from watcher.alerting.policy.records.agenda import LOOK, next_look
 from watcher.alerting.policy.records.record import Place
 from watcher.model.alerts.channel import Topic
+from watcher.model.places import COMBINED
 from watcher.model.state import State
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 PARENT_CHECK_WAIT = timedelta(seconds=30)
 # How many intervals what depends on others has to come up after them, before it is told by itself.
 ROUNDS_AFTER_PARENTS = 2
+# How many intervals the last of several places has to come up after the others.
+ROUNDS_AFTER_PLACES = 2
 _PARENT_CHECK_LOOK = timedelta(seconds=2)
 
 _OUT_OF_ORDER = frozenset({State.DOWN, State.MAINTENANCE})
@@ -68,7 +71,7 @@ def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
     if silent_until is not None:
         return Hold(Place.SILENCE, silent_until)
     if record.is_end_of_told and not record.is_about_flapping:
-        return None
+        return _wait_for_places(record, now, view)
     if view.state_at(record.location, record.target) is State.MAINTENANCE:
         return Hold(Place.LATER, next_look(now, LOOK))
     if record.is_end_of_told:
@@ -87,6 +90,15 @@ def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
         case _:
             alone_at = told_alone_at(target, record.flip.at, now, view)
             return None if alone_at is None else Hold(Place.LATER, alone_at)
+
+
+def _wait_for_places(record: Record, now: datetime, view: View) -> Hold | None:
+    """Let an end wait while some places, too few, still say that the target is down: they come up one by one."""
+    target = view.targets.get(record.target)
+    if target is None or record.location != COMBINED or record.flip.state is not State.DEGRADED:
+        return None
+    until = record.at + timedelta(seconds=ROUNDS_AFTER_PLACES * target.interval_seconds)
+    return Hold(Place.LATER, until, is_suppressed=False) if now < until else None
 
 
 def told_alone_at(target: Target, began_at: datetime, now: datetime, view: View) -> datetime | None:

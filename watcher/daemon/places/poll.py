@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
-from watcher.model.places import COMBINED
+from watcher.model.places import COMBINED, PlaceView
+from watcher.model.state import State
 from watcher.postgres.errors import StorageError
-from watcher.postgres.queries.places import ages_of_places, views_of_places
+from watcher.postgres.queries.places import ages_of_places, recent_views_of_places, views_of_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from watcher.model.places import PlaceView
     from watcher.postgres.db import Database
     from watcher.postgres.queries.places import Age
     from watcher.recording.place_views import PlaceViews
@@ -28,6 +28,9 @@ LATE_SECONDS = 10.0
 LOOKS_BETWEEN_ALL = 60
 # So many rows are taken before others get a turn.
 ROWS_A_TURN = 1000
+# So many targets are asked for at once: more could take longer than any question may.
+TARGETS_A_QUESTION = 2000
+_UNWATCHED = PlaceView(COMBINED, State.UNKNOWN)
 
 
 class Look(NamedTuple):
@@ -100,8 +103,7 @@ class Poll:
             now, ages = await ages_of_places(self._database)
             are_all = self._looks_at_all or is_back or self._looks >= LOOKS_BETWEEN_ALL or self._has_caught_up(ages)
             self._looks_at_all = False
-            names = list(targets) if are_all else None
-            said = await views_of_places(self._database, names, None if are_all else RECENT_SECONDS)
+            said = await self._read(list(targets) if are_all else None)
         except StorageError:
             self._is_away = True
             raise
@@ -110,8 +112,18 @@ class Poll:
         self._looks, self._ages = 0 if are_all else self._looks + 1, ages
         is_other = self._views.live(self._living(ages))
         changed = await self._take(said)
-        known = {name for name, view in said if view.location == COMBINED} if are_all else targets.keys()
-        return Look(now, changed, is_other, is_back, targets.keys() - known)
+        known = {name for name, view in said if view.location == COMBINED and view != _UNWATCHED}
+        return Look(now, changed, is_other, is_back, targets.keys() - known if are_all else ())
+
+    async def _read(self, names: Sequence[str] | None) -> list[tuple[str, PlaceView]]:
+        """Read what is said of some targets, or None for those of which it has changed lately."""
+        places = {COMBINED, *self._views.places}
+        if names is None:
+            return await recent_views_of_places(self._database, places, RECENT_SECONDS)
+        said: list[tuple[str, PlaceView]] = []
+        for first in range(0, len(names), TARGETS_A_QUESTION):
+            said += await views_of_places(self._database, places, names[first : first + TARGETS_A_QUESTION])
+        return said
 
     def _has_caught_up(self, ages: Mapping[str, Age]) -> bool:
         """Whether a place has stored all that had waited in its outbox for long."""

@@ -5,28 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.model.places import COMBINED, PlaceView
-from watcher.model.state import state_named
+from watcher.model.state import State, state_named
 from watcher.postgres.bridge import transaction
 from watcher.postgres.registration import REGISTRATION_SECONDS, tell_targets
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from watcher.model.target import Target
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
 
-# A flip is found by when its state began, which is before it was confirmed, and may be stored some time after that.
 _VIEWS = """
-SELECT target, location, state, since, reason, detail
+SELECT target, location, state, since, reason, detail, watched
 FROM states
-WHERE watched AND ($2::text[] IS NULL OR target = ANY ($2)) AND ($1::double precision IS NULL OR target IN (
-    SELECT target FROM flips
-    WHERE at > now() - interval '1 day' AND confirmed_at > now() - $1 * interval '1 second'
-))
+WHERE location = ANY ($1::text[]) AND target = ANY ({})
 """
+_OF_TARGETS = _VIEWS.format("$2::text[]")
+# A flip is found by when its state began, which is before it was confirmed, and may be stored some time after that.
+_RECENT = _VIEWS.format("""ARRAY(
+    SELECT DISTINCT target FROM flips
+    WHERE location = ANY ($1::text[]) AND at > now() - interval '1 hour'
+          AND confirmed_at > now() - $2::float8 * interval '1 second'
+)""")
 # A place is heard of by the beats of its replicas, and when one of them has stored all that it knew.
 _AGES = """
 SELECT clock.now, location, min(heard)::float8 AS heard, min(stored)::float8 AS stored
@@ -45,16 +48,24 @@ ON CONFLICT (location) DO UPDATE SET outbox = $1, alive_at = now()
 
 
 async def views_of_places(
-    database: Database, names: Sequence[str] | None, recent_seconds: float | None = None
+    database: Database, places: Iterable[str], targets: Sequence[str]
 ) -> list[tuple[str, PlaceView]]:
-    """Read what places say of targets, and what all say together.
+    """Read what places say of targets.
 
     Args:
         database: where that is.
-        names: of the targets; None for all.
-        recent_seconds: only of those whose state was confirmed so lately; None for all.
+        places: of which something is wanted, and `*` for what all say together.
+        targets: their names.
     """
-    rows = await database.fetch(_VIEWS, recent_seconds, None if names is None else list(names))
+    rows = await database.fetch(_OF_TARGETS, list(places), list(targets))
+    return [(row["target"], _view_of(row)) for row in rows]
+
+
+async def recent_views_of_places(
+    database: Database, places: Iterable[str], recent_seconds: float
+) -> list[tuple[str, PlaceView]]:
+    """Read what places say of all targets whose state was confirmed so lately at one of them; see `views_of_places`."""
+    rows = await database.fetch(_RECENT, list(places), recent_seconds)
     return [(row["target"], _view_of(row)) for row in rows]
 
 
@@ -89,4 +100,6 @@ async def mark_decided(database: Database, replica: uuid.UUID) -> None:
 
 
 def _view_of(row: Any) -> PlaceView:
+    if not row["watched"]:  # by nobody there, as with an older file: how it stood says nothing any more
+        return PlaceView(row["location"], State.UNKNOWN)
     return PlaceView(row["location"], state_named(row["state"]), row["since"], row["reason"], row["detail"])
