@@ -320,7 +320,7 @@ def test_a_site_that_one_of_three_places_cannot_reach_is_degraded(project: Compo
     services = ("fra", "nyc", "sgp", "site")
     try:
         project.compose("--profile", "places", "up", "--detach", *services)
-        told = wait_until(degraded_site, 60, "the site is degraded")
+        told = wait_until(degraded_site, 120, "the site is degraded")
         assert {place: told[place]["state"] for place in ("fra", "nyc", "sgp")} == {
             "fra": "up",
             "nyc": "up",

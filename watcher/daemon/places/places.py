@@ -6,6 +6,7 @@ decision here: its replicas look once a second what the places say.
 
 from __future__ import annotations
 
+import math
 import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, Protocol
@@ -52,6 +53,7 @@ LOOK_SECONDS = 1.0
 RETRY_SECONDS = 0.2
 # Between two notes that somebody decides: one that is older than three of them says that nobody does.
 MARK_SECONDS = 5.0
+TELL_AGAIN_SECONDS = 5.0
 JOIN_SECONDS = 3.0
 # So many targets are decided on in one transaction, before others get a turn.
 TARGETS_A_TURN = 500
@@ -121,10 +123,11 @@ class Places:
         self._poll = Poll(reader, self._views, self._timing.grace_seconds, self.decides)
         self.membership: Membership | None = None
         self._is_registered = False
+        self._tell_again_at = math.inf
         self._mark_at = 0.0
         self._away_since: float | None = None
         self._settled_looks = 0
-        self._due = set[str]()  # of which a place has said something else since the last decision
+        self._due = set[str]()  # of which a place says something else than at the last decision, or the file does
         self._ended = set[str]()  # that no longer several places watch
         self._renamed: dict[str, str] = {}
         self._known: tuple[Share | None, Mapping[str, Target]] = None, {}
@@ -138,7 +141,10 @@ class Places:
             targets: all of them.
             renamed: new names of targets, by the former ones.
         """
+        before = self._views.targets
         self._views.use(targets)
+        # The same views may come to something else, as with another quorum.
+        self._due |= {name for name, target in self._views.targets.items() if before.get(name) is not target}
         self._ended = (self._ended | self._owned.standings.keys()) - self._views.targets.keys()
         self._renamed |= renamed or {}
         self._is_registered = False
@@ -226,7 +232,9 @@ class Places:
     async def _act(self, membership: Membership, look: Look) -> None:
         """Do what follows from a look: decide what is this replica's to decide."""
         self._away_since = None
-        if look.is_back or look.missing or not self._is_registered:
+        is_due = trio.current_time() >= self._tell_again_at
+        if look.is_back or look.missing or is_due or not self._is_registered:
+            self._tell_again_at = math.inf
             await tell_combined(self._database, self._disk.outbox.id, tuple(self._views.targets.values()))
             self._is_registered = True
         self._owned.doubt(look.missing)
@@ -280,6 +288,8 @@ class Places:
 
     async def _end_what_is_over(self, now: datetime) -> None:
         ended, renamed = set(self._ended), dict(self._renamed)
+        if ended:  # a replica with the former file may have told otherwise, for as long as these had an owner
+            self._tell_again_at = trio.current_time() + TELL_AGAIN_SECONDS
         await self._owned.end(ended, renamed, now)
         self._ended -= ended
         self._renamed = {old: new for old, new in self._renamed.items() if old not in renamed}
