@@ -410,22 +410,30 @@ async def test_a_dry_run_shows_what_would_have_been_sent(folder: Folder, test_db
         await put_flips(test_db, target, letters, begin - (239 if target == "old" else 0) * HOUR, step=HOUR)
     await put_state(test_db, "shop", location="elsewhere")
     await put_flips(test_db, "shop", "UD", begin, location="elsewhere")
-    targets = [{"name": name, "address": "https://shop.example/"} for name in ("shop", "old")]
+    # Of what several places watch, all of them together say what is told.
+    for location, letters in (("*", "UD"), ("default", "DUDU")):
+        await put_state(test_db, "cash", location=location)
+        await put_flips(test_db, "cash", letters, begin + HOUR / 2, step=HOUR, location=location)
+    targets: list[dict[str, Any]] = [{"name": name, "address": "https://shop.example/"} for name in ("shop", "old")]
+    targets.append({"name": "cash", "address": "https://cash.example/", "locations": ["default", "fra"]})
     channel = {"name": "ops", "webhook": {"url": "http://127.0.0.1:9/"}, "reminder_interval": "0s"}
     no_channel = await complaint(folder, "alerts", "--dry-run", status=2)
     assert no_channel == "watcher: the config file has no `channels` that get messages; add one"
     (folder.path / "config.yaml").write_text(json.dumps({"channels": [channel], "urls": targets}))
-    moments = [f"{begin + number * HOUR + timedelta(seconds=10):%Y-%m-%dT%H:%M:%S}" for number in (1, 2, 3)]
+    moments = [f"{begin + number * HOUR + timedelta(seconds=10):%Y-%m-%dT%H:%M:%S}" for number in (1, 1.5, 2, 3)]
     heading, *messages, _, ops, left_out, _ = (await said(folder, "alerts", "--dry-run")).splitlines()
     assert heading.split() == ["time", "channel", "notification"]
     assert [(line[:19], line[24:]) for line in messages] == [
-        (moment, f"  ops      shop is {word}") for moment, word in zip(moments, ("down", "up", "down"), strict=True)
+        (moment, f"  ops      {told}")
+        for moment, told in zip(moments, ("shop is down", "cash is down", "shop is up", "shop is down"), strict=True)
     ]
-    assert ops.startswith("ops: 3 notifications (2 down, 1 up); the most on one day: ")
+    assert ops.startswith("ops: 4 notifications (3 down, 1 up); the most on one day: ")
     assert left_out == "left out: 2 changes of state of 1 target that is not in the config file"
     document = json.loads(await said(folder, "alerts", "--dry-run", "--json"))
-    assert [message["title"] for message in document["notifications"]] == ["shop is down", "shop is up", "shop is down"]
-    assert document["channels"]["ops"]["kinds"] == {"down": 2, "up": 1}
+    assert [message["title"] for message in document["notifications"]] == [
+        *("shop is down", "cash is down", "shop is up", "shop is down"),
+    ]
+    assert document["channels"]["ops"]["kinds"] == {"down": 3, "up": 1}
     assert document["left_out"] == {"flips": 2, "targets": ["gone"]}
     nothing = json.loads(await said(folder, "alerts", "--dry-run", "--json", "--since", "1s"))
     assert (nothing["notifications"], nothing["channels"]["ops"]["worst_day"]) == ([], None)
@@ -439,6 +447,10 @@ async def test_what_is_open_is_shown_since_its_incident_began(folder: Folder, te
     for name, letters in {"a": "UDUD?D", "b": "UDg?D", "c": "DpgD", "d": "U?D"}.items():
         await put_flips(test_db, name, letters, begin, step=HOUR)
         await put_state(test_db, name, "down", since=begin + 5 * HOUR)
+    # Of what several places watch, nothing is open that one of them says.
+    await put_state(test_db, "e", "down", since=begin)
+    await put_state(test_db, "e", "up", since=begin, location="*")
+    await put_alive(test_db, location="*")
     shown = json.loads(await said(folder, "alerts", "--json"))["open"]
     assert [datetime.fromisoformat(one["since"]) - begin for one in shown] == [3 * HOUR, HOUR, 2 * HOUR, 2 * HOUR]
 
