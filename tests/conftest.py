@@ -110,7 +110,7 @@ class _EmbeddedServer:
 
 @contextmanager
 def _embedded(folder: Path) -> Iterator[PostgresServer]:
-    server = EmbeddedPostgres(folder)
+    server = EmbeddedPostgres(folder, max_connections=60)  # several daemons are at several places
     url = server.url()
     assert server.try_hold()
     trio.run(server.start)

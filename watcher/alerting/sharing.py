@@ -39,7 +39,7 @@ from watcher.postgres.errors import StorageError
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from watcher.alerting.scope import Footing, Ledger, Sending, Share
     from watcher.alerting.turns import ByTurns
@@ -76,6 +76,7 @@ class AlertSharing:
         clock: Callable[[], float] = wall_seconds,
         force_seconds: float = FORCE_SECONDS,
         prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+        routes_of: Callable[[str], Mapping[str, float]] | None = None,
     ) -> None:
         """Make one that knows of no channel.
 
@@ -88,7 +89,10 @@ class AlertSharing:
             clock: seconds since 1970.
             force_seconds: for how long an owner that lives is waited for to release a channel.
             prepare: called before anything is decided for others; finds out how their targets stand.
+            routes_of: returns which channels are told of a target, after how many seconds each, by the file here.
         """
+        self.routes: dict[tuple[str, str], float] = {}  # which only files of others have; see `View.routes_elsewhere`
+        self._routes_of = routes_of
         self._prepare = prepare
         self._disk = disk
         self._scope = Scope(location, ledger, footing)
@@ -104,7 +108,7 @@ class AlertSharing:
         self._handed_over: set[str] = set()
         self._leaving: set[str] = set()
         self._alone: set[str] = set()  # the channels that it tells of its own events
-        self._is_sharing = self._has_begun = False
+        self._is_sharing = self._has_begun = self._is_mixed = False
         self._put_offs = 0
         self._newest = -1
         self._looked_at = self._forget_at = -math.inf
@@ -233,6 +237,9 @@ class AlertSharing:
         names = self._channels.keys() - self._handed_over
         if names and not await self._hand_over(names):
             return
+        self._is_mixed = share.is_mixed
+        if not share.is_mixed:
+            self.routes.clear()
         await self._disk.run(self._export)
         for name in list(self._channels):
             is_mine = share.dispatches(name)
@@ -282,7 +289,8 @@ class AlertSharing:
         return True
 
     def _export(self, outbox: Outbox) -> None:
-        if export_events(outbox, self._scope.location, self._clock()):
+        routes_of = self._routes_of if self._is_mixed else None
+        if export_events(outbox, self._scope.location, self._clock(), routes_of):
             self._written()
 
     def _begin_turn(self, name: str, epoch: int) -> None:
@@ -290,7 +298,14 @@ class AlertSharing:
         hand_on = partial(self._hand_on, name)
         timing = self._force_seconds, self._clock
         events = TableEvents(
-            self._disk, self._scope.ledger, step, hand_on, *timing, self._prepare, partial(self._tellers, name)
+            self._disk,
+            self._scope.ledger,
+            step,
+            hand_on,
+            *timing,
+            self._prepare,
+            partial(self._tellers, name),
+            self.routes,
         )
         self._turns[name] = events
         self._channels[name].switch(events)

@@ -9,11 +9,17 @@ import structlog
 import trio
 
 from watcher.alerting.messages import Kept, row_of, write_decision
-from watcher.alerting.policy.encoding import decode_event
-from watcher.model.alerts.rows import UnreadableRowError
+from watcher.alerting.policy.encoding import decode_event, routes_in
+from watcher.model.alerts.rows import UnreadableRowError, reading
 from watcher.model.clock_trust import wall_seconds
 from watcher.outbox.encoding import CHANNEL_STEP
-from watcher.outbox.shared_alerts import add_messages, decode_handover, is_on_its_way, rows_for_step, take_over
+from watcher.outbox.shared_alerts import (
+    add_messages,
+    decode_handover,
+    is_on_its_way,
+    rows_for_step,
+    take_over,
+)
 from watcher.postgres.errors import StorageError
 
 if TYPE_CHECKING:
@@ -99,6 +105,7 @@ class TableEvents:
         clock: Callable[[], float] = wall_seconds,
         prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
         tellers: Callable[[], Iterable[uuid.UUID]] = tuple,
+        routes: dict[tuple[str, str], float] | None = None,
     ) -> None:
         """Make one that has claimed nothing yet.
 
@@ -112,6 +119,7 @@ class TableEvents:
             prepare: called when the channel is claimed, before anything is decided; may raise StorageError.
             tellers: returns the replicas that have the channel. Until it is known what each of them has told itself,
                 nobody can say what the channel lacks.
+            routes: takes what files of others say of whom the channel is told; see `View.routes_elsewhere`.
         """
         self.step = step
         self.has_claimed = self.is_caught_up = self.is_looking = False
@@ -123,6 +131,7 @@ class TableEvents:
         self._clock = clock
         self._prepare = prepare
         self._tellers = tellers
+        self._routes = {} if routes is None else routes
         self._positions: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._messages: list[dict[str, Any]] = []
@@ -169,6 +178,7 @@ class TableEvents:
                     messages += waiting
                 else:
                     found.append(decode_event(one.number, one.payload))
+                    self._note_routes(one.payload)
             except UnreadableRowError as error:
                 log.error("an alert event that cannot be read is passed over", origin=one.origin, error=error)
         settled = await _asked(partial(self._claims.settled, [message["id"] for message in messages]))
@@ -177,6 +187,12 @@ class TableEvents:
         self._messages += [message for message in messages if message["id"] not in settled]
         self.is_caught_up = len(stored) < limit
         return found, await self._opened(lacks)
+
+    def _note_routes(self, payload: str) -> None:
+        with reading("routes of an alert event"):
+            target, routes = routes_in(payload) or ("", {})
+        if self.step.channel in routes:
+            self._routes[self.step.channel, target] = routes[self.step.channel]
 
     async def _opened(self, lacks: Callable[[str, str], bool] | None) -> Sequence[Incident] | None:
         """Return what is open and the channel lacks; None while it may have been told of it by who has not said so."""

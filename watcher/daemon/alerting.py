@@ -13,6 +13,7 @@ import trio
 from watcher.alerting.alerts import SETTLE_SECONDS, Alerts
 from watcher.alerting.channels.deliver import deliver, open_tools, post_alerts
 from watcher.alerting.combined import NOTHING_SEEN, CombinedPresent
+from watcher.alerting.policy.holding import routes_to
 from watcher.alerting.policy.view import View
 from watcher.alerting.scope import Joining, Scope
 from watcher.alerting.sharing import AlertSharing
@@ -82,11 +83,16 @@ class Alerting:
         sharing = None
         if replicas is not None:
             elsewhere = Elsewhere(replicas.ledger, lambda: self.alerts.dispatches_for_others, self._decide_anew)
-            sharing = AlertSharing(disk, replicas.ledger, replicas, replicas.location, written, prepare=elsewhere.ask)
+            place = replicas.ledger, replicas, replicas.location
+            ask, routes_of = elsewhere.ask, self._routes_of
+            sharing = AlertSharing(disk, *place, written, prepare=ask, routes_of=routes_of)
             self._elsewhere, self._sharing = elsewhere, sharing
         self._channels: Sequence[Channel] = ()
         self._view = View({}, self._state_of, self._checked_at, back_at=self._back_at)
-        self._view = replace(self._view, state_elsewhere=self._state_at, places_of=seen.views_of)
+        routes = {} if sharing is None else sharing.routes
+        self._view = replace(
+            self._view, routes_elsewhere=routes, state_elsewhere=self._state_at, places_of=seen.views_of
+        )
         self.alerts = Alerts(disk, lambda: self._view, written, sharing=sharing, is_here=self._is_here)
         self.silences = Silences(tell=self._hear)
 
@@ -163,6 +169,9 @@ class Alerting:
         self._combined.use({name: one for name, one in targets.items() if shares and one.locations})
         known = self._view
         self._view = replace(known, targets=targets, page_url=page_url, key_of=keys.get, is_in_doubt=self._is_in_doubt)
+
+    def _routes_of(self, target: str) -> Mapping[str, float]:
+        return routes_to(self._channels, self._view.targets.get(target))
 
     def _decide_anew(self) -> None:
         self.alerts.decide_anew()

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from watcher.alerting.policy.encoding import decode_event, encode_incident
+from watcher.alerting.policy.encoding import decode_event, encode_incident, with_routes
 from watcher.alerting.policy.event import Handover
 from watcher.alerting.policy.records.book import record_key
 from watcher.model.alerts.rows import UnreadableRowError, a_flag, a_moment, reading
@@ -21,7 +21,7 @@ from watcher.outbox.outbox import Entry
 if TYPE_CHECKING:
     import sqlite3
     import uuid
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from watcher.alerting.policy.event import Incident
@@ -100,17 +100,23 @@ def is_taken_in(outbox: Outbox) -> bool:
     return bool(outbox.read(query)[0][0])
 
 
-def export_events(outbox: Outbox, location: str, now: float) -> int:
+def export_events(
+    outbox: Outbox, location: str, now: float, routes_of: Callable[[str], Mapping[str, float]] | None = None
+) -> int:
     """Put events on their way to the other replicas that are not yet; return how many.
 
     Args:
         outbox: of a replica that shares.
         location: where it stands.
         now: seconds since 1970.
+        routes_of: returns after how many seconds channels are told of a target, by their names; where whoever tells
+            them may have another file.
     """
     exported = outbox.meta(EXPORTED)
     rows = [] if exported is None else outbox.read(_EVENTS, exported)
     if rows:
+        if routes_of is not None:
+            rows = [(number, with_routes(payload, routes_of)) for number, payload in rows]
         entries = [_event_entry(outbox, location, number, payload) for number, payload in rows]
         outbox.put(entries, now=now, alongside=lambda database: database.execute(_SET_EXPORTED, (rows[-1][0],)))
     return len(rows)

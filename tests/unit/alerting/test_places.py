@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 WHY = "503 Service Unavailable"
-CHANNEL = Channel("ops", WebhookReceiver("https://hook.example/"), group_wait_seconds=0.0)
+CHANNEL = Channel("ops", WebhookReceiver("https://hook.example/"), group_wait_seconds=0.0, group_interval_seconds=0.0)
 PLACES = ("fra", "nyc", "sgp")
 UP, DOWN = State.UP, State.DOWN
 
@@ -210,3 +210,34 @@ def test_a_record_of_another_place_is_held_by_what_is_so_there() -> None:
         policy.take(AlertEvent(0, Change.OPENED, NOW, incident, one, "Search", one.location), view)
     (message,) = policy.decide(NOW, view).messages
     assert message.payload["title"] == "Search (fra) is down"
+
+
+@pytest.mark.parametrize(
+    ("later", "title", "at_seconds"),
+    [
+        ([(20, UP)], "Checkout is up", 20.0),
+        ([], "Checkout is degraded", 130.0),
+        ([(20, DOWN), (40, UP)], "Checkout is up", 40.0),
+    ],
+)
+def test_places_come_up_one_after_another_which_is_one_end(
+    later: list[tuple[float, State]], title: str, at_seconds: float
+) -> None:
+    target = a_target(name="Checkout", locations=PLACES, quorum=2, interval_seconds=60.0)
+    state, incident = UP, None
+    view = View({"Checkout": target}, lambda _: state, lambda _: NOW)
+    policy = ChannelPolicy(CHANNEL, {})
+    ends = list[tuple[float, str]]()
+    for number, (seconds, found) in enumerate([(0.0, DOWN), (10.0, State.DEGRADED), *later]):
+        moment = NOW + timedelta(seconds=seconds)
+        flip = Flip("Checkout", COMBINED, moment, moment, found, state, None, None, number)
+        state, (now, change) = found, follow(incident, flip)
+        if change is not None:
+            policy.take(AlertEvent(number, change, moment, now or incident, flip, "Checkout", COMBINED), view)
+        incident = now
+        messages = list(policy.decide(moment, view).messages)
+        ends += [(seconds, one.payload["title"]) for one in messages]
+    while (due := policy.due_at) is not None and due < NOW + timedelta(hours=1):
+        ends += [((due - NOW).total_seconds(), one.payload["title"]) for one in policy.decide(due, view).messages]
+    assert ends[-1] == (at_seconds, title)
+    assert "Checkout is degraded" not in [one for _, one in ends[:-1]]

@@ -21,7 +21,7 @@ from watcher.outbox.encoding import FLIP, RELEASE
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
 from watcher.postgres.errors import DatabaseUnavailableError
-from watcher.recording.place_views import PlaceViews
+from watcher.recording.place_views import LOOKS_WAITED, PlaceViews
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,7 @@ class Told:
         self.heard: dict[str, float] = {}
         self.stored: dict[str, float] = {}
         self.views: list[PlaceView] = []
+        self.unwatched: set[str] = set()
         self.is_away = False
         self.asked: list[object] = []
 
@@ -78,6 +79,7 @@ class Told:
                 "since": one.since,
                 "reason": one.reason,
                 "detail": one.detail,
+                "watched": one.location not in self.unwatched,
             }
             for one in self.views
         ]
@@ -160,6 +162,23 @@ async def test_what_is_decided_here_is_known_before_the_rows_have_it() -> None:
     combined = views.combined_of("Shop")
     assert combined is not None
     assert combined.state is State.DOWN
+
+
+async def test_a_place_where_nobody_watches_a_target_any_more_cannot_tell() -> None:
+    told, views = Told(), PlaceViews()
+    views.use([SHOP])
+    told.heard = dict.fromkeys(SHOP.locations, 1.0)
+    told.views = [said("fra", State.DOWN), said("nyc", State.UP), said(COMBINED, State.DEGRADED)]
+    poll = Poll(told, views, GRACE_SECONDS, lambda _name: False)  # type: ignore[arg-type]
+    assert not (await poll.look()).missing
+    told.unwatched = {"nyc", COMBINED}
+    poll.look_at_all()
+    look = await poll.look()
+    assert (look.changed, look.missing) == ({"Shop"}, {"Shop"})
+    assert [view.state for view in views.views_of("Shop")] == [State.DOWN, State.UNKNOWN, State.PENDING]
+    for _ in range(LOOKS_WAITED):
+        await poll.look()
+    assert [view.state for view in views.views_of("Shop")] == [State.DOWN, State.UNKNOWN, State.UNKNOWN]
 
 
 def test_a_place_alone_decides_by_what_it_sees_and_says_so() -> None:

@@ -171,6 +171,9 @@ class ChannelPolicy:
             )
             self._book.records[key] = record
         elif visible is record.visible and (visible is None or flip.flip_id == record.flip_id):
+            if record.note_further_end(flip, event.at):
+                self._book.leave(key, record)
+                self._settle(key, record, event.at, view)
             return
         elif event.change is Change.OPENED and record.is_same_outage(flip, incident.key, incident.last_up_at):
             return  # another replica has found it as well
@@ -179,13 +182,10 @@ class ChannelPolicy:
             return
         self._book.leave(key, record)
         record.group = group
-        is_known = event.change is Change.OPENED and record.is_told_at_all_places(visible)
         record.note_incident(incident.id, incident.since, incident.key)
         is_silent = silence_end(view.silences, record.target, group, event.at) is not None
         record.note_flip(flip, visible, event.at, incident.last_up_at, is_silent=is_silent, is_escalated_to=bool(after))
-        if is_known:
-            self._note_told(key, record, event.at)
-        elif Topic.FLAPPING in self._channel.topics and not after and flip.state is not State.PAUSED:
+        if Topic.FLAPPING in self._channel.topics and not after and flip.state is not State.PAUSED:
             record.note_change(event.at, FLAPPING_FLIPS, FLAPPING_WINDOW)
             self._book.agenda.add(event.at + FLAPPING_WINDOW, Task.CALM, key)
         self._settle(key, record, event.at, view)

@@ -14,8 +14,10 @@ from watcher.alerting.policy.records.json_values import a_trouble, an_id, flip_a
 from watcher.model.alerts.rows import a_moment, a_number, a_text, maybe, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+# Whom the file of an origin tells of the target of an event, where the file of whoever takes it in may differ.
+_ROUTES = '"routes":'
 _to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
@@ -64,6 +66,28 @@ def decode_event(number: int, text: str) -> AlertEvent:
             else Certificate(a_number(certificate["step_days"]), a_moment(certificate["expires_at"])),
             read(row["gap_start"]),
         )
+
+
+def with_routes(payload: str, routes_of: Callable[[str], Mapping[str, float]]) -> str:
+    """Return the text of an event with whom the file here tells of it, where it is about a target.
+
+    Args:
+        payload: the text, an object of JSON.
+        routes_of: returns after how many seconds channels are told of a target, by their names.
+    """
+    try:
+        target = json.loads(payload)["target"]
+    except (ValueError, TypeError, KeyError):  # whoever takes it in tells of it
+        return payload
+    return f"{payload[:-1]},{_ROUTES}{json.dumps(dict(routes_of(target)))}}}" if isinstance(target, str) else payload
+
+
+def routes_in(payload: str) -> tuple[str, dict[str, float]] | None:
+    """Return the target of an event and its routes; None where it has none."""
+    if _ROUTES not in payload:
+        return None
+    row = json.loads(payload)
+    return str(row["target"]), {str(name): float(after) for name, after in row["routes"].items()}
 
 
 def encode_incident(incident: Incident) -> str:

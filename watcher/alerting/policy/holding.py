@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from watcher.alerting.policy.records.agenda import LOOK, next_look
 from watcher.alerting.policy.records.record import Place
 from watcher.model.alerts.channel import Topic
+from watcher.model.places import COMBINED
 from watcher.model.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from watcher.alerting.policy.records.notice import Notice
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 PARENT_CHECK_WAIT = timedelta(seconds=30)
 # How many intervals what depends on others has to come up after them, before it is told by itself.
 ROUNDS_AFTER_PARENTS = 2
+# How many intervals the last of several places has to come up after the others.
+ROUNDS_AFTER_PLACES = 2
 _PARENT_CHECK_LOOK = timedelta(seconds=2)
 
 _OUT_OF_ORDER = frozenset({State.DOWN, State.MAINTENANCE})
@@ -68,7 +71,7 @@ def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
     if silent_until is not None:
         return Hold(Place.SILENCE, silent_until)
     if record.is_end_of_told and not record.is_about_flapping:
-        return None
+        return _wait_for_places(record, now, view)
     if view.state_at(record.location, record.target) is State.MAINTENANCE:
         return Hold(Place.LATER, next_look(now, LOOK))
     if record.is_end_of_told:
@@ -87,6 +90,15 @@ def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
         case _:
             alone_at = told_alone_at(target, record.flip.at, now, view)
             return None if alone_at is None else Hold(Place.LATER, alone_at)
+
+
+def _wait_for_places(record: Record, now: datetime, view: View) -> Hold | None:
+    """Let an end wait while some places, too few, still say that the target is down: they come up one by one."""
+    target = view.targets.get(record.target)
+    if target is None or record.location != COMBINED or record.flip.state is not State.DEGRADED:
+        return None
+    until = record.at + timedelta(seconds=ROUNDS_AFTER_PLACES * target.interval_seconds)
+    return Hold(Place.LATER, until, is_suppressed=False) if now < until else None
 
 
 def told_alone_at(target: Target, began_at: datetime, now: datetime, view: View) -> datetime | None:
@@ -121,8 +133,17 @@ def is_told_of(channel: Channel, trouble: State) -> bool:
 def after_seconds(channel: Channel, target_name: str, view: View) -> float | None:
     """Return for how many seconds a target's trouble lasts before a channel is told; None for never."""
     target = view.targets.get(target_name)
-    if target is None:
-        return None
+    after = None if target is None else _after_by(channel, target)
+    return view.routes_elsewhere.get((channel.name, target_name)) if after is None else after
+
+
+def routes_to(channels: Iterable[Channel], target: Target | None) -> dict[str, float]:
+    """Return the channels that are told of a target, by their names, and after how many seconds each is."""
+    found = {} if target is None else {channel.name: _after_by(channel, target) for channel in channels}
+    return {name: after for name, after in found.items() if after is not None}
+
+
+def _after_by(channel: Channel, target: Target) -> float | None:
     routes = target.alerts.routes
     if routes is None:
         return 0.0 if channel.is_default else None

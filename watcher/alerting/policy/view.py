@@ -47,6 +47,8 @@ class View:
             None where it stands as `state_of` says.
         places_of: what each of its places says of a target that several of them watch, by its name.
         is_in_doubt: whether the newest checks of a target contradict its state, and do not confirm another yet.
+        routes_elsewhere: after how many seconds a channel is told of a target, by the names of both, as files of other
+            replicas say; what the file here says comes first.
     """
 
     targets: Mapping[str, Target]
@@ -60,6 +62,7 @@ class View:
     back_at: Callable[[str], datetime | None] = _never_back
     state_elsewhere: Callable[[str, str], State | None] | None = None
     places_of: Callable[[str], Sequence[PlaceView]] = _in_no_places
+    routes_elsewhere: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     @cached_property
     def members(self) -> Mapping[str, Sequence[str]]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
-from watcher.model.places import COMBINED
+from watcher.model.places import COMBINED, PlaceView
+from watcher.model.state import State
 from watcher.postgres.errors import StorageError
 from watcher.postgres.queries.places import ages_of_places, recent_views_of_places, views_of_places
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from watcher.model.places import PlaceView
     from watcher.postgres.db import Database
     from watcher.postgres.queries.places import Age
     from watcher.recording.place_views import PlaceViews
@@ -30,6 +30,7 @@ LOOKS_BETWEEN_ALL = 60
 ROWS_A_TURN = 1000
 # So many targets are asked for at once: more could take longer than any question may.
 TARGETS_A_QUESTION = 2000
+_UNWATCHED = PlaceView(COMBINED, State.UNKNOWN)
 
 
 class Look(NamedTuple):
@@ -111,8 +112,8 @@ class Poll:
         self._looks, self._ages = 0 if are_all else self._looks + 1, ages
         is_other = self._views.live(self._living(ages))
         changed = await self._take(said)
-        known = {name for name, view in said if view.location == COMBINED} if are_all else targets.keys()
-        return Look(now, changed, is_other, is_back, targets.keys() - known)
+        known = {name for name, view in said if view.location == COMBINED and view != _UNWATCHED}
+        return Look(now, changed, is_other, is_back, targets.keys() - known if are_all else ())
 
     async def _read(self, names: Sequence[str] | None) -> list[tuple[str, PlaceView]]:
         """Read what is said of some targets, or None for those of which it has changed lately."""

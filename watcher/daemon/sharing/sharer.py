@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 import structlog
 import trio
 
 from watcher.checking.scheduling.small_turns import in_small_turns
-from watcher.daemon.sharing.moves import find_moves, gained
+from watcher.daemon.sharing.moves import Wanted, find_moves, gained
 from watcher.model.difference import Difference
 
 if TYPE_CHECKING:
@@ -89,22 +89,6 @@ class Step:
     taken: Mapping[str, Taken] = field(default_factory=dict)
 
 
-class _Wanted(NamedTuple):
-    """A target that is to be watched here and may be another's still.
-
-    Attributes:
-        target: that.
-        since: when it began to be wanted, on the sharer's clock.
-        is_new: whether nobody is known to have watched it before.
-        is_left: whether replicas with another file may check it for a while, in the same way.
-    """
-
-    target: Target
-    since: float
-    is_new: bool
-    is_left: bool
-
-
 class Sharer:
     """Has this replica watch its share of what is configured.
 
@@ -148,7 +132,7 @@ class Sharer:
         self._configured: Sequence[Target] = ()
         self._new = frozenset[str]()  # of the newest file, the names that the one before did not have
         self._watched: dict[str, Target] = {}
-        self._wanted: dict[str, _Wanted] = {}
+        self._wanted: dict[str, Wanted] = {}
         self._unclaimed: set[str] = set()  # watched, though nobody could be asked for their owners
         self._is_away = False
         self._news = frozenset[str]()  # what the file has changed since all replicas had one
@@ -293,7 +277,7 @@ class Sharer:
             known, is_left = waiting.get(target.name), is_mixed and target.name not in self._news
             since = now if known is None or known.is_left is not is_left else known.since
             is_new = target.name in new if known is None else known.is_new
-            self._wanted[target.name] = _Wanted(target, since, is_new, is_left)
+            self._wanted[target.name] = Wanted(target, since, is_new, is_left)
 
     async def _gain(self) -> None:
         """Take what others have released, and begin it; some of it begins while the next is claimed."""

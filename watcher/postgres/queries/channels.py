@@ -257,14 +257,14 @@ class ChannelLedger:
         }
         return found, row["checked_until"]
 
-    async def open_places(self) -> list[tuple[str, str]]:
-        """Return the location and name of each target of which an incident may be open, in order."""
-        return [(row["location"], row["target"]) for row in await self._database.fetch(_OPEN, self._location)]
-
     async def at_other_places(self) -> dict[tuple[str, str], State]:
         """Return the states of targets at other locations that are not up, by location and target."""
         rows = await self._database.fetch(_AT_OTHER_PLACES, self._location)
         return {(row["location"], row["target"]): state_named(row["state"]) for row in rows}
+
+    async def open_places(self) -> list[tuple[str, str]]:
+        """Return the location and name of each target of which an incident may be open, in order."""
+        return [(row["location"], row["target"]) for row in await self._database.fetch(_OPEN, self._location)]
 
     async def incidents(self, targets: Sequence[str]) -> list[Incident]:
         """Return the incidents of targets that are open at the location, as their flips say.

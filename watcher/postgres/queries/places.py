@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.model.places import COMBINED, PlaceView
-from watcher.model.state import state_named
+from watcher.model.state import State, state_named
 from watcher.postgres.bridge import transaction
 from watcher.postgres.registration import REGISTRATION_SECONDS, tell_targets
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from watcher.postgres.db import Database
 
 _VIEWS = """
-SELECT target, location, state, since, reason, detail
+SELECT target, location, state, since, reason, detail, watched
 FROM states
-WHERE watched AND location = ANY ($1::text[]) AND target = ANY ({})
+WHERE location = ANY ($1::text[]) AND target = ANY ({})
 """
 _OF_TARGETS = _VIEWS.format("$2::text[]")
 # A flip is found by when its state began, which is before it was confirmed, and may be stored some time after that.
@@ -100,4 +100,6 @@ async def mark_decided(database: Database, replica: uuid.UUID) -> None:
 
 
 def _view_of(row: Any) -> PlaceView:
+    if not row["watched"]:  # by nobody there, as with an older file: how it stood says nothing any more
+        return PlaceView(row["location"], State.UNKNOWN)
     return PlaceView(row["location"], state_named(row["state"]), row["since"], row["reason"], row["detail"])

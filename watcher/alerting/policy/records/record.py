@@ -130,6 +130,8 @@ class Record:
             return False
         if key is not None and key == self.key:
             return True
+        if self.location == COMBINED and self.told is self.visible and not self.has_news:
+            return True  # a place has decided it for all of them, while it could ask nobody
         if last_up_at is None or self.last_up_at is None:
             return False
         return last_up_at <= self.flip.at and self.last_up_at <= flip.at
@@ -166,13 +168,21 @@ class Record:
         is_over = self.visible is None and self.told is None and not self.briefs
         return is_over and not self.is_about_flapping and not self.changes
 
-    def is_told_at_all_places(self, trouble: State | None) -> bool:
-        """Say whether the channel knows that all places together have a trouble, and has heard of nothing since.
+    def note_further_end(self, flip: Flip, at: datetime) -> bool:
+        """Take down where a target goes on to, of which all places together have ended a trouble: they do one by one.
 
-        What a place has decided for all of them, while it could ask nobody, the others find by themselves as well.
+        Args:
+            flip: of the target, which is in no trouble that the channel sees.
+            at: when it was found out.
+
+        Returns:
+            whether the channel is to hear of this end, and not of the one before.
         """
-        is_known = trouble is not None and self.told is self.visible is trouble and not self.has_news
-        return is_known and self.location == COMBINED and not self.is_about_flapping
+        is_waiting = self.is_end_of_told and not self.is_about_flapping and self.location == COMBINED
+        if not is_waiting or flip.state is self.flip.state:
+            return False
+        self.flip, self.flip_id, self.at = flip, flip.flip_id, at
+        return True
 
     def note_flip(
         self,
