@@ -6,6 +6,7 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import trio
 
 from tests.integration.fleet import BEAT_SECONDS, PATIENCE_SECONDS
@@ -34,6 +35,7 @@ async def decider_of(fleet: PlaceFleet, name: str) -> str:
     return rows[0]["location"]
 
 
+@pytest.mark.slow
 async def test_a_site_is_down_when_enough_places_say_so(
     bridge: None, test_db: Database, db_config: str, tmp_path: Path
 ) -> None:
