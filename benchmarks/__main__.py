@@ -206,6 +206,7 @@ def web(targets: int, rate: float, seconds: float, repeat: int, json_file: Path 
 @click.option("--rate", type=float, default=500.0, show_default=True, help="Checks a second, all replicas together.")
 @click.option("--seconds", type=float, default=60.0, show_default=True, help="Of each measurement; whole minutes.")
 @click.option("--warm-up", type=float, default=30.0, show_default=True, help="Seconds before each measurement.")
+@click.option("--limit", type=float, default=120.0, show_default=True, help="Seconds each step may take.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
 @click.option("--markdown", is_flag=True, help="Print the tables in Markdown.")
 def scale(
@@ -214,6 +215,7 @@ def scale(
     rate: float,
     seconds: float,
     warm_up: float,
+    limit: float,
     json_file: Path | None,
     markdown: bool,
 ) -> None:
@@ -224,13 +226,10 @@ def scale(
     found = []
     with _bench() as bench:
         machine = describe(bench.cores)
-        try:
-            for one in scales.runs(bench, targets, replicas, rate, warm_up, seconds):
-                found.append(one)
-                say(f"{one.targets:,} targets, {one.replicas} replicas: {one.checks / one.seconds:.0f} checks/s")
-                write(json_file, {"machine": machine, "rate": rate, "runs": [asdict(one) for one in found]})
-        except ProgramEndedError as error:
-            say(f"a replica {error}")
+        for one in scales.runs(bench, targets, replicas, rate, warm_up, seconds, limit):
+            found.append(one)
+            say(f"{one.targets:,} targets, {one.replicas} replicas: {one.checks / one.seconds:.0f} checks/s")
+            write(json_file, {"machine": machine, "rate": rate, "runs": [asdict(one) for one in found]})
     show(f"replicas, {rate:g} checks a second", scales.COLUMNS, scales.rows(found), markdown=markdown)
     show("handovers", scales.HANDOVER_COLUMNS, scales.handover_rows(found), markdown=markdown)
     show_machine(machine, markdown=markdown)

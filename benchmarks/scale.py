@@ -19,6 +19,7 @@ from benchmarks import lateness as late
 from benchmarks.children import ProgramEndedError, wait_running
 from benchmarks.measure import MIB, cpu_seconds, memory
 from benchmarks.programs import start_watcher
+from benchmarks.showing import say
 from benchmarks.workload import Kind, Workload
 from watcher.postgres.bridge import open_bridge
 from watcher.postgres.db import open_database
@@ -44,12 +45,14 @@ HANDOVER_COLUMNS = (
     "missed",
     "twice",
 )
-START_SECONDS = 600.0
-HANDOVER_SECONDS = 120.0
+# The longest that each step may take, beside what the first checks take, of which there are 500 a second at most.
+LIMIT_SECONDS = 120.0
+FIRST_CHECKS_A_SECOND = 250
 POLL_SECONDS = 0.1
 # For checks that are caught up on, and for what is in the buffers of the log, before that is read.
 SETTLE_SECONDS = 4.0
 
+_STARTED = re.compile(rb"^(\S+) info started targets=", re.MULTILINE)
 _SHARE = re.compile(rb"^(\S+) info share epoch=(\d+) replicas=(\d+) targets=(\d+)", re.MULTILINE)
 _EMPTY = ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
 # The connection that asks is not among those counted.
@@ -73,19 +76,26 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """How the targets of one replica came to the others.
+    """How targets came from some replicas to others.
 
     Attributes:
-        name: of what happened to it.
-        targets: how many it had.
-        seconds: from the signal until the others had all of them.
-        cpu_seconds: of the others, meanwhile, their checks included.
-        lateness: of all checks from the signal until a second after that.
+        name: of what happened.
+        before, after: how many replicas there were, and are.
+        targets: how many came to others; of those that it took longer than it may, how many were to.
+        seconds: from the signal, or from when the last of those that come had read its file, until others had all of
+            them; how long that was waited for, where they did not have them by then.
+        has_ended: whether they had.
+        cpu_seconds: of all replicas that ran, meanwhile, their checks included; and of those that come, what they
+            took to begin.
+        lateness: of all checks from the beginning until a second after that.
     """
 
     name: str
+    before: int
+    after: int
     targets: int
     seconds: float
+    has_ended: bool
     cpu_seconds: float
     lateness: Lateness
 
@@ -104,7 +114,7 @@ class Scale:
         commits: transactions.
         connections: of all daemons, at the end of the measurement.
         peak_bytes: the most memory of each daemon, added up.
-        handovers: of one that was stopped, and of one that was killed; empty for one replica.
+        handovers: to those that came, and of one that was stopped, and of one that was killed; empty for one replica.
     """
 
     targets: int
@@ -131,9 +141,10 @@ class _Counters(NamedTuple):
 class _Fleet:
     """The replicas of a run, each in a folder of its own."""
 
-    def __init__(self, bench: Bench, workload: Workload, stack: ExitStack) -> None:
+    def __init__(self, bench: Bench, workload: Workload, limit_seconds: float, stack: ExitStack) -> None:
         self.bench = bench
         self.workload = workload
+        self.limit_seconds = limit_seconds
         self._stack = stack
         self._folders: list[Path] = []
         self.replicas: list[Running] = []
@@ -145,13 +156,16 @@ class _Fleet:
             self._folders.append(folder)
         self.replicas.append(self._stack.enter_context(start_watcher(self.bench, self.workload, folder)))
 
-    def wait(self, done: Callable[[], bool], what: str, limit_seconds: float) -> None:
-        """Wait until something is so, while all replicas run."""
+    def wait(self, done: Callable[[], bool], what: str, limit_seconds: float | None = None) -> bool:
+        """Wait until something is so, while all replicas run; for so long at most, and return whether it is."""
+        limit_seconds = limit_seconds or self.limit_seconds
         give_up_at = time.monotonic() + limit_seconds
         while not done():
             if time.monotonic() > give_up_at:
-                raise ProgramEndedError(f"has not {what} within {limit_seconds:g} s")
+                say(f"{what}: did not end within {limit_seconds:g} s")
+                return False
             self.go_on(POLL_SECONDS)
+        return True
 
     def go_on(self, seconds: float) -> None:
         """Let all run for a time."""
@@ -189,25 +203,46 @@ class _Fleet:
             with (folder / "monitor.log").open(encoding="utf-8") as lines:
                 yield from (line for line in lines if line.endswith("\n"))
 
+    def come(self, more: int) -> Handover:
+        """Start more replicas, and wait until all share the targets."""
+        before, used, began = len(self.replicas), self.cpu_seconds(), time.time()
+        for _ in range(more):
+            self.start()
+        has_ended = self.wait(self.has_shared, f"the coming of {more}")
+        moved = sum(share.targets for one in self.replicas[before:] for share in newest_share(one.said.read_bytes()))
+        started = [moment for one in self.replicas[before:] for moment in started_at(one.said.read_bytes())]
+        return self._handed_over("joined", before, moved, max([began, *started]), has_ended, used)
+
     def hand_over(self, name: str, number: signal.Signals) -> Handover:
         """Send the last replica a signal, and wait until the others have its targets."""
         leaving = self.replicas.pop()
-        (share,) = newest_share(leaving.said.read_bytes())
+        moved = sum(share.targets for share in newest_share(leaving.said.read_bytes()))
         sent, used = time.time(), self.cpu_seconds()
         leaving.process.send_signal(number)
-        self.wait(self.has_shared, "taken over all targets", HANDOVER_SECONDS)
-        done, used = max(share.at for share in self.shares()), self.cpu_seconds() - used
-        leaving.process.wait(HANDOVER_SECONDS)
+        has_ended = self.wait(self.has_shared, f"one of {len(self.replicas) + 1} {name}")
+        handover = self._handed_over(name, len(self.replicas) + 1, moved, sent, has_ended, used)
+        leaving.process.wait(self.limit_seconds)
+        return handover
+
+    def _handed_over(self, name: str, before: int, moved: int, began: float, has_ended: bool, used: float) -> Handover:
+        done, used = time.time(), self.cpu_seconds() - used
+        if has_ended:
+            done = max(share.at for share in self.shares())
         self.go_on(1 + SETTLE_SECONDS)
         names = self.workload.addresses(self.bench.site.origin(self.workload.kind))
-        found = late.lateness_of(self.lines(), names, self.workload.interval_seconds, sent, done + 1)
-        return Handover(name, share.targets, done - sent, used, found)
+        found = late.lateness_of(self.lines(), names, self.workload.interval_seconds, began, done + 1)
+        return Handover(name, before, len(self.replicas), moved, done - began, has_ended, used, found)
 
     def start_again(self) -> None:
         """Start the replica anew that has ended, with what it had on its disk."""
         self.start(self._folders[-1])
-        self.wait(self.has_shared, "shared all targets", START_SECONDS)
+        self.wait(self.has_shared, "a start on the same data folder")
         self.go_on(SETTLE_SECONDS)
+
+
+def started_at(said: bytes) -> list[float]:
+    """Read when a daemon has started from what it has said, in seconds since 1970; empty where it has not."""
+    return [datetime.fromisoformat(match[1].decode()).timestamp() for match in _STARTED.finditer(said)]
 
 
 def newest_share(said: bytes) -> list[Share]:
@@ -240,8 +275,13 @@ async def _ask(url: str, queries: Sequence[str]) -> list[dict[str, Any]]:
         return [await database.fetch(query) for query in queries][-1]
 
 
-def measure_scale(bench: Bench, workload: Workload, replicas: int, warm_up_seconds: float, seconds: float) -> Scale:
+def measure_scale(
+    bench: Bench, workload: Workload, replicas: int, warm_up_seconds: float, seconds: float, limit_seconds: float
+) -> Scale:
     """Let replicas share targets on an empty database; then stop one, start it again, and kill it.
+
+    The first one begins alone; the others come when it has checked all targets. What does not end in time is said, and
+    the rest is measured all the same.
 
     Args:
         bench: sites, database and cores; all replicas are on one core.
@@ -249,27 +289,27 @@ def measure_scale(bench: Bench, workload: Workload, replicas: int, warm_up_secon
         replicas: how many.
         warm_up_seconds: before the measurement.
         seconds: of the measurement; a whole number of minutes has as many rollups as it should.
+        limit_seconds: the longest that each step may take.
 
     Raises:
-        ProgramEndedError: one has ended, or they have not shared all targets in time.
+        ProgramEndedError: one has ended.
     """
     trio.run(_ask, bench.database.url(), _EMPTY)
     before = bench.site.served().requests
     with ExitStack() as stack:
-        fleet = _Fleet(bench, workload, stack)
-        for _ in range(replicas):
-            fleet.start()
-        fleet.wait(
-            lambda: bench.site.served().requests - before >= workload.targets, "checked all targets", START_SECONDS
-        )
+        fleet = _Fleet(bench, workload, limit_seconds, stack)
+        fleet.start()
+        first_checks_seconds = limit_seconds + workload.targets / FIRST_CHECKS_A_SECOND
+        checked = lambda: bench.site.served().requests - before >= workload.targets  # noqa: E731
+        fleet.wait(checked, "the first checks", first_checks_seconds)
+        handovers = []
         if replicas > 1:  # one that is alone says nothing of shares
-            fleet.wait(fleet.has_shared, "shared all targets", START_SECONDS)
+            handovers.append(fleet.come(replicas - 1))
         fleet.go_on(warm_up_seconds)
         first = fleet.counters()
         fleet.go_on(seconds)
         last = fleet.counters()
         peak_bytes = sum(memory(one.process.pid)[0] for one in fleet.replicas)
-        handovers = []
         if replicas > 1:
             handovers.append(fleet.hand_over("stopped (SIGTERM)", signal.SIGTERM))
             fleet.start_again()
@@ -290,12 +330,22 @@ def measure_scale(bench: Bench, workload: Workload, replicas: int, warm_up_secon
 
 
 def runs(
-    bench: Bench, targets: Sequence[int], replicas: Sequence[int], rate: float, warm_up: float, seconds: float
+    bench: Bench,
+    targets: Sequence[int],
+    replicas: Sequence[int],
+    rate: float,
+    warm_up: float,
+    seconds: float,
+    limit: float,
 ) -> Iterator[Scale]:
     """Measure each number of targets with each number of replicas, all at one pace."""
     for count in targets:
         for several in replicas:
-            yield measure_scale(bench, Workload(Kind.HTTP, count, rate, workers=100), several, warm_up, seconds)
+            workload = Workload(Kind.HTTP, count, rate, workers=100)
+            try:
+                yield measure_scale(bench, workload, several, warm_up, seconds, limit)
+            except ProgramEndedError as error:
+                say(f"{count:,} targets, {several} replicas: one {error}")
 
 
 def rows(found: Sequence[Scale]) -> list[tuple[str, ...]]:
@@ -323,9 +373,9 @@ def handover_rows(found: Sequence[Scale]) -> list[tuple[str, ...]]:
         (
             handover.name,
             f"{one.targets:,}",
-            f"{one.replicas} → {one.replicas - 1}",
+            f"{handover.before} → {handover.after}",
             f"{handover.targets:,}",
-            f"{handover.seconds:.2f} s",
+            f"{handover.seconds:.2f} s" if handover.has_ended else f"not within {handover.seconds:.0f} s",
             f"{handover.cpu_seconds:.2f} s",
             f"{handover.lateness.quantile(1.0):.2f} s",
             f"{handover.lateness.missed:,} of {handover.lateness.slots:,}",

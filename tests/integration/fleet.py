@@ -232,7 +232,7 @@ async def open_fleet(
             place.mkdir()
             away = space if number == 0 else None
             host = "127.0.0.1" if away is None else away.database
-            proxies = [await stack.enter_async_context(open_proxy(url, host)) for url in urls]
+            proxies = [await stack.enter_async_context(open_proxy(url, host=host)) for url in urls]
             replica = Replica(Folder(place), tuple(proxies), () if away is None else away.prefix)
             await stack.enter_async_context(replica.stack)
             fleet.replicas.append(replica)

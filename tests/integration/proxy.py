@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import trio
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
 
 
@@ -20,8 +21,11 @@ class Proxy:
         port: where it listens there.
     """
 
-    def __init__(self, url: str, nursery: trio.Nursery, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, url: str, nursery: trio.Nursery, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self._server_url = url
+        self._tls = tls
         self._nursery = nursery
         self._flowing = trio.Event()
         self._flowing.set()
@@ -96,11 +100,20 @@ class Proxy:
             return
         self._streams |= {client, server}
         async with client, server, trio.open_nursery() as nursery:
-            nursery.start_soon(self._pump, client, server, nursery.cancel_scope)
-            nursery.start_soon(self._pump, server, client, nursery.cancel_scope)
+            near = client if self._tls is None else await self._encrypted(client, self._tls)
+            nursery.start_soon(self._pump, near, server, nursery.cancel_scope)
+            nursery.start_soon(self._pump, server, near, nursery.cancel_scope)
         self._streams -= {client, server}
 
-    async def _pump(self, source: trio.SocketStream, sink: trio.SocketStream, scope: trio.CancelScope) -> None:
+    async def _encrypted(self, client: trio.SocketStream, tls: ssl.SSLContext) -> trio.abc.Stream:
+        """Speak TLS in place of the server, which may not be able to; see the protocol's SSLRequest."""
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # it has given up
+            await client.receive_some(8)
+            await self._flowing.wait()
+            await client.send_all(b"S")
+        return trio.SSLStream(client, tls, server_side=True)
+
+    async def _pump(self, source: trio.abc.Stream, sink: trio.abc.Stream, scope: trio.CancelScope) -> None:
         try:
             while data := await source.receive_some():
                 await self._flowing.wait()
@@ -112,10 +125,10 @@ class Proxy:
 
 
 @asynccontextmanager
-async def open_proxy(url: str, host: str = "127.0.0.1") -> AsyncIterator[Proxy]:
-    """Run a proxy in front of a server for the time of a block."""
+async def open_proxy(url: str, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Proxy]:
+    """Run a proxy in front of a server for the time of a block, one that speaks TLS where it is told how."""
     async with trio.open_nursery() as nursery:
-        proxy = Proxy(url, nursery, host)
+        proxy = Proxy(url, nursery, tls, host)
         await proxy.open()
         try:
             yield proxy

@@ -8,18 +8,26 @@ from urllib.parse import urlsplit
 import pytest
 import trio
 
+from tests.hostile.certificates import Certificates, issue
 from tests.integration.own_server import OwnServer, running_server
 from tests.integration.proxy import Proxy, open_proxy
+from watcher.config.env.settings import load_settings
 from watcher.postgres.bridge import COMMAND_SECONDS, CONNECT_SECONDS
 from watcher.postgres.connections import ASK_SECONDS
 from watcher.postgres.db import Database, open_database
 from watcher.postgres.errors import DatabaseUnavailableError
+from watcher.postgres.url import external_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 WRITE = "CREATE TEMPORARY TABLE written AS SELECT 1"
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path)
 
 
 @pytest.fixture
@@ -73,6 +81,45 @@ async def test_where_none_takes_writes_each_is_told_of_and_whoever_reads_takes_w
                 await database.fetch(WRITE)
             with trio.fail_after(ASK_SECONDS + CONNECT_SECONDS):
                 assert await _folder(reader) == str(first.data)
+
+
+async def test_each_of_several_servers_must_show_a_certificate_that_fits(
+    bridge: None, servers: tuple[OwnServer, OwnServer], certificates: Certificates, tmp_path: Path
+) -> None:
+    first, second = servers
+    await _let(first, read_only=True)
+    good, other = certificates.good_context(), certificates.context(issue(certificates.root, "other", ["db.example"]))
+    async with (
+        open_proxy(first.url, good) as stuck,
+        open_proxy(first.url, good) as one,
+        open_proxy(second.url, good) as two,
+        open_proxy(second.url, other) as impostor,
+    ):
+        stuck.freeze()
+        async with open_database(_verified(certificates, tmp_path, stuck, one, impostor, two)) as database:
+            with trio.fail_after(CONNECT_SECONDS):
+                await database.fetch(WRITE)
+            assert await _folder(database) == str(second.data)
+        async with open_database(_verified(certificates, tmp_path, one, impostor)) as database:
+            both = rf"(?=.*:{one.port} is not read-write)(?=.*:{impostor.port}: .*certificate is refused.*127.0.0.1)"
+            with pytest.raises(DatabaseUnavailableError, match=both):
+                await database.fetch(WRITE)
+
+
+def _verified(certificates: Certificates, folder: Path, *proxies: Proxy) -> str:
+    """Return the URL of several servers as settings have them that verify each."""
+    url = urlsplit(proxies[0].url())
+    settings = {
+        "CONFIG_FILE_PATH": "c.yaml",
+        "POSTGRES_HOST": ",".join("127.0.0.1" for _ in proxies),
+        "POSTGRES_PORT": ",".join(str(proxy.port) for proxy in proxies),
+        "POSTGRES_USER": url.username or "",
+        "POSTGRES_PASSWORD": url.password or "",
+        "POSTGRES_DB": url.path.removeprefix("/"),
+        "POSTGRES_SSLMODE": "verify-full",
+        "POSTGRES_SSLROOTCERT": certificates.ca_file,
+    }
+    return external_url(load_settings(folder / ".env", settings))
 
 
 async def _let(server: OwnServer, *, read_only: bool) -> None:

@@ -10,6 +10,7 @@ from tests.doubles import a_failure
 from watcher.cluster.others import Others
 from watcher.model.conclusion import Conclusion
 from watcher.model.state import Standing, State
+from watcher.postgres.queries.states_of_others import PAGE_ROWS
 from watcher.recording.board import Board
 
 if TYPE_CHECKING:
@@ -57,6 +58,24 @@ async def test_the_board_has_what_others_watch_and_its_own_as_checks_tell(test_d
     epoch = None  # type: ignore[assignment]
     await others.look()
     assert [one.target for one in board] == ["mine"]
+
+
+async def test_as_many_as_others_watch_are_on_the_board_and_those_that_nobody_watches_any_more_go(
+    test_db: Database,
+) -> None:
+    board, epoch = Board(), 1
+    others = Others(test_db, "here", ME, board, lambda: epoch)
+    count = 2 * PAGE_ROWS
+    await test_db.fetch(
+        "INSERT INTO states (target, location, owner) SELECT 'site ' || n, 'here', $1 FROM generate_series(1, $2) AS n",
+        *(OTHER, count),
+    )
+    await others.look()
+    assert {one.target for one in board} == {f"site {number}" for number in range(1, count + 1)}
+    await test_db.fetch("UPDATE states SET watched = false WHERE target <> 'site 7'")
+    epoch = 2
+    await others.look()
+    assert [one.target for one in board] == ["site 7"]
 
 
 async def _stand(

@@ -17,9 +17,11 @@ from structlog.testing import capture_logs
 from tests.doubles import a_failure, a_target, an_outcome
 from tests.pipeline import a_registration
 from tests.rounds import rounds
+from watcher.daemon.sharing.incidents import ClaimsWithIncidents
 from watcher.model.conclusion import conclude
-from watcher.model.resumption import take_over
+from watcher.model.resumption import reassign, take_over
 from watcher.model.state import NEVER_CHECKED, Standing, State
+from watcher.outbox.alerts import open_incidents
 from watcher.outbox.minutes import ALL_MINUTES, close_minutes
 from watcher.outbox.outbox import Outbox
 from watcher.outbox.startup import note, release
@@ -27,6 +29,7 @@ from watcher.outbox.thread import OutboxThread
 from watcher.outbox.writer import Bounds, OutboxWriter
 from watcher.postgres.drain import Drain
 from watcher.postgres.ownership import Ownership
+from watcher.postgres.queries.channels import ChannelLedger
 from watcher.postgres.queries.states_and_flips import flips_between
 from watcher.postgres.store import TableStore
 from watcher.reporting.reports import read_reports
@@ -186,6 +189,30 @@ async def test_a_target_that_is_released_moves_with_all_that_is_known_of_it(
     assert await chain(test_db, "a") == "UD"
     assert (await state(test_db, "a"))["flips"] == 2
     assert (await state(test_db, "a"))["owner"] == two.outbox.id
+
+
+async def test_nobody_waits_for_the_rows_of_targets_that_another_replica_has(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+    await one.take("a", "b")
+    await one.drain()
+    held = trio.Event()
+
+    async def hold(connection: Any) -> None:
+        await connection.execute("BEGIN")
+        await connection.execute("SELECT FROM states WHERE owner = $1 FOR UPDATE", one.outbox.id)
+        held.set()
+        await connection.execute("SELECT pg_sleep(60)", timeout=60)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(test_db.operate, hold, 60)
+        await held.wait()
+        assert set(await two.take(*NAMES)) == {"c"}
+        await two.drain()
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(("age_seconds", "letters"), [(8, "U"), (900, "U?")])
@@ -602,3 +629,74 @@ async def _is_one_chain_of_what_was_confirmed(shared: Shared, database: Database
 
 async def _nothing(_flips: object) -> None:
     pass
+
+
+async def test_a_replica_goes_on_with_what_flips_say_where_the_rows_of_states_were_deleted(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+    await one.take("a", "b")
+    await one.check("a", "UDDD", ago(10))
+    await one.drain()
+    await test_db.fetch("DELETE FROM states")
+    taken = await two.take("a", "b")
+    assert taken["a"].standing is not None
+    assert (taken["a"].standing.state, taken["a"].standing.flips) == (State.DOWN, 2)
+    assert taken["a"].until is not None
+    assert taken["b"].standing is None
+    await two.check("a", "DD", ago(0))
+    await two.drain()
+    assert await chain(test_db, "a") == "UD"
+
+
+async def test_a_database_that_forgot_whose_a_target_is_is_told_anew_by_whom_it_is_agreed_to_be(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+    await test_db.fetch("INSERT INTO agreements VALUES ('default', 7, '[]', now())")
+    await two.take("a")
+    await two.check("a", "U", ago(10))
+    await two.drain()
+    await two.release("a")
+    await two.drain()
+    await one.take("a", "b")
+    await one.check("a", "DDD", ago(5))
+    await test_db.fetch("UPDATE states SET owner = $1, owned_from = 0, others_until = NULL", two.outbox.id)
+    assert await one.ownership.take_back(["a", "b"], 8) == 0, "by an agreement that is not known there"
+    assert await one.ownership.take_back(["a", "b"], 7) == 2
+    assert await one.ownership.take_back(["a", "b"], 7) == 0
+    await one.drain()
+    assert await chain(test_db, "a") == "UD"
+    found = await state(test_db, "a")
+    assert (found["owner"], found["state"]) == (one.outbox.id, "down")
+    assert found["standing"].startswith('["down"')
+
+
+async def test_an_incident_goes_on_under_a_new_name_that_is_anothers(
+    replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+    await one.take("a", "b")
+    await one.check("a", "UDDD", ago(10))
+    await one.check("b", "UDDDUU", ago(10))
+    [incident] = open_incidents(one.outbox).found
+    renamed, now = {"a": "new a", "b": "new b"}, ago(0)
+    found = reassign([], renamed, one.standings, "default", now, renamed)
+    await one.disk.run(lambda outbox: note(outbox, found, "default", now.timestamp(), renamed))
+    await one.release("a", "b")
+    await one.drain()
+    claims = ClaimsWithIncidents(two.ownership, ChannelLedger(test_db, "default", two.outbox.id), two.disk, "default")
+    claims.rename(renamed)
+    taken = await claims.claim(["new a", "new b"])
+    assert taken is not None
+    assert taken["new b"].standing is None
+    assert taken["new a"].standing is not None
+    assert (taken["new a"].standing.state, taken["new a"].standing.before) == (State.UNKNOWN, State.DOWN)
+    [gone_on] = open_incidents(two.outbox).found
+    assert (gone_on.id, gone_on.target, gone_on.since) == (incident.id, "new a", incident.since)

@@ -8,24 +8,24 @@ import random
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
 from tests.integration.held import Held
 from watcher.history.rollup import Measurement, Rollup, TargetPlace, roll_up, rollup_rows
+from watcher.postgres.db import Database
 from watcher.postgres.queries.rollups import means_by_bucket, rollups_between
-from watcher.postgres.queries.whole_rollups import WholeRollups, whole_rollups
+from watcher.postgres.queries.whole_rollups import WholeReading, WholeRollups
 from watcher.postgres.tables.partitions import KEEP_FAILURES
 from watcher.postgres.tables.rollups import INSERT_ROLLUPS, rename_rollups
 from watcher.postgres.upkeep.upkeep import keep_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from watcher.postgres.bridge import Connection
-    from watcher.postgres.db import Database
 
 pytestmark = pytest.mark.usefixtures("bridge")
 
@@ -110,7 +110,7 @@ async def assert_answers(database: Database, checks: Checks, since: datetime, un
     assert answers.keys() == expected.keys()
     for key, rollup in answers.items():
         assert_true_of(rollup, expected[key])
-    assert_same(await whole_rollups(database, since, until), answers)
+    assert_same(await WholeReading(since, until).whole(database), answers)
 
 
 def assert_same(whole: WholeRollups, answers: dict[TargetPlace, Rollup]) -> None:
@@ -205,6 +205,34 @@ WHERE period_seconds > 60 AND target = 'a'
 """
     await test_db.execute_query(shuffled)
     await assert_answers(test_db, checks, BEGIN + 30 * MINUTE, END)
+
+
+class ParallelDatabase(Database):
+    """A database whose server shares any query with other processes of its own."""
+
+    async def operate(self, operation: Callable[[Connection], Awaitable[Any]], *arguments: Any) -> Any:
+        async def shared(connection: Connection) -> Any:
+            await connection.execute(
+                "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0"
+            )
+            return await operation(connection)
+
+        return await super().operate(shared, *arguments)
+
+
+async def test_several_processes_of_a_server_add_up_the_same(test_db: Database, db_config: str) -> None:
+    checks = some_checks(16)
+    await insert(test_db, checks)
+    await merge(test_db)
+    await test_db.execute_query("UPDATE rollups SET packed = NULL WHERE target = 'b'")
+    database = ParallelDatabase(db_config)
+    await database.connect()
+    sums = "watcher_joined(results::text), watcher_joined(keys), watcher_joined(counts), watcher_added(packed)"
+    plan = f"EXPLAIN SELECT target, {sums} FROM rollups GROUP BY target"
+    assert "Partial" in str(await database.operate(lambda connection: connection.fetch(plan)))
+    found = await WholeReading(BEGIN + 30 * MINUTE, END).whole(database)
+    await database.close()
+    assert_same(found, await rollups_between(test_db, BEGIN + 30 * MINUTE, END))
 
 
 async def test_only_some_targets_can_be_asked_for(test_db: Database) -> None:

@@ -275,8 +275,9 @@ class AlertSharing:
                 self._senders[name].wake()
         if trio.current_time() >= self._looked_at + LOOK_SECONDS:
             await self._look()
-        if self._untold.is_due(share.epoch, trio.current_time(), is_mixed=share.is_mixed):
-            for name in self._turns:
+        is_due = self._untold.is_due(share.epoch, trio.current_time(), is_mixed=share.is_mixed)
+        for name, events in self._turns.items():
+            if is_due or events.is_looking:
                 self._channels[name].look_anew()
         if share.is_alone and await self._is_all_here():
             await self._take_home()

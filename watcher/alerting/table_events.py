@@ -68,11 +68,11 @@ class Claims(Protocol):
     async def events(self, channel: str, positions: Mapping[str, int], limit: int) -> Sequence[StoredEvent]:
         """Return the oldest that a channel has not taken in."""
 
-    async def open_targets(self) -> list[str]:
-        """Return the names of the targets of which an incident may be open."""
+    async def open_places(self) -> list[tuple[str, str]]:
+        """Return the location and name of each target of which an incident may be open."""
 
-    async def incidents(self, targets: Sequence[str]) -> list[Incident]:
-        """Return the incidents of targets that are open."""
+    async def incidents_at(self, places: Sequence[tuple[str, str]]) -> list[Incident]:
+        """Return the incidents of targets that are open, by their locations and names."""
 
     async def settled(self, messages: list[str]) -> set[str]:
         """Return the ids of those messages that were sent or given up, of some."""
@@ -85,6 +85,7 @@ class TableEvents:
         step: by which claim.
         has_claimed: whether the channel is this replica's.
         is_caught_up: whether all that is in the tables was taken in when they were asked last.
+        is_looking: whether something is open that the channel lacks, and that may be on its way.
         steps: how many steps were decided on; `stored_steps`: of how many it is known that the tables have them.
     """
 
@@ -113,7 +114,7 @@ class TableEvents:
                 nobody can say what the channel lacks.
         """
         self.step = step
-        self.has_claimed = self.is_caught_up = False
+        self.has_claimed = self.is_caught_up = self.is_looking = False
         self.steps = self.stored_steps = 0
         self._disk = disk
         self._claims = claims
@@ -125,6 +126,9 @@ class TableEvents:
         self._positions: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._messages: list[dict[str, Any]] = []
+        self._lacking: dict[
+            tuple[str, str], float
+        ] = {}  # what is open and the channel lacks, and since when that is known
 
     async def kept(self) -> Kept:
         """Claim the channel, when it is free, and return what is known of it."""
@@ -182,10 +186,13 @@ class TableEvents:
         if not self.is_caught_up or any(str(origin) not in known for origin in self._tellers()):
             return None
         # After the events: what has ended by one that was taken in is not open here.
-        names = await _asked(self._claims.open_targets)
-        location = self.step.location
-        lacking = [name for name in names if lacks(location, name)]
-        return await _asked(partial(self._claims.incidents, lacking)) if lacking else ()
+        places = await _asked(self._claims.open_places)
+        now = trio.current_time()
+        self._lacking = {place: self._lacking.get(place, now) for place in places if lacks(*place)}
+        # Whoever has found it, and may have told of it while cut off, says so within some time.
+        due = [place for place, since in self._lacking.items() if now >= since + self._force_seconds]
+        self.is_looking = len(due) < len(self._lacking)
+        return await _asked(partial(self._claims.incidents_at, due)) if due else ()
 
     async def write(self, decision: Decision, now: float) -> Counter[str]:
         """Write a decision as a whole, here and for the tables; return how many messages were given up, by channel."""

@@ -134,13 +134,14 @@ class _Parts:
 
 def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> _Parts:
     settings, targets = configuration.settings, configuration.targets
-    drain, trust = _drain(configuration, sinks, started_at), ClockTrust(_tell_leap)
+    trust = ClockTrust(_tell_leap)
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     sharing, replicas = None, None
     if sinks.replicas is not None:
         sharing = Sharing(sinks.replicas, sinks, configuration)
         ledger = ChannelLedger(sinks.database, settings.location, sinks.disk.outbox.id)
         replicas = Replicas(sharing.membership, ledger, settings.location)
+    drain = _drain(configuration, sinks, started_at, sharing)
     alerting = Alerting(sinks.disk, sinks.board, drain.wake, replicas)
     keeper = SilenceKeeper(sinks.disk, settings.data_dir, settings.location, alerting.silences, drain.wake)
     listeners = [flip_lines.take, lambda _conclusions: alerting.alerts.look()]
@@ -182,9 +183,10 @@ def _start_writing(
     nursery.start_soon(parts.alerting.run)
 
 
-def _drain(configuration: Configuration, sinks: Sinks, started_at: float) -> Drain:
+def _drain(configuration: Configuration, sinks: Sinks, started_at: float, sharing: Sharing | None) -> Drain:
     registration = _registration(configuration, sinks.disk, started_at)
-    store = TableStore(sinks.database, registration, shares=sinks.replicas is not None)
+    opened = trio.lowlevel.checkpoint if sharing is None else sharing.take_back
+    store = TableStore(sinks.database, registration, shares=sharing is not None, opened=opened)
     return Drain(sinks.disk, store, keep_stored_seconds=configuration.settings.outbox_keep_stored_seconds)
 
 
@@ -335,6 +337,8 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
     if file is not None:
         conditions.rename(file.difference.renamed)
         await parts.keeper.rename(file.difference.renamed)
+        if parts.sharing is not None:
+            parts.sharing.rename(file.difference.renamed)
     if configured is not None or not found.is_empty:
         await watched.change(found, step.moved, step.taken, configured)
         parts.flip_lines.retarget(_checked(found.targets))

@@ -104,7 +104,10 @@ class WatchedTargets:
         checked_until = checked_until_of(taken)
         await self.begin([one for one in beginning if one.name not in resumption.news], standings, checked_until)
         left = [target.name for target in found.removed] if self.disk.outbox.shares else []
-        leaving = _Leaving(moved, left, looked_until, found.renamed)
+        # What goes on under a new name elsewhere is not known here under that.
+        here = {target.name for target in found.targets} if found.renamed else set[str]()
+        forgotten = moved.union(name for name in found.renamed.values() if name not in here)
+        leaving = _Leaving(forgotten, left, looked_until, found.renamed)
         if (resumption.news or found.removed) and not await self._note(resumption, leaving, now, after=ended):
             # What was paused stays so until its first check, which tells of it once the outbox can be written again.
             enabled = (target.name for target in beginning if target.enabled and target.name not in taken)
@@ -167,7 +170,7 @@ class WatchedTargets:
             if leaving.left:
                 release(outbox, leaving.left, location, now.timestamp(), leaving.checked_until)
             # Not before, or a crash between the two would leave them to nobody.
-            outbox.forget_standings(location, leaving.moved)
+            outbox.forget_standings(location, leaving.forgotten)
 
         with trio.move_on_after(SETTLE_SECONDS):
             while after and not self._is_settled():  # noqa: ASYNC110  # what settles has its own tasks and times
@@ -192,13 +195,13 @@ class _Leaving:
     """Who is left to other replicas.
 
     Attributes:
-        moved: the names of those that others watch from now on; they are forgotten.
+        forgotten: the names of those that others watch from now on.
         left: the names of all that are watched here no more, where others may be there.
         checked_until: the last slot in which they were checked here, in seconds since 1970.
         renamed: the new names of those that go on under another one, by the former names.
     """
 
-    moved: frozenset[str]
+    forgotten: frozenset[str]
     left: Sequence[str]
     checked_until: float | None
     renamed: Mapping[str, str]

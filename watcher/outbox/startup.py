@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from watcher.model.clock_trust import wall_seconds
 from watcher.model.resumption import resume
 from watcher.outbox.encoding import (
     RELEASE,
@@ -144,6 +145,19 @@ def release(
     export_events(outbox, location, now)  # before: what comes after a release is another's
     entries = [encode_release(some, location, moment, slots_until) for some in pieces]
     outbox.put(entries, now=now, alongside=lambda database: database.execute(_NOTE_RELEASE))
+
+
+def state_anew(outbox: Outbox, names: Iterable[str], location: str) -> None:
+    """Tell PostgreSQL once more where targets stand; blocks.
+
+    Args:
+        outbox: to read and to write.
+        names: of targets that are checked here.
+        location: where this replica stands.
+    """
+    standings = standings_of(outbox, names, location)
+    entries = [encode_standing_entry(name, location, one) for name, one in standings.items()]
+    record_flips(outbox, (), now=wall_seconds(), beside=entries)
 
 
 def waiting_releases(outbox: Outbox, location: str) -> set[str]:

@@ -10,11 +10,19 @@ from watcher.model.resumption import Taken
 from watcher.model.state import OF_THE_OPERATOR, Standing, State, state_named
 from watcher.outbox.encoding import decode_standing
 from watcher.outbox.errors import OutboxUnavailableError
-from watcher.outbox.startup import last_entry, waiting_releases
+from watcher.outbox.startup import last_entry, state_anew, waiting_releases
 from watcher.postgres.bridge import transaction
 from watcher.postgres.errors import DatabaseRefusedError, DatabaseUnavailableError
 from watcher.postgres.server_encoding import stored_name
-from watcher.postgres.tables.ownership import CLAIM, LOCK_TARGETS, MAKE_STATES, OWNERS
+from watcher.postgres.tables.ownership import (
+    CLAIM,
+    COUNT_OWNED,
+    LOCK_TARGETS,
+    MAKE_STATES,
+    NEWEST_FLIPS,
+    OWNERS,
+    TAKE_BACK,
+)
 
 if TYPE_CHECKING:
     import uuid
@@ -83,6 +91,43 @@ class Ownership:
         rows = await self._database.fetch(OWNERS, location or self._location, list(names))
         return {row["target"]: row["owner"] for row in rows}
 
+    async def take_back(self, names: Sequence[str], epoch: int) -> int:
+        """Have the database know again of targets that are this replica's, as after it was brought back to what it was.
+
+        Args:
+            names: of the targets, which this replica has claimed.
+            epoch: of the agreement by which they are its own; nothing is done where the database knows another one.
+
+        Returns:
+            how many it did not know of.
+
+        Raises:
+            DatabaseUnavailableError, DatabaseRefusedError, OutboxUnavailableError: it cannot be asked, or told.
+        """
+        (row,) = await self._database.fetch(COUNT_OWNED, self._location, self._outbox)
+        if row["owned"] >= len(names):
+            return 0
+        released = await self._disk.run(lambda outbox: waiting_releases(outbox, self._location))
+        wanted, found = [name for name in names if name not in released], list[str]()
+        for first in range(0, len(wanted), CLAIMED_AT_ONCE):
+            found += await self._take_back(wanted[first : first + CLAIMED_AT_ONCE], epoch)
+        if found:
+            await self._disk.run(lambda outbox: state_anew(outbox, found, self._location))
+        return len(found)
+
+    async def _take_back(self, names: Sequence[str], epoch: int) -> list[str]:
+        async def take(connection: Connection) -> list[Any]:
+            """Do it in one transaction, locks first. This is an asyncio-flavoured function."""
+            encoding = connection.get_settings().server_encoding
+            stored.update((stored_name(name, encoding), name) for name in names)
+            place = self._location, list(stored)
+            async with transaction(connection, limit_seconds=CLAIM_SECONDS):
+                await connection.execute(LOCK_TARGETS, *place, self._outbox, True, timeout=CLAIM_SECONDS)
+                return await connection.fetch(TAKE_BACK, *place, self._outbox, epoch, timeout=CLAIM_SECONDS)
+
+        stored: dict[str, str] = {}
+        return [stored[row["target"]] for row in await self._database.operate(take, CLAIM_SECONDS)]
+
     async def _claim(self, names: Sequence[str], newest: int, *, by_force: bool) -> dict[str, Taken]:
         if not names:
             return {}
@@ -101,7 +146,13 @@ class Ownership:
         stored: dict[str, str] = {}
         rows = await self._database.operate(claim, CLAIM_SECONDS)
         now = utc_now()
-        return {stored[row["target"]]: _taken(row, now) for row in rows}
+        taken = {stored[row["target"]]: _taken(row, now) for row in rows}
+        forgotten = [row["target"] for row in rows if row["standing"] is None and row["since"] is None]
+        if forgotten:
+            for row in await self._database.fetch(NEWEST_FLIPS, self._location, forgotten):
+                until = None if row["alive_at"] is None else min(row["alive_at"], now)
+                taken[stored[row["target"]]] = Taken(_standing_of(row), until)
+        return taken
 
 
 def _taken(row: Mapping[str, Any], now: datetime) -> Taken:

@@ -34,7 +34,7 @@ from watcher.postgres.owned_entries import (
     store_standings,
     texts_and_numbers,
 )
-from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS
+from watcher.postgres.registration import COUNT_WATCHED, MARK_ALIVE, REGISTRATION_SECONDS, TARGETS_A_SECOND
 from watcher.postgres.schema import MADE_BY, MISSING
 from watcher.postgres.server_encoding import advice_on, fitting_json
 from watcher.postgres.tables.alerting import DROP_SETTLED_MESSAGES, INSERT_ALERT_EVENTS, apply_step
@@ -84,15 +84,24 @@ class TableStore:
         look_seconds: between two looks for whether what was told is still there.
     """
 
-    def __init__(self, database: Database, registration: Registration, *, shares: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        registration: Registration,
+        *,
+        shares: bool = False,
+        opened: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+    ) -> None:
         """Take a database; it need not be there yet.
 
         Args:
             database: where the rows go.
             registration: what to tell it of this daemon.
             shares: whether other replicas may be there.
+            opened: called each time it was opened, before anything is stored.
         """
         self._shares = shares
+        self._opened = opened
         self._database = database
         self.registration = registration
         self._limit_seconds = COMMAND_SECONDS
@@ -119,8 +128,8 @@ class TableStore:
         """
         await self._database.init_db()
         await self._tell_encoding()
-        limit_seconds = self._limit_seconds
-        self._limit_seconds = min(2 * limit_seconds, REGISTRATION_SECONDS)
+        limit_seconds = self._limit_seconds + len(self.registration.targets) / TARGETS_A_SECOND
+        self._limit_seconds = min(2 * self._limit_seconds, REGISTRATION_SECONDS)
         self._watched, self._look_at = None, trio.current_time() + self.look_seconds
         registration = self.registration
         try:
@@ -136,6 +145,7 @@ class TableStore:
             log.error("the database refuses to be told what is watched", error=error)
         self._limit_seconds = COMMAND_SECONDS
         await self._put_right()
+        await self._opened()
         rows = await self._database.fetch(STORED_UNTIL, registration.outbox)
         return max((row["stored_until"] for row in rows), default=0)
 

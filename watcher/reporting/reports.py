@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,8 +13,13 @@ from watcher.history.uptime import Timeline, Uptime
 from watcher.model.state import State
 from watcher.postgres.errors import StorageError
 from watcher.postgres.queries.rollups import means_by_bucket
-from watcher.postgres.queries.states_and_flips import alive_at_by_location, flips_between, present_states
-from watcher.postgres.queries.whole_rollups import whole_rollups
+from watcher.postgres.queries.states_and_flips import (
+    alive_at_by_location,
+    count_of_states,
+    flips_between,
+    present_states,
+)
+from watcher.postgres.queries.whole_rollups import WholeReading
 from watcher.reporting.report_forms import TargetReport
 
 if TYPE_CHECKING:
@@ -22,7 +28,9 @@ if TYPE_CHECKING:
 
     from watcher.history.incidents import Flapping, Incident
     from watcher.history.present_state import Present
+    from watcher.history.rollup import TargetPlace
     from watcher.postgres.db import Database
+    from watcher.postgres.queries.whole_rollups import Unsummed
 
     _Told = tuple[Uptime, Sequence[Incident | Flapping]]
 
@@ -32,6 +40,47 @@ SPARK_COLUMNS = 40  # parts of the window that a sparkline shows the mean durati
 # The sparklines of more targets are as fine as the rollups that are read anyway, days for the most part.
 MOST_IN_DETAIL = 1000
 TARGETS_AT_ONCE = 500  # are reckoned before others have their turn
+
+
+class UnsummedError(Exception):
+    """Something is missing in what was to be added up: it must be read by `read_reports`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was read of a target, of which its report is to be made; any process can do that.
+
+    Attributes:
+        present: whose.
+        uptime, entries: as in its report.
+        unsummed: its checks, None where there were none.
+        means_ms: as in its report, where they are known already.
+    """
+
+    present: Present
+    uptime: Uptime
+    entries: Sequence[Incident | Flapping]
+    unsummed: Unsummed | None
+    means_ms: Sequence[float | None] | None
+
+    @property
+    def is_told(self) -> bool:
+        """See `TargetReport.is_told`."""
+        return self.present.watched or bool(self.unsummed or self.uptime.known)
+
+    def report(self) -> TargetReport:
+        """Make the report.
+
+        Raises:
+            UnsummedError: see there.
+        """
+        if self.unsummed is None:
+            return TargetReport(self.present, self.uptime, self.entries)
+        rollup, line = self.unsummed.added_up()
+        if rollup is None:
+            raise UnsummedError
+        means_ms = line if self.means_ms is None else self.means_ms
+        return TargetReport(self.present, self.uptime, self.entries, rollup, means_ms)
 
 
 async def read_reports(
@@ -60,19 +109,66 @@ async def read_reports(
         a report for each target and location that was ever watched; `TargetReport.is_told` says which of them have
         anything to do with the window.
     """
-    presents = await present_states(database, targets, with_unwatched=True)
-    in_detail = len(presents) <= most_in_detail
-    parts = SPARK_COLUMNS if with_means and not in_detail else 0
-    timelines: list[_Told] = []
-    read_timelines = partial(_read_timelines, database, presents, since, until, targets, timelines)
-    read_rollups = partial(whole_rollups, database, since, until, targets, parts=parts, progress=progress)
-    rollups, means_ms = await _both(read_timelines, read_rollups, at_once=not in_detail)
-    if with_means and in_detail:
-        means_ms = await means_by_bucket(database, since, until, SPARK_COLUMNS, targets)
+    read = partial(_read, database, since, until, targets, with_means=with_means, most_in_detail=most_in_detail)
+    told, whole, means_ms = await read(WholeReading.whole, progress)
+    if means_ms is None:
+        means_ms = whole.means_ms
     return [
-        TargetReport(present, *timeline, rollups.get(key := (present.target, present.location)), means_ms.get(key, ()))
-        for present, timeline in zip(presents, timelines, strict=True)
+        TargetReport(
+            present, *timeline, whole.rollups.get(key := (present.target, present.location)), means_ms.get(key, ())
+        )
+        for present, timeline in told
     ]
+
+
+async def read_findings(
+    database: Database,
+    since: datetime,
+    until: datetime,
+    targets: Sequence[str] | None = None,
+    *,
+    with_means: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Findings]:
+    """Read what the reports are made of, and leave out those that tell nothing; see `read_reports`.
+
+    This is a trio-flavoured function.
+    """
+    read = partial(_read, database, since, until, targets, with_means=with_means, most_in_detail=MOST_IN_DETAIL)
+    told, unsummed, means_ms = await read(WholeReading.unsummed, progress)
+    return [
+        Findings(
+            present,
+            *timeline,
+            unsummed.get(key := (present.target, present.location)),
+            None if means_ms is None else means_ms.get(key, ()),
+        )
+        for present, timeline in told
+    ]
+
+
+async def _read(
+    database: Database,
+    since: datetime,
+    until: datetime,
+    targets: Sequence[str] | None,
+    read_rollups: Callable[[WholeReading, Database], Awaitable[_T]],
+    progress: Callable[[int, int], None] | None,
+    *,
+    with_means: bool,
+    most_in_detail: int,
+) -> tuple[list[tuple[Present, _Told]], _T, dict[TargetPlace, list[float | None]] | None]:
+    """Return where targets stand and what the flips tell, the rollups, and means where the rollups bring none."""
+    told: list[tuple[Present, _Told]] = []
+    count = await count_of_states(database) if targets is None else len(targets)
+    in_detail = count <= most_in_detail
+    parts = SPARK_COLUMNS if with_means and not in_detail else 0
+    reading = WholeReading(since, until, targets, parts=parts, groups=count, progress=progress)
+    read_timelines = partial(_read_timelines, database, since, until, targets, told)
+    rollups = await _both(read_timelines, partial(read_rollups, reading, database), at_once=not in_detail)
+    if not in_detail:
+        return told, rollups, None
+    return told, rollups, await means_by_bucket(database, since, until, SPARK_COLUMNS, targets) if with_means else {}
 
 
 async def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Awaitable[_T]], *, at_once: bool) -> _T:
@@ -94,13 +190,13 @@ async def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Await
 
 async def _read_timelines(
     database: Database,
-    presents: Sequence[Present],
     since: datetime,
     until: datetime,
     targets: Sequence[str] | None,
-    timelines: list[_Told],
+    told_of: list[tuple[Present, _Told]],
 ) -> None:
-    """Read what the flips tell of each target, in the order of `presents`."""
+    """Read where the targets stand, and what the flips tell of each, in the order of their names."""
+    presents = await present_states(database, targets, with_unwatched=True)
     alive_at = await alive_at_by_location(database)
     flips = await flips_between(database, since, until, targets)
     steady: dict[tuple[State, datetime | None], _Told] = {}
@@ -117,4 +213,4 @@ async def _read_timelines(
             told = Uptime.of(timeline), entries(timeline)
             if is_steady:
                 steady[of_one[0].state, alive] = told
-        timelines.append(told)
+        told_of.append((present, told))

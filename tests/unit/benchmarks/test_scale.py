@@ -1,5 +1,7 @@
 """What replicas say of their shares, and the tables of what they cost."""
 
+from dataclasses import replace
+
 from benchmarks.lateness import Lateness
 from benchmarks.scale import (
     COLUMNS,
@@ -11,6 +13,7 @@ from benchmarks.scale import (
     is_shared,
     newest_share,
     rows,
+    started_at,
 )
 
 SAID = b"""2026-11-26T12:46:40.100Z info started targets=500
@@ -26,6 +29,8 @@ def test_the_newest_share_is_read_from_what_a_daemon_has_said() -> None:
     assert share[1:] == (4, 1, 500)
     assert share.at % 60 == 51.5
     assert newest_share(SAID.split(b"\n")[0]) == []
+    assert started_at(SAID) == [share.at - 11.4]
+    assert started_at(SAID.split(b"\n")[1]) == []
 
 
 def test_targets_are_shared_once_all_replicas_agree_and_have_all_of_them() -> None:
@@ -37,8 +42,10 @@ def test_targets_are_shared_once_all_replicas_agree_and_have_all_of_them() -> No
 
 
 def test_what_a_check_costs_is_what_all_used_by_the_checks_of_all() -> None:
-    handover = Handover("stopped (SIGTERM)", 236, 0.28, 0.11, Lateness(67, 66, (0.001,) * 66 + (0.29,), twice=2))
-    found = Scale(500, 2, 10.0, 1000, 0.5, 0.02, 25, 50, 13, 100 * 2**20, (handover,))
+    late = Lateness(67, 66, (0.001,) * 66 + (0.29,), twice=2)
+    handover = Handover("stopped (SIGTERM)", 2, 1, 236, 0.28, True, 0.11, late)
+    endless = replace(handover, name="joined", before=1, after=2, seconds=120.2, has_ended=False)
+    found = Scale(500, 2, 10.0, 1000, 0.5, 0.02, 25, 50, 13, 100 * 2**20, (handover, endless))
     (cells,) = rows([found])
     assert dict(zip(COLUMNS, cells, strict=True)) == {
         "targets": "500",
@@ -52,6 +59,7 @@ def test_what_a_check_costs_is_what_all_used_by_the_checks_of_all() -> None:
         "connections": "13",
         "memory": "100 MiB",
     }
-    (cells,) = handover_rows([found])
+    cells, other_cells = handover_rows([found])
+    assert other_cells[2:5] == ("1 → 2", "236", "not within 120 s")
     assert cells == ("stopped (SIGTERM)", "500", "2 → 1", "236", "0.28 s", "0.11 s", "0.29 s", "1 of 66", "2")
     assert len(cells) == len(HANDOVER_COLUMNS)

@@ -40,12 +40,12 @@ def test_a_table_of_moves(watched: str, configured: list[Target], held: str, exp
     assert find_moves(known, configured, lambda name: name in held) == expected
 
 
-def test_what_is_given_another_name_goes_on_where_this_replica_holds_that_too() -> None:
+def test_what_is_given_another_name_goes_on_here_or_elsewhere() -> None:
     moves = find_moves({"a": A, "b": B}, [B, C], lambda name: name in "bc", {"a": "c"})
     assert moves == Moves(removed=(A,), staying=(B,), going_on=(C,), renamed={"a": "c"})
     assert moves.first == Difference((C,), (A,), (), (B, C), {"a": "c"})
     moves = find_moves({"a": A, "b": B}, [B, C], lambda name: name == "b", {"a": "c"})
-    assert moves == Moves(removed=(A,), staying=(B,))
+    assert moves == Moves(removed=(A,), staying=(B,), renamed={"a": "c"})
 
 
 versions = st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from([10.0, 20.0]))

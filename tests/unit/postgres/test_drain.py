@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from tests.doubles import MOMENT, Disk, Store
 from watcher.model.state import Flip, State
+from watcher.outbox.encoding import RELEASE
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.outbox import Outbox
 from watcher.postgres.drain import (
@@ -24,6 +25,7 @@ from watcher.postgres.drain import (
     MAX_BATCH_ROWS,
     MIN_BACKOFF_SECONDS,
     PING_SECONDS,
+    ROWS_OF_A_RELEASE,
     Drain,
 )
 from watcher.postgres.errors import (
@@ -87,6 +89,18 @@ async def test_all_goes_in_batches_and_in_order_and_off_the_outbox(
     assert store.batches == [MAX_BATCH_ROWS, MAX_BATCH_ROWS, 5]
     assert left(disk) == []
     assert drain.is_up
+
+
+async def test_few_releases_go_in_one_batch_since_each_is_of_many_targets(
+    drain: Drain, disk: Disk, store: Store, ready: trio.Event
+) -> None:
+    at_once = MAX_BATCH_ROWS // ROWS_OF_A_RELEASE
+    fill(disk, "before")
+    disk.outbox.append([(RELEASE, f"{number}") for number in range(2 * at_once)], now=ALIVE_AT, minute=0)
+    drain.close()
+    await drain.run(ready)
+    assert store.batches == [at_once, at_once, 1]
+    assert list(store.rows.values()) == ["before", *(f"{number}" for number in range(2 * at_once))]
 
 
 async def test_an_outage_costs_nothing_but_time(

@@ -94,16 +94,17 @@ def test_every_minute_is_covered_once(chance: random.Random) -> None:
     assert covered == list(range(begin, end, MINUTE))
     read = {(piece.period, unit) for piece in pieces for unit in range(piece.begin, piece.end, piece.period)}
     assert not read & marked
-    for longest in (math.inf, (end - begin) / 8):
-        portions = portions_of(pieces, longest)
+    for longest, most in ((math.inf, 150), (math.inf, PORTION_WEIGHT), ((end - begin) / 8, PORTION_WEIGHT)):
+        portions = portions_of(pieces, longest, most)
         assert [minute for portion in portions for piece in portion for minute in range(*piece[1:], MINUTE)] == covered
         for portion in portions:
             counts = [(piece.end - piece.begin) // piece.period for piece in portion]
             assert all(counts)
-            assert weight_of(portion) <= PORTION_WEIGHT
+            assert weight_of(portion) <= most
             assert portion[-1].end - portion[0].begin <= longest or len(portion) == sum(counts) == 1
-        joined = joined_steps(portions)
+        most = chance.choice([most, 200])
+        joined = joined_steps(portions, most)
         assert [step for steps in joined for step in steps] == portions
-        assert all(sum(map(weight_of, steps)) <= PORTION_WEIGHT for steps in joined)
+        assert all(sum(map(weight_of, steps)) <= most for steps in joined)
         firsts = [weight_of(steps[0]) for steps in joined]
-        assert all(sum(map(weight_of, joined[i])) + firsts[i + 1] > PORTION_WEIGHT for i in range(len(joined) - 1))
+        assert all(sum(map(weight_of, joined[i])) + firsts[i + 1] > most for i in range(len(joined) - 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -30,17 +31,15 @@ _EXAMPLES = {name: f"{name}: {key.example}" for name, key in _KEYS.items() if ke
 # What may hold a secret is not shown at all.
 _SECRET_KEYS = frozenset(name for name, key in _KEYS.items() if key.secret)
 
-_FILE: TypeAdapter[ConfigFile] = TypeAdapter(ConfigFile)
-_ENTRY: TypeAdapter[UrlEntry] = TypeAdapter(UrlEntry)
-_OPTIONS: TypeAdapter[Options] = TypeAdapter(Options)
-_PAGE: TypeAdapter[PageKeys] = TypeAdapter(PageKeys)
-_CHANNEL: TypeAdapter[ChannelKeys] = TypeAdapter(ChannelKeys)
-_MAINTENANCE: TypeAdapter[MaintenanceKeys] = TypeAdapter(MaintenanceKeys)
-_CONNECTIVITY: TypeAdapter[ConnectivityKeys] = TypeAdapter(ConnectivityKeys)
-_HEARTBEAT: TypeAdapter[HeartbeatKeys] = TypeAdapter(HeartbeatKeys)
 # Beside `urls`: what stands once in a file, or is a list there.
 _SECTIONS = ("defaults", "page", "connectivity", "heartbeat")
 _LISTS = ("channels", "maintenance")
+
+
+@cache
+def _adapter(keys: Any) -> TypeAdapter[Any]:
+    """Return what validates a mapping; to make it takes long, and most commands need none."""
+    return TypeAdapter(keys)
 
 
 def _shape_text(path: Sequence[str | int], detail: ErrorDetails) -> str:
@@ -160,7 +159,7 @@ def validated(document: Document, path: Path, mistakes: Mistakes, *, urls_elsewh
         if data.get(key, data) is None or (key in _LISTS and data.get(key) == []):
             mistakes.complain(document, (key,), "is empty; write a value, or remove the key")
     try:
-        file = _FILE.validate_python(document.data)
+        file: ConfigFile = _adapter(ConfigFile).validate_python(document.data)
     except ValidationError as error:
         details: list[Any] = error.errors(include_url=False, include_context=False)
     else:
@@ -190,25 +189,25 @@ def _parts(document: Document, path: Path, data: dict[str, Any], broken: set[tup
     """Return of a file with mistakes what has none; `broken` has the first two steps of what has one."""
     broken_sections = {loc[0] for loc in broken if loc}
 
-    def items(key: str, adapter: TypeAdapter[Any]) -> list[tuple[int, Any]]:
+    def items(key: str, keys: Any) -> list[tuple[int, Any]]:
         raw = data.get(key)
         good = [pair for pair in enumerate(raw) if (key, pair[0]) not in broken] if isinstance(raw, list) else []
-        return [(index, adapter.validate_python(item)) for index, item in good]
+        return [(index, _adapter(keys).validate_python(item)) for index, item in good]
 
-    def section(key: str, adapter: TypeAdapter[Any]) -> Any:
+    def section(key: str, keys: Any) -> Any:
         value = None if key in broken_sections else data.get(key)
-        return None if value is None else adapter.validate_python(value)
+        return None if value is None else _adapter(keys).validate_python(value)
 
     return ValidFile(
         document,
         path,
-        items("urls", _ENTRY),
-        section("defaults", _OPTIONS) or Options(),
-        section("page", _PAGE) or PageKeys(),
-        items("channels", _CHANNEL),
-        items("maintenance", _MAINTENANCE),
-        section("connectivity", _CONNECTIVITY),
-        section("heartbeat", _HEARTBEAT),
+        items("urls", UrlEntry),
+        section("defaults", Options) or Options(),
+        section("page", PageKeys) or PageKeys(),
+        items("channels", ChannelKeys),
+        items("maintenance", MaintenanceKeys),
+        section("connectivity", ConnectivityKeys),
+        section("heartbeat", HeartbeatKeys),
     )
 
 

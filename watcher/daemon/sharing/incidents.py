@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from watcher.model.state import State
+from watcher.model.clock_trust import utc_now
+from watcher.model.resumption import Taken
+from watcher.model.state import Standing, State
 from watcher.outbox.errors import OutboxUnavailableError
 from watcher.outbox.shared_alerts import adopt_incidents
 from watcher.outbox.startup import standings_of
@@ -18,8 +21,6 @@ if TYPE_CHECKING:
 
     from watcher.alerting.policy.event import Incident
     from watcher.daemon.sharing.sharer import Claims
-    from watcher.model.resumption import Taken
-    from watcher.model.state import Standing
     from watcher.outbox.thread import OutboxThread
 
 log = structlog.get_logger()
@@ -50,6 +51,15 @@ class ClaimsWithIncidents:
         self._past = past
         self._disk = disk
         self._location = location
+        self._formers: dict[str, str] = {}  # the former names of what has been renamed, by the new ones
+
+    def rename(self, renamed: Mapping[str, str]) -> None:
+        """Take down that targets have another name: whoever takes one over goes on with what was open under the former.
+
+        Args:
+            renamed: new names, by the former ones.
+        """
+        self._formers |= {new: old for old, new in renamed.items()}
 
     async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
         """Take targets, before anything is recorded of them here; see `watcher.postgres.ownership.Ownership`."""
@@ -60,7 +70,23 @@ class ClaimsWithIncidents:
                 await self._adopt(from_others)
             except (StorageError, OutboxUnavailableError) as error:
                 log.warning("of targets that were taken over, it is not known what is open", error=error)
+        new = [name for name, one in (taken or {}).items() if one.standing is None and name in self._formers]
+        if new and taken is not None:
+            try:
+                taken |= await self._go_on(new)
+            except (StorageError, OutboxUnavailableError) as error:
+                log.warning("of targets that were renamed, it is not known what is open", error=error)
         return taken
+
+    async def _go_on(self, names: Sequence[str]) -> dict[str, Taken]:
+        """Go on with what is open under the former names of targets that nobody has watched under the new ones yet."""
+        own = await self._disk.run(partial(standings_of, names=names, location=self._location))
+        new_names = {self._formers[name]: name for name in names if name not in own}
+        opened = [replace(one, target=new_names[one.target]) for one in await self._past.incidents(list(new_names))]
+        targets = [one.target for one in opened]
+        await self._disk.run(partial(adopt_incidents, location=self._location, targets=targets, incidents=opened))
+        now = utc_now()
+        return {one.target: Taken(Standing(State.UNKNOWN, now, one.trouble), now) for one in opened}
 
     async def _adopt(self, taken: Mapping[str, Taken]) -> None:
         own = await self._disk.run(partial(standings_of, names=taken, location=self._location))

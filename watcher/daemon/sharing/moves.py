@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from watcher.model.difference import Difference
 
@@ -11,6 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from watcher.model.target import Target
+
+
+class Wanted(NamedTuple):
+    """A target that is to be watched here and may be another's still.
+
+    Attributes:
+        target: that.
+        since: when it began to be wanted, on the sharer's clock.
+        is_new: whether nobody is known to have watched it before.
+        is_left: whether replicas with another file may check it for a while, in the same way.
+    """
+
+    target: Target
+    since: float
+    is_new: bool
+    is_left: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +40,7 @@ class Moves:
         wanted: to be watched here, and not yet.
         staying: all that is watched here once those that are lost or removed are not, in the order of the file.
         going_on: of those that are removed, under another name; they are to be watched here too.
-        renamed: their new names, by the former ones.
+        renamed: the new names of those that are removed and go on under another one, here or elsewhere, by the former.
     """
 
     lost: tuple[Target, ...] = ()
@@ -89,7 +105,7 @@ def find_moves(
         tuple(wanted),
         tuple(staying),
         tuple(going_on),
-        {here[target.name]: target.name for target in going_on},
+        {old: new for new, old in here.items() if old in former},
     )
 
 

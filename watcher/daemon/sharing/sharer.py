@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 import structlog
 import trio
 
 from watcher.checking.scheduling.small_turns import in_small_turns
-from watcher.daemon.sharing.moves import find_moves, gained
+from watcher.daemon.sharing.moves import Wanted, find_moves, gained
 from watcher.model.difference import Difference
 
 if TYPE_CHECKING:
@@ -89,22 +89,6 @@ class Step:
     taken: Mapping[str, Taken] = field(default_factory=dict)
 
 
-class _Wanted(NamedTuple):
-    """A target that is to be watched here and may be another's still.
-
-    Attributes:
-        target: that.
-        since: when it began to be wanted, on the sharer's clock.
-        is_new: whether nobody is known to have watched it before.
-        is_left: whether replicas with another file may check it for a while, in the same way.
-    """
-
-    target: Target
-    since: float
-    is_new: bool
-    is_left: bool
-
-
 class Sharer:
     """Has this replica watch its share of what is configured.
 
@@ -144,7 +128,7 @@ class Sharer:
         self._pending: Change | None = None
         self._configured: Sequence[Target] = ()
         self._watched: dict[str, Target] = {}
-        self._wanted: dict[str, _Wanted] = {}
+        self._wanted: dict[str, Wanted] = {}
         self._unclaimed: set[str] = set()  # watched, though nobody could be asked for their owners
         self._is_away = False
         self._news = frozenset[str]()  # what the file has changed since all replicas had one
@@ -160,6 +144,22 @@ class Sharer:
     def watched(self) -> int:
         """How many targets are watched here."""
         return len(self._watched)
+
+    @property
+    def claimed(self) -> list[str]:
+        """The names of the targets that are watched here and were claimed; none while the share is about to change."""
+        is_changing = self._members.share is not self._in_effect
+        return [] if is_changing else [name for name in self._watched if name not in self._unclaimed]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the targets that are watched here."""
+        return list(self._watched)
+
+    def claim_anew(self, names: Iterable[str]) -> None:
+        """Claim targets once more that are watched here, and that others may have made their own meanwhile."""
+        self._unclaimed |= self._watched.keys() & set(names)
+        self._wake.set()
 
     def begin(self, configured: Sequence[Target], watched: Sequence[Target], unclaimed: Iterable[str] = ()) -> None:
         """Take note of what is watched from the start.
@@ -272,32 +272,45 @@ class Sharer:
             known, is_left = waiting.get(target.name), is_mixed and target.name not in self._news
             since = now if known is None or known.is_left is not is_left else known.since
             is_new = target.name in new if known is None else known.is_new
-            self._wanted[target.name] = _Wanted(target, since, is_new, is_left)
+            self._wanted[target.name] = Wanted(target, since, is_new, is_left)
 
     async def _gain(self) -> None:
-        """Take what is wanted, and begin it, as far as others have released it."""
+        """Take what others have released, and begin it; some of it begins while the next is claimed."""
         names = [*self._wanted, *self._unclaimed]
+        claimed: tuple[Sequence[str], Mapping[str, Taken] | None] = (), {}
         for first in range(0, len(names), TARGETS_A_CLAIM):
             some = names[first : first + TARGETS_A_CLAIM]
-            taken = await self._claim(some)
-            if taken is None:
-                beginning = self._overdue()
-                self._unclaimed |= {target.name for target in beginning}
-            else:
-                beginning = [self._wanted[name].target for name in some if name in taken and name in self._wanted]
-                await self._go_on_as_others_did({name: taken[name] for name in taken.keys() & self._unclaimed})
-                self._unclaimed -= taken.keys()
-                if beginning:
-                    self._moved_at = self._clock()
-            if beginning:
-                known = {target.name: taken[target.name] for target in beginning} if taken else {}
-                await self._apply(Step(gained(self._watched.values(), beginning), taken=known))
-                self._watched |= {target.name: target for target in beginning}
-                self._gained += len(beginning)
-            for target in beginning:
-                del self._wanted[target.name]
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._begin, *claimed)
+                taken = await self._claim(some)
+            claimed = some, taken
             if taken is None or self._wake.is_set():
-                return  # nobody can be asked; or what is wanted may be something else by now
+                break  # nobody can be asked; or what is wanted may be something else by now
+        await self._begin(*claimed)
+
+    async def _begin(self, some: Sequence[str], taken: Mapping[str, Taken] | None) -> None:
+        """Begin what could be claimed of some targets.
+
+        Args:
+            some: the names of what was claimed.
+            taken: what is known of those that were taken; None where nobody can be asked.
+        """
+        if taken is None:
+            beginning = self._overdue()
+            self._unclaimed |= {target.name for target in beginning}
+        else:
+            beginning = [self._wanted[name].target for name in some if name in taken and name in self._wanted]
+            await self._go_on_as_others_did({name: taken[name] for name in taken.keys() & self._unclaimed})
+            self._unclaimed -= taken.keys()
+            if beginning:
+                self._moved_at = self._clock()
+        if beginning:
+            known = {target.name: taken[target.name] for target in beginning} if taken else {}
+            await self._apply(Step(gained(self._watched.values(), beginning), taken=known))
+            self._watched |= {target.name: target for target in beginning}
+            self._gained += len(beginning)
+        for target in beginning:
+            del self._wanted[target.name]
 
     def _overdue(self) -> list[Target]:
         """Return what begins though nobody can be asked: better two that check than none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -46,6 +47,9 @@ log = structlog.get_logger()
 # How long a start waits for the database: for who is there, and then for whose the targets are.
 JOIN_SECONDS = 3.0
 FIRST_CLAIM_SECONDS = 3.0
+# How often it is looked whether the database knows of what is watched here, and how long that may take.
+TAKE_BACK_EVERY_SECONDS = 10.0
+TAKE_BACK_SECONDS = 3.0
 # How long targets are on their way after a change of who has them.
 MOVING_SECONDS = 10
 
@@ -105,6 +109,7 @@ class Sharing:
         replica = Replica(location, seat, settings.replica or kept_name(settings.data_dir), __version__)
         self._first_share: Share | None = None
         self._has_told_clock = False
+        self._asked_at, self._lapsed = math.inf, trio.Event()  # when the last beat was asked that was answered
         self.membership = Membership(database, replica, self._figures, timing, refer=self._refer)
         self.gate = Gate(self._may_check, self._wait_to_check)
 
@@ -179,6 +184,8 @@ class Sharing:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.membership.run)
             nursery.start_soon(sharer.run, changes)
+            nursery.start_soon(self._keep_known)
+            nursery.start_soon(self._claim_what_others_took)
             await trio.sleep_forever()
         raise AssertionError("both run until cancelled")
 
@@ -190,8 +197,47 @@ class Sharing:
         """Tell the others that the database has it, and that they need not wait any more."""
         await self.membership.end()
 
+    def rename(self, renamed: Mapping[str, str]) -> None:
+        """Take down that targets have another name; new names by the former ones."""
+        self._claims.rename(renamed)
+
+    async def take_back(self) -> None:
+        """Have the database know again of what is watched here, where it was brought back to what it was."""
+        share = self.membership.share
+        if share is None or self._sharer is None or share.is_mixed or not self.membership.is_held:
+            return  # another may have taken it over
+        names, count = self._sharer.claimed, 0
+        with suppress(OutboxUnavailableError, StorageError), trio.move_on_after(TAKE_BACK_SECONDS):
+            count = await self._ownership.take_back(names, share.epoch)
+        if count:
+            log.warning("the database has forgotten whose targets are, and is told anew", targets=count)
+
+    async def _keep_known(self) -> NoReturn:
+        while True:
+            await trio.sleep(TAKE_BACK_EVERY_SECONDS)
+            await self.take_back()
+
+    async def _claim_what_others_took(self) -> NoReturn:
+        """Claim once more what others took while the lease may have been over, whatever was agreed on by then."""
+        while True:
+            await self._lapsed.wait()
+            self._lapsed = trio.Event()
+            assert self._sharer is not None
+            try:
+                names = self._sharer.names
+                owners = await self._ownership.owners_of(names)
+            except StorageError:
+                self._lapsed.set()
+                await trio.sleep(self._timing.beat_seconds)
+            else:
+                me = self._disk.outbox.id
+                self._sharer.claim_anew(name for name in names if owners.get(name) != me)
+
     def _refer(self, asked_at: float, answered_at: float, seconds: float) -> None:
         """Go by the time of the database, which all replicas have, where this machine has another one."""
+        if answered_at > self._asked_at + self._timing.ttl_seconds:
+            self._lapsed.set()
+        self._asked_at = asked_at
         WALL_CLOCK.refer(asked_at, answered_at, seconds)
         ahead = WALL_CLOCK.ahead_seconds
         if ahead is not None and not self._has_told_clock:

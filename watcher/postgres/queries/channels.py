@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.alerting.policy.incidents import follow
+from watcher.model.resumption import RENAMED
 from watcher.model.state import state_named
 from watcher.postgres.queries.states_and_flips import flip_of_row
 
@@ -89,16 +90,25 @@ _CHECKED_UNTIL = """
 SELECT min(slots_until) AS checked_until FROM members
 WHERE location = $1 AND replica <> $2 AND expires_at > clock_timestamp()
 """
-_OPEN_TARGETS = "SELECT target FROM states WHERE location = $1 AND watched AND state NOT IN ('up', 'paused', 'pending')"
+# Where channels are told of all places, what these say together stands for what each of them says of a target.
+_OPEN = """
+SELECT location, target FROM states
+WHERE watched AND state NOT IN ('up', 'paused', 'pending') AND (location = $1 OR $1 = '*' AND NOT EXISTS (
+    SELECT FROM states AS combined
+    WHERE combined.target = states.target AND combined.location = '*' AND combined.watched
+))
+ORDER BY location, target
+"""
 # The flips of some targets since each was up or paused last.
 _FLIPS_OF_INCIDENTS = """
 SELECT flip.*
-FROM unnest($2::text[]) AS wanted (target) CROSS JOIN LATERAL (
+FROM unnest($1::text[], $2::text[]) AS wanted (location, target) CROSS JOIN LATERAL (
     SELECT id, target, location, at, confirmed_at, state, before, reason, detail, check_id, number
     FROM flips
-    WHERE target = wanted.target AND location = $1 AND at > coalesce((
+    WHERE target = wanted.target AND location = wanted.location AND at > coalesce((
         SELECT max(at) FROM flips
-        WHERE target = wanted.target AND location = $1 AND state IN ('up', 'paused')
+        WHERE target = wanted.target AND location = wanted.location
+              AND (state = 'up' OR state = 'paused' AND detail IS DISTINCT FROM $3)
     ), '-infinity')
 ) AS flip
 ORDER BY at, confirmed_at
@@ -214,22 +224,32 @@ class ChannelLedger:
         }
         return found, row["checked_until"]
 
-    async def open_targets(self) -> list[str]:
-        """Return the names of the targets of which an incident may be open, in order."""
-        return sorted(row["target"] for row in await self._database.fetch(_OPEN_TARGETS, self._location))
+    async def open_places(self) -> list[tuple[str, str]]:
+        """Return the location and name of each target of which an incident may be open, in order."""
+        return [(row["location"], row["target"]) for row in await self._database.fetch(_OPEN, self._location)]
 
     async def incidents(self, targets: Sequence[str]) -> list[Incident]:
-        """Return the incidents of targets that are open, as their flips say.
+        """Return the incidents of targets that are open at the location, as their flips say.
 
         Args:
             targets: their names.
         """
-        found: dict[str, Incident | None] = {}
-        for row in await self._database.fetch(_FLIPS_OF_INCIDENTS, self._location, list(targets)):
-            before = found.get(row["target"])
+        return await self.incidents_at([(self._location, target) for target in targets])
+
+    async def incidents_at(self, places: Sequence[tuple[str, str]]) -> list[Incident]:
+        """Return the incidents of targets that are open, as their flips say.
+
+        Args:
+            places: location and name of each.
+        """
+        found: dict[tuple[str, str], Incident | None] = {}
+        locations, targets = [place[0] for place in places], [place[1] for place in places]
+        for row in await self._database.fetch(_FLIPS_OF_INCIDENTS, locations, targets, RENAMED.detail):
+            place = row["location"], row["target"]
+            before = found.get(place)
             after, _ = follow(before, flip_of_row(row))
             # Of a clock that was ahead, a flip was dated anew, and has the id that it had.
-            found[row["target"]] = replace(after, id=row["id"]) if before is None and after is not None else after
+            found[place] = replace(after, id=row["id"]) if before is None and after is not None else after
         return [incident for incident in found.values() if incident is not None]
 
     async def forget(self) -> None:

@@ -79,6 +79,13 @@ async def present_states(
     return [present_of_row(row) for row in await database.fetch(_PRESENT, with_unwatched, _array(targets))]
 
 
+async def count_of_states(database: Database) -> int:
+    """Count the targets that were ever watched, each once for each location."""
+    [row] = await database.fetch("SELECT count(*) FROM states")
+    count: int = row["count"]
+    return count
+
+
 def present_of_row(row: Mapping[str, Any]) -> Present:
     """Return where a target stands, of a row of its table."""
     return Present(

@@ -41,7 +41,12 @@ WHERE channel_messages.id = row.id AND (row.sent_at IS NOT NULL OR row.given_up_
 """
 _STEP_FORWARD = """
 UPDATE channel_owners AS known
-SET positions = known.positions || step.positions, owner = CASE WHEN step.ending IS NULL THEN known.owner END
+SET positions = CASE
+        -- What happens there from now on is told there, until it is handed over.
+        WHEN step.ending = 'taken_home' THEN known.positions - step.owner::text
+        ELSE known.positions || step.positions
+    END,
+    owner = CASE WHEN step.ending IS NULL THEN known.owner END
 FROM jsonb_to_record($1::jsonb) AS step (
     location text, channel text, owner uuid, epoch bigint, positions jsonb, ending text
 )

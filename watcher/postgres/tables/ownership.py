@@ -67,6 +67,27 @@ RETURNING states.target, former.standing, former.state, former.since, former.fli
         AS unwatched_seconds
 """
 
+COUNT_OWNED = "SELECT count(*) AS owned FROM states WHERE location = $1 AND owner = $2"
+# What is this replica's by an agreement that holds, and was forgotten, as where the database was brought back to what
+# it was: nobody else has said anything of it that counts.
+TAKE_BACK = """
+UPDATE states SET owner = $3, owned_since = clock_timestamp(), owned_from = 0, others_until = NULL
+WHERE location = $1 AND target = ANY ($2::text[]) AND owner IS DISTINCT FROM $3
+      AND EXISTS (SELECT FROM agreements WHERE agreements.location = $1 AND epoch = $4)
+RETURNING target
+"""
+# Where targets stand of which only flips are known, since their rows in `states` were deleted; and until when the
+# location was watched.
+NEWEST_FLIPS = """
+SELECT target, state, at AS since, number AS flips, NULL AS standing,
+    (SELECT alive_at FROM replicas WHERE location = $1) AS alive_at
+FROM unnest($2::text[]) AS wanted (name) CROSS JOIN LATERAL (
+    SELECT target, state, at, number FROM flips
+    WHERE target = name AND location = $1
+    ORDER BY at DESC, confirmed_at DESC LIMIT 1
+) AS newest
+"""
+
 # Of the targets of some entries: whose they are; see `watcher.postgres.owned_entries`.
 LOCK_OWNED = f"""
 SELECT target, location, owner, owned_from, {_LEASE_LASTS} AS lease_lasts,

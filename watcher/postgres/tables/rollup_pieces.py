@@ -18,9 +18,11 @@ HOUR = 3600
 DAY = 86_400
 FINER = {DAY: HOUR, HOUR: MINUTE}
 
-# About how much there is to add up in the rollups of each period, and how much of it a portion may have.
+# About how much there is to add up in the rollups of each period, and how much of it a portion may have: more where
+# there are few targets, since a server groups so much of all of them in some 80 MB.
 WEIGHTS = {MINUTE: 1, HOUR: 2, DAY: 3}
-PORTION_WEIGHT = 60
+PORTION_WEIGHT, MOST_PORTION_WEIGHT = 60, 240
+PORTION_WEIGHT_OF_ALL = 3_500_000
 
 Unit = tuple[int, int]  # a period and where it begins
 
@@ -77,46 +79,55 @@ def _cover(period: int, begin: int, end: int, marked: Set[Unit], gone: Set[Unit]
             yield from _cover(FINER[period], first, last, marked, gone, coarsest)
 
 
-def portions_of(pieces: list[Piece], longest_seconds: float = math.inf) -> list[list[Piece]]:
-    """Split pieces into portions that a server groups in memory, however many targets there are.
+def portion_weight_for(targets: int) -> int:
+    """Return how much the portions of so many targets may weigh, so that a server groups each in memory."""
+    return min(max(PORTION_WEIGHT, PORTION_WEIGHT_OF_ALL // max(targets, 1)), MOST_PORTION_WEIGHT)
+
+
+def portions_of(
+    pieces: list[Piece], longest_seconds: float = math.inf, most: int = PORTION_WEIGHT
+) -> list[list[Piece]]:
+    """Split pieces into portions.
 
     Args:
         pieces: in the order of time.
         longest_seconds: no portion is longer, unless a single rollup is.
+        most: see `portion_weight_for`.
 
     Returns:
-        portions, in the order of time, of about PORTION_WEIGHT each.
+        portions, in the order of time, none of which weighs more.
     """
     portions: list[list[Piece]] = []
-    weight, latest_end = PORTION_WEIGHT, -math.inf
+    weight, latest_end = most, -math.inf
     for period, begin, end in pieces:
         begins_at, weighs = begin, WEIGHTS[period]
         while begins_at < end:
-            if weight + weighs > PORTION_WEIGHT or begins_at + period > latest_end:
+            if weight + weighs > most or begins_at + period > latest_end:
                 portions.append([])
                 weight, latest_end = 0, begins_at + max(longest_seconds, period)
-            most = (min(latest_end, end) - begins_at) // period
-            many = int(min(most, (PORTION_WEIGHT - weight) // weighs))
+            left = (min(latest_end, end) - begins_at) // period
+            many = int(min(left, (most - weight) // weighs))
             portions[-1].append(Piece(period, begins_at, begins_at + many * period))
             weight += many * weighs
             begins_at += many * period
     return portions
 
 
-def joined_steps(steps: list[list[Piece]]) -> list[list[list[Piece]]]:
-    """Join portions of a window again, as far as a server still groups them in memory.
+def joined_steps(steps: list[list[Piece]], most: int = PORTION_WEIGHT) -> list[list[list[Piece]]]:
+    """Join portions of a window again.
 
     Args:
         steps: from `portions_of`.
+        most: see `portion_weight_for`.
 
     Returns:
-        portions, of about PORTION_WEIGHT each, with their steps.
+        portions, none of which weighs more, with their steps.
     """
     portions: list[list[list[Piece]]] = []
-    weight = PORTION_WEIGHT
+    weight = most
     for step in steps:
         weighs = sum((piece.end - piece.begin) // piece.period * WEIGHTS[piece.period] for piece in step)
-        if weight + weighs > PORTION_WEIGHT:
+        if weight + weighs > most:
             portions.append([])
             weight = 0
         portions[-1].append(step)
