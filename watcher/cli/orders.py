@@ -34,6 +34,16 @@ TAKING_SECONDS = 5.0
 _STEP_SECONDS = 0.02
 
 
+def moment(settings: Settings) -> datetime:
+    """Return what time it is for the daemon that works in the data folder, which may follow another clock.
+
+    Args:
+        settings: they name the folder; where none works there, it is this machine's time.
+    """
+    now = time.time()
+    return datetime.fromtimestamp(now - spool.machine_ahead_seconds(settings.data_dir, now), UTC)
+
+
 def give(settings: Settings, order: Order) -> bool:
     """Give an order to the daemon that works in the data folder, or write it to PostgreSQL where none does.
 
@@ -107,7 +117,7 @@ def _daemon_takes(settings: Settings, order: Order) -> bool:
 def _look_for_room(settings: Settings, order: Order) -> None:
     """Refuse what the daemon would refuse, which cannot answer."""
     with suppress(sqlite3.Error):
-        now = datetime.now(UTC)
+        now = moment(settings)
         holding = {one.id for one in silences_outside(settings.data_dir / "outbox.sqlite") if one.end > now}
         if isinstance(order, Silence) and order.id not in holding and len(holding) >= MAX_SILENCES:
             raise click.ClickException(str(too_many_silences()))

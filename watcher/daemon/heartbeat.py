@@ -1,4 +1,7 @@
-"""A file that is touched by the loop itself: a container or a supervisor sees by its age whether the daemon lives."""
+"""A file that is touched by the loop itself: a container or a supervisor sees by its age whether the daemon lives.
+
+Where the daemon does not follow the clock of the machine, the file has how far that is ahead, for commands.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import trio
 
 from watcher.daemon.stop_ladder import HEARTBEAT
+from watcher.model.clock_trust import WALL_CLOCK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +29,17 @@ async def beat(file: Path) -> NoReturn:
     try:
         while True:
             with suppress(OSError, RuntimeError):  # a full disk, or no thread, shows in the file's age: it is for that
-                await trio.to_thread.run_sync(file.touch, abandon_on_cancel=True, limiter=thread)
+                await trio.to_thread.run_sync(_touch, file, abandon_on_cancel=True, limiter=thread)
             await trio.sleep(BEAT_SECONDS)
     finally:
         with trio.move_on_after(HEARTBEAT.seconds, shield=True), suppress(OSError, RuntimeError):
             remove = partial(file.unlink, missing_ok=True)
             await trio.to_thread.run_sync(remove, abandon_on_cancel=True, limiter=thread)
+
+
+def _touch(file: Path) -> None:
+    file.touch()
+    ahead_seconds = WALL_CLOCK.ahead_seconds
+    text = "" if ahead_seconds is None else f"{ahead_seconds:.0f}"
+    if file.read_text() != text:
+        file.write_text(text)

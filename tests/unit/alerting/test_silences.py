@@ -302,3 +302,16 @@ def test_what_a_silence_holds_for_is_said_in_words() -> None:
     assert covered_words(a_silence()) == "all targets"
     assert covered_words(a_silence(*"dbca")) == "a, b, c and 1 more"
     assert covered_words(replace(a_silence(), group="shop")) == "the group shop"
+
+
+@pytest.mark.parametrize(
+    ("text", "age_seconds", "ahead"),
+    [("", 1, 0.0), ("-3600.250", 1, -3600.25), ("7.5", 60, 0.0), ("nan", 1, 0.0), ("inf", 1, 0.0), ("damaged", 1, 0.0)],
+)
+def test_a_command_goes_by_the_clock_of_the_daemon_that_it_gives_orders_to(
+    tmp_path: Path, text: str, age_seconds: float, ahead: float
+) -> None:
+    assert spool.machine_ahead_seconds(tmp_path, 0.0) == 0.0, "nobody works there"
+    (tmp_path / spool.FOLDER).mkdir()
+    (tmp_path / "heartbeat").write_text(text)
+    assert spool.machine_ahead_seconds(tmp_path, (tmp_path / "heartbeat").stat().st_mtime + age_seconds) == ahead

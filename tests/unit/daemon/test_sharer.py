@@ -264,6 +264,15 @@ async def test_what_others_have_claimed_by_an_agreement_that_a_replica_never_hea
         await trio.sleep(2 * BEAT_SECONDS)
         assert who_watches(world) == shared_by((first, second), NAMES)
         assert {name: [owner.int] for name, owner in world.owners.items()} == who_watches(world)
+        world.owners |= dict.fromkeys(
+            NAMES[1:], second.me
+        )  # its lease was over for a moment, and nothing was agreed on
+        first.sharer.claim_anew(NAMES)
+        await trio.sleep(2 * BEAT_SECONDS)
+        assert set(world.owners.values()) == {second.me}, "whoever has them lives"
+        world.owners.clear()
+        await trio.sleep(2 * BEAT_SECONDS)
+        assert world.owners == dict.fromkeys(first.sharer.names, first.me)
 
 
 async def test_without_a_database_a_replica_checks_what_it_holds_and_asks_when_it_is_back(

@@ -5,6 +5,7 @@ A file is there until the daemon has the order safely on disk; to take it in twi
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import time
@@ -29,6 +30,8 @@ MAX_AT_ONCE = 100
 MAX_REFUSED = 100
 # What a command has begun to write and never finished is removed after so long.
 ABANDONED_SECONDS = 3600.0
+# The longest number that stands in a heartbeat.
+MAX_AHEAD_CHARS = 32
 # A daemon touches its heartbeat every second.
 ALIVE_SECONDS = 10.0
 
@@ -48,6 +51,21 @@ def daemon_works_in(data_dir: Path, now: float) -> bool:
         return abs(now - beat_at) < ALIVE_SECONDS and stat.S_ISDIR((data_dir / FOLDER).lstat().st_mode)
     except OSError:
         return False
+
+
+def machine_ahead_seconds(data_dir: Path, now: float) -> float:
+    """Return how far the clock of this machine is ahead of the one that the daemon in a data folder follows.
+
+    Args:
+        data_dir: WATCHER_DATA_DIR.
+        now: seconds since 1970 by the clock of this machine.
+    """
+    with suppress(OSError, ValueError):
+        if daemon_works_in(data_dir, now):
+            with (data_dir / "heartbeat").open(encoding="ascii") as file:
+                seconds = float(file.read(MAX_AHEAD_CHARS))
+                return seconds if math.isfinite(seconds) else 0.0
+    return 0.0
 
 
 def leave(data_dir: Path, order: Order) -> Path:

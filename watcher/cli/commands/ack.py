@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import click
 
 from watcher.alerting.silences.orders import OrderError, new_ack
@@ -31,12 +29,12 @@ def ack(name: str, why: str, by: str, env_file: str | None) -> None:
     path = env_path(env_file)
     with errors_on_one_line(EXIT_NO_DATABASE):
         settings = configured_or_exit(path, [name]).settings
+        from watcher.cli.orders import give, is_open, moment  # here, since a shell that completes must not wait for it
+
         try:
-            new = new_ack(name, at=datetime.now(UTC), why=why, by=by)
+            new = new_ack(name, at=moment(settings), why=why, by=by)
         except OrderError as error:
             raise click.UsageError(f"--{error.field} {error}") from None
-        from watcher.cli.orders import give, is_open  # here, since a shell that completes must not wait for them
-
         if not is_open(settings, name):
             raise click.ClickException(one_line(f"nothing is open at {name}", limit_chars=MAX_ERROR_CHARS))
         rest = "" if give(settings, new) else NOT_TOLD_YET

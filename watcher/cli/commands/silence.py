@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -26,9 +25,10 @@ from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from pathlib import Path
 
+    from watcher.config.env.settings import Settings
     from watcher.model.alerts.silence import Silence
 
 NOT_TOLD_YET = "; it is in the database, where daemons find it within seconds, or half a minute behind a pooler"
@@ -85,20 +85,24 @@ def silence(
         elif why is None:
             raise click.MissingParameter(param_type="option", param_hint="'--why'")
         else:
-            start = datetime.now(UTC)
-            span = start, _end_of(start, length, until)
-            _begin(path, names, group, span, why, by)
+            _begin(path, names, group, (length, until), why, by)
 
 
 def _begin(
-    path: Path, names: Sequence[str], group: str | None, span: tuple[datetime, datetime], why: str, by: str
+    path: Path,
+    names: Sequence[str],
+    group: str | None,
+    span: tuple[timedelta | None, datetime | None],
+    why: str,
+    by: str,
 ) -> None:
-    from watcher.cli.orders import give  # here, since a shell that completes must not wait for it
+    from watcher.cli.orders import give, moment  # here, since a shell that completes must not wait for it
 
     settings = configured_or_exit(path, names, group).settings
     options = {"until": "--for or --until", "why": "--why", "by": "--by", "targets": "the list of names"}
     try:
-        new = new_silence(start=span[0], end=span[1], why=why, by=by, targets=names or None, group=group)
+        start = moment(settings)
+        new = new_silence(start=start, end=_end_of(start, *span), why=why, by=by, targets=names or None, group=group)
     except OrderError as error:
         raise click.UsageError(f"{options.get(error.field, error.field)} {error}") from None
     rest = "" if give(settings, new) else NOT_TOLD_YET
@@ -107,10 +111,11 @@ def _begin(
 
 
 def _end(path: Path, prefix: str) -> None:
-    from watcher.cli.orders import give
+    from watcher.cli.orders import give, moment
 
-    settings, now = load_settings(path), datetime.now(UTC)
-    found = [one for one in _present(path, now) if str(one.id).startswith(prefix.lower())] if prefix else []
+    settings = load_settings(path)
+    now = moment(settings)
+    found = [one for one in _present(settings, now) if str(one.id).startswith(prefix.lower())] if prefix else []
     if len(found) != 1:
         few = "no silence that holds has" if not found else f"{len(found)} silences have"
         raise click.ClickException(f"{few} an id that begins with {one_line(prefix, 40)!r}; --list shows them")
@@ -119,8 +124,11 @@ def _end(path: Path, prefix: str) -> None:
 
 
 def _list(path: Path, *, as_json: bool) -> None:
-    now = datetime.now(UTC)
-    found = _present(path, now)
+    from watcher.cli.orders import moment
+
+    settings = load_settings(path)
+    now = moment(settings)
+    found = _present(settings, now)
     if as_json:
         click.echo(json.dumps([silence_as_json(one) for one in found], indent=2))
         return
@@ -131,13 +139,11 @@ def _list(path: Path, *, as_json: bool) -> None:
         click.echo("nothing is silenced")
 
 
-def _present(path: Path, now: datetime) -> list[Silence]:
+def _present(settings: Settings, now: datetime) -> list[Silence]:
     """Return the silences that have not ended, the one that ends first at the top."""
     from watcher.cli.orders import read_silences
 
-    return sorted(
-        (one for one in read_silences(load_settings(path)) if one.end > now), key=lambda one: (one.end, one.id)
-    )
+    return sorted((one for one in read_silences(settings) if one.end > now), key=lambda one: (one.end, one.id))
 
 
 def _end_of(start: datetime, length: timedelta | None, until: datetime | None) -> datetime:

@@ -151,6 +151,16 @@ class Sharer:
         is_changing = self._members.share is not self._in_effect
         return [] if is_changing else [name for name in self._watched if name not in self._unclaimed]
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the targets that are watched here."""
+        return list(self._watched)
+
+    def claim_anew(self, names: Iterable[str]) -> None:
+        """Claim targets once more that are watched here, and that others may have made their own meanwhile."""
+        self._unclaimed |= self._watched.keys() & set(names)
+        self._wake.set()
+
     def begin(self, configured: Sequence[Target], watched: Sequence[Target], unclaimed: Iterable[str] = ()) -> None:
         """Take note of what is watched from the start.
 

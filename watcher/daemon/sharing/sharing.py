@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -110,6 +111,7 @@ class Sharing:
         replica = Replica(location, seat, settings.replica or kept_name(settings.data_dir), __version__)
         self._first_share: Share | None = None
         self._has_told_clock = False
+        self._asked_at, self._lapsed = math.inf, trio.Event()  # when the last beat was asked that was answered
         self.membership = Membership(database, replica, self._figures, timing, refer=self._refer)
         self.gate = Gate(self._may_check, self._wait_to_check)
 
@@ -186,6 +188,7 @@ class Sharing:
             nursery.start_soon(self.membership.run)
             nursery.start_soon(sharer.run, changes)
             nursery.start_soon(self._keep_known)
+            nursery.start_soon(self._claim_what_others_took)
             await trio.sleep_forever()
         raise AssertionError("both run until cancelled")
 
@@ -217,8 +220,27 @@ class Sharing:
             await trio.sleep(TAKE_BACK_EVERY_SECONDS)
             await self.take_back()
 
+    async def _claim_what_others_took(self) -> NoReturn:
+        """Claim once more what others took while the lease may have been over, whatever was agreed on by then."""
+        while True:
+            await self._lapsed.wait()
+            self._lapsed = trio.Event()
+            assert self._sharer is not None
+            try:
+                names = self._sharer.names
+                owners = await self._ownership.owners_of(names)
+            except StorageError:
+                self._lapsed.set()
+                await trio.sleep(self._timing.beat_seconds)
+            else:
+                me = self._disk.outbox.id
+                self._sharer.claim_anew(name for name in names if owners.get(name) != me)
+
     def _refer(self, asked_at: float, answered_at: float, seconds: float) -> None:
         """Go by the time of the database, which all replicas have, where this machine has another one."""
+        if answered_at > self._asked_at + self._timing.ttl_seconds:
+            self._lapsed.set()
+        self._asked_at = asked_at
         WALL_CLOCK.refer(asked_at, answered_at, seconds)
         ahead = WALL_CLOCK.ahead_seconds
         if ahead is not None and not self._has_told_clock:
