@@ -11,8 +11,8 @@ import trio
 from tests.doubles import MOMENT, a_failure, a_target
 from tests.integration.daemon import Folder
 from tests.integration.history_rows import settings_of
-from tests.integration.memberships import all_share, open_replicas, started
 from tests.integration.proxy import open_proxy
+from tests.integration.replicas.memberships import all_share, open_replicas, started
 from tests.peers.pgbouncer import running_pgbouncer
 from tests.pipeline import open_pipeline
 from watcher.postgres.bridge import open_bridge

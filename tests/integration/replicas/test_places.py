@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from tests.integration.fleet import BEAT_SECONDS, PATIENCE_SECONDS
-from tests.integration.place_fleet import COMMAND, PLACES, PlaceFleet, open_places
+from tests.integration.replicas.fleet import BEAT_SECONDS, PATIENCE_SECONDS
+from tests.integration.replicas.place_fleet import COMMAND, PLACES, PlaceFleet, open_places
 from watcher.postgres.queries.places import ages_of_places
 
 if TYPE_CHECKING:

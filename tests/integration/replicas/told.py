@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from tests.integration.fleet import PATIENCE_SECONDS
+from tests.integration.replicas.fleet import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
-    from tests.integration.fleet import Replica
     from tests.integration.receivers import HttpReceiver
+    from tests.integration.replicas.fleet import Replica
 
 
 class Told:

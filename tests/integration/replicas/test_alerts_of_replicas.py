@@ -8,9 +8,9 @@ import pytest
 import trio
 
 from tests.integration.daemon import settings_for
-from tests.integration.fleet import INTERVAL_SECONDS, PATIENCE_SECONDS, Fleet, Replica, open_fleet
 from tests.integration.receivers import HttpReceiver, receiving
-from tests.integration.told import Told, outbox_id
+from tests.integration.replicas.fleet import INTERVAL_SECONDS, PATIENCE_SECONDS, Fleet, Replica, open_fleet
+from tests.integration.replicas.told import Told, outbox_id
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""A daemon whose leases are short: `python -m tests.integration.short_leases SECONDS [AHEAD]`.
+"""A daemon whose leases are short: `python -m tests.integration.replicas.short_leases SECONDS [AHEAD]`.
 
 SECONDS are those of a beat, AHEAD is by how many seconds the clock of its machine is ahead.
 """

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
-    from tests.integration.namespaces import Namespace
+    from tests.integration.replicas.namespaces import Namespace
     from watcher.postgres.db import Database
 
 BEAT_SECONDS = 0.8
 TTL_SECONDS = 3 * BEAT_SECONDS
-SHORT_LEASES = (sys.executable, "-m", "tests.integration.short_leases", str(BEAT_SECONDS))
+SHORT_LEASES = (sys.executable, "-m", "tests.integration.replicas.short_leases", str(BEAT_SECONDS))
 INTERVAL_SECONDS = 0.5
 # A lease, the beats until the others agree and have claimed, by force if need be, and what a busy machine takes.
 PATIENCE_SECONDS = 60.0

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.integration.fleet import PATIENCE_SECONDS
-from tests.integration.place_fleet import PLACES, PlaceFleet, open_places
 from tests.integration.receivers import receiving
-from tests.integration.told import Told, outbox_id
+from tests.integration.replicas.fleet import PATIENCE_SECONDS
+from tests.integration.replicas.place_fleet import PLACES, PlaceFleet, open_places
+from tests.integration.replicas.told import Told, outbox_id
 from tests.peers.mounts import unshared
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Longer leases than elsewhere: what is told twice where one of them ends is not what is asked for here.
 BEAT_SECONDS = 1.5
-LEASES = (sys.executable, "-m", "tests.integration.short_leases", str(BEAT_SECONDS))
+LEASES = (sys.executable, "-m", "tests.integration.replicas.short_leases", str(BEAT_SECONDS))
 GONE = f"""
 SELECT FROM members JOIN replicas USING (location)
 WHERE location = $1 AND greatest(expires_at, alive_at) < now() - interval '{4 * BEAT_SECONDS} s'

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from tests.integration.daemon import Folder, settings_for
-from tests.integration.fleet import INTERVAL_SECONDS, PATIENCE_SECONDS, SHORT_LEASES, Replica
 from tests.integration.proxy import open_proxy
+from tests.integration.replicas.fleet import INTERVAL_SECONDS, PATIENCE_SECONDS, SHORT_LEASES, Replica
 from tests.integration.sites import read_request, response, serving
 from tests.peers.mounts import unshared
 

@@ -19,8 +19,8 @@ import trio
 
 from tests.integration.daemon import PROJECT
 from tests.integration.evidence import left_in, successes_in
-from tests.integration.fleet import BEAT_SECONDS, INTERVAL_SECONDS, TTL_SECONDS, Fleet, open_fleet
-from tests.integration.namespaces import CAN_MAKE, open_namespace
+from tests.integration.replicas.fleet import BEAT_SECONDS, INTERVAL_SECONDS, TTL_SECONDS, Fleet, open_fleet
+from tests.integration.replicas.namespaces import CAN_MAKE, open_namespace
 from tests.integration.server_pair import running_pair
 from tests.rounds import rounds
 from watcher import __version__
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from tests.integration.namespaces import Namespace
+    from tests.integration.replicas.namespaces import Namespace
     from tests.integration.server_pair import ServerPair
     from watcher.postgres.db import Database
 

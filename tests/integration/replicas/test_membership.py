@@ -9,7 +9,8 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from tests.integration.memberships import (
+from tests.integration.own_server import IMMEDIATE, running_server
+from tests.integration.replicas.memberships import (
     JOIN_SECONDS,
     NAMES,
     PATIENCE_SECONDS,
@@ -20,7 +21,6 @@ from tests.integration.memberships import (
     open_replicas,
     started,
 )
-from tests.integration.own_server import IMMEDIATE, running_server
 from watcher.cluster.values import Agreement, Figures, Replica, Seat, Timing
 from watcher.postgres.bridge import open_bridge
 from watcher.postgres.queries.membership import Beat, agree, leave, members_and_agreements, renew
