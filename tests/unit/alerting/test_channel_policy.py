@@ -347,6 +347,20 @@ def test_an_outage_that_two_replicas_have_found_is_told_once(seconds: int) -> No
     assert told(world.sent) == ["10 down: A", "310 up: A"]
 
 
+def test_an_outage_that_others_have_found_is_told_also_soon_after_another_one() -> None:
+    world = World(SITES, ALL_TOPICS)
+    for event in _outage(at(0), at(100)):
+        _hear(world, event)
+    opened = _outage(at(200), at(300))[0].incident
+    assert opened is not None
+    world.states["A"] = State.DOWN
+    assert world.policy.lacks("default", "A", world.view)
+    world.policy.take_open([opened], at(210))
+    world.wait_until(at(299))
+
+    assert told(world.sent) == ["10 down: A", "110 up: A", "220 down: A"]
+
+
 def _outage(began: datetime, ended: datetime, up_since: datetime | None = None) -> list[AlertEvent]:
     """Return what a replica makes of an outage, where it knows since when the site was up before."""
     standing = Standing(State.UP, up_since or at(-3600), State.UP, flips=3)

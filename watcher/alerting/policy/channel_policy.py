@@ -84,14 +84,16 @@ class ChannelPolicy:
         return self
 
     def lacks(self, location: str, target: str, view: View) -> bool:
-        """Say whether the channel is to be told of a target, and has no record of it."""
-        return record_key(location, target) not in self._book.records and self._after(target, view) is not None
+        """Say whether the channel is to be told of a target, and has no record of a trouble of it."""
+        record = self._book.records.get(record_key(location, target))
+        return (record is None or record.visible is None) and self._after(target, view) is not None
 
     def take_open(self, incidents: Iterable[Incident], now: datetime) -> None:
         """Take in all that is open and the channel `lacks`, after all events: it is told of it, unless it is over."""
         self._unheard.clear()
         for one in incidents:
-            if (key := record_key(one.location, one.target)) not in self._book.records:
+            record = self._book.records.get(key := record_key(one.location, one.target))
+            if record is None or (record.visible is None and record.flip.at < one.since):
                 self._unheard.add(key, one, now)
 
     def take(self, event: AlertEvent, view: View) -> None:
@@ -151,13 +153,11 @@ class ChannelPolicy:
         for look in self._book.waiting.looks_at(flip.target, group):
             self._book.agenda.add(event.at, Task.PARENTS, look)
         key = record_key(flip.location, flip.target)
-        self._unheard.discard(key)
+        self._unheard.discard(key, event.at if event.change is Change.CLOSED else None)
         record = self._book.records.get(key)
         if flip.state is State.PAUSED and (record is None or not record.note_pause()):
             self._book.drop(key)
             return
-        if event.change is Change.CLOSED:
-            self._unheard.note_end(key, event.at)
         visible = None if event.change is Change.CLOSED else incident.trouble
         if visible is not None and not is_told_of(self._channel, visible):
             visible = None

@@ -96,16 +96,20 @@ class Unheard:
             self._incidents[key] = incident
             self.due_at = now
 
-    def note_end(self, key: str, at: datetime) -> None:
-        """Take down that the target is found in order."""
+    def discard(self, key: str, ended_at: datetime | None = None) -> None:
+        """Forget one: the channel hears of its target otherwise.
+
+        Args:
+            key: of its record.
+            ended_at: when the target was found in order, if that is what is heard.
+        """
+        self._incidents.pop(key, None)
+        if ended_at is None:
+            return
         self._ended.pop(key, None)
-        self._ended[key] = at
+        self._ended[key] = ended_at
         if len(self._ended) > _ENDS_KEPT:
             del self._ended[next(iter(self._ended))]
-
-    def discard(self, key: str) -> None:
-        """Forget one: the channel hears of its target otherwise."""
-        self._incidents.pop(key, None)
 
     def take_known(self, now: datetime, view: View) -> Iterator[Incident]:
         """Take out those that are known to last, in order, where a look at them is due."""
