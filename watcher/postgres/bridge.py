@@ -18,7 +18,7 @@ import structlog
 import trio
 from asyncpg import connect_utils
 
-from watcher.postgres import python314
+from watcher.postgres import callbacks_at_once, python314
 from watcher.postgres.connections import connect_to, listen_on
 from watcher.postgres.errors import (
     DatabaseRefusedError,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 python314.show_the_running_loop(trio_asyncio.BaseTrioEventLoop)
+callbacks_at_once.run_all_that_wait(trio_asyncio.BaseTrioEventLoop)
 
 Result = TypeVar("Result")
 

@@ -19,7 +19,8 @@ from watcher.cluster.assignment import Assignment
 from watcher.cluster.protocol import Share, alone
 from watcher.config.env.settings import load_settings
 from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change, deliver
-from watcher.daemon.sharing.sharer import CLAIM_CUT_OFF_SECONDS, FORCE_BEATS, LEFT_BEATS, Sharer, Step
+from watcher.daemon.sharing.sharer import CLAIM_CUT_OFF_SECONDS, Sharer, Step
+from watcher.daemon.sharing.wanted import FORCE_BEATS, LEFT_BEATS
 from watcher.model.difference import difference
 from watcher.model.resumption import Taken
 

@@ -23,7 +23,7 @@ from watcher.daemon.places.decisions import Decision, decide
 from watcher.daemon.places.ownership import OwnedTargets
 from watcher.daemon.places.poll import Poll
 from watcher.daemon.sharing.incidents import ClaimsWithIncidents
-from watcher.daemon.sharing.sharer import FORCE_BEATS
+from watcher.daemon.sharing.wanted import FORCE_BEATS
 from watcher.model.clock_trust import steady_seconds, utc_now
 from watcher.model.places import COMBINED, PlaceView
 from watcher.outbox.errors import OutboxUnavailableError

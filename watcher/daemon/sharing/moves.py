@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from watcher.model.difference import Difference, checked_alike
 from watcher.model.target import watched_at
@@ -51,22 +51,6 @@ class Moves:
             targets=(*self.staying, *self.going_on),
             renamed=self.renamed,
         )
-
-
-class Wanted(NamedTuple):
-    """A target that is to be watched here and may be another's still.
-
-    Attributes:
-        target: that.
-        since: when it began to be wanted, on the sharer's clock.
-        is_new: whether nobody is known to have watched it before.
-        is_left: whether replicas with another file may check it for a while, in the same way.
-    """
-
-    target: Target
-    since: float
-    is_new: bool
-    is_left: bool
 
 
 def find_moves(

@@ -14,7 +14,8 @@ import structlog
 import trio
 
 from watcher.checking.scheduling.small_turns import in_small_turns
-from watcher.daemon.sharing.moves import Wanted, find_moves, gained
+from watcher.daemon.sharing.moves import find_moves, gained
+from watcher.daemon.sharing.wanted import Wanted
 from watcher.model.difference import Difference
 
 if TYPE_CHECKING:
@@ -30,11 +31,6 @@ T = TypeVar("T")
 
 # What another has not released yet is asked for again so much later.
 RETRY_SECONDS = 0.2
-# After so many beats in which nothing is released, it is taken by force: whoever holds it is alive, and does not act.
-FORCE_BEATS = 3
-# What replicas with another file check is left to them for so long: a new file comes to one after the other. A target
-# that the file has changed is not.
-LEFT_BEATS = 45
 # Where much is asked for and nothing is released, asking takes this share of the time.
 ASKING_SHARE = 1 / 3
 # How long a claim may hold up what else is to begin, as while packets are lost; cut off, it is made once more.
@@ -341,20 +337,15 @@ class Sharer:
         self._tell_outage(is_away=taken is None and not is_waiting)
         if taken is None:
             return None
-        late = [name for name in names if name not in taken and self._is_late(name)]
+        beats = self._clock(), self._moved_at, self._beat_seconds
+        held = [self._wanted[name] for name in names if name not in taken and name in self._wanted]
+        late = [wanted.target.name for wanted in held if wanted.is_late(*beats)]
         if not late:
             return taken
-        log.warning("targets are taken over by force, whoever has them does not release them", targets=len(late))
-        return {**taken, **(await self._claims.claim(late, by_force=True) or {})}
-
-    def _is_late(self, name: str) -> bool:
-        """Whether a target is waited for no longer."""
-        wanted = self._wanted.get(name)
-        if wanted is None:
-            return False
-        if wanted.is_left:
-            return wanted.since <= self._clock() - LEFT_BEATS * self._beat_seconds
-        return max(wanted.since, self._moved_at) <= self._clock() - FORCE_BEATS * self._beat_seconds
+        forced = await self._claims.claim(late, by_force=True) or {}
+        if forced:  # what this replica has released itself is waited for all the same
+            log.warning("targets are taken over by force, whoever has them does not release them", targets=len(forced))
+        return {**taken, **forced}
 
     def _tell_outage(self, *, is_away: bool) -> None:
         """Write a line when nobody can be asked any more; of a daemon alone, others tell enough."""

@@ -36,7 +36,6 @@ PORTION_SECONDS = 120.0
 LEAST_STEPS = 8
 # So many rows are added up before others have their turn: the server's next answer, and whoever wants to end this.
 ROWS_AT_ONCE = 1000
-_JSON = json.JSONDecoder()
 MOST_GROUPS = 100_000
 DIFFERENT_RESULTS = 10_000  # that are remembered: of most targets all checks are up
 
@@ -246,9 +245,9 @@ class WholeReading:
 @lru_cache(DIFFERENT_RESULTS)
 def _added_up(texts: str) -> tuple[Mapping[str, int], int]:
     """Read the results of rollups, one JSON object after the other, and return their sum, and how many were timed."""
-    results: Counter[str] = Counter()
-    end = 0
-    while end < len(texts):
-        one, end = _JSON.raw_decode(texts, end)
-        results.update(one)
-    return dict(results), timed_of(results)
+    results: dict[str, int] = {}
+    # Most of them are alike. In JSON as PostgreSQL writes it there are no line breaks, and in no word braces.
+    for text, times in Counter(texts.replace("}{", "}\n{").split("\n") if texts else ()).items():
+        for word, count in json.loads(text).items():
+            results[word] = results.get(word, 0) + times * count
+    return results, timed_of(results)
