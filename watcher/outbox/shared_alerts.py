@@ -260,9 +260,15 @@ def end_turn(outbox: Outbox, step: Step, ending: str, now: float) -> None:
 
 def share_no_more(outbox: Outbox, steps: Iterable[Step], now: float) -> None:
     """Be alone from now on, with all that is known of channels: the tables need not know it any more."""
-    entries = [step.entry({}, {}, (), "taken_home") for step in steps]
+    entries = [taken_home(outbox, step) for step in steps]
     forget = "DELETE FROM meta WHERE key = 'alerts_exported'"
     outbox.put(entries, now=now, alongside=lambda database: database.execute(forget))
+
+
+def taken_home(outbox: Outbox, step: Step) -> tuple[str, str]:
+    """Return the entry by which a replica goes on alone with a channel; it knows all that it has handed over so far."""
+    (newest,) = outbox.read("SELECT seq FROM sqlite_sequence WHERE name = 'alert_events'")[0]
+    return step.entry({str(step.owner): newest}, {}, (), "taken_home")
 
 
 def advance(outbox: Outbox, positions: Mapping[str, int], now: float) -> None:

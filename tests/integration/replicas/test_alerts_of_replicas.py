@@ -70,4 +70,4 @@ async def test_each_change_is_told_once_whoever_has_found_it_and_whoever_is_gone
             if replica.daemon is not None:
                 await replica.stop()
         assert not any("Traceback" in (one.folder.path / "stderr.log").read_text() for one in fleet.replicas)
-        assert {name: told.of_all()[name] for name in NAMES[1:]} == dict.fromkeys(NAMES[1:], ["down", "up"])
+        assert {name: told.of_all()[name] for name in NAMES[1:]} == {name: ["down", "up"] for name in NAMES[1:]}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from watcher.alerting.policy.encoding import encode_event
 from watcher.alerting.policy.event import AlertEvent, Change
 from watcher.outbox.alerts import newest_event, open_incidents
+from watcher.outbox.shared_alerts import taken_home
 
 if TYPE_CHECKING:
     import sqlite3
@@ -43,7 +44,7 @@ def leave_scope(outbox: Outbox, steps: Iterable[Step], reopened: Sequence[AlertE
         reopened: what is told anew, since others have not let go of what is known of it.
         now: seconds since 1970.
     """
-    entries = [step.entry({}, {}, (), "taken_home") for step in steps]
+    entries = [taken_home(outbox, step) for step in steps]
     newest = newest_event(outbox)
 
     def write(database: sqlite3.Connection) -> None:

@@ -78,7 +78,10 @@ ON CONFLICT DO NOTHING
 _FORGET_RECORDS = "DELETE FROM channel_records WHERE (location, channel) = ($1, $2)"
 _FORGET_MESSAGES = "DELETE FROM channel_messages WHERE (location, channel) = ($1, $2)"
 # Until its owner hands it over anew, nobody knows until where it has told its events by itself.
-_FORGET_HANDOVERS = "DELETE FROM alert_events WHERE (location, channel) = ($1, $2) AND origin = $3::text::uuid"
+_FORGET_HANDOVERS = """
+DELETE FROM alert_events
+WHERE (location, channel) = ($1, $2) AND origin_number <= ($3::jsonb ->> origin::text)::bigint
+"""
 _FORGET_CHANNEL = "DELETE FROM channel_owners WHERE (location, channel) = ($1, $2)"
 # Characters beyond ASCII stay as they are: a database that is not in UTF-8 makes none of an escape.
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
@@ -104,7 +107,7 @@ async def apply_step(connection: Connection, payload: str) -> bool:
     if step["ending"] in {"taken_home", "removed"}:
         await connection.execute(_FORGET_RECORDS, *place)
         await connection.execute(_FORGET_MESSAGES, *place)
-        await connection.execute(_FORGET_HANDOVERS, *place, str(step["owner"]))
+        await connection.execute(_FORGET_HANDOVERS, *place, _to_json(step["positions"]))
         if step["ending"] == "removed":
             await connection.execute(_FORGET_CHANNEL, *place)
         return True
