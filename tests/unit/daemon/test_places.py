@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from watcher.postgres.errors import DatabaseUnavailableError
 from watcher.recording.place_views import LOOKS_WAITED, PlaceViews
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 SHOP = replace(a_target("Shop"), locations=("fra", "nyc", "sgp"), quorum=2)
@@ -86,8 +87,9 @@ class Told:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> OutboxThread:
-    return OutboxThread(Outbox(tmp_path / "outbox.sqlite", shares=True))
+def disk(tmp_path: Path) -> Iterator[OutboxThread]:
+    with closing(Outbox(tmp_path / "outbox.sqlite", shares=True)) as outbox:
+        yield OutboxThread(outbox)
 
 
 def entries_in(disk: OutboxThread, kind: str) -> list[dict[str, Any]]:
