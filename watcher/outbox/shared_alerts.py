@@ -15,6 +15,7 @@ from watcher.alerting.policy.event import Handover
 from watcher.alerting.policy.records.book import record_key
 from watcher.model.alerts.rows import UnreadableRowError, a_flag, a_moment, reading
 from watcher.model.places import COMBINED
+from watcher.outbox.alerts import newest_event
 from watcher.outbox.encoding import ALERT_EVENT, CHANNEL_STEP, encode_whole
 from watcher.outbox.outbox import Entry
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from watcher.outbox.outbox import Outbox
 
 EXPORTED = "alerts_exported"
-# The location under which channels are shared.
+# The location at which channels are shared: that of the replica, or `*`.
 SCOPE = "alerts_scope"
+FORGET_EXPORTED = "DELETE FROM meta WHERE key = 'alerts_exported'"
 # So much of what a channel knows is one entry.
 RECORDS_AT_ONCE = 200
 
@@ -103,14 +105,14 @@ def is_taken_in(outbox: Outbox) -> bool:
 def export_events(
     outbox: Outbox, location: str, now: float, routes_of: Callable[[str], Mapping[str, float]] | None = None
 ) -> int:
-    """Put events on their way to the other replicas that are not yet; return how many.
+    """Put events that the other replicas do not have yet on their way to the tables; return how many.
 
     Args:
         outbox: of a replica that shares.
-        location: where it stands.
+        location: where channels are shared: that of the replica, or `*`.
         now: seconds since 1970.
-        routes_of: returns after how many seconds channels are told of a target, by their names; where whoever tells
-            them may have another file.
+        routes_of: returns after how many seconds channels are told of a target, by their names. Given where replicas
+            may have different files, so that the events carry the routes of this file.
     """
     exported = outbox.meta(EXPORTED)
     rows = [] if exported is None else outbox.read(_EVENTS, exported)
@@ -131,7 +133,7 @@ def hand_over(
 
     Args:
         outbox: of the replica.
-        location: where it stands.
+        location: where channels are shared from now on: that of the replica, or `*`.
         channels: their names.
         now: the moment.
         is_whole: whether nobody else has told these channels of anything lately, so that all of it is to be taken up;
@@ -153,7 +155,7 @@ def hand_over(
         told = [payload for number, payload in events if number <= positions.get(name, 0)]
         over = [] if is_whole else _over(outbox, name, told)
         pieces += [(name, text) for text in _pieces_of(outbox, name, now, over, is_whole=is_whole)]
-    (newest,) = outbox.read("SELECT seq FROM sqlite_sequence WHERE name = 'alert_events'")[0]
+    newest = newest_event(outbox)
     for number, (name, payload) in enumerate(pieces, newest + 1):
         entries.append(_event_entry(outbox, location, number, payload, name, positions.get(name, 0)))
 
@@ -259,16 +261,17 @@ def end_turn(outbox: Outbox, step: Step, ending: str, now: float) -> None:
 
 
 def share_no_more(outbox: Outbox, steps: Iterable[Step], now: float) -> None:
-    """Be alone from now on, with all that is known of channels: the tables need not know it any more."""
+    """Stop sharing, with all that is known of channels here, and have the tables forget it."""
     entries = [taken_home(outbox, step) for step in steps]
-    forget = "DELETE FROM meta WHERE key = 'alerts_exported'"
-    outbox.put(entries, now=now, alongside=lambda database: database.execute(forget))
+    outbox.put(entries, now=now, alongside=lambda database: database.execute(FORGET_EXPORTED))
 
 
 def taken_home(outbox: Outbox, step: Step) -> tuple[str, str]:
-    """Return the entry by which a replica goes on alone with a channel; it knows all that it has handed over so far."""
-    (newest,) = outbox.read("SELECT seq FROM sqlite_sequence WHERE name = 'alert_events'")[0]
-    return step.entry({str(step.owner): newest}, {}, (), "taken_home")
+    """Return the entry by which a replica takes a channel home.
+
+    It names the newest event of this outbox: the tables delete the handovers up to there, which the replica has made.
+    """
+    return step.entry({str(step.owner): newest_event(outbox)}, {}, (), "taken_home")
 
 
 def advance(outbox: Outbox, positions: Mapping[str, int], now: float) -> None:
@@ -374,11 +377,14 @@ def _event_entry(
 
 
 def _subject_of(payload: str) -> dict[str, str | None]:
-    """Return the target and the place that an event is about; None of what nobody else can have taken over."""
+    """Return the target and the location that an event is about, as columns.
+
+    The target is None where another owner of it does not make the event a thing of the past.
+    """
     try:
         row = json.loads(payload)
         target, place, flip = row["target"], row["location"], row["flip"]
-        # Who has decided for all places by itself, while nobody could be asked, says itself that this is over.
+        # A replica that decided alone while PostgreSQL was away tells the end itself; the owner has no such incident.
         is_own = place == COMBINED and flip is not None and flip["number"] is None
     except (ValueError, TypeError, KeyError):  # whoever takes it in tells of it
         return {"target": None, "target_location": None}
