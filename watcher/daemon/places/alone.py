@@ -68,8 +68,6 @@ class Alone:
         Raises:
             OutboxUnavailableError: the decisions are not written.
         """
-        if not self._seen:
-            log.warning("PostgreSQL does not answer: this place decides alone where targets of several places stand")
         own, others = dict[str, Decision](), dict[str, Decision]()
         seen = dict[str, State]()
         for name, target in targets.items():
@@ -80,6 +78,8 @@ class Alone:
             found = decide_alone(target, self._before(name), self._view_of(name, standing), now)
             if found is not None:
                 (own if name in self._owned.standings else others)[name] = found
+        if seen and not self._seen:
+            log.warning("PostgreSQL does not answer: this place decides alone where targets of several places stand")
         if own:
             await self._owned.record(own)
         if others:

@@ -235,9 +235,10 @@ class Places:
         self._away_since = None
         is_due = trio.current_time() >= self._tell_again_at
         if look.is_back or look.missing or is_due or not self._is_registered:
+            targets = self._views.targets
+            await tell_combined(self._database, self._disk.outbox.id, tuple(targets.values()))
             self._tell_again_at = math.inf
-            await tell_combined(self._database, self._disk.outbox.id, tuple(self._views.targets.values()))
-            self._is_registered = True
+            self._is_registered = targets is self._views.targets  # a reload meanwhile brings others
         self._owned.doubt(look.missing)
         await self._end_what_is_over(look.now)
         if not membership.is_held:
