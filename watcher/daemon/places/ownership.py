@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# So many targets are claimed at once.
+# The most targets in one claim.
 TARGETS_A_CLAIM = 2000
 
 

@@ -56,7 +56,7 @@ MARK_SECONDS = 5.0
 # From the end of targets until the others are registered anew.
 TELL_AGAIN_SECONDS = 5.0
 JOIN_SECONDS = 3.0
-# So many targets are decided on in one transaction, before others get a turn.
+# The most targets that are decided in one transaction, before other tasks get a turn.
 TARGETS_A_TURN = 500
 # After PostgreSQL was away, the others have decided by the views of all places within so many looks.
 LOOKS_AFTER_AWAY = 3

@@ -53,10 +53,13 @@ def use_combined(
     outbox.combined_targets = names = frozenset(name for name, target in targets.items() if target.locations)
     opened = {(place, name): payload for place, name, payload in outbox.read(_INCIDENTS)}
     renamed = renamed or {}
+    # Combined incidents that go on under a new name.
     going_on = {old: new for old, new in renamed.items() if new in names and (COMBINED, old) in opened}
+    # Incidents at a location where the target no longer has any: at one place, or at `*`.
     misplaced = [
         (place, name) for place, name in opened if (place == COMBINED) is not (renamed.get(name, name) in names)
     ]
+    # Targets that lost `locations` in a reload, and may be in trouble at this place.
     apart = [name for name in sorted(before - names) if name in targets and (location, name) not in opened]
     if not (misplaced or apart or going_on):
         return
