@@ -1,4 +1,4 @@
-"""Where targets stand that several places watch, as alerts need to know it: as all places say together. Trio."""
+"""Gives alerts the combined state of targets that several places watch. Trio."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
 
 LOOK_SECONDS = 0.5
-# How long it takes until all know what a place has confirmed.
+# The longest until all replicas have read a flip after a place has confirmed it.
 TELLING_SECONDS = 3.0
-# So many targets are looked at before others get a turn.
+# The most targets that are looked at before other tasks get a turn.
 TARGETS_A_TURN = 2000
 
 
 class Seen(Protocol):
-    """What places say; see `watcher.recording.place_views.PlaceViews`."""
+    """The views of places; see `watcher.recording.place_views.PlaceViews`."""
 
     @property
     def changes(self) -> int:
         """Grows with every change."""
 
     def views_of(self, target: str) -> tuple[PlaceView, ...]:
-        """Return what each place says of a target; nothing where one place alone watches it."""
+        """Return the view of each place of a target; empty where one place alone watches it."""
 
     def combined_of(self, target: str) -> PlaceView | None:
-        """Return what all of them say together; None where nobody knows."""
+        """Return the combined state of a target; None until the first decision."""
 
 
 class _NothingSeen:
-    """What there is to see where no target is watched by several places."""
+    """No views, where no target is watched by several places."""
 
     changes = 0
 
@@ -55,14 +55,14 @@ NOTHING_SEEN: Seen = _NothingSeen()
 
 
 class CombinedPresent:
-    """Where targets stand that several places watch, and when they were back."""
+    """The combined states of targets that several places watch, and when these targets came back last."""
 
     def __init__(self, seen: Seen, heard: Callable[[], None]) -> None:
         """Begin with no targets.
 
         Args:
-            seen: what places say.
-            heard: called when one of the targets stands otherwise than before.
+            seen: the views of places.
+            heard: called when a combined state has changed.
         """
         self._seen = seen
         self._heard = heard
@@ -72,7 +72,7 @@ class CombinedPresent:
         self._changes = -1
 
     def use(self, targets: Mapping[str, Target]) -> None:
-        """Take those that several places watch, by name."""
+        """Replace the targets that several places watch, by name."""
         self._returns.drop(self._targets.keys() - targets.keys())
         self._targets = targets
         self._states = {name: state for name, state in self._states.items() if name in targets}
@@ -83,23 +83,23 @@ class CombinedPresent:
         return target in self._targets
 
     def state_of(self, target: str) -> State | None:
-        """Return what all places say; None where nobody knows."""
+        """Return the combined state of a target; None until the first decision."""
         combined = self._seen.combined_of(target)
         return None if combined is None else combined.state
 
     def since(self, target: str) -> datetime | None:
-        """Return since when all places say so; None where nobody knows."""
+        """Return since when a target is in its combined state; None until the first decision."""
         combined = self._seen.combined_of(target)
         return None if combined is None else combined.since
 
     def checked_at(self, target: str, now: datetime) -> datetime:
-        """Return since when nobody has to know of a check: what began before has been confirmed at each place."""
+        """Return the latest moment for which every place has surely confirmed and told what its checks found."""
         one = self._targets[target]
         interval = one.recheck_interval_seconds or one.interval_seconds
         return now - timedelta(seconds=one.thresholds.failure * interval + one.timeout_seconds + TELLING_SECONDS)
 
     def is_in_doubt(self, target: str) -> bool:
-        """Whether the places say something else by now, or one of them does that may be the first."""
+        """Whether the combined state may be about to change: the views result in another, or one place sees it down."""
         combined, views = self._seen.combined_of(target), self._seen.views_of(target)
         if combined is None or not views:
             return False
@@ -113,14 +113,14 @@ class CombinedPresent:
         return self._returns.of(target)
 
     async def run(self) -> NoReturn:
-        """Look for changes until cancelled."""
+        """Look for changed combined states until cancelled."""
         while True:
             if self._seen.changes != self._changes:
                 await self.look()
             await trio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Look for what stands otherwise than before."""
+        """Note changed combined states, and call `heard` once if there are any."""
         self._changes, targets, is_news = self._seen.changes, self._targets, False
         for number, name in enumerate(targets, 1):
             combined = self._seen.combined_of(name)

@@ -54,7 +54,7 @@ class Source(Protocol):
     async def read(
         self, limit: int, lacks: Lacks | None
     ) -> tuple[Sequence[AlertEvent | Handover], Sequence[Incident] | None]:
-        """Return the oldest that has not been taken in, at most `limit`; and what is open and the channel lacks.
+        """Return the oldest events that have not been taken in, and the open incidents that the channel lacks.
 
         Args:
             limit: the most events.
@@ -62,7 +62,7 @@ class Source(Protocol):
                 nothing.
 
         Returns:
-            both; None in place of what is open where that cannot be known yet.
+            both; None in place of the incidents where they cannot be known yet.
         """
 
     async def write(self, decision: Decision, now: float) -> Counter[str]:
@@ -155,7 +155,7 @@ class Dispatcher:
         self._wake.set()
 
     def look_anew(self) -> None:
-        """Look once more for what is open and the channel lacks."""
+        """Look once more for open incidents that the channel lacks."""
         self._heard = None
         self._wake.set()
 

@@ -1,4 +1,4 @@
-"""Where channels are shared, and with whom; and how what is known of them moves to where they are shared next. Trio."""
+"""Says at which location channels are shared and with whom, and moves them from one location to another. Trio."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Share(Protocol):
-    """What is agreed on; see `watcher.cluster.protocol.Share`."""
+    """This replica's part of an agreement; see `watcher.cluster.protocol.Share`."""
 
     @property
     def epoch(self) -> int:
@@ -31,13 +31,13 @@ class Share(Protocol):
 
     @property
     def is_mixed(self) -> bool:
-        """Whether replicas are agreed on that work by different configurations."""
+        """Whether the agreement has replicas with different configurations."""
 
     def dispatches(self, channel: str) -> bool:
-        """Whether a channel is this replica's."""
+        """Whether this replica dispatches a channel."""
 
     def telling(self, channel: str) -> frozenset[uuid.UUID]:
-        """Return the replicas that are agreed on and have a channel."""
+        """Return the replicas of the agreement that have a channel."""
 
 
 class Footing(Protocol):
@@ -45,7 +45,7 @@ class Footing(Protocol):
 
     @property
     def share(self) -> Share | None:
-        """What is agreed on; None where nobody could be asked yet."""
+        """The newest agreement; None until the database has answered once."""
 
     def holds_lease(self) -> bool:
         """Whether no other replica may have taken over what this one has."""
@@ -55,7 +55,7 @@ class Footing(Protocol):
 
 
 class ChannelLook(Protocol):
-    """Whose a channel is, and until which number it has taken in the events of this replica."""
+    """The owner of a channel, and the number of the last event of this replica that the channel has taken in."""
 
     @property
     def owner(self) -> uuid.UUID | None:
@@ -67,13 +67,13 @@ class ChannelLook(Protocol):
 
 
 class Sending(Protocol):
-    """Who sends the messages of a channel; see `watcher.alerting.sender`."""
+    """Sends the messages of a channel; see `watcher.alerting.sender`."""
 
     def wake(self) -> None:
         """Say that there may be something new to send."""
 
     async def settle(self) -> None:
-        """Wait until what is being tried has been answered, and that is noted."""
+        """Wait until the deliveries that are under way have been answered, and the answers are written."""
 
 
 class Ledger(Claims, Protocol):
@@ -108,7 +108,7 @@ class Scope:
 
 
 class Joining:
-    """The footing of a replica that has not asked the others of its scope yet."""
+    """The footing of a replica that has not joined the others of its scope yet."""
 
     share = None
 
@@ -122,15 +122,15 @@ class Joining:
 
 
 class Move:
-    """Takes home what is known of channels, so that it can be handed over elsewhere."""
+    """Takes the records and messages of channels from the tables into the outbox, to hand them over elsewhere."""
 
     def __init__(self, disk: OutboxThread, former: Ledger, location: str, clock: Callable[[], float]) -> None:
         """Make one.
 
         Args:
-            disk: the outbox; nothing of it is on its way to the tables.
-            former: the tables where the channels were shared until now.
-            location: of these.
+            disk: the outbox, with no alert event or step left to store.
+            former: the tables of the channels at the former location.
+            location: the former one.
             clock: seconds since 1970.
         """
         self._disk = disk
@@ -139,22 +139,24 @@ class Move:
         self._clock = clock
 
     async def make(self, channels: Sequence[str], *, must: bool) -> bool:
-        """Take home what no other living replica has, and let go of the rest: of that, what is open is told anew.
+        """Take home the channels that no other living replica has, and leave the former location.
 
         Args:
             channels: their names.
-            must: whether to do it even where another replica has one.
+            must: whether to move even where another replica still has a channel. What that channel was told is then not
+                known here, so that open incidents are told once more.
 
         Returns:
-            whether it was done.
+            whether they were moved.
 
         Raises:
-            StorageError, OutboxUnavailableError: it was not.
+            StorageError, OutboxUnavailableError: they were not moved.
         """
         homes = {name: await self._former.bring_home(name) for name in channels}
         is_left = None in homes.values()
         if is_left and not must:
             return False
+        # The epoch is -1 where the channel was never shared: then there is nothing to take home.
         found = {name: home for name, home in homes.items() if home is not None and home[0] >= 0}
         steps = [await self._take_up(name, *home) for name, home in found.items()]
         moment = datetime.fromtimestamp(self._clock(), UTC)
@@ -163,7 +165,7 @@ class Move:
         return True
 
     async def _take_up(self, channel: str, epoch: int, positions: Mapping[str, int]) -> Step:
-        """Take up what the tables know of a channel; return the step by which they forget it."""
+        """Copy the records and messages of a channel to the outbox; return the step by which the tables drop them."""
         records, messages = await self._former.load(channel)
         position = positions.get(str(self._disk.outbox.id), 0)
         taken = partial(take_over, channel=channel, position=position, records=records, messages=messages)

@@ -1,7 +1,7 @@
-"""Which replica tells which channel: takes turns as what is agreed on changes, and goes on alone when cut off. Trio.
+"""Dispatches channels by turns, as replicas agree, and goes on alone when cut off from PostgreSQL. Trio.
 
-One that is alone tells its channels of its own events, without asking anybody. Where several share, events and all that
-is known of a channel go to the tables, and whoever dispatches the channel takes them from there.
+A replica that is alone tells its channels of its own events. Where several replicas share channels, events and the
+records of a channel go to the tables, and the replica that dispatches the channel takes them from there.
 """
 
 from __future__ import annotations
@@ -48,23 +48,23 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# How often it is looked whose turn it is, and what is in the tables.
+# Between two looks at the agreement and at the tables.
 LOOK_SECONDS = 0.5
-# How often it is looked whether what was decided is stored.
+# Between two looks, while the tables do not have every decision yet.
 SOON_SECONDS = 0.1
 FORGET_SECONDS = 600.0
-# For how long it counts that a channel was found to be this replica's.
+# How long a look that found a channel to be this replica's allows it to send.
 KNOWN_SECONDS = 3.0
-# For how long a receiver may take to answer before a channel is handed over all the same.
+# How long a hand-over waits for the answer of a receiver.
 SETTLE_SECONDS = 2.0
-# How long a replica that shares its channels elsewhere waits for others that still have them: their leases are shorter.
+# How long a move to another location waits for replicas that still have a channel. Their leases are shorter.
 MOVE_SECONDS = 8.0
-# How often a replica that begins to share waits for its channels to take in what has just happened.
+# How many looks a hand-over is put off for, until its channels have taken in the newest events.
 MAX_PUT_OFFS = 20
 
 
 class AlertSharing:
-    """Sees to it that each channel is dispatched by one replica."""
+    """Has each channel dispatched by one replica."""
 
     def __init__(
         self,
@@ -78,26 +78,28 @@ class AlertSharing:
         prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
         routes_of: Callable[[str], Mapping[str, float]] | None = None,
     ) -> None:
-        """Make one that knows of no channel.
+        """Begin with no channels.
 
         Args:
             disk: the outbox.
             ledger: the tables.
             footing: how this replica stands with the others.
-            location: where it stands.
+            location: of this replica.
             written: called when something for the tables is in the outbox.
             clock: seconds since 1970.
-            force_seconds: for how long an owner that lives is waited for to release a channel.
-            prepare: called before anything is decided for others; finds out how their targets stand.
-            routes_of: returns which channels are told of a target, after how many seconds each, by the file here.
+            force_seconds: how long a living owner may take to release a channel.
+            prepare: called before anything is decided for others; finds out the states of their targets.
+            routes_of: returns after how many seconds channels are told of a target, by their names, as this file says.
         """
-        self.routes: dict[tuple[str, str], float] = {}  # which only files of others have; see `View.routes_elsewhere`
+        # By channel and target, as files of others say; see `View.routes_elsewhere`. At most one for each channel and
+        # target of any file, and none once all replicas have the same file.
+        self.routes: dict[tuple[str, str], float] = {}
         self._routes_of = routes_of
         self._prepare = prepare
         self._disk = disk
         self._scope = Scope(location, ledger, footing)
         self._home = location
-        self._shared_at = location  # where what is in the tables was handed over
+        self._shared_at = location  # the location at which channels were handed over last
         self._moving_since: float | None = None
         self._written = written
         self._clock = clock
@@ -116,29 +118,29 @@ class AlertSharing:
         self._wake = trio.Event()
 
     async def begin(self) -> None:
-        """Find out how this replica was left, before anything of now is written down; once."""
+        """Read how the last run ended, before this one writes anything. Only the first call does."""
         if self._has_begun:
             return
         exported, scope = await self._disk.run(lambda outbox: (outbox.meta(EXPORTED), outbox.meta(SCOPE)))
         self._is_sharing = exported is not None
-        # Former versions have not noted where: channels were shared where the replica stands.
+        # Former versions wrote no scope: they shared channels at the location of the replica.
         self._shared_at = scope if isinstance(scope, str) else self._home
         self._has_begun = True
 
     def enter(self, scope: Scope) -> None:
-        """Share channels elsewhere, or with others, from now on; what is known of them moves there."""
+        """Share channels at another location, or with other replicas, from now on; their records move there."""
         if (scope.location, scope.footing) != (self._scope.location, self._scope.footing):
             self._scope = scope
             self._looked_at = -math.inf
             self._wake.set()
 
     def add(self, channel: str, turns: ByTurns, sender: Sending) -> None:
-        """Take a channel, whose turns are ordered here from now on."""
+        """Add a channel."""
         self._channels[channel], self._senders[channel] = turns, sender
         self._wake.set()
 
     async def remove(self, channel: str) -> None:
-        """Leave out a channel that is not in the configuration any more, and for which nobody decides now."""
+        """Remove a channel that is not configured any more, and whose dispatcher does not run."""
         self._channels.pop(channel, None)
         self._senders.pop(channel, None)
         self._handed_over.discard(channel)
@@ -148,11 +150,11 @@ class AlertSharing:
         await self._end_turn(channel, "released" if others else "removed")
 
     def wake(self) -> None:
-        """Say that something has happened, or that something else is agreed on."""
+        """Look at once, since there is an event or a new agreement."""
         self._wake.set()
 
     def is_needed(self) -> bool:
-        """Say whether this replica dispatches a channel for others, so that it must know how their targets stand."""
+        """Say whether this replica dispatches a channel for others, and so needs the states of their targets."""
         return bool(self._turns)
 
     def may_send(self, channel: str) -> bool:
@@ -160,7 +162,7 @@ class AlertSharing:
         if channel in self._leaving:
             return False
         if channel in self._turns:
-            # A process that was stopped does not know what others have agreed on meanwhile.
+            # A process that was stopped for a while does not know what others have agreed on meanwhile.
             is_known = trio.current_time() - self._looked_at < KNOWN_SECONDS
             return is_known and self._turns[channel].is_stored and self._scope.footing.holds_lease()
         return channel in self._alone or channel in self._handed_over
@@ -169,14 +171,14 @@ class AlertSharing:
         """Order the turns until cancelled."""
         while True:
             self._wake = trio.Event()
-            with suppress(StorageError, OutboxUnavailableError):  # the drain, or the outbox writer, tells of it
+            with suppress(StorageError, OutboxUnavailableError):  # the drain, or the outbox writer, logs it
                 await self._order()
             is_stored = all(events.is_stored for events in self._turns.values())
             with trio.move_on_after(LOOK_SECONDS if is_stored else SOON_SECONDS):
                 await self._wake.wait()
 
     async def close(self) -> None:
-        """Release all channels, so that others need not wait."""
+        """Release all channels, so that other replicas can claim them at once."""
         for channel in list(self._turns):
             await self._end_turn(channel, "released")
 
@@ -184,7 +186,7 @@ class AlertSharing:
         await self.begin()
         share = self._scope.footing.share
         if share is None and self._scope.location != self._home:
-            return  # the others are about to be asked, which has its bound
+            return  # this replica is joining the others, which has a limit of time
         if share is None or self._scope.footing.is_cut_off():
             await self._go_on_alone()
         elif self._is_sharing and self._shared_at != self._scope.location:
@@ -195,9 +197,9 @@ class AlertSharing:
             await self._share(share)
 
     async def _move(self) -> None:
-        """Take home what is known of channels where they were shared until now, to hand it over where they are now."""
+        """Take channels home from the location where they were shared, to hand them over at the present one."""
         self._stop_all()
-        # What was decided here comes first, and so does what is on its way to those who stay.
+        # First the tables get the decisions made here, and the events for the replicas that stay.
         if await self._disk.run(partial(is_on_its_way, kind=CHANNEL_STEP)) or await self._disk.run(
             partial(is_on_its_way, kind=ALERT_EVENT)
         ):
@@ -208,7 +210,7 @@ class AlertSharing:
         must = trio.current_time() >= self._moving_since + MOVE_SECONDS
         move = Move(self._disk, former, self._shared_at, self._clock)
         if not await move.make(list(self._channels), must=must):
-            return  # whoever has a channel is about to move as well, or is there no longer
+            return  # the replica that has a channel is about to move as well, or its lease is about to end
         log.info("channels are shared elsewhere from now on", location=self._scope.location)
         self._turns, self._handed_over, self._leaving, self._is_sharing = {}, set(), set(), False
         self._moving_since = None
@@ -216,7 +218,7 @@ class AlertSharing:
         self._wake.set()
 
     async def _go_on_alone(self) -> None:
-        """Tell all channels of what happens here, since nobody can be asked."""
+        """Tell all channels of the events of this replica alone, since the database does not answer."""
         if self._is_sharing and self._channels and not self._alone:
             log.warning("no other replica can be asked: this one tells of what it finds by itself")
             self._stop_all()
@@ -227,7 +229,7 @@ class AlertSharing:
     def _tell_alone(self) -> None:
         for name in self._channels.keys() - self._alone:
             self._alone.add(name)
-            # Once others were there, they have told what is open.
+            # Where others shared the channel, they have told what is open.
             self._channels[name].switch(OwnEvents(self._disk, name, tells_open=not self._is_sharing))
             self._senders[name].wake()
 
@@ -263,8 +265,8 @@ class AlertSharing:
             await self._take_home()
 
     async def _hand_over(self, names: set[str]) -> bool:
-        """Let others know what is known of channels, and return whether that is done."""
-        # Of a replica that has shared before, others know the rest; a channel that comes later is new.
+        """Hand channels over to the tables; return whether that was done, and not put off."""
+        # A replica that shared before has handed over the rest already; a channel that was added since is new.
         is_whole = not self._is_sharing
         must = self._is_sharing or self._put_offs >= MAX_PUT_OFFS
         if not must and names <= self._alone and not await self._disk.run(is_taken_in):
@@ -294,18 +296,16 @@ class AlertSharing:
             self._written()
 
     def _begin_turn(self, name: str, epoch: int) -> None:
-        step = Step(self._scope.location, name, self._disk.outbox.id, epoch)
-        hand_on = partial(self._hand_on, name)
-        timing = self._force_seconds, self._clock
         events = TableEvents(
             self._disk,
             self._scope.ledger,
-            step,
-            hand_on,
-            *timing,
-            self._prepare,
-            partial(self._tellers, name),
-            self.routes,
+            Step(self._scope.location, name, self._disk.outbox.id, epoch),
+            partial(self._hand_on, name),
+            force_seconds=self._force_seconds,
+            clock=self._clock,
+            prepare=self._prepare,
+            tellers=partial(self._tellers, name),
+            routes=self.routes,
         )
         self._turns[name] = events
         self._channels[name].switch(events)
@@ -329,14 +329,14 @@ class AlertSharing:
         self._leaving.discard(name)
 
     async def _settle(self, names: set[str]) -> None:
-        """Begin no other try to send, and let what is being tried be answered."""
+        """Start no new delivery, and let those under way be answered."""
         self._leaving |= names
         with trio.move_on_after(SETTLE_SECONDS):
             for name in names & self._senders.keys():
                 await self._senders[name].settle()
 
     async def _look(self) -> None:
-        """Look into the tables: what is new there, what was taken in, and whether a channel was taken away."""
+        """Look at the tables: for new events, for what channels have taken in, and for channels that others claimed."""
         if not self._scope.footing.holds_lease():
             return
         asked_at = trio.current_time()
@@ -348,7 +348,7 @@ class AlertSharing:
             if events.has_claimed and owner != self._disk.outbox.id:
                 log.warning("another replica has taken over a channel", channel=name)
                 self._channels[name].stop()
-                await self._end_turn(name, "released")  # which is not applied, as what was decided meanwhile is not
+                await self._end_turn(name, "released")  # not applied, as no decision made meanwhile is
             elif newest != self._newest:
                 self._channels[name].wake()
         self._newest, self._looked_at = newest, asked_at
@@ -357,13 +357,13 @@ class AlertSharing:
             await self._scope.ledger.forget()
 
     async def _is_all_here(self) -> bool:
-        """Whether this replica, which is alone, has taken in all that others have left."""
+        """Whether this replica, which is alone, has taken in all events that others have left."""
         turns = [self._turns.get(name) for name in self._channels]
         is_all = all(events is not None and events.has_claimed and events.is_caught_up for events in turns)
         return is_all and not await self._disk.run(partial(is_on_its_way, kind=ALERT_EVENT))
 
     async def _take_home(self) -> None:
-        """Tell of own events alone again."""
+        """Stop sharing: tell only the events of this replica again."""
         self._stop_all()
         steps = [events.step for events in self._turns.values()]
         await self._disk.run(partial(share_no_more, steps=steps, now=self._clock()))

@@ -1,4 +1,4 @@
-"""What a dispatcher decides on where replicas share: the events of all, from the tables. Trio."""
+"""Reads the events of all replicas from the tables, for the dispatcher of a shared channel. Trio."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ Result = TypeVar("Result")
 log = structlog.get_logger()
 
 RETRY_SECONDS = 0.5
-# For so long an owner that lives may take to release a channel: three beats.
+# How long a living owner may take to release a channel: three beats.
 FORCE_SECONDS = 6.0
 
 
 class StoredEvent(Protocol):
-    """Something that has happened, or that a replica has handed over."""
+    """An alert event, or a handover of a channel, as the tables have it."""
 
     @property
     def origin(self) -> str:
-        """The id of the outbox that it is from."""
+        """The id of the outbox that it comes from."""
 
     @property
     def number(self) -> int:
-        """Its number there."""
+        """Its number in that outbox."""
 
     @property
     def is_handover(self) -> bool:
-        """Whether it was handed over."""
+        """Whether it is a handover."""
 
     @property
     def payload(self) -> str:
@@ -66,33 +66,33 @@ class Claims(Protocol):
     """The tables of channels; see `watcher.postgres.queries.channels`. All raise StorageError."""
 
     async def claim(self, channel: str, epoch: int, *, force: bool = False) -> dict[str, int] | None:
-        """Claim a channel; return until which number of each origin it is told, None where it is not free."""
+        """Claim a channel; return the number of the last event that it took in by origin, None where it is not free."""
 
     async def load(self, channel: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
-        """Return the records of a channel that was claimed, and the messages that wait."""
+        """Return the records and the waiting messages of a claimed channel."""
 
     async def events(self, channel: str, positions: Mapping[str, int], limit: int) -> Sequence[StoredEvent]:
-        """Return the oldest that a channel has not taken in."""
+        """Return the oldest events that a channel has not taken in."""
 
     async def open_places(self) -> list[tuple[str, str]]:
-        """Return the location and name of each target of which an incident may be open."""
+        """Return the location and name of each target that may have an open incident."""
 
     async def incidents_at(self, places: Sequence[tuple[str, str]]) -> list[Incident]:
-        """Return the incidents of targets that are open, by their locations and names."""
+        """Return the open incidents of targets, given by location and name."""
 
     async def settled(self, messages: list[str]) -> set[str]:
-        """Return the ids of those messages that were sent or given up, of some."""
+        """Return those of some ids whose messages were sent or given up."""
 
 
 class TableEvents:
-    """The events of all replicas of a location, for the one that dispatches a channel.
+    """The events of all replicas that share a channel, for the replica that dispatches it.
 
     Attributes:
-        step: by which claim.
+        step: with the claim of the channel, by which its decisions are written.
         has_claimed: whether the channel is this replica's.
-        is_caught_up: whether all that is in the tables was taken in when they were asked last.
-        is_looking: whether something is open that the channel lacks, and that may be on its way.
-        steps: how many steps were decided on; `stored_steps`: of how many it is known that the tables have them.
+        is_caught_up: whether the last read took in all events that the tables had.
+        is_looking: whether an incident is open that the channel lacks, and whose event may still come.
+        steps: how many decisions were written; `stored_steps`: how many of them the tables are known to have.
     """
 
     def __init__(
@@ -107,19 +107,19 @@ class TableEvents:
         tellers: Callable[[], Iterable[uuid.UUID]] = tuple,
         routes: dict[tuple[str, str], float] | None = None,
     ) -> None:
-        """Make one that has claimed nothing yet.
+        """Begin without the claim, which `kept` makes.
 
         Args:
             disk: the outbox.
             claims: the tables.
-            step: by which claim.
+            step: with the claim to make.
             written: called when messages were taken over.
-            force_seconds: for how long an owner that lives is waited for.
+            force_seconds: how long a living owner may take to release the channel.
             clock: seconds since 1970.
             prepare: called when the channel is claimed, before anything is decided; may raise StorageError.
-            tellers: returns the replicas that have the channel. Until it is known what each of them has told itself,
-                nobody can say what the channel lacks.
-            routes: takes what files of others say of whom the channel is told; see `View.routes_elsewhere`.
+            tellers: returns the replicas that have the channel. Until each of them has handed over, or sent an event,
+                it is not known which incidents the channel lacks.
+            routes: filled with the routes of events, as files of others say; see `View.routes_elsewhere`.
         """
         self.step = step
         self.has_claimed = self.is_caught_up = self.is_looking = False
@@ -135,16 +135,15 @@ class TableEvents:
         self._positions: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._messages: list[dict[str, Any]] = []
-        self._lacking: dict[
-            tuple[str, str], float
-        ] = {}  # what is open and the channel lacks, and since when that is known
+        # The location and target of each open incident that the channel lacks, and since when this is known.
+        self._lacking: dict[tuple[str, str], float] = {}
 
     async def kept(self) -> Kept:
-        """Claim the channel, when it is free, and return what is known of it."""
+        """Claim the channel once it is free, and return its records and position."""
         channel, begun = self.step.channel, trio.current_time()
         self._taken, self._messages = {}, []
         while True:
-            # What was decided by a former claim comes first: it would not be applied after another one.
+            # Decisions of a former claim have to be stored first: after another claim they would not be applied.
             while await self._disk.run(partial(is_on_its_way, kind=CHANNEL_STEP)):  # noqa: ASYNC110  # a file
                 await trio.sleep(RETRY_SECONDS)
             force = trio.current_time() - begun >= self._force_seconds
@@ -165,7 +164,7 @@ class TableEvents:
     async def read(
         self, limit: int, lacks: Callable[[str, str], bool] | None
     ) -> tuple[Sequence[AlertEvent | Handover], Sequence[Incident] | None]:
-        """Return the oldest that the channel has not taken in, at most `limit`, and what is open and it lacks."""
+        """Return the oldest events that the channel has not taken in, and incidents that it lacks; see `Source`."""
         positions = {**self._positions, **self._taken}
         stored = await _asked(partial(self._claims.events, self.step.channel, positions, limit))
         found: list[AlertEvent | Handover] = []
@@ -182,7 +181,7 @@ class TableEvents:
             except UnreadableRowError as error:
                 log.error("an alert event that cannot be read is passed over", origin=one.origin, error=error)
         settled = await _asked(partial(self._claims.settled, [message["id"] for message in messages]))
-        # Only now: what is cut off before is read once more.
+        # Only now: a read that was cut off before is made once more.
         self._taken |= {one.origin: one.number for one in stored}
         self._messages += [message for message in messages if message["id"] not in settled]
         self.is_caught_up = len(stored) < limit
@@ -195,23 +194,23 @@ class TableEvents:
             self._routes[self.step.channel, target] = routes[self.step.channel]
 
     async def _opened(self, lacks: Callable[[str, str], bool] | None) -> Sequence[Incident] | None:
-        """Return what is open and the channel lacks; None while it may have been told of it by who has not said so."""
+        """Return the open incidents that the channel lacks; None while a replica may have told it of some itself."""
         if lacks is None:
             return ()
         known = self._positions.keys() | self._taken.keys()
         if not self.is_caught_up or any(str(origin) not in known for origin in self._tellers()):
             return None
-        # After the events: what has ended by one that was taken in is not open here.
+        # Read after the events, so that no incident is found here whose end was taken in before.
         places = await _asked(self._claims.open_places)
         now = trio.current_time()
         self._lacking = {place: self._lacking.get(place, now) for place in places if lacks(*place)}
-        # Whoever has found it, and may have told of it while cut off, says so within some time.
+        # A replica that told the channel itself, while it was cut off, hands that over within this time.
         due = [place for place, since in self._lacking.items() if now >= since + self._force_seconds]
         self.is_looking = len(due) < len(self._lacking)
         return await _asked(partial(self._claims.incidents_at, due)) if due else ()
 
     async def write(self, decision: Decision, now: float) -> Counter[str]:
-        """Write a decision as a whole, here and for the tables; return how many messages were given up, by channel."""
+        """Write a decision to the outbox, for here and for the tables; return the messages given up, by channel."""
         taken, handed_over = dict(self._taken), list(self._messages)
         self._positions |= taken
         rows = rows_for_step([*handed_over, *(row_of(message) for message in decision.messages)])
@@ -232,11 +231,11 @@ class TableEvents:
 
     @property
     def is_stored(self) -> bool:
-        """Whether the tables have all that was decided: whoever comes next sends the same messages, not others."""
+        """Whether the tables have every decision, so that the next owner would send the same messages."""
         return self.stored_steps == self.steps
 
     async def look_for_stored(self) -> None:
-        """Find out whether the tables have all that was decided."""
+        """Find out whether the tables have every decision."""
         steps = self.steps
         if not await self._disk.run(partial(is_on_its_way, kind=CHANNEL_STEP)):
             self.stored_steps = steps
@@ -247,9 +246,9 @@ class TableEvents:
 
 
 async def _asked(ask: Callable[[], Awaitable[Result]]) -> Result:
-    """Ask the tables until they answer: whoever is cut off for too long is told to go on alone."""
+    """Ask the tables until they answer; `AlertSharing` stops the dispatcher where that takes too long."""
     while True:
         try:
             return await ask()
-        except StorageError:  # the drain tells of it
+        except StorageError:  # the drain logs it
             await trio.sleep(RETRY_SECONDS)

@@ -46,7 +46,7 @@ class ByTurns:
             self._dispatcher.wake()
 
     def look_anew(self) -> None:
-        """Look once more for what is open and the channel lacks."""
+        """Look once more for open incidents that the channel lacks."""
         if self._dispatcher is not None:
             self._dispatcher.look_anew()
 

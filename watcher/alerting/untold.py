@@ -1,18 +1,21 @@
-"""When to look for what is open and a channel was never told of; pure."""
+"""Says when to look for open incidents that a channel was never told of; pure."""
 
 from __future__ import annotations
 
 import math
 
+# Between two looks.
 OPEN_SECONDS = 5.0
+# For how long after a new agreement such looks are due.
 MOVING_SECONDS = 30.0
 
 
 class UntoldLooks:
-    """Says when such a look is due.
+    """Says when a look for untold incidents is due.
 
-    It is so while replicas work by different files, as one that has no channels may have found what is open; and for a
-    while after something else is agreed on, as whoever has found it may be gone without a word.
+    Looks are due while replicas have different files, since one whose file has no channels may have found an incident.
+    They are also due for a while after each new agreement, since the replica that found an incident may have died
+    before it told the others.
     """
 
     def __init__(self) -> None:
@@ -21,7 +24,7 @@ class UntoldLooks:
         self._next_at = self._until = -math.inf
 
     def is_due(self, epoch: int, now: float, *, is_mixed: bool) -> bool:
-        """Say whether it is to be looked now, and take that for done.
+        """Say whether a look is due now; the next one is due `OPEN_SECONDS` later.
 
         Args:
             epoch: of the agreement.

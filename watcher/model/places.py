@@ -1,4 +1,4 @@
-"""Several places watch one target: what each of them says, and what that comes to together; pure, with no clock."""
+"""Combines the views of the places that watch one target into one state; pure, with no clock."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from watcher.model.state import Standing
 
-# The location of what all places say together. No replica stands there.
+# The location of the combined state. No replica stands there.
 COMBINED = "*"
 MAX_LOCATION_CHARS = 100
-# In one sentence; of more, it says how many more there are.
+# The most places that one sentence names. Of the others it gives the number.
 MAX_PLACES_NAMED = 5
 
-# Of the sentence of a cause, the part that names where it is so.
+# The part of a cause that names the places, as `_where` writes it.
 _PLACES = re.compile(r"(?P<state>down|degraded) at (?P<places>.+?)(?P<only> only,| of \d+ places(?=[:;]|$)|[:;]|$)")
 _SEEN = frozenset({State.UP, State.DEGRADED, State.DOWN})
 _TELLING = _SEEN | {State.MAINTENANCE, State.PAUSED}
@@ -31,14 +31,14 @@ _TELLING = _SEEN | {State.MAINTENANCE, State.PAUSED}
 
 @dataclass(frozen=True, slots=True)
 class PlaceView:
-    """Where a target stands as one place sees it.
+    """The state of a target as one place sees it.
 
     Attributes:
         location: of the place.
-        state: of the target there; unknown where the place has not said anything yet.
+        state: of the target there; unknown where the place cannot tell.
         since: when that state began; None where nobody knows.
         reason, detail: why, or None.
-        is_alive: whether a replica watches there. The view of a place without one is the last that it had.
+        is_alive: whether a replica watches there. A place without one keeps its last view.
     """
 
     location: str
@@ -51,12 +51,13 @@ class PlaceView:
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """What all places say together.
+    """The state that the views of all places result in.
 
     Attributes:
-        state: of the target; pending while it is too early to say, see `decided`.
-        since: when the view began that made it so; None where no view did, but places came, went, or know no time.
-        cause: why, with the places named; None where all is well and every place can tell, or nobody has told yet.
+        state: of the target; pending while it is too early to decide, see `decided`.
+        since: when the view that decided began; None where a place came or went instead, or the view has no time.
+        cause: why, with the places named; None where the target is up and every place can tell, or no place has
+            finished its first checks.
     """
 
     state: State
@@ -65,7 +66,7 @@ class Combined:
 
 
 def complaint_about_location(text: str) -> str | None:
-    """Return what is wrong with the name of a place, and what to write; None where it is one."""
+    """Return what is wrong with the name of a place, and what to write instead; None for a valid name."""
     if text == COMBINED:
         return "stands for all places together; write the name of one place"
     if one_line(text, limit_chars=MAX_LOCATION_CHARS) != text:
@@ -74,33 +75,35 @@ def complaint_about_location(text: str) -> str | None:
 
 
 def combine(views: Sequence[PlaceView], quorum: int) -> Combined:
-    """Say where a target stands, from what its places say.
+    """Combine the views of all places of a target into one state.
 
-    A place that is not alive, or does not know itself, does not count. Where fewer than `quorum` are left, those left
-    decide; a place that is still at its first checks is waited for, but only with bad news. One place in maintenance is
-    enough, since all read the same windows by clocks of their own; paused is what no place checks any more, so that one
-    with an old configuration cannot hide what the others see.
+    - A place that is not alive, or cannot tell, does not count. Where fewer than `quorum` are left, these decide.
+    - A place at its first checks does not lower the quorum: where the others all see the target down and are too few,
+      it is too early to decide.
+    - One place in maintenance is enough: all places read the same windows, each by its own clock.
+    - The target is paused only where no place checks it. So a place with an old configuration does not hide what the
+      others see.
 
     Args:
         views: one of each place, in the order of the configuration.
-        quorum: it is down when so many say so; from 1 on.
+        quorum: how many places have to see the target down until it is down; 1 at least.
     """
     state = _state(views, quorum)
     return Combined(state, _since(state, views, quorum), _cause(state, views, quorum))
 
 
 def decided(standing: Standing, combined: Combined, now: datetime) -> Standing:
-    """Take in what all places say together.
+    """Return the combined standing that follows from the views of now.
 
     Args:
-        standing: where the target stood, all together.
-        combined: of the views as they are now.
-        now: the time. What began no later than the standing did not make it another, so that it begins now; nor does
-            anything begin after that, however wrong the clock of a place is.
+        standing: the combined standing until now.
+        combined: the views of now, combined.
+        now: the time. The new state begins now where its view began before the former state did, or is dated in the
+            future by a place with a wrong clock.
 
     Returns:
-        the new standing; the very same object where the state is the same. While it is too early to say, it stays, but
-        that what was well, or not known, is degraded once it is down at some place.
+        the new standing; the very same object where the state is the same. While it is too early to decide, the
+        standing stays. One exception: a target that was not in trouble is degraded once a place sees it down.
     """
     state, since = combined.state, combined.since
     if state is State.PENDING:
@@ -157,7 +160,7 @@ def _cause(state: State, views: Sequence[PlaceView], quorum: int) -> Fault | Non
         return fault_named(first.reason or Reason.INTERNAL, first.detail or str(state))
     seen = [view for view in telling if view.state in _SEEN]
     if not seen:
-        return None  # pending, and nobody has said anything
+        return None  # pending: no place has finished its first checks
     if silent and len(seen) < quorum:
         silent = f"only {_named(seen)} can tell, {silent}"
     if state is State.UP:
@@ -195,14 +198,14 @@ def _named(views: Sequence[PlaceView]) -> str:
 
 
 def where_in_trouble(cause: Fault | None, state: State) -> str | None:
-    """Return where a target is in trouble, as a message says it: `at fra and nyc`, or `: down at sgp only`.
+    """Return the places of a trouble as a message names them: ` at fra and nyc`, or `: down at sgp only`.
 
     Args:
-        cause: of what all places say together, None for none.
-        state: of all places together.
+        cause: of the combined state, None for none.
+        state: the combined state.
 
     Returns:
-        what follows the name of the state; None where the cause does not say it.
+        the text that follows the name of the state; None where the cause names no places.
     """
     found = None if cause is None else _PLACES.match(cause.detail)
     if found is None:

@@ -1,7 +1,7 @@
-"""Alerts that replicas share, on this side of the tables: what goes there by the outbox; every call blocks.
+"""Sends the alert events and records that replicas share through the outbox to the tables; every call blocks.
 
-Events are numbered by each outbox, and are on their way to the others up to the number `alerts_exported`. Where that is
-not noted, this replica is alone, and tells its channels of its own events by itself.
+Each outbox numbers its events, and has sent those up to the number `alerts_exported`. Where it has no such number, the
+replica is alone, and tells its channels of its own events.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from watcher.alerting.policy.event import Handover
 from watcher.alerting.policy.records.book import record_key
 from watcher.model.alerts.rows import UnreadableRowError, a_flag, a_moment, reading
 from watcher.model.places import COMBINED
+from watcher.outbox.alerts import newest_event
 from watcher.outbox.encoding import ALERT_EVENT, CHANNEL_STEP, encode_whole
 from watcher.outbox.outbox import Entry
 
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     from watcher.outbox.outbox import Outbox
 
 EXPORTED = "alerts_exported"
-# The location under which channels are shared.
+# The location at which channels are shared: that of the replica, or `*`.
 SCOPE = "alerts_scope"
-# So much of what a channel knows is one entry.
+FORGET_EXPORTED = "DELETE FROM meta WHERE key = 'alerts_exported'"
+# The most records, and the most messages, of a channel in one entry.
 RECORDS_AT_ONCE = 200
 
 _EVENTS = "SELECT number, payload FROM alert_events WHERE number > ? ORDER BY number"
@@ -51,10 +53,10 @@ _MESSAGE = ("id", "channel", "kind", "created_at", "members", "payload", "tries"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Who dispatches a channel, and by which claim.
+    """A claim of a channel, by which its owner writes steps.
 
     Attributes:
-        location, channel: which channel.
+        location, channel: where the channel is shared, and its name.
         owner: the id of the outbox.
         epoch: of the claim.
     """
@@ -103,14 +105,14 @@ def is_taken_in(outbox: Outbox) -> bool:
 def export_events(
     outbox: Outbox, location: str, now: float, routes_of: Callable[[str], Mapping[str, float]] | None = None
 ) -> int:
-    """Put events on their way to the other replicas that are not yet; return how many.
+    """Put events that the other replicas do not have yet on their way to the tables; return how many.
 
     Args:
         outbox: of a replica that shares.
-        location: where it stands.
+        location: where channels are shared: that of the replica, or `*`.
         now: seconds since 1970.
-        routes_of: returns after how many seconds channels are told of a target, by their names; where whoever tells
-            them may have another file.
+        routes_of: returns after how many seconds channels are told of a target, by their names. Given where replicas
+            may have different files, so that the events carry the routes of this file.
     """
     exported = outbox.meta(EXPORTED)
     rows = [] if exported is None else outbox.read(_EVENTS, exported)
@@ -125,17 +127,17 @@ def export_events(
 def hand_over(
     outbox: Outbox, location: str, channels: Iterable[str], now: datetime, *, is_whole: bool, must: bool = True
 ) -> bool:
-    """Begin to share: hand all that is known of channels to whoever dispatches them, and forget it here.
+    """Begin to share: hand the records and messages of channels over to their next dispatcher, and drop them here.
 
-    Before it go all events that are not on their way yet, so that it is known of each what it is about.
+    All events that are not on their way yet go first, so that the dispatcher knows them before their records come.
 
     Args:
         outbox: of the replica.
-        location: where it stands.
+        location: where channels are shared from now on: that of the replica, or `*`.
         channels: their names.
         now: the moment.
-        is_whole: whether nobody else has told these channels of anything lately, so that all of it is to be taken up;
-            otherwise it only says what was told already, so that nobody tells it again.
+        is_whole: whether no other replica has told these channels of anything lately, so that the dispatcher takes up
+            all records; otherwise it takes from them only what was told already, so as not to tell it again.
         must: whether to do it even while a channel has an event to take in, which would come before what is known.
 
     Returns:
@@ -153,7 +155,7 @@ def hand_over(
         told = [payload for number, payload in events if number <= positions.get(name, 0)]
         over = [] if is_whole else _over(outbox, name, told)
         pieces += [(name, text) for text in _pieces_of(outbox, name, now, over, is_whole=is_whole)]
-    (newest,) = outbox.read("SELECT seq FROM sqlite_sequence WHERE name = 'alert_events'")[0]
+    newest = newest_event(outbox)
     for number, (name, payload) in enumerate(pieces, newest + 1):
         entries.append(_event_entry(outbox, location, number, payload, name, positions.get(name, 0)))
 
@@ -171,7 +173,7 @@ def hand_over(
 
 
 def go_on_alone(outbox: Outbox, now: float) -> None:
-    """Take back events that are still on their way, since nobody can be asked: this replica tells of them.
+    """Take back events that are still on their way: this replica tells them itself, since the database is away.
 
     Args:
         outbox: of the replica.
@@ -186,7 +188,7 @@ def go_on_alone(outbox: Outbox, now: float) -> None:
     if not back:
         return
     first = json.loads(back[-1].payload)["origin_number"]
-    # Before: what is on its way twice is stored once.
+    # Before they are removed: an event that is sent twice is stored once.
     outbox.put((), now=now, alongside=lambda database: database.execute(_SET_EXPORTED, (first - 1,)))
     outbox.remove(back)
 
@@ -259,20 +261,21 @@ def end_turn(outbox: Outbox, step: Step, ending: str, now: float) -> None:
 
 
 def share_no_more(outbox: Outbox, steps: Iterable[Step], now: float) -> None:
-    """Be alone from now on, with all that is known of channels: the tables need not know it any more."""
+    """Stop sharing, with all that is known of channels here, and have the tables forget it."""
     entries = [taken_home(outbox, step) for step in steps]
-    forget = "DELETE FROM meta WHERE key = 'alerts_exported'"
-    outbox.put(entries, now=now, alongside=lambda database: database.execute(forget))
+    outbox.put(entries, now=now, alongside=lambda database: database.execute(FORGET_EXPORTED))
 
 
 def taken_home(outbox: Outbox, step: Step) -> tuple[str, str]:
-    """Return the entry by which a replica goes on alone with a channel; it knows all that it has handed over so far."""
-    (newest,) = outbox.read("SELECT seq FROM sqlite_sequence WHERE name = 'alert_events'")[0]
-    return step.entry({str(step.owner): newest}, {}, (), "taken_home")
+    """Return the entry by which a replica takes a channel home.
+
+    It names the newest event of this outbox: the tables delete the handovers up to there, which the replica has made.
+    """
+    return step.entry({str(step.owner): newest_event(outbox)}, {}, (), "taken_home")
 
 
 def advance(outbox: Outbox, positions: Mapping[str, int], now: float) -> None:
-    """Note until which event of this outbox each channel has been told of it, by whichever replica."""
+    """Note the number of the last event of this outbox that each channel has taken in, at whichever replica."""
     known = dict(outbox.read("SELECT channel, position FROM channels"))
     news = [(position, name) for name, position in positions.items() if position > known.get(name, position)]
     if news:
@@ -305,7 +308,7 @@ def is_on_its_way(outbox: Outbox, kind: str) -> bool:
 
 
 def decode_handover(text: str) -> tuple[Handover, list[dict[str, Any]]]:
-    """Return what a replica hands over of a channel: what is known of it, and the messages that wait.
+    """Return what a replica hands over of a channel: its records, and the messages that wait.
 
     Raises:
         UnreadableRowError: it is not the text of that.
@@ -324,7 +327,7 @@ def decode_handover(text: str) -> tuple[Handover, list[dict[str, Any]]]:
 def _pieces_of(
     outbox: Outbox, channel: str, now: datetime, over: Sequence[tuple[str, str]], *, is_whole: bool
 ) -> list[str]:
-    """Return what is known of a channel as texts, one at least."""
+    """Return the records and messages of a channel as the texts of handovers, one at least."""
     records = outbox.read("SELECT key, payload FROM channel_records WHERE channel = ? ORDER BY key", channel)
     messages = message_rows(outbox, channel)
     most = max(len(records), len(messages), len(over), 1)
@@ -343,12 +346,12 @@ def _pieces_of(
 
 
 def _over(outbox: Outbox, channel: str, events: Iterable[str]) -> list[tuple[str, str]]:
-    """Return the location and target of what a channel was told of, of which nothing is left to tell."""
+    """Return the location and target of events that a channel has taken in and keeps no record of."""
     found = set[tuple[str, str]]()
     for payload in events:
         try:
             event = decode_event(0, payload)
-        except UnreadableRowError:  # whoever takes it in tells of it
+        except UnreadableRowError:  # the dispatcher that takes it in logs it
             continue
         if event.flip is not None:
             found.add((event.flip.location, event.flip.target))
@@ -374,13 +377,16 @@ def _event_entry(
 
 
 def _subject_of(payload: str) -> dict[str, str | None]:
-    """Return the target and the place that an event is about; None of what nobody else can have taken over."""
+    """Return the target and the location that an event is about, as columns.
+
+    The target is None where another owner of it does not make the event a thing of the past.
+    """
     try:
         row = json.loads(payload)
         target, place, flip = row["target"], row["location"], row["flip"]
-        # Who has decided for all places by itself, while nobody could be asked, says itself that this is over.
+        # A replica that decided alone while PostgreSQL was away tells the end itself; the owner has no such incident.
         is_own = place == COMBINED and flip is not None and flip["number"] is None
-    except (ValueError, TypeError, KeyError):  # whoever takes it in tells of it
+    except (ValueError, TypeError, KeyError):  # the dispatcher that takes it in logs it
         return {"target": None, "target_location": None}
     return {"target": target if isinstance(target, str) and not is_own else None, "target_location": place}
 

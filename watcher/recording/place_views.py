@@ -1,4 +1,4 @@
-"""What several places say of the targets that they watch together, in memory, for whoever wants to know at once."""
+"""Keeps the newest view of each place of a target in memory, for the page, alerts and decisions."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
     from watcher.model.target import Target
 
-# What a place has not told after so many looks, it does not know.
+# A place without a view of a target after so many looks cannot tell: it may have an older file.
 LOOKS_WAITED = 60
 
 
 class PlaceViews:
-    """The newest of each place; it is read in the loop, and nothing about it waits.
+    """The newest view of each place, and of all together, of the targets with `locations`. No call waits.
 
-    Its bound is the number of targets that have `locations`, times that of their places.
+    Its bound is the number of these targets, times the number of their places and one more, `*`.
 
     Attributes:
-        changes: how often anything of it has changed; 0 as long as no place has said anything.
+        changes: grows with every change; 0 until the first view comes.
         places: of all these targets.
         living: the places where a replica watches.
     """
@@ -40,11 +40,11 @@ class PlaceViews:
 
     @property
     def targets(self) -> Mapping[str, Target]:
-        """Those that several places watch, by name."""
+        """The targets with `locations`, by name."""
         return self._targets
 
     def use(self, targets: Iterable[Target]) -> None:
-        """Take what is configured; of targets without `locations`, nothing is kept."""
+        """Replace the configured targets; those without `locations` are left out."""
         self._targets, self._looks = {target.name: target for target in targets if target.locations}, 0
         self.places = frozenset().union(*{target.locations for target in self._targets.values()})
         if self._said:
@@ -53,13 +53,14 @@ class PlaceViews:
             self.changes += 1
 
     def take(self, said: Iterable[tuple[str, PlaceView]]) -> set[str]:
-        """Take what places say now, and what they say together: those at the location `*`.
+        """Store new views.
 
         Args:
-            said: names of targets, with what one place says; of what is not among them, the former view stays.
+            said: pairs of a target's name and a view; the location `*` stands for the combined state. Views that are
+                not among them stay as they are.
 
         Returns:
-            the names of the targets of which anything has changed.
+            the names of the targets with a changed view.
         """
         changed = set[str]()
         for name, view in said:
@@ -74,7 +75,11 @@ class PlaceViews:
         return changed
 
     def live(self, places: Collection[str]) -> bool:
-        """Take where replicas watch at this look; return whether that has changed, or who is waited for."""
+        """Store the places where replicas watch, as one look has found them.
+
+        Returns:
+            whether other places live than before, or the wait for places without a view is over.
+        """
         living = frozenset(places)
         self._looks = self._looks + 1 if living == self.living else 0
         if self._looks not in {0, LOOKS_WAITED}:
@@ -84,9 +89,9 @@ class PlaceViews:
         return True
 
     def views_of(self, target: str) -> tuple[PlaceView, ...]:
-        """Return what each place says of a target, in the order of its `locations`; empty where nobody knows yet.
+        """Return the view of each place of a target, in the order of its `locations`; empty until the first one comes.
 
-        A place that has said nothing is waited for at first. Later it is one that cannot tell, as with an older file.
+        A place without a view is pending for the first `LOOKS_WAITED` looks, and unknown after them.
         """
         said, known = self._said.get(target), self._targets.get(target)
         if said is None or known is None:
@@ -96,9 +101,9 @@ class PlaceViews:
         return tuple(view if view.location in self.living else replace(view, is_alive=False) for view in views)
 
     def combined_of(self, target: str) -> PlaceView | None:
-        """Return what all places say together of a target; None where nobody has said yet what that is.
+        """Return the combined state of a target, as a view at `*`; None until the first decision.
 
-        The state is the one that was decided on. Why it is so is told by what the places say now.
+        The state is the one that was decided. The cause is that of the views of now.
         """
         combined = self._combined.get(target)
         if combined is not None:
@@ -109,7 +114,7 @@ class PlaceViews:
         views = self.views_of(target)
         if decided.state is State.UP and all(view.state is State.UP and view.is_alive for view in views):
             self._combined[target] = decided = replace(decided, reason=None, detail=None)
-            return decided  # as most are: nothing is to be said
+            return decided  # most targets: there is no cause to combine
         found = combine(views, self._targets[target].quorum)
         if found.state is decided.state:
             cause = found.cause

@@ -1,4 +1,4 @@
-"""Daemons at three places share a channel: what all places say together is told once, whoever tells it."""
+"""Daemons at three places share a channel: a combined state is told once, whichever daemon dispatches the channel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from watcher.postgres.db import Database
 
-# Longer leases than elsewhere: what is told twice where one of them ends is not what is asked for here.
+# Longer leases than elsewhere: a message may come twice where a lease ends, which is not tested here.
 BEAT_SECONDS = 1.5
 LEASES = (sys.executable, "-m", "tests.integration.replicas.short_leases", str(BEAT_SECONDS))
 GONE = f"""
@@ -30,7 +30,7 @@ COMMAND = unshared("mount --bind hosts /etc/hosts", LEASES)
 
 
 async def dispatching(fleet: PlaceFleet) -> str:
-    """Return the place of the daemon that tells the channel."""
+    """Return the place of the daemon that dispatches the channel."""
     query = "SELECT owner::text FROM channel_owners WHERE location = '*' AND owner IS NOT NULL"
     with trio.fail_after(PATIENCE_SECONDS):
         while True:
@@ -71,7 +71,7 @@ async def test_what_all_places_say_is_told_once_whoever_tells_it(
         await told.until("wiki", are=["down"])
         fleet.sites.broken -= {("wiki", "sgp")}
         await told.until("wiki", are=["down", "up"])
-        # What depends on it is down with it.
+        # The dependent target goes down together with its parent.
         fleet.sites.broken |= {(name, place) for name in ("shop", "cart") for place in PLACES}
         await told.until("shop", are=["down"])
         titles = [post.document["title"] for post in receiver.posts]
@@ -80,7 +80,7 @@ async def test_what_all_places_say_is_told_once_whoever_tells_it(
         assert receiver.posts[-1].document["targets"][0]["location"] == "*"
         await until(fleet.database, 'SELECT FROM channel_records WHERE payload LIKE \'%cart%"place":"parents"%\'')
         await fleet.at[first].kill()
-        # As long as it counts, its last word is that they are down.
+        # While its place still counts, its last view says that both are down.
         await until(fleet.database, GONE, first)
         fleet.sites.broken = set()
         # On a busy machine, the last place may come up long after the others.

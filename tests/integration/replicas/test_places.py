@@ -1,4 +1,4 @@
-"""Real daemons at three places watch the same sites, and one of them decides where these stand together."""
+"""Real daemons at three places watch the same sites, and one of them decides the combined state of each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ URLS: list[dict[str, Any]] = [{"name": "Shop", "locations": list(PLACES)}, {"nam
 
 
 async def decider_of(fleet: PlaceFleet, name: str) -> str:
-    """Return the place whose replica decides where a target stands."""
+    """Return the place whose replica decides the combined state of a target."""
     query = """
         SELECT other.location FROM states JOIN members AS other ON other.replica = states.owner
         WHERE states.target = $1 AND states.location = '*' AND other.location <> '*'
@@ -44,16 +44,16 @@ async def test_a_site_is_down_when_enough_places_say_so(
         for place in PLACES:
             await fleet.at[place].start(COMMAND)
         await fleet.until_state("Shop", "up")
-        for place in PLACES:  # good news of one place is enough
+        for place in PLACES:  # the first place that is up is enough for the combined state
             await fleet.until_state("Shop", "up", place)
         fleet.sites.broken |= {("Shop", "sgp"), ("Blog", "sgp")}
         row = await fleet.until_state("Shop", "degraded")
         assert row["detail"].startswith("down at sgp only, up at fra and nyc")
-        await fleet.until_state("Blog", "down", "sgp")  # of which each place has a row of its own
+        await fleet.until_state("Blog", "down", "sgp")  # without `locations`, it has a row for each place
         fleet.sites.broken |= {("Shop", "fra")}
         row = await fleet.until_state("Shop", "down")
         assert row["detail"].startswith("down at fra and sgp of 3 places")
-        fleet.write([{**URLS[0], "quorum": 3}, *URLS[1:]])  # the places say the same, and it comes to something else
+        fleet.write([{**URLS[0], "quorum": 3}, *URLS[1:]])  # the same views result in another state
         await fleet.until_state("Shop", "degraded")
         killed = await decider_of(fleet, "Shop")
         await fleet.at[killed].kill()
@@ -73,7 +73,7 @@ async def test_a_site_is_down_when_enough_places_say_so(
 
 
 async def see_that_those_left_decide(fleet: PlaceFleet, gone: str) -> None:
-    """See that a place counts no more once its grace is over, and that the detail says so."""
+    """See that a place does not count any more once its grace is over, and that the detail says so."""
     with trio.fail_after(PATIENCE_SECONDS):
         while (await ages_of_places(fleet.database))[1][gone].heard <= GRACE_SECONDS:  # noqa: ASYNC110
             await trio.sleep(0.1)
@@ -83,7 +83,7 @@ async def see_that_those_left_decide(fleet: PlaceFleet, gone: str) -> None:
 
 
 async def see_that_each_decides_alone_while_postgresql_is_away(fleet: PlaceFleet, left: list[str]) -> None:
-    """See that each place decides by itself what it sees, and that all decide together again."""
+    """See that each place decides by its own checks alone, and that all places decide together again after it."""
     daemons = {place: fleet.at[place].daemon for place in left}
     for place in left:
         await fleet.at[place].cut()
@@ -101,7 +101,7 @@ async def see_that_each_decides_alone_while_postgresql_is_away(fleet: PlaceFleet
 
 
 async def see_that_others_decide_as_soon_as_the_decider_has_stopped(fleet: PlaceFleet, left: list[str]) -> None:
-    """See that a decider hands over when it stops, and that what no file calls watched by several ends."""
+    """See that a decider hands over when it stops, and that the combined state of a target without `locations` ends."""
     decider = await decider_of(fleet, "Shop")
     (other,) = set(left) - {decider}
     await fleet.at[decider].stop()

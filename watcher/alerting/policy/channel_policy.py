@@ -84,7 +84,7 @@ class ChannelPolicy:
         return self
 
     def lacks(self, location: str, target: str, view: View) -> bool:
-        """Say whether the channel is to be told of a target, and has no record of a trouble of it."""
+        """Say whether the channel is to be told of a target, and has no record of a present trouble of it."""
         record = self._book.records.get(record_key(location, target))
         return (record is None or record.visible is None) and self._after(target, view) is not None
 
@@ -176,7 +176,7 @@ class ChannelPolicy:
                 self._settle(key, record, event.at, view)
             return
         elif event.change is Change.OPENED and record.is_same_outage(flip, incident.key, incident.last_up_at):
-            return  # another replica has found it as well
+            return  # another replica has found the same outage
         elif after is None and record.told is None:
             self._book.drop(key)
             return

@@ -16,7 +16,7 @@ from watcher.model.alerts.rows import a_moment, a_number, a_text, maybe, reading
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# Whom the file of an origin tells of the target of an event, where the file of whoever takes it in may differ.
+# The channels that the file of the origin names for the target of an event. The dispatcher may have another file.
 _ROUTES = '"routes":'
 _to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
@@ -69,7 +69,7 @@ def decode_event(number: int, text: str) -> AlertEvent:
 
 
 def with_routes(payload: str, routes_of: Callable[[str], Mapping[str, float]]) -> str:
-    """Return the text of an event with whom the file here tells of it, where it is about a target.
+    """Return the text of an event with the routes of its target, as this file has them; others as they are.
 
     Args:
         payload: the text, an object of JSON.
@@ -77,13 +77,13 @@ def with_routes(payload: str, routes_of: Callable[[str], Mapping[str, float]]) -
     """
     try:
         target = json.loads(payload)["target"]
-    except (ValueError, TypeError, KeyError):  # whoever takes it in tells of it
+    except (ValueError, TypeError, KeyError):  # the dispatcher that takes it in logs it
         return payload
     return f"{payload[:-1]},{_ROUTES}{json.dumps(dict(routes_of(target)))}}}" if isinstance(target, str) else payload
 
 
 def routes_in(payload: str) -> tuple[str, dict[str, float]] | None:
-    """Return the target of an event and its routes; None where it has none."""
+    """Return the target of an event, and after how many seconds channels are told; None where it has no routes."""
     if _ROUTES not in payload:
         return None
     row = json.loads(payload)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PARENT_CHECK_WAIT = timedelta(seconds=30)
 # How many intervals what depends on others has to come up after them, before it is told by itself.
 ROUNDS_AFTER_PARENTS = 2
-# How many intervals the last of several places has to come up after the others.
+# For how many intervals the end of a combined trouble waits for the last places to come up.
 ROUNDS_AFTER_PLACES = 2
 _PARENT_CHECK_LOOK = timedelta(seconds=2)
 
@@ -93,7 +93,7 @@ def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
 
 
 def _wait_for_places(record: Record, now: datetime, view: View) -> Hold | None:
-    """Let an end wait while some places, too few, still say that the target is down: they come up one by one."""
+    """Let an end wait while fewer places than the quorum see the target down: places come up one by one."""
     target = view.targets.get(record.target)
     if target is None or record.location != COMBINED or record.flip.state is not State.DEGRADED:
         return None
@@ -138,7 +138,7 @@ def after_seconds(channel: Channel, target_name: str, view: View) -> float | Non
 
 
 def routes_to(channels: Iterable[Channel], target: Target | None) -> dict[str, float]:
-    """Return the channels that are told of a target, by their names, and after how many seconds each is."""
+    """Return after how many seconds channels are told of a target, by the names of those that are told."""
     found = {} if target is None else {channel.name: _after_by(channel, target) for channel in channels}
     return {name: after for name, after in found.items() if after is not None}
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _OF_THE_MONITOR = frozenset({Reason.LOCAL, Reason.INTERNAL})
 # After a start it takes a while until it is known again how sites are: what is over meanwhile is not told.
 _LOOK = timedelta(seconds=5)
-# So many ends are remembered.
+# The bound of the ends that `Unheard` remembers; the oldest are forgotten first.
 _ENDS_KEPT = 10_000
 
 
@@ -56,7 +56,7 @@ def follow(incident: Incident | None, flip: Flip) -> tuple[Incident | None, Chan
 
 
 def _key_of(flip: Flip) -> uuid.UUID | None:
-    """Return what all replicas call the outage that a flip begins: it ends a time of being up, which began once."""
+    """Return the key of the outage that a flip begins, the same for all who know since when the target was up."""
     if flip.up_since is None:
         return None
     return time_ordered_id(flip.up_since, f"outage\0{flip.target}\0{flip.location}\0{flip.up_since.isoformat()}")
@@ -79,7 +79,7 @@ class Unheard:
     def __init__(self) -> None:
         """Begin with none."""
         self._incidents: dict[str, Incident] = {}
-        self._ended: dict[str, datetime] = {}  # when some were found to be over, the last of them
+        self._ended: dict[str, datetime] = {}  # when the newest ended, by key; at most `_ENDS_KEPT`
         self.due_at: datetime | None = None  # of the next look at them
 
     def clear(self) -> None:
@@ -87,9 +87,9 @@ class Unheard:
         self._incidents, self.due_at = {}, None
 
     def add(self, key: str, incident: Incident, now: datetime) -> None:
-        """Put one in, to be looked at at once, unless its end was heard of.
+        """Add an incident, to be looked at at once, unless its end was taken in already.
 
-        Of replicas with different files, one may have found the end that another still waits for.
+        Of replicas with different files, one may have found the end before another does.
         """
         ended_at = self._ended.get(key)
         if ended_at is None or ended_at < incident.since:
@@ -97,11 +97,11 @@ class Unheard:
             self.due_at = now
 
     def discard(self, key: str, ended_at: datetime | None = None) -> None:
-        """Forget one: the channel hears of its target otherwise.
+        """Forget the incident of a target, since an event about the target has come.
 
         Args:
-            key: of its record.
-            ended_at: when the target was found in order, if that is what is heard.
+            key: of the record.
+            ended_at: when the incident ended, if the event says so; None for other events.
         """
         self._incidents.pop(key, None)
         if ended_at is None:

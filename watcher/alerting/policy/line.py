@@ -28,7 +28,7 @@ class Line:
         cause: why, of a trouble that lasts; of one that has ended, why it was.
         last_up_at: when a check last found it up before the trouble.
         lasted_seconds: of what has ended, how long it was.
-        opening: what all replicas call this, whichever has found it; None where each calls it by its own flip.
+        opening: the key of the outage, the same for all replicas that find it; None where only the flip names it.
         flip_id, check_id: of the flip, and of the check that confirmed it.
         certificate: that ends soon.
         times: how often it was down meanwhile, where that was more than once and nothing of it was told.

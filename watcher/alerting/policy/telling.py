@@ -65,7 +65,7 @@ def message_of(
 
 
 def _id_of(channel: str, kind: Kind, lines: Sequence[Line], now: datetime, number: int) -> uuid.UUID:
-    """Return the id of a message: the same where two replicas tell the same, and another where one tells of more."""
+    """Return the id of a message: the same where two replicas tell the same lines, another where the lines differ."""
     first = lines[0]
     moment = (first.confirmed_at or now) if first.opening is None else moment_of_id(first.opening)
     text = "\0".join(f"{line.kind}\0{line.target}\0{_which(line)}\0{line.began}" for line in lines)

@@ -43,12 +43,12 @@ class View:
         key_of: what stands for a target in the addresses of the page, by its name; None for none.
         back_at: when a target was last found to be neither down nor in maintenance after it had been, by its name; None
             where it was always there, or nobody knows.
-        state_elsewhere: the state of a target by its location and name, where channels are shared by several places;
-            None where it stands as `state_of` says.
-        places_of: what each of its places says of a target that several of them watch, by its name.
+        state_elsewhere: the state of a target by its location and name, where several places share channels; returns
+            None where `state_of` has it.
+        places_of: the view of each place of a target that several places watch, by its name; else empty.
         is_in_doubt: whether the newest checks of a target contradict its state, and do not confirm another yet.
         routes_elsewhere: after how many seconds a channel is told of a target, by the names of both, as files of other
-            replicas say; what the file here says comes first.
+            replicas say; used where the file here does not tell the channel of the target.
     """
 
     targets: Mapping[str, Target]
@@ -82,12 +82,12 @@ class View:
         return found
 
     def state_at(self, location: str, target: str) -> State | None:
-        """Return the confirmed state of a target at a location, which may be another one than that of this replica."""
+        """Return the confirmed state of a target at this location or another one."""
         found = None if self.state_elsewhere is None else self.state_elsewhere(location, target)
         return self.state_of(target) if found is None else found
 
     def tells_certificate(self, location: str, target: str) -> bool:
-        """Say whether a target's certificate is told as a location finds it: of several places, one does."""
+        """Say whether a location tells of a target's certificate: of several places, the first living one does."""
         views = self.places_of(target)
         return location == next((view.location for view in views if view.is_alive), location)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # The bound of the names in the title of a message about many, in characters: it is the subject of a mail.
 MAX_NAMES_CHARS = 60
-# The bound of the names of places there.
+# The bound of the part that names places, in characters.
 MAX_PLACES_CHARS = 80
 _DEFAULT_LOCATION = "default"
 
@@ -130,7 +130,7 @@ def _sentence(line: Line, at: datetime) -> str:
     if line.kind is not Kind.UP:
         lasts = "" if line.since is None else f", for {duration(max((at - line.since).total_seconds(), 0))}"
         where = _where(line)
-        if where.startswith(":"):  # it stands in the reason, and would be read as the end of the sentence here
+        if where.startswith(":"):  # the reason says it; here it would end the sentence
             where = ""
         return f"{name} {_until_now(line.state)}{where}{since}{lasts}."
     lasted = "" if line.lasted_seconds is None else f" for {duration(max(line.lasted_seconds, 0))}"
@@ -188,7 +188,7 @@ def _name(line: Line) -> str:
 
 
 def _where(line: Line) -> str:
-    """Say where a target is in trouble that several places watch."""
+    """Return the places that see a target in trouble, as the text after its state; empty for one place."""
     if line.location != COMBINED:
         return ""
     return one_line(where_in_trouble(line.cause, line.state) or "", MAX_PLACES_CHARS)

@@ -79,8 +79,8 @@ class SilenceKeeper:
             silences: told what holds.
             kept: called when something for PostgreSQL is in the outbox.
             clock: seconds since 1970.
-            in_trouble_since: says of a target whose incident another replica has since when it is in trouble at the
-                latest; None where it is not.
+            in_trouble_since: returns since when a target is in trouble, at the latest, whose incident another replica
+                has; None where it is not in trouble, or its incident is here.
         """
         self.silences = silences
         self._in_trouble_since = in_trouble_since
@@ -200,7 +200,7 @@ class SilenceKeeper:
                     await self._write(orders, tells=True)
 
     async def has_open(self, target: str) -> bool:
-        """Say whether a target has an open incident, also one that another replica has.
+        """Say whether a target has an open incident, here or at another replica.
 
         Raises:
             OutboxUnavailableError: nobody can tell now.

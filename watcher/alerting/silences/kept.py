@@ -81,10 +81,7 @@ def forget(outbox: Outbox, ids: Iterable[uuid.UUID], *, now: float) -> None:
 
 
 def open_since(outbox: Outbox, location: str, targets: Iterable[str]) -> dict[str, datetime]:
-    """Return since when targets have an open incident, at a location or at all places that watch them together.
-
-    Those without one are left out.
-    """
+    """Return since when targets have an open incident, at a location or at `*`; those without one are left out."""
     found = {}
     for target in targets:
         for (payload,) in outbox.read(_INCIDENT, location, COMBINED, target):

@@ -30,7 +30,7 @@ MAX_AT_ONCE = 100
 MAX_REFUSED = 100
 # What a command has begun to write and never finished is removed after so long.
 ABANDONED_SECONDS = 3600.0
-# The longest number that stands in a heartbeat.
+# The bound of the number in a heartbeat file.
 MAX_AHEAD_CHARS = 32
 # A daemon touches its heartbeat every second.
 ALIVE_SECONDS = 10.0
@@ -54,7 +54,9 @@ def daemon_works_in(data_dir: Path, now: float) -> bool:
 
 
 def machine_ahead_seconds(data_dir: Path, now: float) -> float:
-    """Return how far the clock of this machine is ahead of the one that the daemon in a data folder follows.
+    """Return how many seconds the clock of this machine is ahead of the one that the daemon in a data folder follows.
+
+    It is 0 where no daemon works there, or its heartbeat has no number.
 
     Args:
         data_dir: WATCHER_DATA_DIR.

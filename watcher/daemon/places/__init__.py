@@ -1,1 +1,1 @@
-"""Several places watch one target: one replica of all of them decides where it stands together."""
+"""Decides the combined state of targets that several places watch: for each target one replica of all places does."""

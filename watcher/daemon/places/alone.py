@@ -1,4 +1,4 @@
-"""What this place decides by itself while PostgreSQL is away, and how that ends. Trio."""
+"""Decides for this place alone while PostgreSQL is away, and hands back to all places after it. Trio."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Alone:
-    """Decides for the targets that are watched here, by what is seen here."""
+    """Decides the combined state of the targets that are watched here, by the checks of this place alone."""
 
     def __init__(
         self,
@@ -38,14 +38,14 @@ class Alone:
         owned: OwnedTargets,
         written: Callable[[], None],
     ) -> None:
-        """Make one that decides nothing yet.
+        """Begin with no decision.
 
         Args:
             disk: the outbox.
             location: of this place.
-            board: has the newest of each target that is watched here.
-            views: what all places have said last.
-            owned: the targets for which this replica decides in any case.
+            board: has the standing of each target that is watched here.
+            views: the last views of all places.
+            owned: the targets for which this replica decides at all times.
             written: called when something new is in the outbox.
         """
         self._disk = disk
@@ -54,21 +54,20 @@ class Alone:
         self._views = views
         self._owned = owned
         self._written = written
-        self._seen: dict[str, State] = {}  # here, when it was last decided
-        self._standings: dict[str, Standing] = {}  # of those for which another replica decides
+        # The state here that the last decision was made by. Not empty: this place decides alone.
+        self._seen: dict[str, State] = {}
+        self._standings: dict[str, Standing] = {}  # decided here, of targets for which another replica decides
 
     async def decide(self, targets: Mapping[str, Target], now: datetime) -> None:
-        """Decide for those that stand otherwise here than before.
+        """Decide for the targets whose state here has changed since the last decision.
 
         Args:
             targets: that several places watch, by name.
             now: the time.
 
         Raises:
-            OutboxUnavailableError: it is not written.
+            OutboxUnavailableError: the decisions are not written.
         """
-        if not self._seen:
-            log.warning("PostgreSQL does not answer: this place decides alone where targets of several places stand")
         own, others = dict[str, Decision](), dict[str, Decision]()
         seen = dict[str, State]()
         for name, target in targets.items():
@@ -79,6 +78,8 @@ class Alone:
             found = decide_alone(target, self._before(name), self._view_of(name, standing), now)
             if found is not None:
                 (own if name in self._owned.standings else others)[name] = found
+        if seen and not self._seen:
+            log.warning("PostgreSQL does not answer: this place decides alone where targets of several places stand")
         if own:
             await self._owned.record(own)
         if others:
@@ -91,10 +92,10 @@ class Alone:
         self._seen |= seen
 
     async def end(self) -> None:
-        """Let others decide again, once it is known what all places say.
+        """Forget what was decided alone, once the views of all places are known again.
 
         Raises:
-            OutboxUnavailableError: it is not written.
+            OutboxUnavailableError: the ends of incidents are not written.
         """
         if self._standings:
             end = partial(end_alone, targets=list(self._standings), is_over=self._is_over, now=wall_seconds())

@@ -1,4 +1,4 @@
-"""What all places say of targets together, as flips at the location `*`; pure."""
+"""Turns the views of all places into flips at the location `*`; pure."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
 
 
 class Decision(NamedTuple):
-    """A target that stands otherwise than before: where, and the flip."""
+    """A change of a combined state: the new standing, and the flip that led there."""
 
     standing: Standing
     flip: Flip
 
     @property
     def view(self) -> PlaceView:
-        """What there is to show of it."""
+        """The new combined state, as the page shows it."""
         cause = self.flip.cause
         reason, detail = (None, None) if cause is None else (str(cause.reason), cause.detail)
         return PlaceView(COMBINED, self.standing.state, self.standing.since, reason, detail)
 
 
 def decide(target: Target, standing: Standing, views: tuple[PlaceView, ...], now: datetime) -> Decision | None:
-    """Say where a target stands by what its places say.
+    """Decide the combined state of a target by the views of its places.
 
     Args:
         target: with `locations`.
-        standing: where it stood, all places together.
+        standing: the combined standing until now.
         views: one of each place.
         now: the time.
 
     Returns:
-        None where that has not changed.
+        the decision; None where the state has not changed.
     """
     return _decision(target, standing, combine(views, target.quorum), now)
 
 
 def decide_alone(target: Target, standing: Standing, view: PlaceView, now: datetime) -> Decision | None:
-    """Say where a target stands by what one place says, since nobody can ask the others; see `decide`."""
+    """Decide the combined state of a target by the view of one place, while PostgreSQL is away; see `decide`."""
     combined = combine((view,), 1)
     cause = combined.cause or Fault(Reason.INTERNAL, "")
     why = f"decided by {view.location} alone, since PostgreSQL does not answer"

@@ -1,4 +1,4 @@
-"""The targets for which this replica decides: claimed and released at the location `*`, with where they stand. Trio."""
+"""Claims and releases targets at the location `*`, and keeps the combined standing of those claimed here. Trio."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# So many targets are claimed at once.
+# The most targets in one claim.
 TARGETS_A_CLAIM = 2000
 
 
 class OwnedTargets:
-    """The targets for which this replica decides, and where each stands.
+    """The targets for which this replica decides, with the combined standing of each.
 
     Attributes:
         standings: by name.
@@ -45,7 +45,7 @@ class OwnedTargets:
 
         Args:
             disk: the outbox.
-            claims: whose targets are at the location `*`.
+            claims: takes targets at the location `*`.
             written: called when something new is in the outbox.
             force_seconds: for how long a living owner that does not release a target is waited for.
         """
@@ -54,29 +54,29 @@ class OwnedTargets:
         self._written = written
         self._force_seconds = force_seconds
         self.standings: dict[str, Standing] = {}
-        self._doubted = set[str]()
-        self._wanted_since: dict[str, float] = {}
+        self._doubted = set[str]()  # of the standings, those that another replica may have taken over
+        self._wanted_since: dict[str, float] = {}  # of the targets that are not held here yet; by the steady clock
 
     def holds(self, target: str) -> bool:
-        """Whether this replica decides for a target, and no other can have taken it over."""
+        """Whether this replica decides for a target, and no other replica can have taken it over."""
         return target in self.standings and target not in self._doubted
 
     def doubt(self, names: Iterable[str] | None = None) -> None:
-        """Ask for some targets, or for all, once more before the next decision: another may have taken them over."""
+        """Claim some targets, or all, anew before the next decision: another replica may have taken them over."""
         self._doubted |= self.standings.keys() if names is None else self.standings.keys() & set(names)
 
     async def follow(self, wanted: Collection[str], clock_seconds: float) -> set[str]:
-        """Release what is another's, and claim what is this replica's.
+        """Release the targets that are not wanted, and claim those that are.
 
         Args:
-            wanted: the names of those for which it is to decide.
+            wanted: the names of the targets for which this replica is to decide.
             clock_seconds: of a clock that nobody sets.
 
         Returns:
-            the names of targets that were claimed just now.
+            the names of the targets that this call has claimed.
 
         Raises:
-            OutboxUnavailableError: where they stand cannot be read, or their release not be written.
+            OutboxUnavailableError: standings cannot be read, or a release cannot be written.
         """
         await self.release([name for name in self.standings if name not in wanted])
         missing = [name for name in wanted if not self.holds(name)]
@@ -93,14 +93,14 @@ class OwnedTargets:
 
     @property
     def has_all(self) -> bool:
-        """Whether nothing is waited for that another replica still has."""
+        """Whether all wanted targets are held here, and none is still another replica's."""
         return all(map(self.holds, self._wanted_since))
 
     async def record(self, decisions: Mapping[str, Decision]) -> None:
-        """Write decisions down, all or nothing.
+        """Write decisions to the outbox, all or nothing.
 
         Args:
-            decisions: by the names of their targets, all of them owned.
+            decisions: by the names of their targets, which are all held here.
 
         Raises:
             OutboxUnavailableError: they are not written.
@@ -111,13 +111,13 @@ class OwnedTargets:
         self._written()
 
     async def release(self, names: Sequence[str]) -> None:
-        """Leave targets to other replicas.
+        """Release targets, so that other replicas can claim them.
 
         Args:
-            names: of them.
+            names: of the targets.
 
         Raises:
-            OutboxUnavailableError: it is not written.
+            OutboxUnavailableError: the release is not written.
         """
         if not names:
             return
@@ -128,15 +128,15 @@ class OwnedTargets:
         self._written()
 
     async def end(self, names: Collection[str], renamed: Mapping[str, str], now: datetime) -> None:
-        """Pause targets that no file has any more, or that no longer several places watch; they are nobody's then.
+        """Pause and release targets that were taken out of the file, or have no `locations` any more.
 
         Args:
-            names: of those for which this replica decides, or did when it ran last.
-            renamed: the new names of those that have another one, by the former ones.
+            names: of targets for which this replica decides, or did when it ran last.
+            renamed: new names of targets, by the former ones.
             now: the time.
 
         Raises:
-            OutboxUnavailableError: it is not written.
+            OutboxUnavailableError: the flips or the release are not written.
         """
         if not names:
             return
@@ -167,7 +167,7 @@ class OwnedTargets:
         return {**taken, **(await self._claims.claim(late, by_force=True) or {})}
 
     async def _take(self, taken: Mapping[str, Taken]) -> None:
-        """Go on where the database says that targets stand, or where this outbox does, which may know more."""
+        """Take over the standings of claimed targets, from the database or from this outbox, which may know more."""
         own = await self._disk.run(partial(standings_of, names=taken, location=COMBINED))
         for name, one in taken.items():
             mine = max((self.standings.get(name), own.get(name)), key=_flips_of)
@@ -176,7 +176,7 @@ class OwnedTargets:
 
 
 def _standing_of(taken: Taken, mine: Standing | None) -> Standing:
-    """Return where a target stands that was claimed: as this replica knows it, where no other has decided since."""
+    """Return the standing of a claimed target: this replica's, unless another replica has decided since."""
     theirs = taken.standing or NEVER_CHECKED
     if mine is None or mine.flips <= theirs.flips:
         return theirs

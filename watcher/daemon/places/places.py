@@ -1,7 +1,7 @@
-"""Several places watch one target: this replica among the replicas of all places. Trio.
+"""Makes this replica a member of the location `*`, whose replicas decide the combined states of targets. Trio.
 
-The location `*` is one like others, with members, an agreement, owners and flips. Only what is a check elsewhere is a
-decision here: its replicas look once a second what the places say.
+The location `*` has members, an agreement, owners and flips, as each location has. But its replicas do not check sites:
+they read the views of the places once a second, and decide by these.
 """
 
 from __future__ import annotations
@@ -49,20 +49,21 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
-# What another has not released yet is asked for again so much later.
+# Between two claims of a target that another replica has not released yet.
 RETRY_SECONDS = 0.2
-# Between two notes that somebody decides: one that is older than three of them says that nobody does.
+# Between two records that a replica decides. One older than `STALE_AFTER`, three times as long, says that none does.
 MARK_SECONDS = 5.0
+# From the end of targets until the others are registered anew.
 TELL_AGAIN_SECONDS = 5.0
 JOIN_SECONDS = 3.0
-# So many targets are decided on in one transaction, before others get a turn.
+# The most targets that are decided in one transaction, before other tasks get a turn.
 TARGETS_A_TURN = 500
-# After PostgreSQL was away, so many looks at what all places say are enough to know what was decided of it.
+# After PostgreSQL was away, the others have decided by the views of all places within so many looks.
 LOOKS_AFTER_AWAY = 3
 
 
 class Surroundings(Protocol):
-    """What the daemon has opened; see `watcher.daemon.sinks.Sinks`."""
+    """The parts of the daemon that decisions need; see `watcher.daemon.sinks.Sinks`."""
 
     @property
     def disk(self) -> OutboxThread:
@@ -70,22 +71,22 @@ class Surroundings(Protocol):
 
     @property
     def board(self) -> Board:
-        """The newest of each target."""
+        """The newest outcome and the standing of each target that is watched here."""
 
     @property
     def place_views(self) -> PlaceViews:
-        """What places say."""
+        """The views of places."""
 
     @property
     def timing(self) -> Timing:
-        """Of the replicas' leases."""
+        """The times of leases, beats and graces."""
 
 
 class Places:
-    """This replica among the replicas of all places, for as long as a target is watched by several of them.
+    """This replica as a member of the location `*`, while the configuration has targets with `locations`.
 
     Attributes:
-        membership: who is there of all places; None while no target is watched by several.
+        membership: of the location `*`; None while no target has `locations`.
     """
 
     def __init__(
@@ -101,12 +102,12 @@ class Places:
         """Make one that has not joined.
 
         Args:
-            databases: where the replicas meet, and where it is read what places say.
-            sinks: what the daemon has opened. The id of its outbox is that of the replica.
-            settings: where this replica stands, and its name.
-            home: who is there at its own location, where it announces its configuration first.
+            databases: one for the membership and claims, and one for reading views.
+            sinks: the parts of the daemon. The id of the outbox is that of the replica.
+            settings: with the location and the name of this replica.
+            home: the membership of its own location, which has the fingerprint of the configuration first.
             written: called when something new is in the outbox.
-            share_with: told with whom channels are shared: with the replicas of all places, or None.
+            share_with: called with the membership by which channels are shared over all places, or None.
         """
         self._database, reader = databases
         self._disk = sinks.disk
@@ -127,23 +128,23 @@ class Places:
         self._mark_at = 0.0
         self._away_since: float | None = None
         self._settled_looks = 0
-        self._due = set[str]()  # of which a place says something else than at the last decision, or the file does
-        self._ended = set[str]()  # that no longer several places watch
+        self._due = set[str]()  # targets to decide: a view, the file or the owner has changed since the last decision
+        self._ended = set[str]()  # targets decided here that have no `locations` any more
         self._renamed: dict[str, str] = {}
         self._known: tuple[Share | None, Mapping[str, Target]] = None, {}
         self._wanted = frozenset[str]()
         self._changed = trio.Event()
 
     def use(self, targets: Iterable[Target], renamed: Mapping[str, str] | None = None) -> None:
-        """Take what is configured: at the start, and whenever that changes.
+        """Apply a configuration, at the start and after each reload.
 
         Args:
-            targets: all of them.
+            targets: all that are configured.
             renamed: new names of targets, by the former ones.
         """
         before = self._views.targets
         self._views.use(targets)
-        # The same views may come to something else, as with another quorum.
+        # The same views may result in another state, as with another quorum.
         self._due |= {name for name, target in self._views.targets.items() if before.get(name) is not target}
         self._ended = (self._ended | self._owned.standings.keys()) - self._views.targets.keys()
         self._renamed |= renamed or {}
@@ -152,11 +153,11 @@ class Places:
         self._changed.set()
 
     def decides(self, target: str) -> bool:
-        """Whether this replica decides for all places where a target stands."""
+        """Whether this replica decides the combined state of a target."""
         return self._owned.holds(target)
 
     async def run(self) -> NoReturn:
-        """Decide what is this replica's to decide, whenever several places watch a target, until cancelled."""
+        """Decide for this replica's share of the targets with `locations`, whenever there are any, until cancelled."""
         await self._take_up_past()
         while True:
             self._changed = trio.Event()
@@ -166,19 +167,19 @@ class Places:
                 await self._changed.wait()
 
     async def leave(self) -> None:
-        """Leave all decisions to others."""
+        """Release all targets and leave the location `*`, so that other replicas decide at once."""
         if self.membership is not None:
             with suppress(OutboxUnavailableError):
                 await self._owned.release(list(self._owned.standings))
             await self.membership.leave()
 
     async def end(self) -> None:
-        """Tell the others that the database has all that was decided here, and that they need not wait any more."""
+        """Tell the other replicas that the database has every decision of this one, so that they wait no longer."""
         if self.membership is not None:
             await self.membership.end()
 
     async def _take_up_past(self) -> None:
-        """Find what this replica decided when it ran last, and what is watched by several places no longer."""
+        """Find the targets that this replica decided for when it ran last, and that have no `locations` any more."""
         with suppress(OutboxUnavailableError, StorageError), trio.move_on_after(JOIN_SECONDS):
             known = await self._disk.run(lambda outbox: outbox.standings(COMBINED))
             gone = [name for name in known if name not in self._views.targets]
@@ -186,7 +187,7 @@ class Places:
             self._ended |= {name for name, owner in owners.items() if owner == self._disk.outbox.id}
 
     async def _take_part(self) -> None:
-        """Meet the others until no target is watched by several places any more."""
+        """Be a member of the location `*` until no target has `locations` any more."""
         seat = Seat(self._disk.outbox.id, uuid.uuid4(), self._home.fingerprint)
         membership = Membership(
             self._database, Replica(COMBINED, seat, self._name, __version__), self._figures, self._timing
@@ -227,20 +228,21 @@ class Places:
         except StorageError:
             await self._go_on_without(membership)
         except OutboxUnavailableError:
-            self._poll.look_at_all()  # the outbox writer tells of it
+            self._poll.look_at_all()  # the outbox writer logs the error
 
     async def _act(self, membership: Membership, look: Look) -> None:
-        """Do what follows from a look: decide what is this replica's to decide."""
+        """Act on a look: register, claim and release targets, and decide for those that are held."""
         self._away_since = None
         is_due = trio.current_time() >= self._tell_again_at
         if look.is_back or look.missing or is_due or not self._is_registered:
+            targets = self._views.targets
+            await tell_combined(self._database, self._disk.outbox.id, tuple(targets.values()))
             self._tell_again_at = math.inf
-            await tell_combined(self._database, self._disk.outbox.id, tuple(self._views.targets.values()))
-            self._is_registered = True
+            self._is_registered = targets is self._views.targets  # a reload meanwhile brings others
         self._owned.doubt(look.missing)
         await self._end_what_is_over(look.now)
         if not membership.is_held:
-            # As after a freeze: others may have taken over what was decided here.
+            # As after a freeze: other replicas may have taken over the targets.
             self._owned.doubt()
             return
         await self._follow(membership)
@@ -251,14 +253,14 @@ class Places:
             await self._alone.end()
 
     async def _follow(self, membership: Membership) -> None:
-        """Release and claim what the newest agreement says."""
+        """Release and claim targets by the newest agreement."""
         share = membership.share
         assert share is not None, "the lease lasts"
         if (share, self._views.targets) != self._known:
             former, self._known = self._known[0], (share, self._views.targets)
             self._wanted = frozenset(name for name in self._views.targets if share.holds(name))
             if any(one is not None and one.peers != one.agreed for one in (former, share)):
-                self._owned.doubt()  # those with another file decide on some of these as well
+                self._owned.doubt()  # replicas with another file decide for some of these as well
         claimed = await self._owned.follow(self._wanted, steady_seconds())
         standings = self._owned.standings
         self._views.take((name, PlaceView(COMBINED, standings[name].state, standings[name].since)) for name in claimed)
@@ -269,7 +271,7 @@ class Places:
 
     async def _decide(self, now: datetime) -> None:
         due = [name for name in self._due if self._owned.holds(name)]
-        self._due = set(due)  # what is claimed comes anew
+        self._due = set(due)  # the others become due when they are claimed
         for first in range(0, len(due), TARGETS_A_TURN):
             decisions = dict[str, Decision]()
             for name in due[first : first + TARGETS_A_TURN]:
@@ -288,14 +290,14 @@ class Places:
 
     async def _end_what_is_over(self, now: datetime) -> None:
         ended, renamed = set(self._ended), dict(self._renamed)
-        if ended:  # a replica with the former file may have told otherwise, for as long as these had an owner
+        if ended:  # as long as these had an owner, a replica with the former file may have registered them
             self._tell_again_at = trio.current_time() + TELL_AGAIN_SECONDS
         await self._owned.end(ended, renamed, now)
         self._ended -= ended
         self._renamed = {old: new for old, new in self._renamed.items() if old not in renamed}
 
     async def _go_on_without(self, membership: Membership) -> None:
-        """Decide alone where PostgreSQL has not answered for long, neither now nor to renew the lease."""
+        """Decide alone once PostgreSQL has been away for long, and the lease could not be renewed either."""
         self._settled_looks = 0
         if self._away_since is None:
             self._away_since = trio.current_time()

@@ -1,4 +1,4 @@
-"""Looks at what all places say, and at which of them live. Trio."""
+"""Reads the views of all places from PostgreSQL, and finds out which places live. Trio."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from watcher.postgres.queries.places import Age
     from watcher.recording.place_views import PlaceViews
 
-# A look for what has changed goes back so far: what was confirmed then may have waited in an outbox.
+# A look for changes goes back so far, since a flip may have waited in an outbox after it was confirmed.
 RECENT_SECONDS = 15.0
-# A place that has stored all after it could not for so long may have told of what such a look does not find.
+# After a place had an older backlog than this, flips may be stored that are too old for a look for changes.
 LATE_SECONDS = 10.0
-# After so many looks for what has changed, one at all of them finds what came later than that.
+# After so many looks for changes, a look at all targets finds flips that were stored later than that.
 LOOKS_BETWEEN_ALL = 60
-# So many rows are taken before others get a turn.
+# The most rows that are taken before other tasks get a turn.
 ROWS_A_TURN = 1000
-# So many targets are asked for at once: more could take longer than any question may.
+# The most targets in one query: more could take longer than the limit of a query.
 TARGETS_A_QUESTION = 2000
 _UNWATCHED = PlaceView(COMBINED, State.UNKNOWN)
 
 
 class Look(NamedTuple):
-    """What one look has found.
+    """The result of one look.
 
     Attributes:
         now: the time, by the server's clock.
-        changed: the names of targets of which a place says something else than before.
-        is_other: whether other places live than before.
-        is_back: whether the database could not be asked before.
-        missing: of a look at all, the targets that have no row of all places; of others, none.
+        changed: the names of the targets with a changed view.
+        is_other: whether other places live than before, or the wait for places without a view is over.
+        is_back: whether the look before failed, since the database was away.
+        missing: the targets without a watched row at `*`; always empty after a look for changes.
     """
 
     now: datetime
@@ -52,10 +52,10 @@ class Look(NamedTuple):
 
 
 class Poll:
-    """Looks, whenever it is told to, what has changed of what the places say.
+    """Fills the views of places from the database, one look at a time.
 
     Attributes:
-        is_settled: whether all places that live have stored what they had found while the database was away.
+        is_settled: whether all places that live have stored the flips of the time in which the database was away.
     """
 
     def __init__(
@@ -69,10 +69,11 @@ class Poll:
         """Begin with nothing known.
 
         Args:
-            database: where places say it; what it takes may hold up nobody else.
-            views: told of what is found.
-            grace_seconds: for how long a place counts after any of its replicas was last heard of.
-            is_decided_here: says of a target whether this replica decides for all places, and knows it before the rows.
+            database: to read; not shared with beats, which a long query would hold up.
+            views: to fill.
+            grace_seconds: how long a place lives after the last beat of its replicas.
+            is_decided_here: says whether this replica decides the combined state of a target. It then knows that state
+                earlier than the database does.
             clock: seconds.
         """
         self._database = database
@@ -83,20 +84,20 @@ class Poll:
         self._looks = 0
         self._is_away, self._looks_at_all = False, True
         self._ages: Mapping[str, Age] = {}
-        # When the database was back: who lived before has so long to be heard of again.
+        # When the database was back. The places that lived before, `_kept`, have one grace from then on for a beat.
         self._back_at = -math.inf
         self._kept = frozenset[str]()
         self.is_settled = True
 
     def look_at_all(self) -> None:
-        """Have the next look find all, as when others decide than before, or other targets are configured."""
+        """Make the next look one at all targets, as when other targets are configured."""
         self._looks_at_all = True
 
     async def look(self) -> Look:
-        """Look once: at what has changed; now and then, and after the database was away, at all.
+        """Look once: for changes, or now and then, and after the database was away, at all targets.
 
         Raises:
-            StorageError: it cannot be read.
+            StorageError: the database cannot be read.
         """
         targets, is_back = self._views.targets, self._is_away
         try:
@@ -116,7 +117,7 @@ class Poll:
         return Look(now, changed, is_other, is_back, targets.keys() - known if are_all else ())
 
     async def _read(self, names: Sequence[str] | None) -> list[tuple[str, PlaceView]]:
-        """Read what is said of some targets, or None for those of which it has changed lately."""
+        """Read the views of some targets; with None, of those with a flip of the last seconds."""
         places = {COMBINED, *self._views.places}
         if names is None:
             return await recent_views_of_places(self._database, places, RECENT_SECONDS)
@@ -126,7 +127,7 @@ class Poll:
         return said
 
     def _has_caught_up(self, ages: Mapping[str, Age]) -> bool:
-        """Whether a place has stored all that had waited in its outbox for long."""
+        """Whether a place has stored a backlog that had waited in its outbox for long, or a part of it."""
         before = {place: age.stored for place, age in self._ages.items() if age.stored is not None}
         return any(
             age.stored is not None and (former := before.get(place, math.inf)) > LATE_SECONDS and age.stored < former
@@ -134,10 +135,10 @@ class Poll:
         )
 
     def _living(self, ages: Mapping[str, Age]) -> frozenset[str]:
-        """Say which places count, and whether all of these have told what they found while the database was away.
+        """Return the places that live, and note in `is_settled` whether they have stored what waited in their outboxes.
 
-        What a place says is as old as what it has stored: one that is heard of and stores nothing, as with much to make
-        up for, counts no longer than two graces.
+        The views of a place are as old as the last moment until which it has stored everything. So a place that beats
+        and does not catch up lives for two graces after that moment.
         """
         grace, since_back = self._grace_seconds, self._clock() - self._back_at
         living = frozenset(

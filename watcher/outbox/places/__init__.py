@@ -1,1 +1,1 @@
-"""What the outbox knows of targets that several places watch, and of alerts over all places."""
+"""Outbox statements for incidents at the location `*`, and for the move of alerts to another location."""

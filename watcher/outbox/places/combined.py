@@ -1,7 +1,7 @@
-"""Incidents of targets that several places watch: one for all places, at the location `*`; every call blocks.
+"""Keeps one incident for all places of a target, at the location `*`; every call blocks.
 
-When a target begins to be watched by several places, or no longer is, what is open where it stood ends as that of a
-target that is taken out, and goes on where it stands now.
+When a target gets `locations`, or loses them, its open incident ends as that of a target that was taken out. The next
+incident begins at the other location.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _NEWEST_FLIP = "SELECT payload FROM newest_flips WHERE location = ? AND target =
 def use_combined(
     outbox: Outbox, targets: Mapping[str, Target], location: str, now: float, renamed: Mapping[str, str] | None = None
 ) -> None:
-    """Take which targets several places watch; before the first flip by that configuration.
+    """Set which targets several places watch, before the first flip by that configuration, and move their incidents.
 
     Args:
         outbox: whose flips are followed by incidents.
-        targets: all that are configured, by name. Of those that several places watch, what one of these finds makes no
-            incident from now on.
-        location: where this replica stands.
+        targets: all that are configured, by name. From now on, flips of one place make no incident of a target with
+            `locations`.
+        location: of this replica.
         now: seconds since 1970.
         renamed: new names of targets, by the former ones.
     """
@@ -53,10 +53,13 @@ def use_combined(
     outbox.combined_targets = names = frozenset(name for name, target in targets.items() if target.locations)
     opened = {(place, name): payload for place, name, payload in outbox.read(_INCIDENTS)}
     renamed = renamed or {}
+    # Combined incidents that go on under a new name.
     going_on = {old: new for old, new in renamed.items() if new in names and (COMBINED, old) in opened}
+    # Incidents at a location where the target no longer has any: at one place, or at `*`.
     misplaced = [
         (place, name) for place, name in opened if (place == COMBINED) is not (renamed.get(name, name) in names)
     ]
+    # Targets that lost `locations` in a reload, and may be in trouble at this place.
     apart = [name for name in sorted(before - names) if name in targets and (location, name) not in opened]
     if not (misplaced or apart or going_on):
         return
@@ -81,11 +84,13 @@ def use_combined(
 
 
 def open_alone(outbox: Outbox, flips: Sequence[Flip], now: float) -> None:
-    """Follow what this replica decides for all places by itself, though others decide of it: only receivers are told.
+    """Open and end incidents by flips that this replica decided alone, though another replica owns the targets.
+
+    The flips are for alerts only. They are not stored: the owner decides on its own flips.
 
     Args:
-        outbox: of a replica that cannot ask the others.
-        flips: of those targets.
+        outbox: of a replica without PostgreSQL.
+        flips: at the location `*`.
         now: seconds since 1970.
     """
     followed = FlipsFollowed(flips)
@@ -94,12 +99,12 @@ def open_alone(outbox: Outbox, flips: Sequence[Flip], now: float) -> None:
 
 
 def end_alone(outbox: Outbox, targets: Iterable[str], is_over: Callable[[str], bool], now: float) -> None:
-    """Let go of what this replica has decided for all places by itself, while PostgreSQL was away.
+    """Drop the incidents that this replica opened alone while PostgreSQL was away.
 
     Args:
-        outbox: of a replica that can ask the others again.
-        targets: of which others decide.
-        is_over: says whether all places together do not have the trouble: then receivers are told its end.
+        outbox: of a replica that has PostgreSQL again.
+        targets: the names of targets that another replica owns.
+        is_over: says whether the combined state of a target is not in trouble: then channels are told the end.
         now: seconds since 1970.
     """
     moment = datetime.fromtimestamp(now, UTC)
@@ -117,14 +122,14 @@ def end_alone(outbox: Outbox, targets: Iterable[str], is_over: Callable[[str], b
 
 
 def _ended(incident: Incident, state: State, now: datetime) -> AlertEvent:
-    """Return the end of an incident that no flip of its target tells of: it has no number."""
+    """Return the end of an incident that no flip of its target ends. The flip made up here has no number."""
     cause = TAKEN_OUT if state is State.PAUSED else None
     flip = Flip(incident.target, incident.location, now, now, state, incident.trouble, cause)
     return AlertEvent(0, Change.CLOSED, now, incident, flip, incident.target, incident.location)
 
 
 def _incident_of_newest_flip(outbox: Outbox, location: str, target: str) -> Incident | None:
-    """Return what is open at a place by the newest flip of a target there, which no incident has followed."""
+    """Return the incident that the newest flip of a target at a place opens; None where it opens none."""
     for (payload,) in outbox.read(_NEWEST_FLIP, location, target):
         with suppress(UnreadableRowError), reading("a flip"):
             return follow(None, flip_from_json(json.loads(payload)))[0]
@@ -132,6 +137,7 @@ def _incident_of_newest_flip(outbox: Outbox, location: str, target: str) -> Inci
 
 
 def _write(outbox: Outbox, events: list[AlertEvent], changes: list[tuple[str, tuple[str, ...]]], now: float) -> None:
+    """Write events and changes of incidents, which are statements with their arguments, in one transaction."""
     followed = FlipsFollowed((), beside=events)
 
     def write(database: sqlite3.Connection) -> None:

@@ -1,4 +1,4 @@
-"""Alerts that are shared at another location than before, as when several places begin to share them; blocks."""
+"""Moves shared alerts to another location, as when all places begin to share channels; every call blocks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from watcher.alerting.policy.encoding import encode_event
 from watcher.alerting.policy.event import AlertEvent, Change
 from watcher.outbox.alerts import newest_event, open_incidents
-from watcher.outbox.shared_alerts import taken_home
+from watcher.outbox.shared_alerts import FORGET_EXPORTED, taken_home
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from watcher.outbox.shared_alerts import Step
 
 _ADD_EVENT = "INSERT INTO alert_events (payload) VALUES (?)"
-# What has a number in the tables of one location would not be taken with the same number at another one.
+# Events keep their order and get new numbers: the tables take each number of an outbox once, whatever the location.
 _NUMBER_ANEW = (
     "INSERT INTO alert_events (payload) SELECT payload FROM alert_events"
     " WHERE number > (SELECT min(position) FROM channels) ORDER BY number",
@@ -28,7 +28,7 @@ _NUMBER_ANEW = (
 
 
 def open_anew(outbox: Outbox, now: datetime) -> list[AlertEvent]:
-    """Return events that tell once more of all that is open here."""
+    """Return events that open each open incident of this outbox once more."""
     return [
         AlertEvent(0, Change.OPENED, now, incident, incident.flip, incident.target, incident.location)
         for incident in open_incidents(outbox).found
@@ -36,12 +36,12 @@ def open_anew(outbox: Outbox, now: datetime) -> list[AlertEvent]:
 
 
 def leave_scope(outbox: Outbox, steps: Iterable[Step], reopened: Sequence[AlertEvent], now: float) -> None:
-    """Share at another location from now on: all that is known here, and all that was not told yet, is handed over.
+    """Stop sharing at the former location. The next `hand_over` hands over all that is known here at the new one.
 
     Args:
         outbox: of the replica.
         steps: of the channels that it has taken home from the former location.
-        reopened: what is told anew, since others have not let go of what is known of it.
+        reopened: events of open incidents to tell once more, where another replica has kept the records of a channel.
         now: seconds since 1970.
     """
     entries = [taken_home(outbox, step) for step in steps]
@@ -51,6 +51,6 @@ def leave_scope(outbox: Outbox, steps: Iterable[Step], reopened: Sequence[AlertE
         for text in _NUMBER_ANEW:
             database.execute(text, (newest,) if "?" in text else ())
         database.executemany(_ADD_EVENT, [(encode_event(event),) for event in reopened])
-        database.execute("DELETE FROM meta WHERE key = 'alerts_exported'")
+        database.execute(FORGET_EXPORTED)
 
     outbox.put(entries, now=now, alongside=write)

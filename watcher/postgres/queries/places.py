@@ -1,4 +1,4 @@
-"""What places say of targets that several of them watch, and which of them live; trio-flavoured."""
+"""Reads the views of places and when each place was alive last, and registers targets at `*`; trio-flavoured."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ FROM states
 WHERE location = ANY ($1::text[]) AND target = ANY ({})
 """
 _OF_TARGETS = _VIEWS.format("$2::text[]")
-# A flip is found by when its state began, which is before it was confirmed, and may be stored some time after that.
+# `at` has an index, and `confirmed_at` has none. A flip that took longer than an hour to be confirmed is found by the
+# next look at all targets instead.
 _RECENT = _VIEWS.format("""ARRAY(
     SELECT DISTINCT target FROM flips
     WHERE location = ANY ($1::text[]) AND at > now() - interval '1 hour'
           AND confirmed_at > now() - $2::float8 * interval '1 second'
 )""")
-# A place is heard of by the beats of its replicas, and when one of them has stored all that it knew.
+# A place is alive by the beats of its replicas, and by the moments until which they have stored everything.
 _AGES = """
 SELECT clock.now, location, min(heard)::float8 AS heard, min(stored)::float8 AS stored
 FROM (SELECT clock_timestamp() AS now) AS clock LEFT JOIN (
@@ -50,12 +51,18 @@ ON CONFLICT (location) DO UPDATE SET outbox = $1, alive_at = now()
 async def views_of_places(
     database: Database, places: Iterable[str], targets: Sequence[str]
 ) -> list[tuple[str, PlaceView]]:
-    """Read what places say of targets.
+    """Read the views that places have of targets.
 
     Args:
-        database: where that is.
-        places: of which something is wanted, and `*` for what all say together.
+        database: where the views are.
+        places: whose views; `*` for the combined states.
         targets: their names.
+
+    Returns:
+        pairs of a target's name and a view.
+
+    Raises:
+        StorageError: the database cannot be read.
     """
     rows = await database.fetch(_OF_TARGETS, list(places), list(targets))
     return [(row["target"], _view_of(row)) for row in rows]
@@ -64,30 +71,41 @@ async def views_of_places(
 async def recent_views_of_places(
     database: Database, places: Iterable[str], recent_seconds: float
 ) -> list[tuple[str, PlaceView]]:
-    """Read what places say of all targets whose state was confirmed so lately at one of them; see `views_of_places`."""
+    """Read the views of targets with a flip of the last seconds at one of the places; see `views_of_places`.
+
+    Args:
+        database: where the views are.
+        places: whose views; `*` for the combined states.
+        recent_seconds: how long ago a flip was confirmed at most.
+    """
     rows = await database.fetch(_RECENT, list(places), recent_seconds)
     return [(row["target"], _view_of(row)) for row in rows]
 
 
 class Age(NamedTuple):
-    """How long ago a place was heard of, and how long ago it had stored all that it knew; in seconds."""
+    """How long ago a place was alive, in seconds.
+
+    Attributes:
+        heard: since the last beat of one of its replicas, or since `stored`.
+        stored: since a replica had stored everything that it knew; None where none ever had.
+    """
 
     heard: float
     stored: float | None
 
 
 async def ages_of_places(database: Database) -> tuple[datetime, dict[str, Age]]:
-    """Return the time by the server's clock, and when each place was heard of last, by its name."""
+    """Return the time by the server's clock, and the age of each place by its name."""
     rows = await database.fetch(_AGES)
     ages = {row["location"]: Age(row["heard"], row["stored"]) for row in rows if row["location"] is not None}
     return rows[0]["now"], ages
 
 
 async def tell_combined(database: Database, replica: uuid.UUID, targets: Sequence[Target]) -> None:
-    """Tell the database which targets several places watch; telling it again is harmless."""
+    """Register the targets with `locations` at the location `*`; registering them again is harmless."""
 
     async def tell(connection: Connection) -> None:
-        """Do it in one transaction. This is an asyncio-flavoured function."""
+        """Register them in one transaction. This is an asyncio-flavoured function."""
         async with transaction(connection, limit_seconds=REGISTRATION_SECONDS):
             await tell_targets(connection, COMBINED, replica, targets, REGISTRATION_SECONDS)
 
@@ -95,11 +113,11 @@ async def tell_combined(database: Database, replica: uuid.UUID, targets: Sequenc
 
 
 async def mark_decided(database: Database, replica: uuid.UUID) -> None:
-    """Note that somebody decides for all places now."""
+    """Record that a replica decides for all places now."""
     await database.fetch(_MARK_ALIVE, replica)
 
 
 def _view_of(row: Any) -> PlaceView:
-    if not row["watched"]:  # by nobody there, as with an older file: how it stood says nothing any more
+    if not row["watched"]:  # nobody watches it there any more, as with an older file: the state is stale
         return PlaceView(row["location"], State.UNKNOWN)
     return PlaceView(row["location"], state_named(row["state"]), row["since"], row["reason"], row["detail"])

@@ -1,4 +1,4 @@
-"""What replicas share of their alerts: how events, and the steps of channels, are written to the tables."""
+"""Writes alert events, and the steps of channels, to the tables that replicas share."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from watcher.postgres.bridge import Connection
 
-# Events as the outbox has them, `joined`, and the number of each entry: numbers are given out in their order. What is
-# told of a target that was taken over since belongs to the past: whoever watches it now tells what has become of it.
-# Not so during a rollout: whoever has taken it over by another file may have no channel, and both go on checking it.
-# Channels that all places share have a location of their own, which is not that of the target.
+# $1: events as the outbox has them, `joined`. $2: the number of each entry; events get their numbers in this order.
+# An event about a target that was taken over since is dropped: the new owner tells the present state of the target.
+# During a rollout it is kept: a new owner with another file may have no channel, and both go on checking the target.
+# Channels that all places share have the location `*`, so the location of the target comes as `target_location`.
 INSERT_ALERT_EVENTS = """
 INSERT INTO alert_events (location, origin, origin_number, channel, taken_until, payload)
 SELECT location, origin, origin_number, channel, taken_until, row.payload
@@ -44,7 +44,7 @@ WHERE channel_messages.id = row.id AND (row.sent_at IS NOT NULL OR row.given_up_
 _STEP_FORWARD = """
 UPDATE channel_owners AS known
 SET positions = CASE
-        -- What happens there from now on is told there, until it is handed over.
+        -- From now on the owner tells its events itself, until it hands the channel over.
         WHEN step.ending = 'taken_home' THEN known.positions - step.owner::text
         ELSE known.positions || step.positions
     END,
@@ -77,7 +77,7 @@ ON CONFLICT DO NOTHING
 """
 _FORGET_RECORDS = "DELETE FROM channel_records WHERE (location, channel) = ($1, $2)"
 _FORGET_MESSAGES = "DELETE FROM channel_messages WHERE (location, channel) = ($1, $2)"
-# Until its owner hands it over anew, nobody knows until where it has told its events by itself.
+# The owner of a channel that was taken home tells its own events. A handover from before would leave them to others.
 _FORGET_HANDOVERS = """
 DELETE FROM alert_events
 WHERE (location, channel) = ($1, $2) AND origin_number <= ($3::jsonb ->> origin::text)::bigint
@@ -94,8 +94,9 @@ async def apply_step(connection: Connection, payload: str) -> bool:
 
     Args:
         connection: in a transaction.
-        payload: the step, as the outbox has it. With its `ending` the channel is `released` for the next to claim it,
-            `taken_home` by one who is alone and keeps what it knows, or `removed` from the configuration.
+        payload: the step, as the outbox has it. By its `ending` the channel is `released` for the next to claim it,
+            `taken_home` by a replica that is alone or shares it at another location, or `removed` from the
+            configuration.
 
     Returns:
         whether it was applied.

@@ -32,8 +32,8 @@ def absorb(
         records: what the other has kept, by key.
         over: location and target of what it has told, and of which nothing is left to tell.
         at: when it was handed over.
-        state_at: the present state of a target by its location and name; None where others know of all that as well, so
-            that it only matters what was told.
+        state_at: the present state of a target by its location and name; None where others know of the same troubles,
+            so that only those matter that were told.
         note_told: called with the key of a record, which waits nowhere, and itself, where the channel knows of it.
         settle: called with them where it has news.
     """
@@ -44,7 +44,7 @@ def absorb(
         known = book.records.get(key)
         if known is None:
             if state_at is None:
-                # But what one place has decided for all of them, while it could ask nobody, only this place knows.
+                # A place that decided alone while PostgreSQL was away is the only one that knows of its incident.
                 if record.location == COMBINED and record.told is not None:
                     book.adopt(key, record)
                 continue
@@ -57,16 +57,21 @@ def absorb(
         elif known.has_news and _tells_the_same(known, record):
             book.leave(key, known)
             note_told(key, known)
+    _note_over(book, over, note_told)
+    if state_at is not None:
+        for key, notice in theirs.notices.items():
+            if key not in book.notices:
+                book.adopt(key, notice)
+
+
+def _note_over(book: Book, over: Iterable[tuple[str, str]], note_told: Callable[[str, Record], None]) -> None:
+    """Drop the news of brief troubles that another replica has told already."""
     for place in over:
         key = record_key(*place)
         known = book.records.get(key)
         if known is not None and known.is_brief:
             book.leave(key, known)
             note_told(key, known)
-    if state_at is not None:
-        for key, notice in theirs.notices.items():
-            if key not in book.notices:
-                book.adopt(key, notice)
 
 
 def _tells_the_same(known: Record, other: Record) -> bool:

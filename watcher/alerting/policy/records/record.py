@@ -57,9 +57,9 @@ class Record:
         opened_at: when the visible trouble, whichever it is now, was found out first.
         last_up_at: when a check last found the target up before.
         trouble_cause: why the last visible trouble was, also when it is over.
-        key: of the incident, the same for all replicas that find it; None where there is none.
+        key: of the incident, the same for all replicas that find the outage; None where there is none.
         told, told_flip_id, told_incident_id, told_since: the trouble that the channel has heard of and not the end of.
-        told_key: by which it has heard of it, None where by the flip alone.
+        told_key: the key of the told incident; None where the channel has heard of it by its flip alone.
         briefs: how many troubles have ended since, of which it has heard nothing.
         brief: the last of these, and `brief_since`: when it began.
         is_suppressed: whether the untold trouble was under a silence, a maintenance or a parent's trouble.
@@ -113,16 +113,16 @@ class Record:
 
     @property
     def opening(self) -> uuid.UUID | None:
-        """What all replicas call the news: of the begin of an incident, and of the end of what was told by that."""
+        """The key of the outage whose beginning, or told end, is the news; None for other news, or without a key."""
         if self.visible is None:
             return self.told_key
         return self.key if self.flip_id == self.incident_id else None
 
     def is_same_outage(self, flip: Flip, key: uuid.UUID | None, last_up_at: datetime | None) -> bool:
-        """Say whether another replica has found the trouble that is visible.
+        """Say whether another replica has found the same outage as the visible one.
 
         Args:
-            flip: by which it has.
+            flip: of that replica.
             key: of its incident.
             last_up_at: when that replica last found the target up before.
         """
@@ -131,7 +131,7 @@ class Record:
         if key is not None and key == self.key:
             return True
         if self.location == COMBINED and self.told is self.visible and not self.has_news:
-            return True  # a place has decided it for all of them, while it could ask nobody
+            return True  # found by a place that decided alone while PostgreSQL was away
         if last_up_at is None or self.last_up_at is None:
             return False
         return last_up_at <= self.flip.at and self.last_up_at <= flip.at
@@ -169,14 +169,14 @@ class Record:
         return is_over and not self.is_about_flapping and not self.changes
 
     def note_further_end(self, flip: Flip, at: datetime) -> bool:
-        """Take down where a target goes on to, of which all places together have ended a trouble: they do one by one.
+        """Let the next flip replace an end of a combined trouble that is still to be told: places come up one by one.
 
         Args:
-            flip: of the target, which is in no trouble that the channel sees.
+            flip: of the target; to a state that is no trouble for the channel.
             at: when it was found out.
 
         Returns:
-            whether the channel is to hear of this end, and not of the one before.
+            whether the end was replaced.
         """
         is_waiting = self.is_end_of_told and not self.is_about_flapping and self.location == COMBINED
         if not is_waiting or flip.state is self.flip.state:
