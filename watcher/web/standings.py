@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from watcher.model.outcome import Reason
+from watcher.model.outcome import reason_named
 from watcher.model.state import Standing, State
 from watcher.recording.board import Latest
 from watcher.recording.place_views import PlaceViews
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from watcher.recording.board import Board
     from watcher.web.sites import Site
 
-_REASONS = frozenset(Reason)
 # Of a target that is not watched here, before anything is known of its places.
 _NOTHING_SAID = Standing(State.PENDING)
 _NOBODY_THERE: dict[str, Any] = {"state": State.UNKNOWN, "since": None, "reason": None, "detail": None}
@@ -62,8 +61,7 @@ class Standings:
         said = self._views.combined_of(site.target)
         if said is None:
             return latest
-        reason = None if said.reason is None else Reason(said.reason) if said.reason in _REASONS else Reason.INTERNAL
-        return replace(latest, standing=standing, reason=reason, detail=said.detail or "")
+        return replace(latest, standing=standing, reason=reason_named(said.reason), detail=said.detail or "")
 
     def standing_of(self, site: Site) -> Standing | None:
         """Return the standing of a site; None where it is not watched."""
