@@ -35,10 +35,10 @@ _STEP_SECONDS = 0.02
 
 
 def moment(settings: Settings) -> datetime:
-    """Return what time it is for the daemon that works in the data folder, which may follow another clock.
+    """Return the time by the clock of the daemon that works in the data folder, which may be the database's.
 
     Args:
-        settings: they name the folder; where none works there, it is this machine's time.
+        settings: they name the folder. Where no daemon works there, the time is this machine's.
     """
     now = time.time()
     return datetime.fromtimestamp(now - spool.machine_ahead_seconds(settings.data_dir, now), UTC)
@@ -84,7 +84,7 @@ def is_open(settings: Settings, target: str) -> bool:
         return True
     if not settings.postgres_host:
         return False
-    with suppress(StorageError):  # another replica may have it, which only PostgreSQL can tell
+    with suppress(StorageError):  # the target may be another replica's, which only PostgreSQL knows
         return read_or_exit(settings, lambda database: is_in_trouble(database, target))
     return False
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     Stamp = tuple[int, ...]
 
 LOOK_SECONDS = 1.0
-# A configuration may name thousands of secrets: then the looks are further apart, so that they cost no more.
+# Of more files the looks are further apart, so that they cost no more: a configuration may name thousands of secrets.
 MAX_FILES_PER_SECOND = 500
-# An editor writes several times. Changes are told once, when two looks in a row see the same.
+# An editor writes several times. So a change is reported when two looks in a row see the same, or when time is up.
 SETTLE_SECONDS = 0.2
 MAX_SETTLE_SECONDS = 2.0
-# A file that is new among the files was read before the first look at it, at most so long ago.
+# A file that is new in the list was read at most so long before the first look at it: if it is younger, it has changed.
 FRESH_SECONDS = 10.0
-# A thread that the system refuses is asked for again so much later.
+# When the system refuses a thread, the look is repeated so much later.
 RETRY_SECONDS = 3.0
 
 
@@ -48,10 +48,11 @@ async def watch_files(
         changed: called from the loop, a moment after the last change; must not block.
         read_at: when reading them began, in unix seconds; what is younger counts as changed. The present by default.
         look_seconds: the time between two looks.
-        task_status: started when every later change is told.
+        task_status: started when every later change will be reported.
     """
     limiter = trio.CapacityLimiter(1)
     before: Mapping[Path, Stamp] = {}
+    # The machine's clock, by which the system dates files.
     since = time.time() if read_at is None else read_at
     has_started = False
     while True:
@@ -68,7 +69,7 @@ async def watch_files(
 
 
 def _has_changed(before: Mapping[Path, Stamp], stamps: Mapping[Path, Stamp], since_ns: int) -> bool:
-    """Say whether a file differs, or is new among the files and younger than a moment."""
+    """Return whether a file differs, or is new in the list and younger than a moment."""
     return any(stamp != before[path] if path in before else stamp[-1] > since_ns for path, stamp in stamps.items())
 
 
@@ -84,7 +85,7 @@ async def _look_until_quiet(
 
 
 async def _look(files: Callable[[], Iterable[Path]], limiter: trio.CapacityLimiter) -> Mapping[Path, Stamp]:
-    """Look at all files in a thread, as soon as the system has one to give: a file system may hang."""
+    """Look at all files in a thread, since a file system may hang; waits until the system has a thread to give."""
     paths = tuple(dict.fromkeys(files()))
     while True:
         try:
@@ -98,7 +99,7 @@ def _stamps(paths: Iterable[Path]) -> dict[Path, Stamp]:
 
 
 def _stamp(path: Path) -> Stamp:
-    """Return what differs when a file does; the time of its last change is the last."""
+    """Return numbers that differ when a file does; the last one is the time of its last change."""
     try:
         status = path.stat()
     except (OSError, ValueError) as error:

@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from watcher.model.state import Standing
     from watcher.model.target import Target
     from watcher.outbox.thread import OutboxThread
-    from watcher.postgres.db import Database
 
 log = structlog.get_logger()
 
@@ -92,7 +91,7 @@ async def watch(
                         await parts.sharing.join()
                     lived_until = await _lived_until(disk)
                     await parts.keeper.begin()
-                    # Before it is found out what has happened meanwhile.
+                    # Before `_resume` finds out what has happened meanwhile.
                     await parts.alerting.begin(configuration, parts.present.targets)
                     beginning, standings = await _resume(configuration, disk, parts)
                     _start_meanwhile(meanwhile, configuration, sinks, parts)
@@ -105,10 +104,7 @@ async def watch(
                         begun()
                         parts.present.begin(watched.context.lanes.workers)
                         await _follow(changes, beginning, sinks, watched, conditions, parts)
-                for part in (parts.sharing, parts.places):
-                    if part is not None:
-                        writing.start_soon(part.leave)
-                parts.alerting.alerts.close()
+                _start_leaving(writing, parts)
                 meanwhile.cancel_scope.cancel()
             # The channel is closed: all end when it is empty, on disk, and stored or the database is away.
             writing.cancel_scope.deadline = trio.current_time() + DRAIN.seconds
@@ -122,8 +118,8 @@ class _Parts:
 
     Attributes:
         listeners: called with the conclusions that are on disk now, and without any about once a second.
-        sharing: of the targets with other replicas; None where there can be none.
-        places: of the decisions with the replicas of all places; None where there can be none.
+        sharing: shares the targets with other replicas; None where there can be none.
+        places: shares decisions with the replicas of all places; None where there can be none.
     """
 
     drain: Drain
@@ -175,7 +171,9 @@ async def _tell_stop_and_close(sinks: Sinks, parts: _Parts) -> None:
 
 def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks: Sinks, parts: _Parts) -> None:
     """Start what goes along with the checks and hands nothing on that must not be lost."""
-    nursery.start_soon(_keep_up, configuration.settings, sinks.database, parts.drain, parts.trust)
+    keep_failures = timedelta(seconds=configuration.settings.keep_failures_seconds)
+    keep_up = partial(upkeep, sinks.database, keep_failures, up=parts.drain.first_up, trusts=parts.trust.trusts)
+    nursery.start_soon(keep_up)
     nursery.start_soon(parts.keeper.run)
     read, listen = partial(read_orders, sinks.database), partial(sinks.database.listen, NEWS)
     nursery.start_soon(parts.keeper.follow, read, listen, parts.drain.first_up)
@@ -195,6 +193,14 @@ def _start_writing(
     nursery.start_soon(_keep_all, conclusions, sinks, parts.outbox_writer, parts.drain)
     nursery.start_soon(_drain_all, sinks, parts)
     nursery.start_soon(parts.alerting.run)
+
+
+def _start_leaving(nursery: trio.Nursery, parts: _Parts) -> None:
+    """Tell other replicas that this one leaves, and let the alerts end."""
+    for part in (parts.sharing, parts.places):
+        if part is not None:
+            nursery.start_soon(part.leave)
+    parts.alerting.alerts.close()
 
 
 def _drain(configuration: Configuration, sinks: Sinks, started_at: float, sharing: Sharing | None) -> Drain:
@@ -225,10 +231,6 @@ def _present_of(
         silences=alerting.silences,
         place_views=sinks.place_views,
     )
-
-
-async def _keep_up(settings: Settings, database: Database, drain: Drain, trust: ClockTrust) -> None:
-    await upkeep(database, timedelta(seconds=settings.keep_failures_seconds), up=drain.first_up, trusts=trust.trusts)
 
 
 def _checked(targets: Iterable[Target]) -> Iterator[str]:
@@ -319,9 +321,7 @@ async def _open_checks(
         await conditions.use(parts.present.targets, configuration.alerting)
         parts.listeners.append(conditions.take)
         checks.start_soon(conditions.run)
-        watched = WatchedTargets(
-            context, roster, conclusions, parts.outbox_writer, sinks.disk, parts.drain, sinks.board
-        )
+        watched = WatchedTargets(context, roster, conclusions, writer, sinks.disk, parts.drain, sinks.board)
         yield watched, conditions
 
 
@@ -347,12 +347,11 @@ async def _follow(
 
 
 async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditions, parts: _Parts, step: Step) -> None:
-    """Take a step: the one way by which any change reaches the checks and what they come to."""
+    """Take a step: the one way by which any change reaches the checks and their results."""
     found, file = step.difference, step.file
-    if file is not None:
-        await _take_file(file, sinks, watched, conditions, parts)
     configured = None if file is None or file.difference.is_empty else file.difference.targets
     if file is not None:
+        await _take_file(file, sinks, watched, conditions, parts)
         conditions.rename(file.difference.renamed)
         await parts.keeper.rename(file.difference.renamed)
         if parts.sharing is not None:

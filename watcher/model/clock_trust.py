@@ -1,4 +1,4 @@
-"""What time it is, and whether that may be believed when it says that something is so old that it can go."""
+"""The daemon's wall clock, and whether it may be trusted when it says that something is old enough to be deleted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 # which somebody may notice, or the clock be put right.
 LEAP_SECONDS = 3600.0
 DOUBT_SECONDS = 86_400.0
-# A clock that NTP keeps is nearer. What is nearer than the second is right again: in between it stays as it is.
+# A clock that NTP keeps differs by less than the first. One that was wrong is right again below the second: with one
+# bound for both, a clock near to it would be followed and left in turns.
 WRONG_SECONDS = 2.0
 RIGHT_SECONDS = 1.0
 
@@ -25,7 +26,7 @@ def steady_seconds() -> float:
 
 
 class _Offsets(NamedTuple):
-    """Between which two values a reference's seconds since 1970 lie, less the steady ones."""
+    """The bounds of what a reference clock is ahead of the steady clock, in seconds."""
 
     least: float
     most: float
@@ -35,20 +36,16 @@ class _Offsets(NamedTuple):
         return (self.least + self.most) / 2
 
     def narrowed_by(self, newer: _Offsets) -> _Offsets:
-        """Return what both say; the newer, where they contradict each other as one of the clocks has been set."""
+        """Return the overlap of both; the newer where there is none, since one of the clocks has been set."""
         both = _Offsets(max(self.least, newer.least), min(self.most, newer.most))
         return both if both.least <= both.most else newer
 
 
 class WallClock:
-    """Seconds since 1970: those of this machine, or of a reference while the machine's are far from them.
+    """Follows the clock of this machine, or a reference clock while the machine's is far from it.
 
-    The reference counts on the steady clock between two looks at it, and when it can no more be asked: a machine whose
-    clock is set, rightly or wrongly, does not take what is dated here along.
-
-    Attributes:
-        ahead_seconds: how far the clock of this machine is ahead of the reference that is followed instead; None where
-            the machine's is followed.
+    Between two looks at the reference, and while it cannot be asked, its time counts on by the steady clock. So setting
+    the machine's clock, rightly or wrongly, does not change what is dated here.
     """
 
     def __init__(self, machine: Callable[[], float] = time.time, steady: Callable[[], float] = steady_seconds) -> None:
@@ -73,23 +70,23 @@ class WallClock:
 
     @property
     def ahead_seconds(self) -> float | None:
-        """See above."""
+        """How far this machine's clock is ahead of the reference; None while the machine's is followed."""
         if self._offsets is None or not self._is_wrong:
             return None
         return self._machine() - self._steady() - self._offsets.middle
 
     def refer(self, asked_at: float, answered_at: float, seconds: float) -> None:
-        """Learn what time the reference has.
+        """Take in the time of the reference.
 
         Args:
-            asked_at: before it looked at its clock, on the steady clock.
-            answered_at: after that.
-            seconds: since 1970, as it said.
+            asked_at: when it was asked, on the steady clock.
+            answered_at: when it had answered, on the steady clock.
+            seconds: its answer, since 1970.
         """
         found = _Offsets(seconds - answered_at, seconds - asked_at)
         offsets = found if self._offsets is None else self._offsets.narrowed_by(found)
         ahead = self._machine() - self._steady() - offsets.middle
-        # In this order, as other threads ask what time it is.
+        # The offsets come last, since other threads read both meanwhile.
         self._is_wrong = abs(ahead) > RIGHT_SECONDS if self._is_wrong else _is_far(ahead, offsets)
         self._offsets = offsets
 
@@ -98,13 +95,13 @@ def _is_far(seconds: float, offsets: _Offsets) -> bool:
     return abs(seconds) > WRONG_SECONDS + (offsets.most - offsets.least) / 2
 
 
-# A process has one.
+# One for the whole process.
 WALL_CLOCK = WallClock()
 wall_seconds = WALL_CLOCK.now
 
 
 def utc_now() -> datetime:
-    """Return the moment by the wall clock of this process."""
+    """Return the present time in UTC by the wall clock of this process."""
     return datetime.fromtimestamp(WALL_CLOCK.now(), UTC)
 
 

@@ -42,6 +42,9 @@ class Reason(enum.StrEnum):
     LOCAL = "local"
 
 
+_REASONS = frozenset(Reason)
+
+
 @dataclass(frozen=True, slots=True)
 class Phases:
     """The time a check spent in each phase, in seconds, summed over redirects; None where it did not happen.
@@ -86,6 +89,11 @@ class Fault:
     def __post_init__(self) -> None:
         # Details quote sites and exceptions; here is the one place that makes them safe to log, store and show.
         object.__setattr__(self, "detail", one_line(self.detail))
+
+
+def reason_named(word: str | None) -> Reason | None:
+    """Return the reason of a word in a table; one that only a later version knows, or a hand wrote, is `internal`."""
+    return None if word is None else Reason(word) if word in _REASONS else Reason.INTERNAL
 
 
 def fault_named(word: str, detail: str) -> Fault:

@@ -1,8 +1,8 @@
-"""What trio-asyncio 0.16 lacks for a loop that is busy: all callbacks that wait run in one turn, as asyncio has it.
+"""Makes trio-asyncio 0.16 run all waiting callbacks in one turn, as asyncio does.
 
-It runs one callback, and lets all other tasks have their turn before the next. A query takes some 30 callbacks: while a
-hundred checks are under way, of which each turn does a step, it took 0.8 s of processor time to ask for one row, and
-beats and claims ran into their limits.
+By itself it runs one callback, and gives all other tasks a turn before the next. A query takes some 30 callbacks. With
+a hundred checks under way, each of which takes a step in each turn, a query for one row took 0.8 s of processor time,
+and beats and claims ran into their limits.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-# The bound of one turn: some milliseconds' work.
+# The bound of one turn: the work of some milliseconds.
 CALLBACKS_A_TURN = 100
 
 
 def run_all_that_wait(loop_class: type) -> None:
-    """Have a loop of trio-asyncio run all callbacks that wait before others get a turn.
+    """Make a loop of trio-asyncio run all waiting callbacks before other tasks get a turn.
 
     Args:
         loop_class: trio_asyncio.BaseTrioEventLoop, which is changed in place.
@@ -33,7 +33,7 @@ def _repeated(run_one: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
     @functools.wraps(run_one)
     async def run(loop: Any, no_wait: bool = False) -> None:
         await run_one(loop, no_wait)
-        if no_wait:  # of the end of the loop, which counts them itself
+        if no_wait:  # the loop is being closed, and counts the callbacks itself
             return
         try:
             for _ in range(CALLBACKS_A_TURN):

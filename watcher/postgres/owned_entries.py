@@ -1,7 +1,7 @@
-"""Entries of which it matters whose their target is: flips, standings and releases, in the transaction of a batch.
+"""Stores the entries for which the owner of their target matters: flips, standings and releases of a batch.
 
-Only whoever owns a target says where it stands. Flips of another, who owned it before, come late: they have their
-places in the past. All functions are asyncio-flavoured.
+Only the owner of a target writes its state. Flips of a former owner come late, and belong into the past. All functions
+are asyncio-flavoured, and run in the transaction of the batch.
 """
 
 from __future__ import annotations

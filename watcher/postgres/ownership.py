@@ -1,4 +1,4 @@
-"""Whose targets are, where several replicas share them: claimed here, and released through the outbox. Trio."""
+"""Claims targets for this replica in the database, where several share them; the outbox releases them. Trio."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
 
-# So many targets are claimed in one transaction, in which others wait for their rows.
+# The most targets claimed in one transaction: others that want the same rows wait until it ends.
 CLAIMED_AT_ONCE = 5000
 CLAIM_SECONDS = 5.0
 
 
 class Ownership:
-    """Makes targets this replica's own in the database; they are left to others through the outbox."""
+    """Claims targets for this replica in the database; releases are entries of the outbox."""
 
     def __init__(self, database: Database, disk: OutboxThread, location: str) -> None:
         """Make one.
@@ -54,17 +54,17 @@ class Ownership:
         self._location = location
 
     async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
-        """Take targets that no other living replica has. What is this replica's already is taken as well.
+        """Claim targets that no other living replica has. Targets that this replica has already are claimed as well.
 
-        What this replica has released itself is not taken before the database knows of that: it would not be told
-        where the target stands.
+        A target that this replica has released itself is not claimed before the database has the release, since the
+        database does not know the state of the target until then.
 
         Args:
             names: of the targets.
-            by_force: whether to take them whoever has them.
+            by_force: whether to claim them from living replicas too.
 
         Returns:
-            what is known of those that were taken, by name; None where the database cannot be asked.
+            what is known of the claimed ones, by name; None where the database cannot be asked.
         """
         taken: dict[str, Taken] = {}
         try:
@@ -79,7 +79,7 @@ class Ownership:
         return taken
 
     async def owners_of(self, names: Sequence[str], location: str | None = None) -> dict[str, uuid.UUID]:
-        """Return whose some targets are, by name; of those that are nobody's, nothing.
+        """Return the owners of targets, by name; targets without an owner are left out.
 
         Args:
             names: of the targets.
@@ -92,14 +92,14 @@ class Ownership:
         return {row["target"]: row["owner"] for row in rows}
 
     async def take_back(self, names: Sequence[str], epoch: int) -> int:
-        """Have the database know again of targets that are this replica's, as after it was brought back to what it was.
+        """Write again who owns the targets of this replica, as after the database was restored from a backup.
 
         Args:
             names: of the targets, which this replica has claimed.
-            epoch: of the agreement by which they are its own; nothing is done where the database knows another one.
+            epoch: of the agreement by which it has them; nothing is written if the database has another one.
 
         Returns:
-            how many it did not know of.
+            how many had another owner there, or none.
 
         Raises:
             DatabaseUnavailableError, DatabaseRefusedError, OutboxUnavailableError: it cannot be asked, or told.

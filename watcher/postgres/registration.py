@@ -1,4 +1,4 @@
-"""What the database is told of a daemon: which targets it watches, and until when it has."""
+"""Registers a daemon and its targets in the database, and records until when it has watched them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 REGISTRATION_SECONDS = 60.0
 TARGETS_A_SECOND = 20_000
 
-# Rows that say it already are not even locked: other replicas write in them meanwhile.
+# Rows that are up to date are not even locked, since other replicas write in them meanwhile.
 _UPSERT_TARGETS = """
 INSERT INTO states AS present (target, location, address, group_name, watched)
 SELECT target, $1, address, group_name, true
@@ -41,7 +41,7 @@ SET address = excluded.address, group_name = excluded.group_name, watched = true
 WHERE (present.address, present.group_name, present.watched)
       IS DISTINCT FROM (excluded.address, excluded.group_name, true)
 """
-# A target of which the row was lost, as deleted by hand, stands where its newest flip says.
+# A row that was lost, as deleted by hand, gets the state of the target's newest flip.
 _RESTORE_STATES = """
 UPDATE states
 SET state = newest.state, since = newest.at, reason = newest.reason, detail = newest.detail
@@ -56,7 +56,7 @@ WHERE lost.location = $1 AND lost.since IS NULL
       AND states.target = lost.target AND states.location = lost.location
 """
 COUNT_WATCHED = "SELECT count(*) AS watched FROM states WHERE location = $1 AND watched"
-# What another replica watches, which is alive and may have another file, is left to that.
+# Targets of another living replica stay watched: it may have another file.
 _LIVES = """EXISTS (
     SELECT FROM members
     WHERE members.location = $1 AND replica = {} AND replica <> $2 AND expires_at > clock_timestamp()
@@ -65,7 +65,7 @@ _RELEASE_OTHERS = f"""
 UPDATE states SET watched = false
 WHERE location = $1 AND watched AND target <> ALL ($3::text[]) AND NOT {_LIVES.format("owner")}
 """  # noqa: S608  # nothing of it comes from outside
-# A daemon that has got another location watches no more where it stood.
+# A daemon with a new location no longer watches at the former one.
 _RELEASE_FORMER_LOCATIONS = """
 UPDATE states SET watched = false
 WHERE watched AND location NOT IN ($1, '*')
@@ -103,7 +103,7 @@ WHERE (present.outbox, present.started_at) IS DISTINCT FROM (excluded.outbox, ex
 """
 # Whoever takes up a name that others have left has a history of its own from then on.
 _FORGET_RENAMES = "DELETE FROM renames WHERE old = ANY ($1::text[])"
-# Where replicas share, with $5, one whose clock is ahead does not make those of the others seem to be put right.
+# With $5, where replicas share: a clock that is ahead must not make the right clocks of others look as if set back.
 MARK_ALIVE = """
 WITH past AS (
     SELECT marked_by, alive_at > greatest($2, now()) + interval '1 minute' AS was_ahead,

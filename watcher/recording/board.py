@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from watcher.model.outcome import Phases, Reason
+from watcher.model.outcome import Phases, Reason, reason_named
 from watcher.model.returns import Returns
 from watcher.model.state import Standing, State
 from watcher.recording.results import unpacked, with_result
@@ -46,7 +46,6 @@ _ELLIPSIS = "…".encode()
 
 # Standing, _NUMBERS with the newest results behind them, reason, detail, end of the certificate.
 Kept = tuple["Standing", bytes, Reason | None, bytes, datetime | None]
-_REASONS = frozenset(Reason)
 _OTHER_PLACES = {"reason": 2, "cert_expires_at": 4}
 
 
@@ -281,9 +280,8 @@ def _cut(detail: str) -> bytes:
 
 
 def _elsewhere(seen: Present) -> Kept:
-    reason = None if seen.reason is None else Reason(seen.reason) if seen.reason in _REASONS else Reason.INTERNAL
     text = b"" if seen.detail is None else _cut(seen.detail)
-    return Standing(seen.state, seen.since, seen.state), b"", reason, text, None
+    return Standing(seen.state, seen.since, seen.state), b"", reason_named(seen.reason), text, None
 
 
 def _read(name: str, kept: Kept) -> Latest:

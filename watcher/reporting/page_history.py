@@ -117,7 +117,7 @@ async def read_row_histories(
         targets: their names.
         location: whose checks count.
         now: in UTC.
-        combined: those among them that stand as all of their places say together.
+        combined: those of the targets that have a common state of several places.
     """
     days = day_edges(now, BAR_DAYS)
     since = min(now - BAR_DAYS * DAY, days[0])
@@ -153,8 +153,7 @@ async def read_target_history(
         location: whose checks count.
         now: in UTC.
         chart_range: one of RANGES.
-        flips_at: the location whose flips count; the same unless several places watch the target together. The
-            failures are those of all of them then.
+        flips_at: the location whose flips count, `location` by default. With `*`, the failures of all places are read.
     """
     since, names = now - chart_range.length, [target]
     earliest = min(now - YEAR, month_edges(now, MONTHS)[0])

@@ -43,18 +43,18 @@ TARGETS_AT_ONCE = 500  # are reckoned before others have their turn
 
 
 class UnsummedError(Exception):
-    """Something is missing in what was to be added up: it must be read by `read_reports`."""
+    """Findings cannot be added up, since a rollup lacks something; `read_reports` can read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was read of a target, of which its report is to be made; any process can do that.
+    """What was read of a target; any process can make its report of that.
 
     Attributes:
-        present: whose.
+        present: the target and its state.
         uptime, entries: as in its report.
-        unsummed: its checks, None where there were none.
-        means_ms: as in its report, where they are known already.
+        unsummed: its checks; None where there were none.
+        means_ms: as in its report; None where they are added up with the checks.
     """
 
     present: Present
@@ -72,7 +72,7 @@ class Findings:
         """Make the report.
 
         Raises:
-            UnsummedError: see there.
+            UnsummedError: the checks cannot be added up.
         """
         if self.unsummed is None:
             return TargetReport(self.present, self.uptime, self.entries)
@@ -130,7 +130,7 @@ async def read_findings(
     with_means: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Findings]:
-    """Read what the reports are made of, and leave out those that tell nothing; see `read_reports`.
+    """Read the findings of which reports are made; see `read_reports` for the arguments.
 
     This is a trio-flavoured function.
     """
@@ -158,7 +158,7 @@ async def _read(
     with_means: bool,
     most_in_detail: int,
 ) -> tuple[list[tuple[Present, _Told]], _T, dict[TargetPlace, list[float | None]] | None]:
-    """Return where targets stand and what the flips tell, the rollups, and means where the rollups bring none."""
+    """Return the targets with what their flips tell, the rollups, and the means; None where the rollups have these."""
     told: list[tuple[Present, _Told]] = []
     count = await count_of_states(database) if targets is None else len(targets)
     in_detail = count <= most_in_detail
@@ -195,7 +195,7 @@ async def _read_timelines(
     targets: Sequence[str] | None,
     told_of: list[tuple[Present, _Told]],
 ) -> None:
-    """Read where the targets stand, and what the flips tell of each, in the order of their names."""
+    """Read the states of the targets, and what the flips tell of each, in the order of their names."""
     presents = await present_states(database, targets, with_unwatched=True)
     alive_at = await alive_at_by_location(database)
     flips = await flips_between(database, since, until, targets)

@@ -28,12 +28,12 @@ async def read_status(database: Database) -> list[Present]:
     """
     alive_at = await alive_at_by_location(database)
     presents = await present_states(database)
-    now = await moment_of(database)  # by which `alive_at` is, whatever this machine says
+    now = await moment_of(database)  # the clock by which `alive_at` was written
     return [_told(present).as_known(alive_at=alive_at.get(present.location), now=now) for present in presents]
 
 
 def _told(present: Present) -> Present:
-    """Leave out why all places say together that a target is up: who had not told yet when that began."""
+    """Leave out the detail of a common state that is up: it names places that had not answered when it began."""
     is_well = present.location == COMBINED and present.state is State.UP
     return replace(present, reason=None, detail=None) if is_well else present
 

@@ -49,7 +49,7 @@ class Present:
         silences: what holds of silences and acks.
         keeper: takes more of them; None before the first check.
         place_views: what several places say of the targets that they watch together.
-        decides: tells whether this replica decides for all places where a target stands, by its name.
+        decides: returns whether this replica decides the common state of a target, by its name.
     """
 
     board: Board = field(default_factory=Board)

@@ -35,7 +35,7 @@ class Site:
         address: without its secrets; None in public.
         target: its real name, for looking it up; never shown as it is.
         interval_seconds: between two checks.
-        locations: the places that decide together where it stands; empty where each decides for itself.
+        locations: the locations that decide its state together; empty where each decides for itself.
     """
 
     key: str
@@ -53,9 +53,9 @@ class Sites:
 
     Attributes:
         all: in the order of the configuration.
-        by_key, by_name: the places of all sites among `all`, in the order of their keys and of their names.
+        by_key, by_name: the indices of all sites in `all`, in the order of their keys and of their names.
         groups: the names of all groups, in order.
-        with_locations: the places of those among `all` that have `locations`.
+        with_locations: the indices in `all` of sites that have `locations`.
     """
 
     all: tuple[Site, ...]
@@ -93,7 +93,7 @@ class Sites:
         )
         by_key = array("I", sorted(range(len(sites)), key=lambda place: sites[place].key))
         by_name = array("I", sorted(range(len(sites)), key=lambda place: sites[place].name.casefold()))
-        with_locations = array("I", [place for place, site in enumerate(sites) if site.locations])
+        with_locations = array("I", [index for index, site in enumerate(sites) if site.locations])
         return cls(sites, by_key, by_name, sorted({site.group for site in sites if site.group}), with_locations)
 
     def with_key(self, key: str) -> Site | None:
@@ -103,9 +103,9 @@ class Sites:
         return site if site is not None and site.key == key else None
 
     def with_locations_among(self, first: int, end: int) -> Sequence[int]:
-        """Return the places of those with `locations`, from a place on and before another."""
-        places = self.with_locations
-        return places[bisect_left(places, first) : bisect_left(places, end)]
+        """Return the indices in `all` of sites with `locations`, from `first` on and before `end`."""
+        indices = self.with_locations
+        return indices[bisect_left(indices, first) : bisect_left(indices, end)]
 
     def after_key(self, key: str) -> Iterator[Site]:
         """Yield the sites behind a key, in the order of their keys."""

@@ -1,11 +1,11 @@
-"""Where targets stand as the page tells it: one that several places watch stands as all of them say together."""
+"""Returns the state that the page shows of a target: for several places, the one that they decide on together."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from watcher.model.outcome import Reason
+from watcher.model.outcome import reason_named
 from watcher.model.state import Standing, State
 from watcher.recording.board import Latest
 from watcher.recording.place_views import PlaceViews
@@ -17,41 +17,40 @@ if TYPE_CHECKING:
     from watcher.recording.board import Board
     from watcher.web.sites import Site
 
-_REASONS = frozenset(Reason)
-# One whose places nobody has been asked for yet, and that is not watched here.
+# Of a target that is not watched here, before anything is known of its places.
 _NOTHING_SAID = Standing(State.PENDING)
 _NOBODY_THERE: dict[str, Any] = {"state": State.UNKNOWN, "since": None, "reason": None, "detail": None}
 
 
 class Standings:
-    """Reads the board, and for targets with `locations` what their places say; nothing about it waits."""
+    """Reads the board, and for targets with `locations` what their places say; never waits."""
 
     def __init__(self, board: Board, views: PlaceViews | None = None) -> None:
         """Make one.
 
         Args:
-            board: what is checked here.
-            views: what the places say; None where there are none.
+            board: has the newest of the targets that are checked here.
+            views: what the places say; None for no places.
         """
         self.board = board
         self._views = PlaceViews() if views is None else views
 
     @property
     def changes(self) -> tuple[int, int]:
-        """How often anything has changed: on the board, and of what places say."""
+        """How many changes there were on the board, and in what places say."""
         return self.board.changes, self._views.changes
 
     def changed_since(self, changes: tuple[int, int]) -> list[str] | None:
-        """Return whose state has changed, by name; None where that may be any.
+        """Return the names of targets whose state has changed; None if it may be any target.
 
         Args:
-            changes: how many there had been before.
+            changes: how many there were before.
         """
         on_board, of_places = changes
         return self.board.changed_since(on_board) if of_places == self._views.changes else None
 
     def latest_of(self, site: Site) -> Latest | None:
-        """Return what is known of a site; its measurements are those of this place. None where it is not watched."""
+        """Return what is known of a site, with the measurements of this place; None where it is not watched."""
         latest = self.board.of(site.target)
         if not site.locations:
             return latest
@@ -62,11 +61,10 @@ class Standings:
         said = self._views.combined_of(site.target)
         if said is None:
             return latest
-        reason = None if said.reason is None else Reason(said.reason) if said.reason in _REASONS else Reason.INTERNAL
-        return replace(latest, standing=standing, reason=reason, detail=said.detail or "")
+        return replace(latest, standing=standing, reason=reason_named(said.reason), detail=said.detail or "")
 
     def standing_of(self, site: Site) -> Standing | None:
-        """Return where a site stands; None where it is not watched."""
+        """Return the standing of a site; None where it is not watched."""
         said = self._views.combined_of(site.target) if site.locations else None
         if said is not None:
             return Standing(said.state, said.since, said.state)
@@ -76,15 +74,15 @@ class Standings:
     def places_of(self, site: Site) -> tuple[PlaceView, ...]:
         """Return what each place says of a site, in their order; empty where each decides for itself.
 
-        Of one where no replica lives nobody knows what it would say now.
+        A place without a living replica is unknown, whatever it said last.
         """
         views = self._views.views_of(site.target) if site.locations else ()
         return tuple(view if view.is_alive else replace(view, **_NOBODY_THERE) for view in views)
 
     def is_combined(self, site: Site) -> bool:
-        """Tell whether a site stands as all of its places say together, so that the flips of these are what counts."""
+        """Return whether a site has the common state of its places, so that the flips of the location `*` count."""
         return bool(site.locations) and self._views.combined_of(site.target) is not None
 
     def combined_among(self, sites: Iterable[Site]) -> Collection[str]:
-        """Return which of some sites `is_combined`, by the names of their targets."""
+        """Return the names of the targets of those sites for which `is_combined` is true."""
         return {site.target for site in sites if self.is_combined(site)}

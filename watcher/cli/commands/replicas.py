@@ -22,7 +22,7 @@ def replicas(as_json: bool, env_file: str | None) -> None:
 
     One is agreed when it has its part; changing, joining and leaving take seconds, and gone is what was not heard of
     for longer. Those with another configuration share the targets of that one. Where several places watch a target, the
-    replicas of all of them stand at the location `*` as well, with how many targets each decides on.
+    replicas of all places are shown at the location `*` as well, with the number of targets each decides on.
 
     Exit status: 0 good, whoever is there, 3 no database.
 

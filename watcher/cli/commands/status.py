@@ -23,8 +23,8 @@ def status(as_json: bool, env_file: str | None) -> None:
     """Show where each target stands; the daemon may be running or not.
 
     The exit status is 0 when all are up (or degraded, paused or in maintenance), 1 when one is not, and 3 when there is
-    no database. What no daemon watches any more is unknown. Of a target that several places watch together counts what
-    they say together; what each of them says stands below it.
+    no database. What no daemon watches any more is unknown. If several places watch a target together, their common
+    state counts, and the state at each place is shown below it.
 
     Example: watcher status
     """

@@ -23,14 +23,14 @@ MAX_NAME_COLUMNS = 40  # a longer name pushes only its own line to the right
 
 
 def status_lines(presents: Sequence[Present]) -> list[Line]:
-    """Show each target in a line, and count them in the last one; below one that several places watch stands each."""
+    """Show each target in a line, the places of one that several watch below it, and the totals in the last line."""
     counting = that_count(presents)
     counted = {(present.target, present.location) for present in counting}
     with_location = len({present.location for present in counting} - {COMBINED}) > 1
     names = [
         _name(present, with_location=with_location)
         if (present.target, present.location) in counted
-        # Indented: whose it is stands above.
+        # The name of the target is in the line above.
         else shown(f"  {present.location}")
         for present in presents
     ]

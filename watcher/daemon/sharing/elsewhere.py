@@ -1,4 +1,4 @@
-"""Where the targets stand that other replicas watch, as alerts need to know it: asked of the database now and then."""
+"""Reads the states of targets that other replicas watch from the database once a second, for alerts."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ ASK_SECONDS = 1.0
 
 
 class Told(Protocol):
-    """Who is asked; see `watcher.postgres.queries.channels`."""
+    """Reads states; see `watcher.postgres.queries.channels`."""
 
     async def others(self) -> tuple[Mapping[str, OtherNow], datetime | None]:
-        """Return where targets of others stand that are not up, and until when the rest are known to be."""
+        """Return the targets of others that are not up, and until when the rest are known to be up."""
 
     async def at_other_places(self) -> Mapping[tuple[str, str], State]:
         """Return the states of targets at other locations that are not up, by location and target."""
 
 
 class Elsewhere:
-    """Where the targets of other replicas stand, as it was a moment ago; nothing while there are no others.
+    """Knows the states of other replicas' targets as of a moment ago; nothing while there are no others.
 
     Attributes:
         asks_places: whether the replicas of other locations are among the others.
     """
 
     def __init__(self, told: Told, are_there: Callable[[], bool], heard: Callable[[], None]) -> None:
-        """Make one that knows of nothing yet.
+        """Make one that knows nothing yet.
 
         Args:
-            told: who is asked.
-            are_there: says whether there are others.
-            heard: called when one of them stands otherwise than before.
+            told: reads the states.
+            are_there: returns whether there are other replicas.
+            heard: called when one of the states has changed.
         """
         self._told = told
         self._are_there = are_there
@@ -80,7 +80,7 @@ class Elsewhere:
         """Ask now.
 
         Raises:
-            StorageError: nobody answers; what was known is still the best that is.
+            StorageError: the database does not answer; the former states are kept.
         """
         known, self._checked_until = await self._told.others()
         at_places = await self._told.at_other_places() if self.asks_places else {}

@@ -1,4 +1,4 @@
-"""Incidents move with their targets: who takes targets over goes on with what is open, and tells its end. Trio."""
+"""Moves open incidents with their targets to the replica that takes the targets over. Trio."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ _WITHOUT_INCIDENT = frozenset({State.UP, State.PAUSED, State.PENDING})
 
 
 class Past(Protocol):
-    """Where incidents are read; see `watcher.postgres.queries.channels`."""
+    """Reads incidents; see `watcher.postgres.queries.channels`."""
 
     async def incidents(self, targets: Sequence[str]) -> list[Incident]:
-        """Return the incidents of targets that are open, as their flips say."""
+        """Return the open incidents of targets, according to their flips."""
 
 
 class ClaimsWithIncidents:
-    """Takes targets over together with their incidents."""
+    """Claims targets together with their incidents."""
 
     def __init__(self, claims: Claims, past: Past, disk: OutboxThread, location: str) -> None:
         """Make one.
 
         Args:
-            claims: whose targets are.
-            past: where incidents are read.
-            disk: the outbox, in which they are kept.
-            location: where this replica stands.
+            claims: claims the targets.
+            past: reads incidents.
+            disk: the outbox, which keeps them.
+            location: of this replica.
         """
         self._claims = claims
         self._past = past
         self._disk = disk
         self._location = location
-        self._formers: dict[str, str] = {}  # the former names of what has been renamed, by the new ones
+        self._formers: dict[str, str] = {}  # the former names of renamed targets, by the new ones
 
     def rename(self, renamed: Mapping[str, str]) -> None:
-        """Take down that targets have another name: whoever takes one over goes on with what was open under the former.
+        """Note other names of targets, so that a claim of a new name continues the incident of the former.
 
         Args:
-            renamed: new names, by the former ones.
+            renamed: the new names, by the former ones.
         """
         self._formers |= {new: old for old, new in renamed.items()}
 
@@ -79,7 +79,7 @@ class ClaimsWithIncidents:
         return taken
 
     async def _go_on(self, names: Sequence[str]) -> dict[str, Taken]:
-        """Go on with what is open under the former names of targets that nobody has watched under the new ones yet."""
+        """Continue incidents that are open under the former names of targets that are new by their new names."""
         own = await self._disk.run(partial(standings_of, names=names, location=self._location))
         new_names = {self._formers[name]: name for name in names if name not in own}
         opened = [replace(one, target=new_names[one.target]) for one in await self._past.incidents(list(new_names))]
@@ -102,5 +102,5 @@ class ClaimsWithIncidents:
 
 
 def _knows_more(mine: Standing | None, other: Taken) -> bool:
-    """Whether this replica has found out something after the other has looked last."""
+    """Return whether this replica has found a state after the other last checked the target."""
     return mine is not None and mine.since is not None and other.until is not None and mine.since > other.until

@@ -1,4 +1,4 @@
-"""What a change of the file, or of who shares it, makes of what is watched here: pure."""
+"""Computes which targets begin and end here after a change of the file or of the share. Pure."""
 
 from __future__ import annotations
 
@@ -107,12 +107,12 @@ def gained(staying: Iterable[Target], beginning: Iterable[Target]) -> Difference
 
 
 def part_watched_at(location: str, found: Difference, watched: Sequence[Target]) -> Difference:
-    """Return what a change of the configuration changes of what a daemon watches that shares with nobody.
+    """Return what a change of the configuration changes for a daemon that shares its targets with no other.
 
     Args:
-        location: where it stands.
-        found: what is changed of all that is configured.
-        watched: what it watches so far.
+        location: of the daemon.
+        found: the change of all configured targets.
+        watched: the targets that it watches so far.
     """
     here = watched_at(found.targets, location)
     if here is found.targets and len(watched) + len(found.added) - len(found.removed) == len(here):

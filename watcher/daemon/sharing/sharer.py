@@ -1,7 +1,7 @@
-"""Stands between whoever finds out what is to be watched, the file and the other replicas, and the checks. Trio.
+"""Applies changes of the file and of the share to the targets that are watched here. Trio.
 
-It compares what is watched here with what is to be, and does what lies between, until both are the same: a step that
-is cut off, that comes too early, or that the database cannot take now, is found once more by the next comparison.
+It compares what is watched here with what should be, and takes steps until both are the same. So a step that is cut
+off, that comes too early, or that the database cannot take now, is found again by the next comparison.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 T = TypeVar("T")
 
-# What another has not released yet is asked for again so much later.
+# A target that another has not released yet is claimed again so much later.
 RETRY_SECONDS = 0.2
-# Where much is asked for and nothing is released, asking takes this share of the time.
+# Claiming takes at most this share of the time, so that many claims in vain do not load the database.
 ASKING_SHARE = 1 / 3
-# How long a claim may hold up what else is to begin, as while packets are lost; cut off, it is made once more.
+# How long a claim may hold up other steps, as while packets are lost; a claim that was cut off is repeated.
 CLAIM_CUT_OFF_SECONDS = 3.0
-# So many targets are taken at once; those that are begin, while the others are asked for.
+# The most targets in one claim: claimed ones begin while the next are claimed.
 TARGETS_A_CLAIM = 2000
-# So many targets are compared in the loop; more would hold up the checks, and a thread does it.
+# The most targets compared in the loop; more would hold up the checks, so a thread compares them.
 COMPARED_IN_LOOP = 500
 
 
@@ -131,9 +131,9 @@ class Sharer:
         self._wanted: dict[str, Wanted] = {}
         self._unclaimed: set[str] = set()  # watched, though nobody could be asked for their owners
         self._is_away = False
-        self._news = frozenset[str]()  # what the file has changed since all replicas had one
-        self._moved_at = -math.inf  # when anything that is wanted could be taken last
-        self._asking_seconds = 0.0  # how long it took to ask for all that is wanted
+        self._news = frozenset[str]()  # what the file has changed since all replicas had the same one
+        self._moved_at = -math.inf  # when any wanted target was claimed last
+        self._asking_seconds = 0.0  # how long it took to claim all wanted targets
         self.changed_at = clock()
         self._gained = self._lost = 0
         self._told = -1  # the epoch of the last line
@@ -157,7 +157,7 @@ class Sharer:
         return list(self._watched)
 
     def claim_anew(self, names: Iterable[str]) -> None:
-        """Claim targets once more that are watched here, and that others may have made their own meanwhile."""
+        """Claim targets again that are watched here, and that others may have claimed meanwhile."""
         self._unclaimed |= self._watched.keys() & set(names)
         self._wake.set()
 
@@ -211,13 +211,13 @@ class Sharer:
             self._wake.set()
 
     def _pause_seconds(self) -> float:
-        """Return after what time to go on, if nobody asks for it before."""
+        """Return after how many seconds to take the next step, unless something wakes it before."""
         if not self._is_in_effect():
             return max(RETRY_SECONDS, self._asking_seconds * (1 / ASKING_SHARE - 1))
         return self._beat_seconds if self._unclaimed or self._wanted else math.inf
 
     def _is_in_effect(self) -> bool:
-        """Whether all is watched that is to be, but for what others with another file watch."""
+        """Whether every target of the share is watched, except those that are left to replicas with another file."""
         return all(wanted.is_left for wanted in self._wanted.values())
 
     async def _step(self) -> None:
@@ -238,7 +238,7 @@ class Sharer:
             change.taken_over.set()
 
     async def _take_file(self, change: Change) -> None:
-        """Take what is configured from now on; who had it before is asked of what others may have watched alone."""
+        """Take over the configured targets of a file, and note which of them are new in it."""
         before, targets = self._configured, change.difference.targets
 
         def compute() -> tuple[Sequence[Target], frozenset[str], str]:
@@ -250,7 +250,7 @@ class Sharer:
         self._members.set_fingerprint(fingerprint)
 
     async def _compare(self, share: Share, change: Change | None) -> None:
-        """Find out what is to be done, and do what others wait for: end what is lost."""
+        """Find out what is to be done, and end first what is lost, since others wait for it."""
         renamed = None if change is None else change.difference.renamed
         moves = await self._off_the_loop(lambda: find_moves(self._watched, self._configured, share.holds, renamed))
         if change is not None or moves.ends_or_changes:
@@ -270,7 +270,7 @@ class Sharer:
             self._members.let_go(share.epoch)
 
     def _want(self, targets: Iterable[Target], share: Share, change: Change | None) -> None:
-        """Take note of what is to be watched here and may be another's still."""
+        """Note the targets that are to be watched here and that another may still have."""
         now = self.changed_at = self._clock()
         is_mixed = bool(share.peers) and share.peers != share.agreed
         new = frozenset[str]()
@@ -286,7 +286,7 @@ class Sharer:
             self._wanted[target.name] = Wanted(target, since, is_new, is_left)
 
     async def _gain(self) -> None:
-        """Take what others have released, and begin it; some of it begins while the next is claimed."""
+        """Claim the wanted targets, and begin each portion while the next is claimed."""
         names = [*self._wanted, *self._unclaimed]
         claimed: tuple[Sequence[str], Mapping[str, Taken] | None] = (), {}
         for first in range(0, len(names), TARGETS_A_CLAIM):
@@ -296,7 +296,7 @@ class Sharer:
                 taken = await self._claim(some)
             claimed = some, taken
             if taken is None or self._wake.is_set():
-                break  # nobody can be asked; or what is wanted may be something else by now
+                break  # the database cannot be asked, or other targets may be wanted by now
         await self._begin(*claimed)
 
     async def _begin(self, some: Sequence[str], taken: Mapping[str, Taken] | None) -> None:
@@ -353,7 +353,7 @@ class Sharer:
         if not late:
             return taken
         forced = await self._claims.claim(late, by_force=True) or {}
-        if forced:  # what this replica has released itself is waited for all the same
+        if forced:  # those that this replica has released itself are not claimed even so
             log.warning("targets are taken over by force, whoever has them does not release them", targets=len(forced))
         return {**taken, **forced}
 
@@ -391,7 +391,7 @@ class Sharer:
 
 
 def _may_be_others(former: Share | None, share: Share) -> bool:
-    """Say whether others may have made their own what stays here: by another file, or by an agreement in between."""
+    """Return whether others may have claimed what stays here: by another file, or by an agreement in between."""
     if former is None:
         return share.peers != share.agreed
     return former.peers != former.agreed or share.peers != share.agreed or share.epoch - former.epoch not in {0, 1}

@@ -1,4 +1,4 @@
-"""This replica among the others of its location: made, joined, run and left as one. Trio."""
+"""Has this replica join the others of its location, watch its share, and leave. Trio."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ log = structlog.get_logger()
 # How long a start waits for the database: for who is there, and then for whose the targets are.
 JOIN_SECONDS = 3.0
 FIRST_CLAIM_SECONDS = 3.0
-# How often it is looked whether the database knows of what is watched here, and how long that may take.
+# How often the targets of this replica are compared with their owners in the database, and how long that may take.
 TAKE_BACK_EVERY_SECONDS = 10.0
 TAKE_BACK_SECONDS = 3.0
 # How long targets are on their way after a change of who has them.
@@ -111,12 +111,13 @@ class Sharing:
         replica = Replica(location, seat, settings.replica or kept_name(settings.data_dir), __version__)
         self._first_share: Share | None = None
         self._has_told_clock = False
-        self._asked_at, self._lapsed = math.inf, trio.Event()  # when the last beat was asked that was answered
+        self._asked_at = math.inf  # when the last answered beat was sent
+        self._lapsed = trio.Event()  # set when a beat came later than the lease
         self.membership = Membership(database, replica, self._figures, timing, refer=self._refer)
         self.gate = Gate(self._may_check, self._wait_to_check)
 
     async def join(self) -> None:
-        """Find out who is there, and what time it is: before anything is dated.
+        """Join the other replicas and learn the time of the database, before anything is dated.
 
         Raises:
             SchemaTooNewError: a newer version of watcher has upgraded the database.
@@ -190,7 +191,7 @@ class Sharing:
             nursery.start_soon(self._keep_known)
             nursery.start_soon(self._claim_what_others_took)
             await trio.sleep_forever()
-        raise AssertionError("both run until cancelled")
+        raise AssertionError("all of them run until cancelled")
 
     async def leave(self) -> None:
         """Tell the others that they are to take over, as soon as the database has what this replica knows."""
@@ -201,11 +202,15 @@ class Sharing:
         await self.membership.end()
 
     def rename(self, renamed: Mapping[str, str]) -> None:
-        """Take down that targets have another name; new names by the former ones."""
+        """Note that targets have other names.
+
+        Args:
+            renamed: the new names, by the former ones.
+        """
         self._claims.rename(renamed)
 
     async def take_back(self) -> None:
-        """Have the database know again of what is watched here, where it was brought back to what it was."""
+        """Write again who owns the targets that are watched here, if the database was restored from a backup."""
         share = self.membership.share
         if share is None or self._sharer is None or share.is_mixed or not self.membership.is_held:
             return  # another may have taken it over
@@ -221,7 +226,7 @@ class Sharing:
             await self.take_back()
 
     async def _claim_what_others_took(self) -> NoReturn:
-        """Claim once more what others took while the lease may have been over, whatever was agreed on by then."""
+        """Claim again what others took while the lease may have been over, whatever the agreement is by now."""
         while True:
             await self._lapsed.wait()
             self._lapsed = trio.Event()
@@ -237,7 +242,7 @@ class Sharing:
                 self._sharer.claim_anew(name for name in names if owners.get(name) != me)
 
     def _refer(self, asked_at: float, answered_at: float, seconds: float) -> None:
-        """Go by the time of the database, which all replicas have, where this machine has another one."""
+        """Take in the database's time with the answer to a beat, and note whether the beat came after the lease."""
         if answered_at > self._asked_at + self._timing.ttl_seconds:
             self._lapsed.set()
         self._asked_at = asked_at

@@ -1,4 +1,4 @@
-"""A target that is to be watched here and may be another's still, and for how long it is waited for: pure."""
+"""Decides how long a replica waits for a target that another replica may still have. Pure."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from watcher.model.target import Target
 
-# After so many beats in which nothing is released, it is taken by force: whoever holds it is alive, and does not act.
+# After so many beats without any release, a target is taken by force: its owner is alive, and does not act.
 FORCE_BEATS = 3
-# What replicas with another file check is left to them for so long: a new file comes to one after the other. A target
-# that the file has changed is not.
+# A target that the file has not changed is left to replicas with another file for so many beats, since a new file
+# reaches one replica after the other.
 LEFT_BEATS = 45
 
 
 class Wanted(NamedTuple):
-    """A target that is to be watched here and may be another's still.
+    """A target that this replica is to watch, and that another may still have.
 
     Attributes:
-        target: that.
+        target: to watch.
         since: when it began to be wanted, on the sharer's clock.
         is_new: whether nobody is known to have watched it before.
         is_left: whether replicas with another file may check it for a while, in the same way.
@@ -30,11 +30,11 @@ class Wanted(NamedTuple):
     is_left: bool
 
     def is_late(self, now: float, moved_at: float, beat_seconds: float) -> bool:
-        """Whether it is waited for no longer, and taken whoever has it.
+        """Return whether the wait is over, so that the target is taken whoever has it.
 
         Args:
             now: on the sharer's clock.
-            moved_at: when anything that is wanted could be taken last.
+            moved_at: when any wanted target was claimed last.
             beat_seconds: the time between two beats.
         """
         if self.is_left:

@@ -1,8 +1,8 @@
-"""The columns of `states` that say whose a target is, and where it stands for whoever takes it over next."""
+"""SQL for the columns of `states` that name the owner of a target, and its standing for the next owner."""
 
 from __future__ import annotations
 
-# All that change these rows take their locks first, in this order: replicas could wait for each other otherwise.
+# Every statement that changes these rows locks them first, in this order; replicas could deadlock otherwise.
 _LOCKED = "ORDER BY target, location FOR NO KEY UPDATE OF states"
 _LEASE_LASTS = """EXISTS (
     SELECT FROM members
@@ -16,7 +16,7 @@ ORDER BY name
 ON CONFLICT DO NOTHING
 """
 OWNERS = "SELECT target, owner FROM states WHERE location = $1 AND target = ANY ($2::text[]) AND owner IS NOT NULL"
-# Those alone that can be taken, with $4 all of them: whoever has the others goes on writing in their rows.
+# Locks only targets that can be claimed, with $4 all of them: the owners of the others go on writing in their rows.
 LOCK_TARGETS = f"""
 SELECT target FROM states
 WHERE location = $1 AND target = ANY ($2::text[])
@@ -24,8 +24,8 @@ WHERE location = $1 AND target = ANY ($2::text[])
 {_LOCKED}
 """  # noqa: S608  # nothing of it comes from outside
 
-# Takes what is nobody's, one's own, or of somebody whose lease is over; with $5 whatever it is. A target that is not
-# watched is nobody's. Returns what was known, and for how long nobody looks at it.
+# Claims targets that have no owner, this owner, or one whose lease is over; with $5 all. A target that is not watched
+# has no owner. Returns what was known, and for how long nobody has checked the target.
 CLAIM = """
 UPDATE states
 SET owner = $3, watched = true,
@@ -68,16 +68,16 @@ RETURNING states.target, former.standing, former.state, former.since, former.fli
 """
 
 COUNT_OWNED = "SELECT count(*) AS owned FROM states WHERE location = $1 AND owner = $2"
-# What is this replica's by an agreement that holds, and was forgotten, as where the database was brought back to what
-# it was: nobody else has said anything of it that counts.
+# Targets that this replica has by an agreement that holds, and that name another owner, as after the database was
+# restored from a backup. Since nobody else has written anything of them that counts, `others_until` is empty.
 TAKE_BACK = """
 UPDATE states SET owner = $3, owned_since = clock_timestamp(), owned_from = 0, others_until = NULL
 WHERE location = $1 AND target = ANY ($2::text[]) AND owner IS DISTINCT FROM $3
       AND EXISTS (SELECT FROM agreements WHERE agreements.location = $1 AND epoch = $4)
 RETURNING target
 """
-# Where targets stand of which only flips are known, since their rows in `states` were deleted; and until when the
-# location was watched.
+# The states of targets by their newest flips, for rows that were deleted from `states`; and until when the location
+# was watched.
 NEWEST_FLIPS = """
 SELECT target, state, at AS since, number AS flips, NULL AS standing,
     (SELECT alive_at FROM replicas WHERE location = $1) AS alive_at
@@ -88,7 +88,7 @@ FROM unnest($2::text[]) AS wanted (name) CROSS JOIN LATERAL (
 ) AS newest
 """
 
-# Of the targets of some entries: whose they are; see `watcher.postgres.owned_entries`.
+# The owners of the targets of some entries; see `watcher.postgres.owned_entries`.
 LOCK_OWNED = f"""
 SELECT target, location, owner, owned_from, {_LEASE_LASTS} AS lease_lasts,
     (formers ->> $2::text)::timestamptz AS former_until, others_until, clock_timestamp() AS now
@@ -123,8 +123,8 @@ WHERE states.target = row.target AND states.location = row.location
       AND owner = $3
       AND (coalesce(owned_from, 0) < entry OR others_until IS NULL OR row.checked_until > others_until)
 """  # noqa: S608  # nothing of it comes from outside
-# An entry each: of several joined, a server that knows nothing of the table yet tries each target with each row. Until
-# when the replica has looked is told by its own clock, of which $4 is the present time.
+# One statement for each entry: without statistics of the table, the server would compare each target of several joined
+# entries with each row. `released_at` is by the replica's clock, and so is $4, its present time.
 RELEASE_TARGETS = """
 UPDATE states
 SET owner = NULL, checked_until = greatest(checked_until, ($1::jsonb ->> 'checked_until')::timestamptz),

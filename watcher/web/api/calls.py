@@ -47,7 +47,7 @@ class Source:
     """What the API tells of.
 
     Attributes:
-        present: where targets stand.
+        present: the states of targets.
         sites: returns what a viewer may see, by whether it is the public's view.
         database: returns where the past is read; None while PostgreSQL is away.
         clock: returns the time, UTC.
@@ -72,7 +72,7 @@ class Source:
         return self.present.changes, self.silences.changes
 
     def flips_at(self, site: Site) -> str:
-        """Return at which location the flips of a site are that count."""
+        """Return the location whose flips count for a site: `*` if it has a common state."""
         return COMBINED if self.present.is_combined(site) else self.location
 
     async def read(self, read: Callable[[Database], Awaitable[Result]]) -> Result:

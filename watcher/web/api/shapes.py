@@ -67,14 +67,14 @@ class PhasesMs(TypedDict):
 
 
 class PlaceRecord(TypedDict):
-    """Where a target stands as one of the places sees it that watch it together."""
+    """The state of a target as one of its places sees it."""
 
     location: str
     state: StateWord
     since: Time | None
     reason: str | None
     detail: str | None
-    has_replica: bool  # without one, nobody knows what it would see
+    has_replica: bool  # without one, the place does not count, and its state is unknown
 
 
 class TargetRecord(TypedDict):

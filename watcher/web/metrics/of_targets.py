@@ -157,7 +157,7 @@ def _states_text(location: str, targets: Sequence[Target], shown: Sequence[str],
 
 
 def _combined_texts(present: Present, targets: Sequence[Target], shown: Sequence[str]) -> Iterator[str]:
-    """Write where those targets stand that several places watch together, as far as it is decided here."""
+    """Write the common state of targets that several places watch, as far as it is decided here."""
     for first in range(0, len(targets), TARGETS_A_TURN):
         some = slice(first, first + TARGETS_A_TURN)
         told = [

@@ -22,7 +22,7 @@ SITES_A_STEP = 500  # that are looked at in one step: less than a millisecond
 
 
 class Seen(NamedTuple):
-    """A site, and what is known of it now; places are there only where several of them watch it together."""
+    """A site, what is known of it now, and what its places say, if several of them watch it together."""
 
     site: Site
     latest: Latest
@@ -45,7 +45,7 @@ class Row(NamedTuple):
         site: see there.
         state: where it stands.
         seconds: how long its newest check took; None where there was none.
-        places: what each place says of it, where several of them watch it together.
+        places: what each place says of it, if several of them watch it together.
     """
 
     site: Site

@@ -54,7 +54,7 @@ class Pages:
     """What the pages are made of.
 
     Attributes:
-        present: where targets stand.
+        present: the states of targets.
         sites: returns what a viewer may see, by whether it is the public's view.
         look: returns what is the same on all pages of this viewer.
         database: returns where the past is read; None while PostgreSQL is away.

@@ -77,16 +77,16 @@ def row_of(row: Row, past: Past, root: str) -> Markup:
 
 
 def dots_of(places: Sequence[PlaceView]) -> str | Markup:
-    """Write a row of dots, one a place; what they say in colours and shapes stands beside them in words.
+    """Write a row of dots, one for each place, followed by the same in words.
 
     Args:
-        places: what each says of a site; nothing is written where there are none.
+        places: what each place says of a site; without any, the text is empty.
     """
     if not places:
         return ""
     dots = Markup("").join(shape(one.state) for one in places)
     told = ", ".join(f"{one.location}: {one.state}{'' if one.is_alive else ' (no replica)'}" for one in places)
-    # It has the focus, so that who has no pointer can read it too.
+    # It takes the focus, so that the words can be read without a pointer.
     return Markup('<span class="places" tabindex="0">{}<span class="told">{}</span></span>').format(dots, safe(told))
 
 
@@ -129,5 +129,5 @@ class RowHistories:
 
 
 def _stands(row: Row) -> tuple[State, bool]:
-    """Return where a site stands, and whether it is several places that say so: whose past is told depends on it."""
+    """Return the state of a site, and whether it is that of several places: on that depends which past is shown."""
     return row.state, bool(row.places)

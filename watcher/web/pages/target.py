@@ -38,7 +38,7 @@ class TargetView:
         now: in UTC.
         silences: those that hold for the site.
         acks: those of what is open, the newest first.
-        location: where this daemon stands, whose response times are shown.
+        location: of this daemon, whose response times are shown.
     """
 
     seen: Seen
