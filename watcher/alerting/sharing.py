@@ -131,6 +131,7 @@ class AlertSharing:
         """Share channels at another location, or with other replicas, from now on; their records move there."""
         if (scope.location, scope.footing) != (self._scope.location, self._scope.footing):
             self._scope = scope
+            self._moving_since = None
             self._looked_at = -math.inf
             self._wake.set()
 

@@ -273,16 +273,20 @@ class Places:
         due = [name for name in self._due if self._owned.holds(name)]
         self._due = set(due)  # the others become due when they are claimed
         for first in range(0, len(due), TARGETS_A_TURN):
-            decisions = dict[str, Decision]()
-            for name in due[first : first + TARGETS_A_TURN]:
+            decisions, some = dict[str, Decision](), due[first : first + TARGETS_A_TURN]
+            self._due.difference_update(some)  # before: what a reload changes meanwhile is due once more
+            for name in some:
                 views = self._views.views_of(name)
                 found = decide(self._views.targets[name], self._owned.standings[name], views, now) if views else None
                 if found is not None:
                     decisions[name] = found
             if decisions:
-                await self._owned.record(decisions)
+                try:
+                    await self._owned.record(decisions)
+                except OutboxUnavailableError:
+                    self._due.update(some)
+                    raise
                 self._views.take((name, one.view) for name, one in decisions.items())
-            self._due.difference_update(due[first : first + TARGETS_A_TURN])
             await trio.lowlevel.checkpoint()
         if self._owned.standings and trio.current_time() >= self._mark_at:
             self._mark_at = trio.current_time() + MARK_SECONDS
