@@ -77,10 +77,10 @@ def report(
 
 
 def _print(form: Form, found: Sequence[Findings | TargetReport], begin: datetime, end: datetime) -> None:
-    """Print the findings of targets, or nothing if they cannot be added up.
+    """Print what was found of targets; where something is missing, nothing is printed.
 
     Raises:
-        UnsummedError: the findings of a target cannot be added up.
+        UnsummedError: something is missing.
     """
     console = console_for_stdout()
     if form is Form.TEXT and not is_plain(console):
@@ -89,8 +89,7 @@ def _print(form: Form, found: Sequence[Findings | TargetReport], begin: datetime
     with_location = has_locations([one.present for one in found])
 
     def write(some: Sequence[Findings | TargetReport]) -> str:
-        # All reports are made before the first is written: turn by turn takes a quarter longer, because of the caches.
-        return part_of(form, [_report_of(one) for one in some], with_location=with_location)
+        return part_of(form, map(_report_of, some), with_location=with_location)
 
     text = document(form, written_in_parts(write, found), begin, end)
     if form is Form.TEXT:
