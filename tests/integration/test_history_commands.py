@@ -33,7 +33,7 @@ from tests.rounds import rounds
 from watcher.history.present_state import STALE_AFTER
 from watcher.postgres.db import Database
 from watcher.postgres.errors import DatabaseUnavailableError
-from watcher.reporting.reports import read_findings, read_reports
+from watcher.reporting.reports import read_reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -258,7 +258,6 @@ async def test_many_targets_are_read_at_once_and_their_means_are_coarser(test_db
         in_detail = await read_reports(database, now - 24 * HOUR, now)
         counts.append(database.operations - before)
     assert counts == [6] * 5
-    assert [findings.report() for findings in await read_findings(database, now - 24 * HOUR, now)] == in_detail
     told: list[tuple[int, int]] = []
     coarser = await read_reports(
         database, now - 24 * HOUR, now, most_in_detail=4, progress=lambda done, total: told.append((done, total))
@@ -278,17 +277,6 @@ async def test_many_targets_are_read_at_once_and_their_means_are_coarser(test_db
         assert {mean for pair in pairs for mean in pair} == {None, 100.0}
         assert all(mean == 100.0 for means in pairs if means[0] for mean in means)
     assert told == [(number, told[-1][1]) for number in range(1, told[-1][1] + 1)]
-
-
-async def test_a_report_of_what_a_former_version_has_merged(folder: Folder, test_db: Database) -> None:
-    """Its buckets are in any order: that something is missing is found out by whoever adds them up."""
-    now = datetime.now(UTC)
-    await put_alive(test_db)
-    await put_state(test_db, "a")
-    await put_rollup(test_db, "a", now.replace(second=0, microsecond=0) - HOUR, {"up": 10})
-    await test_db.execute_query("UPDATE rollups SET keys = '{300, 100}', counts = '{3, 10}'")
-    [target] = json.loads(await said(folder, "report", "--since", "24h", "--json"))["targets"]
-    assert (target["checks"], target["percentiles_ms"]["p50"]) == (10, 100.0)
 
 
 async def test_a_report_of_a_window_in_the_past(folder: Folder, test_db: Database) -> None:

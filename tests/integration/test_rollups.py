@@ -17,7 +17,7 @@ from tests.integration.held import Held
 from watcher.history.rollup import Measurement, Rollup, TargetPlace, roll_up, rollup_rows
 from watcher.postgres.db import Database
 from watcher.postgres.queries.rollups import means_by_bucket, rollups_between
-from watcher.postgres.queries.whole_rollups import WholeReading, WholeRollups
+from watcher.postgres.queries.whole_rollups import WholeRollups, whole_rollups
 from watcher.postgres.tables.partitions import KEEP_FAILURES
 from watcher.postgres.tables.rollups import INSERT_ROLLUPS, rename_rollups
 from watcher.postgres.upkeep.upkeep import keep_up
@@ -110,7 +110,7 @@ async def assert_answers(database: Database, checks: Checks, since: datetime, un
     assert answers.keys() == expected.keys()
     for key, rollup in answers.items():
         assert_true_of(rollup, expected[key])
-    assert_same(await WholeReading(since, until).whole(database), answers)
+    assert_same(await whole_rollups(database, since, until), answers)
 
 
 def assert_same(whole: WholeRollups, answers: dict[TargetPlace, Rollup]) -> None:
@@ -221,7 +221,7 @@ class ParallelDatabase(Database):
 
 
 async def test_several_processes_of_a_server_add_up_the_same(test_db: Database, db_config: str) -> None:
-    checks = some_checks(16)
+    checks = some_checks(16, ["a", "b", "c"])
     await insert(test_db, checks)
     await merge(test_db)
     await test_db.execute_query("UPDATE rollups SET packed = NULL WHERE target = 'b'")
@@ -230,7 +230,7 @@ async def test_several_processes_of_a_server_add_up_the_same(test_db: Database, 
     sums = "watcher_joined(results::text), watcher_joined(keys), watcher_joined(counts), watcher_added(packed)"
     plan = f"EXPLAIN SELECT target, {sums} FROM rollups GROUP BY target"
     assert "Partial" in str(await database.operate(lambda connection: connection.fetch(plan)))
-    found = await WholeReading(BEGIN + 30 * MINUTE, END).whole(database)
+    found = await whole_rollups(database, BEGIN + 30 * MINUTE, END)
     await database.close()
     assert_same(found, await rollups_between(test_db, BEGIN + 30 * MINUTE, END))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,7 +18,7 @@ from watcher.postgres.queries.states_and_flips import (
     flips_between,
     present_states,
 )
-from watcher.postgres.queries.whole_rollups import WholeReading
+from watcher.postgres.queries.whole_rollups import whole_rollups
 from watcher.reporting.report_forms import TargetReport
 
 if TYPE_CHECKING:
@@ -28,9 +27,7 @@ if TYPE_CHECKING:
 
     from watcher.history.incidents import Flapping, Incident
     from watcher.history.present_state import Present
-    from watcher.history.rollup import TargetPlace
     from watcher.postgres.db import Database
-    from watcher.postgres.queries.whole_rollups import Unsummed
 
     _Told = tuple[Uptime, Sequence[Incident | Flapping]]
 
@@ -40,47 +37,6 @@ SPARK_COLUMNS = 40  # parts of the window that a sparkline shows the mean durati
 # The sparklines of more targets are as fine as the rollups that are read anyway, days for the most part.
 MOST_IN_DETAIL = 1000
 TARGETS_AT_ONCE = 500  # are reckoned before others have their turn
-
-
-class UnsummedError(Exception):
-    """Findings cannot be added up, since a rollup lacks something; `read_reports` can read it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What was read of a target; any process can make its report of that.
-
-    Attributes:
-        present: the target and its state.
-        uptime, entries: as in its report.
-        unsummed: its checks; None where there were none.
-        means_ms: as in its report; None where they are added up with the checks.
-    """
-
-    present: Present
-    uptime: Uptime
-    entries: Sequence[Incident | Flapping]
-    unsummed: Unsummed | None
-    means_ms: Sequence[float | None] | None
-
-    @property
-    def is_told(self) -> bool:
-        """See `TargetReport.is_told`."""
-        return self.present.watched or bool(self.unsummed or self.uptime.known)
-
-    def report(self) -> TargetReport:
-        """Make the report.
-
-        Raises:
-            UnsummedError: the checks cannot be added up.
-        """
-        if self.unsummed is None:
-            return TargetReport(self.present, self.uptime, self.entries)
-        rollup, line = self.unsummed.added_up()
-        if rollup is None:
-            raise UnsummedError
-        means_ms = line if self.means_ms is None else self.means_ms
-        return TargetReport(self.present, self.uptime, self.entries, rollup, means_ms)
 
 
 async def read_reports(
@@ -109,66 +65,20 @@ async def read_reports(
         a report for each target and location that was ever watched; `TargetReport.is_told` says which of them have
         anything to do with the window.
     """
-    read = partial(_read, database, since, until, targets, with_means=with_means, most_in_detail=most_in_detail)
-    told, whole, means_ms = await read(WholeReading.whole, progress)
-    if means_ms is None:
-        means_ms = whole.means_ms
-    return [
-        TargetReport(
-            present, *timeline, whole.rollups.get(key := (present.target, present.location)), means_ms.get(key, ())
-        )
-        for present, timeline in told
-    ]
-
-
-async def read_findings(
-    database: Database,
-    since: datetime,
-    until: datetime,
-    targets: Sequence[str] | None = None,
-    *,
-    with_means: bool = True,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Findings]:
-    """Read the findings of which reports are made; see `read_reports` for the arguments.
-
-    This is a trio-flavoured function.
-    """
-    read = partial(_read, database, since, until, targets, with_means=with_means, most_in_detail=MOST_IN_DETAIL)
-    told, unsummed, means_ms = await read(WholeReading.unsummed, progress)
-    return [
-        Findings(
-            present,
-            *timeline,
-            unsummed.get(key := (present.target, present.location)),
-            None if means_ms is None else means_ms.get(key, ()),
-        )
-        for present, timeline in told
-    ]
-
-
-async def _read(
-    database: Database,
-    since: datetime,
-    until: datetime,
-    targets: Sequence[str] | None,
-    read_rollups: Callable[[WholeReading, Database], Awaitable[_T]],
-    progress: Callable[[int, int], None] | None,
-    *,
-    with_means: bool,
-    most_in_detail: int,
-) -> tuple[list[tuple[Present, _Told]], _T, dict[TargetPlace, list[float | None]] | None]:
-    """Return the targets with what their flips tell, the rollups, and the means; None where the rollups have these."""
-    told: list[tuple[Present, _Told]] = []
+    timelines: list[_Told] = []
+    presents: list[Present] = []
     count = await count_of_states(database) if targets is None else len(targets)
     in_detail = count <= most_in_detail
+    read_timelines = partial(_read_timelines, database, presents, since, until, targets, timelines)
     parts = SPARK_COLUMNS if with_means and not in_detail else 0
-    reading = WholeReading(since, until, targets, parts=parts, groups=count, progress=progress)
-    read_timelines = partial(_read_timelines, database, since, until, targets, told)
-    rollups = await _both(read_timelines, partial(read_rollups, reading, database), at_once=not in_detail)
-    if not in_detail:
-        return told, rollups, None
-    return told, rollups, await means_by_bucket(database, since, until, SPARK_COLUMNS, targets) if with_means else {}
+    read_rollups = partial(whole_rollups, database, since, until, targets, parts=parts, groups=count, progress=progress)
+    rollups, means_ms = await _both(read_timelines, read_rollups, at_once=not in_detail)
+    if with_means and in_detail:
+        means_ms = await means_by_bucket(database, since, until, SPARK_COLUMNS, targets)
+    return [
+        TargetReport(present, *timeline, rollups.get(key := (present.target, present.location)), means_ms.get(key, ()))
+        for present, timeline in zip(presents, timelines, strict=True)
+    ]
 
 
 async def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Awaitable[_T]], *, at_once: bool) -> _T:
@@ -190,13 +100,14 @@ async def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Await
 
 async def _read_timelines(
     database: Database,
+    presents: list[Present],
     since: datetime,
     until: datetime,
     targets: Sequence[str] | None,
-    told_of: list[tuple[Present, _Told]],
+    timelines: list[_Told],
 ) -> None:
-    """Read the states of the targets, and what the flips tell of each, in the order of their names."""
-    presents = await present_states(database, targets, with_unwatched=True)
+    """Read where the targets stand, and what the flips tell of each, in the same order."""
+    presents += await present_states(database, targets, with_unwatched=True)
     alive_at = await alive_at_by_location(database)
     flips = await flips_between(database, since, until, targets)
     steady: dict[tuple[State, datetime | None], _Told] = {}
@@ -213,4 +124,4 @@ async def _read_timelines(
             told = Uptime.of(timeline), entries(timeline)
             if is_steady:
                 steady[of_one[0].state, alive] = told
-        told_of.append((present, told))
+        timelines.append(told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,13 +22,10 @@ from watcher.cli.views.report_page import has_locations, page
 from watcher.cli.views.report_texts import Form, document, part_of
 from watcher.cli.views.screen import LateBar, console_for_stdout, is_plain, print_lines, print_text
 from watcher.config.env.settings import load_settings
-from watcher.reporting.reports import Findings, UnsummedError, read_findings, read_reports
+from watcher.reporting.reports import read_reports
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime, timedelta
-
-    from watcher.reporting.report_forms import TargetReport
+    from datetime import timedelta
 
 
 @click.command()
@@ -55,48 +52,25 @@ def report(
         raise click.UsageError("--json and --csv cannot be both")
     path = env_path(env_file)
     begin, end = window(since, until)
-    form = Form.JSON if as_json else Form.CSV if as_table else Form.TEXT
-    what: dict[str, Any] = {
-        "since": begin,
-        "until": end,
-        "targets": None if target is None else [target],
-        "with_means": form is Form.TEXT,
-    }
     with errors_on_one_line():
-        settings = load_settings(path)
+        names = None if target is None else [target]
+        with_means = not (as_json or as_table)
         with LateBar("targets") as bar:
-            read = partial(read_findings, **what, progress=bar.show)
-            findings = read_or_exit(settings, read, GARBAGE_THRESHOLD_OF_REPORTS)
-        if target is not None and not findings:
+            read = partial(
+                read_reports, since=begin, until=end, targets=names, with_means=with_means, progress=bar.show
+            )
+            reports = read_or_exit(load_settings(path), read, GARBAGE_THRESHOLD_OF_REPORTS)
+        if target is not None and not reports:
             raise never_watched(target)
-        try:
-            _print(form, [one for one in findings if one.is_told or target is not None], begin, end)
-        except UnsummedError:
-            reports = read_or_exit(settings, partial(read_reports, **what), GARBAGE_THRESHOLD_OF_REPORTS)
-            _print(form, [one for one in reports if one.is_told or target is not None], begin, end)
-
-
-def _print(form: Form, found: Sequence[Findings | TargetReport], begin: datetime, end: datetime) -> None:
-    """Print what was found of targets; where something is missing, nothing is printed.
-
-    Raises:
-        UnsummedError: something is missing.
-    """
-    console = console_for_stdout()
-    if form is Form.TEXT and not is_plain(console):
-        print_lines(console, page([_report_of(one) for one in found], begin, end))
-        return
-    with_location = has_locations([one.present for one in found])
-
-    def write(some: Sequence[Findings | TargetReport]) -> str:
-        return part_of(form, map(_report_of, some), with_location=with_location)
-
-    text = document(form, written_in_parts(write, found), begin, end)
-    if form is Form.TEXT:
-        print_text(console, text)
-    else:
-        click.echo(text, nl=False)
-
-
-def _report_of(found: Findings | TargetReport) -> TargetReport:
-    return found.report() if isinstance(found, Findings) else found
+        reports = [one for one in reports if one.is_told or target is not None]
+        form = Form.JSON if as_json else Form.CSV if as_table else Form.TEXT
+        console = console_for_stdout()
+        if form is Form.TEXT and not is_plain(console):
+            print_lines(console, page(reports, begin, end))
+            return
+        write = partial(part_of, form, with_location=has_locations(reports))
+        text = document(form, written_in_parts(write, reports), begin, end)
+        if form is Form.TEXT:
+            print_text(console, text)
+        else:
+            click.echo(text, nl=False)

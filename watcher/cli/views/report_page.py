@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from watcher.history.present_state import Present
     from watcher.history.uptime import Uptime
     from watcher.reporting.report_forms import TargetReport
 
@@ -29,14 +28,14 @@ _HEADING_COLUMNS = 10
 def page(reports: Sequence[TargetReport], since: datetime, until: datetime) -> Iterator[Line]:
     """Show all of a report, a block of lines a target."""
     yield heading(since, until)
-    yield from blocks(reports, with_location=has_locations([report.present for report in reports]))
+    yield from blocks(reports, with_location=has_locations(reports))
     if not reports:
         yield NOTHING
 
 
-def has_locations(presents: Iterable[Present]) -> bool:
+def has_locations(reports: Iterable[TargetReport]) -> bool:
     """Return whether there are several locations to tell apart."""
-    return len({present.location for present in presents}) > 1
+    return len({report.present.location for report in reports}) > 1
 
 
 def heading(since: datetime, until: datetime) -> Line:

@@ -11,7 +11,6 @@ import asyncio
 import json
 import math
 from collections import Counter
-from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +20,7 @@ from watcher.postgres.queries.rollups import READ_SECONDS, bounds_of, merged_rol
 from watcher.postgres.tables.rollup_pieces import DAY, joined_steps, portion_weight_for, portions_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from watcher.history.rollup import Rollup, TargetPlace
@@ -36,6 +35,7 @@ PORTION_SECONDS = 120.0
 LEAST_STEPS = 8
 # So many rows are added up before others have their turn: the server's next answer, and whoever wants to end this.
 ROWS_AT_ONCE = 1000
+_JSON = json.JSONDecoder()
 MOST_GROUPS = 100_000
 DIFFERENT_RESULTS = 10_000  # that are remembered: of most targets all checks are up
 
@@ -79,139 +79,97 @@ class WholeRollups(NamedTuple):
     means_ms: dict[TargetPlace, list[float | None]]
 
 
-class Unsummed:
-    """What a window has of one target at one location, as it came from the server: any process can add it up."""
+async def whole_rollups(
+    database: Database,
+    since: datetime,
+    until: datetime,
+    targets: Sequence[str] | None = None,
+    *,
+    parts: int = 0,
+    groups: int = MOST_GROUPS,
+    progress: Callable[[int, int], None] | None = None,
+) -> WholeRollups:
+    """Add up the whole checks of a window.
 
-    __slots__ = ("_parts", "_rows")
+    This is a trio-flavoured function.
 
-    def __init__(self, parts: int) -> None:
-        """Begin with nothing; there will be means of so many parts of the window."""
-        self._parts = parts
-        self._rows: list[tuple[list[slice], Any]] = []
+    Args:
+        database: with its tables.
+        since, until: any times, with a time zone; rounded as by `rollups_between`.
+        targets: their names; all by default.
+        parts: of the means.
+        groups: about how many (target, location) there are to tell of.
+        progress: called now and then with how much has been read, and of how much.
+    """
 
-    def take(self, columns: list[slice], row: Any) -> None:
-        """Take a row of `_PORTION`, and the parts of the window that each of its steps has some of."""
-        self._rows.append((columns, row))
-
-    def added_up(self) -> tuple[Rollup | None, list[float | None]]:
-        """Return what `WholeRollups` has of it; None for a rollup of which something is missing."""
-        tally = Tally()
-        line: list[float | None] = [None] * self._parts
-        for columns, (_, _, low_ms, high_ms, packed, keys, counts, *by_step) in self._rows:
-            sums_ms, texts = by_step[::2], by_step[1::2]
-            results, _ = _added_up("".join(filter(None, texts)))
-            tally.add(results, (sum(filter(None, sums_ms)), low_ms, high_ms), packed, keys, counts)
-            if self._parts:
-                for place, sum_ms, text in zip(columns, sums_ms, texts, strict=True):
-                    if sum_ms is not None and (timed := _added_up(text)[1]):
-                        line[place] = [sum_ms / timed] * (place.stop - place.start)
-        return tally.rollup(), line
-
-
-class WholeReading:
-    """A reading of the whole checks of a window."""
-
-    def __init__(
-        self,
-        since: datetime,
-        until: datetime,
-        targets: Sequence[str] | None = None,
-        *,
-        parts: int = 0,
-        groups: int = MOST_GROUPS,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        """Say what is to be read.
-
-        Args:
-            since, until: any times, with a time zone; rounded as by `rollups_between`.
-            targets: their names; all by default.
-            parts: of the means.
-            groups: about how many (target, location) there are to tell of.
-            progress: called now and then with how much has been read, and of how much.
-        """
-        self._window = since, until
-        self._since = since.timestamp()
-        self._length_seconds = (until - since).total_seconds()
-        self._targets = None if targets is None else list(targets)
-        self._parts = parts
-        self._portion_weight = portion_weight_for(groups)
-        self._progress = progress
-
-    async def unsummed(self, database: Database) -> dict[TargetPlace, Unsummed]:
-        """Read what is to be added up. This is a trio-flavoured function."""
-
-        async def read(connection: Connection) -> dict[TargetPlace, Unsummed]:
-            async with self._view(connection) as pieces:
-                return await self._read(connection, pieces)
-
-        return await database.operate(read, self._limit_seconds)
-
-    async def whole(self, database: Database) -> WholeRollups:
-        """Read the rollups, and those once more of which something is missing. This is a trio-flavoured function."""
-
-        async def read(connection: Connection) -> WholeRollups:
-            async with self._view(connection) as pieces:
-                return await self._whole(connection, pieces)
-
-        return await database.operate(read, self._limit_seconds)
-
-    @property
-    def _limit_seconds(self) -> float:
-        return ALL_SECONDS if self._targets is None else READ_SECONDS
-
-    @asynccontextmanager
-    async def _view(self, connection: Connection) -> AsyncIterator[list[Piece]]:
-        """Find the pieces of the window, for the time of a block. This is an asyncio-flavoured function."""
+    async def read(connection: Connection) -> WholeRollups:
         # One view of the table and of what is marked in it, or a merge in between could hide something.
         async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
             await connection.execute(_SETTINGS)
-            yield await pieces_between(connection, *self._window, DAY)
+            reading = _Reading(connection, targets, since, until, parts, portion_weight_for(groups), progress)
+            pieces = await pieces_between(connection, since, until, DAY)
+            await reading.run(pieces)
+            return WholeRollups(await reading.rollups(pieces), reading.means_ms)
 
-    async def _read(self, connection: Connection, pieces: list[Piece]) -> dict[TargetPlace, Unsummed]:
-        """Read all pieces, and sort what has come while the server makes what comes next."""
+    return await database.operate(read, ALL_SECONDS if targets is None else READ_SECONDS)
+
+
+class _Reading:
+    """One reading; all of its methods are asyncio-flavoured."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        targets: Sequence[str] | None,
+        since: datetime,
+        until: datetime,
+        parts: int,
+        portion_weight: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._connection = connection
+        self._targets = None if targets is None else list(targets)
+        self._since = since.timestamp()
+        self._length_seconds = (until - since).total_seconds()
+        self._parts = parts
+        self._portion_weight = portion_weight
+        self._progress = progress
+        self._tallies: dict[TargetPlace, Tally] = {}
+        self.means_ms: dict[TargetPlace, list[float | None]] = {}
+
+    async def run(self, pieces: list[Piece]) -> None:
+        """Read all pieces, and add up what has come while the server makes what comes next."""
         if self._parts:
             steps = portions_of(pieces, self._length_seconds / LEAST_STEPS)
             portions = joined_steps(steps, self._portion_weight)
         else:
             portions = [[portion] for portion in portions_of(pieces, most=self._portion_weight)]
-        found: dict[TargetPlace, Unsummed] = {}
         came: list[Any] = []
         for number, portion in enumerate(portions):
-            fetching = asyncio.create_task(self._fetch(connection, portion))
+            fetching = asyncio.create_task(self._fetch(portion))
             try:
-                await self._sort(came, portions[number - 1], found)
+                await self._add(came, portions[number - 1])
                 came = await fetching
             finally:
                 fetching.cancel()
             if self._progress is not None:
                 self._progress(number + 1, len(portions))
         if came:
-            await self._sort(came, portions[-1], found)
+            await self._add(came, portions[-1])
+
+    async def rollups(self, pieces: list[Piece]) -> dict[TargetPlace, Rollup]:
+        """Return what was added up, and read those once more of which something is missing."""
+        added_up = {key: tally.rollup() for key, tally in self._tallies.items()}
+        found = {key: rollup for key, rollup in added_up.items() if rollup is not None}
+        if len(found) < len(self._tallies):
+            names = sorted({target for target, location in self._tallies if (target, location) not in found})
+            for first in range(0, len(names), ROWS_AT_ONCE):
+                some = names[first : first + ROWS_AT_ONCE]
+                merged = await merged_rollups(self._connection, pieces, some, limit_seconds=PORTION_SECONDS)
+                found |= {key: rollup.whole() for key, rollup in merged.items()}
         return found
 
-    async def _whole(self, connection: Connection, pieces: list[Piece]) -> WholeRollups:
-        rollups: dict[TargetPlace, Rollup] = {}
-        means_ms: dict[TargetPlace, list[float | None]] = {}
-        missing: set[str] = set()
-        for number, (key, unsummed) in enumerate((await self._read(connection, pieces)).items()):
-            if number % ROWS_AT_ONCE == 0:
-                await asyncio.sleep(0)
-            rollup, line = unsummed.added_up()
-            if rollup is None:
-                missing.add(key[0])
-            else:
-                rollups[key] = rollup
-            if self._parts:
-                means_ms[key] = line
-        names = sorted(missing)
-        for first in range(0, len(names), ROWS_AT_ONCE):
-            some = names[first : first + ROWS_AT_ONCE]
-            merged = await merged_rollups(connection, pieces, some, limit_seconds=PORTION_SECONDS)
-            rollups |= {key: rollup.whole() for key, rollup in merged.items()}
-        return WholeRollups(rollups, means_ms)
-
-    async def _fetch(self, connection: Connection, steps: list[list[Piece]]) -> list[Any]:
+    async def _fetch(self, steps: list[list[Piece]]) -> list[Any]:
         pieces = [(step, piece) for step, some in enumerate(steps) for piece in some]
         source = " UNION ALL ".join(
             _SOURCE.format(step=step, period=piece.period, begin=2 * number + 2, end=2 * number + 3)
@@ -219,18 +177,28 @@ class WholeReading:
         )
         query = _PORTION.format(source=source, steps=", ".join(_STEP.format(step=step) for step in range(len(steps))))
         bounds = bounds_of([piece for _, piece in pieces])
-        return await connection.fetch(query, self._targets, *bounds, timeout=PORTION_SECONDS)
+        return await self._connection.fetch(query, self._targets, *bounds, timeout=PORTION_SECONDS)
 
-    async def _sort(self, rows: list[Any], steps: list[list[Piece]], found: dict[TargetPlace, Unsummed]) -> None:
+    async def _add(self, rows: list[Any], steps: list[list[Piece]]) -> None:
         columns = [self._columns_of(step) for step in steps]
+        gap: list[float | None] = [None] * self._parts
         for first in range(0, len(rows), ROWS_AT_ONCE):
             await asyncio.sleep(0)
-            for row in rows[first : first + ROWS_AT_ONCE]:
-                key = row[0], row[1]
-                unsummed = found.get(key)
-                if unsummed is None:
-                    unsummed = found[key] = Unsummed(self._parts)
-                unsummed.take(columns, row)
+            for target, location, low_ms, high_ms, packed, keys, counts, *by_step in rows[first : first + ROWS_AT_ONCE]:
+                key = target, location
+                tally = self._tallies.get(key)
+                if tally is None:
+                    tally = self._tallies[key] = Tally()
+                    if self._parts:
+                        self.means_ms[key] = gap.copy()
+                sums_ms, texts = by_step[::2], by_step[1::2]
+                results, _ = _added_up("".join(filter(None, texts)))
+                tally.add(results, (sum(filter(None, sums_ms)), low_ms, high_ms), packed, keys, counts)
+                if self._parts:
+                    line = self.means_ms[key]
+                    for place, sum_ms, text in zip(columns, sums_ms, texts, strict=True):
+                        if sum_ms is not None and (timed := _added_up(text)[1]):
+                            line[place] = [sum_ms / timed] * (place.stop - place.start)
 
     def _columns_of(self, portion: list[Piece]) -> slice:
         """Return the parts of the window that a portion has some of."""
@@ -245,9 +213,9 @@ class WholeReading:
 @lru_cache(DIFFERENT_RESULTS)
 def _added_up(texts: str) -> tuple[Mapping[str, int], int]:
     """Read the results of rollups, one JSON object after the other, and return their sum, and how many were timed."""
-    results: dict[str, int] = {}
-    # Most of them are alike. In JSON as PostgreSQL writes it there are no line breaks, and in no word braces.
-    for text, times in Counter(texts.replace("}{", "}\n{").split("\n") if texts else ()).items():
-        for word, count in json.loads(text).items():
-            results[word] = results.get(word, 0) + times * count
-    return results, timed_of(results)
+    results: Counter[str] = Counter()
+    end = 0
+    while end < len(texts):
+        one, end = _JSON.raw_decode(texts, end)
+        results.update(one)
+    return dict(results), timed_of(results)
