@@ -79,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cluster/lease": {"text", "model"},
     "cluster/fingerprint": {"text", "model", "model/alerts"},
     "cluster/protocol": {"text", "model", "cluster/values", "cluster/assignment", "cluster/fingerprint"},
-    "embedded_postgres": set(),
+    "embedded_postgres": {"model"},
     "postgres/errors": set(),
     "postgres/python314": set(),
     "postgres/callbacks_at_once": set(),

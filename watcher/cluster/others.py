@@ -11,7 +11,7 @@ from watcher.postgres.queries.states_of_others import PAGE_ROWS, recent_states_o
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from watcher.history.present_state import Present
     from watcher.postgres.db import Database
@@ -46,6 +46,7 @@ class Others:
         replica: uuid.UUID,
         board: Board,
         epoch: Callable[[], int | None],
+        until_shared: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint,
     ) -> None:
         """Begin with nothing known.
 
@@ -55,12 +56,14 @@ class Others:
             replica: this one.
             board: told of what is found.
             epoch: asks which agreement this replica shares targets by; None while it shares them with nobody.
+            until_shared: returns once there are others.
         """
         self._database = database
         self._location = location
         self._replica = replica
         self._board = board
         self._epoch = epoch
+        self._until_shared = until_shared
         self._known_epoch: int | None = None
         self._looks = 0
 
@@ -72,6 +75,7 @@ class Others:
                 await self.look()
             except StorageError:
                 self._known_epoch = None
+            await self._until_shared()
             pause_seconds = PAUSE_SHARE * (trio.current_time() - began_at)
             await trio.sleep(min(max(pause_seconds, LOOK_SECONDS), LONGEST_PAUSE_SECONDS))
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, NoReturn
 import trio
 
 from watcher.daemon.stop_ladder import HEARTBEAT
-from watcher.model.clock_trust import WALL_CLOCK
+from watcher.model.clock_trust import WALL_CLOCK, next_beat
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-BEAT_SECONDS = 1.0
+BEAT_SECONDS = 2.0
 
 
 async def beat(file: Path) -> NoReturn:
-    """Touch a file every second; never returns unless cancelled, and removes the file then.
+    """Touch a file every two seconds; never returns unless cancelled, and removes the file then.
 
     A fresh one that a clean stop left would have the next start look well before it is.
     """
@@ -30,7 +30,7 @@ async def beat(file: Path) -> NoReturn:
         while True:
             with suppress(OSError, RuntimeError):  # a full disk, or no thread, shows in the file's age: it is for that
                 await trio.to_thread.run_sync(_touch, file, abandon_on_cancel=True, limiter=thread)
-            await trio.sleep(BEAT_SECONDS)
+            await trio.sleep_until(next_beat(trio.current_time(), BEAT_SECONDS))
     finally:
         with trio.move_on_after(HEARTBEAT.seconds, shield=True), suppress(OSError, RuntimeError):
             remove = partial(file.unlink, missing_ok=True)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from watcher.model.clock_trust import next_beat
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -70,7 +72,8 @@ class Supervisor:
                 self._tell(WATCHDOG="1")
             elif self._untold:
                 self._tell()
-            await trio.sleep(RETRY_SECONDS if self.watchdog_seconds is None else self.watchdog_seconds / 2)
+            seconds = RETRY_SECONDS if self.watchdog_seconds is None else self.watchdog_seconds / 2
+            await trio.sleep_until(next_beat(trio.current_time(), seconds))
 
     def _tell(self, **words: str) -> None:
         if not self._address:

@@ -11,7 +11,7 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import asyncpg
 import structlog
@@ -95,7 +95,11 @@ async def open_bridge() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def transaction(
-    connection: Connection, *, limit_seconds: float | None = COMMAND_SECONDS, **options: Any
+    connection: Connection,
+    *,
+    limit_seconds: float | None = COMMAND_SECONDS,
+    isolation: Literal["", "READ COMMITTED", "REPEATABLE READ"] = "",
+    readonly: bool = False,
 ) -> AsyncIterator[None]:
     """Do all of a block or nothing, as asyncpg's own `connection.transaction()`, but never wait for what cannot come.
 
@@ -103,26 +107,28 @@ async def transaction(
 
     When the block is cut off, asyncpg would ask the server to roll back, and wait for the answer, for as long as a
     command may take when packets are lost: here the connection is cut, and the server rolls back by itself. This is
-    an asyncio-flavoured function; its options are those of asyncpg.
+    an asyncio-flavoured function.
 
     Args:
         connection: that is in no transaction.
         limit_seconds: about the longest that the server is to spend on a statement, or on waiting for a lock; None
             for what only reads, and is bounded by the client alone. A bound of the pool holds as well.
+        isolation: another level than the server's default.
+        readonly: whether nothing is written.
     """
-    begun = connection.transaction(**options)
-    await begun.start()
+    mode = f" ISOLATION LEVEL {isolation}" if isolation else ""
     try:
-        await connection.execute(_local_settings(limit_seconds))
+        # In one message: each is a wait for the server.
+        await connection.execute(f"BEGIN{mode}{' READ ONLY' if readonly else ''}; {_local_settings(limit_seconds)}")
         yield
     except (asyncpg.PostgresError, StorageError):
-        await begun.rollback()
+        await connection.execute("ROLLBACK")
         raise
     except BaseException:
         _cut(connection)
         raise
     else:
-        await begun.commit()
+        await connection.execute("COMMIT")
 
 
 def _local_settings(limit_seconds: float | None) -> str:
@@ -239,6 +245,7 @@ class Pool:
             connect=connect,
             min_size=0,  # with more, making the pool fails when the server is away
             max_size=self._connections,
+            reset=_leave_as_it_is,
             **self._options(),
         )
 
@@ -289,6 +296,10 @@ class Pool:
                 raise
             finally:
                 await self._pool.release(connection, timeout=RELEASE_SECONDS)
+
+
+async def _leave_as_it_is(_connection: object) -> None:
+    """Reset nothing when a connection is given back: whatever is set or locked here, is so in a transaction only."""
 
 
 # In an operation: the longest that the server may spend on any statement of it, see `Pool`.

@@ -1,13 +1,15 @@
-"""Makes trio-asyncio 0.16 run all waiting callbacks in one turn, as asyncio does.
+"""Makes trio-asyncio 0.16 run all waiting callbacks in one turn, and forget cancelled timers, as asyncio does.
 
 By itself it runs one callback, and gives all other tasks a turn before the next. A query takes some 30 callbacks. With
 a hundred checks under way, each of which takes a step in each turn, a query for one row took 0.8 s of processor time,
-and beats and claims ran into their limits.
+and beats and claims ran into their limits. And it wakes up for each timer that was cancelled, of which a query leaves
+seven.
 """
 
 from __future__ import annotations
 
 import functools
+import heapq
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -20,7 +22,7 @@ CALLBACKS_A_TURN = 100
 
 
 def run_all_that_wait(loop_class: type) -> None:
-    """Make a loop of trio-asyncio run all waiting callbacks before other tasks get a turn.
+    """Make a loop of trio-asyncio run all waiting callbacks before other tasks get a turn, and no timer in vain.
 
     Args:
         loop_class: trio_asyncio.BaseTrioEventLoop, which is changed in place.
@@ -32,6 +34,8 @@ def run_all_that_wait(loop_class: type) -> None:
 def _repeated(run_one: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
     @functools.wraps(run_one)
     async def run(loop: Any, no_wait: bool = False) -> None:
+        while loop._timers and loop._timers[0]._cancelled:
+            heapq.heappop(loop._timers)
         await run_one(loop, no_wait)
         if no_wait:  # the loop is being closed, and counts the callbacks itself
             return

@@ -32,6 +32,7 @@ class Lanes:
         # When each check outside the lane of the failing began; bounded by the workers, the longest first.
         self._begun: dict[trio.CancelScope, float] = {}
         self._waiting = 0  # outside the lane of the failing, as well
+        self._is_waited = trio.Event()
 
     def resize(self, max_workers: int) -> None:
         """Have another number of workers from now on; with fewer, checks in flight go on, and new ones wait."""
@@ -65,6 +66,7 @@ class Lanes:
             self.workers.acquire_nowait()  # saves a turn of the loop
         except trio.WouldBlock:
             self._waiting += 1
+            self._is_waited.set()
             try:
                 await self.workers.acquire()
             finally:
@@ -73,6 +75,9 @@ class Lanes:
     async def patrol(self) -> NoReturn:
         """Break slow checks off while others wait, until cancelled."""
         while True:
+            if not self._waiting:
+                self._is_waited = trio.Event()
+                await self._is_waited.wait()
             await trio.sleep(PATROL_SECONDS)
             if self._waiting:
                 patience_ends = trio.current_time() - PATIENCE_SECONDS

@@ -52,6 +52,7 @@ class Elsewhere:
         self._has_heard = False
         self._at_places: Mapping[tuple[str, str], State] = {}
         self.asks_places = False
+        self._asked = trio.Event()
 
     def state_at(self, location: str, target: str) -> State | None:
         """Return the state of a target that is watched at another location; None where nobody knows."""
@@ -82,6 +83,7 @@ class Elsewhere:
         Raises:
             StorageError: the database does not answer; the former states are kept.
         """
+        self._asked.set()
         known, self._checked_until = await self._told.others()
         at_places = await self._told.at_other_places() if self.asks_places else {}
         is_news = _states(known) != _states(self._known) or at_places != self._at_places
@@ -91,10 +93,12 @@ class Elsewhere:
             self._heard()
 
     async def run(self) -> NoReturn:
-        """Ask now and then, until cancelled."""
+        """Ask now and then, until cancelled; while there are no others, not before somebody else asks."""
         while True:
             if not self._are_there():
                 self._known, self._at_places, self._checked_until, self._has_heard = {}, {}, None, False
+                self._asked = trio.Event()
+                await self._asked.wait()
             else:
                 with suppress(StorageError):  # the drain tells of it
                     await self.ask()
