@@ -84,7 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "postgres/python314": set(),
     "postgres/callbacks_at_once": set(),
     "postgres/servers": set(),
-    "postgres/connections": {"postgres/errors", "postgres/servers"},
+    "postgres/connections": {"model", "postgres/errors", "postgres/servers"},
     "postgres/bridge": {
         "postgres/errors",
         "postgres/python314",

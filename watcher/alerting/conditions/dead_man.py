@@ -27,7 +27,7 @@ MAX_CALL_SECONDS = 10.0
 FIRST_CALL_SECONDS = 10.0
 # More than this part of the checks began late: the monitor does not keep up.
 LATE_PART = 0.1
-# The outbox is written about once a second; a disk may be busy for a while.
+# The outbox is written every two seconds at least; a disk may be busy for a while.
 MAX_OUTBOX_SILENCE_SECONDS = 15.0
 # Checks end one after the other, each within its timeout; this comes on top of the longest that may take.
 MAX_CHECKS_SILENCE_SECONDS = 30.0
