@@ -35,7 +35,7 @@ def next_beat(now: float, seconds: float) -> float:
         seconds: the longest to sleep.
     """
     latest = now + seconds
-    beat = latest // seconds * seconds
+    beat = latest // seconds * seconds if seconds > 0 else latest
     return beat if beat > now + LEAST_NAP_SECONDS else latest
 
 

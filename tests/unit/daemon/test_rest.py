@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ import trio
 import trio.testing
 
 from tests.doubles import Disk, Store
-from tests.unit.daemon.test_pipeline import Running, sinks
+from tests.unit.daemon.test_pipeline import SETTINGS, Running, sinks
 from watcher.alerting.combined import NOTHING_SEEN, CombinedPresent
 from watcher.alerting.sharing import AlertSharing
 from watcher.checking.scheduling.pauses import Pauses
@@ -74,10 +75,10 @@ class Alone:
 
 
 async def test_the_parts_of_a_daemon_wake_together_once_a_second(
-    sinks: Sinks, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+    sinks: Sinks, tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     running = Running(sinks)
-    nursery.start_soon(running.run)
+    nursery.start_soon(running.run, replace(SETTINGS, data_dir=tmp_path))
     found = await wake_ups()
     assert {moment for moment in found.moments if moment != int(moment)} == set()
     assert len(found.moments) <= SECONDS + 1
