@@ -275,7 +275,8 @@ class Pool:
             _most_seconds.set(self._most_seconds)  # this is a task of its own
             seconds = min(seconds, self._most_seconds)
         async with asyncio.timeout(CONNECT_SECONDS + seconds):
-            connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
+            # One that is idle is there at once: a timer and a task more would be a part of what a query costs.
+            connection = await self._pool.acquire(timeout=None if self._pool.get_idle_size() else CONNECT_SECONDS)
             try:
                 return await operation(connection)
             except asyncpg.ReadOnlySQLTransactionError:
