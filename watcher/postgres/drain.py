@@ -33,7 +33,7 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 # leader of a cluster is to be found within seconds.
 MIN_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 5.0
-PING_SECONDS = 3.0
+PING_SECONDS = 4.0  # every second beat of the membership, so that both wake the loop together
 # A release of a thousand targets takes the database as long as so many rows.
 ROWS_OF_A_RELEASE = 200
 # What comes meanwhile is stored together.
@@ -163,7 +163,8 @@ class Drain:
         is_all = False
         while not is_all:
             self._wake, begun = trio.Event(), trio.current_time()
-            entries, is_all, alive_at = self._known() or await self._disk.run(self._look)
+            known = self._known()
+            entries, is_all, alive_at = await self._disk.run(self._look) if known is None else known
             if entries:
                 await self._store_all(entries)
                 self._note_up()
