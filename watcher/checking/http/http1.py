@@ -269,8 +269,8 @@ class Http1:
     def _begin_to_parse(self) -> httptools.HttpResponseParser:
         self._reception = reception = Reception()
         self._parser = reception.parser = parser = httptools.HttpResponseParser(reception)
-        # A lone LF also ends a line (RFC 9112, section 2.2), headers may be folded (section 5.2), and data after the end
-        # is ignored.
+        # A lone LF also ends a line (RFC 9112, section 2.2), headers may be folded (section 5.2), and data after the
+        # end is ignored.
         parser.set_dangerous_leniencies(
             lenient_headers=True,
             lenient_optional_cr_before_lf=True,
@@ -279,7 +279,7 @@ class Http1:
         return parser
 
     async def _send(self, request: bytes) -> bytes:
-        """Send a request; return data that came before all was sent, since the rest need not be sent (RFC 9112, 9.5)."""
+        """Send a request; return data that comes before all is sent, since the rest is then needless (RFC 9112, 9.5)."""
         sent = await self._wire.send_some(request)
         while sent < len(request):
             if early := self._wire.receive_nowait():
