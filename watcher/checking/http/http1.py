@@ -279,7 +279,7 @@ class Http1:
         return parser
 
     async def _send(self, request: bytes) -> bytes:
-        """Send a request; return data that comes before all is sent, since the rest is then needless (RFC 9112, 9.5)."""
+        """Send a request; return data that comes before all is sent: the rest is then needless (RFC 9112, 9.5)."""
         sent = await self._wire.send_some(request)
         while sent < len(request):
             if early := self._wire.receive_nowait():

@@ -122,7 +122,7 @@ class Transport:
             except _ReplacedError as replaced:
                 return replaced.response
             except (OSError, ProtocolError):
-                # The server closed it at the moment of its reuse (RFC 9112, section 9.3.1), or a router has forgotten it.
+                # The server closed it at the moment of its reuse (RFC 9112, section 9.3.1), or a router forgot it.
                 self.close()
         connection = await self._open(request.url)
         try:
