@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from watcher.model.target import Expectations, HeaderPattern
 
 # A step is what RE2 does in up to 4 ns. Decoding JSON takes up to 60 ns a byte. JMESPath walks lists in Python, in up
-# to 800 ns for each byte of them, and its path does not tell whether it meets one. So with at most a million steps in the
-# loop, JSON of more than 5 KB is judged in a thread, which costs some 0.1 ms, but does not stall the loop.
+# to 800 ns for each byte of them, and its path does not tell whether it meets one. So with at most a million steps in
+# the loop, JSON of more than 5 KB is judged in a thread, which costs some 0.1 ms, but does not stall the loop.
 JSON_DECODING_STEPS = 16
 JSON_SEARCH_STEPS = 200
 
