@@ -61,22 +61,22 @@ class FlipLines:
         self._first_until = clock() + spread_seconds + FIRST_CHECKS_SECONDS
         self._second_until = 0.0
         self._lines_in_second = 0
-        self._untold: Counter[State] = Counter()
+        self._unlogged: Counter[State] = Counter()
 
     def take(self, conclusions: Iterable[Conclusion]) -> None:
         """Log conclusions that are safe on disk; must be called about once a second even without any."""
         now = self._clock()
         if now >= self._second_until:
-            self._tell_untold()
+            self._log_count()
             self._second_until, self._lines_in_second = now + 1.0, 0
         for conclusion in conclusions:
             if self._first is not None:
                 self._first[conclusion.outcome.target] = conclusion.standing.state
                 self._unchecked.discard(conclusion.outcome.target)
             elif conclusion.flips and conclusion.flips[-1].check_id is not None:
-                self._tell(conclusion)
+                self._log_change(conclusion)
         if self._first is not None and (not self._unchecked or now >= self._first_until):
-            self._tell_first(self._first)
+            self._log_first(self._first)
 
     def retarget(self, targets: Iterable[str]) -> None:
         """Replace the names of the targets to check; removed targets are no longer waited for."""
@@ -88,28 +88,28 @@ class FlipLines:
     def finish(self) -> None:
         """Log what has not been logged yet."""
         if self._first:
-            self._tell_first(self._first)
-        self._tell_untold()
+            self._log_first(self._first)
+        self._log_count()
 
-    def _tell(self, conclusion: Conclusion) -> None:
+    def _log_change(self, conclusion: Conclusion) -> None:
         state = conclusion.flips[-1].state
         if self._lines_in_second >= MAX_LINES_A_SECOND:
-            self._untold[state] += 1
+            self._unlogged[state] += 1
             return
         self._lines_in_second += 1
         self._put_line(_level_of([state]), self._lines.change(conclusion.outcome, state))
 
-    def _tell_first(self, states: Mapping[str, State]) -> None:
+    def _log_first(self, states: Mapping[str, State]) -> None:
         event = "first checks not all done" if self._unchecked else "first checks done"
         log.info(event, **_counts(Counter(states.values())), unchecked=len(self._unchecked) or None)
         self._first = None
         self._unchecked.clear()
 
-    def _tell_untold(self) -> None:
-        if self._untold:
-            tell = log.warning if _level_of(self._untold) == "warning" else log.info
-            tell("more state changes", **_counts(self._untold))
-            self._untold.clear()
+    def _log_count(self) -> None:
+        if self._unlogged:
+            write = log.warning if _level_of(self._unlogged) == "warning" else log.info
+            write("more state changes", **_counts(self._unlogged))
+            self._unlogged.clear()
 
 
 def _level_of(states: Iterable[State]) -> str:

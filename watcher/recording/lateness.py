@@ -40,6 +40,6 @@ async def report_lateness(tally: Tally, max_workers: Callable[[], int]) -> NoRet
         await trio.sleep(REPORT_SECONDS)
         late, skipped = tally.late_checks - late_before, tally.skipped_slots - skipped_before
         if late or skipped:
-            text = f"checks begin more than {LATE_SECONDS:g} s late or are skipped; raise MAX_WORKERS={max_workers()}"
+            text = f"checks start more than {LATE_SECONDS:g} s late or are skipped; raise MAX_WORKERS={max_workers()}"
             log.warning(text, late=late, skipped=skipped, seconds=int(REPORT_SECONDS))
         late_before, skipped_before = tally.late_checks, tally.skipped_slots

@@ -34,7 +34,7 @@ class PlaceViews:
         self.places: frozenset[str] = frozenset()
         self.living: frozenset[str] = frozenset()
         self._targets: Mapping[str, Target] = {}
-        self._said: dict[str, dict[str, PlaceView]] = {}
+        self._views: dict[str, dict[str, PlaceView]] = {}
         self._combined: dict[str, PlaceView] = {}
         self._looks = 0  # since the targets or the live locations changed
 
@@ -47,8 +47,8 @@ class PlaceViews:
         """Replace the configured targets; those without `locations` are left out."""
         self._targets, self._looks = {target.name: target for target in targets if target.locations}, 0
         self.places = frozenset().union(*{target.locations for target in self._targets.values()})
-        if self._said:
-            self._said = {name: said for name, said in self._said.items() if name in self._targets}
+        if self._views:
+            self._views = {name: said for name, said in self._views.items() if name in self._targets}
             self._combined = {}
             self.changes += 1
 
@@ -64,10 +64,10 @@ class PlaceViews:
         """
         changed = set[str]()
         for name, view in said:
-            known = self._said.get(name)
+            known = self._views.get(name)
             if name not in self._targets or (known is not None and known.get(view.location) == view):
                 continue
-            self._said.setdefault(name, {})[view.location] = view
+            self._views.setdefault(name, {})[view.location] = view
             changed.add(name)
         for name in changed:
             self._combined.pop(name, None)
@@ -85,7 +85,7 @@ class PlaceViews:
         if self._looks not in {0, LOOKS_WAITED}:
             return False
         self.living, self._combined = living, {}
-        self.changes += bool(self._said)
+        self.changes += bool(self._views)
         return True
 
     def views_of(self, target: str) -> tuple[PlaceView, ...]:
@@ -93,7 +93,7 @@ class PlaceViews:
 
         A location without a view is pending for the first `LOOKS_WAITED` looks, and unknown after them.
         """
-        said, known = self._said.get(target), self._targets.get(target)
+        said, known = self._views.get(target), self._targets.get(target)
         if said is None or known is None:
             return ()
         unsaid = State.PENDING if self._looks < LOOKS_WAITED else State.UNKNOWN
@@ -108,7 +108,7 @@ class PlaceViews:
         combined = self._combined.get(target)
         if combined is not None:
             return combined
-        decided = self._said.get(target, {}).get(COMBINED)
+        decided = self._views.get(target, {}).get(COMBINED)
         if decided is None or decided.since is None:
             return None
         views = self.views_of(target)

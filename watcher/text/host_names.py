@@ -31,7 +31,7 @@ def ascii_host(host: str) -> str:
         labels = [_ascii_label(label) for label in mapped.split(".")]
     name = ".".join(labels)
     if not _FORBIDDEN.isdisjoint(name):
-        raise ValueError("a character stands in it that no name may have")
+        raise ValueError("it contains a character that a host name must not have")
     return name
 
 
@@ -39,14 +39,14 @@ def _ascii_label(label: str) -> str:
     if label.isascii():
         return label
     if len(label) > MAX_LABEL_CHARS:  # its ASCII form is longer still, and computing it takes quadratic time
-        raise ValueError("a part of it is too long")
+        raise ValueError("one of its labels is too long")
     idna.check_initial_combiner(label)
     idna.check_bidi(label)
     return "xn--" + label.encode("punycode").decode("ascii")
 
 
 def is_ip(text: str) -> bool:
-    """Tell whether a text is an IP address."""
+    """Return whether a text is an IP address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -179,14 +179,14 @@ def _netloc(authority: str) -> str:
         host = f"[{ipaddress.IPv6Address(ip)}{percent and '%25'}{zone.removeprefix('25') or zone}]"
         colon, port = rest[:1], rest[1:]
         if not bracket or colon not in {"", ":"}:
-            raise ValueError("it has brackets around what is no host")
+            raise ValueError("its brackets do not contain an IPv6 address")
     else:
         raw_host, colon, port = host_and_port.partition(":")
         host = ascii_host(unquote(raw_host, errors="strict"))
         if not _is_name(host):
-            raise ValueError("it has no host that can be looked up")
+            raise ValueError("its host cannot be looked up")
     if port and not (port.isascii() and port.isdigit() and 0 < int(port[:9]) < 65536):
-        raise ValueError("it has no good port")
+        raise ValueError("its port is not valid")
     return host + (colon and port and colon + port)
 
 

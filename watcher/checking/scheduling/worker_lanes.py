@@ -30,7 +30,7 @@ class Lanes:
         self.workers = trio.CapacityLimiter(max_workers)
         self._failing = trio.CapacityLimiter(_failing_workers(max_workers))
         # When each check outside the lane of the failing started; bounded by the workers, the longest first.
-        self._begun: dict[trio.CancelScope, float] = {}
+        self._started: dict[trio.CancelScope, float] = {}
         self._waiting = 0  # also outside the lane of the failing
 
     def resize(self, max_workers: int) -> None:
@@ -52,10 +52,10 @@ class Lanes:
             await self._acquire_worker()
             try:
                 with trio.CancelScope() as scope:
-                    self._begun[scope] = trio.current_time()
+                    self._started[scope] = trio.current_time()
                     return await check()
             finally:
-                del self._begun[scope]
+                del self._started[scope]
                 self.workers.release()
         async with self._failing, self.workers:
             return await check()
@@ -76,7 +76,7 @@ class Lanes:
             await trio.sleep(PATROL_SECONDS)
             if self._waiting:
                 patience_ends = trio.current_time() - PATIENCE_SECONDS
-                slow = [scope for scope, begun in self._begun.items() if begun <= patience_ends]
+                slow = [scope for scope, begun in self._started.items() if begun <= patience_ends]
                 for scope in slow[: self._waiting]:
                     scope.cancel()
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # They reveal nothing, and their callers, such as container probes, have neither a host name nor credentials.
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
-# Readers of a public page are never asked to authenticate; on this path they are.
+# A public page never asks for credentials; this path makes browsers ask for them.
 SIGN_IN_PATH = "/sign-in"
 # Paths below it have more methods, and each checks its own.
 API_PATH = "/api/"

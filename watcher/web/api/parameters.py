@@ -124,7 +124,7 @@ def _one_of(words: Iterable[str]) -> Callable[[str], str]:
 
 def _text(text: str) -> str:
     if not 0 < len(text) <= MAX_TEXT_CHARS:
-        raise ValueError(f"has no characters, or more than {MAX_TEXT_CHARS}")
+        raise ValueError(f"is empty or longer than {MAX_TEXT_CHARS} characters")
     return text
 
 

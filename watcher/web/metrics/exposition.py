@@ -67,10 +67,10 @@ def samples(name: str, targets: Iterable[str], values: Iterable[float], more: st
         more: other labels of all of them, with a leading comma.
         form: the format of each value; see `format`.
     """
-    begin, end = f'{name}{{target="', f'"{more}}} '
+    prefix, suffix = f'{name}{{target="', f'"{more}}} '
     pairs = zip(targets, values, strict=True)
     # NaN is not equal to itself.
-    return "".join([f"{begin}{target}{end}{value:{form}}\n" for target, value in pairs if value == value])
+    return "".join([f"{prefix}{target}{suffix}{value:{form}}\n" for target, value in pairs if value == value])
 
 
 def histogram_samples(name: str, histogram: Histogram) -> Iterator[str]:

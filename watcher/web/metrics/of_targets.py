@@ -182,12 +182,12 @@ def _group_label(target: Target) -> str:
 def _checks_texts(present: Present, targets: Sequence[Target], shown: Sequence[str], sees_all: bool) -> Iterator[str]:
     successes_of, failures_of = present.tally.successes_of, present.tally.failures_of
     for target, written in zip(targets, shown, strict=True):
-        begin = f'{CHECKS.name}{{target="{written}",reason="'
+        prefix = f'{CHECKS.name}{{target="{written}",reason="'
         if (successes := successes_of.get(target.name)) is not None:
-            yield f'{begin}ok"}} {successes}\n'
+            yield f'{prefix}ok"}} {successes}\n'
         failures = failures_of.get(target.name)
         if failures and not sees_all:
-            yield f'{begin}{ANY_REASON}"}} {sum(failures.values())}\n'
+            yield f'{prefix}{ANY_REASON}"}} {sum(failures.values())}\n'
         elif failures:
             for reason, count in failures.items():
-                yield f'{begin}{reason}"}} {count}\n'
+                yield f'{prefix}{reason}"}} {count}\n'

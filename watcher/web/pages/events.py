@@ -35,7 +35,7 @@ _BEAT = b"event: beat\ndata: 1\n\n"
 
 
 @dataclass(slots=True)
-class _Told:
+class _Announced:
     """The events of a group of viewers: the newest change, and the number of changes at the last look."""
 
     version: tuple[int, int] = (-1, -1)
@@ -64,7 +64,7 @@ class Events:
         self._other_changes = other_changes
         self._viewers = 0
         self._looking = {public: trio.Lock() for public in (False, True)}
-        self._told = {public: _Told() for public in (False, True)}
+        self._announced = {public: _Announced() for public in (False, True)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events to one viewer until it disconnects."""
@@ -76,7 +76,7 @@ class Events:
         self._viewers += 1
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._tell, send, not scope.get("state", {}).get("sees_all", False))
+                nursery.start_soon(self._send_events, send, not scope.get("state", {}).get("sees_all", False))
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 nursery.cancel_scope.cancel()
@@ -89,7 +89,7 @@ class Events:
         Args:
             public: whether the viewers do not see all.
         """
-        told, changes = self._told[public], self._present.changes
+        told, changes = self._announced[public], self._present.changes
         if told.looked_until != changes and trio.current_time() >= told.next_at:
             if not public or self._concerns_the_public(told.looked_until):
                 told.version = changes
@@ -101,7 +101,7 @@ class Events:
         changed = self._present.changed_since(looked_until)
         return changed is None or any(self._is_public(target) for target in changed)
 
-    async def _tell(self, send: Send, public: bool) -> None:
+    async def _send_events(self, send: Send, public: bool) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         told: tuple[object, int] = (None, -1)
         while True:

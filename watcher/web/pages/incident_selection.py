@@ -56,7 +56,7 @@ class IncidentSelection:
 
     @property
     def length(self) -> timedelta:
-        """How far back it goes."""
+        """The period that it covers."""
         return SINCE[self.since]
 
     def address(self, **changes: Any) -> str:

@@ -107,7 +107,7 @@ class RowHistories:
         found = {}
         for one in rows:
             ends_at, stood, history = self._kept.get(one.site.target, (now, None, None))
-            if history is not None and ends_at > now and stood == _stands(one):
+            if history is not None and ends_at > now and stood == _state_of(one):
                 found[one.site.target] = history
         return found
 
@@ -123,11 +123,11 @@ class RowHistories:
             name = one.site.target
             if name in read:
                 self._kept.pop(name, None)
-                self._kept[name] = now + KEPT_SECONDS, _stands(one), read[name]
+                self._kept[name] = now + KEPT_SECONDS, _state_of(one), read[name]
         while len(self._kept) > MAX_KEPT:
             del self._kept[next(iter(self._kept))]
 
 
-def _stands(row: Row) -> tuple[State, bool]:
+def _state_of(row: Row) -> tuple[State, bool]:
     """Return the state of a site, and whether several locations decide it, which selects the history shown."""
     return row.state, bool(row.places)

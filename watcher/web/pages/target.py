@@ -79,7 +79,7 @@ def target_page(view: TargetView, look: Look) -> Iterator[str]:
         quantiles=quantiles,
         since=_since(view),
         last_down=entries[0].end if entries else None,
-        said=_said_now(view),
+        said=_newest_failure(view),
         certificate=certificate(latest.cert_expires_at, view.now) if latest.cert_expires_at else None,
         next_check=next_check(latest.started_at, view.seen.site.interval_seconds, view.seen.state, view.now),
         shown_failures=SHOWN_FAILURES,
@@ -95,7 +95,7 @@ def _since(view: TargetView) -> datetime | None:
     return view.seen.since(None if view.history is None else down_since(view.history.entries))
 
 
-def _said_now(view: TargetView) -> dict[str, Any] | None:
+def _newest_failure(view: TargetView) -> dict[str, Any] | None:
     """Return the newest failure of a present outage, with the stored response; None for none."""
     failures = view.history.failures if view.history is not None else ()
     newest = failures[0] if failures and view.seen.state is State.DOWN else None

@@ -78,7 +78,7 @@ class Server:
         try:
             await connection.run()
         except OSError:
-            pass  # a failing network of a viewer is no concern of the daemon
+            pass  # a viewer's network may fail
         except BaseExceptionGroup as group:
             # The boundary of a connection: checks go on whatever a viewer causes.
             cancelled, failed = group.split(trio.Cancelled)

@@ -81,11 +81,11 @@ class ChunkReader:
     def _take_plain(self, data: bytes, position: int) -> int:
         """Process whole chunks of plain form; return where the next line starts."""
         while (line := _PLAIN_LINE.match(data, position)) is not None:
-            begin = line.end()
-            end = begin + int(line[1], 16)
-            if end == begin or not data.startswith(b"\r\n", end):
+            start = line.end()
+            end = start + int(line[1], 16)
+            if end == start or not data.startswith(b"\r\n", end):
                 break
-            self._taker.on_body(data[begin:end])
+            self._taker.on_body(data[start:end])
             position = end + 2
         return position
 
