@@ -95,7 +95,7 @@ async def open_check_context(
         location: the location of this replica.
         resolver: resolves names; the system's by default.
         lived_until: the last slot of earlier starts, in seconds since 1970.
-        gate: passed before each check; None without other replicas.
+        gate: passed before each check; None if all targets belong to this replica.
     """
     clock = SlotClock(wall_seconds, trio.current_time, lived_until)
     tools = Tools(resolver or Resolver(), TlsContexts())

@@ -33,7 +33,7 @@ SUSPECT = frozenset({Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.LOCAL})
 LOOK_SECONDS = 5.0
 # Time between two looks while there is no network.
 RETRY_SECONDS = 2.0
-# A look that has found the network explains failures from this long before its start, and later ones.
+# A look that has found the network also clears it for failures up to this long before the look.
 FRESH_SECONDS = 0.2
 # How long a failed check is held back, and how long a guess is believed.
 MAX_HOLD_SECONDS = 30.0

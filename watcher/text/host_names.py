@@ -19,8 +19,8 @@ def ascii_host(host: str) -> str:
         host: a name or an IPv4 address, in any script.
 
     Returns:
-        an ASCII name in lower case; any other name mapped by UTS 46 without its transitional forms, which also accepts
-        the emoji that IDNA 2008 refuses (URL Standard, "domain to ASCII").
+        a name that is already ASCII, in lower case; any other name mapped by UTS 46 without its transitional forms,
+        which also accepts the emoji that IDNA 2008 refuses (URL Standard, "domain to ASCII").
 
     Raises:
         ValueError: it cannot be a host name.

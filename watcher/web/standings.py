@@ -26,7 +26,7 @@ class Standings:
     """Reads the board, and the views of locations for targets with `locations`; never waits."""
 
     def __init__(self, board: Board, views: PlaceViews | None = None) -> None:
-        """Create it.
+        """Create a view of a board.
 
         Args:
             board: has the newest checks of the targets that are checked here.
