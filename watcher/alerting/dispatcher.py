@@ -194,7 +194,7 @@ class Dispatcher:
             view = self._view()
             is_all = len(events) < MAX_EVENTS_AT_ONCE
             now = datetime.fromtimestamp(self._clock(), UTC)
-            # While events are left, the moment is that of the last one read, so that events of one moment are one message.
+            # While events are left, the moment is that of the last one read: events of one moment are one message.
             self._decided_at = now if is_all else max(min(events[-1].at, now), self._decided_at)
             try:
                 decision = await self._decide(policy, events, opened or (), view)
