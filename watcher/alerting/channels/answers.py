@@ -40,7 +40,7 @@ def delivery_of(answer: Answer | Fault, channel: Channel, now: datetime) -> Deli
         now: a moment with a time zone, for a `Retry-After` that is a date.
 
     Returns:
-        2xx is delivered; 408, 425, 429, 5xx and no answer are tried again; all others, redirects among them, are refused.
+        2xx is delivered; 408, 425, 429, 5xx and no answer are tried again; all others, such as redirects, are refused.
     """
     if isinstance(answer, Fault):
         # Mask only quotations: our own words may occur in an address as well.

@@ -1,6 +1,6 @@
 """The helper process: renders templates and calls Apprise services.
 
-Both may take any time and memory, and Apprise imports hundreds of modules, so neither happens in the daemon. The process
+Both may take any time and memory, and Apprise imports hundreds of modules: neither happens in the daemon. The process
 reads a line of JSON for each job and answers with one, one job after the other. Its standard input closes when the
 daemon ends, in whatever way; then the process ends as well.
 """
