@@ -59,7 +59,7 @@ class Source(Protocol):
         Args:
             limit: the largest number of events.
             lacks: returns whether the channel lacks the open incident of a location and a target; None if it lacks
-                    none.
+                none.
 
         Returns:
             the events and the incidents; None instead of the incidents while they cannot be known.

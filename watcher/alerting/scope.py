@@ -144,7 +144,7 @@ class Move:
         Args:
             channels: their names.
             must: whether to move even if another replica still has a channel. What that replica has sent is then not
-                    known here, so that open incidents are sent once more.
+                known here, so that open incidents are sent once more.
 
         Returns:
             whether they were moved.

@@ -118,7 +118,7 @@ class TableEvents:
             clock: seconds since 1970.
             prepare: called when the channel is claimed, before anything is decided; may raise StorageError.
             tellers: returns the replicas that have the channel. Until each of them has handed over or sent an event,
-                    the incidents that the channel lacks are not known.
+                the incidents that the channel lacks are not known.
             routes: filled with the routes of events from the files of others; see `View.routes_elsewhere`.
         """
         self.step = step

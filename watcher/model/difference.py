@@ -27,7 +27,7 @@ class Difference:
         changed: the new versions of targets that differ in more than their place in the file.
         targets: all present ones; unchanged targets are the same objects as before.
         renamed: new names of removed targets: a removed target is renamed if exactly one added target is checked in the
-                same way.
+            same way.
     """
 
     added: tuple[Target, ...] = ()

@@ -77,7 +77,7 @@ class Fault:
         reason: the word.
         detail: the sentence.
         quoted: the end of the detail that quotes another source, the only part that can hold a secret; None if that
-                part is unknown.
+            part is unknown.
         was_refused: whether a machine at the other end refused the connection.
     """
 

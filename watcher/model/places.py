@@ -57,7 +57,7 @@ class Combined:
         state: of the target; pending while it is too early to decide, see `decided`.
         since: start of the deciding view; None if a place came or went instead, or the view has no time.
         cause: why, with the places named; None if the target is up and every place can tell, or if no place has
-                finished its first checks.
+            finished its first checks.
     """
 
     state: State
@@ -98,8 +98,8 @@ def decided(standing: Standing, combined: Combined, now: datetime) -> Standing:
     Args:
         standing: the present combined standing.
         combined: the present views, combined.
-        now: the start of a new state if its view started before the former state, or if a place with a wrong clock dates it
-                in the future.
+        now: the start of a new state if its view started before the former state, or if a place with a wrong clock dates
+            it in the future.
 
     Returns:
         the new standing; the same object if the state is the same, or while it is too early to decide. One exception: a

@@ -63,7 +63,7 @@ class Taken:
     Attributes:
         standing: of the target; None if it was never checked.
         until: until when another replica is known to have checked, on the clock of this replica; None if no other has
-                since this replica did.
+            since this replica did.
         checked_until: the last slot in which any replica is known to have checked it, or None.
     """
 

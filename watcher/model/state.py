@@ -80,9 +80,9 @@ class Flip:
         check_id: of the check that confirmed it; None if no check did.
         number: its place among the target's flips, from 1; None if uncounted, as in former versions.
         last_up_at: for the end of up or degraded: when a check last agreed with that state; None if unknown. Not stored
-                with the flip.
+            with the flip.
         up_since: for the end of up: since when it was up. Other replicas that find the same outage have the same
-                moment. Not stored with the flip.
+            moment. Not stored with the flip.
     """
 
     target: str
@@ -115,7 +115,7 @@ class Standing:
         since: when it started; None for a target that was never checked.
         before: the state before unknown, maintenance or pause; otherwise the state itself.
         unconfirmed: the checks since the last one that agreed with the state, oldest first; bounded by the thresholds.
-                Of those in a row in which the monitor was at fault, only the last.
+            Of those in a row in which the monitor was at fault, only the last.
         flips: the number of flips so far, by which each gets its number.
         shadow: of a target in maintenance: its standing without that. Its own flips are not recorded.
     """

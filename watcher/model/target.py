@@ -165,7 +165,7 @@ class Target:
         sending, connecting, expected: the request, the connection and the expected response.
         alerts: its alerting options.
         locations: the places that watch it and decide its state together; empty if each place with it in its file
-                decides for itself.
+            decides for itself.
         quorum: the number of places that must see it down for it to be down; 0 without `locations`.
     """
 

@@ -66,7 +66,7 @@ class AlertEvent:
         change: the kind of change.
         at: when it was found, such as the moment when a flip was confirmed.
         incident: its state after the change, or the last one of a closed incident; None without an incident. That of a
-                renamed one has the new name.
+            renamed one has the new name.
         flip: the flip that caused it; None without one.
         target, location: of the event; both None if it concerns the whole monitor. `renamed` has the former name.
         certificate: set for `certificate`.

@@ -42,13 +42,13 @@ class View:
         page_url: the public address of the page, without a slash at its end; None if not configured.
         key_of: returns the key of a target in the page's addresses, by its name; None without one.
         back_at: returns when a target was last found neither down nor in maintenance after being so, by its name; None
-                if it never was or this is unknown.
+            if it never was or this is unknown.
         state_elsewhere: returns the state of a target by its location and name, if several places share channels; None
-                if `state_of` has it.
+            if `state_of` has it.
         places_of: returns the view of each place of a target that several places watch, by its name; otherwise empty.
         is_in_doubt: returns whether the newest checks contradict a target's state without confirming another.
         routes_elsewhere: the seconds after which a channel is notified of a target, by both names, in the files of
-                other replicas; used if this file does not notify the channel of the target.
+            other replicas; used if this file does not notify the channel of the target.
     """
 
     targets: Mapping[str, Target]

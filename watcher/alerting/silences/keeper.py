@@ -80,7 +80,7 @@ class SilenceKeeper:
             kept: called when the outbox has something new for PostgreSQL.
             clock: seconds since 1970.
             in_trouble_since: returns since when, at the latest, a target has an incident that another replica found;
-                    None if it has none, or its incident is here.
+                None if it has none, or its incident is here.
         """
         self.silences = silences
         self._in_trouble_since = in_trouble_since

@@ -33,7 +33,7 @@ def absorb(
         over: location and target of what it has sent and what needs no further message.
         at: when it was handed over.
         state_at: returns the present state of a target by its location and name; None if other replicas know the same
-                troubles, so that only sent ones matter.
+            troubles, so that only sent ones matter.
         note_told: called with the key and the record, which waits nowhere, if the channel was notified of its news.
         settle: called with the key and a record that has news.
     """
