@@ -98,8 +98,7 @@ def decided(standing: Standing, combined: Combined, now: datetime) -> Standing:
     Args:
         standing: the present combined standing.
         combined: the present views, combined.
-        now: the start of a new state if its view started before the former state, or if a place with a wrong clock dates
-            it in the future.
+        now: the start of a new state if its view started before the former state, or in the future by a wrong clock.
 
     Returns:
         the new standing; the same object if the state is the same, or while it is too early to decide. One exception: a
