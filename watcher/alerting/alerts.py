@@ -170,7 +170,7 @@ class Alerts:
         async with trio.open_nursery() as nursery:
             self._work = nursery, deliverer
             for channel in channels:
-                self._begin(channel, nursery, deliverer)
+                self._start_channel(channel, nursery, deliverer)
             if self._sharing is not None:
                 nursery.start_soon(_guarded, self._sharing.run)
             await self._closing.wait()
@@ -221,7 +221,7 @@ class Alerts:
         await self.note_channels(channels)
         for channel in channels:
             if channel.name not in self._configured:
-                self._begin(channel, *self._work)
+                self._start_channel(channel, *self._work)
             elif channel != self._configured[channel.name]:
                 self._configured[channel.name] = channel
                 self._at_work[channel.name].deciding.reconfigure(channel)
@@ -247,7 +247,7 @@ class Alerts:
                 if one.sender is not None:
                     one.sender.wake()
 
-    def _begin(self, channel: Channel, nursery: trio.Nursery, deliverer: Deliverer) -> None:
+    def _start_channel(self, channel: Channel, nursery: trio.Nursery, deliverer: Deliverer) -> None:
         deciding: Dispatcher | ByTurns | Poster
         sender: Sender | None = None
         if _takes_states(channel):

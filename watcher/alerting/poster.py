@@ -91,7 +91,7 @@ class Poster:
         while True:
             self._wake = trio.Event()
             try:
-                await self._tell_all()
+                await self._post_all()
             except OutboxUnavailableError:  # the outbox writer logs it
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue
@@ -101,7 +101,7 @@ class Poster:
             with trio.move_on_after(REPEAT_SECONDS):
                 await self._wake.wait()
 
-    async def _tell_all(self) -> None:
+    async def _post_all(self) -> None:
         position = await self._disk.run(newest_event)
         opened = await self._disk.run(open_incidents)
         kept = await self._disk.run(partial(kept_of, channel=self._channel.name))
@@ -113,7 +113,7 @@ class Poster:
         present = {}
         for number, incident in enumerate(incidents, 1):
             key = _key_of(incident)
-            if _is_told(incident, self._channel, view, now, is_known=key in told):
+            if _is_posted(incident, self._channel, view, now, is_known=key in told):
                 present[key] = incident
             if number % ALERTS_A_POST == 0:
                 await trio.lowlevel.checkpoint()
@@ -161,7 +161,7 @@ class Poster:
         return True
 
 
-def _is_told(incident: Incident, channel: Channel, view: View, now: datetime, *, is_known: bool) -> bool:
+def _is_posted(incident: Incident, channel: Channel, view: View, now: datetime, *, is_known: bool) -> bool:
     """Return whether a channel posts an open incident; one that was posted is posted until it ends."""
     target = view.targets.get(incident.target)
     if target is None or not is_told_of(channel, incident.trouble):

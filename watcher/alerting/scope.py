@@ -80,7 +80,7 @@ class Ledger(Claims, Protocol):
     """The tables of channels; see `watcher.postgres.queries.channels`. All raise StorageError."""
 
     async def look(self) -> tuple[Mapping[str, ChannelLook], int]:
-        """Return the looks at the channels by name, and the number of the newest event."""
+        """Return the owner and position of each channel by name, and the number of the newest event."""
 
     async def forget(self) -> None:
         """Delete events that no replica needs any more."""

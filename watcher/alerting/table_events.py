@@ -147,12 +147,12 @@ class TableEvents:
             while await self._disk.run(partial(is_on_its_way, kind=CHANNEL_STEP)):  # noqa: ASYNC110  # a file
                 await trio.sleep(RETRY_SECONDS)
             force = trio.current_time() - begun >= self._force_seconds
-            positions = await _asked(partial(self._claims.claim, channel, self.step.epoch, force=force))
+            positions = await _until_answered(partial(self._claims.claim, channel, self.step.epoch, force=force))
             if positions is not None:
                 break
             await trio.sleep(RETRY_SECONDS)
-        records, messages = await _asked(partial(self._claims.load, channel))
-        await _asked(self._prepare)
+        records, messages = await _until_answered(partial(self._claims.load, channel))
+        await _until_answered(self._prepare)
         self._positions = positions
         taken = partial(take_over, channel=channel, position=self._own_position, records=records, messages=messages)
         await self._disk.run(partial(taken, now=self._clock()))
@@ -166,7 +166,7 @@ class TableEvents:
     ) -> tuple[Sequence[AlertEvent | Handover], Sequence[Incident] | None]:
         """Return the oldest events that the channel has not read, and incidents that it lacks; see `Source`."""
         positions = {**self._positions, **self._taken}
-        stored = await _asked(partial(self._claims.events, self.step.channel, positions, limit))
+        stored = await _until_answered(partial(self._claims.events, self.step.channel, positions, limit))
         found: list[AlertEvent | Handover] = []
         messages: list[dict[str, Any]] = []
         for one in stored:
@@ -180,7 +180,7 @@ class TableEvents:
                     self._note_routes(one.payload)
             except UnreadableRowError as error:
                 log.error("unreadable alert event skipped", origin=one.origin, error=error)
-        settled = await _asked(partial(self._claims.settled, [message["id"] for message in messages]))
+        settled = await _until_answered(partial(self._claims.settled, [message["id"] for message in messages]))
         # Only now: an interrupted read is repeated.
         self._taken |= {one.origin: one.number for one in stored}
         self._messages += [message for message in messages if message["id"] not in settled]
@@ -201,13 +201,13 @@ class TableEvents:
         if not self.is_caught_up or any(str(origin) not in known for origin in self._tellers()):
             return None
         # Read after the events, so that no incident is found here whose end was read before.
-        places = await _asked(self._claims.open_places)
+        places = await _until_answered(self._claims.open_places)
         now = trio.current_time()
         self._lacking = {place: self._lacking.get(place, now) for place in places if lacks(*place)}
         # A replica that notified the channel itself while cut off hands that over within this time.
         due = [place for place, since in self._lacking.items() if now >= since + self._force_seconds]
         self.is_looking = len(due) < len(self._lacking)
-        return await _asked(partial(self._claims.incidents_at, due)) if due else ()
+        return await _until_answered(partial(self._claims.incidents_at, due)) if due else ()
 
     async def write(self, decision: Decision, now: float) -> Counter[str]:
         """Write a decision to the outbox, for this replica and the tables; return the messages given up, by channel."""
@@ -245,7 +245,7 @@ class TableEvents:
         return self._positions.get(str(self.step.owner), 0)
 
 
-async def _asked(ask: Callable[[], Awaitable[Result]]) -> Result:
+async def _until_answered(ask: Callable[[], Awaitable[Result]]) -> Result:
     """Query the tables until they answer; `AlertSharing` stops the dispatcher if that takes too long."""
     while True:
         try:

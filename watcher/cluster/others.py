@@ -50,7 +50,7 @@ class Others:
         """Create one without states.
 
         Args:
-            database: read at length, so that others must not wait for it.
+            database: one of its own, since its reads must not delay other tasks.
             location: of all replicas.
             replica: this one.
             board: gets the states.

@@ -75,7 +75,7 @@ class Replica:
     """The identity of a replica.
 
     Attributes:
-        location: where it stands.
+        location: of the replica.
         seat: the seat it would get.
         name: for people.
         version: of the program.

@@ -78,7 +78,7 @@ def conclude(
         if (outcome.started_at - last_at).total_seconds() > gap_seconds:
             steps.take(steps.standing.interrupted(last_at + timedelta(seconds=target.interval_seconds)))
     if hold is not None or steps.standing.state is State.MAINTENANCE:
-        _obey_maintenance(steps, last_at, hold, ended_at)
+        _apply_maintenance(steps, last_at, hold, ended_at)
     gone, sighting = steps.standing, sighting_of(outcome)
     if gone.state in _GOOD and gone.is_confirmed and sighting.state is not gone.state:
         sighting = replace(sighting, up_until=last_at)
@@ -107,7 +107,7 @@ class _Steps:
         self.standing = after
 
 
-def _obey_maintenance(steps: _Steps, last_at: datetime | None, hold: Hold | None, ended_at: datetime | None) -> None:
+def _apply_maintenance(steps: _Steps, last_at: datetime | None, hold: Hold | None, ended_at: datetime | None) -> None:
     """Start or end a maintenance: at its own moment, unless later checks have decided already."""
     outcome = steps.outcome
     moment = (ended_at or outcome.started_at) if hold is None else hold.since

@@ -136,7 +136,7 @@ def take_over(
     own: Mapping[str, Standing] = _NOTHING,
     alive_at: datetime | None = None,
 ) -> Resumption:
-    """Continue with targets that this replica has taken over; the gap is only the time without any checks.
+    """Continue with targets that this replica has taken over, with a gap only if no replica checked for too long.
 
     Args:
         targets: those taken over.

@@ -29,10 +29,10 @@ async def read_status(database: Database) -> list[Present]:
     alive_at = await alive_at_by_location(database)
     presents = await present_states(database)
     now = await moment_of(database)  # the clock by which `alive_at` was written
-    return [_told(present).as_known(alive_at=alive_at.get(present.location), now=now) for present in presents]
+    return [_shown(present).as_known(alive_at=alive_at.get(present.location), now=now) for present in presents]
 
 
-def _told(present: Present) -> Present:
+def _shown(present: Present) -> Present:
     """Remove the detail of a combined state that is up: it names places without an answer when the state started."""
     is_well = present.location == COMBINED and present.state is State.UP
     return replace(present, reason=None, detail=None) if is_well else present

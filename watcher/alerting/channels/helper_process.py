@@ -167,7 +167,7 @@ def _done(job: dict[str, Any], blocked: _Blocked) -> dict[str, Any]:
         return _send(job, blocked)
     except MemoryError:
         return {"ok": False, "permanent": False, "words": "not enough memory in the helper process"}
-    except Exception as error:  # noqa: BLE001  # of any plugin; the daemon logs what it is told
+    except Exception as error:  # noqa: BLE001  # of any plugin; the daemon logs the answer
         return {"ok": False, "permanent": False, "words": f"{type(error).__name__}: {error}"}
     finally:
         blocked.end()
