@@ -230,7 +230,7 @@ class Alerts:
         self.decide_anew()
 
     def other_than(self, channel: str) -> str | None:
-        """Return the name of a channel to notify that this one fails; None if there is none."""
+        """Return the name of another channel, to notify that this one fails; None without another."""
         others = [
             (one.sender.is_failing, not self._configured[name].is_default, name)
             for name, one in self._at_work.items()

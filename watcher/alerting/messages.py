@@ -290,7 +290,7 @@ def _seconds(value: object) -> float:
 
 
 def _payload_of(text: str) -> dict[str, Any]:
-    with reading("what a message says"):
+    with reading("the content of a message"):
         payload: dict[str, Any] = json.loads(text)
         a_text(payload["title"])
         a_text(payload["text"])

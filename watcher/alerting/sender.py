@@ -49,7 +49,7 @@ class Others(Protocol):
     """Receives the results of tries; see `watcher.alerting.alerts.Alerts`."""
 
     def other_than(self, channel: str) -> str | None:
-        """Return the name of a channel to notify that this one fails; None if there is none."""
+        """Return the name of another channel, to notify that this one fails; None without another."""
 
     def tell_result(self, channel: str, result: str) -> None:
         """Count the result of a try: `sent`, `failed` or `given_up`."""

@@ -221,7 +221,7 @@ class AlertSharing:
     async def _go_on_alone(self) -> None:
         """Notify all channels of the events of this replica alone, since the database does not answer."""
         if self._is_sharing and self._channels and not self._alone:
-            log.warning("database unreachable, this replica alerts on its own checks alone")
+            log.warning("database unreachable, this replica alerts on its own checks only")
             self._stop_all()
             await self._disk.run(partial(go_on_alone, now=self._clock()))
             self._turns, self._handed_over = {}, set()

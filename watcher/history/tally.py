@@ -89,7 +89,7 @@ class Tally:
         return Rollup(self._results, (self._sum_ms,), (self._low_ms,), (self._high_ms,), histogram)
 
     def _unpack(self) -> None:
-        """Add the digits to the histogram; the overflow of a bucket makes the sum of all differ."""
+        """Add the digits to the histogram; an overflow in a bucket makes the total wrong, which `rollup` finds."""
         digits, self._digits, self._added = self._digits, 0, 0
         if not digits:
             return

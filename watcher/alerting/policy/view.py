@@ -66,7 +66,7 @@ class View:
 
     @cached_property
     def members(self) -> Mapping[str, Sequence[str]]:
-        """The names of the targets of each group."""
+        """The names of the targets in each group."""
         found: dict[str, list[str]] = {}
         for name, target in self.targets.items():
             if target.group is not None:
