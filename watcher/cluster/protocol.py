@@ -153,7 +153,7 @@ def proposal(agreement: Agreement, members: Iterable[Member], me: Seat, settle_s
 
     - A replica that is new, came back after its lease, or has another configuration waits until it has settled; with a
       seat in the agreement, it keeps that meanwhile.
-    - If more than one is about to settle, they wait for each other, at most `settle_seconds` more, and get seats together.
+    - If more than one is about to settle, they wait for each other, at most `settle_seconds` more, and join together.
     - A replica that has only just come, or come back, removes no other: those may be on their way back as well, from an
       outage of the database. It takes twice `settle_seconds`.
     - Without any agreed replica the first gets a seat at once: a single daemon must not wait.
