@@ -135,7 +135,7 @@ async def test_who_is_cut_off_keeps_what_it_has_and_gives_it_back(proxy: Proxy, 
         with capture_logs() as lines:
             proxy.freeze()
             assert await all_share([other]) == epoch + 1
-            await _until(lambda: any("cannot be asked" in line["event"] for line in lines))
+            await _until(lambda: any("targets stay with their replicas" in line["event"] for line in lines))
             assert not one.membership.is_held
             assert one.membership.gate.is_open
             assert one.membership.share == before
