@@ -157,7 +157,7 @@ async def test_what_no_daemon_watches_is_unknown_at_its_location_only(folder: Fo
     assert targets[1]["detail"].startswith("no daemon since 2")
     lines = (await said(folder, "status", status=1)).splitlines()
     assert "a (eu)" in lines[1]
-    assert "no daemon has been here yet" in lines[2]
+    assert "no daemon has run here yet" in lines[2]
 
 
 async def test_status_without_a_database_is_3(folder: Folder, test_db: Database, tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ async def test_one_silence_too_many_is_refused_with_and_without_a_daemon(test_db
     """
     await test_db.fetch(many, MAX_SILENCES)
     one_more = ("silence", "Checkout", "--for", "2h", *WHY)
-    refusal = f"watcher: {MAX_SILENCES} silences hold already; end some of them, or silence a group"
+    refusal = f"watcher: {MAX_SILENCES} silences are in force already; end some of them, or silence a group"
     assert await complaint(folder, *one_more) == refusal
     async with keeping(folder, test_db) as (silences, _):
         await until(lambda: len(silences.silences) == MAX_SILENCES)
@@ -194,8 +194,8 @@ async def test_what_cannot_be_ordered_is_said_in_one_line(folder: Folder) -> Non
             "2h",
             "--why",
             " ",
-        ): "--why is empty; say why, for those who miss the messages",
-        ("silence", "--all", "--for", "0s", *WHY): "--for or --until lets it end before it begins",
+        ): "--why is empty; write a reason for those who get no messages",
+        ("silence", "--all", "--for", "0s", *WHY): "--for or --until makes it end before it starts",
         (
             "silence",
             "--all",
