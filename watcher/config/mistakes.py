@@ -20,7 +20,7 @@ MAX_SHOWN_BITS = 10_000
 
 # The `event` of a log line.
 A_MISTAKE = "the configuration has a mistake"
-A_WARNING = "the configuration may surprise"
+A_WARNING = "the configuration has a warning"
 
 # The longest text lists all known keys.
 MAX_TEXT_CHARS = 1000
