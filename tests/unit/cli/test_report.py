@@ -123,7 +123,7 @@ def test_the_page_shows_what_is_not_known_and_what_went_wrong() -> None:
     assert "uptime    60.000 % of 5m, down 2m, unknown 2m, paused 1m" in text
     assert "checks    10, 2 failed: timeout 2" in text
     assert "█ ▅  p50 100.0 ms  p90 100.0 ms  p95 100.0 ms  p99 100.0 ms" in text
-    assert "down 1m (still on)  status: minute 7" in text
+    assert "down 1m (still open)  status: minute 7" in text
 
 
 def test_the_page_shows_the_newest_incidents_first_and_not_all() -> None:

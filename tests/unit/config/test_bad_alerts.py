@@ -180,7 +180,7 @@ LINES = {
     ],
     "maintenance_cron_bad": [
         f"3:12: maintenance[0].cron: '0 25 * * *' is not a cron expression: bad hour; {CRON}",
-        f"4:12: maintenance[1].cron: '@daily' has not five fields; {CRON}",
+        f"4:12: maintenance[1].cron: '@daily' does not have five fields; {CRON}",
     ],
     "maintenance_duration": [
         "3:32: maintenance[0].duration: 0 is not above zero; write a duration, as in 10s",
