@@ -293,7 +293,7 @@ async def test_a_report_of_a_window_in_the_past(folder: Folder, test_db: Databas
 async def test_what_a_report_does_not_take(folder: Folder, test_db: Database) -> None:
     assert "cannot be combined" in await complaint(folder, "report", "--json", "--csv", status=2)
     assert "must be longer than" in await complaint(folder, "report", "--since", "1h", "--until", "1h", status=2)
-    assert "no target is called 'nope'" in await complaint(folder, "report", "--target", "nope")
+    assert "no target called 'nope'" in await complaint(folder, "report", "--target", "nope")
     assert await said(folder, "report", "--csv") != ""
     assert "no targets are watched" in await said(folder, "report")
 
@@ -324,7 +324,7 @@ async def test_failures_are_filtered(folder: Folder, test_db: Database) -> None:
     assert "timeout" in await said(folder, "failures", "--reason", "timeout", "--target", "a")
     await put_state(test_db, "well")
     assert await count("--target", "well") == 0
-    assert "no target is called 'nope'" in await complaint(folder, "failures", "--target", "nope")
+    assert "no target called 'nope'" in await complaint(folder, "failures", "--target", "nope")
 
 
 @pytest.mark.smoke

@@ -210,7 +210,7 @@ async def test_what_cannot_be_ordered_is_said_in_one_line(folder: Folder) -> Non
             "1h5",
             *WHY,
         ): "Invalid value for '--for': '1h5' is not a duration; write one as in",
-        ("silence", "--all", "Checkout", "--for", "1h", *WHY): "give either names of targets, or --group, --all,",
+        ("silence", "--all", "Checkout", "--for", "1h", *WHY): "give exactly one of names of targets, --group, --all,",
         ("silence", "--list", "--for", "1h"): "--for, --until and --why are only for a new silence",
         ("silence", "--all", "--json", "--for", "1h", *WHY): "--json is only for --list",
         ("silence",): "give exactly one of names of targets, --group, --all, --list and --end",
