@@ -141,7 +141,7 @@ def test_an_empty_name_of_a_file_is_none(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     result = typed(tmp_path, "validate", "")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "FILE is empty; name one, or leave it out" in result.stderr
+    assert "FILE is empty; name a file, or leave it out" in result.stderr
 
 
 def test_a_folder_is_read_as_one(tmp_path: Path) -> None:
