@@ -71,8 +71,8 @@ UPDATE states SET watched = false
 WHERE watched AND location NOT IN ($1, '*')
       AND (owner = $2 OR owner IS NULL AND location IN (SELECT location FROM replicas WHERE outbox = $2))
 """
-# A new outbox knows nothing of the past: its targets are unknown from when the former outbox was last heard of. Targets
-x
+# A new outbox knows nothing of the past: its targets are unknown from when the former outbox was last heard of. Of
+# targets watched now, only the time before the start is: clocks may differ, and the former daemon may still run.
 # Targets with an owner are taken over with their state, see `ownership.py`; if nobody watches them now, they end too.
 _ENDED = f"""
 SELECT target, state, at
