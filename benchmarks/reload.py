@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COLUMNS = ("what", "without reloads", "with reloads")
 STEP_SECONDS = 4.0
 
-_TAKEN_OVER = re.compile(rb"^(\S+) info reloaded .*changed=\S+ unchanged=(\d+)", re.MULTILINE)
+_TAKEN_OVER = re.compile(rb"^(\S+) info configuration reloaded .*changed=\S+ unchanged=(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
