@@ -23,21 +23,21 @@ class Told(Protocol):
     """Reads states; see `watcher.postgres.queries.channels`."""
 
     async def others(self) -> tuple[Mapping[str, OtherNow], datetime | None]:
-        """Return the targets of others that are not up, and until when the rest are known to be up."""
+        """Return the targets of others that are not up, and until when the others are known to be up."""
 
     async def at_other_places(self) -> Mapping[tuple[str, str], State]:
         """Return the states of targets at other locations that are not up, by location and target."""
 
 
 class Elsewhere:
-    """Knows the states of other replicas' targets as of a moment ago; nothing while there are no others.
+    """The recent states of other replicas' targets; empty while there are no other replicas.
 
     Attributes:
         asks_places: whether the replicas of other locations are among the others.
     """
 
     def __init__(self, told: Told, are_there: Callable[[], bool], heard: Callable[[], None]) -> None:
-        """Make one that knows nothing yet.
+        """Start without states.
 
         Args:
             told: reads the states.
@@ -54,13 +54,13 @@ class Elsewhere:
         self.asks_places = False
 
     def state_at(self, location: str, target: str) -> State | None:
-        """Return the state of a target that is watched at another location; None where nobody knows."""
+        """Return the state of a target that is watched at another location; None if unknown."""
         if not (self._has_heard and self.asks_places):
             return None
         return self._at_places.get((location, target), State.UP)
 
     def state_of(self, target: str) -> State | None:
-        """Return the state of a target that another replica watches; None where nobody knows."""
+        """Return the state of a target that another replica watches; None if unknown."""
         if not self._has_heard:
             return None
         known = self._known.get(target)
@@ -77,7 +77,7 @@ class Elsewhere:
         return known is not None and known.is_in_doubt
 
     async def ask(self) -> None:
-        """Ask now.
+        """Read the states now.
 
         Raises:
             StorageError: the database does not answer; the former states are kept.
@@ -91,12 +91,12 @@ class Elsewhere:
             self._heard()
 
     async def run(self) -> NoReturn:
-        """Ask now and then, until cancelled."""
+        """Read the states regularly, until cancelled."""
         while True:
             if not self._are_there():
                 self._known, self._at_places, self._checked_until, self._has_heard = {}, {}, None, False
             else:
-                with suppress(StorageError):  # the drain tells of it
+                with suppress(StorageError):  # the drain logs it
                     await self.ask()
             await trio.sleep(ASK_SECONDS)
 
