@@ -51,8 +51,8 @@ def describe(cores: Cores) -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **{package: _package_version(package) for package in PACKAGES},
-        "blackbox_exporter": "not installed" if BLACKBOX is None else _said_version(BLACKBOX, "--version"),
-        "nginx": _said_version(NGINX, "-v") if Path(NGINX).exists() else "not installed",
+        "blackbox_exporter": "not installed" if BLACKBOX is None else _version_of(BLACKBOX, "--version"),
+        "nginx": _version_of(NGINX, "-v") if Path(NGINX).exists() else "not installed",
         "openssl": ssl.OPENSSL_VERSION,
     }
 
@@ -63,7 +63,7 @@ def version_in(text: str) -> str:
     return found[0] if found else "unknown"
 
 
-def _said_version(program: str, option: str) -> str:
+def _version_of(program: str, option: str) -> str:
     done = subprocess.run([program, option], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)  # noqa: S603
     return version_in(done.stdout.decode("utf-8", "replace"))
 

@@ -76,13 +76,13 @@ class Alerting:
         """
         self._disk = disk
         self._board = board
-        self._combined = CombinedPresent(seen, self._decide_anew)
+        self._combined = CombinedPresent(seen, self._decide_again)
         self._replicas, self._places = replicas, replicas
         self._sharing: AlertSharing | None = None
         self._elsewhere: Elsewhere | None = None
         sharing = None
         if replicas is not None:
-            elsewhere = Elsewhere(replicas.ledger, lambda: self.alerts.dispatches_for_others, self._decide_anew)
+            elsewhere = Elsewhere(replicas.ledger, lambda: self.alerts.dispatches_for_others, self._decide_again)
             place = replicas.ledger, replicas, replicas.location
             ask, routes_of = elsewhere.ask, self._routes_of
             sharing = AlertSharing(disk, *place, written, prepare=ask, routes_of=routes_of)
@@ -173,7 +173,7 @@ class Alerting:
     def _routes_of(self, target: str) -> Mapping[str, float]:
         return routes_to(self._channels, self._view.targets.get(target))
 
-    def _decide_anew(self) -> None:
+    def _decide_again(self) -> None:
         self.alerts.decide_anew()
 
     def _hear(self) -> None:

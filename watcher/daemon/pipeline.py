@@ -111,7 +111,7 @@ async def watch(
             # away).
             writing.cancel_scope.deadline = trio.current_time() + DRAIN.seconds
     finally:
-        await _tell_stop_and_close(sinks, parts)
+        await _log_stop_and_close(sinks, parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class _Parts:
 
 
 def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> _Parts:
-    settings, trust = configuration.settings, ClockTrust(_tell_leap)
+    settings, trust = configuration.settings, ClockTrust(_log_clock_jump)
     targets = watched_at(configuration.targets, settings.location)
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     sharing, replicas = None, None
@@ -162,7 +162,7 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing, places)
 
 
-async def _tell_stop_and_close(sinks: Sinks, parts: _Parts) -> None:
+async def _log_stop_and_close(sinks: Sinks, parts: _Parts) -> None:
     """Log what was done and what is not stored, and close the outbox."""
     not_stored, waiting = parts.outbox_writer.give_up(), sinks.disk.outbox.rows
     parts.flip_lines.finish()
@@ -275,7 +275,7 @@ async def _lived_until(disk: OutboxThread) -> float:
     return found if isinstance(found, float | int) else 0.0
 
 
-def _tell_leap(seconds: float) -> None:
+def _log_clock_jump(seconds: float) -> None:
     log.warning(
         "clock jump, or the daemon was away for more than an hour: nothing is dropped for its age for a day",
         leap=f"{seconds / 3600:+.1f} h",

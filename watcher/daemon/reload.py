@@ -109,7 +109,7 @@ class Reloader:
                 loaded, found = await trio.to_thread.run_sync(self._load_and_compare, abandon_on_cancel=True)
         except ConfigurationError as error:
             if by_hand or error.mistakes != self._refused:
-                _tell_mistakes(error)
+                _log_mistakes(error)
             self._refused, self._refused_files = error.mistakes, error.files
             return
         except trio.TooSlowError:  # for example a file system that hangs
@@ -160,7 +160,7 @@ def _changed_keys(before: Settings, after: Settings) -> list[str]:
     return [key for field, key in KEY_OF_FIELD.items() if getattr(before, field) != getattr(after, field)]
 
 
-def _tell_mistakes(error: ConfigurationError) -> None:
+def _log_mistakes(error: ConfigurationError) -> None:
     log.error("the configuration has mistakes, nothing is changed", mistakes=len(error.mistakes))
     for mistake in error.mistakes[:MAX_MISTAKES]:
         log.error(log_event_of(mistake))

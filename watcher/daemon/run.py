@@ -99,9 +99,9 @@ async def run_daemon(
         async with trio.open_nursery() as signals, _writing(StreamSink(STDERR), str, STDERR_FLUSH) as stderr:
             await signals.start(_watch_signals, stop, server, reloader, supervisor)
             signals.start_soon(_watch_files, reloader, read_at)
-            begun = partial(_tell_begun, supervisor, status, signals, partial(_reload, reloader, stop))
+            begun = partial(_report_started, supervisor, status, signals, partial(_reload, reloader, stop))
             with lines_through(stderr.put):
-                _tell_start(configuration)
+                _log_start(configuration)
                 async with (
                     open_page(settings) as page,
                     _writing(success_file, _complaints_about(success_file), SUCCESSES_FLUSH) as successes,
@@ -128,7 +128,7 @@ def _server_of(settings: Settings) -> tuple[EmbeddedPostgres | None, str]:
     return server, server.url()
 
 
-def _tell_begun(
+def _report_started(
     supervisor: Supervisor, status: _Status, nursery: trio.Nursery, reload: Callable[[], Awaitable[None]]
 ) -> None:
     """Report that the checks have started, and reload from now on."""
@@ -150,7 +150,7 @@ async def _open_replicas(url: str, *, is_shared: bool) -> AsyncIterator[Database
         await database.cut()
 
 
-def _tell_start(configuration: Configuration) -> None:
+def _log_start(configuration: Configuration) -> None:
     settings = configuration.settings
     where = places_of(settings) if settings.postgres_host else "embedded"
     here = len(watched_at(configuration.targets, settings.location))

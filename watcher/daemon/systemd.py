@@ -37,28 +37,28 @@ class Supervisor:
         self._address = _address(variables.get("NOTIFY_SOCKET", ""))
         self.watchdog_seconds = _watchdog_seconds(variables) if self._address else None
         # The messages to send, the newest value of each key: they stay while the socket is full, and go with the next.
-        self._untold: dict[str, str] = {}
+        self._unsent: dict[str, str] = {}
 
     def ready(self, status: str) -> None:
         """Report that the checks have started, with a text for `systemctl status`: "watching 5 targets"."""
-        self._tell(READY="1", STATUS=status)
+        self._send(READY="1", STATUS=status)
 
     def status(self, text: str) -> None:
         """Set the text of `systemctl status`."""
-        self._tell(STATUS=text)
+        self._send(STATUS=text)
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
         """Report a reload at the start of the block, and its end however the block ends."""
-        self._tell(RELOADING="1", MONOTONIC_USEC=str(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000))
+        self._send(RELOADING="1", MONOTONIC_USEC=str(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000))
         try:
             yield
         finally:
-            self._tell(READY="1")
+            self._send(READY="1")
 
     def stopping(self) -> None:
         """Report that the daemon is stopping."""
-        self._tell(STOPPING="1", STATUS="stopping")
+        self._send(STOPPING="1", STATUS="stopping")
 
     async def feed_watchdog(self) -> None:
         """Report regularly that the loop runs, as often as the supervisor expects.
@@ -67,24 +67,24 @@ class Supervisor:
         """
         while self._address:
             if self.watchdog_seconds is not None:
-                self._tell(WATCHDOG="1")
-            elif self._untold:
-                self._tell()
+                self._send(WATCHDOG="1")
+            elif self._unsent:
+                self._send()
             await trio.sleep(RETRY_SECONDS if self.watchdog_seconds is None else self.watchdog_seconds / 2)
 
-    def _tell(self, **words: str) -> None:
+    def _send(self, **words: str) -> None:
         if not self._address:
             return
         if "RELOADING" in words:
-            self._untold.pop("READY", None)  # no longer true
+            self._unsent.pop("READY", None)  # no longer true
         elif "READY" in words:
-            self._untold.pop("RELOADING", None)
-        self._untold.update(words)
-        text = "\n".join(f"{key}={' '.join(value.split())}" for key, value in self._untold.items())
+            self._unsent.pop("RELOADING", None)
+        self._unsent.update(words)
+        text = "\n".join(f"{key}={' '.join(value.split())}" for key, value in self._unsent.items())
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
             channel.setblocking(False)
             channel.sendto(text.encode("utf-8", "replace"), self._address)
-            self._untold.clear()
+            self._unsent.clear()
 
 
 def _address(name: str) -> str:

@@ -89,9 +89,9 @@ def to_stderr(level: str, line: str) -> str:
 def take_over_stderr() -> None:
     """Log each warning and each uncaught exception as one event, also exceptions that end the process."""
     logging.captureWarnings(True)
-    sys.excepthook = _tell_uncaught
-    threading.excepthook = lambda failed: _tell_uncaught(failed.exc_type, failed.exc_value, failed.exc_traceback)
-    sys.unraisablehook = lambda failed: _tell(
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda failed: _log_uncaught(failed.exc_type, failed.exc_value, failed.exc_traceback)
+    sys.unraisablehook = lambda failed: _emit(
         "error", "exception ignored", {"message": failed.err_msg, "exc_info": failed.exc_value}
     )
 
@@ -125,24 +125,24 @@ class _EventLogger(structlog.BoundLoggerBase):
     """The logger of callers: never raises, whatever it is given."""
 
     def debug(self, event: object, /, *arguments: object, **fields: object) -> None:
-        self._tell("debug", event, fields, arguments)
+        self._emit("debug", event, fields, arguments)
 
     def info(self, event: object, /, *arguments: object, **fields: object) -> None:
-        self._tell("info", event, fields, arguments)
+        self._emit("info", event, fields, arguments)
 
     def warning(self, event: object, /, *arguments: object, **fields: object) -> None:
-        self._tell("warning", event, fields, arguments)
+        self._emit("warning", event, fields, arguments)
 
     def error(self, event: object, /, *arguments: object, **fields: object) -> None:
-        self._tell("error", event, fields, arguments)
+        self._emit("error", event, fields, arguments)
 
     def critical(self, event: object, /, *arguments: object, **fields: object) -> None:
-        self._tell("critical", event, fields, arguments)
+        self._emit("critical", event, fields, arguments)
 
     def exception(self, event: object, /, *arguments: object, **fields: object) -> None:
-        self._tell("error", event, {"exc_info": True, **fields}, arguments)
+        self._emit("error", event, {"exc_info": True, **fields}, arguments)
 
-    def _tell(
+    def _emit(
         self, level: str, event: object, fields: Mapping[str, object], arguments: tuple[object, ...] = ()
     ) -> None:
         try:
@@ -156,7 +156,7 @@ class _EventLogger(structlog.BoundLoggerBase):
                 write_line(_RENDERERS[_log_format](_last_resort(type(error).__name__)))
 
 
-def _tell(level: str, event: str, fields: Mapping[str, object]) -> None:
+def _emit(level: str, event: str, fields: Mapping[str, object]) -> None:
     getattr(structlog.get_logger(), level, structlog.get_logger().error)(event, **fields)
 
 
@@ -222,7 +222,7 @@ _RENDERERS: dict[str, Callable[[Mapping[str, Loggable]], str]] = {"text": _as_te
 
 class _LoggingHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        _tell(record.levelname.lower(), _message(record), {"logger": record.name, "exc_info": record.exc_info})
+        _emit(record.levelname.lower(), _message(record), {"logger": record.name, "exc_info": record.exc_info})
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -232,7 +232,7 @@ def _message(record: logging.LogRecord) -> str:
         return safe_text(record.msg)
 
 
-def _tell_uncaught(kind: type[BaseException], error: BaseException | None, _at: TracebackType | None) -> None:
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, _at: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
-    _tell("critical", "uncaught exception", {"exc_info": error})
+    _emit("critical", "uncaught exception", {"exc_info": error})

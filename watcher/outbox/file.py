@@ -84,7 +84,7 @@ class OutboxFile:
         try:
             with mapped_errors(self.reserve):
                 if self._found() != self._identities:
-                    self._write_anew(self._connection, "was deleted or replaced while it was in use")
+                    self._write_copy(self._connection, "was deleted or replaced while it was in use")
         except OutboxUnavailableError as error:
             raise OutboxUnavailableError(f"{self._path} was deleted, and cannot be restored: {error}") from error
 
@@ -100,7 +100,7 @@ class OutboxFile:
             with mapped_errors(self.reserve):
                 _, there, taken_over = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 if taken_over < there:
-                    self._write_anew(self._connection, f"is held open by a reader, and its -wal had {wal_bytes} bytes")
+                    self._write_copy(self._connection, f"is held open by a reader, and its -wal had {wal_bytes} bytes")
         except OutboxUnavailableError:
             self._max_wal_bytes = 2 * wal_bytes  # most likely no room for a copy: not tried again each time
         else:
@@ -153,7 +153,7 @@ class OutboxFile:
         """Return the identities of the files at the path and beside it."""
         return [_identity(part) for part in self._parts]
 
-    def _write_anew(self, database: sqlite3.Connection, why: str) -> None:
+    def _write_copy(self, database: sqlite3.Connection, why: str) -> None:
         """Write a copy of the file to its path; it is opened again when next needed."""
         copy = self._path.with_name(f"{self._path.name}.new")
         copy.unlink(missing_ok=True)

@@ -78,10 +78,10 @@ class OutboxWriter:
         """
         self._disk = disk
         self._bounds = bounds
-        self._tell = tell
+        self._report = tell
         self._kept = kept
         self._clock = clock
-        self._tell_kept = tell_kept
+        self._report_kept = tell_kept
         self._trust = trust
         self._waiting: deque[Conclusion] = deque()
         self._wake = trio.Event()
@@ -90,7 +90,7 @@ class OutboxWriter:
         self._given_up = 0  # failures
         self._given_up_of_waiting = 0  # conclusions
         self._tick_at = self._tidy_at = self._complaint_at = 0.0
-        self._dropped = self._dropped_and_told = 0  # entries
+        self._dropped = self._dropped_and_logged = 0  # entries
 
     @property
     def lost(self) -> int:
@@ -135,7 +135,7 @@ class OutboxWriter:
                 while self._waiting:
                     await self._keep(list(islice(self._waiting, MAX_AT_ONCE)))
                 await self._look_after()
-                self._tell_kept(())
+                self._report_kept(())
                 self._note_state(None)
             except OutboxUnavailableError as error:
                 self._note_state(error)
@@ -155,8 +155,8 @@ class OutboxWriter:
             self._waiting.popleft()
         for conclusion in rest:
             if not conclusion.outcome.ok:
-                self._tell(conclusion.outcome, True)
-        self._tell_kept(rest)
+                self._report(conclusion.outcome, True)
+        self._report_kept(rest)
         is_told = self._disk.outbox.shares
         if any(one.flips or not one.outcome.ok or (is_told and one.is_news) for one in batch):
             self._kept()
@@ -177,16 +177,16 @@ class OutboxWriter:
             self._tidy_at = now
         if self._disk.outbox.rows > before:
             self._kept()
-        dropped = self._dropped - self._dropped_and_told
+        dropped = self._dropped - self._dropped_and_logged
         if dropped and not 0 <= now - self._complaint_at < COMPLAINT_SECONDS:
             log.warning("outbox over its limits, dropped the oldest entries", dropped=dropped)
-            self._dropped_and_told, self._complaint_at = self._dropped, now
+            self._dropped_and_logged, self._complaint_at = self._dropped, now
 
     def _give_up(self, conclusion: Conclusion) -> None:
         self._given_up_of_waiting += 1
         if not conclusion.outcome.ok:
             self._given_up += 1
-            self._tell(conclusion.outcome, False)
+            self._report(conclusion.outcome, False)
 
     def _note_state(self, error: Exception | None) -> None:
         if (error is not None) == self._failing:

@@ -105,7 +105,7 @@ class TableStore:
         self._database = database
         self.registration = registration
         self._limit_seconds = COMMAND_SECONDS
-        self._has_marked = self._has_put_right = False
+        self._has_marked = self._has_corrected = False
         self._other = ""
         self._advice: str | None = None
         self._watched: int | None = None  # rows after the registration, if it succeeded
@@ -127,7 +127,7 @@ class TableStore:
             the last entry of the outbox that the tables have, 0 if they know of none.
         """
         await self._database.init_db()
-        await self._tell_encoding()
+        await self._warn_of_encoding()
         limit_seconds = self._limit_seconds + len(self.registration.targets) / TARGETS_A_SECOND
         self._limit_seconds = min(2 * self._limit_seconds, REGISTRATION_SECONDS)
         self._watched, self._look_at = None, trio.current_time() + self.look_seconds
@@ -144,7 +144,7 @@ class TableStore:
             # For example an address too long for an index. Results are stored all the same.
             log.error("the database refuses the registration of the targets", error=error)
         self._limit_seconds = COMMAND_SECONDS
-        await self._put_right()
+        await self._correct_times()
         await self._opened()
         rows = await self._database.fetch(STORED_UNTIL, registration.outbox)
         return max((row["stored_until"] for row in rows), default=0)
@@ -194,7 +194,7 @@ class TableStore:
                 return bool(found[FLIP]) and bool(await connection.fetchval(ANY_AHEAD, texts))
 
         if await self._database.operate(write):
-            await self._put_right()
+            await self._correct_times()
 
     async def _sort_out(
         self, connection: Connection, found: Mapping[str, Sequence[Numbered]]
@@ -217,14 +217,14 @@ class TableStore:
         if found[RELEASE]:
             await store_releases(connection, outbox, found[RELEASE])
 
-    async def _put_right(self) -> None:
+    async def _correct_times(self) -> None:
         """Date back what lies in the future of the server's clock, and log it once."""
         for row in await self._database.fetch(PUT_RIGHT):
-            if (row["flips"] or row["states"]) and not self._has_put_right:
-                self._has_put_right = True
+            if (row["flips"] or row["states"]) and not self._has_corrected:
+                self._has_corrected = True
                 log.warning("a clock was ahead of the database's: times in the future were dated back to now", **row)
 
-    async def _tell_encoding(self) -> None:
+    async def _warn_of_encoding(self) -> None:
         """Warn once of a database that is not in UTF-8."""
         for row in await self._database.fetch("SHOW server_encoding"):
             advice = advice_on(row["server_encoding"])
@@ -261,9 +261,9 @@ class TableStore:
                 _expect(follows, row["stored_until"])
             other = row["marked_by"]
             if row["was_ahead"]:
-                self._has_put_right = False
+                self._has_corrected = False
                 log.warning("a clock was ahead: the time until which the history is complete was corrected", to=moment)
-                await self._put_right()
+                await self._correct_times()
             # Before the first mark the other daemon may have ended. With replicas, others are expected.
             if self._has_marked and not self._shares and other not in {None, daemon, self._other}:
                 self._other = other

@@ -124,7 +124,7 @@ class Places:
         self._poll = Poll(reader, self._views, self._timing.grace_seconds, self.decides)
         self.membership: Membership | None = None
         self._is_registered = False
-        self._tell_again_at = math.inf
+        self._register_again_at = math.inf
         self._mark_at = 0.0
         self._away_since: float | None = None
         self._settled_looks = 0
@@ -233,11 +233,11 @@ class Places:
     async def _act(self, membership: Membership, look: Look) -> None:
         """Act on a look: register, claim and release targets, and decide for those that are held."""
         self._away_since = None
-        is_due = trio.current_time() >= self._tell_again_at
+        is_due = trio.current_time() >= self._register_again_at
         if look.is_back or look.missing or is_due or not self._is_registered:
             targets = self._views.targets
             await tell_combined(self._database, self._disk.outbox.id, tuple(targets.values()))
-            self._tell_again_at = math.inf
+            self._register_again_at = math.inf
             self._is_registered = targets is self._views.targets  # a reload meanwhile brings others
         self._owned.doubt(look.missing)
         await self._end_what_is_over(look.now)
@@ -295,7 +295,7 @@ class Places:
     async def _end_what_is_over(self, now: datetime) -> None:
         ended, renamed = set(self._ended), dict(self._renamed)
         if ended:  # while these had an owner, a replica with the former file may have registered them
-            self._tell_again_at = trio.current_time() + TELL_AGAIN_SECONDS
+            self._register_again_at = trio.current_time() + TELL_AGAIN_SECONDS
         await self._owned.end(ended, renamed, now)
         self._ended -= ended
         self._renamed = {old: new for old, new in self._renamed.items() if old not in renamed}

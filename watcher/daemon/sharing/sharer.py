@@ -116,7 +116,7 @@ class Sharer:
             pick: returns those of the configured targets that the replicas share; may be called in a thread.
         """
         self._pick = pick
-        self._tell_watched = tell
+        self._report_watched = tell
         self._members = members
         self._claims = claims
         self._apply = apply
@@ -136,7 +136,7 @@ class Sharer:
         self._asking_seconds = 0.0  # how long it took to claim all wanted targets
         self.changed_at = clock()
         self._gained = self._lost = 0
-        self._told = -1  # the epoch of the last line
+        self._logged = -1  # the epoch of the last line
         self._in_effect: Share | None = None
         self._effective = trio.Event()
 
@@ -233,7 +233,7 @@ class Sharer:
         self._asking_seconds = self._clock() - began_at
         if self._is_in_effect():
             self._members.put_into_effect(share.epoch)
-            self._tell(share)
+            self._log_share(share)
         if change is not None:
             change.taken_over.set()
 
@@ -345,7 +345,7 @@ class Sharer:
         with trio.move_on_after(CLAIM_CUT_OFF_SECONDS):
             taken = await self._claims.claim(names)
         is_waiting = len(self._overdue()) < len(self._wanted)
-        self._tell_outage(is_away=taken is None and not is_waiting)
+        self._log_outage(is_away=taken is None and not is_waiting)
         if taken is None:
             return None
         beats = self._clock(), self._moved_at, self._beat_seconds
@@ -358,7 +358,7 @@ class Sharer:
             log.warning("targets taken over by force, their replica does not release them", targets=len(forced))
         return {**taken, **forced}
 
-    def _tell_outage(self, *, is_away: bool) -> None:
+    def _log_outage(self, *, is_away: bool) -> None:
         """Log that the database is unreachable; for a daemon alone, other lines suffice."""
         share = self._members.share
         if is_away and not self._is_away and share is not None and not share.is_alone:
@@ -372,14 +372,14 @@ class Sharer:
         with in_small_turns():
             return await trio.to_thread.run_sync(compute)
 
-    def _tell(self, share: Share) -> None:
+    def _log_share(self, share: Share) -> None:
         """Log a share once all its targets have started."""
         # Nothing is logged for a daemon alone, or for one that is not part of an agreement yet.
-        is_other = share.epoch != self._told and bool(share.peers) and not (share.is_alone and self._told < 0)
+        is_other = share.epoch != self._logged and bool(share.peers) and not (share.is_alone and self._logged < 0)
         if not (is_other or self._gained or self._lost):
             return
-        self._told = share.epoch
-        self._tell_watched(len(self._watched), len(share.peers))
+        self._logged = share.epoch
+        self._report_watched(len(self._watched), len(share.peers))
         log.info(
             "share",
             epoch=share.epoch,

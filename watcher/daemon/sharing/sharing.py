@@ -110,7 +110,7 @@ class Sharing:
         self._claims = ClaimsWithIncidents(self._ownership, past, disk, location)
         replica = Replica(location, seat, settings.replica or kept_name(settings.data_dir), __version__)
         self._first_share: Share | None = None
-        self._has_told_clock = False
+        self._has_logged_clock = False
         self._asked_at = math.inf  # when the last answered beat was sent
         self._lapsed = trio.Event()  # set when a beat came later than the lease
         self.membership = Membership(database, replica, self._figures, timing, refer=self._refer)
@@ -248,12 +248,12 @@ class Sharing:
         self._asked_at = asked_at
         WALL_CLOCK.refer(asked_at, answered_at, seconds)
         ahead = WALL_CLOCK.ahead_seconds
-        if ahead is not None and not self._has_told_clock:
+        if ahead is not None and not self._has_logged_clock:
             far = f"{duration(round(abs(ahead)))} {'ahead of' if ahead > 0 else 'behind'}"
             log.warning(f"this clock is {far} the database's; times follow the database's")
-        elif ahead is None and self._has_told_clock:
+        elif ahead is None and self._has_logged_clock:
             log.info("this clock agrees with the database's again; times follow this clock")
-        self._has_told_clock = ahead is not None
+        self._has_logged_clock = ahead is not None
 
     def _may_check(self, name: str) -> bool:
         return self.membership.gate.is_open and (self._sharer is None or self._sharer.may_check(name))

@@ -104,7 +104,7 @@ async def upkeep(
         except DatabaseRefusedError as error:
             log.warning("upkeep of the tables refused by the database", error=error)
         else:
-            _tell(report)
+            _log_report(report)
         await trio.sleep(ROUND_SECONDS)
 
 
@@ -134,7 +134,7 @@ async def keep_up(
     return round_.report
 
 
-def _tell(report: UpkeepReport) -> None:
+def _log_report(report: UpkeepReport) -> None:
     if report.dropped:
         log.info("old partitions dropped", partitions=", ".join(report.dropped))
     if report.failed:
