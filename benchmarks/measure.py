@@ -184,7 +184,7 @@ def cpu_seconds(pid: int) -> float:
     """Return the CPU time of a process and its children, to the nanosecond, with ended threads.
 
     It is the clock of clock_getcpuclockid(3): on Linux, the complement of the process number and the
-    clock of the scheduler (2), as in the kernel's include/linux/posix-timers_types.h.
+    clock of the scheduler (2), see the kernel's include/linux/posix-timers_types.h.
     """
     pids = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
     return sum(time.clock_gettime((~number << 3) | 2) for number in pids)

@@ -21,7 +21,6 @@ def drop_oldest(outbox: Outbox, *, max_bytes: int, created_before: float) -> int
 
     Returns:
         the number of dropped entries that were waiting.
-        how many entries were dropped that waited.
 
     Raises:
         OutboxUnavailableError, OutboxDamagedError: see there.

@@ -104,7 +104,7 @@ def end_alone(outbox: Outbox, targets: Iterable[str], is_over: Callable[[str], b
     Args:
         outbox: of a replica that has PostgreSQL again.
         targets: the names of targets that another replica owns.
-        is_over: returns whether the combined state of a target has no trouble: then channels get the end.
+        is_over: returns whether the incident of a target is over: then channels get its end.
         now: seconds since 1970.
     """
     moment = datetime.fromtimestamp(now, UTC)

@@ -88,7 +88,7 @@ WHERE location = $1 AND written_at < clock_timestamp() - interval '1 hour' AND N
 )
 """
 
-# The targets that other replicas watch, except those that are up and nothing else.
+# The targets that other replicas watch, except those that are up and not in doubt.
 _OTHERS = """
 SELECT target, state, coalesce(position('[["' IN standing) > 0, false) AS is_in_doubt,
     greatest(checked_until, members.slots_until) AS checked_until

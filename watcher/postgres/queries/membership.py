@@ -35,7 +35,7 @@ WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), mine AS (
     WHERE location = $1 AND replica = $2 AND incarnation = $3 AND members.fingerprint <> ''
     RETURNING members.*
 )"""
-# A row of another incarnation is taken over by a start; anything else must wait for the end of its lease.
+# A start takes the row of another incarnation; anything else waits for the end of its lease.
 _JOIN = """
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), mine AS (
     INSERT INTO members AS present (

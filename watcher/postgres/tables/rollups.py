@@ -19,7 +19,7 @@ UPKEEP_LOCK = 0x77617464  # "watd", the one after that of the schema
 RENAME_SECONDS = 1800.0  # a year of failures is rewritten, row by row
 
 COLUMNS = "results, sums_ms, mins_ms, maxs_ms, keys, counts"
-# The column `packed`, computed from others if the buckets of whole checks come first; a binary search finds their end.
+# The column `packed`, from others that have the buckets of whole checks first; a binary search finds their end.
 PACKED = """(
     SELECT sum((count || 'e' || 8 * (255 - key))::numeric)
     FROM unnest(keys[1:width_bucket(255::smallint, keys)], counts[1:width_bucket(255::smallint, keys)])
