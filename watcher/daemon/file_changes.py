@@ -1,8 +1,7 @@
 """Looks for changed files once a second, whatever changed them: an editor, git, Kubernetes, or another host of a mount.
 
 System events (inotify) would come sooner. But some mounts send none, the number of watches is limited, and links must
-be followed by hand, so the look would still be needed. A change is only a hint: the callback reads the files and
-compares.
+be followed by hand, so the look would still be needed. A change is only a hint to read the files and compare.
 """
 
 from __future__ import annotations

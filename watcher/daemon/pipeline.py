@@ -95,8 +95,7 @@ async def watch(
                     await parts.alerting.begin(configuration, parts.present.targets)
                     beginning, standings = await _resume(configuration, disk, parts)
                     _start_meanwhile(meanwhile, configuration, sinks, parts)
-                    # Not earlier: the outbox writer records that the daemon is alive, and the gap until now would be
-                    # lost.
+                    # Not earlier: the outbox writer records that the daemon is alive, which would hide the gap.
                     _start_writing(writing, receive, sinks, parts)
                     async with _open_checks(configuration, sinks, send, parts, lived_until) as (watched, conditions):
                         await watched.begin(beginning.targets, standings, checked_until_of(beginning.taken))
@@ -107,8 +106,7 @@ async def watch(
                         await _follow(changes, beginning, sinks, watched, conditions, parts)
                 _start_leaving(writing, parts)
                 meanwhile.cancel_scope.cancel()
-            # The channel is closed: the tasks end when it is empty, written to disk, and stored (or the database is
-            # away).
+            # The channel is closed: the tasks end when everything is stored, or on disk while the database is away.
             writing.cancel_scope.deadline = trio.current_time() + DRAIN.seconds
     finally:
         await _log_stop_and_close(sinks, parts)

@@ -84,8 +84,7 @@ class WatchedTargets:
 
         Args:
             found: the difference.
-            moved: names of removed targets that are watched elsewhere from now on: they are not paused, and this outbox
-                forgets them.
+            moved: names of removed targets that are now watched elsewhere: not paused, and forgotten by this outbox.
             taken: what the database knows of starting targets that were watched elsewhere, by name.
             configured: the targets to register in the database, watched here or elsewhere; None if unchanged.
 

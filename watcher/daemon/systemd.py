@@ -1,7 +1,6 @@
 """Notifies a supervisor by systemd's protocol (sd_notify): a datagram to the socket in NOTIFY_SOCKET.
 
-Nothing here raises or waits: a working daemon must not end because nothing listens. Without the variable, nothing is
-sent.
+Nothing here raises or waits: a working daemon must not end because nothing listens. Without the variable, it is silent.
 """
 
 from __future__ import annotations

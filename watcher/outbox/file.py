@@ -72,8 +72,7 @@ class OutboxFile:
     def restore_if_deleted(self) -> None:
         """Restore the file if it, or a file beside it, was deleted or replaced while in use.
 
-        A deleted file can be read and written while it is open, and is lost with the process. The look takes some
-        microseconds.
+        A deleted file can be read and written while it is open, and is lost with the process. The look takes some µs.
 
         Raises:
             OutboxUnavailableError: it cannot be restored now; its entries can still be read and deleted.

@@ -148,8 +148,7 @@ class OutboxWriter:
     async def _keep(self, batch: Sequence[Conclusion]) -> None:
         given_up_before = self._given_up_of_waiting
         await self._disk.run(lambda outbox: _append(outbox, batch, self._clock()))
-        # Conclusions given up meanwhile were at the front: they are reported as given up, though they have been
-        # written.
+        # Conclusions given up meanwhile were at the front: they are reported as given up, though now written.
         rest = batch[self._given_up_of_waiting - given_up_before :]
         for _ in rest:
             self._waiting.popleft()

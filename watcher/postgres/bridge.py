@@ -97,7 +97,7 @@ async def open_bridge() -> AsyncIterator[None]:
 async def transaction(
     connection: Connection, *, limit_seconds: float | None = COMMAND_SECONDS, **options: Any
 ) -> AsyncIterator[None]:
-    """Run a block in a transaction, like asyncpg's `connection.transaction()`, but never wait for a lost rollback.
+    """Run a block in a transaction, like asyncpg's `connection.transaction()`, but never wait for a lost server.
 
     A commit is on the server's disk, even if the server is set to confirm it sooner.
 

@@ -75,8 +75,7 @@ def _is_late(row: Any, outbox: uuid.UUID, number: int, flip: Mapping[str, Any]) 
     """Return whether an entry is from a time when another replica had the target."""
     moment = _on_the_servers_clock(flip, row["now"])
     if row["owner"] != outbox:
-        # The new owner may have released the target by now. If the owner is gone, the replica that checks the target
-        # meanwhile knows most.
+        # The new owner may have released the target by now. If it is gone, the replica that now checks knows most.
         is_of_the_past = row["former_until"] is not None and moment <= row["former_until"]
         return bool(row["owner"] is not None and row["lease_lasts"]) or is_of_the_past
     if number > (row["owned_from"] or 0) or row["others_until"] is None:

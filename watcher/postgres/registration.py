@@ -144,8 +144,7 @@ class Registration:
         """Register the targets, all or none; doing so again is harmless. This is an asyncio-flavoured function.
 
         Returns:
-            the flips that end the former outbox's states at this location; record them before `follow`, which forgets
-            it.
+            the flips that end the former outbox's states here; record them before `follow`, which forgets that outbox.
         """
         async with transaction(connection, limit_seconds=limit_seconds):
             await connection.execute(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)

@@ -84,8 +84,7 @@ class Poll:
         self._looks = 0
         self._is_away, self._looks_at_all = False, True
         self._ages: Mapping[str, Age] = {}
-        # When the database was back. The places that were alive before, `_kept`, have one grace from then on for a
-        # beat.
+        # When the database was back. The places alive before, `_kept`, have one grace from then on for a beat.
         self._back_at = -math.inf
         self._kept = frozenset[str]()
         self.is_settled = True

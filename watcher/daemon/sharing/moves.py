@@ -63,8 +63,7 @@ def find_moves(
 
     Args:
         watched: by name.
-        configured: all targets of this location, each with a name of its own; unchanged ones are the same objects as
-            before.
+        configured: all targets of this location, with unique names; unchanged ones are the same objects as before.
         holds: returns whether the target of a name is this replica's.
         renamed: new names of targets that are no longer configured, by the former ones.
     """

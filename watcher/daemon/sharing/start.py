@@ -27,8 +27,7 @@ class Beginning:
         targets: those targets.
         unclaimed: names of those that are watched though their owners could not be queried.
         taken: what the database knows of the others, by name.
-        owners: of the targets that this outbox knows and that are not watched here, by name; the others have no known
-            owner.
+        owners: known owners of the targets that this outbox knows and that are not watched here, by name.
     """
 
     targets: Sequence[Target]

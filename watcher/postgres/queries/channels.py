@@ -51,8 +51,7 @@ FROM channel_messages AS waiting LEFT JOIN notifications AS known USING (id)
 WHERE location = $1 AND waiting.channel = $2 AND sent_at IS NULL AND given_up_at IS NULL
 ORDER BY number
 """
-# An origin counts from what the channel has taken in of it, or else from its last handover: it told earlier events
-# itself.
+# An origin's events count from the last one taken in, or else from its last handover: it told earlier events itself.
 _EVENTS = """
 WITH taken AS (
     SELECT key::uuid AS origin, value::bigint AS position FROM jsonb_each_text($3::jsonb)

@@ -1,4 +1,3 @@
--- The number of a flip among its target's flips, from 1, and the number of the flips up to a state: NULL if not
--- counted.
+-- The number of a flip among its target's flips, from 1, and the number of flips up to a state: NULL if unknown.
 ALTER TABLE flips ADD COLUMN IF NOT EXISTS number int;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS flips int;

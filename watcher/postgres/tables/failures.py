@@ -50,8 +50,7 @@ def failures_query(
         since, until: only slots from `since` on and before `until`.
         target, reason, location: only failures that have these values.
         targets: only failures of one of these.
-        before: only rows that come after this time and id in this order; the time is of the slot, or of the start if a
-            target is given.
+        before: only rows after this time and id in this order; the time is of the slot, or with a target of the start.
     """
     column = "scheduled_at" if target is None else "started_at"
     filters = {

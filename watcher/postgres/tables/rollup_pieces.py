@@ -43,8 +43,7 @@ def pieces_of(
     Args:
         begin, end: the window, rounded to minutes by the caller.
         marked: the hours and days that must not be read.
-        gone: the hours and days whose finer rollups no longer exist: they are read even if only part of them is in the
-            window.
+        gone: the hours and days whose finer rollups no longer exist: read even if only partly in the window.
         coarsest: the longest period to read, unless something finer is gone.
     """
     pieces: list[Piece] = []
