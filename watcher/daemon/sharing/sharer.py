@@ -327,8 +327,7 @@ class Sharer:
         """Return the targets to start without a claim: better two replicas that check a target than none.
 
         Targets that others have watched wait as long as a claim may take: a replica that starts them without asking
-            repeats
-        the others' findings, and a database that restarts is back soon.
+        repeats the others' findings, and a database that restarts is back soon.
         """
         since = self._clock() - CLAIM_CUT_OFF_SECONDS
         return [wanted.target for wanted in self._wanted.values() if wanted.is_new or wanted.since <= since]
