@@ -313,7 +313,7 @@ def decode_handover(text: str) -> tuple[Handover, list[dict[str, Any]]]:
     Raises:
         UnreadableRowError: it is not the text of a handover.
     """
-    with reading("what a replica has handed over"):
+    with reading("a handover"):
         row = json.loads(text)
         handover = Handover(
             a_moment(row["at"]),

@@ -175,7 +175,7 @@ class Pool:
     async def operate(
         self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
     ) -> Result:
-        """Do one operation on a connection, in one crossing of the bridge.
+        """Run one operation on a connection, in one crossing of the bridge.
 
         Args:
             operation: an asyncio-flavoured function; its commands take the limit as their `timeout` if it is longer
@@ -234,7 +234,7 @@ class Pool:
         self._pool.terminate()
 
     async def _open_pool(self) -> asyncpg.Pool[asyncpg.Record]:
-        """Make the pool. This is an asyncio-flavoured function."""
+        """Create the pool. This is an asyncio-flavoured function."""
         connect: Any = partial(connect_to, self._servers)  # asyncpg's protocol lists every argument passed here
         return await asyncpg.create_pool(
             connect=connect,
@@ -261,7 +261,7 @@ class Pool:
     async def _operate(
         self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
     ) -> Result:
-        """Do one operation on a connection of the pool. This is an asyncio-flavoured function."""
+        """Run one operation on a connection of the pool. This is an asyncio-flavoured function."""
         if self._pool is None:
             raise RuntimeError("Database.connect() comes first")
         seconds = limit_seconds or self.command_seconds

@@ -92,7 +92,7 @@ class Database:
     async def operate(
         self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
     ) -> Result:
-        """Do one operation on a connection; see `Pool.operate`."""
+        """Run one operation on a connection; see `Pool.operate`."""
         return await self._pool.operate(operation, limit_seconds)
 
     async def fetch(self, query: str, *arguments: object, limit_seconds: float | None = None) -> list[dict[str, Any]]:

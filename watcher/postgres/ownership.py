@@ -117,7 +117,7 @@ class Ownership:
 
     async def _take_back(self, names: Sequence[str], epoch: int) -> list[str]:
         async def take(connection: Connection) -> list[Any]:
-            """Do it in one transaction, locks first. This is an asyncio-flavoured function."""
+            """Run in one transaction, locks first. This is an asyncio-flavoured function."""
             encoding = connection.get_settings().server_encoding
             stored.update((stored_name(name, encoding), name) for name in names)
             place = self._location, list(stored)
@@ -133,7 +133,7 @@ class Ownership:
             return {}
 
         async def claim(connection: Connection) -> list[Any]:
-            """Do it in one transaction, locks first. This is an asyncio-flavoured function."""
+            """Run in one transaction, locks first. This is an asyncio-flavoured function."""
             encoding = connection.get_settings().server_encoding
             stored.update((stored_name(name, encoding), name) for name in names)
             place = self._location, list(stored)

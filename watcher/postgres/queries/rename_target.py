@@ -101,7 +101,7 @@ async def rename_target(database: Database, old: str, new: str) -> Renamed:
     """
 
     async def rename(connection: Connection) -> Renamed:
-        """Do all in one transaction. This is an asyncio-flavoured function."""
+        """Rename in one transaction. This is an asyncio-flavoured function."""
         async with transaction(connection, limit_seconds=RENAME_SECONDS):
             renamed = await _rename(connection, old, new)
             for text in _REMEMBER:

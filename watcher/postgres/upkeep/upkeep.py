@@ -51,7 +51,7 @@ class Operated(Protocol):
     async def operate(
         self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
     ) -> Result:
-        """Do one operation on a connection."""
+        """Run one operation on a connection."""
 
 
 @dataclass(slots=True)
