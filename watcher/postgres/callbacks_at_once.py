@@ -1,9 +1,9 @@
 """Makes trio-asyncio 0.16 run all waiting callbacks in one turn, and forget cancelled timers, as asyncio does.
 
 By itself it runs one callback, and gives all other tasks a turn before the next. A query takes some 30 callbacks. With
-a hundred checks under way, each of which takes a step in each turn, a query for one row took 0.8 s of processor time,
-and beats and claims ran into their limits. And it wakes up for each timer that was cancelled, of which a query leaves
-seven; and it looks at each callback as asyncio does in its debug mode, which is a sixth of a query's processor time.
+a hundred checks under way, each taking a step in each turn, a query for one row took 0.8 s of processor time, and
+beats and claims exceeded their limits. It also wakes for each cancelled timer, of which a query leaves seven, and
+inspects each callback, as asyncio does only in its debug mode: that takes a sixth of the processor time of a query.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-# The bound of one turn: the work of some milliseconds.
+# The most callbacks in one turn: some milliseconds of work.
 CALLBACKS_A_TURN = 100
 
 
