@@ -12,13 +12,14 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from watcher.log.stderr import is_the_journal, lines_through, with_priority, write_line
 from watcher.model.clock_trust import utc_now
-from watcher.secrets.in_logs import Redactor, fit_address
+from watcher.secrets.in_logs import Redactor
 from watcher.text.escaping import json_line, key_values, one_line
 from watcher.text.log_events import LogEvent, OwnWords
 from watcher.text.loggable import loggable, safe_text
@@ -39,9 +40,9 @@ MAX_TRACEBACK_CHARS = 4000
 
 # What every line has of its own; a field of such a name gets a `_`.
 _OWN_NAMES = ("time", "level", "event", "traceback")
-# Fields in which somebody else speaks, as in every exception: any known secret could stand there. In the rest, which
-# are words of this program and names that users gave, to mask each word that is also somebody's user name or the value
-# of some query would leave nothing to read, and would tell it; there, only addresses are masked.
+# Fields in which somebody else speaks, as in every exception: all secrets that are known are masked there. In the rest,
+# which are words of this program and names that users gave, only addresses are masked: to mask each word that is also
+# somebody's user name would leave nothing to read, and would tell it.
 _FOREIGN = frozenset({"error", "errors", "failed", "message", "output"})
 
 _log_format = "text"
@@ -189,15 +190,14 @@ def _traceback(error: object) -> str | None:
 
 def _fit(_logger: object, _level: str, event: Event) -> dict[str, Loggable]:
     """Make plain values that are safe to show, of those that there are."""
-    of_library = "logger" in event
+    foreign = _FOREIGN | {"event"} if "logger" in event else _FOREIGN
     fitting: dict[str, Loggable] = {}
     for name, value in event.items():
         if name == "traceback":
             fitting[name] = None if value is None else _redactor.end_of(value, MAX_TRACEBACK_CHARS)
         else:
-            is_own = isinstance(value, OwnWords)
-            foreign = (name in _FOREIGN and not is_own) or (of_library and name == "event")
-            fitting[one_line(name)] = loggable(value, _redactor.fit if foreign else fit_address, _redactor.fit)
+            is_own = name not in foreign or isinstance(value, OwnWords)
+            fitting[one_line(name)] = loggable(value, partial(_redactor.fit, is_own=is_own), _redactor.fit)
     return {name: value for name, value in fitting.items() if value is not None}
 
 

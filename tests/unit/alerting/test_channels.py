@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from watcher.alerting.channels.answers import retry_after_seconds
 from watcher.alerting.channels.deliver import short_text
-from watcher.alerting.channels.masking import WORDS_OF_PATHS, masked_answer
 from watcher.alerting.channels.templates import complaint_about_template
 from watcher.alerting.channels.trial import trial_notification
 from watcher.alerting.policy.line import Line
@@ -21,6 +20,7 @@ from watcher.alerting.policy.view import View
 from watcher.model.alerts.channel import AppriseReceiver, Channel, ExecReceiver, WebhookReceiver
 from watcher.model.alerts.notification import Kind
 from watcher.model.state import State
+from watcher.secrets.of_channels import WORDS_OF_PATHS, masked_answer
 
 NOW = datetime(2026, 11, 25, 18, 0, tzinfo=UTC)
 

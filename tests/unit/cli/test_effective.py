@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trustme import CA
 
 from tests.unit.cli.typed import typed, write
-from watcher.cli.config_view.effective_yaml import scalar
+from watcher.cli.config_view.effective_yaml import dumped
 from watcher.config import load_configuration
 from watcher.config.env.settings import load_settings
 from watcher.config.schema.config_file import KNOWN_KEYS
@@ -214,10 +214,10 @@ def test_what_is_shown_can_be_read_again(tmp_path: Path) -> None:
     )
 )
 def test_every_value_is_yaml_of_one_line(value: Any) -> None:
-    text = scalar(value)
+    text = dumped({"a": [value]})
     assert text.isprintable() or "\xa0" in text or not text.isascii()
     assert len(text.splitlines()) == 1
-    assert parse_yaml("c.yaml", f"a: {text}  # b".encode()).data == {"a": value}
+    assert parse_yaml("c.yaml", f"{text}  # b".encode()).data == {"a": [value]}
 
 
 def test_secrets_from_variables_are_shown_nowhere(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ SHOWN = [
     "    authorization: [***]",
     "  - *** {body: ***",
     "***",
-    "***, interval: 5}",
+    "***, interval: ***}",
     "  - json: [{path: a, equals: {x: ***}}]",
     "    ? {a: ***}",
     "    : ***",

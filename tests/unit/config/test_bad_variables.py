@@ -67,7 +67,7 @@ LINES: dict[str, list[str]] = {
     "text_in_pattern": [
         f"3:12: urls[0].regex: '(${{SECRET}}' is no regular expression: missing ){SYNTAX}",
         f"4:35: urls[0].fail_if_body_matches_regexp[0]: '${{SECRET}}(' is no regular expression: missing ){SYNTAX}",
-        "5:19: urls[0].json[0].path: '${SECRET}(' is no path of JMESPath: '${SECRET}' is not expected at column 8; https://jmespath.org/specification.html",
+        "5:19: urls[0].json[0].path: '${SECRET}(' is no path of JMESPath: '${SECRET}(' is not expected at column 8; https://jmespath.org/specification.html",
     ],
     "text_in_secrets": [
         "3:22: urls[0].headers.X-Key: has a line break, a control character or space around it; write one line",

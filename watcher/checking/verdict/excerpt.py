@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from watcher.checking.verdict.charset import BYTE_ORDER_MARK, text_codec
 from watcher.model.outcome import Fault, Reason, noted
-from watcher.secrets.of_targets import MIN_SECRET_CHARS, masked, masked_line, secrets_of, spans_of, without_spans
-from watcher.text.escaping import one_line
+from watcher.secrets.masking import MIN_SECRET_CHARS, masked, masked_line
+from watcher.secrets.of_targets import secrets_of
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -49,9 +49,6 @@ KEPT_HEADERS = frozenset(
     }
 )
 
-# Faults whose details quote the site, or a proxy; in the others a secret would only hit a common word.
-_QUOTING = frozenset({Reason.CONNECT, Reason.PROTOCOL, Reason.STATUS, Reason.JSON, Reason.LOCAL})
-
 # The most that a charset spends on a character: ISO-2022 escapes before and after each.
 _MAX_BYTES_PER_CHAR = 8
 
@@ -75,7 +72,7 @@ def excerpt_of(exchange: Exchange, target: Target) -> str | None:
     text = exchange.body[: EXCERPT_BYTES + longest * _MAX_BYTES_PER_CHAR].decode(codec, "replace")
     if text.startswith(BYTE_ORDER_MARK):
         text, end = text[1:], end - 1
-    return masked_line(without_spans(text, spans_of(text, secrets), end), secrets, MAX_EXCERPT_CHARS) or None
+    return masked_line(text, secrets, MAX_EXCERPT_CHARS, end) or None
 
 
 def headers_of(exchange: Exchange, target: Target) -> tuple[tuple[str, str], ...]:
@@ -100,23 +97,13 @@ def headers_of(exchange: Exchange, target: Target) -> tuple[tuple[str, str], ...
 
 
 def masked_notes(exchange: Exchange, verdict: Verdict, target: Target) -> tuple[str, ...]:
-    """Return what is odd about an exchange, without secrets of the target that the site sent back."""
-    sentences = exchange.notes
-    if exchange.fault is not None and verdict.fault is not None and verdict.fault.reason is Reason.STATUS:
-        sentences = (*sentences, exchange.fault.detail)  # of a body that does not matter any more
-    if not sentences:
-        return ()
-    secrets = secrets_of(target)
-    return noted(masked(sentence, secrets) for sentence in sentences)
+    """Return what is odd about an exchange, which is in our own words, and the fault that the status has hidden."""
+    if exchange.fault is None or verdict.fault is None or verdict.fault.reason is not Reason.STATUS:
+        return noted(exchange.notes)
+    return noted((*exchange.notes, masked_fault(exchange.fault, target).detail))
 
 
 def masked_fault(fault: Fault, target: Target) -> Fault:
-    """Return a fault in whose detail no secret stands that the site sent back, as in its reason phrase."""
-    if fault.reason not in _QUOTING or fault.quoted == "":
-        return fault
-    quoted = "" if fault.quoted is None else one_line(fault.quoted)
-    own_words = fault.detail.removesuffix(quoted)
-    if own_words == fault.detail:  # nobody knows which these are
-        own_words = ""
-    detail = own_words + masked(fault.detail[len(own_words) :], secrets_of(target))
+    """Return a fault without secrets that the site sent back, as in its reason phrase; our own words stay."""
+    detail = fault.with_quotation(lambda text: masked(text, secrets_of(target)))
     return fault if detail == fault.detail else Fault(fault.reason, detail)

@@ -200,7 +200,7 @@ class ConfigFile(TypedDict, total=False):
     ]
     channels: Annotated[
         list[ChannelKeys] | None,
-        Key("where alerts go", bounds=SOME, example='[{name: ops, url: "ntfys://ntfy.example/ops"}]'),
+        Key("where alerts go", bounds=SOME, example='[{name: ops, url: "ntfys://ntfy.example/ops"}]', secret=True),
     ]
     connectivity: Annotated[
         ConnectivityKeys | None,

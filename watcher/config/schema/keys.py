@@ -28,7 +28,7 @@ class Key:
         default_text: the same, in the words of the page, where the value alone does not say it.
         example: its value as users would write it, in YAML.
         reason: with which a check fails that does not hold to it.
-        secret: whether its value may be shown to nobody.
+        secret: whether its value may be shown to nobody; of a mapping with keys of its own, text in its place may not.
         bounds: keywords of JSON Schema that narrow its type.
     """
 

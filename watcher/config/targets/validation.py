@@ -13,6 +13,7 @@ from watcher.config.schema.alert_keys import ConnectivityKeys, HeartbeatKeys
 from watcher.config.schema.channel_keys import ChannelKeys
 from watcher.config.schema.config_file import KNOWN_KEYS, ConfigFile, Options, UrlEntry, all_keys
 from watcher.config.schema.page_keys import PageKeys
+from watcher.config.schema.secret_keys import may_be_secret
 from watcher.config.schema.window_keys import MaintenanceKeys
 from watcher.text.redaction import without_secrets
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 _KEYS = all_keys()
 # How the value of a key looks, where it is a list or a mapping.
 _EXAMPLES = {name: f"{name}: {key.example}" for name, key in _KEYS.items() if key.example is not None}
-# What may hold a secret is not shown at all.
-_SECRET_KEYS = frozenset(name for name, key in _KEYS.items() if key.secret)
 
 # Beside `urls`: what stands once in a file, or is a list there.
 _SECTIONS = ("defaults", "page", "connectivity", "heartbeat")
@@ -82,8 +81,7 @@ def _text_of_wrong_kind(path: Sequence[str | int], key: str | None, kind: str, v
 
 
 def _shown_at(path: Sequence[str | int], value: object) -> str:
-    # So may the text in the place of a channel.
-    if _SECRET_KEYS.intersection(step for step in path if isinstance(step, str)) or path[:-1] == ("channels",):
+    if may_be_secret(path):
         return "this"
     # It may be an address, as in `- https://user:password@example.com/`; words that no query follows are none.
     is_address = isinstance(value, str) and ("?" in value or not any(map(str.isspace, value)))

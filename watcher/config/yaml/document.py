@@ -125,7 +125,7 @@ class Document:
             return text
         value = self._value_at(path)
         if id(node) in self._secret_ids:
-            return without_anchored(text, str(value))
+            return without_anchored(text, value)
         return without_values(text, value, node.value, self._variables) if references_in(node.value) else text
 
     def _child(self, node: Node | None, step: str | int) -> tuple[Node, Node] | None:

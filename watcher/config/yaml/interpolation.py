@@ -97,30 +97,9 @@ class Interpolator:
         return value
 
 
-def parts_of(template: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
-    """Take a value apart.
-
-    Args:
-        template: as it is written.
-        variables: their values by name.
-
-    Yields:
-        its parts with the variables put in, and the name of the variable where one is from there, or is the default of
-        one that is named as secrets are.
-    """
-    end = 0
-    for match in _REFERENCE.finditer(template):
-        yield template[end : match.start()], None
-        end = match.end()
-        name, default = match["name"], match["default"]
-        value = variables.get(name or "")
-        if match["dollar"]:
-            yield "$", None
-        elif value:
-            yield value, name
-        elif default is not None:
-            yield _text_of_default(default), name if looks_secret(name) else None
-    yield template[end:], None
+def literals_of(template: str) -> list[str]:
+    """Return what is written in a value before, between and behind its variables."""
+    return _REFERENCE.sub("\0", template).split("\0")
 
 
 def without_secret_defaults(template: str) -> str:
