@@ -97,10 +97,12 @@ def headers_of(exchange: Exchange, target: Target) -> tuple[tuple[str, str], ...
 
 
 def masked_notes(exchange: Exchange, verdict: Verdict, target: Target) -> tuple[str, ...]:
-    """Return what is odd about an exchange, which is in our own words, and the fault that the status has hidden."""
-    if exchange.fault is None or verdict.fault is None or verdict.fault.reason is not Reason.STATUS:
-        return noted(exchange.notes)
-    return noted((*exchange.notes, masked_fault(exchange.fault, target).detail))
+    """Return what is odd about an exchange; what a site may have said stands behind the colon of a note."""
+    notes = [note.partition(": ") for note in exchange.notes]
+    sentences = [own + colon + masked(quoted, secrets_of(target) if colon else ()) for own, colon, quoted in notes]
+    if exchange.fault is not None and verdict.fault is not None and verdict.fault.reason is Reason.STATUS:
+        sentences.append(masked_fault(exchange.fault, target).detail)  # of a body that does not matter any more
+    return noted(sentences)
 
 
 def masked_fault(fault: Fault, target: Target) -> Fault:

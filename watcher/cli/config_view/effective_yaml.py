@@ -100,10 +100,10 @@ def yaml_lines(
         own = {**shower.own(target), "address": shower.masked(without_secrets(target.address))}  # however long
         texts = [dumped({key: own.pop(key) for key in ("name", "group", "address")})]
         # What many targets have in common is written once: to write it takes most of the time.
-        for part, key in ((own, repr(own)), *((part, id(part)) for part in shower.shared(target))):
-            if key not in known:
-                known[key] = dumped(_with_whole_paths(part))
-            texts.append(known[key])
+        for part, text_key in ((own, repr(own)), *((part, id(part)) for part in shower.shared(target))):
+            if text_key not in known:
+                known[text_key] = dumped(_with_whole_paths(part))
+            texts.append(known[text_key])
         yield "  - " + "\n    ".join(filter(None, texts))
 
 
