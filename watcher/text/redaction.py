@@ -1,4 +1,4 @@
-"""Addresses without their secrets, the only form in which they are ever logged, stored or shown."""
+"""Removes secrets from addresses: the only form in which addresses are logged, stored or shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MASK = "***"
 
 # Whatever the scheme: a pattern that looks for its start as well would take the square of the time.
 _INSIDE = re.compile(r"://\S+")
-# As of a line of settings that ran into the one before.
+# A line of settings that ran into the line before it.
 _KEY_AND_VALUE = re.compile(r"[\s;,&][A-Za-z_][A-Za-z0-9_]*\s?=")
 # A second address in the path of the first one, at the start of a part of it, as of an archive or a proxy.
 _SECOND = re.compile(r"([a-z]+://[^@?#]*?/)(https?://.*)", re.IGNORECASE | re.DOTALL)
@@ -19,10 +19,10 @@ def without_secrets(address: str) -> str:
     """Take userinfo, the values of the query and the fragment out of an address, also out of a malformed one.
 
     Returns:
-        `https://host/path?token=***` for `https://user:pw@host/path?token=abc#x`; a bare word in the query is masked
-        whole, since a token may stand there as well, and so is an address in which nobody can tell where userinfo ends.
-        Of two addresses, of which one stands in the path of the other, each is shown so.
-        What follows a space, such as a second address, is masked too.
+        `https://host/path?token=***` for `https://user:pw@host/path?token=abc#x`. A bare word in the query is masked
+        whole, since it may be a token. An address is masked whole if the end of its userinfo is uncertain.
+        If one address is in the path of another, both are cleaned.
+        Text after a space, such as a second address, is masked too.
     """
     first, *rest = address.split(None, 1) or [""]
     if rest:  # a password may have a space in it; of control characters at its start, urllib leaves nothing
@@ -71,8 +71,8 @@ def _without_secrets(found: re.Match[str]) -> str:
 
 
 def _has_sure_host(parts: SplitResult) -> bool:
-    # Of `user:pw@host` urllib makes a scheme and a path, of `https://user:p/w@host` a host, a port and a path, and
-    # of `https://user:p@b/c@host` a host `b`.
+    # urllib reads `user:pw@host` as a scheme and a path, `https://user:p/w@host` as a host, a port and a path, and
+    # `https://user:p@b/c@host` as the host `b`.
     twice = "@" in parts.netloc and "@" in parts.path + parts.query + parts.fragment
     try:
         return bool(parts.hostname) and parts.port != 0 and not twice
