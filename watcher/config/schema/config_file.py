@@ -200,7 +200,9 @@ class ConfigFile(TypedDict, total=False):
     ]
     channels: Annotated[
         list[ChannelKeys] | None,
-        Key("where alerts are sent", bounds=SOME, example='[{name: ops, url: "ntfys://ntfy.example/ops"}]', secret=True),
+        Key(
+            "where alerts are sent", bounds=SOME, example='[{name: ops, url: "ntfys://ntfy.example/ops"}]', secret=True
+        ),
     ]
     connectivity: Annotated[
         ConnectivityKeys | None,
