@@ -1,12 +1,9 @@
 """What is kept of a failing response: the begin of the body and some headers, and no secret of the target."""
 
-import html
-import json
 import socket
 from base64 import b64encode
 from urllib.parse import quote
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -134,67 +131,12 @@ def test_what_is_a_secret(target: Target, secrets: list[str]) -> None:
         ),
         a_target(sending=Sending(headers=(("Content-Type", "text/html"),), body=b'{"page": "text/html"}')),
         a_target(sending=Sending(authorization="Basic Zm9v=x")),
+        a_target(sending=Sending(authorization="Bearer hunter2")),
     ],
 )
 def test_what_is_none_is_left_to_be_read(target: Target) -> None:
-    text = '1 abc def https://a.example/path/ text/html {"page": "text/html"}'
+    text = '1 abc def https://a.example/path/ text/html {"page": "text/html"} Bearer is wanted'
     assert excerpt_of(an_exchange(text.encode()), target) == text
-
-
-def test_a_scheme_is_none() -> None:
-    assert excerpt_of(an_exchange(b"Bearer is wanted"), with_token()) == "Bearer is wanted"
-
-
-def test_secrets_that_overlap_are_masked_whole() -> None:
-    target = a_target(sending=Sending(headers=(("X-A", "abcdef"), ("X-B", "defghi"))))
-    assert excerpt_of(an_exchange(b"<abcdefghi> <abcdefdefghi>"), target) == "<***> <***>"
-
-
-def test_what_is_left_comes_together_to_no_secret() -> None:
-    target = a_target(sending=Sending(headers=(("X-A", "0***"), ("X-B", "aaaa"))))
-    assert excerpt_of(an_exchange(b"<0aaaa>"), target) == "<***>"
-
-
-PASSWORD = "p&<ä\">/'\\ 9"
-
-
-@pytest.mark.parametrize(
-    "echoed",
-    [
-        PASSWORD,
-        json.dumps({"password": PASSWORD}),
-        json.dumps({"password": PASSWORD}, ensure_ascii=False),
-        json.dumps({"password": PASSWORD}).replace("/", "\\/"),
-        json.dumps({"password": PASSWORD}).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
-        html.escape(PASSWORD),
-        html.escape(PASSWORD, quote=False),
-        html.escape(PASSWORD).replace("&#x27;", "&#39;"),
-        quote(PASSWORD),
-        quote(PASSWORD, safe=""),
-        quote(PASSWORD, safe="").lower(),
-        quote(PASSWORD).replace("%20", "+"),
-        PASSWORD.encode().decode("latin-1"),
-    ],
-)
-def test_a_secret_is_known_in_the_ways_that_sites_write_it(echoed: str) -> None:
-    target = a_target(sending=Sending(authorization=basic_authorization("someone", PASSWORD)))
-    excerpt = excerpt_of(an_exchange(f"<{echoed}>".encode()), target)
-    assert excerpt is not None
-    assert "***" in excerpt
-    assert "9" not in excerpt
-
-
-def test_a_secret_in_an_address_is_known_as_it_is_sent() -> None:
-    target = a_target(address="https://a.example/?token=hunt er{ä}'2&b=")
-    sent = httpx.URL(target.address).query.decode()
-    assert "%20" in sent
-    assert excerpt_of(an_exchange(sent.encode()), target) == "token=***&b="
-
-
-@pytest.mark.parametrize("wrong", ["latin-1", "ascii"])
-def test_a_secret_in_another_charset_than_the_page_claims_is_known(wrong: str) -> None:
-    body = "<hünter2>".encode(wrong, "replace")
-    assert excerpt_of(an_exchange(body, "utf-8"), with_token("hünter2")) == "<***>"
 
 
 def test_headers_worth_having_are_kept_in_their_order() -> None:
@@ -274,12 +216,6 @@ def test_words_of_our_own_are_never_masked(user: str, password: str, error: Exce
     assert fault is not None
     found = masked_fault(fault, a_target(address=f"https://{user}:{password}@a.example/"))
     assert found is fault if detail is None else found.detail.endswith(detail)
-
-
-def test_no_secret_makes_a_text_of_the_worst_kind_slow() -> None:
-    secrets = secrets_of(with_token("abcd" * 1000))
-    text = "abcd" * 999 + "…"
-    assert masked(text * 4, secrets) == "***…" * 4
 
 
 tokens = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=MIN_SECRET_CHARS, max_size=30)
