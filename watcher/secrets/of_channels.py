@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_plus
 
-from watcher.model.alerts.channel import AppriseReceiver, ExecReceiver, WebhookReceiver
+from watcher.model.alerts.channel import AlertmanagerReceiver, AppriseReceiver, ExecReceiver, WebhookReceiver
 from watcher.secrets.masking import forms_of, masked_line
 from watcher.secrets.of_targets import parts_of_address, parts_of_header, parts_of_userinfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.options import AlertingOptions
@@ -22,11 +22,12 @@ MAX_ANSWER_CHARS = 200
 
 # In the addresses of many services, and in what these say: to mask them would leave nothing to read.
 WORDS_OF_PATHS = frozenset(
-    {"alert", "alertmanager", "alerts", "api", "chat", "heartbeat", "hook", "hooks", "json", "message", "messages"}
-    | {"notification", "notifications", "notify", "push", "room", "rooms", "send", "services", "text", "webhook"}
-    | {"webhooks", "workflows", "false", "html", "insecure", "markdown", "mode", "true"}
+    {"alert", "alerts", "api", "chat", "hook", "hooks", "json", "message", "messages", "notification", "notifications"}
+    | {"notify", "push", "room", "rooms", "send", "services", "text", "webhook", "webhooks", "workflows"}
+    | {"false", "html", "insecure", "markdown", "mode", "true"}
 )
-# An argument of a program may be a token or a word: a token is as long as this, and most have digits in them.
+# Elsewhere, a piece of an address or of an argument may be a word, such as the name of a topic: a token is as long as
+# this, and most have digits in them.
 MIN_TOKEN_CHARS = 8
 MIN_WORD_CHARS = 20
 
@@ -38,17 +39,17 @@ def masked_answer(text: str, channel: Channel, limit_chars: int = MAX_ANSWER_CHA
 
     Args:
         text: in words; it may quote the receiver.
-        channel: see `secrets_of_alerting`.
+        channel: of whose address each piece but the host is masked: a receiver quotes more of it than others do.
         limit_chars: the longest result, in characters.
     """
     return masked_line(text.strip(), _forms_of(channel), limit_chars)
 
 
 def secrets_of_alerting(alerting: AlertingOptions) -> tuple[str, ...]:
-    """Return the secrets of channels, heartbeat and connectivity: of addresses all but the host, headers, tokens."""
-    found = [part for channel in alerting.channels for part in _parts_of(channel)]
+    """Return what of channels, heartbeat and connectivity may be in no line of the log: of addresses, the tokens."""
+    found = [part for channel in alerting.channels for part in _parts_of(channel, _is_token)]
     if alerting.heartbeat is not None:
-        found += _parts_of_url(alerting.heartbeat.url)
+        found += _parts_of_url(alerting.heartbeat.url, _is_token)
     if alerting.connectivity is not None:
         found += (part for address in alerting.connectivity.targets for part in parts_of_address(address))
     return tuple(dict.fromkeys(found))
@@ -56,33 +57,33 @@ def secrets_of_alerting(alerting: AlertingOptions) -> tuple[str, ...]:
 
 @lru_cache(256)
 def _forms_of(channel: Channel) -> tuple[str, ...]:
-    return forms_of(_parts_of(channel))
+    return forms_of(_parts_of(channel, lambda piece: piece not in WORDS_OF_PATHS))
 
 
-def _parts_of(channel: Channel) -> Iterator[str]:
+def _parts_of(channel: Channel, is_secret: Callable[[str], bool]) -> Iterator[str]:
     receiver = channel.receiver
     if isinstance(receiver, ExecReceiver):
         for argument in receiver.command[1:]:
             yield from filter(_is_token, _BETWEEN.split(argument))
         return
-    yield from _parts_of_url(receiver.url)
+    yield from _parts_of_url(receiver.url, is_secret, is_secret_whole=not isinstance(receiver, AlertmanagerReceiver))
     host = _split(receiver.url)[0]
     if isinstance(receiver, AppriseReceiver) and "." not in host and not host.startswith(("[", "localhost")):
         # A token is in the place of the host, as in `tgram://123456789:abc/`; what follows a colon may be a port.
         first, _, second = host.partition(":")
-        yield from (first, unquote(first), *([] if re.fullmatch("[0-9]{0,5}", second) else [host, second]))
+        yield from filter(is_secret, (first, unquote(first)))
+        yield from () if re.fullmatch("[0-9]{0,5}", second) else (host, second)
     if isinstance(receiver, WebhookReceiver):
         yield from (part for _, value in receiver.headers for part in parts_of_header(value))
         yield from (receiver.secret or "", (receiver.secret or "").removeprefix("whsec_"))
 
 
-def _parts_of_url(url: str) -> Iterator[str]:
-    yield from (url, url.partition("://")[2])
-    yield from parts_of_userinfo(url)
+def _parts_of_url(url: str, is_secret: Callable[[str], bool], *, is_secret_whole: bool = True) -> Iterator[str]:
+    yield from (url, url.partition("://")[2]) if is_secret_whole else ()
+    yield from parts_of_userinfo(url) if is_secret_whole else parts_of_address(url)
     path = _split(url)[1]
-    for piece in (path, *_BETWEEN.split(path)):
-        if piece not in WORDS_OF_PATHS:
-            yield from (piece, unquote(piece), unquote_plus(piece))
+    for piece in filter(is_secret, (path, *_BETWEEN.split(path))):
+        yield from (piece, unquote(piece), unquote_plus(piece))
 
 
 def _split(url: str) -> tuple[str, str]:

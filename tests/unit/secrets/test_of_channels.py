@@ -51,9 +51,9 @@ from watcher.secrets.of_channels import WORDS_OF_PATHS, masked_answer, secrets_o
             "h.example said ***, ***, *** and ***",
         ),
         (
-            AppriseReceiver("mailtos://jo:hunter2!@mail.example/s3cr3t/path?key=k3y-of-query"),
-            "cannot deliver to mail.example: jo with hunter2%21 or hunter2! to /s3cr3t/path for k3y-of-query",
-            "cannot deliver to mail.example: jo with *** or *** to /***/*** for ***",
+            AppriseReceiver("mailtos://jo:hunter2!@mail.example/s3cr3t12/send?key=k3y-of-query"),
+            "cannot deliver to mail.example: jo with hunter2%21 or hunter2! to /s3cr3t12/send for k3y-of-query",
+            "cannot deliver to mail.example: jo with *** or *** to /***/send for ***",
         ),
         (
             AppriseReceiver("mailtos://jo:hunter2%21@mail.example?pass=hunter3%21"),
@@ -62,8 +62,8 @@ from watcher.secrets.of_channels import WORDS_OF_PATHS, masked_answer, secrets_o
         ),
         (AppriseReceiver("slack://T1JJ3T3L2/A1BRTD4JD"), "slack: T1JJ3T3L2 is not A1BRTD4JD", "slack: *** is not ***"),
         (
-            WebhookReceiver("https://hooks.example/s3cr3t/path?k3y-of-query", None, (("X-Key", "hunter2!"),)),
-            "hooks.example: no k3y-of-query in s3cr3t, hunter2!",
+            WebhookReceiver("https://hooks.example/s3cr3t12/send?k3y-of-query", None, (("X-Key", "hunter2!"),)),
+            "hooks.example: no k3y-of-query in s3cr3t12, hunter2!",
             "hooks.example: no *** in ***, ***",
         ),
         (ExecReceiver(("/bin/page", "--token=x1y2z3x1", "--urgent")), "page: --urgent x1y2z3x1", "page: --urgent ***"),
