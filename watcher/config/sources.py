@@ -77,7 +77,7 @@ class Source:
         return self._list("maintenance")
 
     def place_of(self, path: Sequence[str | int], *, key: bool = False) -> Place:
-        """Say where a value stands; see `Document.place_of`, which is slow the first time.
+        """Say where a value stands; see `Document.place_of`.
 
         Args:
             path: from the root of the file, as in `("urls", 3, "interval")`; the index is that in the file.
@@ -86,11 +86,11 @@ class Source:
         return self.document.place_of(path, key=key)
 
     def is_substituted(self, path: Sequence[str | int]) -> bool:
-        """Say whether a variable was put into the text at a path; see `Document.is_substituted`, which is fast."""
+        """Say whether a variable was put into the text at a path; see `Document.is_substituted`."""
         return self.document.is_substituted(path)
 
     def variables_in(self, path: Sequence[str | int]) -> frozenset[str]:
-        """Return the variables that were put into the text at a path; see `Document.variables_in`, which is fast."""
+        """Return the variables that were put into the text at a path; see `Document.variables_in`."""
         return self.document.variables_in(path)
 
     def named_files(self) -> Iterator[NamedFile]:

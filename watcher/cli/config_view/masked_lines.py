@@ -14,7 +14,7 @@ from watcher.config.env.settings_table import DEFAULTS, SETTINGS
 from watcher.config.mistakes import did_you_mean
 from watcher.config.schema.secret_keys import HARMLESS_KEYS, harmless_key, looks_secret
 from watcher.config.yaml.interpolation import without_secret_defaults
-from watcher.config.yaml.loader import loader_of
+from watcher.config.yaml.loader import MERGE_KEY, loader_of
 from watcher.text.escaping import one_line
 from watcher.text.redaction import MASK, quotable, quotable_setting, without_secrets
 
@@ -244,8 +244,9 @@ class _Walk:
         # The name of an alias, an anchor or a tag may be a password that was not put in quotes.
         is_plain = isinstance(event, yaml.ScalarEvent) and event.anchor is None and event.tag is None
         if within.awaits_key:
-            within.take_key(within.key_meant_by(value))
-            shown = None if is_plain and _PLAIN_KEY.fullmatch(value) else MASK
+            is_merge = is_plain and value == MERGE_KEY and event.implicit[0]
+            within.take_key(within.key if is_merge else within.key_meant_by(value))
+            shown = None if is_merge or (is_plain and _PLAIN_KEY.fullmatch(value)) else MASK
         else:
             key = within.take_value()
             if isinstance(event, yaml.AliasEvent) and event.anchor is not None:

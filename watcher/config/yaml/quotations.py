@@ -11,17 +11,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-import yaml
-
 from watcher.config.mistakes import shown
-from watcher.config.schema.secret_keys import harmless_key
 from watcher.config.yaml.interpolation import parts_of, without_secret_defaults
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from yaml.nodes import Node
 
 # Where a library has changed what it quotes, a whole value is looked for from so many characters on, and a piece of one
 # from so many: fewer could stand there by chance.
@@ -34,9 +29,6 @@ _QUOTATION_OR_MARK = re.compile(rf"{_QUOTATION.pattern}|(?P<choice> is not one o
 _ESCAPED_QUOTE = re.compile(r"\\(.)", re.DOTALL)
 _NO_TEXT = re.compile(r"-?(?:[0-9.]+(?:e[-+]?[0-9]+)?|inf|nan)\b|True\b|False\b|a number of very many digits")
 _ESCAPED_TIMES = (1, 2, 0)
-
-_Seen = set[tuple[int, str | None]]
-_FILE = ""  # the key of what is in no mapping
 
 
 def without_values(text: str, value: object, template: str, variables: Mapping[str, str]) -> str:
@@ -198,39 +190,3 @@ def _without_pieces(text: str, value: str, instead: str) -> str:
         elif index >= end:
             kept.append(character)
     return "".join(kept)
-
-
-def secret_ids(root: Node | None) -> set[int]:
-    """Return the ids of the scalars that stand where a secret may, at one at least of the places that they stand at.
-
-    Args:
-        root: of a document without endless aliases, which is at most `MAX_NESTING` deep.
-    """
-    found: set[int] = set()
-    if root is not None:
-        _look_into(root, _FILE, found, set())
-    return found
-
-
-def _look_into(node: Node, key: str | None, found: set[int], seen: _Seen) -> None:
-    """Look at a value.
-
-    Args:
-        node: the value.
-        key: the known key that it stands at; None where what stands in it may be a secret.
-        found: takes the ids of secrets.
-        seen: what was looked at before, each with its key: aliases can make millions of a few.
-    """
-    if (id(node), key) in seen:
-        return
-    seen.add((id(node), key))
-    if isinstance(node, yaml.ScalarNode):
-        if key is None:
-            found.add(id(node))
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _look_into(value, key, found, seen)
-    elif isinstance(node, yaml.MappingNode):
-        for name, value in node.value:
-            is_told = key is not None and isinstance(name, yaml.ScalarNode)
-            _look_into(value, harmless_key(name.value, key or None) if is_told else None, found, seen)
