@@ -230,10 +230,11 @@ class Composer:
 
     def _key(self, event: Any, depth: int) -> Any:
         """Return a key; variables are not put in, as keys stand in error lines."""
+        mark = event.start_mark.index
         if isinstance(event, yaml.ScalarEvent):
             key = self._scalars.written(event)
             if event.anchor is not None:
-                self._anchors[event.anchor] = key, event.start_mark.index
+                self._anchors[event.anchor] = key, mark
             return _MERGE if key == MERGE_KEY and event.implicit[0] else key
         self._kept.append(self._value(event, depth))
         return None  # what an alias repeats may be a password
