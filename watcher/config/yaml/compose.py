@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +13,7 @@ from watcher.config.yaml.scalars import TOO_LARGE, ScalarReader, size_of_scalar
 from watcher.config.yaml.tree import MERGED, NO_TEXT, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from watcher.config.mistakes import Place
 
@@ -167,14 +166,14 @@ class Composer:
         return extent
 
     def _fill_list(self, collection: list[Any], depth: int) -> None:
-        steps, marks = self._steps, array("I")
+        steps, marks = self._steps, list[int]()
         event = self._loader.get_event()
         while not isinstance(event, yaml.SequenceEndEvent):
             steps[-1] = len(collection)
             collection.append(self._value(event, depth))
             marks.append(self._mark)
             event = self._loader.get_event()
-        self.tree.marks[id(collection)] = marks
+        self.tree.add_marks(collection, marks)
 
     def _fill_mapping(self, mapping: dict[str, Any], depth: int) -> None:
         marks: list[int] = []  # of each key and of its value
@@ -184,8 +183,8 @@ class Composer:
         steps, get_event = self._steps, self._loader.get_event
         event = get_event()
         while not isinstance(event, yaml.MappingEndEvent):
-            key = self._key(event, depth)
             mark = event.start_mark.index
+            key = self._key(event, mark, depth)
             if isinstance(key, str):
                 steps[-1] = key
                 value = self._value(get_event(), depth)
@@ -208,7 +207,7 @@ class Composer:
             event = get_event()
         if doubles:
             self._complain_of_doubles(mapping, marks, doubles)
-        self.tree.marks[id(mapping)] = array("I", self._merged(mapping, marks, bases) if bases else marks)
+        self.tree.add_marks(mapping, self._merged(mapping, marks, bases) if bases else marks)
 
     def _complain_of_doubles(
         self, mapping: dict[str, Any], marks: list[int], doubles: list[tuple[str, int, Any, int]]
@@ -228,9 +227,8 @@ class Composer:
             self._leave_out(mapping, key, replaced, marks[at + 1])
             marks[at : at + 2] = mark, mark_of_value
 
-    def _key(self, event: Any, depth: int) -> Any:
+    def _key(self, event: Any, mark: int, depth: int) -> Any:
         """Return a key; variables are not put in, as keys stand in error lines."""
-        mark = event.start_mark.index
         if isinstance(event, yaml.ScalarEvent):
             key = self._scalars.written(event)
             if event.anchor is not None:
@@ -246,7 +244,7 @@ class Composer:
         if not isinstance(event, yaml.AliasEvent):
             self._leave_out(mapping, MERGED, value, self._mark)
         is_list = isinstance(value, list)
-        marks = self.tree.marks[id(value)] if is_list else [mark]
+        marks = self.tree.marks_of(value) if is_list else [mark]
         bases = []
         for index, (base, mark) in enumerate(zip(value if is_list else [value], marks, strict=True)):
             if isinstance(base, dict):
@@ -258,7 +256,7 @@ class Composer:
             raise error_at(event, TOO_LARGE)
         return bases
 
-    def _merged(self, mapping: dict[str, Any], marks: list[int], bases: list[dict[str, Any]]) -> Iterator[int]:
+    def _merged(self, mapping: dict[str, Any], marks: list[int], bases: list[dict[str, Any]]) -> list[int]:
         """Put into a mapping what it does not have: of what two of the bases have, that of the earlier one.
 
         Returns:
@@ -267,10 +265,10 @@ class Composer:
         own = dict(mapping)
         mapping.clear()
         pairs: dict[str, Any] = {}
-        for part, of_part in [*((base, self.tree.marks[id(base)]) for base in reversed(bases)), (own, marks)]:
+        for part, of_part in [*((base, self.tree.marks_of(base)) for base in reversed(bases)), (own, marks)]:
             mapping.update(part)
             pairs.update(zip(part, zip(of_part[::2], of_part[1::2], strict=True), strict=True))
-        return chain.from_iterable(pairs.values())
+        return list(chain.from_iterable(pairs.values()))
 
     def _leave_out(self, mapping: dict[str, Any], key: str | None, value: Any, mark: int) -> None:
         self.tree.unused.setdefault(id(mapping), []).append((key, value, mark))

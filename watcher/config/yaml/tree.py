@@ -1,8 +1,8 @@
 """The tree of a YAML document: its plain values, and beside them where in the file each is written.
 
 PyYAML's tree has a node with two marks for each value, which takes ten times the memory of the values. Here the values
-themselves are the tree, and each mapping and each list has one array with the marks of what is in it. A mark is the
-index of a character in the text, and becomes a line and a column only when a place is asked for.
+themselves are the tree, and one array has the marks of what is in each mapping and each list. A mark is the index of a
+character in the text, and becomes a line and a column only when a place is asked for.
 """
 
 from __future__ import annotations
@@ -51,7 +51,6 @@ class Tree:
     Attributes:
         data: its plain value: mappings, lists, text, numbers, booleans, None.
         mark: of the whole.
-        marks: by the ids of lists, of each item; by those of mappings, of each key, and after it of its value.
         written: text as it is in the file, where it has a dollar sign, by its mark.
         unused: what is written in mappings and is not in the data, by their ids: keys, values and marks.
         has_aliases: whether a value is written in one place and used in others, where its key may be another.
@@ -66,13 +65,38 @@ class Tree:
         """
         self.data: Any = None
         self.mark = 0
-        self.marks: dict[int, array[int]] = {}
         self.written: dict[int, str] = {}
         self.unused: dict[int, list[tuple[str | None, Any, int]]] = {}
         self.has_aliases = False
         self._source = source
         self._text = text
         self._positions: dict[int, dict[str, int]] = {}
+        # The ids of mappings and lists, where the marks of each begin, and the same as far as somebody has asked.
+        self._ids, self._starts, self._marks = array("Q"), array("I"), array("I")
+        self._start_by_id: dict[int, int] = {}
+        self._asked = 0
+
+    def add_marks(self, collection: Any, marks: list[int]) -> None:
+        """Keep the marks of a mapping or a list for as long as that is there.
+
+        Args:
+            collection: which is whole.
+            marks: of each item of a list; in a mapping of each key, followed by that of its value.
+        """
+        self._ids.append(id(collection))
+        self._starts.append(len(self._marks))
+        self._marks.fromlist(marks)
+
+    def marks_of(self, collection: Any) -> array[int]:
+        """Return the marks of a mapping or a list."""
+        start = self._start_of(collection)
+        return self._marks[start : start + len(collection) * (2 if isinstance(collection, dict) else 1)]
+
+    def _start_of(self, collection: Any) -> int:
+        if self._asked < len(self._ids):  # of an id that came again, the last one counts
+            self._start_by_id.update(zip(self._ids[self._asked :], self._starts[self._asked :], strict=True))
+            self._asked = len(self._ids)
+        return self._start_by_id[id(collection)]
 
     def place(self, mark: int) -> Place:
         """Return the place of a mark; slow the first time."""
@@ -86,11 +110,11 @@ class Tree:
             position = self._position(value, step)
             if position is None:
                 return Found(value, mark, key_mark, is_whole=False)
-            marks = self.marks[id(value)]
+            start = self._start_of(value)
             if isinstance(value, dict):
-                key_mark, mark = marks[2 * position], marks[2 * position + 1]
+                key_mark, mark = self._marks[start + 2 * position : start + 2 * position + 2]
             else:
-                key_mark = mark = marks[position]
+                key_mark = mark = self._marks[start + position]
             value = value[step]
         return Found(value, mark, key_mark, is_whole=True)
 
@@ -129,7 +153,7 @@ class Tree:
                 self._find_secrets(inner, inner_mark, known, found, seen)
 
     def _parts(self, value: Any) -> Iterator[tuple[str | None, Any, int]]:
-        marks = self.marks[id(value)]
+        marks = self.marks_of(value)
         if isinstance(value, list):
             yield from zip(repeat(MERGED), value, marks)
         else:
