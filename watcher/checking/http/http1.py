@@ -1,4 +1,4 @@
-"""One exchange of HTTP/1.1 over a wire (RFC 9112), parsed by httptools."""
+"""Runs one HTTP/1.1 exchange over a wire (RFC 9112), parsed by httptools."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
     from watcher.checking.http.stopwatch import Stopwatch
     from watcher.checking.http.wire import Wire
 
-# The bound of all that is not body: status line, headers, those of interim responses, trailers, the frames of chunks.
+# The bound of everything but body: status line, headers, interim responses, trailers, the frames of chunks.
 MAX_OVERHEAD_BYTES = 100 * 1024
-# The frame of a chunk of a single byte, `1\r\nx\r\n`, is five times as long as what it holds.
+# The frame of a one-byte chunk, `1\r\nx\r\n`, is five times as long as its content.
 MAX_OVERHEAD_PER_BODY_BYTE = 8
 
-# The bound of what is held of a response in chunks while the parser reads it, which is quick, and stricter than curl
-# and browsers: where it refuses them, they are read once more from their start.
+# The bound of the part of a chunked response that is held while the parser reads it. The parser is fast, but stricter
+# than curl and browsers: chunks that it refuses are read again from their start.
 MAX_TRIED_BYTES = 128 * 1024
-# Others get their turn after so much of what has many lines, since each may be a chunk.
+# Other tasks get a turn after this many bytes of data with many lines, since each line may be a chunk.
 MANY_LINES, MANY_LINES_AT_ONCE_BYTES = 2000, 16 * 1024
 
 _START = b"HTTP/"
-# An end of a head that is new ends in the last piece, and begins at most two bytes before it.
+# A new end of a head ends in the last piece, and starts at most two bytes before it.
 _PIECES_OF_HEAD_END = 3
-# The first was one of RFC 2616 that means nothing.
+# `identity` is from RFC 2616 and has no effect.
 _CODINGS = frozenset({b"identity", b"chunked"})
 _WITHOUT_BODY = frozenset({204, 304})
 
 
 class ProtocolError(Exception):
-    """What came is not what the protocol allows; the message is for people."""
+    """The data violates the protocol; the message is for people."""
 
 
 class Head(NamedTuple):
-    """The start of a response; `notes` say in sentences what is odd about it."""
+    """The start of a response; `notes` are sentences on its oddities."""
 
     status_code: int
     reason_phrase: bytes
@@ -59,17 +59,17 @@ class Head(NamedTuple):
 
 
 class Reception:
-    """What a parser has told of one response so far; interim ones are passed over.
+    """What a parser has reported of one response so far; interim responses are skipped.
 
     Attributes:
-        parser: who tells; the caller parts the two when the response is done with.
-        status_code, phrase, http_version, headers: of the head; names are in small letters.
-        keeps_open: whether the head lets another request follow.
-        in_chunks, only_in_chunks: whether the head is followed by chunks, and says nothing else beside that.
-        head_complete, complete: how far it has come.
-        has_surplus: another response came, which nobody asked for.
-        body_bytes: how long the body is so far.
-        chunks: of the body, until they are taken.
+        parser: the parser; the caller separates the two after the response.
+        status_code, phrase, http_version, headers: of the head; names are in lower case.
+        keeps_open: whether the head allows another request.
+        in_chunks, only_in_chunks: whether the body is chunked, and whether that is its only transfer coding.
+        head_complete, complete: whether the head, and the response, are complete.
+        has_surplus: another response came without a request.
+        body_bytes: the size of the body so far.
+        chunks: pieces of the body, until they are taken.
     """
 
     __slots__ = (
@@ -78,7 +78,7 @@ class Reception:
     )
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self.parser: httptools.HttpResponseParser | None = None
         self.status_code = 0
         self.http_version = ""
@@ -92,17 +92,17 @@ class Reception:
         self.body_bytes = 0
 
     def on_message_begin(self) -> None:
-        """Begin with a response; called by the parser, like all below."""
+        """Start a response; called by the parser, like all methods below."""
         self.has_surplus = self.complete
 
     def on_status(self, phrase: bytes) -> None:
-        """Take a piece of the reason phrase."""
+        """Add a piece of the reason phrase."""
         if not self.complete:
             self.phrase += phrase
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
-        if not self.head_complete:  # trailers are of no interest
+        """Add a header."""
+        if not self.head_complete:  # trailers are ignored
             self.headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
@@ -110,18 +110,18 @@ class Reception:
         parser = self.parser
         assert parser is not None
         if not self.complete and (status_code := parser.get_status_code()) >= 200:
-            # Now, since the parser forgets all of it with the end of the body.
+            # Read now, since the parser forgets it at the end of the body.
             self.head_complete = True
             self.status_code = status_code
             self.http_version = parser.get_http_version()
             self.keeps_open = bool(parser.should_keep_alive())
             codings = [] if status_code in _WITHOUT_BODY else codings_in(self.headers)
             self.in_chunks, self.only_in_chunks = b"chunked" in codings, codings == [b"chunked"]
-            if self.only_in_chunks:  # else it would take two bytes for a lone LF
+            if self.only_in_chunks:  # otherwise it would read two bytes as a lone LF
                 parser.set_dangerous_leniencies(lenient_headers=False, lenient_optional_cr_before_lf=False)
 
     def on_body(self, data: bytes) -> None:
-        """Take a piece of the body."""
+        """Add a piece of the body."""
         if not self.complete:
             self.chunks.append(data)
             self.body_bytes += len(data)
@@ -136,22 +136,22 @@ class Reception:
 
     @property
     def ends_with_connection(self) -> bool:
-        """Whether nothing but the end of the connection tells the end of the body (RFC 9112, section 6.3)."""
+        """Whether only the end of the connection marks the end of the body (RFC 9112, section 6.3)."""
         return not self.in_chunks and all(name != b"content-length" for name, _ in self.headers)
 
     def forget_body(self) -> int:
-        """Drop what came of the body, to be told of it again; return how much of it has been taken."""
+        """Drop the body to read it again; return how many bytes of it have been taken."""
         taken_bytes = self.body_bytes - sum(map(len, self.chunks))
         self.chunks.clear()
         self.body_bytes = 0
         return taken_bytes
 
     def skip(self, taken_bytes: int) -> None:
-        """Drop what has been taken before, from the beginning of the body."""
+        """Drop the start of the body, which has been taken before."""
         self.chunks = [b"".join(self.chunks)[taken_bytes:]]
 
     def take_chunks(self) -> list[bytes]:
-        """Return the pieces of the body that nobody has taken yet."""
+        """Return the pieces of the body that have not been taken yet."""
         chunks, self.chunks = self.chunks, []
         return chunks
 
@@ -171,28 +171,28 @@ class Http1:
         self._reception = Reception()
         self._fed_bytes = 0
         self._start = b""
-        self._raw: list[bytes] | None = None  # all that came, while it may have to be mended, or read once more
+        self._raw: list[bytes] | None = None  # all received data, while it may have to be repaired or read again
         self._notes: tuple[str, ...] = ()
         self._clean = True
-        self._odd: ProtocolError | None = None  # until the head is whole, and can be mended
+        self._odd: ProtocolError | None = None  # kept until the head is whole and can be repaired
         self._broken: ProtocolError | None = None
 
     @property
     def reusable(self) -> bool:
-        """Whether the response is whole, and the server keeps the connection open for another."""
+        """Whether the response is complete, and the server keeps the connection open for another."""
         reception = self._reception
         return self._clean and reception.complete and reception.keeps_open and not reception.has_surplus
 
     async def exchange(self, request: bytes, stopwatch: Stopwatch, *, without_body: bool = False) -> Head:
-        """Send a request, and return the head of its response.
+        """Send a request, and return the head of the response.
 
         Args:
-            request: all of it, as it goes over the wire.
-            stopwatch: told of the steps.
-            without_body: the response has no body whatever its head says: one to HEAD, or to CONNECT (RFC 9112, 6.3).
+            request: all bytes to send.
+            stopwatch: records the steps.
+            without_body: the response has no body, whatever its head says: to HEAD or CONNECT (RFC 9112, 6.3).
 
         Raises:
-            ProtocolError: what came is not HTTP/1.1.
+            ProtocolError: the response is not HTTP/1.1.
             OSError: the connection broke.
         """
         self._begin()
@@ -217,7 +217,7 @@ class Http1:
         return Head(reception.status_code, reception.phrase, reception.http_version, reception.headers, self._notes)
 
     async def body(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body as it comes in; transfer codings are undone, content codings are not.
+        """Yield the body as it arrives; transfer codings are decoded, content codings are not.
 
         Raises:
             ProtocolError: it ends too soon, or its chunks are broken.
@@ -225,7 +225,7 @@ class Http1:
         """
         while True:
             reception = self._reception
-            if body := b"".join(reception.take_chunks()):  # at once: a site may send chunks of a byte
+            if body := b"".join(reception.take_chunks()):  # joined: a site may send chunks of one byte
                 yield body
             if reception.complete:
                 return
@@ -248,7 +248,7 @@ class Http1:
                 self._feed(data[begin : begin + step])
 
     def forget(self) -> None:
-        """Part the parser and what it calls, which would wait for the garbage collector otherwise."""
+        """Separate the parser and its callbacks, which would otherwise wait for the garbage collector."""
         self._reception.parser = self._parser = None
 
     def close(self) -> None:
@@ -257,7 +257,7 @@ class Http1:
         self._wire.close()
 
     def has_ended(self) -> bool:
-        """Tell whether an idle connection is of no more use."""
+        """Return whether an idle connection is no longer usable."""
         return self._wire.has_ended()
 
     def _begin(self) -> None:
@@ -269,8 +269,8 @@ class Http1:
     def _begin_to_parse(self) -> httptools.HttpResponseParser:
         self._reception = reception = Reception()
         self._parser = reception.parser = parser = httptools.HttpResponseParser(reception)
-        # A lone LF ends a line as well (RFC 9112, section 2.2), headers may be folded (section 5.2), and what follows
-        # the end is nobody's.
+        # A lone LF also ends a line (RFC 9112, section 2.2), headers may be folded (section 5.2), and data after the
+        # end is ignored.
         parser.set_dangerous_leniencies(
             lenient_headers=True,
             lenient_optional_cr_before_lf=True,
@@ -279,7 +279,7 @@ class Http1:
         return parser
 
     async def _send(self, request: bytes) -> bytes:
-        """Send a request; return what came before all of it was sent, which makes the rest needless (RFC 9112, 9.5)."""
+        """Send a request; return data that comes before all is sent: the rest is then needless (RFC 9112, 9.5)."""
         sent = await self._wire.send_some(request)
         while sent < len(request):
             if early := self._wire.receive_nowait():
@@ -319,7 +319,7 @@ class Http1:
         body_bytes = reception.body_bytes
         overhead_bytes = self._fed_bytes - body_bytes
         if overhead_bytes > MAX_OVERHEAD_BYTES + MAX_OVERHEAD_PER_BODY_BYTE * body_bytes and not reception.complete:
-            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
+            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes are not part of the body")
 
     def _parse(self, data: bytes) -> None:
         reception, parser = self._reception, self._parser
@@ -333,18 +333,18 @@ class Http1:
         except (httptools.HttpParserError, ChunkError) as error:
             complaint = ProtocolError(f"the response is not HTTP: {error}")
             if reception.complete:
-                self._clean = False  # something follows the response; nobody reads it
+                self._clean = False  # data after the response; it is not read
             elif self._is_tried:
                 self._read_chunks_anew()
             elif self._raw is not None and not reception.body_bytes and may_be_mended(b"".join(self._raw)):
                 self._mend(complaint)
             elif reception.head_complete:
-                self._broken = complaint  # for whoever reads the body
+                self._broken = complaint  # raised to the reader of the body
             else:
                 raise complaint from error
 
     def _mend(self, complaint: ProtocolError) -> None:
-        """Take what browsers take and the parser refuses, as it should have been sent, as soon as its head is whole."""
+        """Repair a head that browsers accept and the parser refuses, as soon as it is whole."""
         assert self._raw is not None
         self._odd = complaint
         try:
@@ -367,12 +367,12 @@ class Http1:
 
     @property
     def _is_tried(self) -> bool:
-        """Whether the parser reads chunks, and all that it was given is held."""
+        """Whether the parser reads chunks, and all of its input is held."""
         reception = self._reception
         return reception.in_chunks and not reception.complete and self._parser is reception.parser
 
     def _read_chunks_anew(self) -> None:
-        """Read chunks from their start, as lenient as browsers, since nobody could tell where in one the parser is."""
+        """Read chunks again from their start, as leniently as browsers; the parser's position in them is unknown."""
         assert self._raw is not None
         raw, self._raw = b"".join(self._raw), None
         taken_bytes = self._reception.forget_body()
@@ -386,8 +386,8 @@ class Http1:
 
 
 def _look_at(start: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> tuple[str, ...]:
-    """Refuse what is not HTTP/1.1, and return notes on what is odd about the rest."""
-    # httptools takes RTSP, ICE and HTTP/2.0 in a status line as well.
+    """Refuse a response that is not HTTP/1.1, and return notes on its oddities."""
+    # httptools also accepts RTSP, ICE and HTTP/2.0 in a status line.
     if start != _START or version not in {"1.0", "1.1"}:
         raise ProtocolError(f"the response claims to be {start.decode('ascii', 'replace')}{version}")
     if any(b"\0" in value for _, value in headers):
