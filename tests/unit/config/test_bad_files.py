@@ -62,7 +62,10 @@ LINES = {
     "unknown_key": ["1:1: urls: is missing; add it", "1:1: url: unknown key; did you mean urls?"],
     "unknown_key_in_entry": ["3:5: urls[0].intervall: unknown key; did you mean interval?"],
     "unknown_key_like_no_other": [f"3:5: urls[0].zzz: unknown key; {KNOWN}"],
-    "merge_key": ["4:5: urls[1].address: is missing; add it", f"4:5: urls[1].<<: unknown key; {KNOWN}"],
+    "merge_key": [
+        "4:5: urls[1].address: is missing; add it",
+        "4:9: urls[1].<<: must be a mapping, or a list of mappings; write it as in `<<: *base`",
+    ],
     "value_forgotten": [
         "3:11: urls[0].regex: is empty; write a value, or remove the key",
         "4:15: urls[0].interval: is empty; write a value, or remove the key",

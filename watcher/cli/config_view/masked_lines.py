@@ -11,15 +11,17 @@ from rich.cells import cell_len
 
 from watcher.config.env.settings_table import DEFAULTS, SETTINGS
 from watcher.config.mistakes import did_you_mean
-from watcher.config.schema.secret_keys import HARMLESS_KEYS, HOLDERS, looks_secret
+from watcher.config.schema.config_file import EXTENSION
+from watcher.config.schema.secret_keys import HARMLESS_KEYS, HOLDERS, harmless_key, looks_secret
 from watcher.config.yaml.interpolation import without_secret_defaults
-from watcher.config.yaml.loader import loader_of
-from watcher.config.yaml.quotations import A_KEY, scalars_in
+from watcher.config.yaml.loader import MAX_NESTING, MERGE_KEY, TOO_DEEP, error_at, loader_of
 from watcher.text.escaping import one_line
 from watcher.text.redaction import MASK, quotable, quotable_setting, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from yaml.nodes import Node, ScalarNode
 
 MAX_PART_CHARS = 2000
 _TAB = "    "
@@ -32,6 +34,7 @@ _LINE = re.compile(
 _HARMLESS = frozenset(setting.key for setting in SETTINGS if not setting.secret)
 
 _TOP = ""  # the key of what is in no mapping
+_A_KEY = "?"  # instead of the known key of what is a key itself
 _WHOLE_LINE = 1 << 30
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
@@ -151,11 +154,11 @@ def masked_lines(text: str, wanted: Collection[int]) -> dict[int, MaskedLine]:
     lines = dict(enumerate(_BREAK.split(text), start=1))
     lines = {number: lines[number] for number in wanted if number in lines}
     try:
-        scalars = scalars_in(loader_of(text).get_single_node())
+        scalars = _Scalars(loader_of(text).get_single_node())
     except (yaml.YAMLError, RecursionError):  # nobody can tell what is part of what
         return {number: _beginning(line) for number, line in lines.items()}
     spans: dict[int, list[tuple[int, int, str | None]]] = {number: [] for number in lines}
-    for node, keys in scalars:
+    for node, keys in scalars.found.values():
         start, end = node.start_mark, node.end_mark
         for number in range(start.line + 1, end.line + 2):
             column = start.column if number == start.line + 1 else 0
@@ -167,13 +170,44 @@ def masked_lines(text: str, wanted: Collection[int]) -> dict[int, MaskedLine]:
     return {number: MaskedLine(tuple(_parts(line, sorted(spans[number])))) for number, line in lines.items()}
 
 
+class _Scalars:
+    """The scalars of a document, each with the known keys that it is used at; None is one where a secret may be."""
+
+    def __init__(self, root: Node | None) -> None:
+        self.found: dict[int, tuple[ScalarNode, set[str | None]]] = {}
+        self._seen: set[tuple[int, str | None]] = set()  # aliases can make millions of a few
+        if root is not None:
+            self._note(root, _TOP, 0)
+
+    def _note(self, node: Node, key: str | None, depth: int) -> None:
+        if (id(node), key) in self._seen:
+            return
+        self._seen.add((id(node), key))
+        if depth > MAX_NESTING:
+            raise error_at(node, TOO_DEEP)
+        if isinstance(node, yaml.ScalarNode):
+            self.found.setdefault(id(node), (node, set()))[1].add(key)
+        elif isinstance(node, yaml.SequenceNode):
+            for part in node.value:
+                self._note(part, key, depth + 1)
+        else:
+            for name, value in node.value:
+                text = name.value if isinstance(name, yaml.ScalarNode) else None
+                self._note(name, None if text is None else _A_KEY, depth + 1)
+                inner = None if text is None or key is None else harmless_key(text, key or None)
+                if text == MERGE_KEY and not isinstance(value, yaml.ScalarNode):
+                    inner = key
+                if key != _TOP or text is None or not text.startswith(EXTENSION):  # else it counts where it is used
+                    self._note(value, inner, depth + 1)
+
+
 def _shown_scalar(written: str, value: str, keys: Collection[str | None]) -> str | None:
     """Return what is shown of a scalar, None where all of it is."""
     # The name of an alias, an anchor or a tag may be a password that was not put in quotes.
     if None in keys or written.startswith(("&", "!")) or not HOLDERS.isdisjoint(keys):
         return MASK
-    if A_KEY in keys:
-        return None if _PLAIN_KEY.fullmatch(value) else MASK
+    if _A_KEY in keys:
+        return None if _PLAIN_KEY.fullmatch(value) or written == MERGE_KEY else MASK
     return next((shown for key in keys if (shown := _shown_value(value, key or _TOP)) is not None), None)
 
 

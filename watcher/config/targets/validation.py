@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from watcher.config.mistakes import did_you_mean, shown
 from watcher.config.schema.alert_keys import ConnectivityKeys, HeartbeatKeys
 from watcher.config.schema.channel_keys import ChannelKeys
-from watcher.config.schema.config_file import KNOWN_KEYS, ConfigFile, Options, UrlEntry, all_keys
+from watcher.config.schema.config_file import EXTENSION, KNOWN_KEYS, ConfigFile, Options, UrlEntry, all_keys
 from watcher.config.schema.page_keys import PageKeys
 from watcher.config.schema.secret_keys import may_be_secret
 from watcher.config.schema.window_keys import MaintenanceKeys
@@ -156,7 +156,8 @@ def validated(document: Document, path: Path, mistakes: Mistakes, *, urls_elsewh
         if data.get(key, data) is None or (key in _LISTS and data.get(key) == []):
             mistakes.complain(document, (key,), "is empty; write a value, or remove the key")
     try:
-        file: ConfigFile = _adapter(ConfigFile).validate_python(document.data)
+        known = {key: value for key, value in data.items() if not key.startswith(EXTENSION)}
+        file: ConfigFile = _adapter(ConfigFile).validate_python(known if data else document.data)
     except ValidationError as error:
         details: list[Any] = error.errors(include_url=False, include_context=False)
     else:

@@ -37,13 +37,16 @@ _OWN_TAG = re.compile(r"tag:yaml\.org,2002:(?:binary|omap|pairs|set|seq|map|time
 _HIGH_HALF = re.compile(r"\\u[dD][89abAB]")
 _PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
+# In quotes, it is a key as any other.
+MERGE_KEY = "<<"
+
 # The bound of the recursion of our readers.
 MAX_NESTING = 100
 TOO_DEEP = f"is nested more than {MAX_NESTING} deep"
 
 
 class Loader(_BaseLoader):  # type: ignore[misc]  # chosen at run time
-    """Reads scalars as JSON would: no dates (`2026-13-45` raises in PyYAML) and no merge keys (they can explode).
+    """Reads scalars as JSON would: no dates (`2026-13-45` raises in PyYAML); merge keys are left to the composer.
 
     Of YAML 1.1, `yes`, `no`, `on` and `off` stay booleans.
     """

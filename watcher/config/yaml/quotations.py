@@ -8,24 +8,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import yaml
-
 from watcher.config.mistakes import shown
-from watcher.config.schema.secret_keys import harmless_key
 from watcher.config.yaml.interpolation import literals_of, references_in, without_secret_defaults
-from watcher.config.yaml.loader import MAX_NESTING, TOO_DEEP, error_at
 from watcher.text.redaction import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from yaml.nodes import Node, ScalarNode
-
 # A value of so many characters does not stand in our own words by chance.
 MIN_PIECE_CHARS = 8
-
-# In the place of the key at which a scalar stands.
-A_KEY = "?"
 
 # As `repr` writes them; what is cut has no quote at its end.
 _QUOTATION = re.compile(r"(?<!\w)(?:'(?:[^'\\]|\\.)*(?:'|\Z)|\"(?:[^\"\\]|\\.)*(?:\"|\Z))", re.DOTALL)
@@ -76,53 +67,3 @@ def _end_of_quotations(text: str) -> int:
             return match.start()
         end = match.start() if match["semicolon"] else end
     return end
-
-
-def secret_ids(root: Node | None) -> set[int]:
-    """Return the ids of the scalars that stand where a secret may, at one at least of the places that they stand at."""
-    return {id(node) for node, keys in scalars_in(root) if None in keys}
-
-
-def scalars_in(root: Node | None) -> list[tuple[ScalarNode, set[str | None]]]:
-    """Return the scalars of a document, each with the known keys that it stands at.
-
-    A key is "" for what is in no mapping, `A_KEY` for what is a key itself, and None where it may be a secret.
-
-    Raises:
-        yaml.YAMLError: it is nested too deep.
-    """
-    found: dict[int, tuple[ScalarNode, set[str | None]]] = {}
-    if root is not None:
-        _look_into(root, "", found, set())
-    return list(found.values())
-
-
-def _look_into(
-    node: Node,
-    key: str | None,
-    found: dict[int, tuple[ScalarNode, set[str | None]]],
-    seen: set[tuple[int, str | None]],  # aliases can make millions of a few
-    depth: int = 0,
-) -> None:
-    if (id(node), key) in seen:
-        return
-    seen.add((id(node), key))
-    if depth > MAX_NESTING:
-        raise error_at(node, TOO_DEEP)
-    if isinstance(node, yaml.ScalarNode):
-        found.setdefault(id(node), (node, set()))[1].add(key)
-        return
-    for part in node.value:
-        if isinstance(node, yaml.SequenceNode):
-            _look_into(part, key, found, seen, depth + 1)
-            continue
-        name, value = part
-        is_text = isinstance(name, yaml.ScalarNode)
-        _look_into(name, A_KEY if is_text else None, found, seen, depth + 1)
-        if not is_text or key is None:
-            inner = None
-        elif name.value == "<<" and not isinstance(value, yaml.ScalarNode):
-            inner = key  # what is merged has its keys here
-        else:
-            inner = harmless_key(name.value, key or None)
-        _look_into(value, inner, found, seen, depth + 1)
