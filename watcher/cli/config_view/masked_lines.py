@@ -160,10 +160,10 @@ def masked_lines(text: str, wanted: Collection[int]) -> dict[int, MaskedLine]:
     spans: dict[int, list[tuple[int, int, str | None]]] = {number: [] for number in lines}
     for node, keys in scalars.found.values():
         start, end = node.start_mark, node.end_mark
-        for number in range(start.line + 1, end.line + 2):
+        for number in lines.keys() & range(start.line + 1, end.line + 2):
             column = start.column if number == start.line + 1 else 0
             until = end.column if number == end.line + 1 else _WHOLE_LINE
-            if number in lines and until > column:
+            if until > column:
                 shown = _shown_scalar(lines[number][column:until], node.value, keys)
                 # Of a part of an address nobody can tell what it is.
                 spans[number].append((column, until, MASK if shown is not None and start.line != end.line else shown))
