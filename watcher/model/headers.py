@@ -1,15 +1,15 @@
-"""Headers of requests that hold no secret: the one list of them."""
+"""Request headers without secrets: the only list of them."""
 
 from __future__ import annotations
 
-# These go along when a redirect leads to another origin.
+# Also sent when a redirect leads to another origin.
 HARMLESS_HEADERS = frozenset(
     {"accept", "accept-encoding", "accept-language", "cache-control", "connection", "user-agent"}
 )
 HEADERS_OF_A_BODY = frozenset(
     {"content-encoding", "content-language", "content-length", "content-type", "transfer-encoding"}
 )
-# Shown in the configuration, and not masked in what a site sends back: every page has these values in it.
+# Shown in the configuration, and not masked in responses: every page contains such values.
 OPEN_HEADERS = (
     HARMLESS_HEADERS
     | HEADERS_OF_A_BODY

@@ -43,7 +43,7 @@ class Reason(enum.StrEnum):
 
 
 _REASONS = frozenset(Reason)
-# Those whose details may quote a site or a proxy; in the others a secret would only hit a common word.
+# Reasons whose details quote a site or a proxy; in other details a secret would only match a common word.
 _QUOTING = frozenset({Reason.CONNECT, Reason.PROTOCOL, Reason.STATUS, Reason.JSON, Reason.LOCAL})
 
 
@@ -93,7 +93,7 @@ class Fault:
         object.__setattr__(self, "detail", one_line(self.detail))
 
     def with_quotation(self, safe: Callable[[str], str]) -> str:
-        """Return the detail with what somebody else said made safe; our own words stay."""
+        """Return the detail with its quotation made safe; our own words stay."""
         if self.reason not in _QUOTING or self.quoted == "":
             return self.detail
         quoted = one_line(self.quoted or "")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from watcher.model.target import Target
 
-# Of POSTGRES_PASSWORD by default, and a name that is in half of the lines about the database.
+# The default POSTGRES_PASSWORD, and a name in half of the lines about the database.
 _PUBLIC = frozenset({"postgres"})
 _HEADS = 1 << 20
 
@@ -24,8 +24,8 @@ _HEADS = 1 << 20
 class Redactor:
     """Knows the secrets of up to 100,000 targets, each by a hash: some 8 bytes a secret, and no second copy of it.
 
-    Where four characters of a text begin a secret, each length that a secret has is looked up, at some 150 ns a
-    character. What was a secret before a reload stays one.
+    Masking takes some 150 ns per character: if four characters are the start of a secret, each length of a secret is
+    looked up. A secret from before a reload stays one.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Redactor:
         self._lengths: tuple[int, ...] = ()
 
     def add(self, secrets: Iterable[str] = (), targets: Iterable[Target] = ()) -> None:
-        """Take note of secrets, such as the password of the database, and of those of targets."""
+        """Add secrets, such as the password of the database, and the secrets of targets."""
         forms = {*forms_of(secret for secret in secrets if secret not in _PUBLIC)}
         forms.update(form for target in targets for form in secrets_of(target))
         for form in forms:
@@ -45,25 +45,25 @@ class Redactor:
         self._hashes = array("q", sorted({*self._hashes, *map(hash, forms)}))
 
     def masked(self, text: str) -> str:
-        """Put `***` in the place of every secret, and mask the addresses inside as `without_secrets` does."""
+        """Mask every secret, and clean the addresses in the text as `without_secrets` does."""
         return without_secrets_inside(hidden(text, self._places_in) if self._lengths else text)
 
     def fit(self, text: str, *, is_own: bool = False) -> str:
-        """Mask a text, and cut what is longer than `MAX_VALUE_CHARS`; of our own words only addresses are masked."""
+        """Mask a text and cut it at `MAX_VALUE_CHARS`; in our own words, only addresses are masked."""
         masked, longest = (without_secrets_inside, 0) if is_own else (self.masked, max(self._lengths, default=0))
         if len(text) <= MAX_VALUE_CHARS:
             return masked(text)
-        # Before the cut, neither half a secret may be, nor half an address, of which the `@` may come only later.
+        # Drop half a secret before the cut, and half an address, whose `@` may come later.
         start = text[:MAX_VALUE_CHARS]
         address = start.rfind("://")
         start = masked(start if address < 0 or len(start[address:].split(None, 1)) > 1 else start[:address])
         return start[: max(len(start) - longest, 0)] + CUT
 
     def end_of(self, text: str, limit_chars: int) -> str:
-        """Mask a text, such as a traceback, and return the end of it, which has at most that many characters."""
+        """Mask a text, such as a traceback, and return at most that many characters of its end."""
         if len(text) <= 2 * limit_chars:
             return self.masked(text)[-limit_chars:]
-        # Behind the cut, neither half a secret may be, nor a line that is half an address.
+        # Drop half a secret after the cut, and the first line, which may be half an address.
         whole_lines = text[-2 * limit_chars :].partition("\n")[2]
         return self.masked(whole_lines)[max(self._lengths, default=0) :][-limit_chars:]
 

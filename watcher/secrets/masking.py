@@ -1,4 +1,4 @@
-"""Puts `***` in the place of known values in a text, however sites and libraries write them. Pure."""
+"""Masks known values in text, in all the ways in which sites and libraries write them. Pure."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from watcher.text.redaction import MASK
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-# A shorter secret is in every text, as the `1` of `?page=1` is: masking it would leave nothing to read.
+# Shorter secrets occur in every text, such as the `1` of `?page=1`: masking them would leave nothing to read.
 MIN_SECRET_CHARS = 4
 
-# The end of a text that was cut: the secret may have gone on behind it.
+# The end of a cut text; the secret may have continued after it.
 CUT = "…"
 
-# Written in one way only; and what only addresses and some writers of JSON write in another way.
+# Secrets that are written in one way only, and those that only addresses and some writers of JSON escape.
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
 _BASE64 = re.compile(r"[A-Za-z0-9._~+/=-]+")
-# Left as it is by those who encode an address: nothing, JavaScript, paths, and httpx.
+# Characters that encoders of addresses do not escape: none, JavaScript, paths, and httpx.
 _LEFT_ALONE = ("", "!'()*", "/", "!$%&'()*+,/:;=?@[\\]^`{|}")
 
 
 def forms_of(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Return the ways in which secrets are written; those of fewer than `MIN_SECRET_CHARS` characters are left out."""
+    """Return all ways of writing the secrets, without those of fewer than `MIN_SECRET_CHARS` characters."""
     long = (secret for secret in secrets if len(secret) >= MIN_SECRET_CHARS)
     return tuple(dict.fromkeys(form for secret in long for form in _written(secret) if len(form) >= MIN_SECRET_CHARS))
 
 
 def masked(text: str, forms: Sequence[str], end: int | None = None) -> str:
-    """Mask secrets, and the start of one before the ellipsis of a cut.
+    """Mask secrets, and the start of a secret before the ellipsis of a cut.
 
     Args:
         text: any text.
         forms: of the secrets, from `forms_of`.
-        end: where the result ends in the text; a secret that goes on behind it is masked all the same.
+        end: index at which the result ends; a secret that continues after it is masked too.
     """
     return hidden(text, lambda text: (place for form in forms for place in _places_of(form, text)), end)
 
@@ -53,8 +53,8 @@ def masked_line(text: str, forms: Sequence[str], limit_chars: int, end: int | No
 
 
 def hidden(text: str, places_in: Callable[[str], Iterable[tuple[int, int]]], end: int | None = None) -> str:
-    """Put one mask in the place of all that touches or overlaps; see `masked` for the end."""
-    while places := list(places_in(text)):  # again, since what is left may come together to a secret
+    """Replace places in a text by masks; places that touch or overlap have one mask. See `masked` for the end."""
+    while places := list(places_in(text)):  # again: the rest may form a secret
         characters = list(text)
         for start, stop in places:
             characters[start:stop] = [""] * (stop - start)
@@ -64,7 +64,7 @@ def hidden(text: str, places_in: Callable[[str], Iterable[tuple[int, int]]], end
 
 
 def _places_of(secret: str, text: str) -> Iterator[tuple[int, int]]:
-    # The first characters are looked for, since before a cut there may be no more of it.
+    # Search for the first characters: before a cut, there may be no more.
     first, cut = secret[:MIN_SECRET_CHARS], text.find(CUT)
     start = text.find(first)
     while start >= 0:
@@ -96,8 +96,8 @@ def _written(secret: str) -> Iterator[str]:
         yield from (text, text.replace("/", "\\/"), one_line(text, limit_chars=12 * len(text)))
         yield text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
     yield one_line(secret, limit_chars=12 * len(secret))
-    yield from (repr(secret)[1:-1], repr(secret + "'\"")[1:-4])  # Python's, and that in a text with both quotes
-    if not secret.isascii():  # as those write it who mistake its encoding
+    yield from (repr(secret)[1:-1], repr(secret + "'\"")[1:-4])  # Python's, also in a text with both quotes
+    if not secret.isascii():  # with the wrong encoding
         utf_8 = secret.encode("utf-8", "replace")
         yield from (utf_8.decode(charset, "replace") for charset in ("latin-1", "cp1252", "ascii"))
         yield from (secret.encode(charset, "replace").decode("utf-8", "replace") for charset in ("latin-1", "ascii"))

@@ -1,4 +1,4 @@
-"""The secrets of channels, and how what their receivers say is masked. Pure."""
+"""Lists the secrets of channels, and masks the answers of their receivers. Pure."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from watcher.model.alerts.channel import Channel
     from watcher.model.alerts.options import AlertingOptions
 
-# Of what a receiver says; the first words tell the most.
+# Of an answer; its first words are the most useful.
 MAX_ANSWER_CHARS = 200
 
-# In the addresses of many services, and in what these say: to mask them would leave nothing to read.
+# Words in the addresses and the answers of many services: masking them would leave nothing to read.
 WORDS_OF_PATHS = frozenset(
     {"alert", "alerts", "api", "chat", "hook", "hooks", "json", "message", "messages", "notification", "notifications"}
     | {"notify", "push", "room", "rooms", "send", "services", "text", "webhook", "webhooks", "workflows"}
     | {"false", "html", "insecure", "markdown", "mode", "true"}
 )
-# Elsewhere, a piece of an address or of an argument may be a word, such as the name of a topic: a token is as long as
-# this, and most have digits in them.
+# In the log, a piece of an address or an argument may be a word, such as the name of a topic. Tokens have at least
+# this length, and most have digits.
 MIN_TOKEN_CHARS = 8
 MIN_WORD_CHARS = 20
 
@@ -35,18 +35,18 @@ _BETWEEN = re.compile(r"[/?#&=:@,;\s]+")
 
 
 def masked_answer(text: str, channel: Channel, limit_chars: int = MAX_ANSWER_CHARS) -> str:
-    """Make what a receiver said fit for a row and a line: one line, cut where it is too long, without secrets.
+    """Return the text of a receiver as one line of limited length, without the secrets of the channel.
 
     Args:
         text: in words; it may quote the receiver.
-        channel: of whose address each piece but the host is masked: a receiver quotes more of it than others do.
+        channel: each piece of its address but the host is masked: receivers quote more of it than others do.
         limit_chars: the longest result, in characters.
     """
     return masked_line(text.strip(), _forms_of(channel), limit_chars)
 
 
 def secrets_of_alerting(alerting: AlertingOptions) -> tuple[str, ...]:
-    """Return what of channels, heartbeat and connectivity may be in no line of the log: of addresses, the tokens."""
+    """Return the secrets of channels, heartbeat and connectivity to mask in the log; of addresses, only the tokens."""
     found = [part for channel in alerting.channels for part in _parts_of(channel, _is_token)]
     if alerting.heartbeat is not None:
         found += _parts_of_url(alerting.heartbeat.url, _is_token)
@@ -69,7 +69,7 @@ def _parts_of(channel: Channel, is_secret: Callable[[str], bool]) -> Iterator[st
     yield from _parts_of_url(receiver.url, is_secret, is_secret_whole=not isinstance(receiver, AlertmanagerReceiver))
     host = _split(receiver.url)[0]
     if isinstance(receiver, AppriseReceiver) and "." not in host and not host.startswith(("[", "localhost")):
-        # A token is in the place of the host, as in `tgram://123456789:abc/`; what follows a colon may be a port.
+        # The host is a token, as in `tgram://123456789:abc/`; the text after the colon may be a port.
         first, _, second = host.partition(":")
         yield from filter(is_secret, (first, unquote(first)))
         yield from () if re.fullmatch("[0-9]{0,5}", second) else (host, second)

@@ -1,4 +1,4 @@
-"""The secrets of a target: what it is sent that nobody else may read. Pure."""
+"""Lists the secrets of a target. Pure."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from watcher.model.target import Sending, Target
 
-# The first word of a header that has its secret behind it.
+# First words of a header value that are not part of the secret.
 _SCHEMES = frozenset({"basic", "bearer", "digest", "token"})
 
 
 def secrets_of(target: Target) -> tuple[str, ...]:
     """Return the forms of userinfo and query of the address, authorization, headers, and userinfo of the proxy.
 
-    The body that is sent is not among them, and neither is what consists of other secrets, as `user:password` does.
+    The request body is not a secret here. `user:password` is not listed, because both of its parts are.
     """
     return _secrets_of(target.address, target.sending, target.connecting.proxy_url or "")
 

@@ -7,16 +7,16 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 MASK = "***"
 
-# Whatever the scheme: a pattern that looks for its start as well would take the square of the time.
+# Matches any scheme: a pattern that also looked for the start of the scheme would take quadratic time.
 _INSIDE = re.compile(r"://\S+")
 # A line of settings that ran into the line before it.
 _KEY_AND_VALUE = re.compile(r"[\s;,&][A-Za-z_][A-Za-z0-9_]*\s?=")
-# A second address in the path of the first one, at the start of a part of it, as of an archive or a proxy.
+# A second address in the path of the first one, at the start of a path segment, as used by archives and proxies.
 _SECOND = re.compile(r"([a-z]+://[^@?#]*?/)(https?://.*)", re.IGNORECASE | re.DOTALL)
 
 
 def without_secrets(address: str) -> str:
-    """Take userinfo, the values of the query and the fragment out of an address, also out of a malformed one.
+    """Remove userinfo, query values and the fragment from an address, also from a malformed one.
 
     Returns:
         `https://host/path?token=***` for `https://user:pw@host/path?token=abc#x`. A bare word in the query is masked
@@ -25,7 +25,7 @@ def without_secrets(address: str) -> str:
         Text after a space, such as a second address, is masked too.
     """
     first, *rest = address.split(None, 1) or [""]
-    if rest:  # a password may have a space in it; of control characters at its start, urllib leaves nothing
+    if rest:  # a password may contain a space; urllib drops control characters at the start
         return MASK if "@" in rest[0] else f"{without_secrets(first)} {MASK}".lstrip()
     try:
         parts = urlsplit(address)
@@ -37,14 +37,14 @@ def without_secrets(address: str) -> str:
         if _has_second(address):
             match = None if "@" in parts.netloc or parts.netloc.endswith(":") else _SECOND.fullmatch(address)
             return MASK if match is None else match[1] + (MASK if _has_second(match[2]) else without_secrets(match[2]))
-    # Only `&` stands between two parameters: a `;` may be part of a value.
+    # Only `&` separates parameters: a `;` may be part of a value.
     parameters = (parameter.partition("=") for parameter in parts.query.split("&"))
     query = "&".join(f"{name}={MASK}" if equals else name and MASK for name, equals, _ in parameters)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
 
 
 def quotable(text: str) -> str:
-    """Take what may be a secret out of a text that a user wrote: an address, a line of two settings, a private key."""
+    """Mask what may be a secret in text that a user wrote: an address, a line of two settings, or a private key."""
     if "-----BEGIN" in text:
         return MASK
     if "://" in text or "@" in text[1:]:
@@ -54,12 +54,12 @@ def quotable(text: str) -> str:
 
 
 def quotable_setting(text: str) -> str:
-    """Take the same out of a value of `.env`, where a key may stand at the very start as well: `A=PASSWORD=x`."""
+    """Mask the same in a value of `.env`, where a key may also be at the very start: `A=PASSWORD=x`."""
     return quotable(f" {text}").removeprefix(" ")
 
 
 def without_secrets_inside(text: str) -> str:
-    """Take the secrets out of every address in a text; an address ends at white space."""
+    """Remove the secrets from every address in a text; an address ends at white space."""
     return _INSIDE.sub(_without_secrets, text) if "://" in text else text
 
 

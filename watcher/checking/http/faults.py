@@ -156,7 +156,7 @@ def _body(error: BaseException, _step: str | None) -> Fault | None:
 
 
 def _quoting(reason: Reason, text: str) -> Fault:
-    """Return a fault of a sentence that quotes somebody else, if at all, behind a colon or behind `claims to be`."""
+    """Return a fault whose sentence has quotations only after a colon or after `claims to be`."""
     return Fault(reason, text, re.sub("^.*?(?:: | claims to be |$)", "", text, count=1, flags=re.DOTALL))
 
 

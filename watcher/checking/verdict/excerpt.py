@@ -97,15 +97,15 @@ def headers_of(exchange: Exchange, target: Target) -> tuple[tuple[str, str], ...
 
 
 def masked_notes(exchange: Exchange, verdict: Verdict, target: Target) -> tuple[str, ...]:
-    """Return what is odd about an exchange; what a site may have said stands behind the colon of a note."""
+    """Return the notes on an exchange; text of the site is only after the colon of a note."""
     notes = [note.partition(": ") for note in exchange.notes]
     sentences = [own + colon + masked(quoted, secrets_of(target) if colon else ()) for own, colon, quoted in notes]
     if exchange.fault is not None and verdict.fault is not None and verdict.fault.reason is Reason.STATUS:
-        sentences.append(masked_fault(exchange.fault, target).detail)  # of a body that does not matter any more
+        sentences.append(masked_fault(exchange.fault, target).detail)  # on a body that no longer matters
     return noted(sentences)
 
 
 def masked_fault(fault: Fault, target: Target) -> Fault:
-    """Return a fault without secrets that the site sent back, as in its reason phrase; our own words stay."""
+    """Return a fault without secrets that the site sent back, such as in its reason phrase; our own words stay."""
     detail = fault.with_quotation(lambda text: masked(text, secrets_of(target)))
     return fault if detail == fault.detail else Fault(fault.reason, detail)

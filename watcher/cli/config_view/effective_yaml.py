@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from watcher.model.page_options import PageOptions
     from watcher.model.target import Target
 
-# Text that needs no quotes, unless our reader takes it for something else, as `yes`; all else is put in double quotes.
+# Text without quotes, unless our reader would take it for something else, such as `yes`; other text has double quotes.
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_/.+-]*")
-# PyYAML leaves these as they are; they turn the reading direction on terminals, or are not seen there.
+# PyYAML does not escape all of these; they change the reading direction on terminals, or are invisible there.
 _UNSAFE = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
-# What is read as one dollar sign, or as the beginning of a variable.
+# A dollar sign that is read as part of `$$`, or as the start of a variable.
 _DOLLAR = re.compile(r"\$(?=[${])")
 _FILES = ("ca_file", "cert_file", "key_file")
 _TAG = "tag:yaml.org,2002:"
@@ -58,7 +58,7 @@ def _number(dumper: Any, number: float) -> yaml.Node:
     return yaml.ScalarNode(dumper.resolve(yaml.ScalarNode, text, (True, False)), text)
 
 
-_Dumper.ignore_aliases = lambda *_: True  # what comes again is written again
+_Dumper.ignore_aliases = lambda *_: True  # no anchors: repeated values are written again
 _Dumper.add_representer(str, lambda dumper, text: _text(dumper, _DOLLAR.sub("$$", text) if "$" in text else text))
 _Dumper.add_representer(dict, _mapping)
 _Dumper.add_representer(float, _number)
@@ -99,7 +99,7 @@ def yaml_lines(
     for target in targets:
         own = {**shower.own(target), "address": shower.masked(without_secrets(target.address))}  # however long
         texts = [dumped({key: own.pop(key) for key in ("name", "group", "address")})]
-        # What many targets have in common is written once: to write it takes most of the time.
+        # Parts that many targets share are dumped once: dumping takes most of the time.
         for part, text_key in ((own, repr(own)), *((part, id(part)) for part in shower.shared(target))):
             if text_key not in known:
                 known[text_key] = dumped(_with_whole_paths(part))
@@ -108,7 +108,7 @@ def yaml_lines(
 
 
 def dumped(values: Mapping[str, Any], indent: str = "    ") -> str:
-    """Write a mapping without what is None, all lines but the first behind an indent."""
+    """Dump a mapping without its None values; all lines but the first are indented."""
     said = {key: value for key, value in values.items() if value is not None}
     text = yaml.dump(said, Dumper=_Dumper, allow_unicode=True, width=_WIDTH) if said else ""
     return _UNSAFE.sub(_escaped, text).rstrip("\n").replace("\n", f"\n{indent}")

@@ -34,7 +34,7 @@ _LINE = re.compile(
 _HARMLESS = frozenset(setting.key for setting in SETTINGS if not setting.secret)
 
 _TOP = ""  # the key of what is in no mapping
-_A_KEY = "?"  # instead of the known key of what is a key itself
+_A_KEY = "?"  # for scalars that are keys themselves
 _WHOLE_LINE = 1 << 30
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
@@ -171,11 +171,11 @@ def masked_lines(text: str, wanted: Collection[int]) -> dict[int, MaskedLine]:
 
 
 class _Scalars:
-    """The scalars of a document, each with the known keys that it is used at; None is one where a secret may be."""
+    """The scalars of a document, each with the known keys where it is used; None is a key that may have a secret."""
 
     def __init__(self, root: Node | None) -> None:
         self.found: dict[int, tuple[ScalarNode, set[str | None]]] = {}
-        self._seen: set[tuple[int, str | None]] = set()  # aliases can make millions of a few
+        self._seen: set[tuple[int, str | None]] = set()  # aliases can multiply a few nodes into millions
         if root is not None:
             self._note(root, _TOP, 0)
 
@@ -197,12 +197,14 @@ class _Scalars:
                 inner = None if text is None or key is None else harmless_key(text, key or None)
                 if text == MERGE_KEY and not isinstance(value, yaml.ScalarNode):
                     inner = key
-                if key != _TOP or text is None or not text.startswith(EXTENSION):  # else it counts where it is used
+                if (
+                    key != _TOP or text is None or not text.startswith(EXTENSION)
+                ):  # extensions count where they are used
                     self._note(value, inner, depth + 1)
 
 
 def _shown_scalar(written: str, value: str, keys: Collection[str | None]) -> str | None:
-    """Return what is shown of a scalar, None where all of it is."""
+    """Return the text to show for a scalar, None if all of it is shown."""
     # The name of an alias, an anchor or a tag may be a password that was not put in quotes.
     if None in keys or written.startswith(("&", "!")) or not HOLDERS.isdisjoint(keys):
         return MASK

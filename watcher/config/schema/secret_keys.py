@@ -1,4 +1,4 @@
-"""Which keys hold secrets, as the schema says (`Key.secret`), and which names look like those of secrets."""
+"""Derives from the schema (`Key.secret`) which keys hold secrets, and recognizes names of secrets."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SECRET = frozenset(name for name, key in all_keys().items() if key.secret)
-# Text in the place of one of these mappings may be the secret itself; the keys of the mapping speak for themselves.
+# Text in place of one of these mappings may be the secret itself; the keys in the mapping decide for themselves.
 HOLDERS = _SECRET & SHAPES.keys()
-# What is under these, however deep, may be a secret.
+# All values under these keys may be secrets.
 SECRET_KEYS = _SECRET - HOLDERS
 HARMLESS_KEYS = frozenset(key for keys in KNOWN_KEYS.values() for key in keys) - SECRET_KEYS
 
 _SECRET_WORDS = re.compile(r"pass|pwd|secret|token|cred|auth|cookie|key|private|sign|session", re.IGNORECASE)
 _SECRET_HEADERS = re.compile(r"auth|cookie|token|secret|passw|api-?_?key|access-?_?key", re.IGNORECASE)
-# As a word, or at the end of one: a `keyword` is none.
+# As a word, or at the end of a word: `keyword` does not match.
 _SECRET_PARAMETERS = re.compile(
     r"(?<![a-z])(?:token|secret|password|passwd|pass|pwd|key|sig|signature|auth|credential|jwt)(?![a-z])"
     r"|(?:token|secret|password|key)\Z"
@@ -45,7 +45,7 @@ def is_secret_parameter(name: str) -> bool:
 
 
 def may_be_secret(path: Sequence[str | int]) -> bool:
-    """Say whether what is written at a path may be a secret, whatever it is that is written there."""
+    """Return whether the value at a path may be a secret, also one of the wrong kind."""
     keys = [step for step in path if isinstance(step, str)]
     return not SECRET_KEYS.isdisjoint(keys) or not HOLDERS.isdisjoint(keys[-1:])
 

@@ -98,7 +98,7 @@ class Interpolator:
 
 
 def literals_of(template: str) -> list[str]:
-    """Return what is written in a value before, between and behind its variables."""
+    """Return the text before, between and after the variables of a template."""
     return _REFERENCE.sub("\0", template).split("\0")
 
 

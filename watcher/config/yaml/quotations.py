@@ -1,6 +1,6 @@
-"""What error lines quote: the template of a value (`${TOKEN}`), never what variables made of it.
+"""Quotes values in error lines as they are written (`${TOKEN}`), never with the values of variables.
 
-The words around a quotation are this program's own, and stay as they are, whatever a variable has in common with them.
+The words around a quotation are our own. They stay as they are, even if a variable has the same value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from watcher.text.redaction import without_secrets
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# A value of so many characters does not stand in our own words by chance.
+# A value of this length is not in our own words by chance.
 MIN_PIECE_CHARS = 8
 
 # As `repr` writes them; what is cut has no quote at its end.
@@ -24,14 +24,14 @@ _NO_TEXT = re.compile(r"\A(?:-?(?:[0-9.]+(?:e[-+]?[0-9]+)?|inf|nan)\b|True\b|Fal
 
 
 def without_values(text: str, value: object, template: str, variables: Mapping[str, str]) -> str:
-    """Say of a template what is said of the value that variables have made of it.
+    """Replace quotations of a value by its template.
 
     Args:
-        text: what is said; whatever it has of the value is in quotes, or a number at the beginning. Quotations behind
-            `is not one of`, and those behind the last semicolon, are advice.
-        value: with its variables put in.
-        template: as it is written.
-        variables: their values by name.
+        text: the error message. All parts of the value in it are quoted, or a number at the start. Quotations after
+            `is not one of` and after the last semicolon are advice.
+        value: the value after interpolation.
+        template: the value as it is written.
+        variables: values by name.
     """
     literals = literals_of(template)
     known = [*literals, *(repr(literal)[1:-1] for literal in literals)]
@@ -46,7 +46,7 @@ def without_values(text: str, value: object, template: str, variables: Mapping[s
 
 
 def without_anchored(text: str, value: object) -> str:
-    """Say the same of `this`, as a value that an alias repeats may be a secret at one of its places."""
+    """Replace quotations of a value by `this`: an alias repeats it where a secret may be."""
     return _quoting(text, value, "this", lambda _: None)
 
 
