@@ -26,7 +26,7 @@ x-b: &b {interval: 6, retries: 1}
 HEADERS = "headers: {Accept: text/html, X-Key: '${KEY}'}"
 NO_BASE = "must be a mapping, or a list of mappings; write it as in `<<: *base`"
 TOO_LARGE = "its aliases and variables come to far more than the file itself; repeat less with them"
-INSIDE = "is no valid YAML: the alias stands inside of what it repeats; look at this line and the one before"
+INSIDE = "is not valid YAML: the alias stands inside of what it repeats; look at this line and the one before"
 
 
 def entry_of(options: str) -> str:
@@ -87,10 +87,10 @@ def test_what_is_merged_is_as_if_it_were_written(merged: str, written: str, sett
         ),
         ("'<<': *a", ["4:6: urls[0].<<: unknown key"]),
         ("<<: *a, '<<': 1", ["4:14: urls[0].<<: unknown key"]),
-        ("<<: *c", ["4:10: is no valid YAML: found undefined alias"]),
+        ("<<: *c", ["4:10: is not valid YAML: found undefined alias"]),
         ("<<: &c {headers: {<<: *c}}", [f"4:28: {INSIDE}"]),
         ("<<: &c [*c]", [f"4:14: {INSIDE}"]),
-        ("!!merge <<: *a", ["4:6: is no valid YAML: could not determine a constructor for the tag"]),
+        ("!!merge <<: *a", ["4:6: is not valid YAML: could not determine a constructor for the tag"]),
     ],
 )
 def test_a_mistake_in_it_is_told_where_it_is_written(options: str, lines: list[str], settings: Settings) -> None:
