@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -109,7 +110,7 @@ class Composer:
         if isinstance(event, yaml.ScalarEvent):
             text: str = event.value
             if "$" in text:
-                self.tree.written[mark] = text
+                self.tree.written[mark] = sys.intern(text)  # many are the same
                 value = self._scalars.filled(event, self._steps)
             else:
                 value = self._scalars.written(event)
