@@ -231,5 +231,12 @@ def test_no_line_quotes_a_secret_that_is_merged(options: str, tmp_path: Path) ->
 
 
 def test_what_is_merged_is_quoted_where_it_is_harmless(tmp_path: Path) -> None:
-    write(tmp_path, "x-a: &a {interval: ten}\nurls:\n  - {<<: *a, address: 'https://h/'}\n", "")
+    write(tmp_path, "x-a: &a {interval: ten}\nurls:\n  - {<<: *a, address: 'https://h/'}\n")
     assert "config.yaml:1:20: urls[0].interval: 'ten' is not a duration" in typed(tmp_path, "validate").output
+    write(
+        tmp_path,
+        "urls:\n  - &a {address: 'https://a/', interval: ten}\n  - {<<: *a, address: 'https://b/', retries: x}\n",
+    )
+    output = typed(tmp_path, "validate").output
+    assert "{address: 'https://a/', interval: ten}" in output
+    assert "{<<: ***, address: 'https://b/', retries: x}" in output
