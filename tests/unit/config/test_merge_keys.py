@@ -221,10 +221,13 @@ def test_a_merged_secret_is_one(tmp_path: Path) -> None:
         "headers: {<<: &h {server_name: 'hunter2:'}, server_name: x}, tls_config: *h",
         "headers: {X: &s 'hunter2:'}, <<: {tls_config: {server_name: *s}}",
         "<<: {headers: {X: &s 'hunter2:'}}, headers: {}, tls_config: {server_name: *s}",
+        "tls_config: {server_name: *p}",
+        "<<: *x, tls_config: {server_name: *n}",
     ],
 )
 def test_no_line_quotes_a_secret_that_is_merged(options: str, tmp_path: Path) -> None:
-    write(tmp_path, f"urls:\n  - {{address: 'https://h/', {options}}}\n", "")
+    head = "x-a: &x {basic_auth: {password: &p 'hunter2:', username: u}, body: &n 'hunter2:'}\n"
+    write(tmp_path, f"{head}urls:\n  - {{address: 'https://h/', {options}}}\n", "")
     result = typed(tmp_path, "validate")
     assert ": this " in result.output
     assert "hunter2" not in result.output

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.config.mistakes import Place
 from watcher.config.schema.config_file import EXTENSION
-from watcher.config.schema.secret_keys import harmless_key
+from watcher.config.schema.secret_keys import SECRET_KEYS, harmless_key, looks_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,12 +146,7 @@ class Tree:
         elif (id(value), key) not in seen:
             seen.add((id(value), key))
             for name, inner, inner_mark in self._parts(value):
-                if name is MERGED:
-                    known = key
-                elif key == "" and name.startswith(EXTENSION):
-                    continue  # its aliases decide
-                else:
-                    known = None if key is None else harmless_key(name, key or None)
+                known = key if name is MERGED else known_key(name, key)
                 self._find_secrets(inner, inner_mark, known, found, seen)
 
     def _parts(self, value: Any) -> Iterator[tuple[str | None, Any, int]]:
@@ -177,3 +172,18 @@ class Tree:
     @cached_property
     def _beginnings(self) -> array[int]:
         return array("Q", [0, *(match.end() for match in _BREAK.finditer(self._text))])
+
+
+def known_key(name: str, within: str | None) -> str | None:
+    """Return the known key that a key of a mapping is or was meant to be; None if its value may be a secret.
+
+    Args:
+        name: the key.
+        within: the known key of the mapping: "" for the file, `EXTENSION` in values of `x-` keys, and None where values
+            may be secrets.
+    """
+    if within == "" and name.startswith(EXTENSION):
+        return EXTENSION
+    if within == EXTENSION:  # the aliases of the other values decide
+        return None if name in SECRET_KEYS or looks_secret(name) else EXTENSION
+    return None if within is None else harmless_key(name, within or None)
