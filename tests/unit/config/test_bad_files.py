@@ -120,8 +120,8 @@ LINES = {
     "name_blank": [f"3:11: urls[0].name: ' ' {NO_NAME}"],
     "name_too_long": [f"3:11: urls[0].name: '{'n' * 78}… {NO_NAME}"],
     # YAML that is made to do harm.
-    "alias_of_itself": [f"3:14: is no valid YAML: the alias stands inside of what it repeats{LOOK}"],
-    "alias_too_deep": [f"100:12: is no valid YAML: is nested more than 100 deep{LOOK}"],
+    "alias_of_itself": [f"3:14: is not valid YAML: the alias stands inside of what it repeats{LOOK}"],
+    "alias_too_deep": [f"100:12: is not valid YAML: is nested more than 100 deep{LOOK}"],
     "aliases_of_many_mistakes": [f"60:5: {TOO_LARGE}"],
     "billion_laughs": [f"5:14: {TOO_LARGE}"],
     # All at once, in the order of the lines.
@@ -141,11 +141,11 @@ LINES = {
 }
 # One line each, whose end is in the words of a library.
 BEGINNINGS = {
-    "bad_yaml": "4:12: is no valid YAML: ",
-    "tab": "2:1: is no valid YAML: found character",
-    "two_documents": "3:1: is no valid YAML: ",
-    "undefined_alias": "2:5: is no valid YAML: found undefined alias",
-    "python_object": "2:5: is no valid YAML: could not determine a constructor for the tag",
+    "bad_yaml": "4:12: is not valid YAML: ",
+    "tab": "2:1: is not valid YAML: found character",
+    "two_documents": "3:1: is not valid YAML: ",
+    "undefined_alias": "2:5: is not valid YAML: found undefined alias",
+    "python_object": "2:5: is not valid YAML: could not determine a constructor for the tag",
     "address_bad_name": "2:14: urls[0].address: 'http://⿰.de/' has the host '⿰.de', which is not a domain name: ",
     "regex_bad": "3:12: urls[0].regex: '(unclosed' is not a regular expression: ",
     "regex_too_large": "3:12: urls[0].regex: '.*a.{900}z' is too large (",
@@ -214,7 +214,7 @@ def test_an_anchor_that_is_written_twice_is_no_mistake_beside_one(settings: Sett
 )
 def test_a_value_that_does_not_fit_its_tag_has_its_place(value: str, tag: str, settings: Settings) -> None:
     content = GOOD + f"    interval: {value}\n".encode()
-    assert lines_of("config.yaml", content, settings) == [f"3:15: is no valid YAML: this is no {tag}{LOOK}"]
+    assert lines_of("config.yaml", content, settings) == [f"3:15: is not valid YAML: this is not a valid {tag}{LOOK}"]
 
 
 @pytest.mark.parametrize(
@@ -231,4 +231,4 @@ def test_a_value_that_does_not_fit_its_tag_has_its_place(value: str, tag: str, s
 )
 def test_deep_nesting_ends_neither_the_process_nor_the_patience(content: str, settings: Settings) -> None:
     [line] = quickly(lambda: lines_of("config.yaml", content.encode(), settings), 1)
-    assert line.endswith(f"is no valid YAML: is nested more than 100 deep{LOOK}")
+    assert line.endswith(f"is not valid YAML: is nested more than 100 deep{LOOK}")

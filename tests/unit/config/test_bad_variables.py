@@ -39,7 +39,7 @@ LINES: dict[str, list[str]] = {
         "4:15: urls[0].interval: is empty; write a value, or remove the key",
     ],
     "in_braces": [
-        "3:32: is no valid YAML: did not find expected ',' or '}'; look at this line and the one before, and put ${NAME} in quotes where it stands in {} or []",
+        "3:32: is not valid YAML: did not find expected ',' or '}'; look at this line and the one before, and put ${NAME} in quotes where it stands in {} or []",
     ],
     "in_default": [
         "2:14: urls[0].address: ${A} has a reference in its default; write one variable after the other",

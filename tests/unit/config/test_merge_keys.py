@@ -26,7 +26,7 @@ x-b: &b {interval: 6, retries: 1}
 HEADERS = "headers: {Accept: text/html, X-Key: '${KEY}'}"
 NO_BASE = "must be a mapping, or a list of mappings; write it as in `<<: *base`"
 TOO_LARGE = "its aliases and variables come to far more than the file itself; repeat less with them"
-INSIDE = "is no valid YAML: the alias stands inside of what it repeats; look at this line and the one before"
+INSIDE = "is not valid YAML: the alias stands inside of what it repeats; look at this line and the one before"
 
 
 def entry_of(options: str) -> str:
@@ -87,10 +87,10 @@ def test_what_is_merged_is_as_if_it_were_written(merged: str, written: str, sett
         ),
         ("'<<': *a", ["4:6: urls[0].<<: unknown key"]),
         ("<<: *a, '<<': 1", ["4:14: urls[0].<<: unknown key"]),
-        ("<<: *c", ["4:10: is no valid YAML: found undefined alias"]),
+        ("<<: *c", ["4:10: is not valid YAML: found undefined alias"]),
         ("<<: &c {headers: {<<: *c}}", [f"4:28: {INSIDE}"]),
         ("<<: &c [*c]", [f"4:14: {INSIDE}"]),
-        ("!!merge <<: *a", ["4:6: is no valid YAML: could not determine a constructor for the tag"]),
+        ("!!merge <<: *a", ["4:6: is not valid YAML: could not determine a constructor for the tag"]),
     ],
 )
 def test_a_mistake_in_it_is_told_where_it_is_written(options: str, lines: list[str], settings: Settings) -> None:
@@ -221,15 +221,25 @@ def test_a_merged_secret_is_one(tmp_path: Path) -> None:
         "headers: {<<: &h {server_name: 'hunter2:'}, server_name: x}, tls_config: *h",
         "headers: {X: &s 'hunter2:'}, <<: {tls_config: {server_name: *s}}",
         "<<: {headers: {X: &s 'hunter2:'}}, headers: {}, tls_config: {server_name: *s}",
+        "tls_config: {server_name: *p}",
+        "<<: *x, tls_config: {server_name: *n}",
     ],
 )
 def test_no_line_quotes_a_secret_that_is_merged(options: str, tmp_path: Path) -> None:
-    write(tmp_path, f"urls:\n  - {{address: 'https://h/', {options}}}\n", "")
+    head = "x-a: &x {basic_auth: {password: &p 'hunter2:', username: u}, body: &n 'hunter2:'}\n"
+    write(tmp_path, f"{head}urls:\n  - {{address: 'https://h/', {options}}}\n", "")
     result = typed(tmp_path, "validate")
     assert ": this " in result.output
     assert "hunter2" not in result.output
 
 
 def test_what_is_merged_is_quoted_where_it_is_harmless(tmp_path: Path) -> None:
-    write(tmp_path, "x-a: &a {interval: ten}\nurls:\n  - {<<: *a, address: 'https://h/'}\n", "")
+    write(tmp_path, "x-a: &a {interval: ten}\nurls:\n  - {<<: *a, address: 'https://h/'}\n")
     assert "config.yaml:1:20: urls[0].interval: 'ten' is not a duration" in typed(tmp_path, "validate").output
+    write(
+        tmp_path,
+        "urls:\n  - &a {address: 'https://a/', interval: ten}\n  - {<<: *a, address: 'https://b/', retries: x}\n",
+    )
+    output = typed(tmp_path, "validate").output
+    assert "{address: 'https://a/', interval: ten}" in output
+    assert "{<<: ***, address: 'https://b/', retries: x}" in output

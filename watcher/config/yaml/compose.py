@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _COLLECTION_TAGS = (None, "!", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map")
 
-# What stands for a key that is no text in the path to what is wrong below it.
+# Replaces a key that is not text in the path of a mistake below it.
 _NO_STEP = "?"
 _NO_KEY = "a key must be plain text; put it in quotes"
 _ALIAS_AS_KEY = "an alias cannot be a key; write the key itself, or put text that begins with * in quotes"
@@ -27,14 +28,14 @@ _MERGE = object()
 _NO_BASE = "must be a mapping, or a list of mappings; write it as in `<<: *base`"
 _TWO_MERGES = "; write one, as in `<<: [*a, *b]`"
 
-# The bound of the values that aliases repeat, and of those that merge keys copy: many for each character of the file,
-# but not so many that a short file takes long.
+# The bounds of values that aliases repeat and of those that merge keys copy: many for each character of the file, but
+# few enough that a short file is read quickly.
 FREE_NODES = 20_000
 NODES_PER_CHAR = 4
 
 
 class Extent(NamedTuple):
-    """What one more of a value comes to: values, characters, and how deep they are nested."""
+    """The size of one more copy of a value: its values, their characters, and their nesting."""
 
     nodes: int
     chars: int
@@ -45,16 +46,16 @@ class Composer:
     """Composes the tree of the one document of a file.
 
     Attributes:
-        tree: of the document, once it is composed.
+        tree: the tree, complete after `compose`.
     """
 
     def __init__(self, source: str, text: str, variables: Mapping[str, str]) -> None:
-        """Begin to read.
+        """Prepare to read.
 
         Args:
             source: the file's path as the user wrote it, for error lines.
-            text: what stands in it.
-            variables: what `${NAME}` in a value becomes.
+            text: the content of the file.
+            variables: the values of `${NAME}`, by name.
         """
         self.tree = Tree(source, text)
         self._loader = loader_of(text)
@@ -62,34 +63,34 @@ class Composer:
         self._mistakes: list[Mistake] = []
         self._left_nodes = self._left_merged = FREE_NODES + NODES_PER_CHAR * len(text)
         self._anchors: dict[str, tuple[Any, int]] = {}
-        self._kept: list[Any] = []  # what may not be in the data: its id could become that of another
+        self._kept: list[Any] = []  # collections that may not be in the data: another could get the id
         self._unfinished: set[int] = set()
         self._extents: dict[int, Extent] = {}
-        self._steps: list[Any] = []  # where in the document the reader is
-        self._mark = 0  # of the value that was read last
+        self._steps: list[Any] = []  # the path of the current value
+        self._mark = 0  # of the last value
 
     @property
     def mistakes(self) -> Sequence[Mistake]:
-        """Keys that are written twice, where the last one counts, keys that are no text, which are left out, merge keys
-        without a mapping, and variables that cannot be put in, where the text stays as it is.
+        """Doubled keys, where the last one counts; keys that are not text, which are dropped; merge keys without a
+        mapping; and variables that cannot be filled in, where the text stays as it is.
         """
         return by_place([*self._mistakes, *self._scalars.mistakes])
 
     @property
     def variables(self) -> frozenset[str]:
-        """The names of the variables that were put into text."""
+        """The names of the variables in filled-in text."""
         return frozenset(self._scalars.variables)
 
     @property
     def refused_places(self) -> set[Place]:
-        """Where there is a variable that cannot be put in: what follows from it is no mistake of its own."""
+        """The places of variables that cannot be filled in; mistakes there are consequences."""
         return self._scalars.refused_places
 
     def compose(self) -> Tree:
-        """Return the tree, whose data is None for a file without a document.
+        """Return the tree; its data is None for a file without a document.
 
         Raises:
-            yaml.YAMLError: it is no YAML, it is more than one document, or it comes to more than can be read.
+            yaml.YAMLError: the text is not valid YAML, is more than one document, or is too large when expanded.
         """
         loader, tree = self._loader, self.tree
         loader.get_event()  # the start of the stream
@@ -104,12 +105,12 @@ class Composer:
         return tree
 
     def _value(self, event: Any, depth: int) -> Any:
-        """Return a value, and leave its mark in `_mark`."""
+        """Return a value, and store its mark in `_mark`."""
         self._mark = mark = event.start_mark.index
         if isinstance(event, yaml.ScalarEvent):
             text: str = event.value
             if "$" in text:
-                self.tree.written[mark] = text
+                self.tree.written[mark] = sys.intern(text)  # many are the same
                 value = self._scalars.filled(event, self._steps)
             else:
                 value = self._scalars.written(event)
@@ -212,12 +213,12 @@ class Composer:
     def _complain_of_doubles(
         self, mapping: dict[str, Any], marks: list[int], doubles: list[tuple[str, int, Any, int]]
     ) -> None:
-        """Complain of keys that are written again, and have the marks of the last ones count.
+        """Report doubled keys, and replace the marks of the first values by those of the last.
 
         Args:
-            mapping: where they are.
-            marks: those of the first ones.
-            doubles: each key with its mark, the value that was there before, and the mark of its own value.
+            mapping: the mapping with the keys.
+            marks: the marks of the first keys and values.
+            doubles: each repeated key, its mark, the value that it replaced, and the mark of its own value.
         """
         positions = {key: 2 * index for index, key in enumerate(mapping)}
         firsts: dict[str, int] = {}
@@ -228,17 +229,17 @@ class Composer:
             marks[at : at + 2] = mark, mark_of_value
 
     def _key(self, event: Any, mark: int, depth: int) -> Any:
-        """Return a key; variables are not put in, as keys stand in error lines."""
+        """Return a key, without filling in variables, since error lines quote keys."""
         if isinstance(event, yaml.ScalarEvent):
             key = self._scalars.written(event)
             if event.anchor is not None:
                 self._anchors[event.anchor] = key, mark
             return _MERGE if key == MERGE_KEY and event.implicit[0] else key
         self._kept.append(self._value(event, depth))
-        return None  # what an alias repeats may be a password
+        return None  # the anchor of an alias may be a password
 
     def _bases(self, mapping: dict[str, Any], depth: int) -> list[dict[str, Any]]:
-        """Read the mappings that a merge key names."""
+        """Read the mappings of a merge key."""
         event = self._loader.get_event()
         value, mark = self._value(event, depth), event.start_mark.index
         if not isinstance(event, yaml.AliasEvent):
@@ -257,11 +258,7 @@ class Composer:
         return bases
 
     def _merged(self, mapping: dict[str, Any], marks: list[int], bases: list[dict[str, Any]]) -> list[int]:
-        """Put into a mapping what it does not have: of what two of the bases have, that of the earlier one.
-
-        Returns:
-            its marks.
-        """
+        """Add the keys of the bases that a mapping does not have, those of earlier bases first; return its marks."""
         own = dict(mapping)
         mapping.clear()
         pairs: dict[str, Any] = {}

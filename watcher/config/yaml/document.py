@@ -1,4 +1,4 @@
-"""A YAML document: its plain values, where each is written, and what may be said of it."""
+"""A YAML document: its plain values, their places, and error texts without secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from watcher.config.yaml.scalars import TOO_LARGE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# What newer versions of libyaml say of a nesting that they meet before we do, as they read ahead.
+# Newer versions of libyaml read ahead, and report deep nesting first.
 DEPTH_OF_LIBYAML = "exceeded maximum nesting depth"
 
 
@@ -26,20 +26,20 @@ class Document:
 
     Attributes:
         source: the file's path as the user wrote it.
-        data: its plain value: mappings, lists, text, numbers, booleans, None.
-        mistakes: those of YAML's own, see `Composer.mistakes`.
+        data: the plain value: mappings, lists, text, numbers, booleans, None.
+        mistakes: see `Composer.mistakes`.
     """
 
     def __init__(self, source: str, text: str, variables: Mapping[str, str]) -> None:
-        """Read a text, and keep it for the places.
+        """Read a document.
 
         Args:
             source: the file's path as the user wrote it.
-            text: what stands in it.
-            variables: what `${NAME}` in a value becomes.
+            text: the content of the file.
+            variables: the values of `${NAME}`, by name.
 
         Raises:
-            yaml.YAMLError: it is no YAML.
+            yaml.YAMLError: the text is not valid YAML.
         """
         composer = Composer(source, text, variables)
         self._tree = composer.compose()
@@ -51,38 +51,38 @@ class Document:
         self.mistakes: Sequence[Mistake] = composer.mistakes
 
     def place_of(self, path: Sequence[str | int], *, key: bool = False) -> Place:
-        """Say where the value at a path is written, or the closest thing around it that is there.
+        """Return the place of the value at a path, or of the closest value around it that exists.
 
         Args:
             path: keys and indexes from the root, as in `("urls", 3, "interval")`.
-            key: the place of the last key instead of its value.
+            key: whether to return the place of the last key instead of its value.
         """
         found = self._tree.find(path)
         return self._tree.place(found.key_mark if key and found.is_whole else found.mark)
 
     def is_substituted(self, path: Sequence[str | int]) -> bool:
-        """Say whether the value at a path is text with the value of a variable in it."""
+        """Return whether the value at a path is text with a variable filled in."""
         return bool(self.variables_in(path))
 
     def variables_in(self, path: Sequence[str | int]) -> frozenset[str]:
-        """Return the variables that were put into the text at a path."""
+        """Return the variables in the text at a path."""
         found = self._tree.find(path)
         return frozenset(references_in(self._tree.written.get(found.mark, "")) if isinstance(found.value, str) else ())
 
     def variables(self) -> frozenset[str]:
-        """Return the variables that were put into any text of the document."""
+        """Return the variables in all texts of the document."""
         return self._used
 
     def is_refused(self, place: Place) -> bool:
-        """Say whether a variable at a place could not be put in: what else is wrong there follows from it."""
+        """Return whether a variable at a place cannot be filled in; other mistakes there are consequences."""
         return place in self._refused_places
 
     def without_values(self, path: Sequence[str | int], text: str) -> str:
-        """Take the values of variables out of what is said of a value; slow the first time.
+        """Remove the values of variables from an error text; slow the first time.
 
         Args:
-            path: of the value; what goes on below a text means that, where it stands for a mapping.
-            text: what is said.
+            path: the path of the value; a path below a text, in the place of a mapping, means the text.
+            text: the error text.
         """
         found = self._tree.find(path)
         if isinstance(found.value, (dict, list)):
@@ -102,7 +102,7 @@ def parse_yaml(source: str, content: bytes, variables: Mapping[str, str] | None 
         variables: what `${NAME}` in a value becomes; none is set by default.
 
     Raises:
-        ConfigurationError: it is no YAML.
+        ConfigurationError: the content is not valid YAML.
     """
     text = _decoded(source, content)
     try:
@@ -117,7 +117,7 @@ def _decoded(source: str, content: bytes) -> str:
     except UnicodeDecodeError as error:
         place = _place_after(source, content[: error.start].decode("utf-8-sig", "replace"))
         raise ConfigurationError([Mistake(place, "", "is not UTF-8; save the file as UTF-8")]) from error
-    # The parsers refuse these as well, but libyaml does not say where they stand.
+    # The parsers refuse these too, but libyaml does not report the place.
     if control := yaml.reader.Reader.NON_PRINTABLE.search(text):
         place = _place_after(source, text[: control.start()])
         raise ConfigurationError([Mistake(place, "", f"has the control character U+{ord(control[0]):04X}; remove it")])
@@ -133,9 +133,9 @@ def _syntax_mistake(source: str, text: str, error: yaml.YAMLError) -> Mistake:
         problem = TOO_DEEP
     place = place_at(source, mark)
     line = next(islice(text.splitlines(), (place.line or 1) - 1, None), "")
-    # YAML takes the braces of `{retries: ${RETRIES}}` for its own.
+    # In `{retries: ${RETRIES}}`, YAML reads the inner braces as a mapping.
     hint = ", and put ${NAME} in quotes where it stands in {} or []" if "${" in line else ""
-    return Mistake(place, "", f"is no valid YAML: {problem}; look at this line and the one before{hint}")
+    return Mistake(place, "", f"is not valid YAML: {problem}; look at this line and the one before{hint}")
 
 
 def _place_after(source: str, before: str) -> Place:

@@ -1,4 +1,4 @@
-"""`${VAR}` in the values of config files: put in before YAML says what kind of value it is, and never read again."""
+"""Fills in `${VAR}` in the values of config files: before YAML resolves the kind of the value, and only once."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ UNUSABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def names_in(content: bytes) -> set[str]:
-    """Return the names of the variables that the bytes of a config file refer to, be they YAML or not."""
+    """Return the names of the variables in the bytes of a config file, which may be invalid YAML."""
     return {name.decode("ascii") for name in _NAME_IN_BYTES.findall(content)}
 
 
 def references_in(text: str) -> set[str]:
-    """Return the names of the variables that are put into a value."""
+    """Return the names of the variables in a value."""
     return {match["name"] for match in _REFERENCE.finditer(text) if match["name"]}
 
 
 class TooMuchError(Exception):
-    """The variables come to more than a config file may hold."""
+    """The values of the variables are longer than the bound of a config file."""
 
 
 class Interpolator:
-    """Puts variables into values."""
+    """Fills variables into values."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        """Begin with nothing put in.
+        """Start with the whole bound left.
 
         Args:
             variables: their values by name.
@@ -49,7 +49,7 @@ class Interpolator:
         self._left_chars = MAX_EXPANDED_CHARS
 
     def charge(self, chars: int) -> None:
-        """Count what a file comes to beyond its own length.
+        """Count characters beyond the length of the file.
 
         Raises:
             TooMuchError: it is more than the bound.
@@ -59,7 +59,7 @@ class Interpolator:
             raise TooMuchError
 
     def filled(self, text: str) -> str:
-        """Return a text with its variables put in.
+        """Return a text with its variables filled in.
 
         Raises:
             ValueError: it cannot be; the message says why, and has no value of a variable in it.
@@ -103,7 +103,7 @@ def literals_of(template: str) -> list[str]:
 
 
 def without_secret_defaults(template: str) -> str:
-    """Mask the defaults of variables that are named as secrets are."""
+    """Mask the defaults of variables with names of secrets."""
     return _REFERENCE.sub(_without_secret_default, template)
 
 

@@ -1,4 +1,4 @@
-"""The scalars of YAML: text with its variables put in, numbers, booleans and nothing."""
+"""Reads the scalars of YAML: text with variables filled in, numbers, booleans and null."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _TEXT_TAG = "tag:yaml.org,2002:str"
 _NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
-# The bound of scalars that are remembered: keys and values that come again and again are one object.
+# The bound of remembered scalars: keys and values that are often repeated become one object.
 MAX_REMEMBERED = 10_000
 # As many digits as Python reads.
 MAX_NUMBER_CHARS = 4300
-# What comes again is one object, and costs next to nothing unless it is longer than this.
+# A repeated scalar is one object, and costs next to nothing unless it is longer than this.
 FREE_CHARS = 4096
 
 
@@ -33,17 +33,17 @@ class ScalarReader:
     """Reads scalars.
 
     Attributes:
-        variables: the names of those that were put into text.
-        refused_places: where there is a variable that cannot be put in.
+        variables: the names of the variables in filled-in text.
+        refused_places: the places of variables that cannot be filled in.
     """
 
     def __init__(self, source: str, loader: Loader, variables: Mapping[str, str]) -> None:
-        """Begin with nothing remembered.
+        """Start without remembered scalars.
 
         Args:
             source: the file's path as the user wrote it, for error lines.
-            loader: says which kind of value a text is.
-            variables: what `${NAME}` becomes.
+            loader: resolves the kind of a plain scalar.
+            variables: the values of `${NAME}`, by name.
         """
         self.variables: set[str] = set()
         self.refused_places: set[Place] = set()
@@ -57,14 +57,14 @@ class ScalarReader:
 
     @property
     def mistakes(self) -> list[Mistake]:
-        """Variables that cannot be put in, each told once, however many values it stands in."""
+        """Variables that cannot be filled in, each reported once for all its values."""
         return [
             replace(mistake, text=f"{mistake.text} (so in {count} places)") if count > 1 else mistake
             for mistake, count in self._refusals.values()
         ]
 
     def written(self, event: Any) -> Any:
-        """Return the value of a scalar as it is written, dollar signs and all."""
+        """Return the value of a scalar without filling in variables."""
         text = event.value
         is_plain = event.implicit[0]
         if is_plain and text in self._remembered:
@@ -75,11 +75,11 @@ class ScalarReader:
         return value
 
     def filled(self, event: Any, steps: Sequence[str | int]) -> Any:
-        """Return the value of a scalar with its variables put in; a plain one may so become a number.
+        """Return the value of a scalar with its variables filled in; a plain scalar may become a number.
 
         Args:
             event: the scalar.
-            steps: the path at which it stands.
+            steps: its path.
         """
         written = (event.value, event.implicit, event.tag)
         if written in self._filled:
@@ -94,7 +94,7 @@ class ScalarReader:
             except ValueError as error:
                 self._refused[written] = str(error)
             else:
-                # A text of one character hides no secret.
+                # One character is not a secret.
                 if isinstance(value, str) and len(value) > 1:
                     self.variables |= references_in(event.value)
                 return value
@@ -102,10 +102,10 @@ class ScalarReader:
         return event.value
 
     def charge(self, chars: int, event: Any) -> None:
-        """Count what a repetition comes to.
+        """Count the characters of a repetition.
 
         Raises:
-            yaml.YAMLError: all of them come to too much.
+            yaml.YAMLError: all repetitions together are too long.
         """
         try:
             self._interpolator.charge(chars)
@@ -132,14 +132,14 @@ class ScalarReader:
         if tag == _TEXT_TAG:
             return text
         if tag in _NUMBER_TAGS and (len(text) > MAX_NUMBER_CHARS or not self._is_number(text)):
-            raise error_at(event, f"this is no {tag.rpartition(':')[2]}")
+            raise error_at(event, f"this is not a valid {tag.rpartition(':')[2]}")
         return self._loader.construct_object(yaml.ScalarNode(tag, text, event.start_mark))
 
     def _is_number(self, text: str) -> bool:
-        # PyYAML makes one of `!!int 0x5` as well.
+        # PyYAML also accepts `!!int 0x5`.
         return self._loader.resolve(yaml.ScalarNode, text, (True, False)) in _NUMBER_TAGS
 
 
 def size_of_scalar(value: Any) -> int:
-    """Return what one more of a scalar comes to, in characters."""
+    """Return the length in characters of one more copy of the scalar."""
     return len(value) if isinstance(value, str) and len(value) > FREE_CHARS else 0

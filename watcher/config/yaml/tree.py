@@ -1,8 +1,8 @@
-"""The tree of a YAML document: its plain values, and beside them where in the file each is written.
+"""The tree of a YAML document: its plain values, and the place in the file of each.
 
 PyYAML's tree has a node with two marks for each value, which takes ten times the memory of the values. Here the values
-themselves are the tree, and one array has the marks of what is in each mapping and each list. A mark is the index of a
-character in the text, and becomes a line and a column only when a place is asked for.
+are the tree, and one array has the marks of all keys, values and items. A mark is the index of a character in the text,
+and is converted to a line and a column only when a place is needed.
 """
 
 from __future__ import annotations
@@ -16,27 +16,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watcher.config.mistakes import Place
 from watcher.config.schema.config_file import EXTENSION
-from watcher.config.schema.secret_keys import harmless_key
+from watcher.config.schema.secret_keys import SECRET_KEYS, harmless_key, looks_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# What stands for the key of a merged mapping, and for one that is not text.
+# Replace the key of a merged mapping, and a key that is not text.
 MERGED = None
 NO_TEXT = ""
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML counts lines
-# The keys of a mapping of more than these are counted once, and not for each path.
+# The keys of a larger mapping are numbered once, not for each path.
 _FEW_KEYS = 64
 
 
 class Found(NamedTuple):
-    """The value at a path, or the closest thing around it that is there.
+    """The value at a path, or the closest value around it that exists.
 
     Attributes:
-        value: what it is.
-        mark, key_mark: where it is written, and where its key is; the same for what has no key.
-        is_whole: whether it is what the path leads to.
+        value: the value.
+        mark: the mark of the value.
+        key_mark: the mark of its key, or of the value if that does not have a key.
+        is_whole: whether the whole path exists.
     """
 
     value: Any
@@ -46,22 +47,22 @@ class Found(NamedTuple):
 
 
 class Tree:
-    """A document whose aliases, merge keys and variables are replaced by what they stand for.
+    """A document with its aliases, merge keys and variables resolved.
 
     Attributes:
-        data: its plain value: mappings, lists, text, numbers, booleans, None.
-        mark: of the whole.
-        written: text as it is in the file, where it has a dollar sign, by its mark.
-        unused: what is written in mappings and is not in the data, by their ids: keys, values and marks.
-        has_aliases: whether a value is written in one place and used in others, where its key may be another.
+        data: the plain value: mappings, lists, text, numbers, booleans, None.
+        mark: the mark of the data.
+        written: texts with a dollar sign as they are in the file, by their marks.
+        unused: keys, values and marks that are written in a mapping but are not in the data, by the id of the mapping.
+        has_aliases: whether a value is used at other places than its own, perhaps under other keys.
     """
 
     def __init__(self, source: str, text: str) -> None:
-        """Begin with an empty document.
+        """Start with an empty document.
 
         Args:
             source: the file's path as the user wrote it.
-            text: what stands in it.
+            text: the content of the file.
         """
         self.data: Any = None
         self.mark = 0
@@ -71,17 +72,17 @@ class Tree:
         self._source = source
         self._text = text
         self._positions: dict[int, dict[str, int]] = {}
-        # The ids of mappings and lists, where the marks of each begin, and the same as far as somebody has asked.
+        # The ids of mappings and lists, and the start of the marks of each. The dict has the first `_asked` of them.
         self._ids, self._starts, self._marks = array("Q"), array("I"), array("I")
         self._start_by_id: dict[int, int] = {}
         self._asked = 0
 
     def add_marks(self, collection: Any, marks: list[int]) -> None:
-        """Keep the marks of a mapping or a list for as long as that is there.
+        """Store the marks of a mapping or a list.
 
         Args:
-            collection: which is whole.
-            marks: of each item of a list; in a mapping of each key, followed by that of its value.
+            collection: the complete mapping or list.
+            marks: the mark of each item of a list; of a mapping, the mark of each key followed by that of its value.
         """
         self._ids.append(id(collection))
         self._starts.append(len(self._marks))
@@ -93,7 +94,7 @@ class Tree:
         return self._marks[start : start + len(collection) * (2 if isinstance(collection, dict) else 1)]
 
     def _start_of(self, collection: Any) -> int:
-        if self._asked < len(self._ids):  # of an id that came again, the last one counts
+        if self._asked < len(self._ids):  # of objects that had the same id, the last one counts
             self._start_by_id.update(zip(self._ids[self._asked :], self._starts[self._asked :], strict=True))
             self._asked = len(self._ids)
         return self._start_by_id[id(collection)]
@@ -104,7 +105,7 @@ class Tree:
         return Place(self._source, line, mark - self._beginnings[line - 1] + 1)
 
     def find(self, path: Sequence[str | int]) -> Found:
-        """Return what is at a path of keys and indexes from the root, as in `("urls", 3, "interval")`."""
+        """Return the value at a path of keys and indexes from the root, as in `("urls", 3, "interval")`."""
         value, mark, key_mark = self.data, self.mark, self.mark
         for step in path:
             position = self._position(value, step)
@@ -120,7 +121,7 @@ class Tree:
 
     @cached_property
     def secret_marks(self) -> set[int]:
-        """The marks of scalars that stand where a secret may, in one at least of the places where they are used."""
+        """The marks of scalars that may be secrets at one of their places at least."""
         found: set[int] = set()
         if self.has_aliases:
             self._find_secrets(self.data, self.mark, NO_TEXT, found, set())
@@ -129,14 +130,15 @@ class Tree:
     def _find_secrets(
         self, value: Any, mark: int, key: str | None, found: set[int], seen: set[tuple[int, str | None]]
     ) -> None:
-        """Look at a value.
+        """Find the secrets in a value.
 
         Args:
-            value: any.
-            mark: its own.
-            key: the known key that it stands at, "" for the whole file; None where what stands in it may be a secret.
-            found: takes the marks of secrets.
-            seen: what was looked at before, each with its key: aliases can make millions of a few.
+            value: the value.
+            mark: its mark.
+            key: the known key of the value, "" for the whole file; None if scalars in the value may be secrets.
+            found: receives the marks of secrets.
+            seen: mappings and lists that are done, each with its key: aliases can repeat few of them millions
+                of times.
         """
         if not isinstance(value, (dict, list)):
             if key is None:
@@ -144,12 +146,7 @@ class Tree:
         elif (id(value), key) not in seen:
             seen.add((id(value), key))
             for name, inner, inner_mark in self._parts(value):
-                if name is MERGED:
-                    known = key
-                elif key == "" and name.startswith(EXTENSION):
-                    continue  # it is judged where it is used
-                else:
-                    known = None if key is None else harmless_key(name, key or None)
+                known = key if name is MERGED else known_key(name, key)
                 self._find_secrets(inner, inner_mark, known, found, seen)
 
     def _parts(self, value: Any) -> Iterator[tuple[str | None, Any, int]]:
@@ -175,3 +172,18 @@ class Tree:
     @cached_property
     def _beginnings(self) -> array[int]:
         return array("Q", [0, *(match.end() for match in _BREAK.finditer(self._text))])
+
+
+def known_key(name: str, within: str | None) -> str | None:
+    """Return the known key that a key of a mapping is or was meant to be; None if its value may be a secret.
+
+    Args:
+        name: the key.
+        within: the known key of the mapping: "" for the file, `EXTENSION` in values of `x-` keys, and None where values
+            may be secrets.
+    """
+    if within == "" and name.startswith(EXTENSION):
+        return EXTENSION
+    if within == EXTENSION:  # the aliases of the other values decide
+        return None if name in SECRET_KEYS or looks_secret(name) else EXTENSION
+    return None if within is None else harmless_key(name, within or None)
