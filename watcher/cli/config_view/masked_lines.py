@@ -12,9 +12,10 @@ from rich.cells import cell_len
 from watcher.config.env.settings_table import DEFAULTS, SETTINGS
 from watcher.config.mistakes import did_you_mean
 from watcher.config.schema.config_file import EXTENSION
-from watcher.config.schema.secret_keys import HARMLESS_KEYS, HOLDERS, harmless_key, looks_secret
+from watcher.config.schema.secret_keys import HARMLESS_KEYS, HOLDERS, looks_secret
 from watcher.config.yaml.interpolation import without_secret_defaults
 from watcher.config.yaml.loader import MAX_NESTING, MERGE_KEY, TOO_DEEP, error_at, loader_of
+from watcher.config.yaml.tree import known_key
 from watcher.text.escaping import one_line
 from watcher.text.redaction import MASK, quotable, quotable_setting, without_secrets
 
@@ -194,19 +195,17 @@ class _Scalars:
             for name, value in node.value:
                 text = name.value if isinstance(name, yaml.ScalarNode) else None
                 self._note(name, None if text is None else _A_KEY, depth + 1)
-                inner = None if text is None or key is None else harmless_key(text, key or None)
+                inner = None if text is None else known_key(text, key)
                 if text == MERGE_KEY and not isinstance(value, yaml.ScalarNode):
                     inner = key
-                if (
-                    key != _TOP or text is None or not text.startswith(EXTENSION)
-                ):  # extensions count where they are used
-                    self._note(value, inner, depth + 1)
+                self._note(value, inner, depth + 1)
 
 
-def _shown_scalar(written: str, value: str, keys: Collection[str | None]) -> str | None:
+def _shown_scalar(written: str, value: str, keys: set[str | None]) -> str | None:
     """Return the text to show for a scalar, None if all of it is shown."""
     # The name of an alias, an anchor or a tag may be a password that was not put in quotes.
-    if None in keys or written.startswith(("&", "!")) or not HOLDERS.isdisjoint(keys):
+    is_secret = None in keys or keys == {EXTENSION} or not HOLDERS.isdisjoint(keys)
+    if is_secret or written.startswith(("&", "!")):
         return MASK
     if _A_KEY in keys:
         return None if _PLAIN_KEY.fullmatch(value) or written == MERGE_KEY else MASK
