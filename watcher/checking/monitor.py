@@ -112,13 +112,16 @@ async def monitor_url(
                 break
             if watch.is_wanted:
                 watch.is_wanted, slot = False, schedule.sooner(slot, context.clock.now())
-            probe = probe or context.probe(target)
-            with trio.CancelScope() as watch.check:
-                last_at, failing = await _check_slot(
-                    probe, slot, context, conclusions, watch, last_at, first_checks, failing=failing
-                )
-            first_checks = None
-            watch.check = None
+            probe, is_slow = probe or context.probe(target), failing
+            while watch.goes_on():
+                with trio.CancelScope() as watch.check:
+                    breakable = None if is_slow else watch.check
+                    last_at, failing = await _check_slot(
+                        probe, slot, context, conclusions, watch, breakable, last_at, first_checks, failing=failing
+                    )
+                    break
+                is_slow = True  # it was broken off, since others waited: it is made anew, with all its time
+            first_checks = breakable = watch.check = None
             slot = schedule.next(slot, context.clock.now(), _recheck_seconds(watch.standing, target))
     finally:
         _end_loop(probe, context, watch)
@@ -130,6 +133,7 @@ async def _check_slot(
     context: CheckContext,
     conclusions: trio.MemorySendChannel[Conclusion],
     watch: Watch,
+    breakable: trio.CancelScope | None,
     last_at: datetime | None,
     first_checks: FirstChecks | None,
     *,
@@ -137,13 +141,18 @@ async def _check_slot(
 ) -> tuple[datetime, bool]:
     """Check once, note where the target stands, and hand on what it came to; return when it was, and if it fails now.
 
-    A function of its own, so that nothing of a check stays in memory until the next.
+    A function of its own, so that nothing of a check stays in memory until the next. `breakable` is the scope around it
+    where the check may be broken off for others; without one, it is made in the lane of the failing.
     """
     if context.gate is not None:
         await context.gate.enter(watch, probe.target.name, slot.due)
     # The worker is taken outside the check's deadline, or waiting for it would count as the site's slowness, and given
     # back before the outcome is handed on, or a slow store would hold up the checks.
-    report = await context.lanes.run(partial(check_slot, probe, slot, context), failing=failing)
+    check = partial(check_slot, probe, slot, context)
+    if breakable is None:
+        report = await context.lanes.run_among_failing(check)
+    else:
+        report = await context.lanes.run_within(breakable, check)
     outcome = await context.network.judged(probe.target, report.outcome, watch.standing)
     if first_checks is not None:
         first_checks.note(outcome.fault)

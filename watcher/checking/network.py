@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
-from urllib.parse import urlsplit
 
 import structlog
 import trio
@@ -19,6 +18,7 @@ import trio
 from watcher.model.outcome import NO_NETWORK, Fault, Reason
 from watcher.model.state import State
 from watcher.model.target import Sending, Target
+from watcher.text.host_names import host_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -216,7 +216,7 @@ class Network:
         return found
 
     def _note(self, target: Target, *, fails: bool) -> None:
-        host, now = urlsplit(target.address).hostname or "", trio.current_time()
+        host, now = host_in(target.address), trio.current_time()
         seen = self._hosts.pop(host, None)
         if fails:
             self._hosts[host] = _Seen(now, fails, -1.0 if seen is None else seen.good_at, target)

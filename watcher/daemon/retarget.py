@@ -173,7 +173,8 @@ class WatchedTargets:
             outbox.forget_standings(location, leaving.forgotten)
 
         with trio.move_on_after(SETTLE_SECONDS):
-            while after and not self._is_settled():  # noqa: ASYNC110  # what settles has its own tasks and times
+            while after and not self._is_settled():  # what settles has its own tasks and times
+                self.outbox_writer.hurry()
                 await trio.sleep(GATHER_SECONDS)
         try:
             with trio.fail_after(SETTLE_SECONDS):

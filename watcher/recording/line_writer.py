@@ -137,20 +137,29 @@ class LineWriter:
     `put` never blocks. When the sink fails, lines wait and are tried again; past the bound the oldest go, counted.
     """
 
-    def __init__(self, sink: Sink, report: Callable[[str], object], *, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        report: Callable[[str], object],
+        *,
+        gather_seconds: float = 0.0,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
         """Make a writer.
 
         Args:
             sink: where lines end up.
             report: told once when the sink begins to fail, and once when it works again, what to tell the operator.
+            gather_seconds: the least time between two writes, in which lines gather.
             retry_seconds: time between two tries while the sink fails.
         """
         self._sink = sink
         self._report = report
+        self._gather_seconds = gather_seconds
         self._retry_seconds = retry_seconds
         self._waiting: deque[str] = deque()
         self._wake = trio.Event()
-        self._closed = False
+        self._closed = trio.Event()
         self._finished = trio.Event()
         self._failing = False
         self._dropped = 0
@@ -167,7 +176,7 @@ class LineWriter:
 
     async def finish(self) -> None:
         """Let `run` end when all lines are written, and wait for it."""
-        self._closed = True
+        self._closed.set()
         self._wake.set()
         await self._finished.wait()
 
@@ -179,9 +188,11 @@ class LineWriter:
             while self._waiting:
                 if not await self._write_waiting():
                     await trio.sleep(self._retry_seconds)
-            if self._closed:
+            if self._closed.is_set():
                 self._finished.set()
                 return
+            with trio.move_on_after(self._gather_seconds):
+                await self._closed.wait()
 
     async def _write_waiting(self) -> bool:
         lines = list(self._waiting)

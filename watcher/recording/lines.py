@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher.text.escaping import MAX_VALUE_CHARS, json_string, key_values, one_line, quoted
+from watcher.text.escaping import MAX_VALUE_CHARS, json_string, one_line, quoted, value_text
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from watcher.model.outcome import Outcome
     from watcher.model.state import State
 
@@ -105,28 +103,25 @@ def _detail(outcome: Outcome) -> str | None:
     return None if outcome.degraded is None else one_line(outcome.degraded)
 
 
-def _numbers(outcome: Outcome) -> Iterator[tuple[str, str]]:
-    """Yield what is there of the numbers of a success, as both formats write them."""
-    phases = outcome.phases
-    if outcome.status_code is not None:
-        yield "status", str(outcome.status_code)
-    yield "duration_ms", f"{outcome.duration_seconds * 1000:.1f}"
-    for name, seconds in (
+def _numbers(outcome: Outcome) -> list[tuple[str, str]]:
+    """Return what is there of the numbers of a success, as both formats write them."""
+    phases, status_code, body_bytes = outcome.phases, outcome.status_code, outcome.body_bytes
+    times = (
+        ("duration_ms", outcome.duration_seconds),
         ("resolve_ms", phases.resolve),
         ("connect_ms", phases.connect),
         ("tls_ms", phases.tls),
         ("processing_ms", phases.processing),
         ("transfer_ms", phases.transfer),
-    ):
-        if seconds is not None:
-            yield name, f"{seconds * 1000:.1f}"
-    if outcome.body_bytes is not None:
-        yield "bytes", str(outcome.body_bytes)
+    )
+    numbers = [] if status_code is None else [("status", str(status_code))]
+    numbers += [(name, f"{seconds * 1000:.1f}") for name, seconds in times if seconds is not None]
+    return numbers if body_bytes is None else [*numbers, ("bytes", str(body_bytes))]
 
 
 def _head(outcome: Outcome, kind: str) -> str:
     name = quoted(one_line(outcome.target, limit_chars=MAX_VALUE_CHARS))
-    return f"{timestamp(outcome.started_at)} {kind} target={name} {key_values({'url': outcome.address})}"
+    return f"{timestamp(outcome.started_at)} {kind} target={name} url={value_text(outcome.address)}"
 
 
 def _json_head(outcome: Outcome, kind: str) -> str:

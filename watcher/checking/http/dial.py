@@ -32,6 +32,9 @@ _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")  # RFC 3056: the IPv4 address 
 # Over loopback, a refusal comes at once.
 _REFUSALS = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED})
 
+# What `connect` says while the handshake goes on: the first two when it begins it, the last when it is asked again.
+_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EAGAIN, errno.EALREADY})
+
 _FAMILIES = {"ip4": socket.AF_INET, "ip6": socket.AF_INET6}
 
 
@@ -117,10 +120,13 @@ async def _connect_one(address: Address) -> socket.socket:
         # What follows the end of a handshake must not wait until the server has acknowledged that.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number = sock.connect_ex(address.sockaddr)
-        at_once = number not in {errno.EINPROGRESS, errno.EAGAIN}
+        at_once = number not in _UNDER_WAY
         if not at_once:
-            await trio.lowlevel.wait_writable(sock)
-            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            # Within a machine the handshake is over by now, and to ask costs much less than to wait in the loop.
+            number = sock.connect_ex(address.sockaddr)
+            if number in _UNDER_WAY:
+                await trio.lowlevel.wait_writable(sock)
+                number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     except BaseException:
         sock.close()
         raise

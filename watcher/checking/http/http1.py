@@ -20,8 +20,6 @@ from watcher.checking.http.repair.heads import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from watcher.checking.http.stopwatch import Stopwatch
     from watcher.checking.http.wire import Wire
 
@@ -65,6 +63,7 @@ class Reception:
         parser: who tells; the caller parts the two when the response is done with.
         status_code, phrase, http_version, headers: of the head; names are in small letters.
         keeps_open: whether the head lets another request follow.
+        codings: the transfer codings that the head names, in small letters.
         in_chunks, only_in_chunks: whether the head is followed by chunks, and says nothing else beside that.
         head_complete, complete: how far it has come.
         has_surplus: another response came, which nobody asked for.
@@ -73,8 +72,8 @@ class Reception:
     """
 
     __slots__ = (
-        *("body_bytes", "chunks", "complete", "has_surplus", "head_complete", "headers", "http_version", "in_chunks"),
-        *("keeps_open", "only_in_chunks", "parser", "phrase", "status_code"),
+        *("body_bytes", "chunks", "codings", "complete", "has_surplus", "head_complete", "headers", "http_version"),
+        *("in_chunks", "keeps_open", "only_in_chunks", "parser", "phrase", "status_code"),
     )
 
     def __init__(self) -> None:
@@ -86,6 +85,7 @@ class Reception:
         self.has_surplus = False
         self.phrase = b""
         self.headers: list[tuple[bytes, bytes]] = []
+        self.codings: list[bytes] = []
         self.head_complete = False
         self.complete = False
         self.chunks: list[bytes] = []
@@ -115,8 +115,9 @@ class Reception:
             self.status_code = status_code
             self.http_version = parser.get_http_version()
             self.keeps_open = bool(parser.should_keep_alive())
-            codings = [] if status_code in _WITHOUT_BODY else codings_in(self.headers)
-            self.in_chunks, self.only_in_chunks = b"chunked" in codings, codings == [b"chunked"]
+            self.codings = codings = codings_in(self.headers)
+            if codings and status_code not in _WITHOUT_BODY:
+                self.in_chunks, self.only_in_chunks = b"chunked" in codings, codings == [b"chunked"]
             if self.only_in_chunks:  # else it would take two bytes for a lone LF
                 parser.set_dangerous_leniencies(lenient_headers=False, lenient_optional_cr_before_lf=False)
 
@@ -208,7 +209,7 @@ class Http1:
         while not self._reception.head_complete:
             self._feed(await self._receive(broken))
         reception = self._reception
-        self._notes += _look_at(self._start, reception.http_version, reception.headers)
+        self._notes += _look_at(self._start, reception)
         if without_body:
             reception.complete = True
             if reception.take_chunks():
@@ -216,8 +217,10 @@ class Http1:
         stopwatch.enter("transfer")
         return Head(reception.status_code, reception.phrase, reception.http_version, reception.headers, self._notes)
 
-    async def body(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body as it comes in; transfer codings are undone, content codings are not.
+    async def receive_body(self) -> bytes:
+        """Return the next piece of the body, none at its end; transfer codings are undone, content codings are not.
+
+        No generator: trio keeps a record of each, which costs more than to read a body that has come already.
 
         Raises:
             ProtocolError: it ends too soon, or its chunks are broken.
@@ -226,26 +229,29 @@ class Http1:
         while True:
             reception = self._reception
             if body := b"".join(reception.take_chunks()):  # at once: a site may send chunks of a byte
-                yield body
+                return body
             if reception.complete:
-                return
+                return b""
             if self._broken is not None:
                 raise self._broken
             data = await self._wire.receive()
-            if not data:
-                if reception.ends_with_connection:
-                    return
-                if self._is_tried:
-                    self._read_chunks_anew()
-                    continue
+            if data:
+                await self._feed_in_turns(data)
+            elif reception.ends_with_connection:
+                return b""
+            elif self._is_tried:
+                self._read_chunks_anew()
+            else:
                 raise ProtocolError("the connection was closed before the response was whole")
-            step = len(data)
-            if reception.in_chunks and step > MANY_LINES_AT_ONCE_BYTES and data.count(b"\n") > MANY_LINES:
-                step = MANY_LINES_AT_ONCE_BYTES
-            for begin in range(0, len(data), step):
-                if begin:
-                    await trio.lowlevel.checkpoint()
-                self._feed(data[begin : begin + step])
+
+    async def _feed_in_turns(self, data: bytes) -> None:
+        step = len(data)
+        if self._reception.in_chunks and step > MANY_LINES_AT_ONCE_BYTES and data.count(b"\n") > MANY_LINES:
+            step = MANY_LINES_AT_ONCE_BYTES
+        for begin in range(0, len(data), step):
+            if begin:
+                await trio.lowlevel.checkpoint()
+            self._feed(data[begin : begin + step])
 
     def forget(self) -> None:
         """Part the parser and what it calls, which would wait for the garbage collector otherwise."""
@@ -385,14 +391,17 @@ class Http1:
             self._parse(data)
 
 
-def _look_at(start: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> tuple[str, ...]:
+def _look_at(start: bytes, reception: Reception) -> tuple[str, ...]:
     """Refuse what is not HTTP/1.1, and return notes on what is odd about the rest."""
+    version, codings = reception.http_version, reception.codings
     # httptools takes RTSP, ICE and HTTP/2.0 in a status line as well.
     if start != _START or version not in {"1.0", "1.1"}:
         raise ProtocolError(f"the response claims to be {start.decode('ascii', 'replace')}{version}")
-    if any(b"\0" in value for _, value in headers):
-        raise ProtocolError("the response has a NUL in a header")
-    codings = codings_in(headers)
+    for _, value in reception.headers:
+        if b"\0" in value:
+            raise ProtocolError("the response has a NUL in a header")
+    if not codings:
+        return ()
     if not _CODINGS.issuperset(codings):
         raise ProtocolError("the response has a transfer coding that was not asked for")
     return notes_on_codings(codings)

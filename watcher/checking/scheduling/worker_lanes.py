@@ -49,14 +49,30 @@ class Lanes:
             what the check returns.
         """
         if not failing:
-            await self._acquire_worker()
-            try:
-                with trio.CancelScope() as scope:
-                    self._begun[scope] = trio.current_time()
-                    return await check()
-            finally:
-                del self._begun[scope]
-                self.workers.release()
+            with trio.CancelScope() as scope:
+                return await self.run_within(scope, check)
+        return await self.run_among_failing(check)
+
+    async def run_within(self, scope: trio.CancelScope, check: Callable[[], Awaitable[T]]) -> T:
+        """Run a check as soon as there is a worker for it, and break it off where it is slow while others wait.
+
+        Args:
+            scope: in which this is called; it is cancelled to break the check off.
+            check: called once.
+
+        Returns:
+            what the check returns.
+        """
+        await self._acquire_worker()
+        self._begun[scope] = trio.current_time()
+        try:
+            return await check()
+        finally:
+            del self._begun[scope]
+            self.workers.release()
+
+    async def run_among_failing(self, check: Callable[[], Awaitable[T]]) -> T:
+        """Run a check as soon as the lane of the failing has a worker for it, and give it all its time."""
         async with self._failing, self.workers:
             return await check()
 
