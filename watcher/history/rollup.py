@@ -201,9 +201,8 @@ def _rolled_up(checks: list[tuple[str, Sequence[int | None]]]) -> Rollup:
     for series, column in enumerate(columns):
         values = [value for value in column if value is not None]
         times.append((sum(values) / 1000, min(values) / 1000, max(values) / 1000) if values else (None, None, None))
-        for value in values:
-            key = BUCKETS * series + bucket_of(value)
-            histogram[key] = histogram.get(key, 0) + 1
+        for bucket, count in Counter(map(bucket_of, values)).items():
+            histogram[BUCKETS * series + bucket] = count
     sums_ms, mins_ms, maxs_ms = zip(*times, strict=True)
     return Rollup(results, sums_ms, mins_ms, maxs_ms, histogram)
 
