@@ -188,11 +188,12 @@ class LineWriter:
             while self._waiting:
                 if not await self._write_waiting():
                     await trio.sleep(self._retry_seconds)
+                    continue
+                with trio.move_on_after(self._gather_seconds):
+                    await self._closed.wait()
             if self._closed.is_set():
                 self._finished.set()
                 return
-            with trio.move_on_after(self._gather_seconds):
-                await self._closed.wait()
 
     async def _write_waiting(self) -> bool:
         lines = list(self._waiting)
