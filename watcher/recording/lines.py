@@ -11,20 +11,25 @@ from watcher.text.escaping import MAX_VALUE_CHARS, json_string, one_line, quoted
 from watcher.text.timestamps import timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from watcher.model.outcome import Outcome
     from watcher.model.state import State
 
 
+_TIMES = ("duration_ms", "resolve_ms", "connect_ms", "tls_ms", "processing_ms", "transfer_ms")
+_NUMBERS_IN_TEXT = ("status=%d", *(f"{name}=%.1f" for name in _TIMES), "bytes=%d")
+_NUMBERS_IN_JSON = ('"status": %d', *(f'"{name}": %.1f' for name in _TIMES), '"bytes": %d')
+
+
 def success_line(outcome: Outcome) -> str:
     """Write a success as one line, as users, scripts and dashboards know it."""
-    numbers = " ".join([f"{name}={number}" for name, number in _numbers(outcome)])
-    return f"{_head(outcome, 'success')} {numbers}"
+    return f"{_head(outcome, 'success')} {' '.join(_numbers(outcome, _NUMBERS_IN_TEXT))}"
 
 
 def success_json(outcome: Outcome) -> str:
     """Write a success as one object of JSON, with the names and numbers of `success_line`, and in its order."""
-    numbers = ", ".join([f'"{name}": {number}' for name, number in _numbers(outcome)])
-    return f"{_json_head(outcome, 'success')}, {numbers}}}"
+    return f"{_json_head(outcome, 'success')}, {', '.join(_numbers(outcome, _NUMBERS_IN_JSON))}}}"
 
 
 def failure_line(outcome: Outcome, *, stored: bool) -> str:
@@ -103,20 +108,26 @@ def _detail(outcome: Outcome) -> str | None:
     return None if outcome.degraded is None else one_line(outcome.degraded)
 
 
-def _numbers(outcome: Outcome) -> list[tuple[str, str]]:
-    """Return what is there of the numbers of a success, as both formats write them."""
+def _numbers(outcome: Outcome, forms: Sequence[str]) -> list[str]:
+    """Return what is there of the numbers of a success, each with its name.
+
+    Args:
+        outcome: of the check.
+        forms: `_NUMBERS_IN_TEXT` or `_NUMBERS_IN_JSON`.
+    """
     phases, status_code, body_bytes = outcome.phases, outcome.status_code, outcome.body_bytes
+    status_form, *time_forms, bytes_form = forms
     times = (
-        ("duration_ms", outcome.duration_seconds),
-        ("resolve_ms", phases.resolve),
-        ("connect_ms", phases.connect),
-        ("tls_ms", phases.tls),
-        ("processing_ms", phases.processing),
-        ("transfer_ms", phases.transfer),
+        outcome.duration_seconds,
+        phases.resolve,
+        phases.connect,
+        phases.tls,
+        phases.processing,
+        phases.transfer,
     )
-    numbers = [] if status_code is None else [("status", str(status_code))]
-    numbers += [(name, f"{seconds * 1000:.1f}") for name, seconds in times if seconds is not None]
-    return numbers if body_bytes is None else [*numbers, ("bytes", str(body_bytes))]
+    numbers = [] if status_code is None else [status_form % status_code]
+    numbers += [form % (seconds * 1000) for form, seconds in zip(time_forms, times, strict=True) if seconds is not None]
+    return numbers if body_bytes is None else [*numbers, bytes_form % body_bytes]
 
 
 def _head(outcome: Outcome, kind: str) -> str:

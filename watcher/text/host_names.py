@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 
 import idna
 
 MAX_LABEL_CHARS = 63  # RFC 1035, section 2.3.4
-
-_HOST = re.compile(r"[^:/]*://(?:[^/?#\\]*@)?(\[[^\]]*\]|[^/?#\\:]*)")
 
 # What would end the host inside an address (URL Standard, "forbidden host code point"), or is unprintable.
 _FORBIDDEN = frozenset(map(chr, (*range(0x21), 0x7F))) | frozenset("#/:<>?@[\\]^|%")
@@ -46,12 +43,6 @@ def _ascii_label(label: str) -> str:
     idna.check_initial_combiner(label)
     idna.check_bidi(label)
     return "xn--" + label.encode("punycode").decode("ascii")
-
-
-def host_in(address: str) -> str:
-    """Return the host that an address names, in small letters, or nothing; in a fraction of the time of `urlsplit`."""
-    found = _HOST.match(address)
-    return "" if found is None else found[1].lower()
 
 
 def is_ip(text: str) -> bool:

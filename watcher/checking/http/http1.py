@@ -77,8 +77,12 @@ class Reception:
     )
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Wait for a response."""
         self.parser: httptools.HttpResponseParser | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Wait for another response from the same parser."""
         self.status_code = 0
         self.http_version = ""
         self.in_chunks = self.only_in_chunks = self.keeps_open = False
@@ -157,6 +161,9 @@ class Reception:
         return chunks
 
 
+_NOTHING_YET = Reception()
+
+
 class Http1:
     """A connection that speaks HTTP/1.1."""
 
@@ -169,7 +176,7 @@ class Http1:
         """Speak over a connected wire."""
         self._wire = wire
         self._parser: httptools.HttpResponseParser | ChunkReader | None = None
-        self._reception = Reception()
+        self._reception = _NOTHING_YET
         self._fed_bytes = 0
         self._start = b""
         self._raw: list[bytes] | None = None  # all that came, while it may have to be mended, or read once more
@@ -214,6 +221,7 @@ class Http1:
             reception.complete = True
             if reception.take_chunks():
                 self._clean = False
+            self.forget()  # the parser waits for a body
         stopwatch.enter("transfer")
         return Head(reception.status_code, reception.phrase, reception.http_version, reception.headers, self._notes)
 
@@ -270,7 +278,12 @@ class Http1:
         self._fed_bytes = 0
         self._start = b""
         self._raw, self._notes, self._odd, self._broken = [], (), None, None
-        self._begin_to_parse()
+        reception = self._reception
+        has_parser = reception.parser is not None and self._parser is reception.parser
+        if has_parser and self.reusable and not reception.in_chunks:  # which take other leniencies
+            reception.begin()
+        else:
+            self._begin_to_parse()
 
     def _begin_to_parse(self) -> httptools.HttpResponseParser:
         self._reception = reception = Reception()
