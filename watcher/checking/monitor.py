@@ -34,12 +34,13 @@ class Watch(Sleeper):
 
     Attributes:
         standing: where its target stands now; the loop alone changes it.
-        check: the scope of a check that is under way; a scope around each loop would take a seventh of all memory.
+        scope: of the loop, and of a check that is under way, which may be broken off for others. It is made once, and
+            once more after that: for each check it would be a twelfth of all that a check takes.
         ended: of a loop that is to end, set when it has.
         is_wanted: whether the next check is to come before its slot.
     """
 
-    __slots__ = ("check", "ended", "is_wanted", "standing")
+    __slots__ = ("ended", "is_wanted", "scope", "standing")
 
     def __init__(self, standing: Standing = NEVER_CHECKED) -> None:
         """Make what a loop is begun with.
@@ -49,7 +50,7 @@ class Watch(Sleeper):
         """
         super().__init__()
         self.standing = standing
-        self.check: trio.CancelScope | None = None
+        self.scope: trio.CancelScope | None = None
         self.ended: trio.Event | None = None
         self.is_wanted = False
 
@@ -69,9 +70,8 @@ class Watch(Sleeper):
             what is set when the loop has ended, and all that it found out is handed on.
         """
         self.ended = trio.Event()
-        self.wake()
-        if self.check is not None:
-            self.check.cancel()
+        if self.scope is not None:
+            self.scope.cancel()
         return self.ended
 
 
@@ -103,26 +103,30 @@ async def monitor_url(
     watch = watch or Watch()
     slot, last_at = _first_slot(schedule, context.clock.now(), watch.standing, target, spread_seconds, checked_until)
     probe: AnyProbe | None = None  # made when it is needed: a hundred thousand at the start would take seconds
-    failing = False
+    failing = is_checking = is_slow = False
     try:
         while watch.goes_on():
-            if not watch.is_wanted:
-                await context.timer.wait_until(slot.due, watch)
-            if not watch.goes_on():
-                break
-            if watch.is_wanted:
-                watch.is_wanted, slot = False, schedule.sooner(slot, context.clock.now())
-            probe, is_slow = probe or context.probe(target), failing
-            while watch.goes_on():
-                with trio.CancelScope() as watch.check:
-                    breakable = None if is_slow else watch.check
+            with trio.CancelScope() as watch.scope:
+                while watch.goes_on():
+                    if not watch.is_wanted:
+                        await context.timer.wait_until(slot.due, watch)
+                    if watch.is_wanted:
+                        watch.is_wanted, slot = False, schedule.sooner(slot, context.clock.now())
+                    probe, is_checking = probe or context.probe(target), True
                     last_at, failing = await _check_slot(
-                        probe, slot, context, conclusions, watch, breakable, last_at, first_checks, failing=failing
+                        probe,
+                        slot,
+                        context,
+                        conclusions,
+                        watch,
+                        last_at,
+                        first_checks,
+                        failing=failing,
+                        is_slow=is_slow,
                     )
-                    break
-                is_slow = True  # it was broken off, since others waited: it is made anew, with all its time
-            first_checks = breakable = watch.check = None
-            slot = schedule.next(slot, context.clock.now(), _recheck_seconds(watch.standing, target))
+                    first_checks, is_checking, is_slow = None, False, False
+                    slot = schedule.next(slot, context.clock.now(), _recheck_seconds(watch.standing, target))
+            is_slow = is_checking  # what was broken off, since others waited, is made anew, with all its time
     finally:
         _end_loop(probe, context, watch)
 
@@ -133,26 +137,25 @@ async def _check_slot(
     context: CheckContext,
     conclusions: trio.MemorySendChannel[Conclusion],
     watch: Watch,
-    breakable: trio.CancelScope | None,
     last_at: datetime | None,
     first_checks: FirstChecks | None,
     *,
     failing: bool,
+    is_slow: bool,
 ) -> tuple[datetime, bool]:
     """Check once, note where the target stands, and hand on what it came to; return when it was, and if it fails now.
 
-    A function of its own, so that nothing of a check stays in memory until the next. `breakable` is the scope around it
-    where the check may be broken off for others; without one, it is made in the lane of the failing.
+    A function of its own, so that nothing of a check stays in memory until the next.
     """
     if context.gate is not None:
         await context.gate.enter(watch, probe.target.name, slot.due)
     # The worker is taken outside the check's deadline, or waiting for it would count as the site's slowness, and given
     # back before the outcome is handed on, or a slow store would hold up the checks.
-    check = partial(check_slot, probe, slot, context)
-    if breakable is None:
+    check, scope = partial(check_slot, probe, slot, context), watch.scope
+    if failing or is_slow or scope is None:
         report = await context.lanes.run_among_failing(check)
     else:
-        report = await context.lanes.run_within(breakable, check)
+        report = await context.lanes.run_within(scope, check)
     outcome = await context.network.judged(probe.target, report.outcome, watch.standing)
     if first_checks is not None:
         first_checks.note(outcome.fault)
