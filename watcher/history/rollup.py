@@ -20,7 +20,7 @@ DEGRADED = "degraded"
 # Their checks count, but not how long they took: that says something of the monitor, and nothing of the site.
 FAULTS_OF_THE_MONITOR = frozenset({str(Reason.LOCAL), str(Reason.INTERNAL)})
 # What is timed, in the order of the arrays of a rollup.
-SERIES = ("check", *Phases.__slots__)
+SERIES = ("check", *Phases._fields)
 
 PhaseTimes = tuple[float | None, ...]
 
@@ -42,15 +42,7 @@ class Measurement(NamedTuple):
 
 def measurement_of(outcome: Outcome) -> Measurement:
     """Keep of a check what its minute needs."""
-    phases = outcome.phases
-    seconds = (
-        outcome.duration_seconds,
-        phases.resolve,
-        phases.connect,
-        phases.tls,
-        phases.processing,
-        phases.transfer,
-    )
+    seconds = (outcome.duration_seconds, *outcome.phases)
     return Measurement(
         outcome.target,
         outcome.location,

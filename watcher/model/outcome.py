@@ -45,8 +45,7 @@ class Reason(enum.StrEnum):
 _REASONS = frozenset(Reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
+class Phases(NamedTuple):
     """The time a check spent in each phase, in seconds, summed over redirects; None where it did not happen.
 
     The five are those of blackbox_exporter's `probe_http_duration_seconds{phase}`.
@@ -58,15 +57,14 @@ class Phases:
     processing: float | None = None
     transfer: float | None = None
 
-    def __add__(self, other: Phases) -> Phases:
+    def plus(self, other: Phases) -> Phases:
         """Add the times up; a phase that happened in neither stays None."""
-        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__slots__)
+        pairs = zip(self, other, strict=True)
         return Phases(*(b if a is None else a if b is None else a + b for a, b in pairs))
 
     def as_milliseconds(self) -> dict[str, float | None]:
         """Give each phase in milliseconds, to a microsecond."""
-        seconds = {name: getattr(self, name) for name in self.__slots__}
-        return {name: None if value is None else round(value * 1000, 3) for name, value in seconds.items()}
+        return {name: None if value is None else round(value * 1000, 3) for name, value in self._asdict().items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from watcher.model.outcome import Phases
 from watcher.text.escaping import MAX_VALUE_CHARS, json_string, one_line, quoted, value_text
 from watcher.text.timestamps import timestamp
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from watcher.model.state import State
 
 
-_TIMES = ("duration_ms", "resolve_ms", "connect_ms", "tls_ms", "processing_ms", "transfer_ms")
+_TIMES = ("duration_ms", *(f"{phase}_ms" for phase in Phases._fields))
 _NUMBERS_IN_TEXT = ("status=%d", *(f"{name}=%.1f" for name in _TIMES), "bytes=%d")
 _NUMBERS_IN_JSON = ('"status": %d', *(f'"{name}": %.1f' for name in _TIMES), '"bytes": %d')
 
@@ -115,16 +116,9 @@ def _numbers(outcome: Outcome, forms: Sequence[str]) -> list[str]:
         outcome: of the check.
         forms: `_NUMBERS_IN_TEXT` or `_NUMBERS_IN_JSON`.
     """
-    phases, status_code, body_bytes = outcome.phases, outcome.status_code, outcome.body_bytes
+    status_code, body_bytes = outcome.status_code, outcome.body_bytes
     status_form, *time_forms, bytes_form = forms
-    times = (
-        outcome.duration_seconds,
-        phases.resolve,
-        phases.connect,
-        phases.tls,
-        phases.processing,
-        phases.transfer,
-    )
+    times = (outcome.duration_seconds, *outcome.phases)
     numbers = [] if status_code is None else [status_form % status_code]
     numbers += [form % (seconds * 1000) for form, seconds in zip(time_forms, times, strict=True) if seconds is not None]
     return numbers if body_bytes is None else [*numbers, bytes_form % body_bytes]

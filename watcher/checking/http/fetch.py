@@ -214,7 +214,7 @@ class _Walk:
     def _phases(self) -> Phases:
         phases = self.transport.stopwatch.phases()
         for hop in self._hops:
-            phases += hop.phases
+            phases = phases.plus(hop.phases)
         return phases
 
 

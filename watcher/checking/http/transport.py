@@ -350,7 +350,7 @@ def _http2_headers(request: Request) -> list[tuple[bytes, bytes]]:
     return [
         (b":method", request.method.encode()),
         (b":authority", authority_of(url) if host is None else host),
-        (b":scheme", url.raw_scheme),
+        (b":scheme", url.scheme.encode()),
         (b":path", url.raw_path),
         *((name.lower(), value) for name, value in request.headers if name.lower() not in _NOT_IN_HTTP2),
     ]
