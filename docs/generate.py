@@ -1,6 +1,6 @@
-"""Makes what is told to users of every key from the types that read it: `python -m docs.generate`.
+"""Generates the reference of all keys from the types that read them: `python -m docs.generate`.
 
-`config/schema.json` is for editors. `docs/configuration.md` is `docs/configuration.md.in` with the tables put in.
+`config/schema.json` is for editors. `docs/configuration.md` is `docs/configuration.md.in` with tables inserted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PAGE = ROOT / "docs" / "configuration.md"
 SCHEMA = ROOT / "config" / "schema.json"
 COMMAND = "python -m docs.generate"
 
-# The groups of the table, in their order, and what is said beside their names.
+# The groups of the table in order, with the text beside their names.
 _HEADINGS = {
     "": "",
     STATE: "see [When is a target down](#when-is-a-target-down)",
@@ -41,18 +41,18 @@ _MARKER = re.compile(r"^<!-- table: (\S+) -->$", re.MULTILINE)
 
 
 def files() -> dict[Path, str]:
-    """Return what is made, by the path of the file that it is kept in."""
+    """Return the generated texts by the path of their file."""
     return {SCHEMA: editor_schema_text(), PAGE: page(TEMPLATE.read_text(encoding="utf-8"))}
 
 
 def page(template: str) -> str:
-    """Put the tables into the page.
+    """Insert the tables into the page.
 
     Args:
-        template: has a line `<!-- table: NAME -->` where one goes: `.env`, `config.yaml`, or the key of a mapping.
+        template: text with lines `<!-- table: NAME -->`; NAME is `.env`, `config.yaml`, or the key of a mapping.
 
     Raises:
-        KeyError: there is no table of that name.
+        KeyError: a table with that name does not exist.
     """
     return _MARKER.sub(lambda match: _table(match[1]), template)
 

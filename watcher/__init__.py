@@ -1,3 +1,3 @@
-"""watcher: a website monitor that people trust more than the sites it watches."""
+"""watcher: a website monitor built to be more reliable than the sites it checks."""
 
 __version__ = "0.1.0"

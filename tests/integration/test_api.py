@@ -96,4 +96,4 @@ async def test_the_api_does_what_its_document_says(test_db: Database, db_config:
         assert (await told(port, "/api/v1/silences"))["silences"], "what is right is done"
         assert (await daemon.stop())[0] == 0
         assert daemon.lines("Traceback") == []
-        assert daemon.lines("fault of this program") == []
+        assert daemon.lines("failed inside watcher") == []

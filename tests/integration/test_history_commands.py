@@ -157,12 +157,12 @@ async def test_what_no_daemon_watches_is_unknown_at_its_location_only(folder: Fo
     assert targets[1]["detail"].startswith("no daemon since 2")
     lines = (await said(folder, "status", status=1)).splitlines()
     assert "a (eu)" in lines[1]
-    assert "no daemon has been here yet" in lines[2]
+    assert "no daemon has run here yet" in lines[2]
 
 
 async def test_status_without_a_database_is_3(folder: Folder, test_db: Database, tmp_path: Path) -> None:
     await test_db.fetch("DROP TABLE states")
-    assert "its tables are not there yet" in await complaint(folder, "status", status=3)
+    assert "its tables do not exist yet" in await complaint(folder, "status", status=3)
     folder.configure([{"address": "https://shop.example/"}], POSTGRES_HOST="127.0.0.1", POSTGRES_PORT=1)
     assert "cannot be reached" in await complaint(folder, "status", status=3)
     folder.configure([{"address": "https://shop.example/"}])
@@ -291,9 +291,9 @@ async def test_a_report_of_a_window_in_the_past(folder: Folder, test_db: Databas
 
 
 async def test_what_a_report_does_not_take(folder: Folder, test_db: Database) -> None:
-    assert "cannot be both" in await complaint(folder, "report", "--json", "--csv", status=2)
-    assert "no time between" in await complaint(folder, "report", "--since", "1h", "--until", "1h", status=2)
-    assert "'nope' is the name of no target" in await complaint(folder, "report", "--target", "nope")
+    assert "cannot be combined" in await complaint(folder, "report", "--json", "--csv", status=2)
+    assert "must be longer than" in await complaint(folder, "report", "--since", "1h", "--until", "1h", status=2)
+    assert "no target called 'nope'" in await complaint(folder, "report", "--target", "nope")
     assert await said(folder, "report", "--csv") != ""
     assert "no targets are watched" in await said(folder, "report")
 
@@ -324,7 +324,7 @@ async def test_failures_are_filtered(folder: Folder, test_db: Database) -> None:
     assert "timeout" in await said(folder, "failures", "--reason", "timeout", "--target", "a")
     await put_state(test_db, "well")
     assert await count("--target", "well") == 0
-    assert "'nope' is the name of no target" in await complaint(folder, "failures", "--target", "nope")
+    assert "no target called 'nope'" in await complaint(folder, "failures", "--target", "nope")
 
 
 @pytest.mark.smoke
@@ -406,7 +406,7 @@ async def test_a_dry_run_shows_what_would_have_been_sent(folder: Folder, test_db
     targets.append({"name": "cash", "address": "https://cash.example/", "locations": ["default", "fra"]})
     channel = {"name": "ops", "webhook": {"url": "http://127.0.0.1:9/"}, "reminder_interval": "0s"}
     no_channel = await complaint(folder, "alerts", "--dry-run", status=2)
-    assert no_channel == "watcher: the config file has no `channels` that get messages; add one"
+    assert no_channel == "watcher: the config file does not have `channels` for messages; add one"
     (folder.path / "config.yaml").write_text(json.dumps({"channels": [channel], "urls": targets}))
     moments = [f"{begin + number * HOUR + timedelta(seconds=10):%Y-%m-%dT%H:%M:%S}" for number in (1, 1.5, 2, 3)]
     heading, *messages, _, ops, left_out, _ = (await said(folder, "alerts", "--dry-run")).splitlines()

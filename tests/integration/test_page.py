@@ -103,7 +103,7 @@ async def test_whoever_asks_and_does_not_listen_holds_no_stop_up(folder: Folder)
         assert status == 0
         assert seconds < 5, "the stop has waited for somebody who asks"
         assert not await trio.Path(path).exists()
-        assert daemon.lines("fault of this program") == []
+        assert daemon.lines("failed inside watcher") == []
         for stream in streams:
             await stream.aclose()
 

@@ -35,7 +35,7 @@ def test_whole_names_and_help_are_offered(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG, encoding="utf-8")
     (tmp_path / ".env").write_text("CONFIG_FILE_PATH=config.yaml\n", encoding="utf-8")
     offered = {
-        "watcher failu": ["failures\tShow the failures that were stored, newest first."],
+        "watcher failu": ["failures\tShow stored failures, newest first."],
         "watcher check Sh": ["Shop, EU"],
         "watcher check 'Shop, ": ["Shop, EU"],
         "watcher check https://c": ["https://c.example/x?token=***"],

@@ -56,7 +56,7 @@ async def test_each_documented_proxy_passes_on_what_the_page_needs(folder: Folde
                 nursery.start_soon(_try, program, client, places, folder.path)
         for daemon in (public, private):
             assert (await daemon.stop())[0] == 0
-            assert daemon.lines("fault of this program") == []
+            assert daemon.lines("failed inside watcher") == []
 
 
 def _daemon(path: Path, site: int, **settings: object) -> AbstractAsyncContextManager[Daemon]:

@@ -17,7 +17,7 @@ def test_another_python_is_refused_in_one_sentence(version: tuple[int, int, int]
     command = [sys.executable, "-c", AS_ANOTHER_PYTHON.format(version)]
     result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 1
-    assert result.stderr == f"watcher: this is Python 3.{version[1]}; 3.11 to 3.14 can run it\n"
+    assert result.stderr == f"watcher: Python 3.11 to 3.14 is required; this is Python 3.{version[1]}\n"
 
 
 def test_setup_and_first_page_tell_the_same_pythons() -> None:

@@ -1,1 +1,1 @@
-"""Telling people: from changes of state to messages, and from messages to their receivers."""
+"""Alerting: turns changes of state into messages and delivers them."""

@@ -1,4 +1,4 @@
-"""Alerts of a daemon: for each channel those who decide and send, who wait for no other channel. Trio."""
+"""Runs a dispatcher and a sender for each channel, so that no channel waits for another. Trio."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# At the stop, what is being sent may be answered, and that noted, for so long; all else is for the next start.
+# At the stop, deliveries under way get this long to be answered and noted; the rest waits for the next start.
 LAST_ANSWERS_SECONDS = 0.3
-# How long a disk that is stuck may hold up a start or a reload.
+# The longest that a stuck disk may delay a start or a reload.
 SETTLE_SECONDS = 3.0
-# What a try can come to. A series is there from the first scrape on: else its first increase would not be seen.
+# The results of a try. Each has a series from the first scrape on: else its first increase would not be seen.
 RESULTS = ("sent", "failed", "given_up")
-# How long a channel rests after an error of our own.
+# How long a channel rests after an internal error.
 MISHAP_SECONDS = 10.0
 
 
 class Deliverer(Protocol):
-    """Who delivers; see `watcher.alerting.channels.deliver`. Nothing is raised for what a receiver does."""
+    """Delivers messages; see `watcher.alerting.channels.deliver`. It never raises for what a receiver does."""
 
     async def deliver(self, notification: Notification, channel: Channel) -> Delivery:
         """Try once to deliver a message."""
 
     async def post_alerts(self, alerts: Sequence[dict[str, Any]], channel: Channel) -> Delivery:
-        """Tell an Alertmanager once of alerts."""
+        """Post alerts to an Alertmanager once."""
 
 
 @dataclass(frozen=True, eq=False)
 class _AtWork:
-    """Those who work for one channel.
+    """The tasks of one channel.
 
     Attributes:
-        deciding: a dispatcher, or what posts to an Alertmanager.
+        deciding: a dispatcher, or the poster of an Alertmanager.
         sender: None for an Alertmanager.
-        scope: of the work.
-        ended: set when it is over.
+        scope: cancels the tasks.
+        ended: set when the tasks have ended.
     """
 
     deciding: Dispatcher | ByTurns | Poster
@@ -88,22 +88,22 @@ class _AtWork:
 
 
 async def _guarded(work: Callable[[], Awaitable[None]]) -> None:
-    """Do work of a channel; this is the boundary at which an unknown exception ends: the checks must go on."""
+    """Run the work of a channel, and again after any exception: this boundary keeps the checks running."""
     while True:
         try:
             await work()
         except Exception as error:
-            log.error("alerts failed inside watcher, and are tried again", exc_info=error)
+            log.error("alerting failed inside watcher, trying again", exc_info=error)
             await trio.sleep(MISHAP_SECONDS)
         else:
             return
 
 
 class Alerts:
-    """Decides what is told by which channel, and sends it.
+    """Decides which channel is notified of what, and sends the notifications.
 
     Attributes:
-        results: how often a try came to what since the start, by channel and result: `sent`, `failed`, `given_up`.
+        results: the number of tries since the start by channel and result (`sent`, `failed`, `given_up`).
     """
 
     def __init__(
@@ -115,15 +115,15 @@ class Alerts:
         sharing: AlertSharing | None = None,
         is_here: Callable[[str], bool] = lambda _target: True,
     ) -> None:
-        """Make one that has no channels yet.
+        """Create one without channels.
 
         Args:
             disk: the outbox.
-            view: returns the present.
-            written: called when something new is in the outbox that is meant for PostgreSQL.
+            view: returns the present state of the targets.
+            written: called when the outbox has something new for PostgreSQL.
             clock: seconds since 1970.
-            sharing: which replica tells which channel; None where there are no others.
-            is_here: says of a target that is configured whether this replica watches it.
+            sharing: decides which replica dispatches which channel; None without other replicas.
+            is_here: returns whether this replica watches a configured target.
         """
         self.results: Counter[tuple[str, str]] = Counter()
         self._disk = disk
@@ -140,16 +140,16 @@ class Alerts:
 
     @property
     def pending(self) -> int:
-        """How many messages wait to be sent."""
+        """The number of messages that wait to be sent."""
         return sum(one.sender.pending for one in self._at_work.values() if one.sender is not None)
 
     @property
     def dispatches_for_others(self) -> bool:
-        """Whether this replica decides on what others find, too."""
+        """Whether this replica also dispatches what other replicas find."""
         return self._sharing is not None and self._sharing.is_needed()
 
     async def note_channels(self, channels: Sequence[Channel]) -> None:
-        """Write down which channels there are, before anything happens that they are to be told of."""
+        """Store the names of the channels, before the first event that they are to be notified of."""
         names = frozenset(channel.name for channel in channels)
         try:
             with trio.fail_after(SETTLE_SECONDS):
@@ -157,34 +157,34 @@ class Alerts:
                     await self._sharing.begin()
                 given_up = await self._disk.run(partial(set_channels, names=names, now=self._clock()))
         except (OutboxUnavailableError, trio.TooSlowError) as error:
-            log.error("the outbox cannot be told which channels there are, the next start will", error=error)
+            log.error("channels not written to the outbox, the next start tries again", error=error)
             return
         if given_up:
             total = given_up.total()
-            log.error("notifications given up, of channels that are not in the configuration", given_up=total)
+            log.error("notifications given up, their channels are not configured", given_up=total)
             self._count_given_up(given_up)
             self._written()
 
     async def run(self, channels: Sequence[Channel], deliverer: Deliverer) -> None:
-        """Work for some channels, and for those that come, until closed or cancelled."""
+        """Run the channels, and those added later, until closed or cancelled."""
         async with trio.open_nursery() as nursery:
             self._work = nursery, deliverer
             for channel in channels:
-                self._begin(channel, nursery, deliverer)
+                self._start_channel(channel, nursery, deliverer)
             if self._sharing is not None:
                 nursery.start_soon(_guarded, self._sharing.run)
             await self._closing.wait()
             nursery.cancel_scope.deadline = trio.current_time() + LAST_ANSWERS_SECONDS
         if self._sharing is not None:
-            with suppress(OutboxUnavailableError):  # others take the channels over when this replica is gone
+            with suppress(OutboxUnavailableError):  # other replicas claim the channels when this one is gone
                 await self._sharing.close()
 
     def close(self) -> None:
-        """Let `run` end: what is being sent may be answered, for a moment; the rest waits for the next start."""
+        """Let `run` end: deliveries under way may be answered for a moment; the rest waits for the next start."""
         self._closing.set()
 
     def look(self) -> None:
-        """Look whether something has happened, which takes no time; to be called when flips are on disk."""
+        """Wake the dispatchers if there are new alert events; call it when flips are on disk. Takes no time."""
         if self._seen_events != self._disk.outbox.alert_events:
             self._seen_events = self._disk.outbox.alert_events
             self.decide_anew()
@@ -192,17 +192,17 @@ class Alerts:
                 self._sharing.wake()
 
     def decide_anew(self) -> None:
-        """Have all decide anew, as where there are other silences."""
+        """Make all channels decide again, for example after a change of silences."""
         for one in self._at_work.values():
             one.deciding.wake()
 
     async def change(self, channels: Sequence[Channel]) -> None:
-        """Take other channels: a changed one keeps what waits; what waits of one that is gone is given up."""
+        """Apply a new set of channels: a changed one keeps its waiting messages, a removed one's are given up."""
         if self._work is None:
-            await self.note_channels(channels)  # `run` takes them when it begins
+            await self.note_channels(channels)  # `run` starts them
             return
         names = {channel.name for channel in channels}
-        # One that takes states now was one that took messages, or the other way round.
+        # A channel that changes between messages and states (Alertmanager) is a new channel.
         others = [
             name
             for name, known in self._configured.items()
@@ -221,7 +221,7 @@ class Alerts:
         await self.note_channels(channels)
         for channel in channels:
             if channel.name not in self._configured:
-                self._begin(channel, *self._work)
+                self._start_channel(channel, *self._work)
             elif channel != self._configured[channel.name]:
                 self._configured[channel.name] = channel
                 self._at_work[channel.name].deciding.reconfigure(channel)
@@ -230,7 +230,7 @@ class Alerts:
         self.decide_anew()
 
     def other_than(self, channel: str) -> str | None:
-        """Return the name of a channel that can be told that this one fails, None where there is none."""
+        """Return the name of another channel, to notify that this one fails; None without another."""
         others = [
             (one.sender.is_failing, not self._configured[name].is_default, name)
             for name, one in self._at_work.items()
@@ -239,15 +239,15 @@ class Alerts:
         return min(others)[-1] if others else None
 
     def tell_result(self, channel: str, result: str) -> None:
-        """Take note of what a try came to: `sent`, `failed` or `given_up`."""
+        """Count the result of a try: `sent`, `failed` or `given_up`."""
         self.results[channel, result] += 1
         self._written()
         if result == "given_up":
-            for one in self._at_work.values():  # another is told of it
+            for one in self._at_work.values():  # another channel is notified of it
                 if one.sender is not None:
                     one.sender.wake()
 
-    def _begin(self, channel: Channel, nursery: trio.Nursery, deliverer: Deliverer) -> None:
+    def _start_channel(self, channel: Channel, nursery: trio.Nursery, deliverer: Deliverer) -> None:
         deciding: Dispatcher | ByTurns | Poster
         sender: Sender | None = None
         if _takes_states(channel):

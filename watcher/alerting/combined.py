@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
 
 LOOK_SECONDS = 0.5
-# The longest until all replicas have read a flip after a place has confirmed it.
+# The longest time from a place's confirmation of a flip until all replicas have read it.
 TELLING_SECONDS = 3.0
-# The most targets that are looked at before other tasks get a turn.
+# Targets looked at before other tasks get a turn.
 TARGETS_A_TURN = 2000
 
 
@@ -40,7 +40,7 @@ class Seen(Protocol):
 
 
 class _NothingSeen:
-    """No views, where no target is watched by several places."""
+    """No views: no target is watched by several places."""
 
     changes = 0
 
@@ -55,10 +55,10 @@ NOTHING_SEEN: Seen = _NothingSeen()
 
 
 class CombinedPresent:
-    """The combined states of targets that several places watch, and when these targets came back last."""
+    """The combined states of targets that several places watch, and when each target last recovered."""
 
     def __init__(self, seen: Seen, heard: Callable[[], None]) -> None:
-        """Begin with no targets.
+        """Create one without targets.
 
         Args:
             seen: the views of places.
@@ -88,18 +88,18 @@ class CombinedPresent:
         return None if combined is None else combined.state
 
     def since(self, target: str) -> datetime | None:
-        """Return since when a target is in its combined state; None until the first decision."""
+        """Return when a target entered its combined state; None until the first decision."""
         combined = self._seen.combined_of(target)
         return None if combined is None else combined.since
 
     def checked_at(self, target: str, now: datetime) -> datetime:
-        """Return the latest moment for which every place has surely confirmed and told what its checks found."""
+        """Return the latest moment up to which every place has confirmed and reported its checks."""
         one = self._targets[target]
         interval = one.recheck_interval_seconds or one.interval_seconds
         return now - timedelta(seconds=one.thresholds.failure * interval + one.timeout_seconds + TELLING_SECONDS)
 
     def is_in_doubt(self, target: str) -> bool:
-        """Whether the combined state may be about to change: the views result in another, or one place sees it down."""
+        """Whether the combined state may be about to change: the views give another state, or a place sees it down."""
         combined, views = self._seen.combined_of(target), self._seen.views_of(target)
         if combined is None or not views:
             return False
@@ -109,7 +109,7 @@ class CombinedPresent:
         )
 
     def back_at(self, target: str) -> datetime | None:
-        """Return when a target was last found to be neither down nor in maintenance after it had been."""
+        """Return when a target was last found neither down nor in maintenance after being so."""
         return self._returns.of(target)
 
     async def run(self) -> NoReturn:
@@ -120,7 +120,7 @@ class CombinedPresent:
             await trio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Note changed combined states, and call `heard` once if there are any."""
+        """Record changed combined states, and call `heard` once if there are any."""
         self._changes, targets, is_news = self._seen.changes, self._targets, False
         for number, name in enumerate(targets, 1):
             combined = self._seen.combined_of(name)

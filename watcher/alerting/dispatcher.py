@@ -1,4 +1,4 @@
-"""The dispatcher of a channel: reads what has happened, asks the policy, and writes down what is to be sent. Trio."""
+"""Dispatches a channel: reads events, lets the policy decide, and writes the messages to the outbox. Trio."""
 
 from __future__ import annotations
 
@@ -36,40 +36,40 @@ Result = TypeVar("Result")
 
 log = structlog.get_logger()
 
-# So many are read and decided on at once.
+# Events read and decided on at once.
 MAX_EVENTS_AT_ONCE = 500
 OUTBOX_RETRY_SECONDS = 1.0
-# What comes meanwhile is decided on together: in an outage, something flips many times a second.
+# Events of this time are decided on together: in an outage, targets flip many times a second.
 GATHER_SECONDS = 0.25
-# How long at most nobody looks at the clock: it may have leapt.
+# The longest time between two looks at the clock, which may leap.
 MAX_NAP_SECONDS = 30.0
 
 
 class Source(Protocol):
-    """Where a dispatcher has from what it decides on, and where what it comes to goes."""
+    """Supplies a dispatcher with events and stores its decisions."""
 
     async def kept(self) -> Kept:
-        """Return what is known of the channel."""
+        """Return the stored position and records of the channel."""
 
     async def read(
         self, limit: int, lacks: Lacks | None
     ) -> tuple[Sequence[AlertEvent | Handover], Sequence[Incident] | None]:
-        """Return the oldest events that have not been taken in, and the open incidents that the channel lacks.
+        """Return the oldest events that the channel has not read, and the open incidents that it lacks.
 
         Args:
-            limit: the most events.
-            lacks: says of a location and a target whether the channel lacks what is open there; None where it lacks
-                nothing.
+            limit: the largest number of events.
+            lacks: returns whether the channel lacks the open incident of a location and a target; None if it lacks
+                none.
 
         Returns:
-            both; None in place of the incidents where they cannot be known yet.
+            the events and the incidents; None instead of the incidents while they cannot be known.
         """
 
     async def write(self, decision: Decision, now: float) -> Counter[str]:
-        """Write a decision as a whole, with all taken in that was returned; return how many were given up, by channel.
+        """Write a decision together with the new position; return the number of messages given up, by channel.
 
         Raises:
-            OutboxUnavailableError: it cannot be written now; it may be tried again.
+            OutboxUnavailableError: it cannot be written now; try again.
         """
 
 
@@ -77,12 +77,12 @@ class OwnEvents:
     """The events of this outbox alone."""
 
     def __init__(self, disk: OutboxThread, channel: str, *, tells_open: bool = True) -> None:
-        """Take the outbox.
+        """Use an outbox.
 
         Args:
             disk: the outbox.
             channel: the name of the channel.
-            tells_open: whether nobody else may have told the channel of what is open.
+            tells_open: whether no other replica can have notified the channel of open incidents.
         """
         self._disk = disk
         self._channel = channel
@@ -90,13 +90,13 @@ class OwnEvents:
         self._position = 0
 
     async def kept(self) -> Kept:
-        """Return what is known of the channel."""
+        """Return the stored position and records of the channel."""
         kept = await self._disk.run(partial(kept_of, channel=self._channel))
         self._position = kept.position
         return kept
 
     async def read(self, limit: int, lacks: Lacks | None) -> tuple[Sequence[AlertEvent], Sequence[Incident]]:
-        """Return the oldest events that are not taken in, at most `limit`, and what is open and the channel lacks."""
+        """Return at most `limit` of the oldest unread events, and the open incidents that the channel lacks."""
         events, opened = await self._disk.run(partial(self._read, limit=limit, lacks=lacks))
         self._position = max(self._position, events[-1].number if events else 0)
         return events, opened
@@ -105,17 +105,17 @@ class OwnEvents:
         events = events_for(outbox, self._channel, limit)
         if lacks is None or not self._tells_open or len(events) == limit:
             return events, ()
-        # Of the same moment: what is open by an event that is not taken in yet is told by that.
+        # In the same turn of the outbox: an incident whose event is still unread is left to that event.
         return events, some_incidents(outbox, lacks)
 
     async def write(self, decision: Decision, now: float) -> Counter[str]:
-        """Write a decision as a whole, and return how many messages were given up, by channel."""
+        """Write a decision as a whole; return the number of messages given up, by channel."""
         write = partial(write_decision, channel=self._channel, position=self._position, messages=decision.messages)
         return await self._disk.run(partial(write, records=decision.changed, now=now))
 
 
 class Dispatcher:
-    """Decides for a channel, and writes each decision down as a whole."""
+    """Decides for a channel and writes each decision as a whole."""
 
     def __init__(
         self,
@@ -127,16 +127,16 @@ class Dispatcher:
         clock: Callable[[], float] = wall_seconds,
         source: Source | None = None,
     ) -> None:
-        """Make a dispatcher.
+        """Create a dispatcher.
 
         Args:
-            channel: for which it decides.
+            channel: the channel to decide for.
             disk: the outbox.
-            view: returns the present.
-            written: called when messages were written down.
-            count_given_up: called with how many were given up then, since too many wait, by channel.
+            view: returns the present state of the targets.
+            written: called when messages were written.
+            count_given_up: called with the number of messages, by channel, that this write gave up as too many wait.
             clock: seconds since 1970.
-            source: of what it decides on; the outbox alone where there is none.
+            source: supplies the events; by default the outbox alone.
         """
         self._channel = channel
         self._source = source or OwnEvents(disk, channel.name)
@@ -146,12 +146,12 @@ class Dispatcher:
         self._clock = clock
         self._policy: ChannelPolicy | None = None
         self._other: Channel | None = None
-        self._heard: Mapping[str, Target] | None = None  # for which it was looked at what is open
+        self._heard: Mapping[str, Target] | None = None  # whose open incidents were looked for
         self._decided_at = datetime.fromtimestamp(0, UTC)
         self._wake = trio.Event()
 
     def wake(self) -> None:
-        """Say that something has happened, or that the present is another."""
+        """Decide again: there is an event, or the view has changed."""
         self._wake.set()
 
     def look_anew(self) -> None:
@@ -160,7 +160,7 @@ class Dispatcher:
         self._wake.set()
 
     def reconfigure(self, channel: Channel) -> None:
-        """Go on with another configuration of the channel; what it keeps stays."""
+        """Continue with another configuration of the channel; its records stay."""
         self._other = channel
         self._wake.set()
 
@@ -170,7 +170,7 @@ class Dispatcher:
             self._wake = trio.Event()
             try:
                 due_at = await self._decide_all()
-            except OutboxUnavailableError:  # the outbox writer tells of it
+            except OutboxUnavailableError:  # the outbox writer logs it
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue
             nap = MAX_NAP_SECONDS
@@ -181,7 +181,7 @@ class Dispatcher:
                 await trio.sleep(GATHER_SECONDS)
 
     async def _decide_all(self) -> datetime | None:
-        """Take in all that has happened, and return when something is due without more."""
+        """Decide on all events; return when the next decision is due without further events."""
         policy = self._policy or await self._take_up()
         while (other := self._other) is not None:
             policy = await self._reconfigure(policy, other)
@@ -194,12 +194,12 @@ class Dispatcher:
             view = self._view()
             is_all = len(events) < MAX_EVENTS_AT_ONCE
             now = datetime.fromtimestamp(self._clock(), UTC)
-            # While events are left to read, the moment is that of the last one: what comes together is told together.
+            # While events are left, the moment is that of the last one read: events of one moment are one message.
             self._decided_at = now if is_all else max(min(events[-1].at, now), self._decided_at)
             try:
                 decision = await self._decide(policy, events, opened or (), view)
             except BaseException:
-                self._policy = None  # it has taken in what is not written down, and is to be taken up anew
+                self._policy = None  # it is ahead of what is stored, so load it again
                 raise
             await self._write(events, decision)
             if is_all:
@@ -212,7 +212,7 @@ class Dispatcher:
         opened: Sequence[Incident],
         view: View,
     ) -> Decision:
-        """Take in what was read, and decide."""
+        """Let the policy take in what was read, and decide."""
         moment = self._decided_at
 
         def decide() -> Decision:
@@ -228,11 +228,11 @@ class Dispatcher:
         return await _in_thread(decide)
 
     async def _reconfigure(self, policy: ChannelPolicy, other: Channel) -> ChannelPolicy:
-        """Have a policy go on with another configuration of the channel, unless it is another one again by then."""
+        """Let a policy continue with another configuration of the channel, unless it has changed again by then."""
         try:
             policy = await _in_thread(partial(policy.reconfigured, other))
         except BaseException:
-            self._policy = None  # a thread that was left behind may still work on it
+            self._policy = None  # an abandoned thread may still use it
             raise
         self._policy, self._channel, self._heard = policy, other, None
         if self._other is other:
@@ -243,11 +243,11 @@ class Dispatcher:
         kept = await self._source.kept()
         self._policy, self._heard = await _in_thread(partial(ChannelPolicy, self._channel, kept.records)), None
         for key, error in self._policy.unreadable.items():
-            log.error("a record that cannot be read was dropped", channel=self._channel.name, key=key, error=error)
+            log.error("unreadable record dropped", channel=self._channel.name, key=key, error=error)
         return self._policy
 
     async def _write(self, events: Sequence[AlertEvent | Handover], decision: Decision) -> None:
-        """Write a decision, however long the disk cannot be written: the policy has made it, and would not again."""
+        """Write a decision, however long the disk fails: the policy does not make it twice."""
         if not (events or decision.messages or decision.changed):
             return
         while True:
@@ -257,7 +257,7 @@ class Dispatcher:
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue
             if given_up:
-                log.error("too many notifications wait: the oldest were given up", given_up=given_up.total())
+                log.error("too many notifications wait, oldest given up", given_up=given_up.total())
                 self._count_given_up(given_up)
             if decision.messages:
                 self._written()
@@ -269,10 +269,10 @@ def _lacks(policy: ChannelPolicy, view: View, location: str, target: str) -> boo
 
 
 async def _in_thread(work: Callable[[], Result]) -> Result:
-    """Work for a channel beside the loop: each of thousands of targets takes a tenth of a millisecond.
+    """Run work of a channel outside the loop: each of thousands of targets takes 0.1 ms.
 
     Raises:
-        OutboxUnavailableError: the system has no thread to give; nothing was done.
+        OutboxUnavailableError: the system cannot start a thread; nothing was done.
     """
     with lack_of_a_thread_mapped("no thread to decide in"), in_small_turns():
         return await trio.to_thread.run_sync(work, abandon_on_cancel=True)

@@ -1,7 +1,7 @@
-"""Messages of channels: written down before they are sent, with what became of that; every call blocks.
+"""Stores the messages of channels before they are sent, and the result of each try. Every call blocks.
 
-What a policy decides is one transaction, and what became of a try is another. A message stays here until it is sent or
-given up; PostgreSQL has it for longer.
+A decision of a policy is one transaction, the result of a try another. A message stays here until it is sent or given
+up; PostgreSQL keeps it for longer.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
     from watcher.outbox.outbox import Outbox
 
-# The bound of the messages that wait, of all channels; beyond it, the oldest are given up.
+# The bound of waiting messages, over all channels; beyond it, the oldest are given up.
 MAX_MESSAGES = 100_000
 TOO_MANY = f"more than {MAX_MESSAGES} messages wait"
 TAKEN_OUT = "the channel was taken out of the configuration"
 
 _ADD_CHANNEL = "INSERT OR IGNORE INTO channels (channel, position) VALUES (?, ?)"
 _SET_POSITION = "UPDATE channels SET position = max(position, ?) WHERE channel = ?"
-# A damaged disk may have made anything of it; past the newest event, a channel would never be told again.
+# A damaged disk may have set any position; with one past the newest event, a channel would never be notified again.
 _SPOILT_POSITIONS = (
     "SELECT channel FROM channels WHERE typeof(position) <> 'integer'"
     " OR position > (SELECT seq FROM sqlite_sequence WHERE name = 'alert_events') ORDER BY channel"
 )
 _BEGIN_AT_THE_OLDEST = "UPDATE channels SET position = 0 WHERE channel = ?"
-# What other replicas are to know of is kept until it is on its way to them.
+# Events for other replicas are kept until they are on their way to them.
 _DROP_TAKEN_EVENTS = (
     "DELETE FROM alert_events WHERE number <= coalesce((SELECT min(position) FROM channels), ?)"
     " AND number <= coalesce((SELECT value FROM meta WHERE key = 'alerts_exported'), number)"
@@ -55,15 +55,15 @@ _ALL_EVENTS = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A message that is to be sent, without what it says.
+    """A message that waits to be sent, without its content.
 
     Attributes:
-        number: its place in the order of all messages.
+        number: its place among all messages.
         id, channel, kind: as those of the notification.
         created_at: in seconds since 1970, as `next_try_at`.
-        members: the incidents that it tells of.
-        tries: how often it was tried.
-        next_try_at: before which it is not to be tried.
+        members: the incidents in it.
+        tries: the number of tries so far.
+        next_try_at: the earliest moment of the next try.
     """
 
     number: int
@@ -78,22 +78,22 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is known of a channel: until which event it has taken them in, and the records of its policy."""
+    """The stored state of a channel: the number of the last event that it has read, and the records of its policy."""
 
     position: int
     records: Mapping[str, str]
 
 
 def set_channels(outbox: Outbox, names: Collection[str], now: float) -> Counter[str]:
-    """Take over which channels there are: a new one is told what happens from now on, beside what is open.
+    """Store the set of channels: a new one gets what happens from now on, and open incidents.
 
     Args:
-        outbox: where they are noted.
+        outbox: stores them.
         names: of all channels.
         now: seconds since 1970.
 
     Returns:
-        how many messages were given up, by the names of channels that are gone.
+        the number of messages given up, by the name of their removed channel.
     """
     known = {name for (name,) in outbox.read("SELECT channel FROM channels")}
     spoilt = [name for (name,) in outbox.read(_SPOILT_POSITIONS) if name in names]
@@ -114,12 +114,12 @@ def set_channels(outbox: Outbox, names: Collection[str], now: float) -> Counter[
 
     outbox.put([_given_up(message, TAKEN_OUT, now) for message in waiting], now=now, alongside=write)
     if spoilt:
-        outbox.give_notice(f"channels whose row is spoilt take in again every event that waits: {', '.join(spoilt)}")
+        outbox.give_notice(f"damaged rows of channels, every waiting event is read again: {', '.join(spoilt)}")
     return Counter(message.channel for message in waiting)
 
 
 def kept_of(outbox: Outbox, channel: str) -> Kept:
-    """Return what is known of a channel."""
+    """Return the stored state of a channel."""
     rows = outbox.read("SELECT position FROM channels WHERE channel = ?", channel)
     records = dict(outbox.read("SELECT key, payload FROM channel_records WHERE channel = ?", channel))
     return Kept(rows[0][0] if rows else 0, records)
@@ -134,19 +134,19 @@ def write_decision(
     now: float,
     beside: Sequence[tuple[str, str]] = (),
 ) -> Counter[str]:
-    """Write what a policy has decided, all or nothing. To write the same once more is harmless.
+    """Write a decision of a policy, all or nothing. Writing the same again is harmless.
 
     Args:
-        outbox: where it is written.
-        channel: whose policy.
-        position: the number of the last event that it has taken in.
-        messages: that are to be sent.
-        records: of the policy, by their keys; None for those to delete.
+        outbox: stores it.
+        channel: the policy's.
+        position: the number of the last event that the policy has read.
+        messages: to be sent.
+        records: the changed ones of the policy, by key; None for those to delete.
         now: seconds since 1970.
-        beside: kinds and payloads of other entries, to be stored before those of the messages.
+        beside: kinds and payloads of other entries, stored before those of the messages.
 
     Returns:
-        how many messages were given up, since too many wait, by their channels.
+        the number of messages given up because too many wait, by channel.
     """
     (count,) = outbox.read("SELECT count(*) FROM notifications")[0] if messages else (0,)
     excess = max(count + len(messages) - MAX_MESSAGES, 0)
@@ -159,7 +159,7 @@ def write_decision(
         database.executemany(_DROP_RECORD, dropped)
         kept = [(channel, key, payload) for key, payload in records.items() if payload is not None]
         database.executemany(_SET_RECORD, kept)
-        database.execute(_ADD_CHANNEL, (channel, position))  # where a damaged file was replaced by an empty one
+        database.execute(_ADD_CHANNEL, (channel, position))  # missing where an empty file replaced a damaged one
         database.execute(_SET_POSITION, (position, channel))
         database.execute(_DROP_TAKEN_EVENTS, (position,))
 
@@ -170,24 +170,24 @@ def write_decision(
 
 
 def row_of(message: Notification) -> dict[str, Any]:
-    """Return a new message as other replicas take it."""
+    """Return a new message in the form that other replicas read."""
     names = ("id", "channel", "kind", "created_at", "members", "payload")
     return {**dict(zip(names, _row_of(message), strict=True)), "tries": 0, "next_try_at": 0.0}
 
 
 def waiting_of(outbox: Outbox, channel: str, after: int = 0, limit: int = MAX_MESSAGES) -> list[Waiting]:
-    """Return the messages of a channel that wait, the oldest first, from after a number on."""
+    """Return the waiting messages of a channel after a number, oldest first."""
     return _read(outbox, "WHERE channel = ? AND number > ? ORDER BY number LIMIT ?", channel, after, limit)
 
 
 def count_waiting(outbox: Outbox) -> int:
-    """Return how many messages wait, of all channels."""
+    """Return the number of waiting messages of all channels."""
     count: int = outbox.read("SELECT count(*) FROM notifications")[0][0]
     return count
 
 
 def notification_of(outbox: Outbox, waiting: Waiting) -> Notification | None:
-    """Return a message that waits, with what it says; None where it waits no more, or cannot be read."""
+    """Return a waiting message with its content; None if it no longer waits or cannot be read."""
     rows = outbox.read("SELECT payload FROM notifications WHERE number = ?", waiting.number)
     if not rows:
         return None
@@ -201,13 +201,13 @@ def notification_of(outbox: Outbox, waiting: Waiting) -> Notification | None:
 
 
 def note_sent(outbox: Outbox, waiting: Waiting, answer: str, now: float) -> None:
-    """Note that a message was sent, at a moment in seconds since 1970, and the answer: it waits no more."""
+    """Record that a message was sent, when (seconds since 1970), and the receiver's answer."""
     entry = _entry_of_fate(waiting, tries=waiting.tries + 1, sent_at=now, answer=answer)
     outbox.put([entry], now=now, alongside=lambda database: database.execute(_DROP_MESSAGE, (waiting.number,)))
 
 
 def note_failed(outbox: Outbox, waiting: Waiting, error: str, next_try_at: float, now: float) -> None:
-    """Note that a try has failed, why, and when the next one is due, in seconds since 1970."""
+    """Record that a try has failed, why, and when the next one is due, in seconds since 1970."""
     tries = waiting.tries + 1
     entry = _entry_of_fate(waiting, tries=tries, next_try_at=next_try_at, error=error)
     values = (tries, next_try_at, waiting.number)
@@ -224,19 +224,19 @@ def note_given_up(
     told: Notification | None = None,
     untold_seconds: float = 0.0,
 ) -> bool:
-    """Note that a message is given up, and why; and another one, to another channel, that tells of it.
+    """Record that a message was given up and why; store a message to another channel that says so.
 
     Args:
-        outbox: where it is noted.
+        outbox: stores it.
         waiting: the message.
         error: why.
         now: seconds since 1970.
-        tries: how often it was tried.
-        told: tells another channel.
-        untold_seconds: that is not told where it was told of this channel less than so many seconds ago.
+        tries: the number of tries.
+        told: the message to another channel.
+        untold_seconds: `told` is dropped if another one about this channel is less than so many seconds old.
 
     Returns:
-        whether it is told.
+        whether `told` was stored.
     """
     rows = outbox.read("SELECT failing_told_at + 0.0 FROM channels WHERE channel = ?", waiting.channel)
     is_told = told is not None and (not rows or not 0 <= now - rows[0][0] < untold_seconds)
@@ -256,7 +256,7 @@ def note_given_up(
 
 def _read(outbox: Outbox, which: str, *arguments: object) -> list[Waiting]:
     found = []
-    query = f"SELECT {_WAITING} FROM notifications {which}"  # noqa: S608  # nothing of it comes from outside
+    query = f"SELECT {_WAITING} FROM notifications {which}"  # noqa: S608  # no part comes from outside
     for row in outbox.read(query, *arguments):
         try:
             found.append(_waiting_of_row(*row))
@@ -282,7 +282,7 @@ def _waiting_of_row(
 
 
 def _seconds(value: object) -> float:
-    """Return seconds since 1970 that are a moment of the calendar."""
+    """Return seconds since 1970 that lie within the calendar."""
     if not isinstance(value, float):
         raise TypeError(f"{value!r} is not a moment")
     datetime.fromtimestamp(value, UTC)
@@ -290,13 +290,13 @@ def _seconds(value: object) -> float:
 
 
 def _payload_of(text: str) -> dict[str, Any]:
-    with reading("what a message says"):
+    with reading("the content of a message"):
         payload: dict[str, Any] = json.loads(text)
         a_text(payload["title"])
         a_text(payload["text"])
         a_number(payload["more"])
         if not all(isinstance(target, dict) for target in payload["targets"]):
-            raise TypeError("its targets are none")
+            raise TypeError("a target is not a mapping")
         return payload
 
 

@@ -1,6 +1,6 @@
-"""Tells an Alertmanager what is open, again and again, and what has ended: states, not messages. Trio.
+"""Posts open incidents to an Alertmanager again and again, and ended ones once: states, not messages. Trio.
 
-What it was told is written down, so that what ends while nobody runs is told as ended at the next start.
+Posted incidents are stored, so that one that ends while no replica runs is posted as ended at the next start.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# So many alerts are one post, and are made before the checks get a turn.
+# Alerts in one post; the checks get a turn after each.
 ALERTS_A_POST = 100
-# Between two posts that fail, doubling up to the time between two that do not.
+# Time between two failing posts; it doubles up to the time between two successful ones.
 RETRY_SECONDS = 5.0
 OUTBOX_RETRY_SECONDS = 1.0
 
 
 class Poster:
-    """Tells one Alertmanager."""
+    """Posts to one Alertmanager."""
 
     def __init__(
         self,
@@ -56,16 +56,16 @@ class Poster:
         clock: Callable[[], float] = wall_seconds,
         is_here: Callable[[str], bool] = lambda _target: True,
     ) -> None:
-        """Make one.
+        """Create one.
 
         Args:
             channel: its receiver is an Alertmanager.
-            disk: the outbox, in which the incidents are.
-            post: tells of alerts once; raises nothing for what the receiver does.
-            view: returns the present.
-            tell_result: takes the channel and what a post came to, `sent` or `failed`.
+            disk: the outbox, which has the incidents.
+            post: posts alerts once; never raises for what the receiver does.
+            view: returns the present state of the targets.
+            tell_result: called with the channel and the result of a post, `sent` or `failed`.
             clock: seconds since 1970.
-            is_here: says of a target that is configured whether this replica watches it; others tell of the rest.
+            is_here: returns whether this replica watches a configured target; others post the rest.
         """
         self._channel = channel
         self._disk = disk
@@ -78,11 +78,11 @@ class Poster:
         self._wake = trio.Event()
 
     def wake(self) -> None:
-        """Say that something has happened, or that the present is another."""
+        """Post soon: there is an event, or the view has changed."""
         self._wake.set()
 
     def reconfigure(self, channel: Channel) -> None:
-        """Go on with another configuration of the channel."""
+        """Continue with another configuration of the channel."""
         self._channel = channel
         self._wake.set()
 
@@ -91,8 +91,8 @@ class Poster:
         while True:
             self._wake = trio.Event()
             try:
-                await self._tell_all()
-            except OutboxUnavailableError:  # the outbox writer tells of it
+                await self._post_all()
+            except OutboxUnavailableError:  # the outbox writer logs it
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue
             if self._failures:
@@ -101,30 +101,30 @@ class Poster:
             with trio.move_on_after(REPEAT_SECONDS):
                 await self._wake.wait()
 
-    async def _tell_all(self) -> None:
+    async def _post_all(self) -> None:
         position = await self._disk.run(newest_event)
         opened = await self._disk.run(open_incidents)
         kept = await self._disk.run(partial(kept_of, channel=self._channel.name))
         now, view = datetime.fromtimestamp(self._clock(), UTC), self._view()
         told = {key: incident for key, text in kept.records.items() if (incident := _read(text)) is not None}
-        # Of what cannot be read it is known that it is open: as it was told, it still holds.
+        # An unreadable incident is known to be open: what was posted of it still holds.
         spoilt = [f"{location}\0{target}" for location, target in opened.unreadable]
         incidents = [*opened.found, *(told[key] for key in spoilt if key in told)]
         present = {}
         for number, incident in enumerate(incidents, 1):
             key = _key_of(incident)
-            if _is_told(incident, self._channel, view, now, is_known=key in told):
+            if _is_posted(incident, self._channel, view, now, is_known=key in told):
                 present[key] = incident
             if number % ALERTS_A_POST == 0:
                 await trio.lowlevel.checkpoint()
-        # Another trouble has other labels, so that it is another alert.
+        # An incident with another state is another alert, with other labels.
         over = {key: one for key, one in told.items() if key not in present or present[key].trouble is not one.trouble}
         moved = [key for key, one in over.items() if one.target in view.targets and not self._is_here(one.target)]
-        ended = {key: one for key, one in over.items() if key not in moved}  # whoever watches the others goes on
+        ended = {key: one for key, one in over.items() if key not in moved}  # the replica watching the others goes on
         if not await self._tell(ended, now, view, is_over=True) or not await self._tell(present, now, view):
             return
         if self._failures:
-            log.info("alertmanager told", channel=self._channel.name, failures=self._failures)
+            log.info("alertmanager post succeeded again", channel=self._channel.name, failures=self._failures)
             self._failures = 0
         gone = kept.records.keys() - told.keys() - present.keys()
         changed: dict[str, str | None] = {key: None for key in [*over, *sorted(gone)] if key not in present}
@@ -134,7 +134,7 @@ class Poster:
             await self._disk.run(partial(write, now=self._clock()))
         if len(told) < len(kept.records):
             log.error(
-                "records that cannot be read were dropped: what is over of them ends by itself",
+                "unreadable records dropped, their alerts expire in Alertmanager",
                 channel=self._channel.name,
                 records=len(kept.records) - len(told),
             )
@@ -142,7 +142,7 @@ class Poster:
     async def _tell(
         self, incidents: Mapping[str, Incident], now: datetime, view: View, *, is_over: bool = False
     ) -> bool:
-        """Post alerts, some at a time, and return whether all were taken."""
+        """Post alerts in portions; return whether all were accepted."""
         for some in _portions(list(incidents.values())):
             alerts = [
                 alert_of(one, view.targets.get(one.target), now, page_url=view.link_to(one.target), is_over=is_over)
@@ -153,7 +153,7 @@ class Poster:
                 self._tell_result(self._channel.name, "failed")
                 if not self._failures:
                     log.warning(
-                        "alertmanager not told, and is tried again", channel=self._channel.name, error=delivery.error
+                        "alertmanager post failed, trying again", channel=self._channel.name, error=delivery.error
                     )
                 self._failures += 1
                 return False
@@ -161,8 +161,8 @@ class Poster:
         return True
 
 
-def _is_told(incident: Incident, channel: Channel, view: View, now: datetime, *, is_known: bool) -> bool:
-    """Say whether an open incident is told by a channel: what was told before is for as long as it lasts."""
+def _is_posted(incident: Incident, channel: Channel, view: View, now: datetime, *, is_known: bool) -> bool:
+    """Return whether a channel posts an open incident; one that was posted is posted until it ends."""
     target = view.targets.get(incident.target)
     if target is None or not is_told_of(channel, incident.trouble):
         return False
@@ -187,7 +187,7 @@ def _key_of(incident: Incident) -> str:
 def _read(text: str) -> Incident | None:
     try:
         return decode_incident(text)
-    except UnreadableRowError:  # what a damaged disk has made of it: Alertmanager ends it by itself
+    except UnreadableRowError:  # damaged on disk; its alert expires in Alertmanager
         return None
 
 

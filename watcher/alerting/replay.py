@@ -1,4 +1,4 @@
-"""What the present policy would have told of the past: flips in their order come in, messages come out; pure."""
+"""Replays past flips through the present policy and yields the messages that it would have sent. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from watcher.model.state import Flip
     from watcher.model.target import Target
 
-# So much is played before what is shown, so that its begin finds reminders, groups and silences as they were.
+# Replayed before the period shown, so that reminders, groups and silences are in place at its start.
 WARM_UP = timedelta(days=3)
 NIGHT_START, NIGHT_END = time(22), time(7)
 
@@ -40,13 +40,13 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass
 class Tally:
-    """What a channel would have been sent.
+    """The messages that a channel would have been sent.
 
     Attributes:
-        zone: whose days and nights are counted, None for that of this machine.
-        kinds: how many messages there are of each kind.
-        days: how many on each day.
-        at_night: how many from 22 to 7 o'clock.
+        zone: decides what is a day and a night; None for the zone of this machine.
+        kinds: the number of messages of each kind.
+        days: the number of messages on each day.
+        at_night: the number of messages between 22:00 and 07:00.
     """
 
     zone: tzinfo | None = None
@@ -63,21 +63,21 @@ class Tally:
 
     @property
     def worst_day(self) -> tuple[date, int] | None:
-        """The first of the days with the most messages, and how many; None where there are no messages."""
+        """The first of the days with the most messages, and their number; None without messages."""
         return max(self.days.items(), key=lambda item: (item[1], -item[0].toordinal()), default=None)
 
 
 def told_by_messages(channels: Sequence[Channel]) -> list[Channel]:
-    """Return the channels that get messages; an Alertmanager is told what is open, and decides by itself."""
+    """Return the channels that get messages; an Alertmanager gets states and decides by itself."""
     return [channel for channel in channels if not isinstance(channel.receiver, AlertmanagerReceiver)]
 
 
 class Replay:
-    """Plays what has happened at one location once more, in virtual time.
+    """Replays what happened at one location, in virtual time.
 
     Attributes:
-        tallies: what each channel would have been sent, by its name.
-        left_out: how many flips there were of each target that is not configured any more.
+        tallies: the messages that each channel would have been sent, by channel name.
+        left_out: the number of flips of each target that is no longer configured.
     """
 
     def __init__(
@@ -88,14 +88,14 @@ class Replay:
         since: datetime,
         zones: Mapping[str, tzinfo] | None = None,
     ) -> None:
-        """Begin `WARM_UP` before what is shown.
+        """Start `WARM_UP` before the period shown.
 
         Args:
             options: the channels and windows of the present configuration.
             targets: its targets, by name.
-            orders: what operators have said in that time.
-            since: messages from this moment on are shown; with a time zone.
-            zones: whose days and nights are counted, by channel; that of this machine by default.
+            orders: silences and acks of that time.
+            since: start of the period shown; with a time zone.
+            zones: decide what is a day and a night, by channel; by default the zone of this machine.
         """
         channels = told_by_messages(options.channels)
         self.tallies = {channel.name: Tally((zones or {}).get(channel.name)) for channel in channels}
@@ -105,7 +105,7 @@ class Replay:
         self._now = since - WARM_UP
         self._states: dict[str, State] = {}
         self._incidents: dict[str, Incident] = {}
-        # What comes within the longest that news waits for a parent: until then, its checks contradict its state.
+        # Flips within the longest wait for a parent: until then, the parent's checks contradict its state.
         self._ahead: deque[Flip] = deque()
         self._coming: dict[str, Flip] = {}
         self._orders = _Orders(orders)
@@ -116,10 +116,10 @@ class Replay:
         self._move_to(self._now)
 
     def take(self, flip: Flip) -> Iterator[Notification]:
-        """Take the next flip, and yield what would have been sent before it.
+        """Replay the next flip, and yield the messages that would have been sent before it.
 
         Args:
-            flip: in the order of `confirmed_at`; of what was before the beginning, the last ones of each target.
+            flip: in the order of `confirmed_at`; before the start, only the last ones of each target.
         """
         if flip.target not in self._view.targets:
             if flip.confirmed_at >= self._since:
@@ -131,7 +131,7 @@ class Replay:
             yield from self._play(self._ahead.popleft())
 
     def finish(self, until: datetime) -> Iterator[Notification]:
-        """Yield what else would have been sent before a moment: all flips before it are taken."""
+        """Yield the messages that would have been sent before a moment, after the last flip before it."""
         while self._ahead:
             yield from self._play(self._ahead.popleft())
         yield from self._wait_until(until)
@@ -156,7 +156,7 @@ class Replay:
             policy.take(event, self._view)
 
     def _wait_until(self, moment: datetime) -> Iterator[Notification]:
-        """Let channels decide whenever they want to before a moment."""
+        """Let channels decide each time that they are due before a moment."""
         while (due := min([policy.due_at or _NEVER for policy in self._policies], default=_NEVER)) < moment:
             self._move_to(max(due, self._now))
             for policy in self._policies:
@@ -186,10 +186,10 @@ class Replay:
 
 
 class _Orders:
-    """What operators have said, as it was known at a moment.
+    """Silences and acks as they were known at a moment.
 
     Attributes:
-        silences: that hold.
+        silences: those in force.
         acks: the newest of each target.
     """
 
@@ -202,7 +202,7 @@ class _Orders:
         self._acks.sort(key=lambda one: one.at, reverse=True)
 
     def move_to(self, now: datetime) -> bool:
-        """Go on to a moment, and say whether anything is different."""
+        """Go on to a moment, and return whether anything has changed."""
         holding, is_other = list(self.silences), False
         while self._silences and self._silences[-1].start <= now:
             holding.append(self._silences.pop())
@@ -216,7 +216,7 @@ class _Orders:
 
 
 class _OpenWindows:
-    """Which targets are in maintenance by the present configuration; the moments asked for never go back."""
+    """The targets in maintenance by the present configuration; moments must not decrease."""
 
     def __init__(self, targets: Mapping[str, Target], options: AlertingOptions) -> None:
         self._plan = MaintenancePlan(options.maintenance)
@@ -225,11 +225,11 @@ class _OpenWindows:
         self._known: dict[Window, tuple[bool, datetime]] = {}
 
     def cover(self, name: str, now: datetime) -> bool:
-        """Say whether a window is open for a target."""
+        """Return whether a window is open for a target."""
         target = self._plan.targets.get(name)
         if target is None:
             return False
-        # Whether it is open comes first: most of the time none is.
+        # Whether it is open comes first: mostly no window is.
         return any(self._is_open(one.window, now) for one in target.alerts.maintenance) or any(
             self._is_open(one.window, now) and self._plan.covers(one, target) for one in self._plan.for_all
         )

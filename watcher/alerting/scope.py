@@ -1,4 +1,4 @@
-"""Says at which location channels are shared and with whom, and moves them from one location to another. Trio."""
+"""Defines where channels are shared and with whom, and moves them between locations. Trio."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Share(Protocol):
 
     @property
     def epoch(self) -> int:
-        """Of the agreement."""
+        """The number of the agreement."""
 
     @property
     def is_alone(self) -> bool:
@@ -41,21 +41,21 @@ class Share(Protocol):
 
 
 class Footing(Protocol):
-    """How this replica stands with the others."""
+    """The standing of this replica among the others."""
 
     @property
     def share(self) -> Share | None:
         """The newest agreement; None until the database has answered once."""
 
     def holds_lease(self) -> bool:
-        """Whether no other replica may have taken over what this one has."""
+        """Whether no other replica can have claimed this one's work."""
 
     def is_cut_off(self) -> bool:
-        """Whether the lease is over, and the database could not be asked for another one."""
+        """Whether the lease has ended and the database did not answer the request for another."""
 
 
 class ChannelLook(Protocol):
-    """The owner of a channel, and the number of the last event of this replica that the channel has taken in."""
+    """The owner of a channel, and the number of the last event of this replica that the channel has read."""
 
     @property
     def owner(self) -> uuid.UUID | None:
@@ -63,43 +63,43 @@ class ChannelLook(Protocol):
 
     @property
     def taken(self) -> int | None:
-        """None where it has taken in none."""
+        """None if it has read none."""
 
 
 class Sending(Protocol):
     """Sends the messages of a channel; see `watcher.alerting.sender`."""
 
     def wake(self) -> None:
-        """Say that there may be something new to send."""
+        """Look for new messages to send."""
 
     async def settle(self) -> None:
-        """Wait until the deliveries that are under way have been answered, and the answers are written."""
+        """Wait until deliveries under way have been answered and the answers written."""
 
 
 class Ledger(Claims, Protocol):
     """The tables of channels; see `watcher.postgres.queries.channels`. All raise StorageError."""
 
     async def look(self) -> tuple[Mapping[str, ChannelLook], int]:
-        """Return how the channels stand, by name, and the number of the newest event."""
+        """Return the owner and position of each channel by name, and the number of the newest event."""
 
     async def forget(self) -> None:
-        """Delete events that nobody needs any more."""
+        """Delete events that no replica needs any more."""
 
     def at(self, location: str) -> Ledger:
         """Return the tables of another location's channels."""
 
     async def bring_home(self, channel: str) -> tuple[int, dict[str, int]] | None:
-        """Take a channel to share it elsewhere; return the epoch and the positions, None where another has it."""
+        """Claim a channel to share it elsewhere; return its epoch and positions, None if another replica has it."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Where channels are shared, and with whom.
+    """The location where channels are shared, and the replicas that share them.
 
     Attributes:
-        location: of all that share them; `*` where several places do.
+        location: of all replicas that share them; `*` for several places.
         ledger: the tables of its channels.
-        footing: how this replica stands with the others.
+        footing: the standing of this replica among the others.
     """
 
     location: str
@@ -108,16 +108,16 @@ class Scope:
 
 
 class Joining:
-    """The footing of a replica that has not joined the others of its scope yet."""
+    """The footing of a replica that has not yet joined the others of its scope."""
 
     share = None
 
     def holds_lease(self) -> bool:
-        """Whether no other replica may have taken over what this one has."""
+        """Whether no other replica can have claimed this one's work."""
         return False
 
     def is_cut_off(self) -> bool:
-        """Whether the lease is over, and the database could not be asked for another one."""
+        """Whether the lease has ended and the database did not answer the request for another."""
         return False
 
 
@@ -125,7 +125,7 @@ class Move:
     """Takes the records and messages of channels from the tables into the outbox, to hand them over elsewhere."""
 
     def __init__(self, disk: OutboxThread, former: Ledger, location: str, clock: Callable[[], float]) -> None:
-        """Make one.
+        """Create one.
 
         Args:
             disk: the outbox, with no alert event or step left to store.
@@ -139,12 +139,12 @@ class Move:
         self._clock = clock
 
     async def make(self, channels: Sequence[str], *, must: bool) -> bool:
-        """Take home the channels that no other living replica has, and leave the former location.
+        """Take the channels that no other living replica has, and leave the former location.
 
         Args:
             channels: their names.
-            must: whether to move even where another replica still has a channel. What that channel was told is then not
-                known here, so that open incidents are told once more.
+            must: whether to move even if another replica still has a channel. What that replica has sent is then not
+                known here, so that open incidents are sent once more.
 
         Returns:
             whether they were moved.

@@ -1,4 +1,4 @@
-"""The sender of a channel: takes what was written down, tries it, and writes down what became of that. Trio."""
+"""Sends the messages of a channel from the outbox, and records the result of each try. Trio."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Where the outbox cannot be read or written now.
+# Time between two tries to read or write the outbox.
 OUTBOX_RETRY_SECONDS = 1.0
-# How long at most nobody looks for what is new or due.
+# The longest time between two looks for messages that are new or due.
 MAX_NAP_SECONDS = 30.0
-# How soon it is looked again whether this replica may send.
+# Time between two looks whether this replica may send.
 HELD_SECONDS = 0.25
-# How often another channel is told at most that this one fails.
+# The shortest time between two messages to another channel that this one fails.
 FAILING_TOLD_SECONDS = 3600.0
 
 
 class Others(Protocol):
-    """Who else is to know what becomes of messages; see `watcher.alerting.alerts.Alerts`."""
+    """Receives the results of tries; see `watcher.alerting.alerts.Alerts`."""
 
     def other_than(self, channel: str) -> str | None:
-        """Return the name of a channel that can be told that this one fails, None where there is none."""
+        """Return the name of another channel, to notify that this one fails; None without another."""
 
     def tell_result(self, channel: str, result: str) -> None:
-        """Take note of what a try came to: `sent`, `failed` or `given_up`."""
+        """Count the result of a try: `sent`, `failed` or `given_up`."""
 
 
 class Sender:
     """Sends the messages of a channel.
 
     Attributes:
-        channel: as it is now; a reload puts another one here.
+        channel: its present configuration; a reload replaces it.
     """
 
     def __init__(
@@ -71,15 +71,15 @@ class Sender:
         clock: Callable[[], float] = wall_seconds,
         may_send: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Make a sender.
+        """Create a sender.
 
         Args:
-            channel: whose messages it sends.
-            disk: the outbox, in which they are.
-            deliver: tries to deliver a message once; raises nothing for what the receiver does.
-            others: who else is to know.
+            channel: the channel to send for.
+            disk: the outbox, which has the messages.
+            deliver: tries once to deliver a message; never raises for what the receiver does.
+            others: receives the results.
             clock: seconds since 1970.
-            may_send: says whether another replica may not have taken over the channel.
+            may_send: returns whether no other replica can have claimed the channel.
         """
         self.channel = channel
         self._disk = disk
@@ -95,34 +95,34 @@ class Sender:
 
     @property
     def pending(self) -> int:
-        """How many messages wait."""
+        """The number of waiting messages."""
         return len(self._queue)
 
     @property
     def is_failing(self) -> bool:
-        """Whether its last try failed."""
+        """Whether the last try failed."""
         return self._queue.failing > 0
 
     def wake(self) -> None:
-        """Say that there may be something new to send."""
+        """Look for new messages to send."""
         self._wake.set()
 
     async def settle(self) -> None:
-        """Wait until what is being tried has been answered, and that is noted."""
+        """Wait until the try under way has been answered and recorded."""
         async with self._trying:
             pass
 
     def close(self) -> None:
-        """Let `run` end when what is being tried has been answered."""
+        """Let `run` end once the try under way has been answered."""
         self._is_closing = True
         self._wake.set()
 
     async def run(self) -> None:
-        """Send until closed or cancelled; what is not sent stays in the outbox."""
+        """Send until closed or cancelled; unsent messages stay in the outbox."""
         while not self._is_closing:
             try:
                 await self._send_what_is_due()
-            except OutboxUnavailableError:  # the outbox writer tells of it
+            except OutboxUnavailableError:  # the outbox writer logs it
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
                 continue
             due_at = self._queue.due_at()
@@ -152,7 +152,7 @@ class Sender:
 
     async def _try(self, waiting: Waiting) -> None:
         notification = await self._disk.run(partial(notification_of, waiting=waiting))
-        if notification is None:  # given up meanwhile, as too many wait
+        if notification is None:  # given up meanwhile because too many wait
             self._queue.drop(waiting)
             return
         if not self._may_send():
@@ -177,7 +177,7 @@ class Sender:
                     await self._give_up(waiting, error, tries=tries)
                     return
                 if tries == 1:
-                    log.warning("notification failed, and is tried again", channel=self.channel.name, error=error)
+                    log.warning("notification failed, trying again", channel=self.channel.name, error=error)
                 noted = partial(note_failed, waiting=waiting, error=error, next_try_at=now + wait, now=now)
                 await self._note(noted)
 
@@ -193,7 +193,7 @@ class Sender:
         log.error("notification given up", channel=self.channel.name, id=waiting.id, kind=waiting.kind, error=error)
 
     async def _note(self, note: Callable[[Outbox], object]) -> None:
-        """Write down what became of a try, however long the disk cannot be written: nothing is sent once more."""
+        """Record the result of a try, however long the disk fails: no message is sent twice."""
         while True:
             try:
                 await self._disk.run(note)

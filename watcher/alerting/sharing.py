@@ -1,7 +1,7 @@
-"""Dispatches channels by turns, as replicas agree, and goes on alone when cut off from PostgreSQL. Trio.
+"""Dispatches channels by turns, as the replicas agree, and alone while cut off from PostgreSQL. Trio.
 
-A replica that is alone tells its channels of its own events. Where several replicas share channels, events and the
-records of a channel go to the tables, and the replica that dispatches the channel takes them from there.
+A replica that is alone notifies its channels of its own events. Where several replicas share channels, events and the
+records of a channel are stored in the tables, and the replica that dispatches the channel reads them from there.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ log = structlog.get_logger()
 
 # Between two looks at the agreement and at the tables.
 LOOK_SECONDS = 0.5
-# Between two looks, while the tables do not have every decision yet.
+# Between two looks, while the tables lack a decision.
 SOON_SECONDS = 0.1
 FORGET_SECONDS = 600.0
-# How long a look that found a channel to be this replica's allows it to send.
+# How long this replica may send after a look that found the channel its own.
 KNOWN_SECONDS = 3.0
-# How long a hand-over waits for the answer of a receiver.
+# How long a hand-over waits for a receiver's answer.
 SETTLE_SECONDS = 2.0
-# How long a move to another location waits for replicas that still have a channel. Their leases are shorter.
+# How long a move waits for replicas that still have a channel. Their leases are shorter.
 MOVE_SECONDS = 8.0
-# How many looks a hand-over is put off for, until its channels have taken in the newest events.
+# The number of looks that a hand-over is delayed for its channels to read the newest events.
 MAX_PUT_OFFS = 20
 
 
 class AlertSharing:
-    """Has each channel dispatched by one replica."""
+    """Lets one replica dispatch each channel."""
 
     def __init__(
         self,
@@ -78,20 +78,20 @@ class AlertSharing:
         prepare: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
         routes_of: Callable[[str], Mapping[str, float]] | None = None,
     ) -> None:
-        """Begin with no channels.
+        """Create one without channels.
 
         Args:
             disk: the outbox.
             ledger: the tables.
-            footing: how this replica stands with the others.
+            footing: the standing of this replica among the others.
             location: of this replica.
             written: called when something for the tables is in the outbox.
             clock: seconds since 1970.
             force_seconds: how long a living owner may take to release a channel.
-            prepare: called before anything is decided for others; finds out the states of their targets.
-            routes_of: returns after how many seconds channels are told of a target, by their names, as this file says.
+            prepare: called before the first decision for others; finds out the states of their targets.
+            routes_of: returns, by channel name, after how many seconds this file notifies the channel of a target.
         """
-        # By channel and target, as files of others say; see `View.routes_elsewhere`. At most one for each channel and
+        # By channel and target, from the files of others; see `View.routes_elsewhere`. At most one for each channel and
         # target of any file, and none once all replicas have the same file.
         self.routes: dict[tuple[str, str], float] = {}
         self._routes_of = routes_of
@@ -99,17 +99,17 @@ class AlertSharing:
         self._disk = disk
         self._scope = Scope(location, ledger, footing)
         self._home = location
-        self._shared_at = location  # the location at which channels were handed over last
+        self._shared_at = location  # the location where channels were last handed over
         self._moving_since: float | None = None
         self._written = written
         self._clock = clock
         self._force_seconds = force_seconds
         self._channels: dict[str, ByTurns] = {}
         self._senders: dict[str, Sending] = {}
-        self._turns: dict[str, TableEvents] = {}  # of the channels that are this replica's
+        self._turns: dict[str, TableEvents] = {}  # the channels of this replica
         self._handed_over: set[str] = set()
         self._leaving: set[str] = set()
-        self._alone: set[str] = set()  # the channels that it tells of its own events
+        self._alone: set[str] = set()  # the channels that get the events of this replica alone
         self._is_sharing = self._has_begun = self._is_mixed = False
         self._put_offs = 0
         self._newest = -1
@@ -118,12 +118,12 @@ class AlertSharing:
         self._wake = trio.Event()
 
     async def begin(self) -> None:
-        """Read how the last run ended, before this one writes anything. Only the first call does."""
+        """Read how the last run ended, before this one writes anything. Only the first call does so."""
         if self._has_begun:
             return
         exported, scope = await self._disk.run(lambda outbox: (outbox.meta(EXPORTED), outbox.meta(SCOPE)))
         self._is_sharing = exported is not None
-        # Former versions wrote no scope: they shared channels at the location of the replica.
+        # Former versions stored no scope: they shared channels at the location of the replica.
         self._shared_at = scope if isinstance(scope, str) else self._home
         self._has_begun = True
 
@@ -141,7 +141,7 @@ class AlertSharing:
         self._wake.set()
 
     async def remove(self, channel: str) -> None:
-        """Remove a channel that is not configured any more, and whose dispatcher does not run."""
+        """Remove a channel that is not configured any more and whose dispatcher does not run."""
         self._channels.pop(channel, None)
         self._senders.pop(channel, None)
         self._handed_over.discard(channel)
@@ -151,25 +151,25 @@ class AlertSharing:
         await self._end_turn(channel, "released" if others else "removed")
 
     def wake(self) -> None:
-        """Look at once, since there is an event or a new agreement."""
+        """Look at once: there is an event or a new agreement."""
         self._wake.set()
 
     def is_needed(self) -> bool:
-        """Say whether this replica dispatches a channel for others, and so needs the states of their targets."""
+        """Return whether this replica dispatches a channel for others, and so needs the states of their targets."""
         return bool(self._turns)
 
     def may_send(self, channel: str) -> bool:
-        """Say whether a message of a channel may be sent by this replica now."""
+        """Return whether this replica may send the messages of a channel now."""
         if channel in self._leaving:
             return False
         if channel in self._turns:
-            # A process that was stopped for a while does not know what others have agreed on meanwhile.
+            # A process that was paused does not know what the others have agreed on meanwhile.
             is_known = trio.current_time() - self._looked_at < KNOWN_SECONDS
             return is_known and self._turns[channel].is_stored and self._scope.footing.holds_lease()
         return channel in self._alone or channel in self._handed_over
 
     async def run(self) -> NoReturn:
-        """Order the turns until cancelled."""
+        """Switch the turns until cancelled."""
         while True:
             self._wake = trio.Event()
             with suppress(StorageError, OutboxUnavailableError):  # the drain, or the outbox writer, logs it
@@ -187,7 +187,7 @@ class AlertSharing:
         await self.begin()
         share = self._scope.footing.share
         if share is None and self._scope.location != self._home:
-            return  # this replica is joining the others, which has a limit of time
+            return  # this replica joins the others, within a limit of time
         if share is None or self._scope.footing.is_cut_off():
             await self._go_on_alone()
         elif self._is_sharing and self._shared_at != self._scope.location:
@@ -198,9 +198,9 @@ class AlertSharing:
             await self._share(share)
 
     async def _move(self) -> None:
-        """Take channels home from the location where they were shared, to hand them over at the present one."""
+        """Take channels from the location where they were shared, to hand them over at the present one."""
         self._stop_all()
-        # First the tables get the decisions made here, and the events for the replicas that stay.
+        # First store the decisions made here, and the events for the replicas that stay.
         if await self._disk.run(partial(is_on_its_way, kind=CHANNEL_STEP)) or await self._disk.run(
             partial(is_on_its_way, kind=ALERT_EVENT)
         ):
@@ -211,17 +211,17 @@ class AlertSharing:
         must = trio.current_time() >= self._moving_since + MOVE_SECONDS
         move = Move(self._disk, former, self._shared_at, self._clock)
         if not await move.make(list(self._channels), must=must):
-            return  # the replica that has a channel is about to move as well, or its lease is about to end
-        log.info("channels are shared elsewhere from now on", location=self._scope.location)
+            return  # the owner of a channel is about to move as well, or its lease is about to end
+        log.info("channels now shared at another location", location=self._scope.location)
         self._turns, self._handed_over, self._leaving, self._is_sharing = {}, set(), set(), False
         self._moving_since = None
         self._written()
         self._wake.set()
 
     async def _go_on_alone(self) -> None:
-        """Tell all channels of the events of this replica alone, since the database does not answer."""
+        """Notify all channels of the events of this replica alone, since the database does not answer."""
         if self._is_sharing and self._channels and not self._alone:
-            log.warning("no other replica can be asked: this one tells of what it finds by itself")
+            log.warning("database unreachable, this replica alerts on its own checks only")
             self._stop_all()
             await self._disk.run(partial(go_on_alone, now=self._clock()))
             self._turns, self._handed_over = {}, set()
@@ -230,7 +230,7 @@ class AlertSharing:
     def _tell_alone(self) -> None:
         for name in self._channels.keys() - self._alone:
             self._alone.add(name)
-            # Where others shared the channel, they have told what is open.
+            # Replicas that shared the channel have sent what is open.
             self._channels[name].switch(OwnEvents(self._disk, name, tells_open=not self._is_sharing))
             self._senders[name].wake()
 
@@ -266,8 +266,8 @@ class AlertSharing:
             await self._take_home()
 
     async def _hand_over(self, names: set[str]) -> bool:
-        """Hand channels over to the tables; return whether that was done, and not put off."""
-        # A replica that shared before has handed over the rest already; a channel that was added since is new.
+        """Hand channels over to the tables; return False if this was delayed."""
+        # A replica that already shared has handed over the rest; only an added channel is new.
         is_whole = not self._is_sharing
         must = self._is_sharing or self._put_offs >= MAX_PUT_OFFS
         if not must and names <= self._alone and not await self._disk.run(is_taken_in):
@@ -330,14 +330,14 @@ class AlertSharing:
         self._leaving.discard(name)
 
     async def _settle(self, names: set[str]) -> None:
-        """Start no new delivery, and let those under way be answered."""
+        """Start no new delivery, and wait for the answers of those under way."""
         self._leaving |= names
         with trio.move_on_after(SETTLE_SECONDS):
             for name in names & self._senders.keys():
                 await self._senders[name].settle()
 
     async def _look(self) -> None:
-        """Look at the tables: for new events, for what channels have taken in, and for channels that others claimed."""
+        """Read from the tables: new events, positions of channels, and channels that others have claimed."""
         if not self._scope.footing.holds_lease():
             return
         asked_at = trio.current_time()
@@ -347,9 +347,9 @@ class AlertSharing:
         for name, events in list(self._turns.items()):
             owner = looks[name].owner if name in looks else None
             if events.has_claimed and owner != self._disk.outbox.id:
-                log.warning("another replica has taken over a channel", channel=name)
+                log.warning("channel claimed by another replica", channel=name)
                 self._channels[name].stop()
-                await self._end_turn(name, "released")  # not applied, as no decision made meanwhile is
+                await self._end_turn(name, "released")  # its decisions since then are not applied
             elif newest != self._newest:
                 self._channels[name].wake()
         self._newest, self._looked_at = newest, asked_at
@@ -358,17 +358,17 @@ class AlertSharing:
             await self._scope.ledger.forget()
 
     async def _is_all_here(self) -> bool:
-        """Whether this replica, which is alone, has taken in all events that others have left."""
+        """Whether this replica, which is alone, has read all events that others have left."""
         turns = [self._turns.get(name) for name in self._channels]
         is_all = all(events is not None and events.has_claimed and events.is_caught_up for events in turns)
         return is_all and not await self._disk.run(partial(is_on_its_way, kind=ALERT_EVENT))
 
     async def _take_home(self) -> None:
-        """Stop sharing: tell only the events of this replica again."""
+        """Stop sharing: notify channels of the events of this replica alone."""
         self._stop_all()
         steps = [events.step for events in self._turns.values()]
         await self._disk.run(partial(share_no_more, steps=steps, now=self._clock()))
-        log.info("no other replica is left: alerts are told by this one alone", channels=len(steps))
+        log.info("no other replica left, this one sends all alerts", channels=len(steps))
         self._turns, self._handed_over, self._is_sharing = {}, set(), False
         self._written()
         self._tell_alone()

@@ -43,11 +43,11 @@ FORCE_SECONDS = 6.0
 
 
 class StoredEvent(Protocol):
-    """An alert event, or a handover of a channel, as the tables have it."""
+    """An alert event or a handover of a channel, as stored in the tables."""
 
     @property
     def origin(self) -> str:
-        """The id of the outbox that it comes from."""
+        """The id of the outbox that wrote it."""
 
     @property
     def number(self) -> int:
@@ -66,13 +66,13 @@ class Claims(Protocol):
     """The tables of channels; see `watcher.postgres.queries.channels`. All raise StorageError."""
 
     async def claim(self, channel: str, epoch: int, *, force: bool = False) -> dict[str, int] | None:
-        """Claim a channel; return the number of the last event that it took in by origin, None where it is not free."""
+        """Claim a channel; return the number of its last read event by origin, None if another replica has it."""
 
     async def load(self, channel: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
         """Return the records and the waiting messages of a claimed channel."""
 
     async def events(self, channel: str, positions: Mapping[str, int], limit: int) -> Sequence[StoredEvent]:
-        """Return the oldest events that a channel has not taken in."""
+        """Return the oldest events that a channel has not read."""
 
     async def open_places(self) -> list[tuple[str, str]]:
         """Return the location and name of each target that may have an open incident."""
@@ -81,18 +81,18 @@ class Claims(Protocol):
         """Return the open incidents of targets, given by location and name."""
 
     async def settled(self, messages: list[str]) -> set[str]:
-        """Return those of some ids whose messages were sent or given up."""
+        """Return the ids of those messages that were sent or given up."""
 
 
 class TableEvents:
     """The events of all replicas that share a channel, for the replica that dispatches it.
 
     Attributes:
-        step: with the claim of the channel, by which its decisions are written.
-        has_claimed: whether the channel is this replica's.
-        is_caught_up: whether the last read took in all events that the tables had.
-        is_looking: whether an incident is open that the channel lacks, and whose event may still come.
-        steps: how many decisions were written; `stored_steps`: how many of them the tables are known to have.
+        step: carries the claim of the channel; decisions are written with it.
+        has_claimed: whether this replica has the channel.
+        is_caught_up: whether the last read returned all events in the tables.
+        is_looking: whether the channel lacks an open incident whose event may still come.
+        steps: the number of decisions written; `stored_steps`: how many of them are known to be in the tables.
     """
 
     def __init__(
@@ -107,19 +107,19 @@ class TableEvents:
         tellers: Callable[[], Iterable[uuid.UUID]] = tuple,
         routes: dict[tuple[str, str], float] | None = None,
     ) -> None:
-        """Begin without the claim, which `kept` makes.
+        """Create one without the claim; `kept` makes it.
 
         Args:
             disk: the outbox.
             claims: the tables.
-            step: with the claim to make.
-            written: called when messages were taken over.
+            step: carries the claim to make.
+            written: called when messages were taken from the tables.
             force_seconds: how long a living owner may take to release the channel.
             clock: seconds since 1970.
             prepare: called when the channel is claimed, before anything is decided; may raise StorageError.
-            tellers: returns the replicas that have the channel. Until each of them has handed over, or sent an event,
-                it is not known which incidents the channel lacks.
-            routes: filled with the routes of events, as files of others say; see `View.routes_elsewhere`.
+            tellers: returns the replicas that have the channel. Until each of them has handed over or sent an event,
+                the incidents that the channel lacks are not known.
+            routes: filled with the routes of events from the files of others; see `View.routes_elsewhere`.
         """
         self.step = step
         self.has_claimed = self.is_caught_up = self.is_looking = False
@@ -135,7 +135,7 @@ class TableEvents:
         self._positions: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._messages: list[dict[str, Any]] = []
-        # The location and target of each open incident that the channel lacks, and since when this is known.
+        # The location and target of each open incident that the channel lacks, and since when.
         self._lacking: dict[tuple[str, str], float] = {}
 
     async def kept(self) -> Kept:
@@ -143,16 +143,16 @@ class TableEvents:
         channel, begun = self.step.channel, trio.current_time()
         self._taken, self._messages = {}, []
         while True:
-            # Decisions of a former claim have to be stored first: after another claim they would not be applied.
+            # The decisions of a former claim must be stored first: after another claim they would not be applied.
             while await self._disk.run(partial(is_on_its_way, kind=CHANNEL_STEP)):  # noqa: ASYNC110  # a file
                 await trio.sleep(RETRY_SECONDS)
             force = trio.current_time() - begun >= self._force_seconds
-            positions = await _asked(partial(self._claims.claim, channel, self.step.epoch, force=force))
+            positions = await _until_answered(partial(self._claims.claim, channel, self.step.epoch, force=force))
             if positions is not None:
                 break
             await trio.sleep(RETRY_SECONDS)
-        records, messages = await _asked(partial(self._claims.load, channel))
-        await _asked(self._prepare)
+        records, messages = await _until_answered(partial(self._claims.load, channel))
+        await _until_answered(self._prepare)
         self._positions = positions
         taken = partial(take_over, channel=channel, position=self._own_position, records=records, messages=messages)
         await self._disk.run(partial(taken, now=self._clock()))
@@ -164,9 +164,9 @@ class TableEvents:
     async def read(
         self, limit: int, lacks: Callable[[str, str], bool] | None
     ) -> tuple[Sequence[AlertEvent | Handover], Sequence[Incident] | None]:
-        """Return the oldest events that the channel has not taken in, and incidents that it lacks; see `Source`."""
+        """Return the oldest events that the channel has not read, and incidents that it lacks; see `Source`."""
         positions = {**self._positions, **self._taken}
-        stored = await _asked(partial(self._claims.events, self.step.channel, positions, limit))
+        stored = await _until_answered(partial(self._claims.events, self.step.channel, positions, limit))
         found: list[AlertEvent | Handover] = []
         messages: list[dict[str, Any]] = []
         for one in stored:
@@ -179,9 +179,9 @@ class TableEvents:
                     found.append(decode_event(one.number, one.payload))
                     self._note_routes(one.payload)
             except UnreadableRowError as error:
-                log.error("an alert event that cannot be read is passed over", origin=one.origin, error=error)
-        settled = await _asked(partial(self._claims.settled, [message["id"] for message in messages]))
-        # Only now: a read that was cut off before is made once more.
+                log.error("unreadable alert event skipped", origin=one.origin, error=error)
+        settled = await _until_answered(partial(self._claims.settled, [message["id"] for message in messages]))
+        # Only now: an interrupted read is repeated.
         self._taken |= {one.origin: one.number for one in stored}
         self._messages += [message for message in messages if message["id"] not in settled]
         self.is_caught_up = len(stored) < limit
@@ -194,23 +194,23 @@ class TableEvents:
             self._routes[self.step.channel, target] = routes[self.step.channel]
 
     async def _opened(self, lacks: Callable[[str, str], bool] | None) -> Sequence[Incident] | None:
-        """Return the open incidents that the channel lacks; None while a replica may have told it of some itself."""
+        """Return the open incidents that the channel lacks; None while a replica may have sent some of them itself."""
         if lacks is None:
             return ()
         known = self._positions.keys() | self._taken.keys()
         if not self.is_caught_up or any(str(origin) not in known for origin in self._tellers()):
             return None
-        # Read after the events, so that no incident is found here whose end was taken in before.
-        places = await _asked(self._claims.open_places)
+        # Read after the events, so that no incident is found here whose end was read before.
+        places = await _until_answered(self._claims.open_places)
         now = trio.current_time()
         self._lacking = {place: self._lacking.get(place, now) for place in places if lacks(*place)}
-        # A replica that told the channel itself, while it was cut off, hands that over within this time.
+        # A replica that notified the channel itself while cut off hands that over within this time.
         due = [place for place, since in self._lacking.items() if now >= since + self._force_seconds]
         self.is_looking = len(due) < len(self._lacking)
-        return await _asked(partial(self._claims.incidents_at, due)) if due else ()
+        return await _until_answered(partial(self._claims.incidents_at, due)) if due else ()
 
     async def write(self, decision: Decision, now: float) -> Counter[str]:
-        """Write a decision to the outbox, for here and for the tables; return the messages given up, by channel."""
+        """Write a decision to the outbox, for this replica and the tables; return the messages given up, by channel."""
         taken, handed_over = dict(self._taken), list(self._messages)
         self._positions |= taken
         rows = rows_for_step([*handed_over, *(row_of(message) for message in decision.messages)])
@@ -231,7 +231,7 @@ class TableEvents:
 
     @property
     def is_stored(self) -> bool:
-        """Whether the tables have every decision, so that the next owner would send the same messages."""
+        """Whether the tables have every decision: only then would the next owner send the same messages."""
         return self.stored_steps == self.steps
 
     async def look_for_stored(self) -> None:
@@ -245,8 +245,8 @@ class TableEvents:
         return self._positions.get(str(self.step.owner), 0)
 
 
-async def _asked(ask: Callable[[], Awaitable[Result]]) -> Result:
-    """Ask the tables until they answer; `AlertSharing` stops the dispatcher where that takes too long."""
+async def _until_answered(ask: Callable[[], Awaitable[Result]]) -> Result:
+    """Query the tables until they answer; `AlertSharing` stops the dispatcher if that takes too long."""
     while True:
         try:
             return await ask()

@@ -1,4 +1,4 @@
-"""Who decides for a channel: this replica by its own events or by those of all, or nobody here. Trio."""
+"""Switches a channel between its sources of events: this replica alone, all replicas, or none. Trio."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class ByTurns:
-    """Decides for a channel whenever it is this replica's turn; nobody does until `switch` says so."""
+    """Decides for a channel during this replica's turns; the first starts with `switch`."""
 
     def __init__(self, channel: Channel, make: Callable[[Channel, Source], Dispatcher]) -> None:
-        """Make one that does not decide yet.
+        """Create one that does not decide yet.
 
         Args:
-            channel: for which it decides.
-            make: returns what decides on events of a source.
+            channel: the channel to decide for.
+            make: returns the dispatcher of a source.
         """
         self._channel = channel
         self._make = make
@@ -31,17 +31,17 @@ class ByTurns:
         self._switched = trio.Event()
 
     def switch(self, source: Source | None) -> None:
-        """Decide on events of another source from now on, or of none; what was decided before is written, or not."""
+        """Continue with another source of events, or without; the decision under way is written or lost as a whole."""
         self._source = source
         self._scope.cancel()
         self._switched.set()
 
     def stop(self) -> None:
-        """Decide no more, until the next turn."""
+        """Stop deciding until the next turn."""
         self.switch(None)
 
     def wake(self) -> None:
-        """Say that something has happened, or that the present is another."""
+        """Decide again: there is an event, or the view has changed."""
         if self._dispatcher is not None:
             self._dispatcher.wake()
 
@@ -51,13 +51,13 @@ class ByTurns:
             self._dispatcher.look_anew()
 
     def reconfigure(self, channel: Channel) -> None:
-        """Go on with another configuration of the channel; what it keeps stays."""
+        """Continue with another configuration of the channel; its records stay."""
         self._channel = channel
         if self._dispatcher is not None:
             self._dispatcher.reconfigure(channel)
 
     async def run(self) -> NoReturn:
-        """Decide in turn until cancelled."""
+        """Decide during each turn until cancelled."""
         while True:
             self._switched = trio.Event()
             if (source := self._source) is None:

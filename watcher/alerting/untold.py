@@ -1,4 +1,4 @@
-"""Says when to look for open incidents that a channel was never told of; pure."""
+"""Decides when to look for open incidents that a channel was never notified of. Pure."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ MOVING_SECONDS = 30.0
 
 
 class UntoldLooks:
-    """Says when a look for untold incidents is due.
+    """Decides when a look for such incidents is due.
 
-    Looks are due while replicas have different files, since one whose file has no channels may have found an incident.
-    They are also due for a while after each new agreement, since the replica that found an incident may have died
-    before it told the others.
+    Looks are due while replicas have different files: one whose file has no channels may have found an incident. They
+    are also due for a while after each new agreement: the replica that found an incident may have died before it told
+    the others.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing agreed on."""
+        """Start without an agreement."""
         self._epoch = -1
         self._next_at = self._until = -math.inf
 
     def is_due(self, epoch: int, now: float, *, is_mixed: bool) -> bool:
-        """Say whether a look is due now; the next one is due `OPEN_SECONDS` later.
+        """Return whether a look is due now; the next one is due `OPEN_SECONDS` later.
 
         Args:
-            epoch: of the agreement.
+            epoch: the number of the agreement.
             now: seconds of any clock.
-            is_mixed: whether replicas work by different files.
+            is_mixed: whether replicas have different files.
         """
         if epoch != self._epoch:
             self._epoch, self._until = epoch, now + MOVING_SECONDS

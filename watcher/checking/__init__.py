@@ -1,1 +1,1 @@
-"""When a target is due, the one HTTP exchange of a check, and the verdict on it; knows nothing of storage."""
+"""Schedules checks, runs the HTTP exchange of each and judges it; knows nothing of storage."""

@@ -1,4 +1,4 @@
-"""One check of a target: attempts, verdicts, and the one boundary at which an unknown exception ends."""
+"""Runs one check of a target: attempts, verdicts, and the one boundary that catches unknown exceptions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# RE2 takes up to some 4 ns a step, so this much is done in the loop (4 ms at the worst), more in a thread.
+# RE2 takes up to some 4 ns a step: up to this many steps (4 ms at worst) run in the loop, more in a thread.
 INLINE_MATCHING_STEPS = 1_000_000
 
-# Time for what this machine lacks to come back.
+# Wait before a retry after a fault of this machine, so that a lacking resource can come back.
 LOCAL_RETRY_SECONDS = 0.5
 
 _OF_THE_MONITOR = frozenset({Reason.INTERNAL, Reason.LOCAL})
@@ -31,14 +31,14 @@ _NOTHING_CAME = Exchange(phases=Phases())
 
 
 class CheckReport(NamedTuple):
-    """The outcome of a check, and the exchange that it rests on."""
+    """The outcome of a check, and the exchange behind it."""
 
     outcome: Outcome
     exchange: Exchange
 
 
 async def check_now(target: Target, context: CheckContext) -> CheckReport:
-    """Check a target once, outside of its slots; waits for a worker."""
+    """Check a target once, outside its slots; waits for a worker."""
     probe, slot = context.probe(target), Slot(context.clock.now())
     try:
         return await context.lanes.run(lambda: check_slot(probe, slot, context), failing=False)
@@ -47,18 +47,18 @@ async def check_now(target: Target, context: CheckContext) -> CheckReport:
 
 
 async def check_slot(probe: AnyProbe, slot: Slot, context: CheckContext) -> CheckReport:
-    """Check a target once, with the retries that it has.
+    """Check a target once, with its configured retries.
 
-    A fault of this machine is tried again once, whatever the retries; each attempt more must begin before the
+    A fault of this machine is retried once, whatever the retries. Each further attempt must start before the
     target's next slot, and is cut off there.
 
     Args:
         probe: of the target.
-        slot: in which the check is due.
-        context: what checks need.
+        slot: the slot of the check.
+        context: the shared parts of checks.
 
     Returns:
-        the outcome; `duration_seconds` and all that the exchange brought are of the last attempt.
+        the outcome; `duration_seconds` and the fields of the exchange are those of the last attempt.
     """
     target, now = probe.target, context.clock.now()
     slot = still_due(slot, now)
@@ -80,13 +80,13 @@ async def check_slot(probe: AnyProbe, slot: Slot, context: CheckContext) -> Chec
         attempts += 1
         cut_short = timeout_seconds < target.timeout_seconds
         if cut_short and another.verdict.fault is not None and another.verdict.fault.reason is Reason.TIMEOUT:
-            break  # it had less time than is the site's due, so what was found before stands
+            break  # it had less than the site's full timeout, so the earlier result stays
         attempt = another
     return CheckReport(_outcome(target, context.location, begun, attempts, attempt), attempt.exchange)
 
 
 class _Begun(NamedTuple):
-    """What is known of a check when it begins: its clock may be set back before it ends."""
+    """The state of a check at its start: the clock may be set back before it ends."""
 
     slot: Slot
     started_at: float
@@ -101,9 +101,9 @@ class _Attempt(NamedTuple):
 
 
 async def _attempt(probe: AnyProbe, context: CheckContext, timeout_seconds: float) -> _Attempt:
-    """Ask once and judge.
+    """Fetch once and judge.
 
-    This is the one boundary at which an unknown exception ends: it becomes an outcome with the reason `internal`, so
+    This is the one boundary that catches unknown exceptions: they become an outcome with the reason `internal`, so
     that a bug on one site does not blind the monitor for the rest.
     """
     target = probe.target
@@ -122,7 +122,7 @@ async def _attempt(probe: AnyProbe, context: CheckContext, timeout_seconds: floa
 
 
 def _without_pause(verdict: Verdict) -> Verdict:
-    """Take back what a site is blamed for by a monitor that stood still meanwhile."""
+    """Replace a verdict against a site if the monitor itself stood still meanwhile."""
     if verdict.fault is None:
         return Verdict(None, None)
     detail = f"the monitor itself was paused during the check, which saw: {verdict.fault.detail}"
@@ -132,7 +132,7 @@ def _without_pause(verdict: Verdict) -> Verdict:
 async def _judge(
     target: Target, exchange: Exchange, context: CheckContext, duration_seconds: float, timeout_seconds: float
 ) -> Verdict:
-    """Judge in the loop, or in a thread (RE2 releases the GIL) where matching could stall the loop."""
+    """Judge in the loop, or in a thread (RE2 releases the GIL) if matching could stall the loop."""
     now = datetime.fromtimestamp(context.clock.wall(), UTC)
     if matching_steps(target.expected, exchange) <= INLINE_MATCHING_STEPS:
         return judge(target.expected, exchange, duration_seconds, now)

@@ -1,4 +1,4 @@
-"""What every check needs: made once, shared by all."""
+"""The parts that all checks share, created once."""
 
 from __future__ import annotations
 
@@ -31,35 +31,35 @@ MATCHING_THREADS = 2
 
 
 class AnyProbe(Protocol):
-    """What asks a target; see `watcher.checking.http.fetch.Probe`."""
+    """Fetches a target; see `watcher.checking.http.fetch.Probe`."""
 
     @property
     def target(self) -> Target:
-        """What is asked."""
+        """The target to fetch."""
 
     async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
-        """Ask it."""
+        """Fetch it once."""
 
     def close(self) -> None:
-        """Close what is kept."""
+        """Close kept connections."""
 
 
 @dataclass(frozen=True)
 class CheckContext:
-    """What every check needs.
+    """The parts that all checks share.
 
     Attributes:
-        clock: the time that schedules run on.
-        timer: wakes the loops; somebody must run it.
-        lanes: who may check; somebody must run its patrol.
-        location: where this replica stands.
-        probe: makes what asks a target.
-        pauses: whether the loop stood still; somebody must run it.
+        clock: the clock of schedules.
+        timer: wakes the loops; its `run` must run.
+        lanes: limits the checks in flight; its `patrol` must run.
+        location: the location of this replica.
+        probe: creates the probe of a target.
+        pauses: detects whether the loop stood still; its `run` must run.
         matching_threads: for bodies and patterns too large to match in the loop.
-        tls_contexts: those that probes share.
-        holds: which targets are in maintenance.
-        network: whether this machine has one; it believes every check unless somebody runs it.
-        gate: passed before each check; None where all targets are this replica's.
+        tls_contexts: shared by probes.
+        holds: the targets in maintenance.
+        network: whether this machine has a network; trusts every check unless its task runs.
+        gate: passed before each check; None if all targets belong to this replica.
     """
 
     clock: SlotClock
@@ -75,7 +75,7 @@ class CheckContext:
     gate: Gate | None = None
 
     def forget_all_but(self, targets: Iterable[Target]) -> None:
-        """Forget what only the checks of other targets needed."""
+        """Forget what only checks of other targets needed."""
         used = {(target.connecting.tls, target.connecting.http_version) for target in targets}
         self.tls_contexts.keep_only(used)
 
@@ -88,14 +88,14 @@ async def open_check_context(
     lived_until: float = 0.0,
     gate: Gate | None = None,
 ) -> AsyncIterator[CheckContext]:
-    """Make what checks need, and run what must run meanwhile.
+    """Create the shared parts of checks, and run their tasks meanwhile.
 
     Args:
         max_workers: the most checks in flight.
-        location: where this replica stands.
-        resolver: of names; the system's by default.
+        location: the location of this replica.
+        resolver: resolves names; the system's by default.
         lived_until: the last slot of earlier starts, in seconds since 1970.
-        gate: passed before each check, if there is one.
+        gate: passed before each check; None if all targets belong to this replica.
     """
     clock = SlotClock(wall_seconds, trio.lowlevel.current_clock().current_time, lived_until)
     tools = Tools(resolver or Resolver(), TlsContexts())

@@ -1,4 +1,4 @@
-"""What the first checks of a start come to, taken together."""
+"""Detects from the first checks after a start whether this machine has a network."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# What the lack of a network looks like; one target that says anything else has been reached.
+# Reasons that a missing network causes; a target with any other result has been reached.
 _OF_THE_NETWORK = frozenset({Reason.LOCAL, Reason.DNS, Reason.CONNECT})
 
 
 class FirstChecks:
-    """Counts the first checks of a start, and says once where all of them found no network."""
+    """Counts the first checks after a start, and logs once if all of them found no network."""
 
     def __init__(self, count: int) -> None:
-        """Wait for so many first checks."""
+        """Wait for `count` first checks."""
         self._count = self._left = count
 
     def note(self, fault: Fault | None) -> None:
-        """Note what the first check of a target failed for, None for a success."""
+        """Record the fault of a target's first check, None for a success."""
         if self._left <= 0:
             return
         if fault is None or fault.was_refused or fault.reason not in _OF_THE_NETWORK:
@@ -34,6 +34,6 @@ class FirstChecks:
         self._left -= 1
         if not self._left:
             log.warning(
-                "no target could be reached since the start, the network of this machine seems to be away",
+                "no target reached since the start; this machine seems to have no network",
                 targets=self._count,
             )

@@ -1,4 +1,4 @@
-"""What checks pass before they begin, where several replicas share the targets."""
+"""Holds checks back while several replicas settle which of them owns the targets."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
-# Whoever is woken for its slot enters so much later at most, unless the loop stands still.
+# The maximum delay between waking for a slot and entering, unless the loop stands still.
 ENTER_SECONDS = 0.25
 
 
 class Gate:
-    """It is shut while it is not known whose the targets are, and knows which slots have been checked."""
+    """Is closed while the owner of the targets is unknown, and knows which slots have been checked."""
 
     def __init__(self, is_open: Callable[[str], bool], opened: Callable[[str], Awaitable[None]]) -> None:
-        """Make a gate.
+        """Create a gate.
 
         Args:
-            is_open: asked before each check, with the target's name.
-            opened: waited for where it is not; a loop that ends meanwhile is let go.
+            is_open: called before each check with the target's name; returns whether the check may start.
+            opened: awaited if it may not; may return without opening when a loop ends meanwhile.
         """
         self._is_open = is_open
         self._opened = opened
-        # The slots in which checks wait or are under way; one a loop.
+        # The slots of checks that wait or run, one for each loop.
         self._slots: dict[Hashable, float] = {}
 
     async def enter(self, loop: Hashable, name: str, due: float) -> None:
-        """Let a loop begin a check, as soon as the gate is open.
+        """Wait until the gate is open and a loop may start a check.
 
         Args:
-            loop: which.
+            loop: the loop.
             name: of its target.
             due: its slot, in seconds since 1970.
         """
@@ -39,16 +39,16 @@ class Gate:
             await self._opened(name)
 
     def leave(self, loop: Hashable) -> None:
-        """Take note that a loop's check is done, or that the loop has ended."""
+        """Record that a loop's check is done, or that the loop has ended."""
         self._slots.pop(loop, None)
 
     def checked_until(self, now: float, next_due: float) -> float:
-        """Return until which slot all have been checked, in seconds since 1970.
+        """Return the slot up to which all slots have been checked, in seconds since 1970.
 
-        A check that was cancelled in the middle counts as not done.
+        A check that was cancelled halfway counts as not done.
 
         Args:
             now: the time.
-            next_due: the next slot for which anybody is to be woken.
+            next_due: the next slot that any loop is to be woken for.
         """
         return min(next_due, now - ENTER_SECONDS, *self._slots.values())

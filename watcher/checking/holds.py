@@ -1,4 +1,4 @@
-"""Which targets are in maintenance at this moment: checks go on, and conclude otherwise."""
+"""Stores which targets are in maintenance now: checks go on, but conclude differently."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class Holds:
-    """What checks are told of maintenance; it changes as windows open and close.
+    """The maintenance of targets; changes as windows open and close.
 
     Attributes:
-        by_name: the maintenance that each target is in, by its name.
-        end_of: asked, of a target and the moment since when it was in maintenance, for the moment when that ended.
+        by_name: the present maintenance of each target, by its name.
+        end_of: returns when the maintenance of a target that began at a given moment ended.
     """
 
     def __init__(self) -> None:
-        """Begin with no maintenance."""
+        """Start without maintenance."""
         self.by_name: dict[str, Hold] = {}
         self.end_of: Callable[[Target, datetime], datetime | None] = lambda _target, _since: None
 
     def of(self, target: Target, standing: Standing) -> tuple[Hold | None, datetime | None]:
-        """Return the maintenance that a target is in; and where it was in one before, when that ended, if known."""
+        """Return the maintenance of a target; if it has just left one, when that ended, if known."""
         hold = self.by_name.get(target.name)
         if hold is not None or standing.state is not State.MAINTENANCE or standing.since is None:
             return hold, None

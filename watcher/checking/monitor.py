@@ -1,4 +1,4 @@
-"""The loop of one target."""
+"""Runs the check loop of one target."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
     from watcher.model.state import Standing
     from watcher.model.target import Target
 
-# For what is concluded while the daemon stops and the channel is full; the recorder empties it many times a second.
-# A rung of the stop, as watcher/daemon/stop_ladder.py has them all.
+# For conclusions made while the daemon stops and the channel is full; the recorder empties it many times a second.
+# A rung of the stop; watcher/daemon/stop_ladder.py lists all rungs.
 HAND_OVER_SECONDS = 0.2
 
 
 class Watch(Sleeper):
-    """A loop as others see it; one object, since there are a hundred thousand.
+    """The handle of a loop; one object, since there are a hundred thousand.
 
     Attributes:
-        standing: where its target stands now; the loop alone changes it.
-        scope: of the loop, and of a check that is under way, which may be broken off for others. It is made once, and
-            once more after that: for each check it would be a twelfth of all that a check takes.
-        ended: of a loop that is to end, set when it has.
-        is_wanted: whether the next check is to come before its slot.
+        standing: the present standing of its target; only the loop changes it.
+        scope: around the loop; it also breaks off a slow check for the sake of others. It lasts, since one scope for
+            each check would take a twelfth of the check's processor time.
+        ended: set when a loop that was told to end has ended; None before it is told.
+        is_wanted: whether the next check is to start before its slot.
     """
 
     __slots__ = ("ended", "is_wanted", "scope", "standing")
 
     def __init__(self, standing: Standing = NEVER_CHECKED) -> None:
-        """Make what a loop is begun with.
+        """Create the handle of a loop.
 
         Args:
-            standing: where its target stands.
+            standing: the standing of its target.
         """
         super().__init__()
         self.standing = standing
@@ -55,19 +55,19 @@ class Watch(Sleeper):
         self.is_wanted = False
 
     def check_soon(self) -> None:
-        """Have the target checked at once; after the check that is under way, where there is one."""
+        """Check the target at once, or after the running check."""
         self.is_wanted = True
         self.wake()
 
     def goes_on(self) -> bool:
-        """Tell whether nobody has ended the loop."""
+        """Return whether the loop has not been told to end."""
         return self.ended is None
 
     def end(self) -> trio.Event:
-        """Have the loop end, and a check that is under way be cut off.
+        """Tell the loop to end, and cancel its running check.
 
         Returns:
-            what is set when the loop has ended, and all that it found out is handed on.
+            an event that is set when the loop has ended and handed over all its conclusions.
         """
         self.ended = trio.Event()
         if self.scope is not None:
@@ -84,25 +84,25 @@ async def monitor_url(
     first_checks: FirstChecks | None = None,
     checked_until: float | None = None,
 ) -> None:
-    """Check one target in each of its slots, never two checks of it at once, and sooner while a change is unconfirmed.
+    """Check one target in each of its slots, never twice at once, and sooner while a change is unconfirmed.
 
     Args:
-        target: what to check.
-        context: what checks need.
-        conclusions: where what each check came to goes; when it is full, the loop waits.
-        watch: where the target stands at the start, and from then on.
-        spread_seconds: the time in which the first checks of all that start now begin.
-        first_checks: told of the first one.
+        target: the target to check.
+        context: the shared parts of checks.
+        conclusions: receives the conclusion of each check; while it is full, the loop waits.
+        watch: the handle of the loop, with the standing of the target at the start.
+        spread_seconds: the time over which the first checks of all starting targets are spread.
+        first_checks: records the first check.
         checked_until: the last slot in which another replica has checked it, in seconds since 1970; None for a target
-            that nobody has checked just before.
+            that was not checked just before.
 
     Returns:
-        when `watch` is to end, else never; a check that is cut off by that, or by a cancellation, has no outcome.
+        when `watch` is told to end, otherwise never; a check cancelled by that, or by other means, has no outcome.
     """
     schedule = Schedule.of(target.name, target.interval_seconds)
     watch = watch or Watch()
     slot, last_at = _first_slot(schedule, context.clock.now(), watch.standing, target, spread_seconds, checked_until)
-    probe: AnyProbe | None = None  # made when it is needed: a hundred thousand at the start would take seconds
+    probe: AnyProbe | None = None  # created on first use: creating a hundred thousand at the start would take seconds
     failing = is_checking = is_slow = False
     try:
         while watch.goes_on():
@@ -143,14 +143,14 @@ async def _check_slot(
     failing: bool,
     is_slow: bool,
 ) -> tuple[datetime, bool]:
-    """Check once, note where the target stands, and hand on what it came to; return when it was, and if it fails now.
+    """Check once, store the standing, and hand the conclusion over; return the check's start, and if the site fails.
 
-    A function of its own, so that nothing of a check stays in memory until the next.
+    A separate function, so that no part of a check stays in memory until the next.
     """
     if context.gate is not None:
         await context.gate.enter(watch, probe.target.name, slot.due)
-    # The worker is taken outside the check's deadline, or waiting for it would count as the site's slowness, and given
-    # back before the outcome is handed on, or a slow store would hold up the checks.
+    # The worker is taken outside the check's deadline, or waiting for it would count as the site's slowness. It is
+    # given back before the outcome is handed over, or a slow store would delay checks.
     check, scope = partial(check_slot, probe, slot, context), watch.scope
     if failing or is_slow or scope is None:
         report = await context.lanes.run_among_failing(check)
@@ -162,20 +162,20 @@ async def _check_slot(
     hold, ended_at = context.holds.of(probe.target, watch.standing)
     conclusion = conclude(probe.target, outcome, watch.standing, last_at, hold, ended_at)
     try:
-        conclusions.send_nowait(conclusion)  # no checkpoint: a check that is done is not lost to a cancellation
+        conclusions.send_nowait(conclusion)  # no checkpoint: a finished check is not lost to a cancellation
     except trio.WouldBlock:
         with trio.move_on_after(HAND_OVER_SECONDS, shield=True) as in_time:
             await conclusions.send(conclusion)
         if in_time.cancelled_caught:
             await conclusions.send(conclusion)
-    watch.standing = conclusion.standing  # not before: of a conclusion that is lost, nothing may be built on
+    watch.standing = conclusion.standing  # not before: nothing may build on a lost conclusion
     if context.gate is not None:
         context.gate.leave(watch)
     return outcome.started_at, _is_failing(outcome, failing=failing)
 
 
 def _end_loop(probe: AnyProbe | None, context: CheckContext, watch: Watch) -> None:
-    """Let go of what the loop of a target holds; a check that the stop of the daemon has cut off counts as not done."""
+    """Release the resources of a loop; a check cancelled by the stop of the daemon counts as not done."""
     if probe is not None:
         probe.close()
     if watch.ended is not None:
@@ -192,7 +192,7 @@ def _first_slot(
     spread_seconds: float,
     checked_until: float | None,
 ) -> tuple[Slot, datetime | None]:
-    """Return the slot to begin with, and when the last check before it was, as far as anybody knows."""
+    """Return the first slot, and when the last check before it was, if known."""
     gap_seconds = GAP_INTERVALS * target.interval_seconds + GAP_SECONDS
     if checked_until is None or not now - gap_seconds <= checked_until <= now + target.interval_seconds:
         return schedule.first(now, spread_seconds), None
@@ -201,12 +201,12 @@ def _first_slot(
 
 
 def _recheck_seconds(standing: Standing, target: Target) -> float | None:
-    """Return after what time a target is checked again, sooner than in its next slot; None where a slot will do."""
+    """Return after how long a target is rechecked before its next slot; None without a recheck."""
     return None if standing.is_confirmed else target.recheck_interval_seconds
 
 
 def _is_failing(outcome: Outcome, *, failing: bool) -> bool:
-    """Tell whether the site fails; what this machine is to blame for changes nothing."""
+    """Return whether the site fails; faults of this machine change nothing."""
     if outcome.fault is None:
         return False
     return failing if outcome.fault.reason in {Reason.LOCAL, Reason.INTERNAL} else True

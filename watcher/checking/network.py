@@ -1,9 +1,9 @@
-"""Tells failures of sites from the lack of a network on this machine.
+"""Distinguishes failures of sites from a missing network on this machine.
 
-Two ways lead to that. Connectivity targets, which the configuration names, are asked now and then, and whenever a check
-fails for what the lack of a network may explain: while none of them answers, there is none. Without such targets it is
-inferred: where most hosts begin to fail within seconds, some that were up last are asked. That is no more than a guess,
-since a whole data centre may be down, so that it is believed for 30 seconds at most.
+There are two ways. Configured connectivity targets are asked at intervals, and whenever a missing network may explain
+a failing check: while none of them answers, there is no network. Without such targets it is inferred: if most hosts
+start to fail within seconds, some of those that were up last are asked. That is only a guess, since a whole data centre
+may be down, so it is believed for at most 30 seconds.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ log = structlog.get_logger()
 SUSPECT = frozenset({Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.LOCAL})
 # The deadline of one look.
 LOOK_SECONDS = 5.0
-# Between two looks while there is no network.
+# Time between two looks while there is no network.
 RETRY_SECONDS = 2.0
-# A look that has found the network answers for what failed so long before it began, or since then.
+# A look that has found the network also clears it for failures up to this long before the look.
 FRESH_SECONDS = 0.2
-# How long a check that failed is held back, and how long a guess is believed.
+# How long a failed check is held back, and how long a guess is believed.
 MAX_HOLD_SECONDS = 30.0
-# A crowd: so many hosts at least were checked within so many seconds, and more than half of them began to fail.
+# A crowd: at least this many hosts were checked within this many seconds, and more than half of them started to fail.
 MIN_HOSTS = 5
 CROWD_SECONDS = 10.0
 # A check that may be the first of a crowd waits for the others.
 GATHER_SECONDS = 1.0
-# How long the answer to that holds, or three thousand failures would ask it three thousand times.
+# How long the answer to that is cached, or three thousand failures would compute it three thousand times.
 CROWD_HOLDS_SECONDS = 0.5
-# How many hosts that were up last are asked.
+# How many of the hosts that were up last are asked.
 MAX_WITNESSES = 3
-# The bound of the hosts that are remembered: those that were checked last.
+# The bound of the remembered hosts: those that were checked last.
 MAX_HOSTS = 2000
 
 
@@ -63,7 +63,7 @@ class Gap:
 
 
 class _Seen(NamedTuple):
-    """The newest check of a host: when, whether it fails since then, when it was last good, and by which target."""
+    """The newest check of a host: its time, whether it failed, the time of the last success, and the target."""
 
     at: float
     fails: bool
@@ -81,10 +81,10 @@ def _host_in(address: str) -> str:
 
 
 class Network:
-    """Whether this machine has a network; every check is believed while `run` does not run."""
+    """Decides whether this machine has a network; trusts every check while `run` does not run."""
 
     def __init__(self) -> None:
-        """Begin with a network, and without connectivity targets."""
+        """Start with a network, and without connectivity targets."""
         self._ask: Callable[[Target], Awaitable[bool]] | None = None
         self._sites: tuple[Target, ...] = ()
         self._interval_seconds = MAX_HOLD_SECONDS
@@ -92,7 +92,7 @@ class Network:
         self._was_any_good = False
         self._crowd_until, self._is_crowd = 0.0, False
         self._away_since: float | None = None  # on trio's clock
-        # In seconds since 1970: what began before failed for want of it. On trio's clock: how long that matters.
+        # In seconds since 1970: checks started earlier had no network. On trio's clock: how long that matters.
         self._back_at, self._back_until = 0.0, 0.0
         self._is_guess_over = False
         self._good_look_at = -FRESH_SECONDS
@@ -100,14 +100,14 @@ class Network:
 
     @property
     def is_away(self) -> bool:
-        """Whether there is no network, as far as anybody knows."""
+        """Whether there is no network, as far as known."""
         return self._away_since is not None
 
     def use(self, addresses: Sequence[str], interval_seconds: float) -> None:
-        """Take other connectivity targets.
+        """Replace the connectivity targets.
 
         Args:
-            addresses: of the targets; none where it is to be inferred.
+            addresses: of the targets; empty to infer it from checks.
             interval_seconds: time between two looks.
         """
         sending = Sending(method="HEAD", follow_redirects=False)
@@ -119,12 +119,12 @@ class Network:
         self._wanted.set()
 
     async def judged(self, target: Target, outcome: Outcome, standing: Standing) -> Outcome:
-        """Return an outcome as it is, or with the reason `local` where the lack of a network explains it.
+        """Return an outcome as it is, or with the reason `local` if a missing network explains it.
 
         Args:
-            target: what was checked.
-            outcome: of the check, which may be held back until somebody has looked.
-            standing: where the target stood before.
+            target: the checked target.
+            outcome: of the check, which may be held back until the network has been looked for.
+            standing: the target's standing before the check.
         """
         if self._ask is None:
             return outcome
@@ -150,12 +150,12 @@ class Network:
         wall: Callable[[], float],
         tell: Callable[[Gap], Awaitable[None]] = _nothing,
     ) -> NoReturn:
-        """Look when it is due or asked for, until cancelled.
+        """Look for the network when due or requested, until cancelled.
 
         Args:
-            ask: returns whether a target answers anything.
-            wall: seconds since 1970.
-            tell: told of each gap, when it is over; it must not take long.
+            ask: returns whether a target answers at all.
+            wall: returns seconds since 1970.
+            tell: called with each gap after its end; must not take long.
         """
         self._ask = ask
         try:
@@ -168,7 +168,7 @@ class Network:
                 looked, self._looked = self._looked, trio.Event()
                 looked.set()
                 if gap is not None:
-                    log.warning("this machine has its network again", away_seconds=round(gap.end - gap.start, 1))
+                    log.warning("network of this machine is back", away_seconds=round(gap.end - gap.start, 1))
                     await tell(gap)
         finally:
             self._ask, self._away_since = None, None
@@ -181,14 +181,14 @@ class Network:
 
     async def _look_soon(self) -> None:
         wanted_from = trio.current_time() - FRESH_SECONDS
-        for _ in range(2):  # one that is under way may have begun before the network was lost
+        for _ in range(2):  # a running look may have started before the network was lost
             if self.is_away or self._good_look_at >= wanted_from:
                 return
             self._wanted.set()
             await self._looked.wait()
 
     async def _look(self, wall: Callable[[], float]) -> Gap | None:
-        """Ask, and note what that means; return the gap that is over by that."""
+        """Ask, and store the answer; return the gap that it ends."""
         began = trio.current_time()
         witnesses = self._sites or self._witnesses()
         answers = not witnesses or await self._any_answers(witnesses)
@@ -203,10 +203,12 @@ class Network:
             if self._is_guess_over:
                 return None
             self._away_since = began
-            log.warning("this machine seems to have no network, failures with network reasons are its own")
+            log.warning("this machine seems to have no network; network failures are not blamed on sites")
         elif not self._sites and trio.current_time() - self._away_since > MAX_HOLD_SECONDS:
             self._away_since, self._is_guess_over = None, True
-            log.warning("failing checks are believed again: whether this machine has a network is only inferred")
+            log.warning(
+                "failures are blamed on sites again: without connectivity targets, a missing network is a guess"
+            )
         return None
 
     async def _any_answers(self, targets: Sequence[Target]) -> bool:
@@ -238,14 +240,14 @@ class Network:
             self._hosts.popitem(last=False)
 
     async def _joins_crowd(self) -> bool:
-        """Tell whether most hosts fail now, after a moment in which the others of a crowd fail as well."""
+        """Return whether most hosts fail now, after a moment for the others of a crowd to fail as well."""
         if self._is_guess_over or not self._was_any_good or len(self._hosts) < MIN_HOSTS:
             return False
         await trio.sleep(GATHER_SECONDS)
         return self._is_crowd_now()
 
     def _is_crowd_now(self) -> bool:
-        """Tell whether most of the hosts that were checked in the last seconds fail."""
+        """Return whether most of the recently checked hosts fail."""
         now = trio.current_time()
         if now >= self._crowd_until:
             recent = [seen for seen in self._hosts.values() if now - seen.at <= CROWD_SECONDS]

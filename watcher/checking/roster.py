@@ -1,4 +1,4 @@
-"""Which loops run: one a target, begun and ended while the others go on."""
+"""Starts and ends the loops of targets, one for each, while the others continue."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
     from watcher.model.state import Standing
     from watcher.model.target import Target
 
-# So many loops are begun or ended before the checks of others get a turn: some milliseconds' work.
+# After starting or ending this many loops, some milliseconds' work, the checks of others get a turn.
 LOOPS_A_TURN = 100
 NOBODY_CHECKED: Mapping[str, float] = MappingProxyType({})
 
 
 class Roster:
-    """The loops of all targets; those that are not enabled have none, and are known all the same."""
+    """The loops of all targets; targets that are not enabled are known, but have no loop."""
 
     def __init__(
         self, context: CheckContext, conclusions: trio.MemorySendChannel[Conclusion], nursery: trio.Nursery
     ) -> None:
-        """Begin with none.
+        """Start without targets.
 
         Args:
-            context: what checks need.
-            conclusions: where what each check came to goes.
-            nursery: in which the loops run.
+            context: the shared parts of checks.
+            conclusions: receives the conclusion of each check.
+            nursery: runs the loops.
         """
         self._context = context
         self._conclusions = conclusions
         self._nursery = nursery
         self._watches: dict[str, Watch] = {}
         self._paused: dict[str, Standing] = {}
-        self._first_checks: FirstChecks | None = None  # of the start; what a reload brings has others beside it
+        self._first_checks: FirstChecks | None = None  # of the start; targets added by a reload do not count
 
     @property
     def running(self) -> frozenset[str]:
@@ -51,7 +51,7 @@ class Roster:
         return frozenset(self._watches)
 
     def check_soon(self, name: str) -> None:
-        """Have a target checked before its next slot; nothing, where it has no loop."""
+        """Check a target before its next slot; does nothing if it has no loop."""
         if watch := self._watches.get(name):
             watch.check_soon()
 
@@ -61,13 +61,13 @@ class Roster:
         standings: Mapping[str, Standing],
         checked_until: Mapping[str, float] = NOBODY_CHECKED,
     ) -> None:
-        """Begin to watch targets that are not on the roster.
+        """Start to watch targets that are not on the roster.
 
         Args:
-            targets: with names of their own.
-            standings: where they stand, by name; what is not among them was never checked.
-            checked_until: of those that another replica has checked so far, the last slot in which it did, in seconds
-                since 1970.
+            targets: with unique names.
+            standings: their standings, by name; a target without one was never checked.
+            checked_until: for targets that another replica has checked so far, the last slot in which it did, in
+                seconds since 1970.
         """
         spread_seconds = start_spread_seconds(len(targets))
         first_checks = None
@@ -77,7 +77,7 @@ class Roster:
             standing = standings.get(target.name, NEVER_CHECKED)
             if target.enabled:
                 watch = self._watches[target.name] = Watch(standing)
-                # The name is one that is there already: trio would make a text of 170 bytes for each.
+                # The existing name is passed: trio would create a text of 170 bytes for each.
                 until = checked_until.get(target.name)
                 arguments = target, self._context, self._conclusions, watch, spread_seconds, first_checks, until
                 self._nursery.start_soon(monitor_url, *arguments, name=target.name)
@@ -87,13 +87,13 @@ class Roster:
                 await trio.lowlevel.checkpoint()
 
     async def end(self, names: Iterable[str]) -> dict[str, Standing]:
-        """End the watch over targets, and wait until all that their checks came to has been handed on.
+        """End the loops of targets, and wait until all their conclusions have been handed over.
 
         Args:
             names: of targets that are on the roster.
 
         Returns:
-            where each of them stands.
+            the standing of each of them.
         """
         standings: dict[str, Standing] = {}
         ending: dict[str, trio.Event] = {}

@@ -1,4 +1,4 @@
-"""The commands: one small file each, which reads arguments, calls, and prints."""
+"""The command line: one small module per command, which parses arguments, calls the code and prints."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ MAX_ERROR_CHARS = 2000
 
 
 class _ShortErrors(LazyGroup):
-    """Ends a usage error in one line on stderr, as every other error."""
+    """Prints a usage error as one line on stderr, like every other error."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
-        # `python -m watcher` is the same program: it is completed, and named in help, as that.
+        # `python -m watcher` has the same name in completion and help.
         options.setdefault("prog_name", "watcher")
         if "_WATCHER_COMPLETE" in os.environ:
             from watcher.cli.commands.completion import install_shells
 
             install_shells()
-        # Of the daemon, SIGHUP asks for a reload: from the first moment on it waits until that can be.
+        # SIGHUP asks the daemon to reload; block it from the start, so that it waits until the daemon can.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
             return super().main(*arguments, **{**options, "standalone_mode": False})
         except click.ClickException as error:
             message = error.format_message()
-            if isinstance(error, click.MissingParameter):  # click breaks the choices in it into lines
+            if isinstance(error, click.MissingParameter):  # click writes the choices on several lines
                 message = " ".join(message.split())
             click.echo(one_line(f"watcher: {message}", limit_chars=MAX_ERROR_CHARS), err=True)
             sys.exit(error.exit_code)
@@ -41,7 +41,7 @@ class _ShortErrors(LazyGroup):
 
 
 def _open_closed_streams() -> None:
-    """Give descriptors 0 to 2 to /dev/null where they are closed, or the next files opened would get them."""
+    """Open /dev/null at closed descriptors 0 to 2, or the next opened files would get these."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
@@ -50,50 +50,50 @@ def _open_closed_streams() -> None:
 @click.group(
     cls=_ShortErrors,
     invoke_without_command=True,
-    # In the order in which a user meets them; the help of each is told here without reading its module.
+    # In the order of use. The summaries are here, so that help does not import every module.
     summaries={
-        "init": "Write a first configuration, where there is none.",
-        "validate": "Tell every mistake in the configuration; start nothing.",
-        "check": "Check now, once, and show where the time went.",
-        "run": "Run the daemon (what happens without a command).",
-        "status": "Show where each target stands now.",
-        "failures": "Show the failures that were stored, newest first.",
-        "report": "Tell how reliable each target was.",
-        "export": "Write the history as lines of JSON.",
-        "alerts": "Show what is open, and what became of notifications.",
-        "notify": "Send a test message to channels, and tell what they answer.",
-        "silence": "Send no notifications about targets for a while.",
-        "ack": "Acknowledge what is open: no reminders of it.",
+        "init": "Write a first configuration if there is none.",
+        "validate": "Check the configuration and report every mistake.",
+        "check": "Check targets once, now, and show the timing.",
+        "run": "Run the daemon (the default command).",
+        "status": "Show the present state of each target.",
+        "failures": "Show stored failures, newest first.",
+        "report": "Show uptime, incidents and percentiles per target.",
+        "export": "Write the history as JSON lines.",
+        "alerts": "Show open incidents and sent notifications.",
+        "notify": "Send a test message to channels and show their answers.",
+        "silence": "Stop notifications about targets for a while.",
+        "ack": "Acknowledge an open incident: no more reminders.",
         "replicas": "Show which daemons share the targets.",
-        "rename": "Join the history of a target to another name.",
-        "completion": "Print the script that completes commands in a shell.",
+        "rename": "Move the history of a target to another name.",
+        "completion": "Print the completion script for a shell.",
     },
 )
 @click.version_option(__version__, prog_name="watcher")
 @click.option(
     "--env-file",
     type=click.Path(dir_okay=False),
-    help="The file of settings, .env by default; real environment variables win over it.",
+    help="Settings file, .env by default; environment variables override it.",
 )
 @click.pass_context
 def main(context: click.Context, env_file: str | None) -> None:
-    """Watch websites: failures go to PostgreSQL, successes to monitor.log.
+    """Monitor websites: failures are stored in PostgreSQL, successes in monitor.log.
 
-    Without a command it runs the daemon, as `watcher run`. To begin: `watcher init`, then `watcher run`.
+    Without a command, run the daemon, as `watcher run` does. To start: `watcher init`, then `watcher run`.
 
     Example: watcher --env-file .env
 
     \b
     Files:
-      .env                 settings; a real environment variable wins over it
-      config/config.yaml   what to watch: the file, or folder, that .env names
-      monitor.log          a line for every check that succeeds
-      data/                the database, where .env names none; what waits for it
-    Every key of the first two is explained in docs/configuration.md.
+      .env                 settings; environment variables override it
+      config/config.yaml   the targets; .env names this file, or a folder
+      monitor.log          one line per successful check
+      data/                the outbox, and the embedded database
+    docs/configuration.md explains every key of the first two.
 
-    Exit status: 0 good, 1 an error, 2 bad configuration or usage; `watcher COMMAND --help` says what else it may be.
+    Exit status: 0 success, 1 error, 2 bad configuration or usage; `watcher COMMAND --help` lists others.
     """
-    # Both would be of no use to completion in a shell, which must be quick.
+    # Imported here, since shell completion needs neither and must be quick.
     from watcher import log
 
     _open_closed_streams()

@@ -1,4 +1,4 @@
-"""What `watcher check` does: checks a few targets, or all, and shows how it went."""
+"""Runs `watcher check`: checks some or all targets and shows the results."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ def check_and_show(targets: Sequence[Target], max_workers: int, *, as_lines: boo
     """Check each target once.
 
     Args:
-        targets: what to check.
+        targets: the targets to check.
         max_workers: checks in flight at once.
-        as_lines: a line each instead of a waterfall.
-        as_json: one document when all are done instead of either.
+        as_lines: whether to print a line per target instead of a waterfall.
+        as_json: whether to print one JSON document at the end instead.
 
     Returns:
-        the exit status; when interrupted, this ends the process.
+        the exit status; an interruption ends the process.
     """
     screen = Screen(len(targets), with_bar=as_lines)
     outcomes = trio.run(_check_all, targets, max_workers, screen, as_lines, as_json)
     if outcomes is None:
-        # A thread may still be held up by who reads our output, and hold what an orderly exit flushes.
+        # A thread may still wait for a slow reader of our output, and an orderly exit would wait for the thread.
         os._exit(EXIT_INTERRUPTED)
     if as_json:
         click.echo(json.dumps([outcome_as_json(outcome) for outcome in outcomes], indent=2))
     elif as_lines:
         failing = sorted((outcome for outcome in outcomes if not outcome.ok), key=lambda outcome: outcome.target)
-        # The lines of those that fail have gone up and out of sight.
+        # The lines of failing targets have scrolled out of sight.
         for part in (Text(), *map(line, failing), totals(outcomes)):
             screen.print(part)
     return 0 if all(outcome.ok for outcome in outcomes) else EXIT_ERROR
@@ -62,8 +62,8 @@ async def _check_all(
     as_lines: bool,
     as_json: bool,
 ) -> list[Outcome] | None:
-    """Check the targets and show each check when it is done; return None when interrupted."""
-    outcomes: dict[int, Outcome] = {}  # and no exchanges: a thousand bodies could be a gigabyte
+    """Check the targets and show each result as soon as possible; return None if interrupted."""
+    outcomes: dict[int, Outcome] = {}  # without exchanges: a thousand bodies could be a gigabyte
     parts: dict[int, RenderableType] = {}
     waiting = iter(enumerate(targets))
     next_shown = 0
@@ -74,11 +74,11 @@ async def _check_all(
             screen.put(None if as_json else line(report.outcome))
             return
         parts[index] = waterfall(report)
-        while next_shown in parts:  # what is asked for one by one is shown in the order of asking
+        while next_shown in parts:  # named targets are shown in the order of the arguments
             screen.put(parts.pop(next_shown))
             next_shown += 1
 
-    # As many tasks as workers: one for each target would need memory for all of them at once.
+    # One task per worker: one per target would need memory for all targets at once.
     async def work(context: CheckContext) -> None:
         for index, target in waiting:
             report = await check_now(target, context)
@@ -99,7 +99,7 @@ async def _check_all(
         except* OSError as group:
             unwritable = _first_leaf(group)
         nursery.cancel_scope.cancel()
-    # Raised inside, it would come out of the nurseries in a group of groups.
+    # Raised inside the nurseries, it would be wrapped in nested groups.
     if unwritable is not None:
         raise unwritable
     return [outcomes[index] for index in range(len(targets))] if done else None

@@ -1,4 +1,4 @@
-"""What the commands share: the option that names `.env`, and how errors end."""
+"""Shared by the commands: the `--env-file` option, and the handling of errors."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ DEFAULT_ENV_FILE = ".env"
 MAX_ERROR_CHARS = 2000
 EXIT_ERROR = 1
 EXIT_BAD_CONFIGURATION = 2
-EXIT_NO_DATABASE = 3  # of a command whose 1 says something else
+EXIT_NO_DATABASE = 3  # of commands that use 1 for something else
 EXIT_INTERRUPTED = 130
 
 env_file_option = click.option(
     "--env-file",
     type=click.Path(dir_okay=False),
-    help=f"The file of settings, {DEFAULT_ENV_FILE} by default; real environment variables win over it.",
+    help=f"Settings file, {DEFAULT_ENV_FILE} by default; environment variables override it.",
 )
 
 
 def on_stderr(line: str) -> None:
-    """Write what people are told to stderr."""
+    """Write a line for people to stderr."""
     click.echo(one_line(line, limit_chars=MAX_ERROR_CHARS), err=True)
 
 
 @contextmanager
 def errors_on_one_line(error_status: int = EXIT_ERROR, tell: Callable[[LogEvent], None] = on_stderr) -> Iterator[None]:
-    """End the process with the right status, and one line an error, for every error that a user can mend.
+    """Turn every error that a user can mend into a line on stderr and an exit status.
 
     Args:
-        error_status: that of every error but a bad configuration.
+        error_status: the exit status of every error except a bad configuration.
         tell: writes a line.
     """
     try:
         yield
-    except BrokenPipeError:  # who read our output has gone; at the exit, Python would try to write it once more
+    except BrokenPipeError:  # the reader is gone; without this, Python would write again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(EXIT_ERROR)
     except Exception as error:
-        from watcher.log import redacted  # structlog, and rich with it: a completion has no time for them
+        from watcher.log import redacted  # imports structlog and rich, too slow for completion
 
         bad_configuration, for_users = _kinds_of_errors()
-        # Nurseries and trio-asyncio's loop wrap what goes wrong in groups, one in the other.
+        # Nurseries and trio-asyncio's loop wrap errors in nested groups.
         errors = list(_leaves(error))
         if not all(isinstance(leaf, for_users) for leaf in errors):
             raise
@@ -70,10 +70,10 @@ def errors_on_one_line(error_status: int = EXIT_ERROR, tell: Callable[[LogEvent]
 
 
 def env_path(env_file: str | None) -> Path:
-    """Return the path of `.env`: the one given to this command, or to the group before it, or the default.
+    """Return the path of `.env`: from this command, from `watcher` itself, or the default.
 
     Raises:
-        click.UsageError: one was given, and is not there.
+        click.UsageError: the given file does not exist.
     """
     context = click.get_current_context()
     given = context.parent.params.get("env_file") if env_file is None and context.parent else env_file
@@ -81,15 +81,15 @@ def env_path(env_file: str | None) -> Path:
         return Path(DEFAULT_ENV_FILE)
     try:
         found = Path(given).is_file()
-    except OSError:  # a name that is too long, a folder that may not be entered
+    except OSError:  # a name that is too long, or a folder without permission
         found = False
     if not found:
-        raise click.UsageError(f"--env-file: there is no file {shown(given)}")
+        raise click.UsageError(f"--env-file: the file {shown(given)} does not exist")
     return Path(given)
 
 
 async def cancel_on_signal(scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]) -> None:
-    """Cancel a scope at SIGINT or SIGTERM, where a KeyboardInterrupt would cut off what must be closed."""
+    """Cancel a scope at SIGINT or SIGTERM; a KeyboardInterrupt could interrupt the clean-up."""
     import trio
 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
@@ -99,8 +99,8 @@ async def cancel_on_signal(scope: trio.CancelScope, *, task_status: trio.TaskSta
 
 
 def _kinds_of_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
-    """Return the errors of a bad configuration, and all that a user can mend."""
-    # Here, since they bring in all else: completion in a shell must not wait for that.
+    """Return the errors of a bad configuration, and all errors that a user can mend."""
+    # Imported here, since they import most of the program, and completion must be quick.
     from watcher.daemon.errors import UnusablePathError
     from watcher.embedded_postgres.binaries import EmbeddedError
     from watcher.embedded_postgres.folder_lock import FolderLockedError
@@ -119,7 +119,7 @@ def _kinds_of_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exceptio
 
 
 def _text_of(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:  # its own words begin with a number
+    if isinstance(error, OSError) and error.strerror:  # str(error) starts with the errno
         return error.strerror if error.filename is None else f"{os.fsdecode(error.filename)}: {error.strerror}"
     return str(error)
 

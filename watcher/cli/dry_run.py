@@ -1,4 +1,4 @@
-"""What `watcher alerts --dry-run` does: plays the history once more, and shows what would have been sent."""
+"""Runs `watcher alerts --dry-run`: replays the history and shows the notifications that it would have caused."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 
 
 def show_dry_run(env_file: Path, since: timedelta, *, as_json: bool) -> None:
-    """Show what the present configuration would have sent; nothing is sent or written.
+    """Show the notifications of the present configuration for the past; nothing is sent or written.
 
     Args:
-        env_file: `.env`.
-        since: how far back.
-        as_json: one JSON document instead of text.
+        env_file: path of `.env`.
+        since: the length of the window.
+        as_json: whether to print one JSON document instead of text.
 
     Raises:
-        click.UsageError: there is no channel that gets messages.
+        click.UsageError: there is no channel for messages.
         ConfigurationError: the configuration has a mistake.
-        OSError: nobody reads.
+        OSError: the output cannot be written.
     """
     configuration = load_configuration(env_file, with_warnings=False)
     channels = told_by_messages(configuration.alerting.channels)
     if not channels:
-        raise click.UsageError("the config file has no `channels` that get messages; add one")
+        raise click.UsageError("the config file does not have `channels` for messages; add one")
     screen = _Screen(channels, as_json=as_json)
     error = read_or_exit(configuration.settings, partial(_play, configuration, since, screen))
     if error is not None:
@@ -56,10 +56,10 @@ def show_dry_run(env_file: Path, since: timedelta, *, as_json: bool) -> None:
 
 
 async def _play(configuration: Configuration, length: timedelta, screen: _Screen, database: Database) -> OSError | None:
-    """Play the history and show it. An error of the output is returned: raised, it would come in a group of groups."""
+    """Replay the history and show it. Return an output error; raised, it would be wrapped in nested groups."""
     since, until = window(length, None)
-    begin = since - WARM_UP
-    orders = await former_orders(database, begin, until)
+    start = since - WARM_UP
+    orders = await former_orders(database, start, until)
     targets = {target.name: target for target in configuration.targets}
     zones = {
         channel.name: ZoneInfo(channel.quiet_hours[0].timezone)
@@ -74,7 +74,7 @@ async def _play(configuration: Configuration, length: timedelta, screen: _Screen
     try:
         combined = frozenset(target.name for target in configuration.targets if target.locations)
         location = configuration.settings.location
-        await stream_flips(database, begin, until, location, take, combined=combined)
+        await stream_flips(database, start, until, location, take, combined=combined)
         await trio.to_thread.run_sync(lambda: screen.show(replay.finish(until)), abandon_on_cancel=True)
     except OSError as error:
         return error
@@ -82,10 +82,10 @@ async def _play(configuration: Configuration, length: timedelta, screen: _Screen
 
 
 class _Screen:
-    """Stdout, on which messages are shown as they come: they may be more than memory holds.
+    """Prints messages to stdout as they come, since they may not fit in memory.
 
     Attributes:
-        replay: that is shown.
+        replay: the replay that is shown.
     """
 
     def __init__(self, channels: Sequence[Channel], *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""A group of commands whose modules are read when they are needed: a shell that completes must not wait for all."""
+"""A group of commands that imports a command's module when it is needed, so that completion is quick."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class LazyGroup(click.Group):
-    """Takes the command NAME from `watcher.cli.commands.NAME`, the object of the same name."""
+    """Loads the command NAME from `watcher.cli.commands.NAME`."""
 
     def __init__(self, *arguments: Any, summaries: Mapping[str, str], **options: Any) -> None:
-        """Name the commands.
+        """Set the commands.
 
         Args:
             arguments: see `click.Group`.
-            summaries: the names in the order of the help, each with its line there.
+            summaries: the names in the order of the help, each with its line of help.
             options: see `click.Group`.
         """
         super().__init__(*arguments, **options)
@@ -32,7 +32,7 @@ class LazyGroup(click.Group):
         return list(self.summaries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, or None where there is none of that name."""
+        """Return a command by its name, or None."""
         if cmd_name not in self.summaries:
             return super().get_command(ctx, cmd_name)
         if cmd_name not in self.commands:
@@ -44,16 +44,16 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that is called for.
+        """Find the command of the arguments.
 
         Raises:
-            click.UsageError: there is none; the message names the one that is closest.
+            click.UsageError: it does not exist; the message suggests the closest one.
         """
         name = args[0]
         if name not in self.summaries and not name.startswith("-") and not ctx.resilient_parsing:
             from watcher.config.mistakes import did_you_mean, shown
 
-            hint = did_you_mean(name, self.summaries) or f"; there are {', '.join(self.summaries)}"
+            hint = did_you_mean(name, self.summaries) or f"; known are {', '.join(self.summaries)}"
             raise click.UsageError(f"No such command {shown(name)}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -64,7 +64,7 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(self.summaries.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-        """Return the commands and options that begin so."""
+        """Return the commands and options that start with the text."""
         commands = [
             CompletionItem(name, help=summary)
             for name, summary in self.summaries.items()

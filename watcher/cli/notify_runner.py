@@ -1,4 +1,4 @@
-"""What `watcher notify --test` does: sends a message to each channel, and shows what became of it."""
+"""Runs `watcher notify --test`: sends a message to each channel and shows the results."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ class _Sent(NamedTuple):
 
     @property
     def result(self) -> str:
-        """The word for what became of it; what failed may work later."""
+        """The result in a word; `failed` may succeed later, `refused` will not."""
         if isinstance(self.delivery, Delivered):
             return "delivered"
         return "refused" if isinstance(self.delivery, Refused) else "failed"
 
     @property
     def answer(self) -> str:
-        """What the receiver said."""
+        """The answer of the receiver, or the error."""
         return self.delivery.answer if isinstance(self.delivery, Delivered) else self.delivery.error
 
 
 def send_and_show(channels: Sequence[Channel], *, as_json: bool) -> int:
-    """Send a test message to each channel, to all at once.
+    """Send a test message to all channels at once.
 
     Args:
-        channels: in the order in which they are shown.
-        as_json: one document when all are done instead of a line each.
+        channels: in the order of the output.
+        as_json: whether to print one JSON document at the end instead of a line per channel.
 
     Returns:
         the exit status.
@@ -68,14 +68,14 @@ def send_and_show(channels: Sequence[Channel], *, as_json: bool) -> int:
 
     results = trio.run(_send_all, channels, show)
     if results is None:
-        os._exit(EXIT_INTERRUPTED)  # a name server that hangs holds a thread
+        os._exit(EXIT_INTERRUPTED)  # a hanging name server blocks a thread
     if as_json:
         click.echo(json.dumps([_as_json(sent) for sent in results], indent=2))
     return 0 if all(sent.result == "delivered" for sent in results) else EXIT_ERROR
 
 
 async def _send_all(channels: Sequence[Channel], show: Callable[[_Sent], None]) -> list[_Sent] | None:
-    """Send to all channels, and show each in their order as soon as it is known; return None when interrupted."""
+    """Send to all channels and show the results in order, as soon as possible; return None if interrupted."""
     results: dict[int, _Sent] = {}
     next_shown = 0
     unwritable: OSError | None = None
@@ -99,7 +99,7 @@ async def _send_all(channels: Sequence[Channel], show: Callable[[_Sent], None]) 
             for index in range(len(channels)):
                 senders.start_soon(send, index, tools)
         nursery.cancel_scope.cancel()
-    # Raised inside, it would come out of the nurseries in a group of groups.
+    # Raised inside the nurseries, it would be wrapped in nested groups.
     if unwritable is not None:
         raise unwritable
     return [results[index] for index in range(len(channels))] if len(results) == len(channels) else None

@@ -1,4 +1,4 @@
-"""What the commands that read the database share: durations back from now, and how it is read."""
+"""Shared by the commands that read the database: options of time, and the reading itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# So many new objects does a garbage collection wait for: more of them where all that is read is kept.
+# New objects until a garbage collection; more for reports, which keep every row.
 GARBAGE_THRESHOLD = 100_000
 GARBAGE_THRESHOLD_OF_REPORTS = 1_000_000
 
@@ -32,7 +32,7 @@ class DurationType(click.ParamType[timedelta]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Turn the text into a duration."""
+        """Parse a duration."""
         seconds = seconds_of(str(value))
         if seconds is None:
             self.fail(f"{value!r} is not a duration; write one as in 30m, 24h, 7d or 1h30m", param, ctx)
@@ -40,12 +40,12 @@ class DurationType(click.ParamType[timedelta]):
 
 
 class MomentType(click.ParamType[datetime]):
-    """A time in ISO 8601, or one of the next 24 hours as in 18:30; without a zone, it is that of this machine."""
+    """A time in ISO 8601, or within the next 24 hours, as in 18:30; the default time zone is the machine's."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Turn the text into a moment with a time zone."""
+        """Parse a moment with a time zone."""
         if isinstance(value, datetime):
             return value
         now = datetime.now(UTC).astimezone()
@@ -63,53 +63,53 @@ class MomentType(click.ParamType[datetime]):
         return at.astimezone(UTC)
 
 
-until_option = click.option("--until", type=DurationType(), help="Only what was before the last 30m, 24h, 7d ...")
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+until_option = click.option("--until", type=DurationType(), help="Leave out the last 30m, 24h, 7d ...")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 
 
 def moments(since: timedelta | None, until: timedelta | None) -> tuple[datetime | None, datetime | None]:
-    """Turn `--since` and `--until`, both back from now, into the moments that they name; None for one not given.
+    """Turn `--since` and `--until`, both back from now, into moments; None for a missing one.
 
     Raises:
-        click.UsageError: there is no time between them.
+        click.UsageError: `--since` is not longer than `--until`.
     """
     if since is not None and until is not None and since <= until:
-        raise click.UsageError("there is no time between --since and --until; --since must be the longer one")
+        raise click.UsageError("--since must be longer than --until")
     now = datetime.now(UTC)
     return None if since is None else now - since, None if until is None else now - until
 
 
 def window(since: timedelta, until: timedelta | None) -> tuple[datetime, datetime]:
-    """Turn `--since` and `--until` into a window, which ends now where `--until` is not given; see `moments`."""
-    begin, end = moments(since, until)
-    assert begin is not None
-    return begin, end or begin + since
+    """Turn `--since` and `--until` into a window, which ends now by default; see `moments`."""
+    start, end = moments(since, until)
+    assert start is not None
+    return start, end or start + since
 
 
 def read_or_exit(
     settings: Settings, read: Callable[[Database], Awaitable[Result]], garbage_threshold: int = GARBAGE_THRESHOLD
 ) -> Result:
-    """Read from the database of the settings, and end the process when interrupted.
+    """Read from the database of the settings; an interruption ends the process.
 
     Args:
-        settings: they name the database.
+        settings: with the address of the database.
         read: see `read_from`.
-        garbage_threshold: how many new objects a garbage collection waits for.
+        garbage_threshold: the number of new objects until a garbage collection.
     """
-    import trio  # here, since a shell that completes must not wait for it
+    import trio  # imported here, since completion must be quick
 
-    # Rows by the hundred thousand are no garbage, and a collection looks at each of them, also the one at the exit.
+    # Rows are not garbage, and each collection, even the one at exit, would visit hundreds of thousands of them.
     gc.set_threshold(garbage_threshold)
     results = trio.run(_read, settings, read)
     gc.freeze()
     if not results:
-        # A thread may still be held up by who reads our output, and hold what an orderly exit flushes.
+        # A thread may still wait for a slow reader of our output, and an orderly exit would wait for the thread.
         os._exit(EXIT_INTERRUPTED)
     return results[0]
 
 
 async def _read(settings: Settings, read: Callable[[Database], Awaitable[Result]]) -> list[Result]:
-    """Return the result, or nothing when interrupted: a KeyboardInterrupt could cut off the stop of the server."""
+    """Return the result in a list, empty if interrupted; a KeyboardInterrupt could prevent the server's stop."""
     import trio
 
     from watcher.postgres.reader import read_from

@@ -1,4 +1,4 @@
-"""How the commands give orders to a daemon, and read what holds: by way of its data folder, or of PostgreSQL."""
+"""Sends silences and acks to a daemon, and reads the present ones, through its data folder or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# A daemon looks twice a second; one whose disk is busy takes longer.
+# A daemon looks for orders twice a second; a busy disk delays it.
 TAKING_SECONDS = 5.0
 _STEP_SECONDS = 0.02
 
 
 def moment(settings: Settings) -> datetime:
-    """Return the time by the clock of the daemon that works in the data folder, which may be the database's.
+    """Return the time by the clock of the daemon in the data folder, which may be the database's clock.
 
     Args:
-        settings: they name the folder. Where no daemon works there, the time is this machine's.
+        settings: with the data folder. Without a daemon there, the time is this machine's.
     """
     now = time.time()
     return datetime.fromtimestamp(now - spool.machine_ahead_seconds(settings.data_dir, now), UTC)
 
 
 def give(settings: Settings, order: Order) -> bool:
-    """Give an order to the daemon that works in the data folder, or write it to PostgreSQL where none does.
+    """Give an order to the daemon in the data folder, or write it to PostgreSQL if there is none.
 
     Args:
-        settings: they name both.
-        order: what is ordered.
+        settings: with the data folder and the database.
+        order: the silence or ack.
 
     Returns:
-        whether a daemon has it; else it is in PostgreSQL, where daemons look now and then.
+        True if a daemon has it; False if it is in PostgreSQL, which daemons read from time to time.
 
     Raises:
-        StorageError, EmbeddedError: there is neither.
-        click.ClickException: too many silences hold.
+        StorageError, EmbeddedError: there is neither a daemon nor a database.
+        click.ClickException: there are too many silences.
     """
     if _daemon_takes(settings, order):
         return True
@@ -66,25 +66,25 @@ def give(settings: Settings, order: Order) -> bool:
 
 
 def read_silences(settings: Settings) -> list[Silence]:
-    """Read the silences that the daemon knows that works in the data folder; where none does, those in PostgreSQL.
+    """Read the silences from the daemon in the data folder, or from PostgreSQL if there is none.
 
     Raises:
-        StorageError, EmbeddedError: there is neither.
+        StorageError, EmbeddedError: there is neither a daemon nor a database.
     """
     return _read(settings, silences_outside, known_silences)
 
 
 def is_open(settings: Settings, target: str) -> bool:
-    """Say whether a target has an open incident, as the daemon knows, or PostgreSQL.
+    """Return whether a target has an open incident, by the daemon or PostgreSQL.
 
     Raises:
-        StorageError, EmbeddedError: there is neither.
+        StorageError, EmbeddedError: there is neither a daemon nor a database.
     """
     if _read(settings, lambda path: is_open_outside(path, target), lambda database: is_in_trouble(database, target)):
         return True
     if not settings.postgres_host:
         return False
-    with suppress(StorageError):  # the target may be another replica's, which only PostgreSQL knows
+    with suppress(StorageError):  # another replica may check the target; only PostgreSQL knows
         return read_or_exit(settings, lambda database: is_in_trouble(database, target))
     return False
 
@@ -93,7 +93,7 @@ def _read(
     settings: Settings, from_daemon: Callable[[Path], Result], from_database: Callable[[Database], Awaitable[Result]]
 ) -> Result:
     if spool.daemon_works_in(settings.data_dir, time.time()):
-        with suppress(sqlite3.Error):  # of another user: PostgreSQL may still tell
+        with suppress(sqlite3.Error):  # the file of another user: try PostgreSQL
             return from_daemon(settings.data_dir / "outbox.sqlite")
     return _in_database(settings, from_database)
 
@@ -104,7 +104,7 @@ def _daemon_takes(settings: Settings, order: Order) -> bool:
     _look_for_room(settings, order)
     try:
         path = spool.leave(settings.data_dir, order)
-    except OSError:  # of another user, or full: PostgreSQL may still take it
+    except OSError:  # a folder of another user, or full: try PostgreSQL
         return False
     give_up_at = time.monotonic() + TAKING_SECONDS
     while path.exists():
@@ -115,7 +115,7 @@ def _daemon_takes(settings: Settings, order: Order) -> bool:
 
 
 def _look_for_room(settings: Settings, order: Order) -> None:
-    """Refuse what the daemon would refuse, which cannot answer."""
+    """Refuse a silence that the daemon would refuse, since the daemon cannot answer."""
     with suppress(sqlite3.Error):
         now = moment(settings)
         holding = {one.id for one in silences_outside(settings.data_dir / "outbox.sqlite") if one.end > now}
@@ -127,5 +127,5 @@ def _in_database(settings: Settings, work: Callable[[Database], Awaitable[Result
     try:
         return read_or_exit(settings, work)
     except Exception:
-        on_stderr(f"watcher: no daemon takes orders in {settings.data_dir}, so that the database is needed")
+        on_stderr(f"watcher: no daemon is running in {settings.data_dir}, so the database is needed")
         raise

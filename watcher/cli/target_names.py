@@ -1,4 +1,4 @@
-"""Names of targets: completed in a shell, and looked up in the configuration; and the name of whoever types them."""
+"""Completes and looks up names of targets and channels, and returns the user's login name."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from watcher.config import Configuration
 
-# Who waits for a shell waits no longer than a moment: some thousands of targets.
+# Completion must be quick: this is the size of some thousands of targets.
 MAX_COMPLETED_BYTES = 512 * 1024
 
 
 def complete_target(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-    """Return the names of targets in the config file that begin so; none where the configuration has a mistake.
+    """Return the names of targets that start with the text; none if the configuration has a mistake.
 
     Args:
-        context: of the command line as far as it is written.
-        parameter: what is completed.
-        incomplete: what is written of the name.
+        context: the command line so far.
+        parameter: the parameter to complete.
+        incomplete: the text so far.
     """
     configuration = _configuration(_env_file(context))
     names = [target.name for target in configuration.targets] if configuration is not None else []
@@ -35,29 +35,29 @@ def complete_target(context: click.Context, parameter: click.Parameter, incomple
 
 
 def complete_channel(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-    """Return the names of channels that begin so; see `complete_target`."""
+    """Return the names of channels that start with the text; see `complete_target`."""
     configuration = _configuration(_env_file(context))
     names = [channel.name for channel in configuration.alerting.channels] if configuration is not None else []
     return _completed(names, context, parameter, incomplete)
 
 
 def never_watched(target: str) -> click.ClickException:
-    """Return the error for a name that the history does not know."""
+    """Return the error for a name that is not in the history."""
     from watcher.config.mistakes import shown
 
-    return click.ClickException(f"{shown(target)} is the name of no target that was ever watched")
+    return click.ClickException(f"no target called {shown(target)} was ever watched")
 
 
 def configured_or_exit(env_file: Path, names: Iterable[str], group: str | None = None) -> Configuration:
-    """Load the configuration in which targets have these names, and some this group.
+    """Load the configuration, and check that it has these targets and this group.
 
     Args:
-        env_file: `.env`.
-        names: of targets.
-        group: of targets, or None.
+        env_file: path of `.env`.
+        names: names of targets.
+        group: a group of targets, or None.
 
     Raises:
-        click.UsageError: there is none of that name; the message names the one that is closest.
+        click.UsageError: a name is unknown; the message suggests the closest one.
         ConfigurationError: the configuration has a mistake.
     """
     from watcher.config import load_configuration
@@ -67,15 +67,15 @@ def configured_or_exit(env_file: Path, names: Iterable[str], group: str | None =
     known = {target.name for target in configuration.targets}
     for name in names:
         if name not in known:
-            raise click.UsageError(f"{shown(name)} is the name of no target{did_you_mean(name, known)}")
+            raise click.UsageError(f"no target is called {shown(name)}{did_you_mean(name, known)}")
     groups = {target.group for target in configuration.targets if target.group}
     if group is not None and group not in groups:
-        raise click.UsageError(f"{shown(group)} is the group of no target{did_you_mean(group, groups)}")
+        raise click.UsageError(f"no target is in the group {shown(group)}{did_you_mean(group, groups)}")
     return configuration
 
 
 def login_name() -> str:
-    """Return the name of whoever types, empty where the system has none for him."""
+    """Return the login name of the user, or an empty text if it is unknown."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError, ImportError):
@@ -96,7 +96,7 @@ def _completed(
 
 
 def _configuration(env_file: Path) -> Configuration | None:
-    # Not above, since these take more time than all else here, and the names of commands need none of them.
+    # Imported here, since they are slow and completing a command does not need them.
     from watcher.config import load_configuration
     from watcher.config.env.settings import load_settings
     from watcher.config.mistakes import ConfigurationError

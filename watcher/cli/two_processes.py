@@ -1,4 +1,4 @@
-"""Work that only computes, shared with a second process where there is much of it."""
+"""Shares a long computation with a second process."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A second process is there within some 20 ms, in which so many lines or so are written.
+# A second process starts within some 20 ms, the time to write about this many lines.
 LEAST_ITEMS = 2000
 
 
 def written_in_parts(
     write: Callable[[Sequence[T]], str], items: Sequence[T], *, least_items: int = LEAST_ITEMS
 ) -> list[str]:
-    """Write many items as text: a second process does half of them, and this one all that the second does not.
+    """Write many items as text; a second process writes half of them, or this one if that fails.
 
     Args:
-        write: writes some items; it only computes.
-        items: what to write.
-        least_items: fewer are written in one part.
+        write: formats some items; a pure function.
+        items: the items to write.
+        least_items: fewer items are written in one part.
 
     Returns:
         the parts, in order.
     """
     middle = len(items) // 2
     second = _Second() if len(items) >= least_items else None
-    if second is None or not second.begin(write, items[middle:]):
+    if second is None or not second.start(write, items[middle:]):
         return [write(items)]
     try:
         part = write(items[:middle])
@@ -43,17 +43,17 @@ def written_in_parts(
 
 
 class _Second:
-    """A second process, forked off: it shares the memory of this one, of which neither sees what the other changes."""
+    """A forked process, with a copy of this one's memory."""
 
     def __init__(self) -> None:
         self._process: int | None = None
         answer, self._writer = os.pipe()
         self._answer = os.fdopen(answer, "rb")
 
-    def begin(self, write: Callable[[Sequence[T]], str], items: Sequence[T]) -> bool:
-        """Begin to write; False where there may be no more processes."""
+    def start(self, write: Callable[[Sequence[T]], str], items: Sequence[T]) -> bool:
+        """Start to write; return False if the system refuses another process."""
         with warnings.catch_warnings(), suppress(OSError):
-            # Of threads: those that are left here wait for work, and what only computes asks nothing of them.
+            # The warning is about threads; the remaining ones are idle, and a computation does not need them.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._process = os.fork()
         if self._process == 0:
@@ -64,7 +64,7 @@ class _Second:
         return self._process is not None
 
     def text(self) -> str | None:
-        """Wait for what was written; None if it did not come to an end."""
+        """Wait for the text; None if the process failed."""
         assert self._process is not None
         written = self._answer.read()
         process, self._process = self._process, None
@@ -72,16 +72,16 @@ class _Second:
         return None if status else written.decode("utf-8", "surrogatepass")
 
     def end(self) -> None:
-        """End the process, if it is still there."""
+        """Kill the process if it is still running."""
         self._answer.close()
         if self._process is not None:
             os.kill(self._process, signal.SIGKILL)
             os.waitpid(self._process, 0)
 
     def _write_and_exit(self, write: Callable[[Sequence[T]], str], items: Sequence[T]) -> NoReturn:
-        """Do all that the second process is for; whatever happens, nothing else of the first goes on in it."""
+        """Write in the second process and exit, so that none of the first one's code runs on there."""
         try:
-            self._answer.close()  # or the end of the first process would not be noticed
+            self._answer.close()  # otherwise the end of the first process would go unnoticed
             with os.fdopen(self._writer, "wb") as writer:
                 writer.write(write(items).encode("utf-8", "surrogatepass"))
             os._exit(0)

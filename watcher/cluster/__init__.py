@@ -1,1 +1,1 @@
-"""Several replicas of one location: who is there, and who checks which target."""
+"""The replicas of one location: who is alive, and who checks which target."""

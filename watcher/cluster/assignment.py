@@ -1,4 +1,4 @@
-"""Which replica has which target: targets are hashed to buckets, and the replicas bid for each bucket."""
+"""Assigns targets to replicas: targets are hashed to buckets, and replicas bid for each bucket."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection
 
-# All replicas of a location must count alike: a version with another number needs another fingerprint for the same
-# configuration, so that it shares with its like only.
+# All replicas of a location need the same number: a version with another one must have another fingerprint for the same
+# configuration, so that it shares only with its like.
 BUCKETS = 4096
-# Assignments that are kept: of the present and the former agreement, for targets and for channels, twice over.
+# Cached assignments: of the present and the former agreement, for targets and for channels, twice over.
 KEPT_ASSIGNMENTS = 8
 _BIDS = struct.Struct(f"<{BUCKETS}Q")
 
 
 def bucket_of(name: str) -> int:
-    """Return the bucket of a target, from 0 to BUCKETS - 1: a hash of its name, the same on every replica.
+    """Return the bucket of a target, from 0 to BUCKETS - 1: a hash of its name, equal on all replicas.
 
     Args:
         name: of the target; a lone surrogate is hashed as its escape.
@@ -31,9 +31,9 @@ def bucket_of(name: str) -> int:
 
 
 def bids_of(replica: uuid.UUID) -> tuple[int, ...]:
-    """Return what a replica bids for each bucket, 64 bits each.
+    """Return the bids of a replica for all buckets, 64 bits each.
 
-    A bid depends on nothing but bucket and replica, so that a replica that comes or goes changes only the owners of
+    A bid depends only on the bucket and the replica, so that a replica that comes or goes changes only the owners of
     the buckets that it wins or had won (rendezvous hashing, Thaler and Ravishankar 1998). All bids of a replica are one
     output of SHAKE128: a hash for each would take four hundred times as long.
 
@@ -48,14 +48,14 @@ class Assignment:
     """The owner of each bucket.
 
     Attributes:
-        owners: by bucket; empty where there is no replica.
+        owners: by bucket; empty without replicas.
     """
 
     owners: tuple[uuid.UUID, ...]
 
     @classmethod
     def among(cls, replicas: Collection[uuid.UUID]) -> Assignment:
-        """Let replicas bid for all buckets; the highest bid wins, and of equal ones that of the smallest id.
+        """Assign each bucket to the replica with the highest bid; of equal bids, to the one with the smallest id.
 
         Args:
             replicas: the ids of their outboxes, in any order.
@@ -63,13 +63,13 @@ class Assignment:
         return _among(frozenset(replicas))
 
     def owner_of(self, name: str) -> uuid.UUID | None:
-        """Return whose a target is.
+        """Return the owner of a target.
 
         Args:
             name: of the target.
 
         Returns:
-            The replica, or None where there is none.
+            The replica; None without replicas.
         """
         return self.owners[bucket_of(name)] if self.owners else None
 

@@ -1,4 +1,4 @@
-"""What makes two configurations the same for replicas: what takes effect, not how or in which order it is written."""
+"""Hashes configurations for replicas: equal if they have the same effect, however they are written."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 _DIGEST_BYTES = 16
 _CHANNEL_BYTES = 4
-# Between the hash of all and those of the names of the channels.
+# Between the hash of the configuration and those of the channel names.
 _SEPARATOR = "."
 
 
 def fingerprint_of(targets: Iterable[Target], alerting: AlertingOptions) -> str:
-    """Return a hash of what is watched and of what alerts do; secrets are in it, and cannot be read from it.
+    """Return a hash of targets and alerting options; secrets enter it, but cannot be read from it.
 
-    What has its default is left out: a version that has learned another key shares with one that has not. Behind it
-    stand hashes of the names of the channels: whoever has another file is to know which channels it can tell.
+    Default values are left out: a version with a new key shares with one that lacks it. Hashes of the channel names
+    follow: a replica with another file must know the channels that this one can notify.
 
     Args:
-        targets: with names of their own, in any order.
+        targets: with unique names, in any order.
         alerting: with its channels in any order.
     """
     parts = _Parts()
@@ -39,10 +39,10 @@ def fingerprint_of(targets: Iterable[Target], alerting: AlertingOptions) -> str:
 
 
 def may_tell(fingerprint: str, channel: str) -> bool:
-    """Say whether a channel is in a configuration.
+    """Return whether a channel is in a configuration.
 
     Args:
-        fingerprint: of the configuration. One without a list of channels, as of another version, may have any.
+        fingerprint: of the configuration. One without channel names, such as another version's, may have any channel.
         channel: its name.
     """
     _, *channels = fingerprint.split(_SEPARATOR)
@@ -59,10 +59,10 @@ def _in_one_order(alerting: AlertingOptions) -> tuple[Any, ...]:
 
 
 class _Parts:
-    """Writes values as texts that are equal where the values are; equality itself does not outlive a process."""
+    """Writes values as texts that are equal if the values are; `==` of values holds only within a process."""
 
     def __init__(self) -> None:
-        # By id, with the object itself, so that no other gets the id meanwhile: 100,000 targets share a few.
+        # By id, with the object itself, so that no other object gets the id: 100,000 targets share a few.
         self._known: dict[int, tuple[Any, str]] = {}
 
     def digest_of(self, value: Any) -> bytes:
@@ -85,7 +85,7 @@ class _Parts:
             return f"{{{','.join(sorted(map(self._text_of, value)))}}}"
         if isinstance(value, dict):
             return f"{{{','.join(sorted(f'{key!r}:{self._text_of(one)}' for key, one in value.items()))}}}"
-        # A compiled pattern, or one of time: what the first was compiled from, and the second as ISO 8601 has it.
+        # Of a compiled pattern its source; of a time its ISO 8601 form.
         return repr(str(getattr(value, "pattern", value)))
 
     def _fields_of(self, value: Any) -> str:

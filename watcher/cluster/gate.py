@@ -1,4 +1,4 @@
-"""Where checks wait after a freeze, until the database has been asked who checks what by now."""
+"""Holds checks back after a freeze until the database has said who checks what by now."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class LeaseGate:
-    """Stands open while the lease lasts, and while the database is away."""
+    """Open while the lease lasts, and while the database is unreachable."""
 
     def __init__(self, ask: Callable[[], object], clock: Callable[[], float] = steady_seconds) -> None:
-        """Make one that stands open.
+        """Create an open gate.
 
         Args:
-            ask: called when somebody waits, so that the database is asked at once.
-            clock: seconds of a clock that nobody sets and that goes on in a suspend.
+            ask: called when a check waits, so that the database is queried at once.
+            clock: seconds of a clock that is never set and that counts a suspend.
         """
         self._ask = ask
         self._clock = clock
@@ -31,14 +31,14 @@ class LeaseGate:
 
     @property
     def is_open(self) -> bool:
-        """Whether a check may begin."""
+        """Whether a check may start."""
         return self._clock() < self._open_until
 
     async def passed(self) -> None:
-        """Return when a check may begin; without a checkpoint where that is now.
+        """Return when a check may start; without a checkpoint if that is now.
 
-        It waits for as long as it takes to ask, and to end the checks that others have taken over; whoever ends those
-        must be able to cancel it.
+        The wait lasts until the database was queried and the checks that other replicas have taken over have ended; the
+        task that ends those checks must be able to cancel it.
         """
         while self._clock() >= self._open_until:
             if not self._has_asked:
@@ -47,7 +47,7 @@ class LeaseGate:
             await self._opened.wait()
 
     def set_end(self, moment: float) -> None:
-        """Let it stand open until a moment, of its clock; shut where that is past."""
+        """Keep the gate open until a moment of its clock; shut it if that is past."""
         self._open_until = moment
         if self.is_open:
             self._has_asked = False

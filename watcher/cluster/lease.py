@@ -1,4 +1,4 @@
-"""The lease of a replica, by its own clock: until when it may believe what it was told."""
+"""The lease of a replica by its own clock: how long the last answer of the database is valid."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """How long the last answer of the database counts, and how long the lack of one is an excuse to go on.
+    """How long the last answer of the database is valid, and how long a replica may go on without an answer.
 
-    All times are seconds of a clock that nobody sets and that goes on in a suspend (CLOCK_BOOTTIME), and are those at
-    which a beat was *sent*: the server counts from later, so the lease ends here first. By that, a process that was
-    stopped between a beat and its answer knows as well that what it holds is old.
+    All times are seconds of a clock that is never set and counts a suspend (CLOCK_BOOTTIME), and are those at which a
+    beat was *sent*: the server counts from later, so the lease ends here first. So a process that was paused between a
+    beat and its answer also knows that the answer is old.
 
     Attributes:
         ttl_seconds: how long a lease lasts.
         held_until: the end of the lease.
-        excused_until: until when a beat that failed lets go on without one.
+        excused_until: until when the replica may go on after a failed beat.
     """
 
     ttl_seconds: float
@@ -33,15 +33,15 @@ class Lease:
         return replace(self, held_until=max(self.held_until, sent_at + self.ttl_seconds), excused_until=-math.inf)
 
     def failed(self, sent_at: float) -> Lease:
-        """Return the lease after a beat that was not answered: for one more TTL, better a double check than none.
+        """Return the lease after a beat without an answer: one more TTL, since a double check is better than none.
 
         Args:
-            sent_at: when the beat was sent; not when it was given up, which may be after a freeze.
+            sent_at: when the beat was sent, not when it was given up: that may be after a freeze.
         """
         return replace(self, excused_until=max(self.excused_until, sent_at + self.ttl_seconds))
 
     def is_held(self, now: float) -> bool:
-        """Whether no other replica can have taken over: what must be done by one only, such as sending, asks this.
+        """Return whether no other replica can have taken over; sending and other work for one replica depend on it.
 
         Args:
             now: seconds of the same clock.
@@ -49,7 +49,7 @@ class Lease:
         return now < self.held_until
 
     def has_lapsed(self, now: float) -> bool:
-        """Whether the database must be asked before the next check: it has neither answered lately nor failed to.
+        """Return whether the database must be queried before the next check: its last answer or failure is too old.
 
         Args:
             now: seconds of the same clock.

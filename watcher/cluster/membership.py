@@ -1,4 +1,4 @@
-"""This replica among the others of its location: a thin shell around the decisions of `protocol.py`."""
+"""Joins this replica with the others of its location: a thin shell around the decisions of `protocol.py`."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# A beat that nobody asked for comes when a lease that is looked at ends, and this much after it.
+# An extra beat comes so long after the end of a lease that is watched.
 AFTER_LEASE_SECONDS = 0.02
-# Of the time between two beats: the second one of who has come may be a little early.
+# Part of the time between two beats: the second beat of a new replica may come a little early.
 SETTLED_SHARE = 0.9
-# The least time between two beats, however many ask for one.
+# The shortest time between two beats.
 LEAST_SECONDS = 0.01
 LEAVE_SECONDS = 0.5
 NO_ANSWER = "the database does not answer in time"
-# Between two tries to listen; who does not hear learns all the same by its beats.
+# Between two tries to listen; without notifications a replica learns of changes by its beats.
 LISTEN_AGAIN_SECONDS = 5.0
 
 
 class Membership:
-    """Renews the lease of a replica, and follows what its location agrees on.
+    """Renews the lease of a replica, and follows the agreement of its location.
 
-    It needs connections that nobody else holds for long: give it a database of its own.
+    Give it a database of its own: it needs connections that no other task holds for long.
 
     Attributes:
-        share: what this replica does now; None before it has joined.
-        members: whom the database knew at the last beat.
-        gate: what checks pass.
+        share: the work of this replica now; None before it has joined.
+        members: those that the database knew at the last beat.
+        gate: holds checks back.
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class Membership:
         clock: Callable[[], float] = steady_seconds,
         refer: Callable[[float, float, float], None] = lambda _asked_at, _answered_at, _seconds: None,
     ) -> None:
-        """Make one that has not joined.
+        """Create one that has not joined.
 
         Args:
-            database: where they meet.
-            replica: who this is; with an incarnation that is new at each start.
-            figures: tells how it fares; asked at each beat.
+            database: shared by the replicas.
+            replica: this one; with an incarnation that is new at each start.
+            figures: returns the figures to publish; called at each beat.
             timing: the same for all replicas of a location.
-            clock: seconds of a clock that nobody sets and that goes on in a suspend.
-            refer: told with each answer of the database, before it is used, what time that has; see `WallClock.refer`.
+            clock: seconds of a clock that is never set and that counts a suspend.
+            refer: called with the time in each answer of the database, before its use; see `WallClock.refer`.
         """
         self._database = database
         self._replica = replica
@@ -78,12 +78,12 @@ class Membership:
         self.members: tuple[Member, ...] = ()
         self.gate = LeaseGate(self.hurry, clock)
         self._lease = Lease(self._timing.ttl_seconds)
-        # No epoch comes twice, also where a database was brought back to what it was before.
+        # No epoch is used twice, even after the database was restored from a backup.
         self._highest_epoch = 0
         self._epoch_in_effect = 0
-        # While nobody could be asked since the start, all is checked; once asked, nobody checks without a seat.
+        # Until the database has answered once, this replica checks everything; after that, nothing without a seat.
         self._fallback: Share | None = None
-        # When checks began to wait for what others have taken over; None while they do not.
+        # Since when checks wait for those that others have taken over; None while they do not.
         self._holding_since: float | None = None
         self._has_joined = self._has_failed = self._has_told_outage = False
         self._other: str | None = None
@@ -93,27 +93,27 @@ class Membership:
 
     @property
     def is_held(self) -> bool:
-        """Whether the lease lasts: no other replica can have taken over what must be done by one only."""
+        """Whether the lease lasts: no other replica can have taken over work for one replica."""
         return self._other is None and self._lease.is_held(self._clock())
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether the lease is over and the database did not answer when it was asked for another one."""
+        """Whether the lease has ended and the database did not answer the request for another."""
         return self._has_failed and self._other is None and not self.is_held
 
     @property
     def fingerprint(self) -> str:
-        """Of the configuration that this replica has announced."""
+        """The fingerprint of the configuration that this replica has announced."""
         return self._replica.seat.fingerprint
 
     async def join(self, limit_seconds: float) -> Share | None:
-        """Ask for the first time, before the first check.
+        """Query the database for the first time, before the first check.
 
         Args:
-            limit_seconds: the longest that it may take.
+            limit_seconds: the longest wait.
 
         Returns:
-            what this replica does; None where nobody can be asked: then it does everything, and joins by `run`.
+            this replica's share; None if the database does not answer: then it checks everything, and joins in `run`.
 
         Raises:
             SchemaTooNewError: a newer version of watcher has upgraded the tables.
@@ -133,7 +133,7 @@ class Membership:
         return self.share
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Beat until it leaves, or until cancelled."""
+        """Beat until it leaves or is cancelled."""
         self._beating = trio.CancelScope()
         with self._beating:
             async with trio.open_nursery() as nursery:
@@ -147,7 +147,7 @@ class Membership:
                         await self._hurried.wait()
 
     async def changed_from(self, known: Share | None) -> Share:
-        """Return what this replica does, once that is something else than what is known."""
+        """Return this replica's share once it differs from a known one."""
         while self.share is None or self.share == known:
             await self._changed.wait()
         return self.share
@@ -157,13 +157,13 @@ class Membership:
         self._hurried.set()
 
     def set_fingerprint(self, fingerprint: str) -> None:
-        """Announce another configuration; the share follows when it has settled."""
+        """Announce another configuration; the share follows once it has settled."""
         if fingerprint != self._replica.seat.fingerprint:
             self._replica = replace(self._replica, seat=replace(self._replica.seat, fingerprint=fingerprint))
             self.hurry()
 
     def let_go(self, epoch: int) -> None:
-        """Say that nothing is checked here any more that others have by an agreement: checks that wait may begin.
+        """Report that no target of other replicas is checked here any more: waiting checks may start.
 
         Args:
             epoch: of the agreement.
@@ -173,7 +173,7 @@ class Membership:
             self._move_gate()
 
     def put_into_effect(self, epoch: int) -> None:
-        """Say that all of an agreement has come into effect here: the others are told at once.
+        """Report that an agreement is in full effect here; the others learn it at once.
 
         Args:
             epoch: of the agreement.
@@ -184,13 +184,13 @@ class Membership:
         self.let_go(epoch)
 
     async def leave(self) -> None:
-        """Take this replica off the agreement, so that others ask for its targets; they have them after `end`."""
+        """Remove this replica from the agreement, so that others claim its targets; they get them after `end`."""
         self._beating.cancel()
         until = self._figures().slots_until
         await self._tell_others(partial(leave, slots_until=until))
 
     async def end(self) -> None:
-        """Let others take over what was watched here, after `leave`, and once the database has all that is known."""
+        """Hand the targets over, after `leave` and once the database has all results."""
         await self._tell_others(end)
 
     async def _tell_others(self, tell: Callable[[Database, str, Seat], Awaitable[None]]) -> None:
@@ -199,10 +199,10 @@ class Membership:
                 await tell(self._database, self._replica.location, self._replica.seat)
             except StorageError as error:
                 if self.share is not None and not self.share.is_alone:
-                    log.warning("the other replicas could not be told that this one leaves", error=error)
+                    log.warning("other replicas not notified that this one leaves", error=error)
 
     async def _listen(self) -> None:
-        """Beat at once when somebody says that something has changed."""
+        """Beat at once on a notification of a change."""
 
         def heard(location: str) -> None:
             if location in {"", self._replica.location}:
@@ -215,7 +215,7 @@ class Membership:
                 await trio.sleep(LISTEN_AGAIN_SECONDS)
 
     def _until_next_seconds(self) -> float:
-        """Return the time to the next beat: sooner after a failure, and where the lease of a peer ends before.
+        """Return the time to the next beat: sooner after a failure, or if the lease of a peer ends before.
 
         A lease is three beats long: without a third try within it, two failures would end it.
         """
@@ -256,15 +256,15 @@ class Membership:
         if is_shared and not self.is_held and not self._has_told_outage:
             self._has_told_outage = True
             text = NO_ANSWER if isinstance(error, trio.TooSlowError) else error
-            log.warning("the database cannot be asked who checks what, it stays as it is", error=text)
+            log.warning("database unreachable, targets stay with their replicas", error=text)
         self._move_gate()
 
     async def _take(self, sent_at: float, answer: Answer) -> None:
-        """Take over what the database has answered, and propose what should change."""
+        """Apply an answer of the database, and propose a change if needed."""
         if answer.seconds is not None:
             self._refer(sent_at, self._clock(), answer.seconds)
         if self._has_told_outage:
-            log.info("the database can be asked again who checks what")
+            log.info("database reachable again, replicas agree on targets")
         self._has_joined, self._has_failed, self._has_told_outage = True, False, False
         self._tell_other(answer.other)
         self.members = answer.members
@@ -284,7 +284,7 @@ class Membership:
         self._move_gate()
 
     async def _propose(self, answer: Answer) -> Agreement:
-        """Propose what should be agreed on, and return what is."""
+        """Propose an agreement; return the one in force."""
         present = answer.agreement
         settle_seconds = self._timing.beat_seconds * SETTLED_SHARE
         proposed = proposal(present, answer.members, self._replica.seat, settle_seconds)
@@ -296,7 +296,7 @@ class Membership:
                 if await agree(self._database, self._replica.location, present.epoch, proposed):
                     return proposed
         except (StorageError, trio.TooSlowError):
-            pass  # whether it is agreed on or not, the next beat tells
+            pass  # the next beat shows whether it is agreed on
         self.hurry()
         return present
 
@@ -318,17 +318,17 @@ class Membership:
     def _tell_other(self, other: str | None) -> None:
         if other is not None and self._other is None:
             log.error(
-                "another daemon works with a copy of this data folder: it has come later, and this one checks nothing"
+                "another daemon, started later, works with a copy of this data folder: this one checks nothing"
                 " while that one lasts; remove the copy of outbox.sqlite there, and start it anew",
                 other=other,
             )
         elif other is None and self._other is not None:
-            log.info("the daemon with a copy of this data folder is gone, this one goes on", other=self._other)
+            log.info("the daemon with a copy of this data folder is gone, checks continue here", other=self._other)
         self._other = other
 
 
 async def _once_more(ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Ask, and once more where the connection may have been gone for long, as after a freeze."""
+    """Query, and once more if the connection may be dead, such as after a freeze."""
     try:
         return await ask()
     except DatabaseUnavailableError:
@@ -336,7 +336,7 @@ async def _once_more(ask: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 def _without_me(share: Share) -> Share:
-    """Return the share of a replica that has lost its place to another daemon of the same id."""
+    """Return the share of a replica that has lost its seat to another daemon with the same id."""
     me = frozenset({share.me})
     others = tuple(one for one in share.fingerprints if one[0] != share.me)
     agreed, dispatchers = share.agreed - me, share.dispatchers - me

@@ -1,4 +1,4 @@
-"""What other replicas watch, as PostgreSQL tells of it: for the page, and for whatever decides by all targets."""
+"""Reads the states of other replicas' targets from PostgreSQL, for the page and for decisions about all targets."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from watcher.postgres.db import Database
 
 LOOK_SECONDS = 1.0
-# A look takes a tenth of the time: at all that others watch, where those are a hundred thousand, it lasts for a second.
+# A look takes a tenth of the time: at 100,000 targets of others it lasts for a second.
 PAUSE_SHARE = 9
 LONGEST_PAUSE_SECONDS = 10.0
-# A look for what has changed goes back so far: what was confirmed then may have waited in an outbox.
+# A look for changes goes back so far, since flips may have waited in an outbox.
 RECENT_SECONDS = 15.0
-# After so many looks for what has changed, one at all of them finds what came later than that.
+# After so many looks for changes, a look at all targets finds later arrivals.
 LOOKS_BETWEEN_ALL = 60
 
 
 class Board(Protocol):
-    """Who takes note of targets that are watched elsewhere; see `watcher.recording.board.Board`."""
+    """Stores the states of other replicas' targets; see `watcher.recording.board.Board`."""
 
     def place_elsewhere(self, seen: Iterable[Present]) -> None:
-        """Take where they stand; those that are watched here are left alone."""
+        """Store states; targets watched here are ignored."""
 
     def drop_elsewhere(self, but: Collection[str] = ()) -> None:
-        """Forget those that nobody watches any more, by the names of those that somebody does."""
+        """Drop the targets that no replica watches any more; `but` are the watched ones."""
 
 
 class Others:
-    """Looks once a second where the targets of other replicas stand."""
+    """Looks once a second at the states of other replicas' targets."""
 
     def __init__(
         self,
@@ -47,14 +47,14 @@ class Others:
         board: Board,
         epoch: Callable[[], int | None],
     ) -> None:
-        """Begin with nothing known.
+        """Create one without states.
 
         Args:
-            database: where that is read; what it takes may hold up nobody else.
+            database: one of its own, since its reads must not delay other tasks.
             location: of all replicas.
             replica: this one.
-            board: told of what is found.
-            epoch: asks which agreement this replica shares targets by; None while it shares them with nobody.
+            board: gets the states.
+            epoch: returns the epoch of the agreement on shared targets; None without sharing.
         """
         self._database = database
         self._location = location
@@ -65,7 +65,7 @@ class Others:
         self._looks = 0
 
     async def run(self) -> NoReturn:
-        """Look until cancelled; while PostgreSQL is away, what was known last stays."""
+        """Look until cancelled; while PostgreSQL is unreachable, the last states stay."""
         while True:
             began_at = trio.current_time()
             try:
@@ -76,10 +76,10 @@ class Others:
             await trio.sleep(min(max(pause_seconds, LOOK_SECONDS), LONGEST_PAUSE_SECONDS))
 
     async def look(self) -> None:
-        """Look once: at all of them when others share them than before, and now and then, else at what has changed.
+        """Look once: at all targets after a new agreement and now and then, otherwise at changes.
 
         Raises:
-            DatabaseUnavailableError, DatabaseRefusedError: it cannot be read.
+            DatabaseUnavailableError, DatabaseRefusedError: the states cannot be read.
         """
         epoch = self._epoch()
         place = self._database, self._location, self._replica

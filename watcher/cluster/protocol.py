@@ -1,4 +1,4 @@
-"""Who should share the targets of a location, and what that means for one of them; pure."""
+"""Decides which replicas share the targets of a location, and what each of them does. Pure."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
     from watcher.cluster.values import Member
 
-# A lease that would last for longer was given by a clock that has been set back since.
+# A longer lease was given by a clock that was set back since.
 LONGEST_LEASE_SECONDS = 60.0
-# The hash of a channel is not that of a target with its name.
+# Makes the hash of a channel differ from that of a target with the same name.
 _CHANNEL = "channel\0"
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one replica does of what a location has to do.
+    """The work of one replica at its location.
 
     Attributes:
-        epoch: of the agreement that it follows from; 0 where there was nobody to agree with.
+        epoch: of the agreement; 0 without one.
         me: this replica.
-        agreed: all replicas that are agreed on.
-        peers: those with the configuration by which this one is agreed on, this one included; they share its targets.
-            Empty while it is not agreed on.
-        dispatchers: those with the configuration that most have.
-        fingerprints: of the configurations that they are agreed on with, by replica; empty where nobody knows.
+        agreed: all replicas in the agreement.
+        peers: those that share this replica's targets: they have a seat with its agreed configuration. Includes itself.
+            Empty while it has no seat.
+        dispatchers: those with the most common configuration.
+        fingerprints: of the agreed configurations, by replica; empty if unknown.
     """
 
     epoch: int
@@ -44,7 +44,7 @@ class Share:
     fingerprints: tuple[tuple[uuid.UUID, str], ...] = ()
 
     def holds(self, name: str) -> bool:
-        """Whether a target is checked by this replica.
+        """Return whether this replica checks a target.
 
         Args:
             name: of the target.
@@ -52,9 +52,9 @@ class Share:
         return Assignment.among(self.peers).owner_of(name) == self.me
 
     def dispatches(self, channel: str) -> bool:
-        """Whether this replica tells a channel what has happened.
+        """Return whether this replica dispatches a channel.
 
-        Those do who have it in their configuration; where these differ, those with the one that most of them have.
+        One of those with the channel in their configuration does; if these differ, one with the most common of them.
 
         Args:
             channel: its name.
@@ -65,7 +65,7 @@ class Share:
         return Assignment.among(dispatchers).owner_of(_CHANNEL + channel) == self.me
 
     def telling(self, channel: str) -> frozenset[uuid.UUID]:
-        """Return the replicas that are agreed on and have a channel in their configurations.
+        """Return the agreed replicas with a channel in their configurations.
 
         Args:
             channel: its name.
@@ -76,36 +76,36 @@ class Share:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether replicas are agreed on that work by different configurations."""
+        """Whether the agreed replicas have different configurations."""
         return len({text for _, text in self.fingerprints}) > 1
 
     @property
     def is_alone(self) -> bool:
-        """Whether no other replica is agreed on."""
+        """Whether the agreement has no other replica."""
         return self.agreed == {self.me}
 
 
 def alone(me: uuid.UUID, epoch: int = 0) -> Share:
-    """Return the share of a replica that does everything: it is the only one, or cannot ask whether it is.
+    """Return the share of a replica that does everything: it is the only one, or cannot find out.
 
     Args:
         me: the replica.
-        epoch: of the agreement, where there is one.
+        epoch: of the agreement, if there is one.
     """
     only = frozenset({me})
     return Share(epoch, me, only, only, only)
 
 
 def share_of(agreement: Agreement, me: Seat, fallback: Share | None = None) -> Share:
-    """Return what a replica does by an agreement.
+    """Return the work of a replica by an agreement.
 
-    What counts is the configuration that it is agreed on with, also while it has announced another one: what has not
-    changed stays where it is until that has settled.
+    Its agreed configuration counts, even after it has announced another one: unchanged targets stay where they are
+    until that has settled.
 
     Args:
-        agreement: the newest that is known.
+        agreement: the newest one known.
         me: the replica.
-        fallback: what it does while it is not agreed on; without it, nothing.
+        fallback: its work while it has no seat; nothing by default.
     """
     mine = next((seat for seat in agreement.seats if seat.replica == me.replica), None)
     if mine is None and fallback is not None:
@@ -123,20 +123,20 @@ def share_of(agreement: Agreement, me: Seat, fallback: Share | None = None) -> S
 
 
 def cut_off(share: Share, is_held: bool) -> Share:
-    """Return what a replica does after a beat that was not answered.
+    """Return the work of a replica after a beat without an answer.
 
-    It goes on with what it has. A replica that has nothing, since the others had not agreed on it yet, cannot know
-    whether they are there. Once its lease is over it does everything, like one that was never answered.
+    It goes on with its share. A replica without any, which the others had not agreed on yet, cannot know whether they
+    exist. Once its lease has ended, it does everything, like one that never got an answer.
 
     Args:
-        share: what it has done until now.
+        share: its work until now.
         is_held: whether its lease lasts.
     """
     return share if share.me in share.agreed or is_held else alone(share.me)
 
 
 def _most_common(fingerprints: Iterable[str]) -> str:
-    """Return what most have, the smallest text of those that as many have; an empty one of none."""
+    """Return the most common fingerprint, of several the smallest; an empty one for none."""
     counts = Counter(fingerprints)
     return min(counts, key=lambda text: (-counts[text], text), default="")
 
@@ -146,26 +146,26 @@ def _with(agreement: Agreement, fingerprint: str) -> list[uuid.UUID]:
 
 
 def proposal(agreement: Agreement, members: Iterable[Member], me: Seat, settle_seconds: float) -> Agreement | None:
-    """Return what should be agreed on instead.
+    """Return the agreement to propose.
 
-    Everybody proposes at each beat, and a compare-and-swap by the epoch decides. Four rules keep what is agreed on
-    still:
+    Each replica proposes at each beat, and a compare-and-swap by the epoch decides. Four rules keep the agreement
+    stable:
 
-    - A replica that is new, came back after its lease, or has another configuration waits until it has settled; one
-      that is agreed on keeps its old seat meanwhile.
-    - Where more than one is about to settle, they are waited for, for `settle_seconds` more, and sit down at once.
-    - Who has only just come, or come back, throws nobody out: the others may be on their way back as well, from an
+    - A replica that is new, came back after its lease, or has another configuration waits until it has settled; with a
+      seat in the agreement, it keeps that meanwhile.
+    - If more than one is about to settle, they wait for each other, at most `settle_seconds` more, and join together.
+    - A replica that has only just come, or come back, removes no other: those may be on their way back as well, from an
       outage of the database. It takes twice `settle_seconds`.
-    - Where nobody is agreed on, the first sits down at once: a daemon alone must not wait.
+    - Without any agreed replica the first gets a seat at once: a single daemon must not wait.
 
     Args:
-        agreement: as it is.
-        members: all that the database knows, read in one statement with the agreement.
-        me: who asks.
+        agreement: the present one.
+        members: all in the database, read in one statement with the agreement.
+        me: the proposing replica.
         settle_seconds: the time between two beats.
 
     Returns:
-        The agreement of the next epoch, which has `me` in it; None where there is nothing to change, or not yet.
+        The agreement of the next epoch, with a seat for `me`; None if nothing is to change now.
     """
     living = {member.seat.replica: member for member in members if _is_living(member)}
     mine = living.get(me.replica)
@@ -183,7 +183,7 @@ def proposal(agreement: Agreement, members: Iterable[Member], me: Seat, settle_s
     ready, waiting = [], False
     for replica, member in living.items():
         if member.seat == agreed.get(replica) or not member.seat.fingerprint:
-            continue  # as agreed, or about to leave
+            continue  # already agreed, or about to leave
         if _has_settled(member, settle_seconds):
             ready.append(member)
         else:
@@ -206,5 +206,5 @@ def _is_living(member: Member) -> bool:
 
 
 def _has_settled(member: Member, seconds: float) -> bool:
-    """Whether a member has been there for long enough; one from the future has, since the clock has been set back."""
+    """Return whether a member has settled; one with a start in the future has, since the clock was set back."""
     return not 0 <= member.settled_seconds < seconds

@@ -1,4 +1,4 @@
-"""The name of a replica for people, where nobody has given it one: made once, and kept."""
+"""The default name of a replica: created once, then read from the data folder."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _DIGIT_BYTES = 2
 
 
 def kept_name(data_dir: Path, host: str | None = None) -> str:
-    """Return the name that is kept in a data folder; it is made where there is none, of the host and four digits.
+    """Return the name stored in a data folder; if missing, create one from the host name and four digits.
 
-    Two replicas on one machine, and those of a container that is always called the same, are told apart by the digits.
+    The digits distinguish two replicas on one machine, and containers that share a host name.
 
     Args:
-        data_dir: of the replica, which nobody else uses.
+        data_dir: of this replica alone.
         host: the name of this machine; its own by default.
 
     Returns:
-        the name, another one at each start where it cannot be kept.
+        the name; a different one at each start if it cannot be stored.
     """
     path = data_dir / "replica"
     start = one_line(host or socket.gethostname() or "watcher", limit_chars=MAX_HOST_CHARS)
     made = f"{start}-{secrets.token_hex(_DIGIT_BYTES)}"
-    with suppress(OSError):  # as of a full disk: people see less of it, and nothing else is worse
+    with suppress(OSError):  # for example a full disk: only people notice
         kept = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
         if kept and one_line(kept, limit_chars=len(kept)) == kept and len(kept) <= 2 * MAX_HOST_CHARS:
             return kept

@@ -1,4 +1,4 @@
-"""What replicas know of each other: frozen values."""
+"""Frozen values about replicas."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A replica that a location has agreed on.
+    """The place of a replica in the agreement of a location.
 
     Attributes:
         replica: the id of its outbox.
-        incarnation: of the start that took the seat.
-        fingerprint: of the configuration that it works by.
+        incarnation: of the start that got the seat.
+        fingerprint: of its configuration.
     """
 
     replica: uuid.UUID
@@ -27,13 +27,13 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A replica as the database knows it, at the moment of a beat.
+    """A replica as stored in the database, at the moment of a beat.
 
     Attributes:
-        seat: what it would be agreed on with.
-        settled_seconds: for how long it has been there with this fingerprint, by the server's clock.
-        lease_seconds: how long its lease still lasts, by the server's clock; below zero where that is over.
-        epoch: the agreement by which it works.
+        seat: the seat it would get.
+        settled_seconds: how long it has had this fingerprint, by the server's clock.
+        lease_seconds: the rest of its lease, by the server's clock; negative after its end.
+        epoch: the agreement that it follows.
     """
 
     seat: Seat
@@ -44,10 +44,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Who shares the targets of a location.
+    """The replicas that share the targets of a location.
 
     Attributes:
-        epoch: one more with each change; 0 where nobody has agreed on anything yet.
+        epoch: increases by one with each change; 0 before the first agreement.
         seats: by replica.
     """
 
@@ -57,12 +57,12 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a replica tells of itself, for people and for whoever takes over from it.
+    """The figures that a replica publishes, for people and for replicas that take over its targets.
 
     Attributes:
-        targets: how many it checks.
-        lateness_ms: how long after its slot a check has begun lately; None where none has.
-        slots_until: the last slot that it has checked; None where it has checked none.
+        targets: the number that it checks.
+        lateness_ms: from the slot to the start of a recent check; None without one.
+        slots_until: its last checked slot; None without one.
     """
 
     targets: int = 0
@@ -72,11 +72,11 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """Who a replica is.
+    """The identity of a replica.
 
     Attributes:
-        location: where it stands.
-        seat: what it would be agreed on with.
+        location: of the replica.
+        seat: the seat it would get.
         name: for people.
         version: of the program.
     """
@@ -89,14 +89,14 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long things take among replicas; all replicas of a location have the same.
+    """Times of the protocol; all replicas of a location have the same.
 
     Attributes:
-        ttl_seconds: how long a lease lasts.
+        ttl_seconds: the length of a lease.
         beat_seconds: time between two beats, each of which renews it.
         limit_seconds: the longest that a beat may take, less than the time between two.
-        grace_seconds: for how long a place counts after any of its replicas was last heard of; a restart takes less.
-        alone_after_seconds: after how long without PostgreSQL a place decides alone for targets of several places.
+        grace_seconds: how long a place counts after the last sign of any of its replicas; a restart takes less.
+        alone_after_seconds: how long without PostgreSQL until a place decides alone for targets of several places.
     """
 
     ttl_seconds: float = 6.0

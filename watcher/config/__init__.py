@@ -1,4 +1,4 @@
-"""Text to values: the only readers of `.env`, `config.yaml` and the environment; every mistake is found here."""
+"""Reads and validates `.env`, `config.yaml` and the environment; nothing else reads them."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """All that is configured.
+    """The whole configuration.
 
     Attributes:
-        settings: what `.env` and the environment say.
-        targets: what to watch, in the order of the files.
-        warnings: what is no mistake, and may surprise all the same.
-        files: the files and folders that it was read from, those of secrets and certificates included.
-        secrets: the values of the variables in the config files that are secrets, wherever they are put in.
-        page: what the files say of the status page.
-        alerting: what they say of channels, and of alerts as a whole.
+        settings: the values of `.env` and the environment.
+        targets: the targets to watch, in the order of the files.
+        warnings: valid configuration that may not do what its author expects.
+        files: the files and folders that were read, including those of secrets and certificates.
+        secrets: the values of the secret variables that the config files use.
+        page: the options of the status page.
+        alerting: the channels, and the options that hold for all alerts.
     """
 
     settings: Settings
@@ -54,16 +54,16 @@ def load_configuration(
     with_warnings: bool = True,
     inspect: Inspect | None = None,
 ) -> Configuration:
-    """Read `.env`, the environment and the config file, or the folder of them, that they name.
+    """Read `.env`, the environment and the config file, or folder of config files, that they name.
 
     Args:
-        env_file: path of `.env`; it need not be there.
+        env_file: path of `.env`; it may be missing.
         variables: the environment, the process's own by default; it wins over the file.
-        with_warnings: whether to look for what may surprise.
-        inspect: finds what is wrong with the templates and addresses of channels; nobody looks by default.
+        with_warnings: whether to look for warnings.
+        inspect: checks the templates and addresses of channels; by default they are not checked.
 
     Raises:
-        ConfigurationError: with every mistake in all of them.
+        ConfigurationError: with every mistake that was found.
     """
     environment = read_environment(env_file, variables)
     settings, mistakes = settings_of(environment)

@@ -1,4 +1,4 @@
-"""What may surprise of alerts: channels that nobody uses, and windows that are over."""
+"""Warnings about alerts: unused channels, keys without effect, and windows that are over."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Path = tuple[str | int, ...]
 
-# What an Alertmanager does itself, or has no use for.
+# Keys that an Alertmanager ignores, or does itself.
 NOT_FOR_ALERTMANAGER = (
     "group_wait",
     "group_interval",
@@ -34,7 +34,7 @@ NOT_FOR_ALERTMANAGER = (
 def channels_of_nobody(
     sources: Sequence[Source], targets: Sequence[Target], alerting: AlertingOptions
 ) -> Iterator[tuple[Source, Path, str]]:
-    """Yield the channels that no target is told to, each with its file and its path there."""
+    """Yield the channels that no target uses, each with its file and its path there."""
     shared = {id(target.alerts): target.alerts for target in targets}.values()
     named = {route.channel for alerts in shared for route in alerts.routes or ()}
     uses_default = any(alerts.routes is None for alerts in shared)
@@ -48,19 +48,19 @@ def channels_of_nobody(
 
 
 def keys_of_no_effect(sources: Sequence[Source]) -> Iterator[tuple[Source, Path, str]]:
-    """Yield what is written of an Alertmanager that it decides on itself, each with its file and its path there."""
+    """Yield the keys of Alertmanager channels that have no effect, each with its file and its path there."""
     for source in sources:
         for index, channel in enumerate(source.channels):
             for key in NOT_FOR_ALERTMANAGER if "alertmanager" in channel else ():
                 if key in channel:
-                    text = "has no effect here, since an Alertmanager does that itself; remove it"
+                    text = "has no effect here, since the Alertmanager does that itself; remove it"
                     yield source, ("channels", index, key), text
 
 
 def windows_that_are_over(
     sources: Sequence[Source], targets: Sequence[Target], alerting: AlertingOptions, now: datetime
 ) -> Iterator[tuple[Source, Path, str]]:
-    """Yield the windows that come once and have been, each with its file and its path there."""
+    """Yield the single windows that are over, each with its file and its path there."""
     text = "is over; write another date, or remove the window"
     of_files = iter(alerting.maintenance)
     for source in sources:
@@ -71,14 +71,14 @@ def windows_that_are_over(
     over = {key: [i for i, one in enumerate(windows) if _is_over(one, now)] for key, windows in shared.items()}
     if not any(over.values()):
         return
-    told = False  # of the defaults
+    reported = False  # the windows of the defaults
     for source in sources:
         for index, entry in enumerate(source.entries):
             found = over[id(targets[source.first_index + index].alerts.maintenance)]
             if found and "maintenance" in entry:
                 yield from ((source, ("urls", index, "maintenance", position, "start"), text) for position in found)
-            elif found and not told:
-                told = True
+            elif found and not reported:
+                reported = True
                 home = next(one for one in sources if "maintenance" in one.defaults)
                 yield from ((home, ("defaults", "maintenance", position, "start"), text) for position in found)
 

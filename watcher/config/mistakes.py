@@ -1,4 +1,4 @@
-"""Mistakes in what a user wrote: collected, all told at once, one line each."""
+"""Mistakes in the configuration: collected, then reported together, one line each."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 # Python refuses to write a number of more than 4300 digits.
 MAX_SHOWN_BITS = 10_000
 
-# What the log says of them to machines.
+# The `event` of a log line.
 A_MISTAKE = "the configuration has a mistake"
-A_WARNING = "the configuration may surprise"
+A_WARNING = "the configuration has a warning"
 
-# The longest text names all keys that there are.
+# The longest text lists all known keys.
 MAX_TEXT_CHARS = 1000
 
 _NAME_AND_MORE = re.compile(
@@ -32,11 +32,11 @@ _NAME_AND_MORE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a file, or in the environment, a value stands.
+    """The position of a value in a file or in the environment.
 
     Attributes:
         source: the file's path as the user wrote it, or `environment`.
-        line, column: counted from 1; None where there is no line, as for a file that cannot be read.
+        line, column: counted from 1; None without a line, as for a file that cannot be read.
     """
 
     source: str
@@ -49,7 +49,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One mistake: its place, the key it is about, and what is wrong and what to do."""
+    """One mistake: its place, the key, and a text with the problem and its remedy."""
 
     place: Place
     where: str
@@ -61,11 +61,11 @@ class Mistake:
 
 
 def log_event_of(mistake: Mistake, event: str = A_MISTAKE) -> LogEvent:
-    """Return an event for the log.
+    """Return a mistake or a warning as a log event.
 
     Args:
-        mistake: or what is none, and may surprise.
-        event: which of both, `A_MISTAKE` or `A_WARNING`.
+        mistake: the mistake or warning.
+        event: `A_MISTAKE` or `A_WARNING`.
     """
     place = mistake.place
     return LogEvent(
@@ -83,8 +83,8 @@ class ConfigurationError(Exception):
     """The configuration cannot be used.
 
     Attributes:
-        mistakes: all that is wrong with it, in the order of the files.
-        files: whose change may mend it; empty where nobody asks.
+        mistakes: all mistakes, in the order of the files.
+        files: the files whose change may mend it; may be empty.
     """
 
     def __init__(self, mistakes: Iterable[Mistake], files: Iterable[Path] = ()) -> None:
@@ -94,15 +94,15 @@ class ConfigurationError(Exception):
 
 
 class Complain(Protocol):
-    """Takes what is wrong in an entry."""
+    """Records a mistake in an entry."""
 
     def __call__(self, path: tuple[str | int, ...], text: str, *, key: bool = False) -> None:
-        """Take a mistake.
+        """Record a mistake.
 
         Args:
-            path: below the entry, as in `("headers", "Host")`.
-            text: what is wrong there and what to do.
-            key: whether it is about the last key, and not about its value.
+            path: of the value below the entry, as in `("headers", "Host")`.
+            text: the problem and its remedy.
+            key: whether the last key is wrong, not its value.
         """
 
 
@@ -112,10 +112,10 @@ def by_place(mistakes: Iterable[Mistake]) -> list[Mistake]:
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """Write a path of keys and indexes as users read it, as in `urls[3].interval`.
+    """Format a path of keys and indexes for users, as in `urls[3].interval`.
 
-    Of a key, what follows the first character that no name of a header may have is masked: of `{password:it}`, where a
-    space was forgotten, YAML makes a key, and of `{Authorization Bearer it}` as well.
+    A key is masked from the first character that a header name cannot contain: YAML reads `{password:it}`, with a
+    forgotten space, and `{Authorization Bearer it}` as one key.
     """
     return "".join(f"[{step}]" if isinstance(step, int) else f".{_key(step)}" for step in path).removeprefix(".")
 
@@ -126,16 +126,15 @@ def _key(text: str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean X?` for the known word that is closest, or nothing where none is close."""
+    """Return `; did you mean X?` for the closest known word, or an empty text if none is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def shown(value: object) -> str:
-    """Show a value that a user wrote, short enough for an error line.
+    """Format a value from the configuration for an error line.
 
-    Lists and mappings are only named: they may be nested without end, and their text longer than all memory. What may
-    be a secret in a text is masked.
+    Lists and mappings are only named: aliases can nest them without end. Possible secrets in a text are masked.
     """
     if isinstance(value, str):
         value = quotable(value)

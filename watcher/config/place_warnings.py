@@ -1,4 +1,4 @@
-"""What may surprise of places: targets that are not watched where their owner thinks."""
+"""Warnings about locations: targets that are not watched where their owner expects."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def places_of_no_effect(
     settings: Settings, sources: Sequence[Source], targets: Sequence[Target]
 ) -> Iterator[tuple[Source, Path, str]]:
-    """Yield what is said of places and does not come to what it says, with its file and its path there."""
+    """Yield the `locations` that do not work as written, each with its file and its path there."""
     if not any(target.locations for target in targets):
         return
     home, path = next(_written(sources))
     if settings.postgres_host is None:
-        text = "other places cannot reach the embedded database, so that this one decides alone; set POSTGRES_HOST"
+        text = "other locations cannot reach the embedded database, so this one decides alone; set POSTGRES_HOST"
         yield home, path, text
     if not any(target.is_watched_at(settings.location) for target in targets):
         text = f"no target is watched here, at WATCHER_LOCATION={shown(settings.location)}; add it, or set another"

@@ -1,4 +1,4 @@
-"""Files that `config.yaml`, `.env` and the environment name: secrets, certificates and the like."""
+"""Reads the files that `config.yaml`, `.env` and the environment name: secrets and certificates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from watcher.config.mistakes import Complain, Place
 
-# The bound of a secret: more is a file that was named by mistake.
+# The bound of a secret; a larger file was named by mistake.
 MAX_SECRET_BYTES = 64 * 1024
 
 
@@ -25,11 +25,11 @@ class NamedFile:
     """A file that the configuration names.
 
     Attributes:
-        path: of the file, relative to the working folder or absolute.
-        where: the key that names it, as in `urls[3].basic_auth.password_file` or `POSTGRES_PASSWORD_FILE`.
-        is_secret: whether what is in it is a secret; a certificate is none.
+        path: absolute, or relative to the working folder.
+        where: the key that names the file, as in `urls[3].basic_auth.password_file` or `POSTGRES_PASSWORD_FILE`.
+        is_secret: whether its content is a secret; a certificate is not.
         find_place: see `place`.
-        steps: the path to the key in the config file that names it, None where that is `.env` or the environment.
+        steps: the path of that key in the config file; None for `.env` and the environment.
     """
 
     path: Path
@@ -40,15 +40,15 @@ class NamedFile:
 
     @property
     def place(self) -> Place:
-        """Where it was named; the first time, this parses the whole config file: ask only when there is a need."""
+        """Where the file is named. The first call parses the whole config file, so call it only for a message."""
         return self.find_place()
 
 
 def secret_of(path: Path) -> str:
-    """Read a file of one secret, without the space around it.
+    """Read a file that holds one secret, and strip the space around it.
 
     Raises:
-        ValueError: it cannot be used; the message says why, and quotes nothing of what is in it.
+        ValueError: the file cannot be used; the message says why, without quoting its content.
     """
     content = bytes_of(path, MAX_SECRET_BYTES, "a file of one secret")
     try:
@@ -63,16 +63,16 @@ def secret_of(path: Path) -> str:
 
 
 def written_secret(path: tuple[str | int, ...], holder: Mapping[str, Any], complain: Complain, folder: Path) -> str:
-    """Return the secret that is written under a key, or in the file that the key with `_file` names.
+    """Return the secret under a key, or the content of the file that `<key>_file` names.
 
     Args:
         path: of the key, as in `("basic_auth", "password")`.
-        holder: the mapping in which the keys stand.
-        complain: takes what is wrong, also where there is neither key.
-        folder: where relative paths of files begin.
+        holder: the mapping that has the keys.
+        complain: records a mistake, also if both keys are missing.
+        folder: the base of relative paths.
 
     Returns:
-        the secret; nothing where something is wrong.
+        the secret; an empty text after a mistake.
     """
     *outer, key = path
     file_key = f"{key}_file"
@@ -94,21 +94,21 @@ def written_secret(path: tuple[str | int, ...], holder: Mapping[str, Any], compl
 
 
 def bytes_of(path: Path, max_bytes: int, wanted: str) -> bytes:
-    """Read a file.
+    """Read a whole file of a limited size.
 
     Args:
-        path: of it.
-        max_bytes: what has more is refused.
-        wanted: what to name instead, for the message.
+        path: its path.
+        max_bytes: a larger file is refused.
+        wanted: the kind of file to name instead, for the message.
 
     Raises:
-        ValueError: it cannot be used; the message says why, and quotes nothing of what is in it.
+        ValueError: the file cannot be used; the message says why, without quoting its content.
     """
     try:
         _refuse_pipe(path)
         with path.open("rb") as file:
             content = file.read(max_bytes + 1)
-    except (OSError, ValueError) as error:  # a ValueError is about a path that no system takes
+    except (OSError, ValueError) as error:  # ValueError: an invalid path
         raise ValueError(_unreadable(path, error)) from error
     if len(content) > max_bytes:
         raise ValueError(f"{shown(str(path))} has more than {max_bytes} bytes; name {wanted}")
@@ -118,13 +118,13 @@ def bytes_of(path: Path, max_bytes: int, wanted: str) -> bytes:
 def complaint_about_tls_files(
     ca_file: str | None, cert_file: str | None, key_file: str | None
 ) -> tuple[str, str] | None:
-    """Try the files of PEM.
+    """Load the PEM files of a TLS configuration, and return the first problem.
 
     Args:
         ca_file, cert_file, key_file: their paths, as in `tls_config`.
 
     Returns:
-        which of the three it is, by its name here, and what is wrong with its file, or None where all can be used.
+        the name of the argument and the problem with its file; None if all files can be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for key, path in (("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file)):
@@ -144,7 +144,7 @@ def complaint_about_tls_files(
             )
     if cert_file is not None:
         try:
-            # With a password of nothing, OpenSSL does not ask for one at the terminal.
+            # With an empty password, OpenSSL does not ask for one at the terminal.
             context.load_cert_chain(cert_file, key_file, password=lambda: b"")
         except (OSError, ValueError) as error:
             text = f"{shown(cert_file)} and its key cannot be used ({_reason(error)})"
@@ -153,17 +153,17 @@ def complaint_about_tls_files(
 
 
 def is_secret_variable(name: str, environment_files: Iterable[NamedFile]) -> bool:
-    """Say whether the value of a variable is a secret: it is named as secrets are, or stands in a file of its own.
+    """Return whether a variable is a secret: by its name, or because its value is in a file of its own.
 
     Args:
-        name: of the variable.
+        name: the variable's name.
         environment_files: the files that `.env` and the environment name.
     """
     return looks_secret(name) or any(file.where == f"{name}_FILE" for file in environment_files)
 
 
 def _refuse_pipe(path: Path) -> None:
-    """Raise an OSError for what would be waited for without end."""
+    """Raise OSError if the path is a pipe, which could block forever."""
     if path.is_fifo():
         raise OSError(errno.EINVAL, "it is a pipe")
 

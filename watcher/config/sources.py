@@ -1,7 +1,6 @@
-"""The files that targets were read from: what stands in them, where, and which other files they name.
+"""The config files as written, the place of each value, and the other files that they name.
 
-What `warnings.py` makes warnings of, beside the files of secrets that `.env` and the environment name
-(`POSTGRES_PASSWORD_FILE`).
+`warnings.py` looks for warnings here, and in the secret files that `.env` and the environment name.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from watcher.config.mistakes import Place
     from watcher.config.yaml.document import Document
 
-# Which keys of an entry, of a channel or of the whole file name a file, and whether what is in it is a secret.
+# The keys of an entry, a channel or the whole file that name a file, and whether its content is a secret.
 _FILE_KEYS: tuple[tuple[tuple[str, ...], bool], ...] = (
     (("basic_auth", "password_file"), True),
     (("authorization", "credentials_file"), True),
@@ -39,12 +38,12 @@ _FILE_KEYS_OF_FILE = ((("page", "logo_file"), False), (("heartbeat", "url_file")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A config file without a mistake: entry `i` of its `urls` is target `first_index + i`.
+    """A valid config file; entry `i` of its `urls` is target `first_index + i`.
 
     Attributes:
-        document: what stands in it; `document.data` is the plain tree as written, with variables put in.
-        path: of the file; relative paths in it begin at its folder.
-        first_index: of its first target among all.
+        document: the parsed file; `document.data` is the plain tree as written, with variables filled in.
+        path: of the file; relative paths in it start at its folder.
+        first_index: the index of its first target among all targets.
     """
 
     document: Document
@@ -53,17 +52,17 @@ class Source:
 
     @property
     def entries(self) -> Sequence[dict[str, Any]]:
-        """The entries of `urls` as written, without the defaults; none where the file has no `urls`."""
+        """The entries of `urls` as written, without the defaults; empty without `urls`."""
         return self._list("urls")
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """The `defaults` as written in this file, which hold for the files beside it as well."""
+        """The `defaults` as written in this file; they hold for the other files of the folder, too."""
         return self._mapping("defaults")
 
     @property
     def page(self) -> dict[str, Any]:
-        """The `page` as written in this file; empty where there is none."""
+        """The `page` as written in this file; empty if missing."""
         return self._mapping("page")
 
     @property
@@ -77,24 +76,24 @@ class Source:
         return self._list("maintenance")
 
     def place_of(self, path: Sequence[str | int], *, key: bool = False) -> Place:
-        """Say where a value stands; see `Document.place_of`, which is slow the first time.
+        """Return the place of a value; see `Document.place_of`, which is slow the first time.
 
         Args:
-            path: from the root of the file, as in `("urls", 3, "interval")`; the index is that in the file.
-            key: the place of the last key instead of its value.
+            path: from the root of the file, as in `("urls", 3, "interval")`; the index counts in the file.
+            key: whether to return the place of the last key instead of its value.
         """
         return self.document.place_of(path, key=key)
 
     def is_substituted(self, path: Sequence[str | int]) -> bool:
-        """Say whether a variable was put into the text at a path; see `Document.is_substituted`, which is fast."""
+        """Return whether the text at a path uses a variable; see `Document.is_substituted`, which is fast."""
         return self.document.is_substituted(path)
 
     def variables_in(self, path: Sequence[str | int]) -> frozenset[str]:
-        """Return the variables that were put into the text at a path; see `Document.variables_in`, which is fast."""
+        """Return the variables that the text at a path uses; see `Document.variables_in`, which is fast."""
         return self.document.variables_in(path)
 
     def named_files(self) -> Iterator[NamedFile]:
-        """Yield the logo, secrets and certificates that it names, in order; one that is named twice comes twice."""
+        """Yield the logo, secrets and certificates that the file names, in order and with repetitions."""
         yield from self._files_in((), self.document.data, _FILE_KEYS_OF_FILE)
         for index, channel in enumerate(self.channels):
             yield from self._files_in(("channels", index), channel, _FILE_KEYS_OF_CHANNEL)

@@ -1,4 +1,4 @@
-"""What is no mistake in a configuration, and may surprise all the same; of files only the modes are looked at."""
+"""Warnings: valid configuration that may not do what its author expects. Of files, only the mode is read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from watcher.model.alerts.options import AlertingOptions
     from watcher.model.target import Target
 
-# Of the same kind, more are only counted: each needs its place, and a hundred thousand lines help nobody.
+# Further warnings of the same kind are only counted: finding each place is slow, and 100,000 lines do not help.
 MAX_TOLD = 20
 
 _PLAIN_HTTP = "http://"
@@ -36,7 +36,7 @@ _SHOWN_KEYS = ("name", "group", "title", "intro", "description")
 _HOLDERS = (("basic_auth", "password"), ("authorization", "credentials"))
 
 _Path = tuple["str | int", ...]
-# The config file and the path in it, or what is named in `.env`, and the text.
+# The config file, or the file that `.env` names; the path in the config file; the text.
 _Finding = tuple["Source | NamedFile", _Path, str]
 
 
@@ -47,17 +47,17 @@ def find_warnings(
     alerting: AlertingOptions,
     environment_files: Sequence[NamedFile] = (),
 ) -> tuple[Mistake, ...]:
-    """Find what may surprise.
+    """Return the warnings about a valid configuration.
 
     Args:
-        settings: without mistakes.
+        settings: the valid settings.
         sources: the files that the targets were read from.
         targets: all of them.
-        alerting: channels, and what else holds for all targets.
-        environment_files: the files of secrets that `.env` and the environment name.
+        alerting: the channels and the other options for all targets.
+        environment_files: the secret files that `.env` and the environment name.
 
     Returns:
-        warnings, in which no secret is quoted; of the same kind no more than MAX_TOLD, and how many more there are.
+        the warnings, without secrets; at most MAX_TOLD of a kind, and a count of the rest.
     """
     return (
         *_about_workers(settings, targets),
@@ -93,7 +93,7 @@ def _told(findings: Iterator[_Finding]) -> Iterator[_Finding]:
 
 
 def _placed(findings: Sequence[_Finding]) -> Iterator[Mistake]:
-    """Find the places of all at once: to find one, its file is read again up to it."""
+    """Find all places at once, since each lookup reads its file again up to the place."""
     paths = defaultdict[int, list[_Path]](list)
     sources = {id(home): home for home, _, _ in findings if isinstance(home, Source)}
     for home, path, _ in findings:
@@ -127,7 +127,7 @@ def _secrets_in_names(sources: Sequence[Source], environment_files: Sequence[Nam
             for key in _SHOWN_KEYS:
                 names = source.variables_in((*base, key)) if key in options else ()
                 for name in sorted(name for name in names if is_secret_variable(name, environment_files)):
-                    text = f"has the secret ${{{name}}} in it, and is shown everywhere; write it without that"
+                    text = f"contains the secret ${{{name}}} and is shown everywhere; write it without the secret"
                     yield source, (*base, key), text
 
 
@@ -177,7 +177,7 @@ def _in_the_clear(sources: Sequence[Source], targets: Sequence[Target]) -> Itera
         ends = source.first_index + len(source.entries)
         for index, target in enumerate(targets[source.first_index : ends]):
             if target.address[: len(_PLAIN_HTTP)].lower() == _PLAIN_HTTP and _sends_credentials(target):
-                text = "sends credentials over plain http, where all on the way can read them; write https://"
+                text = "sends credentials over plain http, where everyone on the way can read them; write https://"
                 yield source, ("urls", index, "address"), text
 
 
@@ -211,7 +211,7 @@ def _readable_files(sources: Sequence[Source], environment_files: Iterable[Named
     for home, file in files.values():
         if _is_world_readable(file):
             name = shown(str(file.path))
-            text = f"the secret in {name} can be read by every user of this machine; take that away, as with chmod o-r"
+            text = f"the secret in {name} can be read by every user of this machine; restrict it, as with chmod o-r"
             yield home, file.steps or (), text
 
 
@@ -227,5 +227,5 @@ def _groups_of_nobody(sources: Sequence[Source], targets: Sequence[Target]) -> I
 def _is_world_readable(file: NamedFile) -> bool:
     try:
         return bool(file.path.stat().st_mode & stat.S_IROTH)
-    except (OSError, ValueError):  # it has gone since
+    except (OSError, ValueError):  # it was removed meanwhile
         return False

@@ -1,1 +1,1 @@
-"""The past of a target, computed: rollups, incidents, uptime."""
+"""Computes the history of a target: rollups, incidents, uptime."""

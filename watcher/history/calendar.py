@@ -1,4 +1,4 @@
-"""A timeline cut into days, months or any other parts; pure, with no clock of its own."""
+"""Cuts a timeline into days, months or other parts. Pure, without a clock of its own."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 DAY = timedelta(days=1)
 
-# Of several states in one part the first of these is shown, however short: a day with a minute down is not a good one.
+# A part is shown in the first of its states in this order, however short: a day with a minute down is not a good one.
 _WORST_FIRST = (State.DOWN, State.DEGRADED, State.UP, State.MAINTENANCE, State.PAUSED, State.UNKNOWN, State.PENDING)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a target was in one part of a timeline, such as a day.
+    """The states of a target in one part of a timeline, such as a day.
 
     Attributes:
-        start, end: from `start` on, until just before `end`.
-        uptime: how long it was in each state.
-        cause: why it was down, of the longest time that it was; None where it was not or nobody knows.
+        start, end: from `start` up to, but not including, `end`.
+        uptime: the time in each state.
+        cause: of the longest time down; None without one, or if unknown.
     """
 
     start: datetime
@@ -38,7 +38,7 @@ class Part:
 
     @property
     def worst(self) -> State:
-        """The state that the part is shown in; pending where nobody watched."""
+        """The state that the part is shown in; pending if the target was not watched."""
         lengths = self.uptime.lengths
         for state in _WORST_FIRST:  # a page of a hundred rows asks it nine thousand times
             if lengths[state]:
@@ -47,16 +47,16 @@ class Part:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything is known of it."""
+        """Whether any of its states is known."""
         return any(self.uptime.lengths[state] for state in KNOWN)
 
 
 def cut(timeline: Timeline, edges: Sequence[datetime]) -> list[Timeline]:
-    """Cut a timeline into neighbours.
+    """Cut a timeline into neighbouring parts.
 
     Args:
         timeline: of a target.
-        edges: where the parts begin and the last one ends, in order; within the timeline.
+        edges: the starts of the parts and the end of the last one, in order; within the timeline.
     """
     parts = []
     first = 0
@@ -74,16 +74,16 @@ def cut(timeline: Timeline, edges: Sequence[datetime]) -> list[Timeline]:
 
 
 def parts(timeline: Timeline, edges: Sequence[datetime]) -> tuple[Part, ...]:
-    """Say what a target was between each two edges; see `cut`."""
+    """Return the part between each two edges; see `cut`."""
     return tuple(Part(part.since, part.until, Uptime.of(part), _cause(part)) for part in cut(timeline, edges))
 
 
 def day_edges(now: datetime, days: int) -> list[datetime]:
-    """Return the starts of the last days in UTC, today among them, and now.
+    """Return the starts of the last days in UTC, including today, and now.
 
     Args:
         now: with a time zone, UTC.
-        days: how many parts there are between the edges.
+        days: the number of parts between the edges.
     """
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     starts = [today - number * DAY for number in range(days - 1, -1, -1)]
@@ -91,7 +91,7 @@ def day_edges(now: datetime, days: int) -> list[datetime]:
 
 
 def month_edges(now: datetime, months: int) -> list[datetime]:
-    """Return the starts of the last months in UTC, this one among them, and now."""
+    """Return the starts of the last months in UTC, including this one, and now."""
     start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     edges = [max(now, start + timedelta(microseconds=1))]
     for _ in range(months):

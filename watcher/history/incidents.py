@@ -1,4 +1,4 @@
-"""Incidents, and the flapping that would be many of them: read off a timeline; pure."""
+"""Finds incidents in a timeline, and times of flapping that would be many incidents. Pure."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from watcher.history.uptime import Interval, Timeline
     from watcher.model.outcome import Fault
 
-# A target flaps where it goes down or comes up more often than this within this time: more than three outages an hour
-# are one trouble, not many.
+# A target flaps if it goes down or comes up more often than this within this time: more than three outages an hour are
+# one trouble, not many.
 FLAPPING_FLIPS = 6
 FLAPPING_WINDOW = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """From the flip to down until the flip to up or degraded.
+    """The time from a flip to down until the flip to up or degraded.
 
-    A gap (unknown, paused, maintenance) after which the target is down as before does not end it. One after which the
-    target is up does, at the start of the gap, as far as anybody knows.
+    A gap (unknown, paused, maintenance) does not end it if the target is still down after it. If the target is up after
+    the gap, the incident ends at the start of the gap, the last moment known.
 
     Attributes:
         start: the flip to down, which may be before the window.
-        end: None while it goes on at the end of the window.
-        last_known_at: until when it is known to have gone on: its end, where it has one.
-        down_seconds: how long the target is known to have been down; gaps are left out.
-        cause: why the flip to down came.
-        end_is_exact: False where the end lies somewhere in a gap, of which `end` is the begin.
+        end: None if it lasts beyond the window.
+        last_known_at: the last moment when it is known to have lasted; the end, if it has one.
+        down_seconds: the time known to be down; gaps are left out.
+        cause: of the flip to down.
+        end_is_exact: False if the real end lies in a gap; `end` is the start of that gap.
     """
 
     start: datetime
@@ -47,18 +47,18 @@ class Incident:
 
     @property
     def length_seconds(self) -> float:
-        """From start to end, gaps included; of one that goes on, so far as is known."""
+        """From start to end, including gaps; without an end, up to the last known moment."""
         return (self.last_known_at - self.start).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
 class Flapping:
-    """A time in which a target went down and up too often to tell each.
+    """A time with too many flips down and up to list each.
 
     Attributes:
         start, end: its first and last flip.
-        flips: how often it went down or came up.
-        incidents: those that lie within.
+        flips: the number of flips down and up.
+        incidents: those within it.
     """
 
     start: datetime
@@ -73,13 +73,13 @@ class Flapping:
 
     @property
     def down_seconds(self) -> float:
-        """How long the target is known to have been down meanwhile."""
+        """The time known to be down within it."""
         return sum(incident.down_seconds for incident in self.incidents)
 
 
 @dataclass(slots=True)
 class _Open:
-    """An incident of which the end has not come yet."""
+    """An incident whose end has not come yet."""
 
     start: datetime
     cause: Fault | None
@@ -101,20 +101,20 @@ class _Open:
 
 
 def incidents(timeline: Timeline) -> list[Incident]:
-    """Return all incidents of a window, oldest first.
+    """Return all incidents in a window, oldest first.
 
-    One that goes on at the end of the window has no end, even where the monitor was away in the end; but what was
-    paused goes on no longer.
+    An incident that lasts beyond the window has no end, even if the monitor was away at that time. A pause ends an
+    incident.
     """
     return list(_incidents(timeline.intervals))
 
 
 def flapping(timeline: Timeline, *, flips: int = FLAPPING_FLIPS, window: timedelta = FLAPPING_WINDOW) -> list[Flapping]:
-    """Return the times in which a target flapped, oldest first; their incidents are left to others.
+    """Return the times in which a target flapped, oldest first, without their incidents.
 
     Args:
         timeline: of the target.
-        flips: more than so many flips to down, or from down to up or degraded, are too many.
+        flips: a larger number of flips down and up is flapping.
         window: within this time.
     """
     moments = list(_moments(timeline.intervals))
@@ -132,7 +132,7 @@ def flapping(timeline: Timeline, *, flips: int = FLAPPING_FLIPS, window: timedel
 
 
 def entries(timeline: Timeline) -> list[Incident | Flapping]:
-    """Return what a report tells, oldest first: times of flapping, and the incidents that lie within none of them."""
+    """Return the entries of a report, oldest first: times of flapping, and the incidents outside of them."""
     runs = flapping(timeline)
     starts = [run.start for run in runs]
     within: list[list[Incident]] = [[] for _ in runs]
@@ -163,7 +163,7 @@ def _incidents(intervals: Sequence[Interval]) -> Iterator[Incident]:
 
 
 def _moments(intervals: Sequence[Interval]) -> Iterator[datetime]:
-    """Yield when a target went down or came up; a gap between is no change by itself."""
+    """Yield when a target went down or came up; a gap in between is not a change."""
     was_down: bool | None = None
     for interval in intervals:
         if interval.state is not State.DOWN and interval.state not in GOOD:

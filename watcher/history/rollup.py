@@ -1,4 +1,4 @@
-"""What many checks of a target come to: how many had which result, and how long they took."""
+"""Rolls up many checks of a target: the number with each result, and their durations."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 UP = "up"
 DEGRADED = "degraded"
-# Their checks count, but not how long they took: that says something of the monitor, and nothing of the site.
+# These checks are counted, but not timed: their durations tell of the monitor, not of the site.
 FAULTS_OF_THE_MONITOR = frozenset({str(Reason.LOCAL), str(Reason.INTERNAL)})
-# What is timed, in the order of the arrays of a rollup.
+# The timed phases, in the order of the arrays of a rollup.
 SERIES = ("check", *Phases._fields)
 
 PhaseTimes = tuple[float | None, ...]
 
 
 class Measurement(NamedTuple):
-    """What a minute keeps of one check; as JSON it is a list, which `roll_up` takes as well.
+    """The data of one check in a minute; as JSON it is a list, which `roll_up` accepts as well.
 
     Attributes:
-        target, location: whose.
-        result: "up", "degraded", or the word of the reason why it failed.
-        microseconds: one for each of SERIES, None where the phase did not happen.
+        target, location: of the check.
+        result: "up", "degraded", or the reason of the failure.
+        microseconds: one for each of SERIES; None if the phase did not happen.
     """
 
     target: str
@@ -41,7 +41,7 @@ class Measurement(NamedTuple):
 
 
 def measurement_of(outcome: Outcome) -> Measurement:
-    """Keep of a check what its minute needs."""
+    """Return the data of a check for its minute."""
     seconds = (outcome.duration_seconds, *outcome.phases)
     return Measurement(
         outcome.target,
@@ -52,7 +52,7 @@ def measurement_of(outcome: Outcome) -> Measurement:
 
 
 def result_of(outcome: Outcome) -> str:
-    """Say in one word what a check came to: "up", "degraded", or the reason."""
+    """Return the result of a check in one word: "up", "degraded", or the reason."""
     if outcome.fault is not None:
         return str(outcome.fault.reason)
     return UP if outcome.degraded is None else DEGRADED
@@ -60,12 +60,12 @@ def result_of(outcome: Outcome) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """What some checks came to.
+    """The results and durations of some checks.
 
     Attributes:
-        results: how many checks had which result.
-        sums_ms, mins_ms, maxs_ms: one for each of SERIES, None where it never happened.
-        histogram: how many durations each bucket has; its key is 256 * the place in SERIES + the bucket.
+        results: the number of checks by result.
+        sums_ms, mins_ms, maxs_ms: one for each of SERIES; None if it never happened.
+        histogram: the number of durations in each bucket; its key is 256 * the place in SERIES + the bucket.
     """
 
     results: Mapping[str, int]
@@ -76,15 +76,15 @@ class Rollup:
 
     @property
     def checks(self) -> int:
-        """How many checks there were, of whatever result."""
+        """The number of checks, with any result."""
         return sum(self.results.values())
 
     def timed(self, series: int = 0) -> int:
-        """Return how many durations a series has."""
+        """Return the number of durations in a series."""
         return sum(self._buckets(series).values())
 
     def mean_ms(self, series: int = 0) -> float | None:
-        """Return the mean duration in milliseconds, or None where there is none."""
+        """Return the mean duration in milliseconds; None without durations."""
         total, count = self.sums_ms[series], self.timed(series)
         return None if total is None or not count else total / count
 
@@ -96,12 +96,12 @@ class Rollup:
             series: the place in SERIES.
 
         Returns:
-            milliseconds, one for each quantile, or None where there is no duration.
+            milliseconds, one for each quantile; None without durations.
         """
         low, high, counts = self.mins_ms[series], self.maxs_ms[series], self._buckets(series)
         if low is None or high is None or not counts:
             return [None] * len(quantiles)
-        # The ends are clamped to in milliseconds, so that they come out as they are.
+        # Clamped to the ends in milliseconds, so that the ends are returned exactly.
         estimates = percentiles(counts, quantiles, low * 1000, high * 1000)
         return [min(max(microseconds / 1000, low), high) for microseconds in estimates]
 
@@ -116,7 +116,7 @@ class Rollup:
         )
 
     def whole(self) -> Rollup:
-        """Return what it has of whole checks, without their phases."""
+        """Return its data of whole checks, without their phases."""
         return Rollup(self.results, self.sums_ms[:1], self.mins_ms[:1], self.maxs_ms[:1], self._buckets(0))
 
     def _buckets(self, series: int) -> Mapping[int, int]:
@@ -133,7 +133,7 @@ def roll_up(measurements: Iterable[Sequence[Any]]) -> dict[TargetPlace, Rollup]:
     """Add measurements up.
 
     Args:
-        measurements: those of one minute, or what JSON has made of them.
+        measurements: of one minute, or their JSON form.
 
     Returns:
         the rollup of each (target, location).
@@ -142,10 +142,10 @@ def roll_up(measurements: Iterable[Sequence[Any]]) -> dict[TargetPlace, Rollup]:
 
 
 def each_rolled_up(measurements: Iterable[Sequence[Any]]) -> Iterator[tuple[TargetPlace, Rollup]]:
-    """Add measurements up as `roll_up` does, one rollup at a time: all of them take several times what they are of.
+    """Add measurements up like `roll_up`, one rollup at a time: together they take several times its memory.
 
     Args:
-        measurements: those of one minute, or what JSON has made of them.
+        measurements: of one minute, or their JSON form.
 
     Yields:
         (target, location) and its rollup.
@@ -158,12 +158,12 @@ def each_rolled_up(measurements: Iterable[Sequence[Any]]) -> Iterator[tuple[Targ
 
 
 def rollup_rows(rollups: Mapping[TargetPlace, Rollup], began_at: datetime, part: int) -> list[dict[str, Any]]:
-    """Turn the rollups of a minute into rows that can be JSON.
+    """Return the rollups of a minute as rows of JSON values.
 
     Args:
         rollups: by (target, location).
         began_at: the start of the minute, with a time zone.
-        part: tells apart what the same minute brings to two outboxes; within 63 bits.
+        part: distinguishes the rows of two outboxes for the same minute; within 63 bits.
     """
     return [
         {

@@ -1,4 +1,4 @@
-"""Whole checks of many rollups added up in place, without their phases; pure."""
+"""Adds up whole checks of many rollups in place, without their phases. Pure."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def timed_of(results: Results) -> int:
     return sum(count for word, count in results.items() if word not in FAULTS_OF_THE_MONITOR)
 
 
-# So many digits below 10,000 can be added up in 16 bits.
+# The number of digits below 10,000 whose sum fits into 16 bits.
 _MOST_ADDED = 6
 _HEAD, _BUCKET = struct.Struct(">HH"), struct.Struct(">HH")
 
 
 class Tally:
-    """What the whole checks of some rollups come to so far."""
+    """The sum of the whole checks of rollups so far."""
 
     __slots__ = ("_added", "_digits", "_high_ms", "_histogram", "_low_ms", "_results", "_sum_ms")
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Create an empty sum."""
         self._results: dict[str, int] = {}
         self._histogram: dict[int, int] = {}
-        self._digits = 0  # what was added of numbers in the column `packed`, and is not in the histogram yet
+        self._digits = 0  # sums of the column `packed` that are not in the histogram yet
         self._added = 0
         self._sum_ms = 0.0
         self._low_ms = math.inf
@@ -51,12 +51,12 @@ class Tally:
         """Add rollups.
 
         Args:
-            results: how many checks had which.
-            times_ms: the sum, the least and the greatest of their durations; None where there are none.
-            packed: the sum of their column `packed` as PostgreSQL sends it, None where none has any: how many digits to
-                the base of 10,000 follow, which power of that base the first one is of, sign and scale; then the
-                digits, 16 bits each. There are two for each bucket, those of bucket 0 first.
-            keys, counts: buckets of the others' histograms, and how many durations each has; a bucket may come again.
+            results: the number of checks by result.
+            times_ms: the sum, smallest and largest of their durations; None without durations.
+            packed: the sum of their column `packed` as PostgreSQL sends it, None if no row has it: number of digits
+                to the base of 10,000, the power of that base of the first one, sign and scale; then the digits, 16 bits
+                each. There are two for each bucket, those of bucket 0 first.
+            keys, counts: the buckets of the other rows' histograms, and their numbers of durations; buckets may repeat.
         """
         mine = self._results
         for word, count in results.items():
@@ -79,7 +79,7 @@ class Tally:
                 self._high_ms = high_ms
 
     def rollup(self) -> Rollup | None:
-        """Return what was added, of the first of SERIES alone; None where a duration is missing, or is of a phase."""
+        """Return the sum, with only the first of SERIES; None if a duration is missing or belongs to a phase."""
         self._unpack()
         histogram = self._histogram
         if max(histogram, default=0) >= BUCKETS or sum(histogram.values()) != timed_of(self._results):
@@ -89,11 +89,11 @@ class Tally:
         return Rollup(self._results, (self._sum_ms,), (self._low_ms,), (self._high_ms,), histogram)
 
     def _unpack(self) -> None:
-        """Add the digits to the histogram; what ran over in a bucket makes the sum of all a wrong one."""
+        """Add the digits to the histogram; an overflow in a bucket makes the total wrong, which `rollup` finds."""
         digits, self._digits, self._added = self._digits, 0, 0
         if not digits:
             return
-        behind = ((digits & -digits).bit_length() - 1) // 32  # so many of the last buckets have none
+        behind = ((digits & -digits).bit_length() - 1) // 32  # the number of last buckets without durations
         digits >>= 32 * behind
         some = -(-digits.bit_length() // 32)
         pairs = _BUCKET.iter_unpack(digits.to_bytes(4 * some, "big"))

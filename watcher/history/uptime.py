@@ -1,4 +1,4 @@
-"""What the flips say of a stretch of time, and the uptime of it: time, not counts of checks; pure, with no clock."""
+"""Computes the timeline and uptime of a window from flips: by time, not by counts of checks. Pure, without a clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from watcher.model.outcome import Fault
     from watcher.model.state import Flip
 
-# Time of all other states is neither up nor down: it is left out of the ratio, and shown.
+# Time in all other states is neither up nor down: it is left out of the ratio, and shown.
 GOOD = frozenset({State.UP, State.DEGRADED})
 KNOWN = GOOD | {State.DOWN}
 
@@ -28,10 +28,10 @@ class Interval:
     """A stretch of time in one state.
 
     Attributes:
-        begin, end: from `begin` on, until just before `end`.
+        begin, end: from `begin` up to, but not including, `end`.
         state: of the target.
-        began_at: when the state began, which is before `begin` where the window cut it off.
-        cause: that of the flip to this state.
+        began_at: when the state started, which is before `begin` if the window cuts it off.
+        cause: of the flip to this state.
     """
 
     begin: datetime
@@ -43,7 +43,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What a target was, all the time of a window: intervals without gaps, no two neighbours of the same state."""
+    """The states of a target over a whole window: intervals without gaps, no two neighbours of the same state."""
 
     since: datetime
     until: datetime
@@ -53,13 +53,13 @@ class Timeline:
     def of(
         cls, flips: Iterable[Flip], *, since: datetime, until: datetime, alive_at: datetime | None = None
     ) -> Timeline:
-        """Put the flips of one target at one location in a line.
+        """Make a timeline from the flips of one target at one location.
 
         Args:
-            flips: those within the window and the last one before it, in any order; later ones do no harm.
-            since, until: the window, from `since` on, until just before `until`.
-            alive_at: until when the location is known to have watched, None where it never did; all that comes after
-                is unknown.
+            flips: those within the window and the last one before it, in any order; later ones are ignored.
+            since, until: the window, from `since` up to, but not including, `until`.
+            alive_at: until when the location is known to have watched, None if it never did; the time after it is
+                unknown.
         """
         known_until = since if alive_at is None else min(max(alive_at, since), until)
         intervals: list[Interval] = []
@@ -74,48 +74,48 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Uptime:
-    """How long a target was in each state."""
+    """The time of a target in each state."""
 
     lengths: Mapping[State, timedelta]
 
     @classmethod
     def of(cls, timeline: Timeline) -> Uptime:
         """Add up the intervals; every state has a length."""
-        lengths = _NO_LENGTHS.copy()  # to go through all states takes most of the time
+        lengths = _NO_LENGTHS.copy()  # a loop over all states would take most of the time
         for interval in timeline.intervals:
             lengths[interval.state] += interval.end - interval.begin
         return cls(lengths)
 
     @property
     def seconds(self) -> dict[State, float]:
-        """How many seconds it was in each state."""
+        """The seconds in each state."""
         return {state: length.total_seconds() for state, length in self.lengths.items()}
 
     @property
     def known(self) -> timedelta:
-        """For how long it is known whether it was up or down."""
+        """The time for which it is known whether it was up or down."""
         return self._of(KNOWN)
 
     @property
     def known_seconds(self) -> float:
-        """For how many seconds it is known whether it was up or down."""
+        """The seconds for which it is known whether it was up or down."""
         return self.known.total_seconds()
 
     @property
     def ratio(self) -> float | None:
-        """The share of the known time in which it was up or degraded; None where nothing is known."""
+        """The part of the known time in which it was up or degraded; None if nothing is known."""
         return self._of(GOOD) / self.known if self.known else None
 
     def percent(self, digits: int = 3) -> float | None:
-        """Return the ratio as a percentage, rounded down: only who was never down has 100.
+        """Return the ratio as a percentage, rounded down, so that only a target that was never down has 100.
 
         Args:
-            digits: how many after the point.
+            digits: the number of decimal places.
         """
         known = self.known
         if not known:
             return None
-        # Whole numbers, as no float is exact enough to be rounded down.
+        # Integers, since floats are not exact enough to be rounded down.
         good = (known - self.lengths[State.DOWN]) // _MICROSECOND
         return float(good * 100 * 10**digits // (known // _MICROSECOND) / 10**digits)
 
@@ -124,7 +124,7 @@ class Uptime:
 
 
 def _stretches(flips: Iterable[Flip], since: datetime, known_until: datetime, until: datetime) -> Iterator[Interval]:
-    # Of those at one moment the last that was confirmed holds.
+    # Of several at one moment, the last confirmed one counts.
     ordered = sorted(flips, key=lambda flip: (flip.at, flip.confirmed_at))
     first = min(ordered[0].at, known_until) if ordered else known_until
     if since < first:

@@ -1,7 +1,7 @@
-"""What the daemon says about itself: one line an event, on stderr, as text for people or as JSON for machines.
+"""The daemon's log: one line for each event, on stderr, as text for people or as JSON for machines.
 
-All of it goes through the processors of structlog that stand here: the events of the daemon, what libraries say through
-`logging` and `warnings`, and exceptions that nobody caught. `_fit` is the one place where secrets are taken out.
+The structlog processors in this module handle all of it: the daemon's events, messages of libraries through `logging`
+and `warnings`, and uncaught exceptions. `_fit` is the one place that removes secrets.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ __all__ = ["configure", "is_json", "lines_through", "mask", "redacted", "take_ov
 
 MAX_TRACEBACK_CHARS = 4000
 
-# What every line has of its own; a field of such a name gets a `_`.
+# The fields of every line; another field of such a name gets a `_`.
 _OWN_NAMES = ("time", "level", "event", "traceback")
-# Fields in which somebody else speaks, as in every exception: any known secret could stand there. In the rest, which
-# are words of this program and names that users gave, to mask each word that is also somebody's user name or the value
-# of some query would leave nothing to read, and would tell it; there, only addresses are masked.
+# Fields with text from elsewhere, such as exceptions: any known secret may be in them. The other fields have words of
+# this program and names that users gave. Masking every word there that is also a user name or the value of a query
+# would leave nothing to read, and would give it away; so only addresses are masked there.
 _FOREIGN = frozenset({"error", "errors", "failed", "message", "output"})
 
 _log_format = "text"
@@ -50,9 +50,9 @@ _is_journal = is_the_journal(os.environ)
 
 
 def configure(log_format: str = "text") -> None:
-    """Send the events of structlog, and the warnings of libraries that use logging, to stderr.
+    """Send structlog events, and the warnings of libraries that use logging, to stderr.
 
-    May be called again, and holds for all lines from then on.
+    May be called again, and then applies to all later lines.
 
     Args:
         log_format: `text` or `json`.
@@ -65,7 +65,7 @@ def configure(log_format: str = "text") -> None:
         logger_factory=_LineLogger,
         cache_logger_on_first_use=False,
     )
-    # The chatter of libraries has addresses in it: nobody, not even they themselves, can switch it on again.
+    # Debug lines of libraries contain addresses: nothing, not even the libraries themselves, can enable them again.
     logging.disable(logging.INFO)
     logging.raiseExceptions = False
     logging.basicConfig(handlers=[_LoggingHandler(logging.WARNING)], level=logging.WARNING, force=True)
@@ -77,7 +77,7 @@ def is_json() -> bool:
 
 
 def to_stderr(level: str, line: str) -> str:
-    """Return a line as it is to be written to stderr: the journal of systemd is told how grave it is.
+    """Return a line for stderr; systemd's journal gets a priority in front.
 
     Args:
         level: `info`, `warning` or `error`.
@@ -87,32 +87,32 @@ def to_stderr(level: str, line: str) -> str:
 
 
 def take_over_stderr() -> None:
-    """Make one event of each warning, and of each exception that nobody catches: of those that end the process, too."""
+    """Log each warning and each uncaught exception as one event, also exceptions that end the process."""
     logging.captureWarnings(True)
-    sys.excepthook = _tell_uncaught
-    threading.excepthook = lambda failed: _tell_uncaught(failed.exc_type, failed.exc_value, failed.exc_traceback)
-    sys.unraisablehook = lambda failed: _tell(
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda failed: _log_uncaught(failed.exc_type, failed.exc_value, failed.exc_traceback)
+    sys.unraisablehook = lambda failed: _emit(
         "error", "exception ignored", {"message": failed.err_msg, "exc_info": failed.exc_value}
     )
 
 
 def mask(secrets: Iterable[str] = (), targets: Iterable[Target] = ()) -> None:
-    """Let secrets appear in no line from now on, and never again; may be called from a thread.
+    """Mask secrets in all lines from now on, for ever; may be called from a thread.
 
     Args:
         secrets: such as the password of the database.
-        targets: whose secrets are meant; those that were told before need not be told again.
+        targets: those whose secrets to mask; earlier ones need not be given again.
     """
     _redactor.add(secrets, targets)
 
 
 def redacted(text: str) -> str:
-    """Take the secrets that are known, and those of addresses, out of a text that somebody else has written."""
+    """Remove known secrets, and those of addresses, from a text of another program."""
     return _redactor.fit(text)
 
 
 class _LineLogger:
-    """What structlog calls at the end of its processors."""
+    """The logger that structlog calls after its processors."""
 
     def __init__(self, *_arguments: object) -> None:
         pass
@@ -122,27 +122,27 @@ class _LineLogger:
 
 
 class _EventLogger(structlog.BoundLoggerBase):
-    """What callers hold: raises nothing, whatever it is given."""
+    """The logger of callers: never raises, whatever it is given."""
 
     def debug(self, event: object, /, *arguments: object, **fields: object) -> None:
-        self._tell("debug", event, fields, arguments)
+        self._emit("debug", event, fields, arguments)
 
     def info(self, event: object, /, *arguments: object, **fields: object) -> None:
-        self._tell("info", event, fields, arguments)
+        self._emit("info", event, fields, arguments)
 
     def warning(self, event: object, /, *arguments: object, **fields: object) -> None:
-        self._tell("warning", event, fields, arguments)
+        self._emit("warning", event, fields, arguments)
 
     def error(self, event: object, /, *arguments: object, **fields: object) -> None:
-        self._tell("error", event, fields, arguments)
+        self._emit("error", event, fields, arguments)
 
     def critical(self, event: object, /, *arguments: object, **fields: object) -> None:
-        self._tell("critical", event, fields, arguments)
+        self._emit("critical", event, fields, arguments)
 
     def exception(self, event: object, /, *arguments: object, **fields: object) -> None:
-        self._tell("error", event, {"exc_info": True, **fields}, arguments)
+        self._emit("error", event, {"exc_info": True, **fields}, arguments)
 
-    def _tell(
+    def _emit(
         self, level: str, event: object, fields: Mapping[str, object], arguments: tuple[object, ...] = ()
     ) -> None:
         try:
@@ -151,17 +151,17 @@ class _EventLogger(structlog.BoundLoggerBase):
             self._logger.msg(to_stderr(level, line))
         except structlog.DropEvent:
             pass
-        except Exception as error:  # noqa: BLE001  # a line that cannot be written must not end what it tells of
+        except Exception as error:  # noqa: BLE001  # a failing log line must not end its caller
             with suppress(Exception):
                 write_line(_RENDERERS[_log_format](_last_resort(type(error).__name__)))
 
 
-def _tell(level: str, event: str, fields: Mapping[str, object]) -> None:
+def _emit(level: str, event: str, fields: Mapping[str, object]) -> None:
     getattr(structlog.get_logger(), level, structlog.get_logger().error)(event, **fields)
 
 
 def _last_resort(error: str) -> dict[str, Loggable]:
-    return {"time": timestamp(utc_now()), "level": "error", "event": "an event cannot be told", "error": error}
+    return {"time": timestamp(utc_now()), "level": "error", "event": "log event cannot be formatted", "error": error}
 
 
 def _renamed(fields: Mapping[str, object]) -> dict[str, object]:
@@ -169,7 +169,7 @@ def _renamed(fields: Mapping[str, object]) -> dict[str, object]:
 
 
 def _in_order(_logger: object, level: str, event: Event) -> Event:
-    """Put what every line has before the fields, and the traceback behind them."""
+    """Put the fields of every line first, and the traceback last."""
     text, error = event.pop("event"), event.pop("exc_info", None)
     if isinstance(text, LogEvent) and is_json():
         event = {**text.fields, **event}
@@ -188,7 +188,7 @@ def _traceback(error: object) -> str | None:
 
 
 def _fit(_logger: object, _level: str, event: Event) -> dict[str, Loggable]:
-    """Make plain values that are safe to show, of those that there are."""
+    """Convert the fields to plain values without secrets."""
     of_library = "logger" in event
     fitting: dict[str, Loggable] = {}
     for name, value in event.items():
@@ -222,17 +222,17 @@ _RENDERERS: dict[str, Callable[[Mapping[str, Loggable]], str]] = {"text": _as_te
 
 class _LoggingHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        _tell(record.levelname.lower(), _message(record), {"logger": record.name, "exc_info": record.exc_info})
+        _emit(record.levelname.lower(), _message(record), {"logger": record.name, "exc_info": record.exc_info})
 
 
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage().strip()
-    except Exception:  # noqa: BLE001  # the arguments do not fit, or cannot be shown
+    except Exception:  # noqa: BLE001  # the arguments do not fit, or cannot be formatted
         return safe_text(record.msg)
 
 
-def _tell_uncaught(kind: type[BaseException], error: BaseException | None, _at: TracebackType | None) -> None:
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, _at: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
-    _tell("critical", "an exception that nobody caught", {"exc_info": error})
+    _emit("critical", "uncaught exception", {"exc_info": error})

@@ -1,4 +1,4 @@
-"""Where lines of the log go: to stderr at once, or to a writer that does not block; the journal gets their priority."""
+"""Sends log lines to stderr at once, or to a writer that does not block; adds the priority for systemd's journal."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 STDERR = 2
-# Of syslog, as sd-daemon(3) has them in front of a line; the journal takes them off again.
+# Syslog priorities in front of a line, see sd-daemon(3); the journal removes them.
 _PRIORITIES = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "critical": "<2>"}
 
 
 def is_the_journal(variables: Mapping[str, str], descriptor: int = STDERR) -> bool:
-    """Tell whether a descriptor leads to the journal: JOURNAL_STREAM names its file, see systemd.exec(5).
+    """Return whether a descriptor leads to the journal: JOURNAL_STREAM names its file, see systemd.exec(5).
 
     Args:
         variables: of the environment.
-        descriptor: an open one, or a closed one, which leads nowhere.
+        descriptor: may be closed; then it does not lead to the journal.
     """
     try:
         status = os.fstat(descriptor)
@@ -31,7 +31,7 @@ def is_the_journal(variables: Mapping[str, str], descriptor: int = STDERR) -> bo
 
 
 def with_priority(level: str, line: str) -> str:
-    """Put in front of a line how grave it is.
+    """Put the priority in front of a line.
 
     Args:
         level: one of structlog's.
@@ -45,10 +45,10 @@ _put_line: Callable[[str], None] | None = None
 
 @contextmanager
 def lines_through(put_line: Callable[[str], None]) -> Iterator[None]:
-    """Hand lines to a writer that does not block, while the block runs, instead of writing them at once.
+    """Pass lines to a writer that does not block while the block runs, instead of writing them at once.
 
     Args:
-        put_line: called in the thread of trio only, if there is one, also for lines of other threads.
+        put_line: called only in the thread of trio, if there is one, also for lines of other threads.
     """
     global _put_line  # a process has one stderr
     _put_line = _in_this_thread(put_line)
@@ -62,8 +62,8 @@ def write_line(line: str) -> None:
     """Write a line, without its end."""
     if _put_line is not None:
         _put_line(line)
-    elif sys.stderr is not None:  # as it is when it was closed before the start
-        with suppress(OSError, ValueError):  # whoever read it has gone, or it was closed since
+    elif sys.stderr is not None:  # None if it was closed before the start
+        with suppress(OSError, ValueError):  # its reader has gone, or it was closed since
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
 

@@ -1,1 +1,1 @@
-"""The ground floor: frozen values and pure decisions; it imports nothing else of watcher, and no trio."""
+"""Frozen values and pure decisions: the lowest floor. It imports no other part of watcher, and not trio."""

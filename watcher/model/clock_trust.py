@@ -1,4 +1,4 @@
-"""The daemon's wall clock, and whether it may be trusted when it says that something is old enough to be deleted."""
+"""The daemon's wall clock, and whether it can be trusted with the deletion of old data."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What NTP, a summer time set by hand or a short stop explain is less. What a leap would drop can wait for a day, in
-# which somebody may notice, or the clock be put right.
+# NTP, a summer time set by hand, or a short stop shift the clock by less. After a larger leap, deletion waits for a
+# day, in which an operator may notice, or the clock be put right.
 LEAP_SECONDS = 3600.0
 DOUBT_SECONDS = 86_400.0
-# A clock that NTP keeps differs by less than the first. One that was wrong is right again below the second: with one
-# bound for both, a clock near to it would be followed and left in turns.
+# NTP keeps a clock within the first bound. A wrong clock is right again below the second: with one bound for both, a
+# clock near it would be followed and left by turns.
 WRONG_SECONDS = 2.0
 RIGHT_SECONDS = 1.0
 
 
 def steady_seconds() -> float:
-    """Return seconds of a clock that nobody sets, and that goes on in a suspend where the system has such a clock."""
+    """Return seconds of a clock that is never set, and that counts a suspend where the system has such a clock."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class _Offsets(NamedTuple):
-    """The bounds of what a reference clock is ahead of the steady clock, in seconds."""
+    """The bounds of the lead of a reference clock over the steady clock, in seconds."""
 
     least: float
     most: float
@@ -36,16 +36,16 @@ class _Offsets(NamedTuple):
         return (self.least + self.most) / 2
 
     def narrowed_by(self, newer: _Offsets) -> _Offsets:
-        """Return the overlap of both; the newer where there is none, since one of the clocks has been set."""
+        """Return the overlap of both; the newer if there is none, since one of the clocks was set."""
         both = _Offsets(max(self.least, newer.least), min(self.most, newer.most))
         return both if both.least <= both.most else newer
 
 
 class WallClock:
-    """Follows the clock of this machine, or a reference clock while the machine's is far from it.
+    """Follows the clock of this machine, or a reference clock while the machine's is far off.
 
-    Between two looks at the reference, and while it cannot be asked, its time counts on by the steady clock. So setting
-    the machine's clock, rightly or wrongly, does not change what is dated here.
+    Between two looks at the reference, and while it does not answer, time is counted by the steady clock. So setting
+    the machine's clock, rightly or wrongly, does not change moments recorded here.
     """
 
     def __init__(self, machine: Callable[[], float] = time.time, steady: Callable[[], float] = steady_seconds) -> None:
@@ -53,7 +53,7 @@ class WallClock:
 
         Args:
             machine: returns seconds since 1970.
-            steady: returns seconds of a clock that nobody sets.
+            steady: returns seconds of a clock that is never set.
         """
         self._machine = machine
         self._steady = steady
@@ -70,23 +70,23 @@ class WallClock:
 
     @property
     def ahead_seconds(self) -> float | None:
-        """How far this machine's clock is ahead of the reference; None while the machine's is followed."""
+        """The lead of this machine's clock over the reference; None while the machine's clock is followed."""
         if self._offsets is None or not self._is_wrong:
             return None
         return self._machine() - self._steady() - self._offsets.middle
 
     def refer(self, asked_at: float, answered_at: float, seconds: float) -> None:
-        """Take in the time of the reference.
+        """Apply the time of the reference.
 
         Args:
-            asked_at: when it was asked, on the steady clock.
-            answered_at: when it had answered, on the steady clock.
+            asked_at: when it was queried, on the steady clock.
+            answered_at: when its answer came, on the steady clock.
             seconds: its answer, since 1970.
         """
         found = _Offsets(seconds - answered_at, seconds - asked_at)
         offsets = found if self._offsets is None else self._offsets.narrowed_by(found)
         ahead = self._machine() - self._steady() - offsets.middle
-        # The offsets come last, since other threads read both meanwhile.
+        # The offsets are set last, since other threads read both meanwhile.
         self._is_wrong = abs(ahead) > RIGHT_SECONDS if self._is_wrong else _is_far(ahead, offsets)
         self._offsets = offsets
 
@@ -101,25 +101,25 @@ wall_seconds = WALL_CLOCK.now
 
 
 def utc_now() -> datetime:
-    """Return the present time in UTC by the wall clock of this process."""
+    """Return the present time in UTC, by the wall clock of this process."""
     return datetime.fromtimestamp(WALL_CLOCK.now(), UTC)
 
 
 class ClockTrust:
-    """Doubts the wall clock for a day after it leaps, and from the start until it is known what time it was before.
+    """Distrusts the wall clock for a day after a leap, and from the start until the time of the last run is known.
 
     Attributes:
-        doubted_until: seconds since 1970 on the wall clock; until then nothing is dropped for its age.
+        doubted_until: seconds since 1970 on the wall clock; until then nothing is deleted for its age.
     """
 
     def __init__(
         self, tell: Callable[[float], None] = lambda _seconds: None, steady: Callable[[], float] = steady_seconds
     ) -> None:
-        """Begin in doubt.
+        """Start in doubt.
 
         Args:
-            tell: called with how many seconds the clock has leapt, once a leap.
-            steady: returns seconds of a clock that nobody sets.
+            tell: called once a leap, with its size in seconds.
+            steady: returns seconds of a clock that is never set.
         """
         self.doubted_until = math.inf
         self._tell = tell
@@ -127,12 +127,12 @@ class ClockTrust:
         self._offset: float | None = None
 
     def begin(self, now: float, alive_at: object, doubted_until: object) -> None:
-        """Take up what was noted before; a stop of more than an hour cannot be told from a leap.
+        """Continue from the values stored by the last run; a stop of more than an hour looks like a leap.
 
         Args:
             now: seconds since 1970.
-            alive_at: when the daemon was last known to run; whatever is no number is nothing that is known.
-            doubted_until: as it was then.
+            alive_at: when the daemon was last known to run; a value that is not a number is ignored.
+            doubted_until: its stored value.
         """
         self._offset = now - self._steady()
         if not isinstance(alive_at, float | int):
@@ -144,16 +144,16 @@ class ClockTrust:
             self.doubted_until = min(former, now + DOUBT_SECONDS)
 
     def trusts(self, now: float) -> bool:
-        """Look at the clock, and tell whether it may be believed.
+        """Look at the clock; return whether it can be trusted.
 
         Args:
-            now: seconds since 1970 as the wall clock has them at this moment.
+            now: seconds since 1970, on the wall clock at this moment.
         """
         offset = now - self._steady()
         if self._offset is not None and abs(offset - self._offset) > LEAP_SECONDS:
             self._doubt(now, offset - self._offset)
         if self._offset is not None:
-            self._offset = offset  # a clock that is slewed may go anywhere, in its time
+            self._offset = offset  # a slewed clock may move any distance, slowly
         return now >= self.doubted_until
 
     def _doubt(self, now: float, leap_seconds: float) -> None:

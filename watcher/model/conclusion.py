@@ -1,4 +1,4 @@
-"""What an outcome means for its target: the pure step from what a check found to where the target stands."""
+"""Turns a check result into the target's next state. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from watcher.model.outcome import Outcome
     from watcher.model.target import Target
 
-# What a check found holds until the next one. Where none has come after so many intervals, and what a busy machine may
-# take, nobody knows what was meanwhile.
+# A check result holds until the next one. If none comes for so many intervals, and the delay of a busy machine, the
+# state in between is unknown.
 GAP_INTERVALS = 3
 GAP_SECONDS = 1.0
 
@@ -25,10 +25,10 @@ _FOUND_MEANWHILE = Fault(Reason.INTERNAL, "found down by the checks during the m
 
 
 class Hold(NamedTuple):
-    """A maintenance that is under way.
+    """A maintenance in progress.
 
     Attributes:
-        since: when it began.
+        since: when it started.
         why: a sentence for people, or None.
     """
 
@@ -37,12 +37,12 @@ class Hold(NamedTuple):
 
 
 class Conclusion(NamedTuple):
-    """What one check came to.
+    """The result of one check for its target.
 
     Attributes:
         outcome: of the check.
-        standing: where the target stands after it.
-        is_news: whether that is not where it stood before.
+        standing: the target's standing after it.
+        is_news: whether the standing has changed.
         flips: the changes of state that it confirms, oldest first.
     """
 
@@ -60,25 +60,25 @@ def conclude(
     hold: Hold | None = None,
     ended_at: datetime | None = None,
 ) -> Conclusion:
-    """Take an outcome in.
+    """Apply an outcome to a target's standing.
 
     Args:
         target: what was checked.
         outcome: of the check.
-        before: where the target stood.
-        last_at: when its check before began, None for the first one.
-        hold: the maintenance that the target is in now.
-        ended_at: when the one ended that it was in; None for the moment of the check.
+        before: the standing before the check.
+        last_at: when the target's last check started; None for the first one.
+        hold: the maintenance in progress; None without one.
+        ended_at: when the last maintenance ended; None for the moment of the check.
     """
     steps = _Steps(outcome, before)
-    if before.state is State.PAUSED:  # whoever is checked is so no more; that could not be noted, as on a full disk
+    if before.state is State.PAUSED:  # it is checked again, which was not stored, as on a full disk
         steps.take(before.released(outcome.started_at))
     if last_at is not None:
         gap_seconds = GAP_INTERVALS * target.interval_seconds + GAP_SECONDS
         if (outcome.started_at - last_at).total_seconds() > gap_seconds:
             steps.take(steps.standing.interrupted(last_at + timedelta(seconds=target.interval_seconds)))
     if hold is not None or steps.standing.state is State.MAINTENANCE:
-        _obey_maintenance(steps, last_at, hold, ended_at)
+        _apply_maintenance(steps, last_at, hold, ended_at)
     gone, sighting = steps.standing, sighting_of(outcome)
     if gone.state in _GOOD and gone.is_confirmed and sighting.state is not gone.state:
         sighting = replace(sighting, up_until=last_at)
@@ -92,7 +92,7 @@ def conclude(
 
 
 class _Steps:
-    """Collects the flips from one standing to the next, up to the one that an outcome leads to."""
+    """Collects the flips from one standing to that after the outcome."""
 
     def __init__(self, outcome: Outcome, before: Standing) -> None:
         self.outcome = outcome
@@ -107,8 +107,8 @@ class _Steps:
         self.standing = after
 
 
-def _obey_maintenance(steps: _Steps, last_at: datetime | None, hold: Hold | None, ended_at: datetime | None) -> None:
-    """Begin or end a maintenance: at its own moment, unless checks have said something after that."""
+def _apply_maintenance(steps: _Steps, last_at: datetime | None, hold: Hold | None, ended_at: datetime | None) -> None:
+    """Start or end a maintenance: at its own moment, unless later checks have decided already."""
     outcome = steps.outcome
     moment = (ended_at or outcome.started_at) if hold is None else hold.since
     if moment > outcome.started_at or (last_at is not None and moment < last_at):
@@ -133,7 +133,7 @@ def flips_of_change(
     cause: Fault | None = None,
     outcome: Outcome | None = None,
 ) -> list[Flip]:
-    """Return the flip from one standing to the next, or none where the state is the same."""
+    """Return the flip from one standing to the next; none if the state is the same."""
     if after.state is before.state or after.since is None:
         return []
     check_id = None if outcome is None else outcome.check_id

@@ -1,4 +1,4 @@
-"""What a changed configuration changes: which targets come, go, or are others than they were."""
+"""Compares two configurations: which targets are added, removed, changed or renamed."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 _FIELDS = tuple(one.name for one in fields(Target) if one.name != "expected")
 _EXPECTED_FIELDS = tuple(one.name for one in fields(Expectations))
-# What says which target it is, and who is told of it: all else says what is checked, and how.
+# The fields that identify a target and route its alerts; all others define what is checked, and how.
 _NAMING_FIELDS = frozenset({"name", "group", "alerts"})
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What lies between two configurations.
+    """The difference between two configurations.
 
     Attributes:
-        added: targets whose names are new, in the order of the configuration.
-        removed: targets whose names are gone.
-        changed: targets of which more than the place in the file has changed, as they are now.
-        targets: all that there are now; of those that are the same, the very objects of before.
-        renamed: of targets that are removed, the name that they have been given: the new name of the one target that is
-            added and is checked in the very same way. Where several are, none has been renamed.
+        added: targets with new names, in the order of the configuration.
+        removed: targets whose names have disappeared.
+        changed: the new versions of targets that differ in more than their place in the file.
+        targets: all present ones; unchanged targets are the same objects as before.
+        renamed: new names of removed targets: a removed target is renamed if exactly one added target is checked in the
+            same way.
     """
 
     added: tuple[Target, ...] = ()
@@ -38,20 +38,20 @@ class Difference:
 
     @property
     def unchanged(self) -> int:
-        """How many are the same."""
+        """The number of unchanged targets."""
         return len(self.targets) - len(self.added) - len(self.changed)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing comes, goes or changes."""
+        """Whether nothing has changed."""
         return not (self.added or self.removed or self.changed)
 
 
 def difference(before: Iterable[Target], after: Iterable[Target]) -> Difference:
-    """Compare what was to be watched with what is.
+    """Compare the former targets with the new ones.
 
     Args:
-        before, after: targets with names of their own.
+        before, after: targets with unique names.
     """
     identities = _Identities()
     former = {target.name: target for target in before}
@@ -71,9 +71,9 @@ def difference(before: Iterable[Target], after: Iterable[Target]) -> Difference:
 
 
 def checked_alike(one: Target, other: Target) -> bool:
-    """Whether two targets differ in nothing but which places watch them and how many of these must agree."""
+    """Whether two targets differ only in the places that watch them and the quorum of these."""
     if (one.locations, one.quorum) == (other.locations, other.quorum):
-        return one is other  # what differs is something else
+        return one is other  # another field differs
     identities = _Identities()
     return identities.of(replace(one, locations=other.locations, quorum=other.quorum)) == identities.of(other)
 
@@ -88,13 +88,13 @@ def _renamed(removed: Iterable[Target], added: Iterable[Target], identities: _Id
 
 
 class _Identities:
-    """What makes two targets the same; their own equality will not do.
+    """The values by which targets are compared; `==` does not do.
 
-    Compiled patterns are equal only where they are one object, and of expected values of JSON, 1 and True are not.
+    Compiled patterns are equal only if they are the same object; and in expected JSON values, 1 and True must differ.
     """
 
     def __init__(self) -> None:
-        # By id, with the object itself, so that no other gets the id meanwhile: 100,000 targets share a few.
+        # By id, with the object itself, so that no other object gets the id: 100,000 targets share a few.
         self._of_expectations: dict[int, tuple[Expectations, tuple[Any, ...]]] = {}
 
     def of(self, target: Target) -> tuple[Any, ...]:

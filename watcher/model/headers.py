@@ -1,4 +1,4 @@
-"""Headers of requests in which nobody keeps a secret."""
+"""Request headers without secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flips that come late, by a replica that has lost their target meanwhile: where they belong in the chain; pure."""
+"""Places flips of a replica that lost their target meanwhile into the chain of that target. Pure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _MOMENT = timedelta(microseconds=1)
-# Whoever takes a target over checks it at once or at its next slot: what begins so soon after, it has found like that.
+# A replica that takes a target over checks it at once or at its next slot: a state that starts so soon is not new.
 FOUND_LIKE_THAT = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A flip, as far as the chain of its target goes.
+    """The part of a flip that matters in the chain of its target.
 
     Attributes:
         id: of the flip.
-        at: when its state began.
-        state, before: the words of both states.
+        at: when its state started.
+        state, before: both states, as words.
     """
 
     id: uuid.UUID
@@ -36,12 +36,12 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Splice:
-    """What late flips make of a chain.
+    """The changes of a chain by late flips.
 
     Attributes:
-        insert: flips to be put in.
-        before: other states before flips that are there, by the flip.
-        drop: the flip by which the late ones were closed, where others do that now.
+        insert: flips to add.
+        before: new values of `before`, by the id of an existing flip.
+        drop: the flip that closed the late ones, if others do that now.
     """
 
     insert: tuple[Link, ...] = ()
@@ -50,16 +50,16 @@ class Splice:
 
 
 def splice(target: str, location: str, history: Sequence[Link], late: Iterable[Link], until: datetime) -> Splice:
-    """Put late flips in their places in a chain, so that it stays one: no two neighbours have one state.
+    """Insert late flips into a chain so that no two neighbours have the same state.
 
-    One that says what its neighbours say already is left out, as seen by the other replica too; so is the last one
-    where the other has found the same just after it took over. Where the last one says something else than the chain
-    did at `until`, a flip at that moment goes back to that.
+    A flip that repeats its neighbour is left out, since the other replica has seen it too. So is the last one, if the
+    other replica found the same state just after it took over. If the last one differs from the chain at `until`, a
+    flip at that moment returns to the chain's state.
 
     Args:
-        target, location: whose chain it is.
-        history: the chain, oldest first, from the flip on that is before the first of the late ones.
-        late: the flips; those that the chain has already are harmless.
+        target, location: of the chain.
+        history: the chain, oldest first, from the flip before the first late one on.
+        late: the flips; duplicates of the chain are harmless.
         until: when another replica took the target over: from then on only its flips count.
     """
     known = {link.id for link in history}
@@ -100,7 +100,7 @@ def splice(target: str, location: str, history: Sequence[Link], late: Iterable[L
 
 
 def _chain(last: Link | None, coming: Iterable[Link], end: datetime) -> list[Link]:
-    """Return the flips of those that come between two places that change something."""
+    """Return the flips between two places of the chain that change the state."""
     chain: list[Link] = []
     for link in coming:
         former = chain[-1] if chain else last
@@ -112,13 +112,13 @@ def _chain(last: Link | None, coming: Iterable[Link], end: datetime) -> list[Lin
 
 
 def _leave_out_what_was_found(chain: list[Link], last: Link | None, closing: Link, following: Link) -> None:
-    """Take off the last flip, where the other replica has found the same just after it took over."""
+    """Remove the last flip if the other replica found the same state just after it took over."""
     former = chain[-2] if len(chain) > 1 else last
     if chain and chain[-1].state == following.state and former is not None and former.state == closing.state:
         chain.pop()
 
 
 def _closing(target: str, location: str, until: datetime, stood: str) -> Link:
-    """Return the flip that goes back to what another replica says; its id is the same each time."""
+    """Return the flip back to the other replica's state; its id is the same each time."""
     state = state_named(stood)
     return Link(Flip(target, location, until, until, state, state).flip_id, until, stood, stood)

@@ -1,4 +1,4 @@
-"""How many checks can be in flight at once."""
+"""Estimates how many checks can be in flight at once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def worst_case_workers(targets: Iterable[Target]) -> float:
-    """Say how many workers it takes when every site hangs, by Little's law: rate times time.
+    """Return the workers needed if every site hangs, by Little's law: rate times time.
 
     Args:
-        targets: each that is enabled holds a worker for all its attempts, but never longer than its interval.
+        targets: each enabled one holds a worker for all its attempts, but never longer than its interval.
 
     Returns:
         the mean number of checks in flight.
@@ -24,13 +24,13 @@ def worst_case_workers(targets: Iterable[Target]) -> float:
 
 
 def complaint_about_workers(targets: Iterable[Target], max_workers: int) -> str | None:
-    """Say with the numbers when sites that all hang would make each other late, or return None."""
+    """Return a warning with the numbers if hanging sites would delay each other's checks; otherwise None."""
     needed = math.ceil(worst_case_workers(targets))
     if needed <= max_workers:
         return None
     return (
         f"if every site hung, checks would need {needed} workers, and MAX_WORKERS is {max_workers}: they would "
-        "begin late; raise it, or lower timeouts or retries"
+        "start late; raise it, or lower timeouts or retries"
     )
 
 

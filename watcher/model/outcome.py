@@ -1,4 +1,4 @@
-"""What a check found out."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Of one outcome; a site may be odd in more ways than anybody reads.
+# For one outcome; more would not be read.
 MAX_NOTES = 5
 MAX_NOTE_CHARS = 200
-# What the detail of a fault begins with where this machine had no network: it says nothing of the site.
+# The start of a detail if this machine had no network: then the fault is not the site's.
 NO_NETWORK = "this machine has no network"
 
 
 class Reason(enum.StrEnum):
-    """Why a check failed; the first that applies, in the order in which a check meets them."""
+    """Why a check failed; the first that applies, in the order of a check's steps."""
 
     DNS = "dns"
     BLOCKED = "blocked"
@@ -46,7 +46,7 @@ _REASONS = frozenset(Reason)
 
 
 class Phases(NamedTuple):
-    """The time a check spent in each phase, in seconds, summed over redirects; None where it did not happen.
+    """The time a check spent in each phase, in seconds, summed over redirects; None if the phase did not happen.
 
     The five are those of blackbox_exporter's `probe_http_duration_seconds{phase}`.
     """
@@ -58,25 +58,25 @@ class Phases(NamedTuple):
     transfer: float | None = None
 
     def plus(self, other: Phases) -> Phases:
-        """Add the times up; a phase that happened in neither stays None."""
+        """Add the times; a phase that neither has stays None."""
         pairs = zip(self, other, strict=True)
         return Phases(*(b if a is None else a if b is None else a + b for a, b in pairs))
 
     def as_milliseconds(self) -> dict[str, float | None]:
-        """Give each phase in milliseconds, to a microsecond."""
+        """Return each phase in milliseconds, rounded to a microsecond."""
         return {name: None if value is None else round(value * 1000, 3) for name, value in self._asdict().items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a check failed, in a word for machines and a sentence for people.
+    """Why a check failed: a word for machines and a sentence for people.
 
     Attributes:
-        reason: see there.
+        reason: the word.
         detail: the sentence.
-        quoted: the end of the detail that somebody else said, in which alone a secret may stand; None where nobody can
-            tell which that is.
-        was_refused: whether a machine at the other end answered, with no to the connection.
+        quoted: the end of the detail that quotes another source, the only part that can hold a secret; None if that
+            part is unknown.
+        was_refused: whether a machine at the other end refused the connection.
     """
 
     reason: Reason
@@ -85,46 +85,46 @@ class Fault:
     was_refused: bool = field(default=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Details quote sites and exceptions; here is the one place that makes them safe to log, store and show.
+        # Details quote sites and exceptions; only this place makes them safe to log, store and show.
         object.__setattr__(self, "detail", one_line(self.detail))
 
 
 def reason_named(word: str | None) -> Reason | None:
-    """Return the reason of a word in a table; one that only a later version knows, or a hand wrote, is `internal`."""
+    """Return the reason of a word in a table; an unknown word, from a later version or by hand, is `internal`."""
     return None if word is None else Reason(word) if word in _REASONS else Reason.INTERNAL
 
 
 def fault_named(word: str, detail: str) -> Fault:
-    """Return the fault of a word in a table; one that only a later version knows, or a hand wrote, is in the detail."""
+    """Return the fault of a word in a table; an unknown word, from a later version or by hand, is in the detail."""
     try:
         return Fault(Reason(word), detail)
     except ValueError:
         return Fault(Reason.INTERNAL, f"{word}: {detail}" if detail else word)
 
 
-# A tuple, as all that every check makes anew: a frozen dataclass of so many fields takes several times as long to make.
+# A tuple, like all that every check creates: a frozen dataclass of so many fields takes several times as long.
 class Outcome(NamedTuple):
     """The result of one check.
 
     Attributes:
         target: the target's name.
         address: the target's address without its secrets.
-        location: where the replica stands that made the check.
-        scheduled_at, started_at: when it was due and when it began, UTC.
-        lateness_seconds: how long after its slot it began.
-        skipped_slots: slots missed since the target's check before.
+        location: of the replica that made the check.
+        scheduled_at, started_at: when it was due and when it started, UTC.
+        lateness_seconds: from its slot to its start.
+        skipped_slots: slots missed since the target's last check.
         duration_seconds: from the start of the check to the verdict.
         fault: None for a success.
-        degraded: why a success is not a good one, in a sentence, or None.
-        attempts: how often the exchange was made: more than once with `retries`, or after a fault of this machine.
-        status_code, http_version, ip, body_bytes, redirects: of the last response, None without one.
-        cert_expires_at: the earliest end of a certificate of all redirects and the response, None without TLS.
-        phases: where the time went.
-        excerpt: of a failing check, the start of the response's body, made safe, or None.
-        headers: of a failing check, the response's headers that are worth having, made safe.
-        notes: what is odd about a site that is served all the same, in short sentences; see `noted`.
+        degraded: why a success is degraded, in a sentence, or None.
+        attempts: the number of exchanges: more than one with `retries`, or after a fault of this machine.
+        status_code, http_version, ip, body_bytes, redirects: of the last response; None without one.
+        cert_expires_at: the earliest end of a certificate of all redirects and the response; None without TLS.
+        phases: the time spent in each.
+        excerpt: of a failing check: the start of the response's body, made safe, or None.
+        headers: of a failing check: selected headers of the response, made safe.
+        notes: oddities of a site that is served all the same, in short sentences; see `noted`.
         part: see `check_id`.
-        cert_begins_at: when the certificate began that ends at `cert_expires_at`, None where nobody knows.
+        cert_begins_at: start of the certificate that ends at `cert_expires_at`; None if unknown.
     """
 
     target: str
@@ -153,28 +153,28 @@ class Outcome(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether the site did all that is expected of it."""
+        """Whether the site met all expectations."""
         return self.fault is None
 
     @property
     def check_id(self) -> uuid.UUID:
-        """The name of the check for ever; made when it is asked for, which is when a failure is kept."""
+        """The permanent id of the check; computed on demand, when a failure is stored."""
         return check_id(self.target, self.location, self.scheduled_at, self.part)
 
 
 def noted(sentences: Iterable[str]) -> tuple[str, ...]:
-    """Return notes as they may be stored and shown: each once, the first `MAX_NOTES` of them, safe and short."""
+    """Return notes ready to be stored and shown: without duplicates, at most `MAX_NOTES`, safe and short."""
     return tuple(one_line(sentence, MAX_NOTE_CHARS) for sentence in list(dict.fromkeys(sentences))[:MAX_NOTES])
 
 
 def check_id(target: str, location: str, scheduled_at: datetime, part: int = 0) -> uuid.UUID:
-    """Name a check for ever, so that storing it twice is storing it once.
+    """Return the permanent id of a check, so that storing it twice is storing it once.
 
     Args:
         target: the target's name.
-        location: where the replica stands.
+        location: of the replica.
         scheduled_at: the slot, with a time zone.
-        part: tells apart the lives of a slot that a daemon lives more than once; 0 for the first.
+        part: distinguishes repeated runs of a slot by one daemon; 0 for the first.
 
     Returns:
         an id that sorts by time; the rest of it is a hash of target, location and the slot's microseconds.
@@ -184,11 +184,11 @@ def check_id(target: str, location: str, scheduled_at: datetime, part: int = 0) 
 
 
 def time_ordered_id(moment: datetime, text: str) -> uuid.UUID:
-    """Make an id that sorts by time.
+    """Return an id that sorts by time.
 
     Args:
-        moment: with a time zone; ids of one millisecond are told apart by the text alone.
-        text: says what the id is of; the same text and moment make the same id.
+        moment: with a time zone; ids of one millisecond differ by the text alone.
+        text: identifies the object; the same text and moment make the same id.
 
     Returns:
         a UUID of version 8 (RFC 9562, section 5.8): 48 bits of milliseconds since 1970, as in version 7, then
@@ -202,9 +202,9 @@ def time_ordered_id(moment: datetime, text: str) -> uuid.UUID:
 
 
 def moment_of_id(found: uuid.UUID) -> datetime:
-    """Return the millisecond of an id that sorts by time."""
+    """Return the moment of an id that sorts by time, to a millisecond."""
     return EPOCH + timedelta(milliseconds=found.int >> 80)
 
 
 def _microseconds(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1)  # exact, as no float is
+    return (moment - EPOCH) // timedelta(microseconds=1)  # exact, unlike a float

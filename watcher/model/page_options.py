@@ -1,4 +1,4 @@
-"""What an operator says of the status page: values, whatever file they were read from."""
+"""The operator's options of the status page, independent of their source."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Logo:
-    """A picture of the operator's.
+    """The operator's logo.
 
     Attributes:
         path: of its file.
-        content: of that.
-        media_type: as in `image/png`.
+        content: of the file.
+        media_type: such as `image/png`.
         digest: of the content, for its address.
     """
 
@@ -24,13 +24,13 @@ class Logo:
 
 @dataclass(frozen=True, slots=True)
 class PageOptions:
-    """How the page looks, and what of it the public sees.
+    """The look of the page, and the part of it that is public.
 
     Attributes:
-        title: of the whole; None for the page's own.
+        title: of the whole page; None for the default.
         intro: a text above all sites, in one or more lines; None for none.
-        logo: beside the title; None for the page's own.
-        public_groups: the groups that the public sees; None for all, and for what has no group.
+        logo: beside the title; None for the default.
+        public_groups: the public groups; None for all, and for targets without a group.
     """
 
     title: str | None = None

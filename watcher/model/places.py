@@ -1,4 +1,4 @@
-"""Combines the views of the places that watch one target into one state; pure, with no clock."""
+"""Combines the views of the places that watch one target into one state. Pure, without a clock."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from watcher.model.state import Standing
 
-# The location of the combined state. No replica stands there.
+# The location of the combined state. No replica is there.
 COMBINED = "*"
 MAX_LOCATION_CHARS = 100
-# The most places that one sentence names. Of the others it gives the number.
+# The most places named in a sentence. The others are counted.
 MAX_PLACES_NAMED = 5
 
-# The part of a cause that names the places, as `_where` writes it.
+# The part of a cause that names the places, written by `_where`.
 _PLACES = re.compile(r"(?P<state>down|degraded) at (?P<places>.+?)(?P<only> only,| of \d+ places(?=[:;]|$)|[:;]|$)")
 _SEEN = frozenset({State.UP, State.DEGRADED, State.DOWN})
 _TELLING = _SEEN | {State.MAINTENANCE, State.PAUSED}
@@ -35,8 +35,8 @@ class PlaceView:
 
     Attributes:
         location: of the place.
-        state: of the target there; unknown where the place cannot tell.
-        since: when that state began; None where nobody knows.
+        state: of the target there; unknown if the place cannot tell.
+        since: start of that state; None if unknown.
         reason, detail: why, or None.
         is_alive: whether a replica watches there. A place without one keeps its last view.
     """
@@ -55,8 +55,8 @@ class Combined:
 
     Attributes:
         state: of the target; pending while it is too early to decide, see `decided`.
-        since: when the view that decided began; None where a place came or went instead, or the view has no time.
-        cause: why, with the places named; None where the target is up and every place can tell, or no place has
+        since: start of the deciding view; None if a place came or went instead, or the view has no time.
+        cause: why, with the places named; None if the target is up and every place can tell, or if no place has
             finished its first checks.
     """
 
@@ -77,33 +77,32 @@ def complaint_about_location(text: str) -> str | None:
 def combine(views: Sequence[PlaceView], quorum: int) -> Combined:
     """Combine the views of all places of a target into one state.
 
-    - A place that is not alive, or cannot tell, does not count. Where fewer than `quorum` are left, these decide.
-    - A place at its first checks does not lower the quorum: where the others all see the target down and are too few,
-      it is too early to decide.
+    - A place that is not alive, or cannot tell, does not count. If fewer than `quorum` are left, these decide.
+    - A place at its first checks does not lower the quorum: if the others all see the target down but are too few, it
+      is too early to decide.
     - One place in maintenance is enough: all places read the same windows, each by its own clock.
-    - The target is paused only where no place checks it. So a place with an old configuration does not hide what the
+    - The target is paused only if no place checks it. So a place with an old configuration does not hide what the
       others see.
 
     Args:
-        views: one of each place, in the order of the configuration.
-        quorum: how many places have to see the target down until it is down; 1 at least.
+        views: one for each place, in the order of the configuration.
+        quorum: how many places must see the target down for it to be down; at least 1.
     """
     state = _state(views, quorum)
     return Combined(state, _since(state, views, quorum), _cause(state, views, quorum))
 
 
 def decided(standing: Standing, combined: Combined, now: datetime) -> Standing:
-    """Return the combined standing that follows from the views of now.
+    """Return the combined standing that follows from the present views.
 
     Args:
-        standing: the combined standing until now.
-        combined: the views of now, combined.
-        now: the time. The new state begins now where its view began before the former state did, or is dated in the
-            future by a place with a wrong clock.
+        standing: the present combined standing.
+        combined: the present views, combined.
+        now: the start of a new state if its view started before the former state, or in the future by a wrong clock.
 
     Returns:
-        the new standing; the very same object where the state is the same. While it is too early to decide, the
-        standing stays. One exception: a target that was not in trouble is degraded once a place sees it down.
+        the new standing; the same object if the state is the same, or while it is too early to decide. One exception: a
+        target that was not in trouble is degraded once a place sees it down.
     """
     state, since = combined.state, combined.since
     if state is State.PENDING:

@@ -1,4 +1,4 @@
-"""How the daemon takes up again what it knew when it last ran: the gap between is unknown, never up and never down."""
+"""Continues from the states of the last run: the gap between is unknown, neither up nor down."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
 
 TAKEN_OUT = Fault(Reason.INTERNAL, "taken out of the configuration")
-RENAMED = Fault(Reason.INTERNAL, "given another name in the configuration")  # under which it goes on
+RENAMED = Fault(Reason.INTERNAL, "given another name in the configuration")  # it continues under that name
 NOT_ENABLED = Fault(Reason.INTERNAL, "enabled is false in the configuration")
 NOT_WATCHED = Fault(Reason.INTERNAL, "the monitor was not running")
 
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """What a start, or another configuration, makes of the past.
+    """The effect of a start, or of another configuration, on known states.
 
     Attributes:
-        standings: of each target that was checked before, or is not to be.
-        news: the names of those whose standing has changed by that.
-        flips: what changed, one a target at most.
-        taken_out: the names of those that are in the configuration no more.
-        shared: the names of those of the news that the database knows already.
-        ended: flips that end what another replica knew, before this one began to look.
+        standings: of each target that was checked before or will not be checked.
+        news: the names of targets with changed standings.
+        flips: the changes, at most one for each target.
+        taken_out: the names that are no longer configured.
+        shared: the names among the news that the database has already.
+        ended: flips that end states of another replica, from before this one started to check.
     """
 
     standings: Mapping[str, Standing]
@@ -45,7 +45,7 @@ class Resumption:
     ended: tuple[Flip, ...] = ()
 
     def and_also(self, other: Resumption) -> Resumption:
-        """Return this and what becomes of the past of other targets, as one."""
+        """Return this together with the result for other targets."""
         return Resumption(
             {**self.standings, **other.standings},
             self.news | other.news,
@@ -58,13 +58,13 @@ class Resumption:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the database knows of a target that this replica has made its own.
+    """The database's knowledge of a target that this replica has taken over.
 
     Attributes:
-        standing: where it stands, None for one that nobody has checked.
-        until: until when anybody else is known to have looked, on the clock of this replica; None where nobody else
-            has since this replica did.
-        checked_until: the last slot in which anybody is known to have checked it, or None.
+        standing: of the target; None if it was never checked.
+        until: until when another replica is known to have checked, on the clock of this replica; None if no other has
+            since this replica did.
+        checked_until: the last slot in which any replica is known to have checked it, or None.
     """
 
     standing: Standing | None = None
@@ -83,13 +83,13 @@ def resume(
     alive_at: datetime | None,
     now: datetime,
 ) -> Resumption:
-    """Compare what is configured with what was watched.
+    """Compare the configured targets with the known states.
 
     Args:
-        targets: what is to be watched.
-        past: where each target stood, by name.
-        location: where this replica stands.
-        alive_at: until when the daemon is known to have watched; None where it never did.
+        targets: the configured ones.
+        past: the last standing of each target, by name.
+        location: of this replica.
+        alive_at: until when the daemon is known to have run; None if it never did.
         now: a moment with a time zone.
     """
     ended = now if alive_at is None else min(alive_at, now)
@@ -110,15 +110,15 @@ def reassign(
     now: datetime,
     renamed: Collection[str] = (),
 ) -> Resumption:
-    """Take over another configuration, with no gap: what was known of a target still is.
+    """Apply another configuration without a gap: known states stay.
 
     Args:
-        targets: those that come, or are others than they were.
-        taken_out: the names of those that go.
-        past: where each target stands that is watched, by name.
-        location: where this replica stands.
+        targets: the added and changed ones.
+        taken_out: the removed names.
+        past: the standing of each watched target, by name.
+        location: of this replica.
         now: a moment with a time zone.
-        renamed: the names of those that go, and go on under other names.
+        renamed: the new names of removed targets, by the former ones.
     """
     changes = _Changes(location, past, now)
     for target in targets:
@@ -136,15 +136,15 @@ def take_over(
     own: Mapping[str, Standing] = _NOTHING,
     alive_at: datetime | None = None,
 ) -> Resumption:
-    """Go on with targets that this replica has made its own, with a gap only where nobody looked for too long.
+    """Continue with targets that this replica has taken over, with a gap only if no replica checked for too long.
 
     Args:
-        targets: those that were taken.
-        taken: what the database knows of each, by name.
-        location: where this replica stands.
+        targets: those taken over.
+        taken: the database's knowledge of each, by name.
+        location: of this replica.
         now: a moment with a time zone.
-        own: what this replica knows of them. It holds where this replica has looked later than anybody else.
-        alive_at: until when this replica has looked at them; None where it still does.
+        own: this replica's standings of them, valid if this replica was the last to check.
+        alive_at: until when this replica has checked them; None if it still does.
     """
     known = {target.name: taken.get(target.name, Taken()) for target in targets}
     past, until, ended = dict[str, "Standing"](), dict[str, "datetime | None"](), list[Flip]()
@@ -176,17 +176,17 @@ def _has_looked_last(mine: Standing, found: Taken) -> bool:
 
 
 def _end_of_other(name: str, location: str, found: Taken, mine: Standing, now: datetime) -> list[Flip]:
-    """End what another knew at the last moment at which it looked; this replica began to only after that."""
+    """End the other replica's state at the moment of its last look; this replica started only after that."""
     if found.until is None or found.standing is None:
         return []
     after = found.standing.interrupted(found.until)
     flips = flips_of_change(name, location, found.standing, after, now, NOT_WATCHED)
-    # It has no number: those of this replica's own flips have gone on without it.
+    # Without a number: this replica's own flips were numbered without it.
     return [replace(flip, number=None) for flip in flips if mine.since is not None and flip.at < mine.since]
 
 
 class _Changes:
-    """Collects standings, and the flips that lead to them."""
+    """Collects standings, and the flips to them."""
 
     def __init__(self, location: str, past: Mapping[str, Standing], now: datetime) -> None:
         self._location = location
@@ -204,7 +204,7 @@ class _Changes:
             self._flips.extend(flips_of_change(name, self._location, before, after, self._now, cause))
 
     def obey_operator(self, target: Target, ended: datetime) -> bool:
-        """Pause what is not enabled, take up what is again; return whether it was either."""
+        """Pause a target that is not enabled, release one that is again; return whether it did either."""
         before = self._past.get(target.name, NEVER_CHECKED)
         if not target.enabled:
             self.make(target.name, before.held(State.PAUSED, ended), NOT_ENABLED)

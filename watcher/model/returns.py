@@ -1,4 +1,4 @@
-"""When targets were last found to be back, after they were down or in maintenance; pure."""
+"""Records when targets last came back after being down or in maintenance. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Returns:
     """The last return of each target."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Create it without targets."""
         self._away: set[str] = set()
         self._back_at: dict[str, datetime] = {}
 
     def take(self, target: str, state: State, moment: datetime) -> None:
-        """Take where a target stands from a moment on; unknown says nothing of where it is."""
+        """Record the state of a target from a moment on; unknown is ignored."""
         if state in _AWAY:
             self._away.add(target)
         elif state is not State.UNKNOWN and target in self._away:
@@ -30,11 +30,11 @@ class Returns:
             self._back_at[target] = moment
 
     def of(self, target: str) -> datetime | None:
-        """Return when a target came back last; None where it was never away, or nobody knows."""
+        """Return when a target last came back; None if it never did, or this is unknown."""
         return self._back_at.get(target)
 
     def drop(self, targets: Iterable[str]) -> None:
-        """Forget targets, by their names."""
+        """Drop targets by name."""
         for name in targets:
             self._away.discard(name)
             self._back_at.pop(name, None)

@@ -1,4 +1,4 @@
-"""Where a target stands: what its checks say, once enough of them have said so; pure, with no clock of its own."""
+"""The state of a target: the result of its checks, once enough of them agree. Pure, without a clock of its own."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
     from watcher.model.outcome import Outcome
 
-_MOMENT = timedelta(microseconds=1)  # what PostgreSQL can tell apart
-# A state that began so far in the future began when a clock was ahead: what comes is not dated there as well.
+_MOMENT = timedelta(microseconds=1)  # the resolution of PostgreSQL
+# A state that started so far in the future was dated by a wrong clock: later states are not dated there as well.
 CLOCK_WAS_AHEAD = timedelta(minutes=1)
 
 
 class State(enum.StrEnum):
-    """Where a target stands."""
+    """The states of a target."""
 
     PENDING = "pending"  # not confirmed yet
     UP = "up"
     DEGRADED = "degraded"
     DOWN = "down"
-    UNKNOWN = "unknown"  # this monitor cannot tell, or was not there
+    UNKNOWN = "unknown"  # this monitor cannot tell, or did not run
     MAINTENANCE = "maintenance"
-    PAUSED = "paused"  # not checked, by its owner's will
+    PAUSED = "paused"  # not checked, by order of the operator
 
 
 _NAMED = {str(state): state for state in State}
 
 
 def state_named(word: str) -> State:
-    """Return the state of a word in a table; unknown for a word that a later version, or a hand, has written there."""
+    """Return the state of a word in a table; `unknown` for a word of a later version or one written by hand."""
     return _NAMED.get(word, State.UNKNOWN)
 
 
@@ -46,7 +46,7 @@ OF_THE_OPERATOR = frozenset({State.MAINTENANCE, State.PAUSED})
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """How many checks in a row it takes: failing ones to be down, good ones to be up again."""
+    """The checks in a row that confirm a change: failing ones for down, good ones for up."""
 
     failure: int = 3
     success: int = 2
@@ -54,12 +54,12 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What one check says by itself: up, degraded, down, or unknown where the monitor is at fault.
+    """The state by one check alone: up, degraded, down, or unknown if the monitor is at fault.
 
     Attributes:
-        state: what it says.
-        at: when the check began.
-        up_until: of the first that contradicts a state that is up or degraded: when the check before it began.
+        state: by this check.
+        at: when the check started.
+        up_until: for the first one that contradicts up or degraded: when the check before it started.
     """
 
     state: State
@@ -72,17 +72,17 @@ class Flip:
     """A confirmed change of state.
 
     Attributes:
-        target, location: whose.
-        at: when the new state began: at the first of the checks that confirm it.
-        confirmed_at: when enough checks had said so.
+        target, location: of the flip.
+        at: when the new state started: at the first of the checks that confirm it.
+        confirmed_at: when enough checks agreed.
         state, before: the new state and the one before.
-        cause: of a failing check, why; of other changes a sentence with the reason `internal`, or None.
-        check_id: of the check that confirmed it, or None where no check did.
-        number: which of the target's flips it is, 1 for the first; None where nobody counted, as in former versions.
-        last_up_at: of one that ends a state that is up or degraded: when a check last agreed with it; None where nobody
-            knows. It is not stored with the flip.
-        up_since: of one that ends being up: since when it was. Whoever else finds the same outage knows of the same
-            moment. It is not stored with the flip.
+        cause: why a check failed; for other changes a sentence with the reason `internal`, or None.
+        check_id: of the check that confirmed it; None if no check did.
+        number: its place among the target's flips, from 1; None if uncounted, as in former versions.
+        last_up_at: for the end of up or degraded: when a check last agreed with that state; None if unknown. Not stored
+            with the flip.
+        up_since: for the end of up: since when it was up. Other replicas that find the same outage have the same
+            moment. Not stored with the flip.
     """
 
     target: str
@@ -99,8 +99,8 @@ class Flip:
 
     @property
     def flip_id(self) -> uuid.UUID:
-        """The name of the flip for ever, so that storing it twice is storing it once."""
-        # A clock that was set back brings several flips within the millisecond of the id.
+        """The permanent id of the flip, so that storing it twice is storing it once."""
+        # If the clock was set back, several flips may share the millisecond of the id.
         which = self.at.isoformat() if self.number is None else f"flip {self.number}"
         text = f"{self.target}\0{self.location}\0{self.state}\0{which}"
         return time_ordered_id(self.at, text)
@@ -108,16 +108,16 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a target stands, and what its last checks say against it.
+    """The state of a target, and its last checks that contradict it.
 
     Attributes:
         state: the confirmed state.
-        since: when it began; None for a target that was never checked.
-        before: what it was before it was unknown, maintained or paused; else the state itself.
+        since: when it started; None for a target that was never checked.
+        before: the state before unknown, maintenance or pause; otherwise the state itself.
         unconfirmed: the checks since the last one that agreed with the state, oldest first; bounded by the thresholds.
-            Of those in which the monitor was at fault, only the last in a row.
-        flips: how many flips have led here, so that each has a number.
-        shadow: of a target in maintenance: where it would stand without that. Its own flips are not recorded.
+            Of those in a row in which the monitor was at fault, only the last.
+        flips: the number of flips so far, by which each gets its number.
+        shadow: of a target in maintenance: its standing without that. Its own flips are not recorded.
     """
 
     state: State = State.PENDING
@@ -129,29 +129,29 @@ class Standing:
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether no check has said anything else since the last that agreed."""
+        """Whether no check has contradicted the state since the last that agreed."""
         return not self.unconfirmed and (self.shadow is None or self.shadow.is_confirmed)
 
     def after(self, sighting: Sighting, thresholds: Thresholds) -> Standing:
-        """Take in what a check says.
+        """Apply the result of a check.
 
         Args:
-            sighting: of the check; one of before the state began is taken for one of its first moment.
-            thresholds: how many of them it takes.
+            sighting: of the check; one from before the start of the state counts as one at its start.
+            thresholds: the checks in a row that confirm a change.
 
         Returns:
-            the new standing; the very same object where nothing has changed.
+            the new standing; the same object if nothing has changed.
         """
         if self.shadow is not None:
             return self._with_shadow(self.shadow.after(sighting, thresholds))
         if self.state in OF_THE_OPERATOR:
-            return self  # the operator's word stands until it is taken back
+            return self  # an operator's order holds until it is withdrawn
         if sighting.state is self.state is State.UNKNOWN:
             return self
         if sighting.state is self.state:
             return self if self.is_confirmed else replace(self, unconfirmed=())
         if sighting.state is State.UNKNOWN:
-            # Says nothing for or against the site; only many in a row make the state itself unknown.
+            # Neither for nor against the site; only many in a row make the state unknown.
             kept = (*self.unconfirmed, sighting)
             blind = _trailing(kept, lambda state: state is State.UNKNOWN)
             if len(blind) < thresholds.failure:
@@ -163,32 +163,32 @@ class Standing:
         if found is None:
             return replace(self, unconfirmed=kept)
         state, sightings = found
-        # What was seen before a gap may have confirmed it, but the gap stays one.
+        # Earlier checks may have confirmed the state, but the gap stays a gap.
         began = next((one.at for one in sightings if self.since is None or one.at > self.since), sighting.at)
         rest = _trailing(kept, lambda seen: seen is not state)
         return replace(self._changed(state, began), unconfirmed=rest)
 
     def interrupted(self, at: datetime) -> Standing:
-        """Become unknown, since nobody looked; what the last checks said still counts after that."""
+        """Become unknown, since no check was made; the last checks still count after that."""
         if self.shadow is not None:
             return self._with_shadow(self.shadow.interrupted(at))
         if self.state in OF_THE_OPERATOR or (self.state in {State.PENDING, State.UNKNOWN} and self.is_confirmed):
             return self
         if self.state is State.UNKNOWN and self.since is not None:
-            # It goes on, and what was seen in it may not make it end before this gap.
+            # The gap continues, and checks made in it must not end it earlier.
             since = self.since
             return replace(self, unconfirmed=tuple(replace(one, at=min(one.at, since)) for one in self.unconfirmed))
         return replace(self._changed(State.UNKNOWN, at), unconfirmed=self.unconfirmed)
 
     def held(self, state: State, at: datetime) -> Standing:
-        """Become maintained or paused, by the operator's will; the same object where it is so already."""
+        """Enter maintenance or a pause, by order of the operator; the same object if it is in that state already."""
         if self.state is state:
             return self
         held = self._changed(state, at)
         return replace(held, shadow=self) if state is State.MAINTENANCE else held
 
     def released(self, at: datetime) -> Standing:
-        """End a maintenance or a pause: as checks found it meanwhile, or unknown until the next one says more."""
+        """End a maintenance or a pause: with the state that checks found meanwhile, or unknown until the next one."""
         if self.state not in OF_THE_OPERATOR:
             return self
         if self.shadow is None:
@@ -199,12 +199,12 @@ class Standing:
         return replace(unknown, before=self.shadow.before, unconfirmed=self.shadow.unconfirmed)
 
     def became(self, state: State, at: datetime) -> Standing:
-        """Become what no check of one's own has found; the same object where it is so already."""
+        """Enter a state that another replica found; the same object if it is in that state already."""
         return self if state is self.state else self._changed(state, at)
 
     @property
     def _judged(self) -> State:
-        """The state that checks agree with or not."""
+        """The state that checks are compared with."""
         return self.before if self.state is State.UNKNOWN else self.state
 
     def _with_shadow(self, shadow: Standing) -> Standing:
@@ -212,7 +212,7 @@ class Standing:
 
     def _changed(self, state: State, at: datetime) -> Standing:
         if self.since is not None and at <= self.since < at + CLOCK_WAS_AHEAD:
-            at = self.since + _MOMENT  # a clock that was set back: history goes one way
+            at = self.since + _MOMENT  # the clock was set back, but history goes forward only
         seen = {State.UNKNOWN, *OF_THE_OPERATOR}
         before = (self.before if self.state in seen else self.state) if state in seen else state
         return Standing(state, at, before, flips=self.flips + 1)
@@ -222,7 +222,7 @@ NEVER_CHECKED = Standing()
 
 
 def sighting_of(outcome: Outcome) -> Sighting:
-    """Say what one check says by itself."""
+    """Return the state by one check alone."""
     if outcome.fault is None:
         return Sighting(State.UP if outcome.degraded is None else State.DEGRADED, outcome.started_at)
     of_the_monitor = outcome.fault.reason in {Reason.LOCAL, Reason.INTERNAL}
@@ -232,12 +232,12 @@ def sighting_of(outcome: Outcome) -> Sighting:
 def _confirmed(
     state: State, sightings: Sequence[Sighting], thresholds: Thresholds
 ) -> tuple[State, Sequence[Sighting]] | None:
-    """Say which state enough sightings confirm, and which of them; None where they do not."""
+    """Return the state that enough sightings confirm, and those sightings; None if no state is confirmed."""
     failing = _trailing(sightings, lambda seen: seen is State.DOWN)
     passing = _trailing(sightings, lambda seen: seen is not State.DOWN)
     good = _trailing(sightings, lambda seen: seen is State.UP)
     last = sightings[-1].state
-    if state is last:  # after a gap, all is as it was before
+    if state is last:  # after a gap, the state is as before
         return state, sightings[-1:]
     if state is not State.DOWN and len(failing) >= thresholds.failure:
         return State.DOWN, failing

@@ -1,4 +1,4 @@
-"""What is under watch, and what is expected of it."""
+"""A watched target and its expectations."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ TlsVersion = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What is sent to a target.
+    """The request sent to a target.
 
     Attributes:
         method: in capitals.
         headers: names and values as configured; they may hold secrets.
-        authorization: the whole value of an `Authorization` header, or None.
-        body: what is sent with the request.
-        follow_redirects: whether a redirect is followed, or is itself the response.
-        max_redirects: the most that are followed.
+        authorization: the full value of an `Authorization` header, or None.
+        body: of the request.
+        follow_redirects: whether redirects are followed; otherwise a redirect is the response.
+        max_redirects: the largest number followed.
     """
 
     method: str = "GET"
@@ -47,16 +47,16 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class TlsOptions:
-    """How TLS is spoken; files are paths of PEM.
+    """TLS options; files are paths of PEM files.
 
     Attributes:
-        insecure_skip_verify: take any certificate.
-        ca_file: the authorities that are trusted instead of the system's.
-        cert_file, key_file: of this client, for a server that asks for one.
-        server_name: the name asked for (SNI) and looked for in the certificate, instead of the address's host.
-        min_version, max_version: the versions that are spoken; by default 1.2 and later.
-        legacy_renegotiation: take a server that does not know RFC 5746; a `min_version` below 1.2 implies it.
-        files_digest: of what stood in the files when the configuration was read; another content is another option.
+        insecure_skip_verify: accept any certificate.
+        ca_file: the authorities trusted instead of the system's.
+        cert_file, key_file: of this client, for a server that asks for a certificate.
+        server_name: sent in SNI and expected in the certificate, instead of the address's host.
+        min_version, max_version: the accepted versions; by default 1.2 and later.
+        legacy_renegotiation: accept a server without RFC 5746; a `min_version` below 1.2 implies it.
+        files_digest: of the files' content when the configuration was read; other content makes other options.
     """
 
     insecure_skip_verify: bool = False
@@ -72,15 +72,15 @@ class TlsOptions:
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """How a target is connected to.
+    """How to connect to a target.
 
     Attributes:
-        ip_protocol: `ip4` or `ip6` takes only such addresses where the name has one; `any` tries both.
+        ip_protocol: `ip4` or `ip6` uses only such addresses if the name has one; `any` tries both.
         resolve_to: the IP address to connect to instead of the host's; name and SNI stay.
-        proxy_url: `http://`, `socks5://` (names are resolved here) or `socks5h://` (and there), or None.
+        proxy_url: `http://`, `socks5://` (names are resolved here) or `socks5h://` (names are resolved there), or None.
         http_version: `auto` lets a TLS server choose.
-        keep_alive: whether the connection is used again for the next check.
-        allow_private: whether private, loopback and link-local addresses may be connected to.
+        keep_alive: whether the connection is reused for the next check.
+        allow_private: whether private, loopback and link-local addresses are allowed.
         tls: how TLS is spoken.
     """
 
@@ -95,7 +95,7 @@ class Connecting:
 
 @dataclass(frozen=True, slots=True)
 class HeaderPattern:
-    """A pattern for the values of a header; `allow_missing` says that a response without it is good as well."""
+    """A pattern for the values of a header; `allow_missing` accepts a response without the header."""
 
     header: str
     pattern: Any
@@ -104,12 +104,12 @@ class HeaderPattern:
 
 @dataclass(frozen=True, slots=True)
 class JsonExpectation:
-    """A value that must stand at a path of a JSON body.
+    """A value expected at a path of a JSON body.
 
     Attributes:
         path: the JMESPath expression as configured.
-        expression: the same, compiled.
-        equals: plain values of JSON; lists and mappings are compared whole.
+        expression: the compiled path.
+        equals: a plain JSON value; lists and mappings are compared as a whole.
     """
 
     path: str
@@ -119,17 +119,17 @@ class JsonExpectation:
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What a response must be; patterns are compiled RE2 patterns (of bytes).
+    """The expectations of a response; patterns are compiled RE2 patterns (of bytes).
 
     Attributes:
         status_codes: ranges, both ends included.
-        body_matches: every one must be found in the body.
-        body_lacks: none of these may.
-        headers_match: one of the header's values must match.
-        headers_lack: no value of the header may match.
-        json: what must stand in a JSON body.
-        body_limit_bytes: the most that the body may have after decompression.
-        degraded_after_seconds: a success that takes longer is degraded.
+        body_matches: each must match the body.
+        body_lacks: none may match the body.
+        headers_match: for each, one of the header's values must match.
+        headers_lack: for each, no value of the header may match.
+        json: values expected in a JSON body.
+        body_limit_bytes: the largest body after decompression.
+        degraded_after_seconds: a slower success is degraded.
         cert_expiry_days: a success whose certificate chain ends sooner is degraded.
     """
 
@@ -146,28 +146,27 @@ class Expectations:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL under watch, with what is expected of it.
+    """A watched URL with its expectations.
 
-    A hundred thousand of them share their parts: those that are equal should be one object.
+    A hundred thousand targets share their parts: equal parts should be one object.
 
     Attributes:
-        name: unique; the history of the target hangs on it.
-        address: the URL as configured, secrets included: for connecting only.
+        name: unique; identifies the target's history.
+        address: the URL as configured, with its secrets: only for connecting.
         shown_address: the address without its secrets, for every line, table and page.
-        group: what it belongs to, or None.
+        group: of targets, or None.
         interval_seconds: time between two slots.
         timeout_seconds: the deadline of one attempt, from DNS to the last byte, redirects included.
-        retries: how many more attempts a failing check has, inside its slot.
+        retries: further attempts of a failing check, within its slot.
         retry_interval_seconds: time between two attempts.
-        recheck_interval_seconds: time between two checks while a change of state is not confirmed yet; None for the
-            interval.
-        enabled: whether it is checked at all; what is not is paused.
-        thresholds: how many checks in a row confirm a change of state.
-        sending, connecting, expected: what is sent, how, and what must come.
-        alerts: how its incidents are told.
-        locations: the places that watch it, and decide together where it stands; empty where each place that has it in
-            its file watches it for itself.
-        quorum: it is down when so many of them say so; 0 without `locations`.
+        recheck_interval_seconds: time between two checks while a change of state is unconfirmed; None for the interval.
+        enabled: whether it is checked; otherwise it is paused.
+        thresholds: the checks in a row that confirm a change of state.
+        sending, connecting, expected: the request, the connection and the expected response.
+        alerts: its alerting options.
+        locations: the places that watch it and decide its state together; empty if each place with it in its file
+            decides for itself.
+        quorum: the number of places that must see it down for it to be down; 0 without `locations`.
     """
 
     name: str
@@ -189,12 +188,12 @@ class Target:
     quorum: int = 0
 
     def is_watched_at(self, location: str) -> bool:
-        """Whether a replica at a location checks it."""
+        """Whether a replica at a location checks this target."""
         return not self.locations or location in self.locations
 
 
 def watched_at(targets: Sequence[Target], location: str) -> Sequence[Target]:
-    """Return the targets that a replica at a location checks; the very sequence where it checks all of them."""
+    """Return the targets that a replica at a location checks; the same sequence if it checks all of them."""
     here = [target for target in targets if target.is_watched_at(location)]
     return targets if len(here) == len(targets) else here
 

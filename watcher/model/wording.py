@@ -1,15 +1,15 @@
-"""How causes and durations are written for people, on a terminal and on a page: pure functions."""
+"""Writes causes and durations for people, on a terminal and on a page. Pure."""
 
 from __future__ import annotations
 
 from watcher.model.outcome import Reason
 
-# Each with the next smaller one.
+# Each with the next smaller unit.
 _UNITS = (("d", 86_400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1))
 
 
 def why(reason: str | None, detail: str | None) -> str:
-    """Join a reason and its detail, as in `status: 503 Service Unavailable`; of the monitor's own, the detail alone."""
+    """Join a reason and its detail, as in `status: 503 Service Unavailable`; for `internal`, only the detail."""
     return ": ".join(part for part in (None if detail and reason == Reason.INTERNAL else reason, detail) if part)
 
 

@@ -1,1 +1,1 @@
-"""Where outcomes go: successes to monitor.log, failures to storage."""
+"""Sends check outcomes on: successes to monitor.log, failures to storage."""

@@ -1,4 +1,4 @@
-"""The newest outcome and standing of each target, in memory, for whoever wants to know at once."""
+"""Keeps the newest outcome and standing of each target in memory for immediate reads."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from watcher.model.state import Flip
     from watcher.recording.results import Result
 
-# The bound of the names of those whose states have changed last.
+# The bound of the names of the targets whose states changed last.
 MAX_CHANGED = 1000
-# The bound of a detail: with all else but its former results, a target stays below half a KB.
+# The bound of a detail: without its earlier results, a target stays below half a KB.
 MAX_DETAIL_BYTES = 160
 
-# What the newest check measured, each with its code of `struct`: the start in seconds since 1970, what follows in
+# The measurements of the newest check, each with its `struct` code: the start in seconds since 1970, durations in
 # seconds. As objects they would take 500 bytes.
 _MEASURED = {
     "started_at": "d",
@@ -40,31 +40,31 @@ _MEASURED = {
     "ip_version": "B",
 }
 _NUMBERS = struct.Struct("=" + "".join(_MEASURED.values()))
-_NONE = -1  # no status, which has three digits; no redirects; of the versions, it is 0
+_NONE = -1  # no status code or no redirects; for the versions, 0 means none
 _TENFOLD_VERSIONS = {"1.0": 10, "1.1": 11, "2": 20}
 _ELLIPSIS = "…".encode()
 
-# Standing, _NUMBERS with the newest results behind them, reason, detail, end of the certificate.
+# Standing, _NUMBERS followed by the newest results, reason, detail, end of the certificate.
 Kept = tuple["Standing", bytes, Reason | None, bytes, datetime | None]
 _OTHER_PLACES = {"reason": 2, "cert_expires_at": 4}
 
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """What is known of a target now.
+    """The present standing of a target and its newest check.
 
     Attributes:
         target: its name.
-        standing: where it stands, and since when.
-        started_at: when its newest check began, UTC; None where there was none since the daemon started.
-        duration_seconds: of that check, as all that follows.
+        standing: its state, and since when.
+        started_at: start of its newest check, UTC; None without a check since the daemon started.
+        duration_seconds: of that check, as are all attributes below.
         reason: why it failed, None for a success.
-        detail: of a failure or of a degraded success, cut to MAX_DETAIL_BYTES; empty else.
-        status_code, cert_expires_at: as those of an outcome.
-        phases: where the time went.
-        redirects: as that of an outcome.
-        http_version: 1.1 or 2.0, say; None without a response.
-        ip_version: 4 or 6; None where nothing was connected to.
+        detail: of a failure or of a degraded success, cut to MAX_DETAIL_BYTES; otherwise empty.
+        status_code, cert_expires_at: as in `Outcome`.
+        phases: the duration of each phase.
+        redirects: as in `Outcome`.
+        http_version: for example 1.1 or 2.0; None without a response.
+        ip_version: 4 or 6; None without a connection.
     """
 
     target: str
@@ -82,12 +82,12 @@ class Latest:
 
     @property
     def ok(self) -> bool | None:
-        """Whether the newest check succeeded; None where there was none."""
+        """Whether the newest check succeeded; None without a check."""
         return None if self.started_at is None else self.reason is None
 
 
 def _reader(name: str) -> struct.Struct:
-    """Return what reads one number, and passes over all that stand before and after it."""
+    """Return a struct that reads one number and skips all numbers before and after it."""
     names = list(_MEASURED)
     before, code, after = names[: names.index(name)], _MEASURED[name], names[names.index(name) + 1 :]
     sizes = [struct.calcsize("=" + "".join(_MEASURED[one] for one in some)) for some in (before, after)]
@@ -98,13 +98,12 @@ _READERS = {name: _reader(name) for name in _MEASURED}
 
 
 def column(name: str, kept: Iterable[Kept]) -> list[Any]:
-    """Return one thing of many newest checks, in their order; whoever writes all of them has no time for objects.
+    """Return one measurement of many newest checks, in their order, without creating an object for each check.
 
     Args:
-        name: `reason` or `cert_expires_at`, as those of an outcome; `started_at` in seconds since 1970; `duration`,
+        name: `reason` or `cert_expires_at`, as in `Outcome`; `started_at` in seconds since 1970; `duration`,
             `resolve`, `connect`, `tls`, `processing` or `transfer` in seconds, NaN for a phase that did not happen;
-            `status_code` or `redirects`, -1 where there is none; `tenfold_http_version` or `ip_version`, 0 where there
-            is none.
+            `status_code` or `redirects`, -1 for none; `tenfold_http_version` or `ip_version`, 0 for none.
         kept: see `Board.newest_of`.
     """
     if name in _OTHER_PLACES:
@@ -114,15 +113,15 @@ def column(name: str, kept: Iterable[Kept]) -> list[Any]:
 
 
 class Board:
-    """The newest of each target that is watched; it is read in the loop, and nothing about it waits."""
+    """The newest check of each watched target; used only from the loop, and no call waits."""
 
     def __init__(self) -> None:
-        """Begin with no targets."""
+        """Create a board without targets."""
         self._kept: dict[str, Kept] = {}
-        self.changes = 0  # how often a state has changed, or targets have come or gone
+        self.changes = 0  # number of state changes and of added and removed targets
         self._changed = deque[str](maxlen=MAX_CHANGED)
         self._elsewhere: set[str] = set()
-        self.checks = 0  # how many it has been told of
+        self.checks = 0  # number of checks recorded
         self.returns = Returns()  # from trouble and maintenance
 
     def __len__(self) -> int:
@@ -130,34 +129,34 @@ class Board:
         return len(self._kept)
 
     def __iter__(self) -> Iterator[Latest]:
-        """Yield what is known of each target; whoever reads may wait in between, and misses what comes meanwhile."""
+        """Yield each target; the reader may wait in between, and then misses changes made meanwhile."""
         return (_read(name, kept) for name, kept in list(self._kept.items()))
 
     def of(self, target: str) -> Latest | None:
-        """Return what is known of a target, by its name; None where it is not watched."""
+        """Return the newest check and standing of a target, by name; None if it is not watched."""
         kept = self._kept.get(target)
         return None if kept is None else _read(target, kept)
 
     def standing_of(self, target: str) -> Standing | None:
-        """Return where a target stands; None where it is not watched."""
+        """Return the standing of a target; None if it is not watched."""
         kept = self._kept.get(target)
         return None if kept is None else kept[0]
 
     def standings_of(self, targets: Iterable[str]) -> list[Standing | None]:
-        """Return where many targets stand, in their order; None for each that is not watched."""
+        """Return the standings of many targets, in their order; None for each that is not watched."""
         kept = self._kept
         return [None if (one := kept.get(target)) is None else one[0] for target in targets]
 
     def duration_of(self, target: str) -> float | None:
-        """Return how long the newest check of a target took, in seconds; None where there was none."""
+        """Return the duration of the newest check of a target, in seconds; None without a check."""
         return self._number_of(target, "duration")
 
     def started_at_of(self, target: str) -> float | None:
-        """Return when the newest check of a target began, in seconds since 1970; None where there was none."""
+        """Return the start of the newest check of a target, in seconds since 1970; None without a check."""
         return self._number_of(target, "started_at")
 
     def newest_of(self, target: str) -> Kept | None:
-        """Return what is kept of the newest check of a target, for `column`; None where there was none."""
+        """Return the stored newest check of a target, for `column`; None without a check."""
         kept = self._kept.get(target)
         return kept if kept is not None and kept[1] else None
 
@@ -171,10 +170,10 @@ class Board:
         return [] if kept is None else unpacked(kept[1][_NUMBERS.size :])
 
     def place(self, standings: Mapping[str, Standing]) -> None:
-        """Take where targets stand that come, or that no check tells of; what their last checks found stays.
+        """Store the standings of new targets, or standings that no check reports; the last checks of targets stay.
 
         Args:
-            standings: by the targets' names.
+            standings: by target name.
         """
         self._elsewhere.difference_update(standings)
         for name, standing in standings.items():
@@ -183,10 +182,10 @@ class Board:
             self._kept[name] = (standing, *self._kept.get(name, (standing, b"", None, b"", None))[1:])
 
     def place_elsewhere(self, seen: Iterable[Present]) -> None:
-        """Take where targets stand that other replicas watch; those that are watched here are left alone.
+        """Store the standings of targets that other replicas watch; targets watched here are not changed.
 
         Args:
-            seen: of each target where it stands, and why.
+            seen: the state of each target, with its reason.
         """
         for one in seen:
             known = self._kept.get(one.target)
@@ -199,19 +198,19 @@ class Board:
                 self._note_state(one.target, kept[0])
 
     def drop_elsewhere(self, but: Collection[str] = frozenset()) -> None:
-        """Forget targets of other replicas that nobody watches any more.
+        """Forget targets of other replicas that no replica watches any more.
 
         Args:
-            but: the names of those that somebody does.
+            but: the names of those that a replica still watches.
         """
         self.drop(self._elsewhere.difference(but))
 
     def is_elsewhere(self, target: str) -> bool:
-        """Tell whether another replica watches a target."""
+        """Return whether another replica watches a target."""
         return target in self._elsewhere
 
     def put(self, conclusion: Conclusion) -> None:
-        """Take what a check came to, unless its target is watched no more."""
+        """Store the result of a check, unless its target is no longer watched."""
         outcome = conclusion.outcome
         name, fault = outcome.target, outcome.fault
         if name not in self._kept or name in self._elsewhere:
@@ -230,7 +229,7 @@ class Board:
         self._kept[name] = (conclusion.standing, measured, reason, text, outcome.cert_expires_at)
 
     def drop(self, targets: Iterable[str]) -> None:
-        """Forget targets that are watched no more, by their names."""
+        """Forget targets that are no longer watched, by name."""
         names = list(targets)
         self.returns.drop(names)
         for name in names:
@@ -239,10 +238,10 @@ class Board:
             self._elsewhere.discard(name)
 
     def changed_since(self, changes: int) -> list[str] | None:
-        """Return whose state has changed, or who has come or gone, by name; None where there were too many.
+        """Return the names of targets that changed state, came or went; None if there were too many.
 
         Args:
-            changes: how many there had been before.
+            changes: the value of `changes` at the last call.
         """
         count = self.changes - changes
         return None if count > len(self._changed) else list(islice(reversed(self._changed), count))

@@ -1,22 +1,22 @@
-"""Counts of values between fixed edges, as Prometheus adds them up."""
+"""Counts values between fixed edges, as Prometheus histograms do."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 
-# In seconds: from what nobody notices to the longest that checks take.
+# In seconds: from imperceptible to the longest checks.
 EDGES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class Histogram:
-    """Values counted since the start.
+    """A histogram of the values since the start.
 
     Attributes:
         sum: of all values.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Create an empty histogram."""
         self._counts = [0] * (len(EDGES) + 1)
         self.sum = 0.0
 
@@ -26,7 +26,7 @@ class Histogram:
         self.sum += seconds
 
     def cumulative(self) -> list[int]:
-        """Return how many values are at or below each edge, and at the end how many there are."""
+        """Return the number of values at or below each edge, then the number of all values."""
         total, counts = 0, []
         for count in self._counts:
             total += count

@@ -1,4 +1,4 @@
-"""Tells the operator when checks begin late, which only more workers or fewer targets mend."""
+"""Warns the operator when checks start late, which only more workers or fewer targets fix."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ REPORT_SECONDS = 60.0
 
 
 def warn_of_too_few_workers(targets: Iterable[Target], max_workers: int) -> None:
-    """Say with the numbers when sites that all hang would make each other late."""
+    """Log a warning with numbers if hanging sites would make checks late."""
     text = complaint_about_workers(targets, max_workers)
     if text is not None:
         log.warning(text)
 
 
 async def report_lateness(tally: Tally, max_workers: Callable[[], int]) -> NoReturn:
-    """Write a line a minute while checks begin late, until cancelled.
+    """Log one line a minute while checks start late, until cancelled.
 
     Args:
-        tally: what has been recorded.
-        max_workers: returns how many there are now; named in the line, since it is what to raise.
+        tally: the counts of recorded checks.
+        max_workers: returns the present number of workers; named in the line, since it is the setting to raise.
     """
     late_before, skipped_before = tally.late_checks, tally.skipped_slots
     while True:
         await trio.sleep(REPORT_SECONDS)
         late, skipped = tally.late_checks - late_before, tally.skipped_slots - skipped_before
         if late or skipped:
-            text = f"checks begin more than {LATE_SECONDS:g} s late or are skipped; raise MAX_WORKERS={max_workers()}"
+            text = f"checks start more than {LATE_SECONDS:g} s late or are skipped; raise MAX_WORKERS={max_workers()}"
             log.warning(text, late=late, skipped=skipped, seconds=int(REPORT_SECONDS))
         late_before, skipped_before = tally.late_checks, tally.skipped_slots

@@ -1,4 +1,4 @@
-"""Lines to a file or a stream that may be slow, full or stuck, without holding anything up."""
+"""Writes lines to a file or stream that may be slow, full or stuck, without blocking the caller."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# The bound of the lines that wait while the disk is full or the reader of stderr stands still: some 10 MB.
+# The bound of the lines that wait while the disk is full or the reader of stderr is stuck: some 10 MB.
 MAX_WAITING_LINES = 50_000
 RETRY_SECONDS = 1.0
-# As many as Linux follows, see path_resolution(7).
+# As many symbolic links as Linux follows, see path_resolution(7).
 MAX_LINKS = 40
 
 
 class Sink(Protocol):
-    """Where lines end up; called in a worker thread."""
+    """The destination of lines; called in a worker thread."""
 
     def write(self, text: str) -> None:
         """Write text and flush it.
 
         Raises:
-            OSError: it could not be written.
+            OSError: writing failed.
         """
 
 
 class FileSink:
-    """Appends to a file, and opens it anew when it was moved away, as logrotate does.
+    """Appends to a file, and reopens it after it was moved away, as logrotate does.
 
     Attributes:
-        path: of the file, or a name of stdout or stderr; when it is set to another, the next write goes there.
+        path: of the file, or a name of stdout or stderr; after it is set to another path, the next write goes there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,7 +51,7 @@ class FileSink:
         self._file = self._open() if own_descriptor(path) is None else None
 
     def write(self, text: str) -> None:
-        """Append text; a write to a file that fails halfway leaves no broken line behind."""
+        """Append text; a write that fails halfway leaves no partial line behind."""
         descriptor = own_descriptor(self.path)
         if descriptor is not None:
             self.close()
@@ -62,7 +62,7 @@ class FileSink:
         try:
             self._write_all(file, text.encode("utf-8", "backslashreplace"))
         except OSError:
-            with suppress(OSError):  # of a device, which has no end
+            with suppress(OSError):  # a device has no size
                 os.ftruncate(file.fileno(), size)
             raise
 
@@ -77,7 +77,7 @@ class FileSink:
             content = content[file.write(content) :]
 
     def _at_path(self) -> IO[bytes]:
-        """Return the file, opened anew where it was moved away."""
+        """Return the file, reopened if it was moved away."""
         if self._file is None or self._was_moved(self._file):
             opened = self._open()
             self.close()
@@ -86,7 +86,7 @@ class FileSink:
 
     def _open(self) -> IO[bytes]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.is_fifo():  # to open it would wait for a reader without end
+        if self.path.is_fifo():  # opening it would wait for a reader forever
             raise OSError(errno.EINVAL, "it is a pipe", str(self.path))
         return self.path.open("ab", buffering=0)
 
@@ -100,9 +100,10 @@ class FileSink:
 
 
 def own_descriptor(path: Path) -> int | None:
-    """Return 1 or 2 where a path, or what it links to, is a name of stdout or of stderr; None for any other.
+    """Return 1 or 2 if a path, or its link target, is a name of stdout or stderr; otherwise None.
 
-    That is written to as it is open: by its name a socket cannot be opened, and a file would be at another place.
+    The open descriptor is used instead of the name: a socket cannot be opened by name, and a file would be written
+    at another offset.
     """
     for _ in range(MAX_LINKS):
         for descriptor, name in ((1, "stdout"), (2, "stderr")):
@@ -117,7 +118,7 @@ def own_descriptor(path: Path) -> int | None:
 
 @dataclass(frozen=True)
 class StreamSink:
-    """Writes to an open descriptor, such as that of stderr, past all buffers: what failed is not written twice."""
+    """Writes to an open descriptor such as stderr, unbuffered, so that failed text is not written twice."""
 
     descriptor: int
 
@@ -127,14 +128,14 @@ class StreamSink:
         while content:
             try:
                 content = content[os.write(self.descriptor, content) :]
-            except BlockingIOError:  # somebody has made it non-blocking
+            except BlockingIOError:  # another process made it non-blocking
                 select.select([], [self.descriptor], [])
 
 
 class LineWriter:
-    """A bounded buffer of lines, and the task that writes them from a thread, many at once when they come fast.
+    """A bounded buffer of lines, and the task that writes them in a thread, in batches when they come fast.
 
-    `put` never blocks. When the sink fails, lines wait and are tried again; past the bound the oldest go, counted.
+    `put` never blocks. While the sink fails, lines wait and are retried; past the bound the oldest are dropped.
     """
 
     def __init__(
@@ -145,12 +146,12 @@ class LineWriter:
         gather_seconds: float = 0.0,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
-        """Make a writer.
+        """Create a writer.
 
         Args:
-            sink: where lines end up.
-            report: told once when the sink begins to fail, and once when it works again, what to tell the operator.
-            gather_seconds: the least time between two writes, in which lines gather.
+            sink: the destination of lines.
+            report: called with a message for the operator once when the sink starts to fail, and once when it recovers.
+            gather_seconds: the shortest time between two writes; meanwhile, lines gather.
             retry_seconds: time between two tries while the sink fails.
         """
         self._sink = sink
@@ -163,11 +164,11 @@ class LineWriter:
         self._finished = trio.Event()
         self._failing = False
         self._dropped = 0
-        # Of its own: the thread of a sink that is stuck must not be one that others wait for.
+        # A limiter of its own: other work must not wait for the thread of a stuck sink.
         self._thread = trio.CapacityLimiter(1)
 
     def put(self, line: str) -> None:
-        """Take a line, without its end; the oldest one makes place when too many wait."""
+        """Add a line, without its newline; drops the oldest one if too many wait."""
         if len(self._waiting) >= MAX_WAITING_LINES:
             self._waiting.popleft()
             self._dropped += 1
@@ -175,13 +176,13 @@ class LineWriter:
         self._wake.set()
 
     async def finish(self) -> None:
-        """Let `run` end when all lines are written, and wait for it."""
+        """Tell `run` to end once all lines are written, and wait for it."""
         self._closed.set()
         self._wake.set()
         await self._finished.wait()
 
     async def run(self) -> None:
-        """Write lines until `finish` is called and none waits, or until cancelled."""
+        """Write lines until `finish` is called and none are left, or until cancelled."""
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
@@ -207,7 +208,7 @@ class LineWriter:
                 self._failing = True
                 self._report(f"cannot be written: {getattr(error, 'strerror', None) or error}; lines wait")
             return False
-        # Lines that were dropped meanwhile stood at the front, and have been written after all.
+        # Lines dropped meanwhile were at the front, and have been written after all.
         dropped_meanwhile = self._dropped - dropped_before
         for _ in range(len(lines) - dropped_meanwhile):
             self._waiting.popleft()

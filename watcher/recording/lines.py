@@ -1,6 +1,6 @@
-"""The lines of checks, as text for people or JSON for machines.
+"""Formats the log lines of checks, as text for people or JSON for machines.
 
-A success is one in monitor.log; a failure, and a change of state, are one each on stderr.
+A success is one line in monitor.log; a failure and a state change are one line each on stderr.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _NUMBERS_IN_JSON = ('"status": %d', *(f'"{name}": %.1f' for name in _TIMES), '"b
 
 
 def success_line(outcome: Outcome) -> str:
-    """Write a success as one line, as users, scripts and dashboards know it."""
+    """Format a success as one line; users, scripts and dashboards rely on its format."""
     return f"{_head(outcome, 'success')} {' '.join(_numbers(outcome, _NUMBERS_IN_TEXT))}"
 
 
 def success_json(outcome: Outcome) -> str:
-    """Write a success as one object of JSON, with the names and numbers of `success_line`, and in its order."""
+    """Format a success as one JSON object, with the names, numbers and order of `success_line`."""
     return f"{_json_head(outcome, 'success')}, {', '.join(_numbers(outcome, _NUMBERS_IN_JSON))}}}"
 
 
 def failure_line(outcome: Outcome, *, stored: bool) -> str:
-    """Write a failure as one line.
+    """Format a failure as one line.
 
     Args:
-        outcome: of a check that failed.
-        stored: whether it is safe on disk; the line of one that had to be given up says so.
+        outcome: of a failed check.
+        stored: whether it is safe on disk; if not, the line has `stored=no`.
     """
     assert outcome.fault is not None
     detail = f"reason={outcome.fault.reason} detail={quoted(outcome.fault.detail)}"
@@ -46,7 +46,7 @@ def failure_line(outcome: Outcome, *, stored: bool) -> str:
 
 
 def failure_json(outcome: Outcome, *, stored: bool) -> str:
-    """Write a failure as one object of JSON, with the names of `failure_line`, and in its order; see there."""
+    """Format a failure as one JSON object, with the names and order of `failure_line`; see there."""
     assert outcome.fault is not None
     fault = f'"reason": "{outcome.fault.reason}", "detail": {json_string(outcome.fault.detail)}'
     end = "" if stored else ', "stored": false'
@@ -54,11 +54,11 @@ def failure_json(outcome: Outcome, *, stored: bool) -> str:
 
 
 def change_line(outcome: Outcome, state: State) -> str:
-    """Write a change of state as one line, with why it is not up, where the check that confirmed it says so.
+    """Format a state change as one line, with the reason and detail of the check that confirmed it, if it has them.
 
     Args:
         outcome: of the check that confirmed it.
-        state: the new one, whose word is the event.
+        state: the new state, which is the event name.
     """
     reason, detail = _reason(outcome), _detail(outcome)
     why = "" if reason is None else f" reason={reason}"
@@ -67,7 +67,7 @@ def change_line(outcome: Outcome, state: State) -> str:
 
 
 def change_json(outcome: Outcome, state: State) -> str:
-    """Write a change of state as one object of JSON, with the names of `change_line`, and in its order; see there."""
+    """Format a state change as one JSON object, with the names and order of `change_line`; see there."""
     reason, detail = _reason(outcome), _detail(outcome)
     why = "" if reason is None else f', "reason": "{reason}"'
     details = "" if detail is None else f', "detail": {json_string(detail)}'
@@ -75,7 +75,7 @@ def change_json(outcome: Outcome, state: State) -> str:
 
 
 class Lines:
-    """Writes the lines of checks in a format that may change while the daemon runs.
+    """Formats the lines of checks, in a format that may change while the daemon runs.
 
     Attributes:
         success: `success_line` or `success_json`.
@@ -84,7 +84,7 @@ class Lines:
     """
 
     def __init__(self, log_format: str = "text") -> None:
-        """Begin with a format."""
+        """Start with a format."""
         self.use(log_format)
 
     def use(self, log_format: str) -> None:
@@ -110,10 +110,10 @@ def _detail(outcome: Outcome) -> str | None:
 
 
 def _numbers(outcome: Outcome, forms: Sequence[str]) -> list[str]:
-    """Return what is there of the numbers of a success, each with its name.
+    """Return the numbers that a success has, each with its name.
 
     Args:
-        outcome: of the check.
+        outcome: the success.
         forms: `_NUMBERS_IN_TEXT` or `_NUMBERS_IN_JSON`.
     """
     status_code, body_bytes = outcome.status_code, outcome.body_bytes

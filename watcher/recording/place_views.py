@@ -1,4 +1,4 @@
-"""Keeps the newest view of each place of a target in memory, for the page, alerts and decisions."""
+"""Keeps the newest view of each location of a target in memory, for the page, alerts and decisions."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 
     from watcher.model.target import Target
 
-# A place without a view of a target after so many looks cannot tell: it may have an older file.
+# A location still without a view after so many looks is unknown: its file may be older.
 LOOKS_WAITED = 60
 
 
 class PlaceViews:
-    """The newest view of each place, and of all together, of the targets with `locations`. No call waits.
+    """The newest view of each location, and of all combined, of the targets with `locations`. No call waits.
 
-    Its bound is the number of these targets, times the number of their places and one more, `*`.
+    Its bound is the number of these targets times one more than the number of their locations (for `*`).
 
     Attributes:
         changes: grows with every change; 0 until the first view comes.
-        places: of all these targets.
-        living: the places where a replica watches.
+        places: the locations of all these targets.
+        living: the locations where a replica watches.
     """
 
     def __init__(self) -> None:
-        """Begin with no targets."""
+        """Start without targets."""
         self.changes = 0
         self.places: frozenset[str] = frozenset()
         self.living: frozenset[str] = frozenset()
         self._targets: Mapping[str, Target] = {}
-        self._said: dict[str, dict[str, PlaceView]] = {}
+        self._views: dict[str, dict[str, PlaceView]] = {}
         self._combined: dict[str, PlaceView] = {}
-        self._looks = 0  # since other targets are watched, or other places live
+        self._looks = 0  # since the targets or the live locations changed
 
     @property
     def targets(self) -> Mapping[str, Target]:
@@ -47,8 +47,8 @@ class PlaceViews:
         """Replace the configured targets; those without `locations` are left out."""
         self._targets, self._looks = {target.name: target for target in targets if target.locations}, 0
         self.places = frozenset().union(*{target.locations for target in self._targets.values()})
-        if self._said:
-            self._said = {name: said for name, said in self._said.items() if name in self._targets}
+        if self._views:
+            self._views = {name: said for name, said in self._views.items() if name in self._targets}
             self._combined = {}
             self.changes += 1
 
@@ -56,18 +56,18 @@ class PlaceViews:
         """Store new views.
 
         Args:
-            said: pairs of a target's name and a view; the location `*` stands for the combined state. Views that are
-                not among them stay as they are.
+            said: pairs of a target's name and a view; the location `*` is the combined state. Other views stay as they
+                are.
 
         Returns:
             the names of the targets with a changed view.
         """
         changed = set[str]()
         for name, view in said:
-            known = self._said.get(name)
+            known = self._views.get(name)
             if name not in self._targets or (known is not None and known.get(view.location) == view):
                 continue
-            self._said.setdefault(name, {})[view.location] = view
+            self._views.setdefault(name, {})[view.location] = view
             changed.add(name)
         for name in changed:
             self._combined.pop(name, None)
@@ -75,25 +75,25 @@ class PlaceViews:
         return changed
 
     def live(self, places: Collection[str]) -> bool:
-        """Store the places where replicas watch, as one look has found them.
+        """Store the locations where replicas watch, as of one look.
 
         Returns:
-            whether other places live than before, or the wait for places without a view is over.
+            whether the live locations changed, or the wait for locations without a view is over.
         """
         living = frozenset(places)
         self._looks = self._looks + 1 if living == self.living else 0
         if self._looks not in {0, LOOKS_WAITED}:
             return False
         self.living, self._combined = living, {}
-        self.changes += bool(self._said)
+        self.changes += bool(self._views)
         return True
 
     def views_of(self, target: str) -> tuple[PlaceView, ...]:
-        """Return the view of each place of a target, in the order of its `locations`; empty until the first one comes.
+        """Return the view of each location of a target, in the order of `locations`; empty until the first one comes.
 
-        A place without a view is pending for the first `LOOKS_WAITED` looks, and unknown after them.
+        A location without a view is pending for the first `LOOKS_WAITED` looks, and unknown after them.
         """
-        said, known = self._said.get(target), self._targets.get(target)
+        said, known = self._views.get(target), self._targets.get(target)
         if said is None or known is None:
             return ()
         unsaid = State.PENDING if self._looks < LOOKS_WAITED else State.UNKNOWN
@@ -103,12 +103,12 @@ class PlaceViews:
     def combined_of(self, target: str) -> PlaceView | None:
         """Return the combined state of a target, as a view at `*`; None until the first decision.
 
-        The state is the one that was decided. The cause is that of the views of now.
+        The state is the one that was decided. The cause comes from the present views.
         """
         combined = self._combined.get(target)
         if combined is not None:
             return combined
-        decided = self._said.get(target, {}).get(COMBINED)
+        decided = self._views.get(target, {}).get(COMBINED)
         if decided is None or decided.since is None:
             return None
         views = self.views_of(target)

@@ -1,4 +1,4 @@
-"""The one task that takes what checks came to and hands it to where it is kept."""
+"""Runs the one task that passes check results to the log, the board and the outbox."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from watcher.recording.board import Board
     from watcher.recording.lines import Lines
 
-# Conclusions gather for so long, and are recorded together: to wake a task, and then a thread that writes, costs
-# more than to write a line. The bound of the channel must hold what comes meanwhile.
+# Conclusions are gathered for so long and recorded together: waking a task, and then a thread that writes, costs
+# more than writing a line. The channel must hold the conclusions that come meanwhile.
 GATHER_SECONDS = 0.05
-# What counts as late: less is within what a busy second brings.
+# The least lateness that counts as late; less is normal in a busy second.
 LATE_SECONDS = 1.0
 
 
 @dataclass
 class Tally:
-    """What the daemon has done since it started; a check is late when it begins a second after its slot.
+    """Counts since the daemon started; a check is late when it starts a second after its slot.
 
     Attributes:
         lateness, duration: of all checks.
-        successes_of, failures_of: how many checks of each target came to what; of targets that are watched.
+        successes_of, failures_of: number of successes, and of failures by reason, of each watched target.
     """
 
     successes: int = 0
@@ -60,13 +60,13 @@ class Tally:
             failures[outcome.fault.reason] = failures.get(outcome.fault.reason, 0) + 1
 
     def forget(self, targets: Iterable[str]) -> None:
-        """Forget the counts of targets that are watched no more, by their names."""
+        """Forget the counts of targets that are no longer watched, by name."""
         for name in targets:
             self.successes_of.pop(name, None)
             self.failures_of.pop(name, None)
 
     def as_fields(self) -> dict[str, int | float]:
-        """Return the counts of all targets together, for a line of the log."""
+        """Return the counts of all targets together, as fields of a log line."""
         return {
             "successes": self.successes,
             "failures": self.failures,
@@ -77,12 +77,12 @@ class Tally:
 
 
 def log_success(outcome: Outcome, put_line: Callable[[str], None], lines: Lines) -> None:
-    """Write a success as a line of monitor.log.
+    """Write a success to monitor.log.
 
     Args:
-        outcome: of a check that succeeded.
-        put_line: takes the line, without blocking.
-        lines: writes it.
+        outcome: of a successful check.
+        put_line: accepts the line, without blocking.
+        lines: formats it.
     """
     put_line(lines.success(outcome))
 
@@ -95,17 +95,17 @@ async def record(
     tally: Tally,
     lines: Lines,
 ) -> None:
-    """Record what checks came to until the channel is closed and empty.
+    """Record check results until the channel is closed and empty.
 
-    Nothing here waits for a disk or a database: both takers have a bounded buffer and a task of their own.
+    No call here waits for a disk or a database: `put_line` and `keep` have bounded buffers and tasks of their own.
 
     Args:
         conclusions: from the checks.
-        put_line: takes a line of monitor.log.
-        keep: takes everything, for the outbox.
-        board: takes the newest of each target.
-        tally: counted up.
-        lines: writes the lines of successes.
+        put_line: accepts a line of monitor.log.
+        keep: accepts every conclusion, for the outbox.
+        board: stores the newest check of each target.
+        tally: counts the checks.
+        lines: formats the lines of successes.
     """
     async for conclusion in conclusions:
         _record(conclusion, put_line, keep, board, tally, lines)

@@ -1,4 +1,4 @@
-"""The newest results of a target, packed: many targets have them, and they are seldom read."""
+"""Packs the newest results of a target: many targets have them, and they are seldom read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from watcher.model.outcome import Reason
 
 MAX_RESULTS = 20
 
-# Start in seconds since 1970 and milliseconds, duration in seconds; what the lowest ten bits of the last number say is
-# the status code, of three digits, and the others are the place of the reason among all.
+# Start in seconds since 1970 and milliseconds, duration in seconds; the lowest ten bits of the last number are the
+# status code, of three digits, and the others are the index of the reason.
 _RESULT = struct.Struct("=IHfH")
 _MAX_BYTES = MAX_RESULTS * _RESULT.size
 _STATUS_BITS = 10
@@ -20,10 +20,10 @@ _PLACES = {reason: place for place, reason in enumerate(_REASONS)}
 
 
 class Result(NamedTuple):
-    """What little is kept of a check that is not the newest.
+    """The stored part of a check that is not the newest.
 
     Attributes:
-        started_at_ms: when it began, in whole milliseconds since 1970.
+        started_at_ms: its start, in whole milliseconds since 1970.
         duration_seconds: how long it took.
         reason: why it failed, None for a success.
         status_code: of the last response, None without one.
@@ -38,12 +38,12 @@ class Result(NamedTuple):
 def with_result(
     packed: bytes, started_at: float, duration_seconds: float, reason: Reason | None, status_code: int | None
 ) -> bytes:
-    """Add a result, and let the oldest go where there are MAX_RESULTS.
+    """Append a result, and drop the oldest one past MAX_RESULTS.
 
     Args:
         packed: the results so far, empty for none.
         started_at: in seconds since 1970.
-        duration_seconds, reason, status_code: as those of a Result.
+        duration_seconds, reason, status_code: as in `Result`.
     """
     seconds, milliseconds = divmod(round(started_at * 1_000_000) // 1000, 1000)
     what = _PLACES[reason] << _STATUS_BITS | (status_code or _NO_STATUS)

@@ -1,1 +1,1 @@
-"""What commands, and later a page, show of the present and the past: the queries and their JSON forms."""
+"""The data of commands and pages about the present and the past: queries and JSON forms."""

@@ -1,4 +1,4 @@
-"""What is open, and which messages went where: the queries and their JSON forms."""
+"""Open incidents and sent messages: the queries and their JSON forms."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ _TIMES = ("created_at", "next_try_at", "sent_at", "given_up_at")
 
 
 class AlertsNow(NamedTuple):
-    """What is open now, by name, each since its incident began; and messages, newest first."""
+    """The open incidents by name, each with its start; and messages, newest first."""
 
     open: Sequence[Present]
     notifications: Sequence[Mapping[str, Any]]
 
 
 async def read_alerts(database: Database, since: datetime, limit: int) -> AlertsNow:
-    """Read what is open, and the messages since a moment. This is a trio-flavoured function.
+    """Read the open incidents, and the messages since a moment. This is a trio-flavoured function.
 
     Args:
         database: with its tables.
-        since: only messages that were decided on at this moment or later.
-        limit: the most messages.
+        since: only messages decided at this moment or later.
+        limit: the largest number of messages.
     """
     presents = [present for present in that_count(await read_status(database)) if present.state in OPEN]
     begun = await opened_at(database)
-    # Since when it is in trouble, through restarts and from one trouble to the other.
+    # The start of the trouble, through restarts and from one state to another.
     presents = [replace(one, since=begun.get((one.target, one.location), one.since)) for one in presents]
     return AlertsNow(presents, await read_notifications(database, since, limit))
 
 
 def fate_of(row: Mapping[str, Any]) -> str:
-    """Say what became of a message: `sent`, `given_up`, `failing` or `waiting`."""
+    """Return the state of a message: `sent`, `given_up`, `failing` or `waiting`."""
     if row["sent_at"] is not None:
         return "sent"
     if row["given_up_at"] is not None:
@@ -55,7 +55,7 @@ def fate_of(row: Mapping[str, Any]) -> str:
 
 
 def alerts_as_json(alerts: AlertsNow) -> dict[str, Any]:
-    """Return the JSON object of what is open and of messages; a message is shown as its receiver got it."""
+    """Return the JSON object of open incidents and messages; a message is shown as its receiver got it."""
     return {
         "open": [present_as_json(present) for present in alerts.open],
         "notifications": [_notification_as_json(row) for row in alerts.notifications],

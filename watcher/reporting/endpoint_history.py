@@ -1,4 +1,4 @@
-"""What is asked of the past of one target, a number at a time: as `watcher report` tells it."""
+"""Single figures of a target's past, equal to those of `watcher report`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def read_uptime(database: Database, target: str, location: str, since: dat
 
     Args:
         database: with its tables.
-        target, location: whose.
+        target, location: of the checks.
         since, now: the window, in UTC.
     """
     alive_at = (await alive_at_by_location(database)).get(location)
@@ -35,7 +35,7 @@ async def read_uptime(database: Database, target: str, location: str, since: dat
 
 
 async def read_mean_ms(database: Database, target: str, location: str, since: datetime, now: datetime) -> float | None:
-    """Read the mean duration of the checks of a window, in milliseconds; None where there were none.
+    """Read the mean duration of the checks of a window, in milliseconds; None without checks.
 
     This is a trio-flavoured function; its arguments are those of `read_uptime`.
     """
@@ -46,14 +46,14 @@ async def read_mean_ms(database: Database, target: str, location: str, since: da
 async def read_hourly_means(
     database: Database, target: str, location: str, hours: int, now: datetime
 ) -> list[tuple[datetime, float]]:
-    """Read the mean duration of the checks of each hour that had any, oldest first, in milliseconds.
+    """Read the mean duration of the checks of each hour with checks, oldest first, in milliseconds.
 
     This is a trio-flavoured function.
 
     Args:
         database: with its tables.
-        target, location: whose.
-        hours: how many whole hours before the present one.
+        target, location: of the checks.
+        hours: the number of whole hours before the present one.
         now: in UTC.
     """
     since = now.replace(minute=0, second=0, microsecond=0) - hours * HOUR
@@ -64,7 +64,7 @@ async def read_hourly_means(
 
 
 async def read_flips(database: Database, target: str, location: str, since: datetime, now: datetime) -> list[Flip]:
-    """Read the flips of a target, oldest first; of those before the window the last alone.
+    """Read the flips of a target, oldest first, with the last one before the window.
 
     This is a trio-flavoured function; its arguments are those of `read_uptime`.
     """

@@ -1,4 +1,4 @@
-"""The stored failures, and their JSON form."""
+"""Reads stored failures; their JSON form."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ async def read_failures(database: Database, target: str | None, **filters: Any) 
 
     Args:
         database: with its tables.
-        target: the name of the target whose failures are wanted, None for all.
-        filters: the others of `Database.failures`.
+        target: only failures of the target with this name; None for all.
+        filters: the other filters of `Database.failures`.
 
     Returns:
-        the rows; None where no target of that name was ever watched.
+        the rows; None if no target with this name was ever watched.
     """
     rows = await database.failures(target=target, **filters)
     if target is None or rows or await present_states(database, [target], with_unwatched=True):

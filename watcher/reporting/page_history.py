@@ -1,4 +1,4 @@
-"""What the page shows of the past: uptime, days, response times and incidents, in a constant number of queries."""
+"""Reads the past that the page shows: uptime, days, response times, incidents. The number of queries is constant."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ YEAR = 365 * DAY
 
 
 class Range(NamedTuple):
-    """How far back a chart goes, and into how many parts it is split; a part holds whole minutes, hours or days."""
+    """The length of a chart and of its parts; a part holds whole minutes, hours or days."""
 
     length: timedelta
     parts: int
@@ -53,9 +53,9 @@ class RowHistory:
     """The past of a target in one row.
 
     Attributes:
-        day, quarter: the uptime of the last 24 hours and of 90 times that.
-        days: the last 90 days in UTC, today among them, oldest first.
-        means_ms: the mean duration in equal parts of the last 24 hours, None in those without checks.
+        day, quarter: the uptime of the last 24 hours and of 90 days.
+        days: the last 90 days in UTC, including today, oldest first.
+        means_ms: the mean duration in equal parts of the last 24 hours; None in those without checks.
         down_since: see `down_since`.
     """
 
@@ -75,10 +75,10 @@ class TargetHistory:
         days, months: the last 90 days and 12 months in UTC, oldest first.
         entries: incidents and times of flapping of a year, oldest first.
         since, until: the range of the chart.
-        chart: what the checks of equal parts of the range came to, None in those without.
-        rollup: what all checks of the range came to.
+        chart: the rollups of equal parts of the range; None in those without checks.
+        rollup: of all checks in the range.
         outages: when the target was down within the range.
-        gaps: when nobody watched it within the range, or what it did did not count, and the state that is to be told.
+        gaps: the times in the range that do not count, such as those without a watching daemon, and their state.
         failures: the newest rows of `failures`, newest first.
     """
 
@@ -96,10 +96,10 @@ class TargetHistory:
 
 
 def down_since(told: Sequence[Incident | Flapping]) -> datetime | None:
-    """Return when the incident began that goes on, also over restarts of the monitor; None where none does.
+    """Return when the open incident started, across restarts of the monitor; None without one.
 
     Args:
-        told: of one target, oldest first.
+        told: the entries of one target, oldest first.
     """
     newest = told[-1] if told else None
     return newest.start if isinstance(newest, Incident) and newest.end is None else None
@@ -115,9 +115,9 @@ async def read_row_histories(
     Args:
         database: with its tables.
         targets: their names.
-        location: whose checks count.
+        location: of the checks.
         now: in UTC.
-        combined: those of the targets that have a common state of several places.
+        combined: those of the targets with a combined state of several places.
     """
     days = day_edges(now, BAR_DAYS)
     since = min(now - BAR_DAYS * DAY, days[0])
@@ -150,10 +150,10 @@ async def read_target_history(
     Args:
         database: with its tables.
         target: its name.
-        location: whose checks count.
+        location: of the checks.
         now: in UTC.
         chart_range: one of RANGES.
-        flips_at: the location whose flips count, `location` by default. With `*`, the failures of all places are read.
+        flips_at: the location of the flips, `location` by default. With `*`, the failures of all places are read.
     """
     since, names = now - chart_range.length, [target]
     earliest = min(now - YEAR, month_edges(now, MONTHS)[0])
@@ -189,14 +189,14 @@ async def read_entries(
     now: datetime,
     combined: Collection[str] = (),
 ) -> list[tuple[str, Incident | Flapping]]:
-    """Read the incidents and times of flapping of many targets, with whose each is, newest first.
+    """Read the incidents and times of flapping of many targets, with their targets, newest first.
 
     This is a trio-flavoured function.
 
     Args:
         database: with its tables.
         targets: their names.
-        location: whose checks count.
+        location: of the checks.
         since, now: the window, in UTC.
         combined: see `read_row_histories`.
     """
@@ -212,5 +212,5 @@ async def read_entries(
 
 
 def _uptime(timeline: Timeline, length: timedelta) -> Uptime:
-    """Add up the last part of a timeline."""
+    """Return the uptime of the last part of a timeline."""
     return Uptime.of(cut(timeline, [timeline.until - length, timeline.until])[0])

@@ -1,4 +1,4 @@
-"""The replicas of each location, and what they have agreed on: the query and its JSON form."""
+"""The replicas of each location and their agreement: the query and its JSON form."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 class ReplicaState(enum.StrEnum):
-    """How a replica stands to what its location has agreed on."""
+    """The state of a replica in the agreement of its location."""
 
     AGREED = "agreed"
-    CHANGING = "changing"  # it has another configuration, or was started anew, and has its old part meanwhile
+    CHANGING = "changing"  # a new configuration or a restart is not agreed on yet; it keeps its old part meanwhile
     JOINING = "joining"
     LEAVING = "leaving"
     GONE = "gone"
 
 
 class SeenReplica(NamedTuple):
-    """A replica, and how it stands to what is agreed on."""
+    """A replica and its state in the agreement."""
 
     known: KnownReplica
     state: ReplicaState
 
 
 class LocationReplicas(NamedTuple):
-    """The replicas of a location, by name; and the epoch of what they have agreed on, 0 where they have not."""
+    """The replicas of a location, by name; and the epoch of their agreement, 0 without one."""
 
     location: str
     epoch: int
@@ -42,7 +42,7 @@ class LocationReplicas(NamedTuple):
 
 
 async def read_replicas(database: Database) -> list[LocationReplicas]:
-    """Read who is there, by location. This is a trio-flavoured function."""
+    """Read the replicas of each location. This is a trio-flavoured function."""
     known, agreements = await members_and_agreements(database)
     return [
         LocationReplicas(

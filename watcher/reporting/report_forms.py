@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 _SHARES = list(QUANTILES.values())
 _LENGTHS = {state: f"{state}_ms" for state in State}
-DIGITS = 5  # after the point of a percentage: five minutes in a year are 0.001 %
+DIGITS = 5  # of a percentage: five minutes in a year are 0.001 %
 
-# With these a spreadsheet begins a formula, and a formula can do anything.
-_BEGINS_OF_FORMULAS = ("=", "+", "-", "@")
+# A spreadsheet takes a text with such a start for a formula, and a formula can do anything.
+_STARTS_OF_FORMULAS = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True, slots=True)
 class TargetReport:
-    """What a report says of a target at one location.
+    """The report on a target at one location.
 
     Attributes:
-        present: whose.
+        present: its present state.
         uptime: of the window.
         entries: incidents and times of flapping, oldest first.
-        rollup: what its checks came to, None where there were none.
-        means_ms: the mean duration in equal parts of the window, None in those without checks.
+        rollup: of its checks; None without checks.
+        means_ms: the mean duration in equal parts of the window; None in those without checks.
     """
 
     present: Present
@@ -51,24 +51,24 @@ class TargetReport:
 
     @property
     def is_told(self) -> bool:
-        """Whether it belongs in a report: it is watched, or was within the window."""
+        """Whether it belongs in a report: the target is watched, or was within the window."""
         return self.present.watched or bool(self.checks or self.uptime.known)
 
     @property
     def checks(self) -> int:
-        """How many checks there were."""
+        """The number of checks."""
         return 0 if self.rollup is None else self.rollup.checks
 
     @property
     def failures(self) -> dict[str, int]:
-        """How many checks failed for which reason, the most frequent first."""
+        """The number of failed checks by reason, the most frequent first."""
         results = {} if self.rollup is None else self.rollup.results
         failed = [(reason, count) for reason, count in results.items() if reason not in (UP, DEGRADED)]
         return dict(sorted(failed, key=lambda pair: (-pair[1], pair[0])))
 
     @property
     def percentiles_ms(self) -> dict[str, float | None]:
-        """How long checks took, in milliseconds."""
+        """Percentiles of the durations of checks, in milliseconds."""
         if self.rollup is None:
             return dict.fromkeys(QUANTILES)
         values = self.rollup.percentiles_ms(_SHARES)
@@ -76,16 +76,16 @@ class TargetReport:
 
 
 def reports_as_json(reports: Iterable[TargetReport]) -> str:
-    """Write reports for `json_document`: a line a target, with a comma between two."""
+    """Return reports for `json_document`: one line for each target, with commas between them."""
     return ",\n".join([json.dumps(report_as_json(report)) for report in reports])
 
 
 def json_document(parts: Iterable[str], since: datetime, until: datetime) -> str:
-    """Put the JSON object of a whole report together.
+    """Return the JSON object of a whole report.
 
     Args:
-        parts: of its targets, each from `reports_as_json`.
-        since, until: the window that they are about.
+        parts: of targets, each from `reports_as_json`.
+        since, until: the window of the report.
     """
     lines = ",\n".join(filter(None, parts))
     targets = f"\n{lines}\n" if lines else ""
@@ -93,7 +93,7 @@ def json_document(parts: Iterable[str], since: datetime, until: datetime) -> str
 
 
 def reports_as_csv(reports: Iterable[TargetReport]) -> str:
-    """Write reports for `csv_document`: a line a target."""
+    """Return reports for `csv_document`: one line for each target."""
     lines = io.StringIO()
     writer = csv.DictWriter(lines, _CSV_COLUMNS, lineterminator="\n")
     for report in reports:
@@ -102,12 +102,12 @@ def reports_as_csv(reports: Iterable[TargetReport]) -> str:
 
 
 def csv_document(parts: Iterable[str]) -> str:
-    """Put a CSV document together: a line of headers, then the parts, each from `reports_as_csv`."""
+    """Return a CSV document: a line of headers, then the parts, each from `reports_as_csv`."""
     return ",".join(_CSV_COLUMNS) + "\n" + "".join(parts)
 
 
 def report_as_json(report: TargetReport) -> dict[str, Any]:
-    """Return the JSON object of what a report says of a target."""
+    """Return the JSON object of the report on a target."""
     present = report.present
     return {
         "target": present.target,
@@ -129,7 +129,7 @@ def _times(uptime: Uptime) -> dict[str, float | int | None]:
 
 
 def entry_as_json(entry: Incident | Flapping) -> dict[str, Any]:
-    """Return an incident or a time of flapping; both have the same keys, what one does not have is None."""
+    """Return the JSON object of an incident or a time of flapping; both have the same keys, missing values are None."""
     incident = entry if isinstance(entry, Incident) else None
     run = entry if isinstance(entry, Flapping) else None
     cause = incident and incident.cause
@@ -173,8 +173,8 @@ def _cell(value: object) -> object:
     if not isinstance(value, str):
         return value  # None becomes an empty cell
     text = one_line(value)
-    # Spreadsheets look past spaces.
-    return f"'{text}" if text.lstrip().startswith(_BEGINS_OF_FORMULAS) else text
+    # Spreadsheets ignore leading spaces.
+    return f"'{text}" if text.lstrip().startswith(_STARTS_OF_FORMULAS) else text
 
 
 def _ms(seconds: float) -> int:

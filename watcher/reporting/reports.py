@@ -1,4 +1,4 @@
-"""The report on each target over a window of time: uptime, incidents and durations, read from the database."""
+"""Reads the report on each target over a window from the database: uptime, incidents and durations."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-SPARK_COLUMNS = 40  # parts of the window that a sparkline shows the mean duration of
-# The sparklines of more targets are as fine as the rollups that are read anyway, days for the most part.
+SPARK_COLUMNS = 40  # the number of parts of the window in a sparkline
+# With more targets, sparklines are only as fine as the rollups that are read anyway, mostly days.
 MOST_IN_DETAIL = 1000
-TARGETS_AT_ONCE = 500  # are reckoned before others have their turn
+TARGETS_AT_ONCE = 500  # computed before other tasks get a turn
 
 
 async def read_reports(
@@ -49,7 +49,7 @@ async def read_reports(
     most_in_detail: int = MOST_IN_DETAIL,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[TargetReport]:
-    """Read the report on each target, also on those that are no longer watched, in the order of their names.
+    """Read the report on each target, including those no longer watched, by name.
 
     This is a trio-flavoured function.
 
@@ -57,13 +57,12 @@ async def read_reports(
         database: with its tables.
         since, until: the window, with a time zone.
         targets: their names; all by default.
-        with_means: whether the means for sparklines are wanted.
-        most_in_detail: of how many targets the means are those of all parts; see `WholeRollups`.
-        progress: called now and then with how much has been read, and of how much.
+        with_means: whether to read the means for sparklines.
+        most_in_detail: the largest number of targets with means of all parts; see `WholeRollups`.
+        progress: called now and then with the amount read, and the total.
 
     Returns:
-        a report for each target and location that was ever watched; `TargetReport.is_told` says which of them have
-        anything to do with the window.
+        a report for each target and location ever watched; `TargetReport.is_told` tells whether it concerns the window.
     """
     timelines: list[_Told] = []
     presents: list[Present] = []
@@ -82,7 +81,7 @@ async def read_reports(
 
 
 async def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Awaitable[_T]], *, at_once: bool) -> _T:
-    """Do two things and return what comes of the second; both may find the database away."""
+    """Run two functions and return the result of the second; both may raise if the database is unreachable."""
     if not at_once:
         await first()
         return await second()
@@ -90,7 +89,7 @@ async def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Await
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(first)
-            found = await second()  # the server is at it while the first reckons
+            found = await second()  # the server works on it while the first computes
     except* StorageError as group:
         failed = [*group.exceptions]
     if failed:
@@ -106,7 +105,7 @@ async def _read_timelines(
     targets: Sequence[str] | None,
     timelines: list[_Told],
 ) -> None:
-    """Read where the targets stand, and what the flips tell of each, in the same order."""
+    """Read the present states of the targets, and their timelines in the same order."""
     presents += await present_states(database, targets, with_unwatched=True)
     alive_at = await alive_at_by_location(database)
     flips = await flips_between(database, since, until, targets)
@@ -116,7 +115,7 @@ async def _read_timelines(
             await trio.lowlevel.checkpoint()
         of_one = flips.get((present.target, present.location), [])
         alive = alive_at.get(present.location)
-        # Most targets have one flip, from before the window: all that have been in its state are alike.
+        # Most targets have only one flip, from before the window: all in the same state have the same timeline.
         is_steady = len(of_one) == 1 and of_one[0].at <= since and of_one[0].state is not State.DOWN
         told = steady.get((of_one[0].state, alive)) if is_steady else None
         if told is None:

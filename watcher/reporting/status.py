@@ -1,4 +1,4 @@
-"""The state of each target now: the query and its JSON form."""
+"""The present state of each target: the query and its JSON form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def read_status(database: Database) -> list[Present]:
-    """Read the present state of each watched target, in the order of their names.
+    """Read the present state of each watched target, by name.
 
     This is a trio-flavoured function.
 
@@ -29,11 +29,11 @@ async def read_status(database: Database) -> list[Present]:
     alive_at = await alive_at_by_location(database)
     presents = await present_states(database)
     now = await moment_of(database)  # the clock by which `alive_at` was written
-    return [_told(present).as_known(alive_at=alive_at.get(present.location), now=now) for present in presents]
+    return [_shown(present).as_known(alive_at=alive_at.get(present.location), now=now) for present in presents]
 
 
-def _told(present: Present) -> Present:
-    """Leave out the detail of a common state that is up: it names places that had not answered when it began."""
+def _shown(present: Present) -> Present:
+    """Remove the detail of a combined state that is up: it names places without an answer when the state started."""
     is_well = present.location == COMBINED and present.state is State.UP
     return replace(present, reason=None, detail=None) if is_well else present
 

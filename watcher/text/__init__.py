@@ -1,1 +1,1 @@
-"""Text that is safe to show, to log and to store."""
+"""Text made safe to show, log and store."""

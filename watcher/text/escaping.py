@@ -1,4 +1,4 @@
-"""Text that came from elsewhere, made fit for one line of a log, a row of a table and a terminal."""
+"""Escapes foreign text so that it fits one line of a log, a row of a table and a terminal."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ _BARE_VALUE = re.compile(r"[A-Za-z0-9!#$%&()*+,./:;<>?@\[\]^_`{|}~-]+")
 
 
 def one_line(text: str, limit_chars: int = MAX_DETAIL_CHARS) -> str:
-    """Escape what could break a line, and cut what is too long.
+    """Escape characters that could break a line, and cut text that is too long.
 
     Args:
         text: any text, however hostile.
-        limit_chars: the longest result in characters; a longer one ends in an ellipsis.
+        limit_chars: the maximum length of the result in characters; longer text is cut and ends in an ellipsis.
 
     Returns:
-        printable text of one line that every store and terminal takes.
+        printable text of one line that every store and terminal accepts.
     """
-    # Cut first, so that megabytes are not escaped for nothing; escaping can only make it longer.
+    # Cut first, to avoid escaping megabytes; escaping only makes text longer.
     safe = text[: limit_chars + 1]
-    if not safe.isprintable():  # nothing that is unsafe is printable; to ask so is much faster
+    if not safe.isprintable():  # no unsafe character is printable, and this test is much faster
         safe = _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), safe)
     return safe if len(safe) <= limit_chars else safe[: limit_chars - 1] + "…"
 
 
 def key_values(fields: Mapping[str, object]) -> str:
-    """Write fields as `key=value key="two words"`, leaving out those that are None.
+    """Write fields as `key=value key="two words"`; fields that are None are left out.
 
     Args:
         fields: names as they should appear; values are shown with `str`.
 
     Returns:
-        one line, in the order of the mapping; a value is cut where it is too long, and quoted unless it is made of
-        plain characters.
+        one line, in the order of the mapping; long values are cut, and values with other than plain characters are
+        quoted.
     """
     return " ".join(f"{key}={value_text(str(value))}" for key, value in fields.items() if value is not None)
 
 
 def json_string(text: str) -> str:
-    """Write a text as a string of JSON that is safe on every terminal and for every parser.
+    """Write text as a JSON string that is safe for every terminal and every parser.
 
     Returns:
-        plain ASCII in double quotes; what a terminal or a line could not bear is escaped, and so is what is no
-        character (a lone surrogate, which strict parsers refuse): that one with a backslash of its own, as in text.
+        plain ASCII in double quotes. Control characters are escaped. Lone surrogates, which strict parsers refuse, are
+        escaped with a literal backslash, as in text.
     """
     if not text.isascii():
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -62,10 +62,10 @@ def json_string(text: str) -> str:
 
 
 def json_line(value: object) -> str:
-    """Write a value of plain lists, dictionaries, texts, numbers and so on as JSON in one line, see `json_string`.
+    """Write plain lists, dictionaries, strings and numbers as one line of JSON, see `json_string`.
 
     Raises:
-        ValueError: it has a number that is none, or a lone surrogate: see `watcher.text.loggable`.
+        ValueError: it contains NaN, an infinity or a lone surrogate: see `watcher.text.loggable`.
     """
     return json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f")
 

@@ -1,4 +1,4 @@
-"""Names of hosts as they go over the wire."""
+"""Converts host names to the form sent over the network."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import idna
 
 MAX_LABEL_CHARS = 63  # RFC 1035, section 2.3.4
 
-# What would end the host inside an address (URL Standard, "forbidden host code point"), or is unprintable.
+# Characters that would end the host inside an address (URL Standard, "forbidden host code point") or are unprintable.
 _FORBIDDEN = frozenset(map(chr, (*range(0x21), 0x7F))) | frozenset("#/:<>?@[\\]^|%")
 
 
 def ascii_host(host: str) -> str:
-    """Write a name in ASCII, as browsers do.
+    """Convert a host name to ASCII, as browsers do.
 
     Args:
         host: a name or an IPv4 address, in any script.
 
     Returns:
-        what is ASCII already as it stands, in small letters; the rest as UTS 46 maps it, without its transitional
-        forms, which also takes the emoji that IDNA 2008 refuses (URL Standard, "domain to ASCII").
+        a name that is already ASCII, in lower case; any other name mapped by UTS 46 without its transitional forms,
+        which also accepts the emoji that IDNA 2008 refuses (URL Standard, "domain to ASCII").
 
     Raises:
-        ValueError: it can be no name.
+        ValueError: it cannot be a host name.
     """
     labels = [host.lower()]
     if not host.isascii():
@@ -31,22 +31,22 @@ def ascii_host(host: str) -> str:
         labels = [_ascii_label(label) for label in mapped.split(".")]
     name = ".".join(labels)
     if not _FORBIDDEN.isdisjoint(name):
-        raise ValueError("a character stands in it that no name may have")
+        raise ValueError("it contains a character that a host name must not have")
     return name
 
 
 def _ascii_label(label: str) -> str:
     if label.isascii():
         return label
-    if len(label) > MAX_LABEL_CHARS:  # in ASCII it is longer still, and to find out takes the square of the time
-        raise ValueError("a part of it is too long")
+    if len(label) > MAX_LABEL_CHARS:  # its ASCII form is longer still, and computing it takes quadratic time
+        raise ValueError("one of its labels is too long")
     idna.check_initial_combiner(label)
     idna.check_bidi(label)
     return "xn--" + label.encode("punycode").decode("ascii")
 
 
 def is_ip(text: str) -> bool:
-    """Tell whether a text is an IP address."""
+    """Return whether a text is an IP address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Events that people are told in a line, and machines in parts."""
+"""Log events: one line for people, structured fields for machines."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from typing import Self
 
 
 class OwnWords(str):
-    """A text of this program's own, also in a field of the log in which somebody else speaks elsewhere."""
+    """Text of this program itself, in a log field that usually holds foreign text."""
 
     __slots__ = ()
 
 
 class LogEvent(str):
-    """A line for people, with the parts of it for machines.
+    """One line for people, with structured fields for machines.
 
     Attributes:
-        event: what has happened, always in the same words.
-        fields: what it is about.
+        event: the event name, always in the same words.
+        fields: the structured fields of the event.
     """
 
     event: str
     fields: dict[str, object]
 
     def __new__(cls, line: str, event: str, /, **fields: object) -> Self:
-        """Make one.
+        """Create an event.
 
         Args:
-            line: for people.
-            event: see above.
-            fields: see above; one that is None is left out.
+            line: the line for people.
+            event: the event name.
+            fields: the structured fields; those that are None are left out.
         """
         self = super().__new__(cls, line)
         self.event, self.fields = event, fields

@@ -1,4 +1,4 @@
-"""Values of any kind, made into those that JSON has: for logs, where nothing may go wrong."""
+"""Converts any value to JSON types for logging; never raises."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
 
 MAX_ITEMS = 100
 MAX_DEPTH = 4
-# What every reader of JSON takes for a whole number.
+# The range of integers that every JSON reader accepts.
 _MAX_WHOLE = 2**63
 
 Loggable = None | bool | int | float | str | list["Loggable"] | dict[str, "Loggable"]
 
 
 def loggable(value: object, own: Callable[[str], str], foreign: Callable[[str], str]) -> Loggable:
-    """Make a plain value of any other; raises nothing, whatever the value does when it is looked at.
+    """Convert any value to JSON types; never raises, whatever the value does when it is read.
 
     Args:
-        value: anything.
-        own: makes the texts fit that were given as such.
-        foreign: makes the texts fit that stand in exceptions, and those of other objects.
+        value: any value.
+        own: cleans text that was passed as text.
+        foreign: cleans the text of exceptions and of other objects.
 
     Returns:
-        a value for `json_line`: numbers as numbers, if all readers of JSON have such; at most `MAX_ITEMS` of a
-        collection; what is deeper than `MAX_DEPTH` as text.
+        a value for `json_line`: numbers that every JSON reader accepts stay numbers; collections are cut to
+        `MAX_ITEMS` items; values nested deeper than `MAX_DEPTH` become text.
     """
     try:
         return _fitted(value, own, foreign, MAX_DEPTH)
-    except Exception:  # noqa: BLE001  # it may be of any class, and a line of the log must not end the daemon
+    except Exception:  # noqa: BLE001  # a foreign class may raise anything, and logging must not end the daemon
         return f"<{type(value).__name__} that cannot be shown>"
 
 
 def safe_text(value: object) -> str:
-    """Return `str` of a value, of an exception without a text its class; raises nothing."""
+    """Return `str(value)`, or the class name of an exception without a message; never raises."""
     try:
         if isinstance(value, str):
             return str.__str__(value)
@@ -80,5 +80,5 @@ def _inside(value: object, own: Callable[[str], str], foreign: Callable[[str], s
 
 
 def _encodable(text: str) -> str:
-    """Escape lone surrogates, which are no characters."""
+    """Escape lone surrogates, which UTF-8 cannot encode."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Addresses without their secrets, the only form in which they are ever logged, stored or shown."""
+"""Removes secrets from addresses: the only form in which addresses are logged, stored or shown."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 MASK = "***"
 
-# Whatever the scheme: a pattern that looks for its begin as well would take the square of the time.
+# Matches any scheme: a pattern that also looked for the start of the scheme would take quadratic time.
 _INSIDE = re.compile(r"://\S+")
-# As of a line of settings that ran into the one before.
+# A line of settings that ran into the line before it.
 _KEY_AND_VALUE = re.compile(r"[\s;,&][A-Za-z_][A-Za-z0-9_]*\s?=")
-# A second address in the path of the first one, at the start of a part of it.
+# A second address in the path of the first one, at the start of a path segment.
 _SECOND = re.compile(r"(?P<first>[a-z]+://[^@?#]*?/)(?P<second>https?://.*)", re.IGNORECASE | re.DOTALL)
 _KEY_OF_PEM = "-----BEGIN"
 
 
 def without_secrets(address: str) -> str:
-    """Take userinfo, the values of the query and the fragment out of an address.
+    """Remove userinfo, query values and the fragment from an address.
 
     Args:
         address: a URL, also a malformed one.
 
     Returns:
-        `https://host/path?token=***` for `https://user:pw@host/path?token=abc#x`; a bare word in the query is masked
-        whole, since a token may stand there as well, and so is an address in which nobody can tell where userinfo ends.
-        Of two addresses, of which one stands in the path of the other, each is shown so.
-        What follows a space, such as a second address, is masked too.
+        `https://host/path?token=***` for `https://user:pw@host/path?token=abc#x`. A bare word in the query is masked
+        whole, since it may be a token. An address is masked whole if the end of its userinfo is uncertain.
+        If one address is in the path of another, both are cleaned.
+        Text after a space, such as a second address, is masked too.
     """
     first, *rest = address.split(None, 1) or [""]
     if rest:
-        # A password may have a space in it.
-        # Of control characters at its begin, urllib leaves nothing.
+        # A password may contain a space.
+        # urllib drops control characters at the start.
         return MASK if "@" in rest[0] else f"{without_secrets(first)} {MASK}".lstrip()
     try:
         parts = urlsplit(address)
@@ -43,19 +43,19 @@ def without_secrets(address: str) -> str:
         if _has_second(address):
             return MASK if "@" in parts.netloc or parts.netloc.endswith(":") else _without_secrets_of_both(address)
     host = parts.netloc.rpartition("@")[2]
-    # Only `&` stands between two parameters: a `;` may be part of a value.
+    # Only `&` separates parameters: a `;` may be part of a value.
     query = "&".join(map(_masked, parts.query.split("&")))
     return urlunsplit((parts.scheme, host, parts.path, query, ""))
 
 
 def quotable(text: str) -> str:
-    """Take out of a text that a user wrote, of whatever kind, what may be a secret.
+    """Mask what may be a secret in text that a user wrote.
 
     Args:
         text: a value that may be an address, a line of two settings, or a private key.
 
     Returns:
-        the text, where nothing in it looks like one.
+        the text unchanged if nothing in it looks like a secret.
     """
     if _KEY_OF_PEM in text:
         return MASK
@@ -66,19 +66,19 @@ def quotable(text: str) -> str:
 
 
 def quotable_setting(text: str) -> str:
-    """Take the same out of a value of `.env`, where a key may stand at the very beginning as well: `A=PASSWORD=x`."""
+    """Mask the same in a value of `.env`, where a key may also be at the very start: `A=PASSWORD=x`."""
     return quotable(f" {text}").removeprefix(" ")
 
 
 def without_secrets_inside(text: str) -> str:
-    """Take the secrets out of every address that stands in a text.
+    """Remove the secrets from every address in a text.
 
     Args:
         text: any text; an address ends at white space.
 
     Returns:
-        the text with each address as `without_secrets` has it; what stands directly behind a value of a query, such as
-        a quote, goes with it.
+        the text with each address as `without_secrets` returns it; characters directly after a query value, such as a
+        quote, are masked with it.
     """
     return _INSIDE.sub(_without_secrets, text) if "://" in text else text
 
@@ -92,8 +92,8 @@ def _without_secrets(found: re.Match[str]) -> str:
 
 
 def _has_sure_host(parts: SplitResult) -> bool:
-    # Of `user:pw@host` urllib makes a scheme and a path, of `https://user:p/w@host` a host, a port and a path, and
-    # of `https://user:p@b/c@host` a host `b`.
+    # urllib reads `user:pw@host` as a scheme and a path, `https://user:p/w@host` as a host, a port and a path, and
+    # `https://user:p@b/c@host` as the host `b`.
     twice = "@" in parts.netloc and "@" in parts.path + parts.query + parts.fragment
     try:
         return bool(parts.hostname) and parts.port != 0 and not twice
@@ -107,7 +107,7 @@ def _has_second(address: str) -> bool:
 
 
 def _without_secrets_of_both(address: str) -> str:
-    """Take the secrets out of an address in whose path another stands, as of an archive or a proxy."""
+    """Remove the secrets from an address with another address in its path, as used by archives and proxies."""
     match = _SECOND.fullmatch(address)
     if match is None:
         return MASK

@@ -1,4 +1,4 @@
-"""Timestamps as they are written everywhere."""
+"""Formats timestamps."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from functools import lru_cache
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a moment in ISO 8601 UTC with milliseconds, as in `2026-11-23T15:20:55.857Z`."""
+    """Format a moment as ISO 8601 UTC with milliseconds: `2026-11-23T15:20:55.857Z`."""
     in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return f"{in_utc.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def timestamp_of(milliseconds: int) -> str:
-    """Write a moment that is given in milliseconds since 1970 like that; of many moments, in a fraction of the time."""
+    """Format a moment in milliseconds since 1970 the same way; much faster for many moments."""
     minute, rest = divmod(milliseconds, 60_000)
     return f"{_minute(minute)}{rest // 1000:02}.{rest % 1000:03}Z"
 

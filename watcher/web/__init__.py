@@ -1,1 +1,1 @@
-"""What the daemon answers over HTTP: pages, health, metrics, and whatever else there is to see of it."""
+"""Serves pages, health, metrics and the API of the daemon over HTTP."""

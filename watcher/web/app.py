@@ -1,4 +1,4 @@
-"""Which path is answered by what."""
+"""Builds the web app: routes each path to its handler, behind the access gate."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 def app_of(present: Present, rules: AccessRules) -> ASGIApp:
-    """Make what answers, behind its gate.
+    """Return the app, behind its gate.
 
     Args:
-        present: what there is to tell.
-        rules: who may see and do what.
+        present: the present state of the daemon.
+        rules: the access rules.
     """
     shared, turn = Shared(), trio.Lock()
     pages = _pages_of(present, shared, turn, rules)
@@ -47,10 +47,10 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
     probes = Probes(present)
 
     async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer people with a page, and machines, below `/api`, with a word."""
+        """Answer with a page for people, and below `/api` with plain text for machines."""
         request = Request(scope)
         is_api = request.url.path.removeprefix(scope.get("root_path", "")).startswith("/api/")
-        response = PlainTextResponse("There is no such path.\n", 404) if is_api else await pages.missing(request)
+        response = PlainTextResponse("Not found.\n", 404) if is_api else await pages.missing(request)
         await response(scope, receive, send)
 
     return Gate(
@@ -72,7 +72,7 @@ def app_of(present: Present, rules: AccessRules) -> ASGIApp:
 
 
 async def _sign_in(request: Request) -> Response:
-    """Lead whom the gate has let in to the page that shows all."""
+    """Redirect an authenticated viewer to the page that shows all."""
     return RedirectResponse(f"{request.scope.get('root_path', '')}/", 303)
 
 

@@ -1,4 +1,4 @@
-"""The page as the daemon runs it: it begins and ends with the checks, and whatever becomes of it, they go on."""
+"""Runs the web page beside the checks; they go on whatever happens to it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Time between two tries to listen where that cannot be done.
+# Time between two tries to listen.
 RETRY_SECONDS = 5.0
 
 
 class Page:
-    """Listens where the settings say, and answers as soon as there is something to tell."""
+    """Listens at the configured address, and serves once there is data."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take the settings; nothing is opened yet."""
+        """Store the settings; nothing is opened yet."""
         self._address = settings.http
         self._rules = rules_of(settings)
         self._server_of = None if self._address is None else _import_server(self._rules)
@@ -37,33 +37,33 @@ class Page:
         self._complaint: str | None = None
 
     async def listen(self) -> None:
-        """Listen, and say where, or that it cannot be done."""
+        """Listen, and log the address, or the failure."""
         if self._address is None:
             return
         try:
             self._listeners = await open_listeners(self._address)
         except CannotListenError as error:
-            if str(error) != self._complaint:  # the same word is said once
+            if str(error) != self._complaint:  # each complaint is logged once
                 self._complaint = str(error)
-                text = f"WATCHER_HTTP: {self._address} cannot be used: {error}; the checks run all the same, and it is"
-                log.error(f"{text} tried again; name another address, or off")
+                text = f"WATCHER_HTTP: {self._address} cannot be used: {error}; checks go on without the page, which is"
+                log.error(f"{text} tried again; set another address, or off")
             return
         self._complaint = None
         log.info("serving", url=" ".join(urls_of(self._listeners)), public_url=self._rules.url)
 
     def tell_warnings(self) -> None:
-        """Say what may surprise about who sees it."""
+        """Log a warning if others may see more than intended."""
         if self._address is not None and self._rules.is_open_to_others:
             log.warning(
-                f"WATCHER_HTTP: {self._address} can be reached from elsewhere without a password: names and states are"
-                " shown to everybody; set WATCHER_HTTP_USER and WATCHER_HTTP_PASSWORD, or WATCHER_HTTP_TOKEN"
+                f"WATCHER_HTTP: {self._address} is reachable from other machines without a password: everyone sees"
+                " names and states; set WATCHER_HTTP_USER and WATCHER_HTTP_PASSWORD, or WATCHER_HTTP_TOKEN"
             )
 
     async def run(self, present: Present) -> None:
-        """Answer until cancelled, which cuts every connection at once; where nobody can be listened to, try again.
+        """Serve until cancelled, which closes every connection at once; while listening fails, retry.
 
         Args:
-            present: what there is to tell.
+            present: the present state of the daemon.
         """
         if self._server_of is None:
             return
@@ -73,14 +73,14 @@ class Page:
                 try:
                     await server.serve(self._listeners)
                 except* OSError as errors:
-                    log.error("nobody can be listened to any more, it is tried again", error=_first_of(errors))
+                    log.error("page stopped listening, retrying", error=_first_of(errors))
                 finally:
                     self.close()
             await trio.sleep(RETRY_SECONDS)
             await self.listen()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener.socket.close()
@@ -94,7 +94,7 @@ def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _import_server(rules: AccessRules) -> Callable[[Present], Server]:
-    """Import what answers: whoever has switched it off is spared the time and the memory."""
+    """Import the server late: daemons without a page save the time and the memory."""
     from watcher.web.app import app_of
     from watcher.web.serving.server import Server
 
@@ -103,7 +103,7 @@ def _import_server(rules: AccessRules) -> Callable[[Present], Server]:
 
 @asynccontextmanager
 async def open_page(settings: Settings) -> AsyncIterator[Page]:
-    """Listen, say where, and close it in the end, whether anything was answered or not."""
+    """Listen, log the address, and close the listeners at the end, even if `run` was not called."""
     page = Page(settings)
     await page.listen()
     page.tell_warnings()

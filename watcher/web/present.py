@@ -1,4 +1,4 @@
-"""What the page knows of the daemon: it is read in the loop, and nothing about it waits."""
+"""The daemon's present state, for the page; read in the loop, and no read waits."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
 
 @dataclass
 class Present:
-    """The present of a daemon.
+    """The present state of the daemon.
 
     Attributes:
-        board: the newest of each target.
-        tally: what has been done since the start.
-        targets: by their names, in their order.
-        page: how the page looks, and what of it the public sees.
-        has_begun: whether checks have begun.
-        is_database_up: asks whether PostgreSQL could be used when it was last tried.
-        outbox_size: asks how many rows and bytes wait in the outbox.
-        entries_lost: asks how many entries and failures were dropped before PostgreSQL had them.
-        drained_until: asks until when all that the outbox was told is in PostgreSQL, in seconds since 1970; None where
-            that is not known.
-        database: where the past is read.
-        workers: one token of them is one check in flight; None before the first.
-        reload: asks for the configuration to be read again.
-        notifications: asks how many messages wait to be sent, and how often a try came to what, by channel and result.
-        location: where the daemon stands.
-        shows_targets: whether metrics have series of each target.
+        board: the newest check of each target.
+        tally: counts since the start.
+        targets: by name, in order.
+        page: the look of the page, and the groups that the public sees.
+        has_begun: whether checks have started.
+        is_database_up: returns whether the last use of PostgreSQL succeeded.
+        outbox_size: returns the rows and bytes in the outbox.
+        entries_lost: returns the number of entries and failures dropped before they reached PostgreSQL.
+        drained_until: returns the moment up to which all outbox entries are in PostgreSQL, in seconds since 1970; None
+            if it is unknown.
+        database: the database with the history.
+        workers: one token is one check in flight; None before the first check.
+        reload: reloads the configuration.
+        notifications: returns the number of waiting messages, and of delivery attempts by channel and result.
+        location: the location of this daemon.
+        shows_targets: whether metrics include each target.
         clock: seconds since 1970.
-        share: asks how many replicas share the targets of the location, and how many of those this one checks; None
-            where it has a database of its own, and with it all of them.
-        silences: what holds of silences and acks.
-        keeper: takes more of them; None before the first check.
-        place_views: what several places say of the targets that they watch together.
-        decides: returns whether this replica decides the common state of a target, by its name.
+        share: returns the number of replicas that share the targets of the location, and of targets that this one
+            checks; None with a database of its own, when it checks all.
+        silences: the active silences and acks.
+        keeper: stores new silences and acks; None before the first check.
+        place_views: the views of the locations of targets that several watch together.
+        decides: returns whether this replica decides the combined state of a target, by its name.
     """
 
     board: Board = field(default_factory=Board)
@@ -75,5 +75,5 @@ class Present:
     decides: Callable[[str], bool] = lambda _target: False
 
     def begin(self, workers: trio.CapacityLimiter) -> None:
-        """Take note that the checks have begun, and of what bounds them."""
+        """Record that checks have started, and their workers."""
         self.workers, self.has_begun = workers, True

@@ -1,4 +1,4 @@
-"""What machines ask of the daemon itself: whether it lives, whether it is ready, and to read its files again."""
+"""Answers machines about the daemon itself: liveness, readiness and reload."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 class Probes:
-    """Answers probes, and passes on what is asked for."""
+    """Handles probes and reload requests."""
 
     def __init__(self, present: Present) -> None:
-        """Tell of a daemon."""
+        """Store the state of the daemon."""
         self._present = present
 
     async def livez(self, _request: Request) -> Response:
-        """Say that the loop turns: it is the loop of the checks that answers."""
+        """Answer that the loop runs: the loop of the checks answers this."""
         return PlainTextResponse("alive\n")
 
     async def readyz(self, _request: Request) -> Response:
-        """Say whether checks have begun, and what is not there."""
+        """Answer whether checks have started, and what is missing."""
         has_begun = self._present.has_begun
         missing = [
             *([] if has_begun else ["checks"]),
@@ -33,6 +33,6 @@ class Probes:
         return JSONResponse({"ready": has_begun, "missing": missing}, 200 if has_begun else 503)
 
     async def reload(self, _request: Request) -> Response:
-        """Ask for the configuration to be read again."""
+        """Reload the configuration."""
         self._present.reload()
-        return PlainTextResponse("The configuration is read again; the log says what comes of it.\n", 202)
+        return PlainTextResponse("Reloading the configuration; the log has the result.\n", 202)

@@ -1,4 +1,4 @@
-"""What targets are called where not everybody may see their addresses: pure."""
+"""Names targets for viewers who may not see addresses: pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 def shown_names(
     targets: Collection[Target], *, sees_all: bool, public_groups: Collection[str] | None = None
 ) -> Iterator[tuple[Target, str]]:
-    """Yield each target that may be seen, with how it is called.
+    """Yield each visible target with its shown name.
 
     Args:
-        targets: all that are watched, in their order.
-        sees_all: whether addresses may be shown; where not, a target whose name is its address is "Site 3", by its
-            place among all.
-        public_groups: those whose targets may be seen by whoever does not see all; None for all.
+        targets: all watched targets, in order.
+        sees_all: whether addresses may be shown; if not, a target whose name is its address is "Site 3", by its
+            number among all.
+        public_groups: the groups visible without `sees_all`; None for all.
     """
     taken: set[str] | None = None
     for number, target in enumerate(targets, 1):
@@ -38,7 +38,7 @@ def _is_address(target: Target) -> bool:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """Return a name that no target has; somebody may call one "Site 3"."""
+    """Return a name that no target has; a target may be named "Site 3"."""
     while name in taken:
         name += "'"
     return name

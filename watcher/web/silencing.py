@@ -1,4 +1,4 @@
-"""The forms of the page: to silence a site, to end that, and to acknowledge what is open. They are trio-flavoured."""
+"""Handles the forms of the page: silence a site, end a silence, acknowledge an incident. Trio."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from watcher.web.sites import Site, Sites
 
 HOURS = (1, 4, 24)
-# The overview tells so many, and counts the rest.
+# The number of silences in the overview, which counts the rest.
 SHOWN_SILENCES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Silencing:
-    """What the page knows of silences and acks.
+    """The silences and acks for the page.
 
     Attributes:
-        present: what holds.
-        keeper: returns what takes more of them; None while there is nothing yet that does.
-        user: who writes, as far as the settings say; may be empty.
+        present: the active ones.
+        keeper: returns the keeper that stores new ones; None until it has started.
+        user: the author of new ones, from the settings; may be empty.
     """
 
     present: Silences = field(default_factory=Silences)
@@ -46,29 +46,29 @@ class Silencing:
     user: str = ""
 
     def silences(self, now: datetime) -> list[Silence]:
-        """Return the silences that hold, the one that ends first at the top."""
+        """Return the active silences, sorted by their end."""
         return sorted((one for one in self.present.silences if one.end > now), key=lambda one: one.end)
 
     def silences_of(self, site: Site, now: datetime) -> list[Silence]:
-        """Return the silences that hold for a site."""
+        """Return the active silences of a site."""
         return [one for one in self.silences(now) if one.covers(site.target, site.group, now)]
 
     def acks_of(self, site: Site) -> list[Ack]:
-        """Return the acks of what is open at a site, the newest first."""
+        """Return the acks of a site's open incident, newest first."""
         return [one for one in self.present.acks if one.target == site.target]
 
 
 class Forms:
-    """Takes what is sent with forms; the gate lets only those come here who have said who they are."""
+    """Handles submitted forms; the gate admits only authenticated callers."""
 
     def __init__(
         self, silencing: Silencing, sites: Callable[[bool], Awaitable[Sites]], clock: Callable[[], datetime]
     ) -> None:
-        """Take what is changed.
+        """Store the dependencies.
 
         Args:
-            silencing: see there.
-            sites: returns what a viewer may see, by whether it is the public's view.
+            silencing: the silences and acks.
+            sites: returns the sites that a viewer may see; its argument is whether the viewer is the public.
             clock: returns the time, UTC.
         """
         self._silencing = silencing
@@ -76,7 +76,7 @@ class Forms:
         self._clock = clock
 
     def routes(self) -> list[Route]:
-        """Return the routes to be mounted."""
+        """Return the routes to mount."""
         return [
             Route("/targets/{key}/silence", self._answering(self.silence), methods=["POST"]),
             Route("/targets/{key}/ack", self._answering(self.acknowledge), methods=["POST"]),
@@ -87,13 +87,13 @@ class Forms:
         """Silence a site for some hours."""
         fields, now = await _fields_of(request), self._clock()
         if site is None or fields.get("hours", "") not in map(str, HOURS):
-            return _sentence(422, "There is no such site, or the number of hours is not one of these.")
+            return _sentence(422, "Unknown site, or the number of hours is not one of these.")
         end, why = now + timedelta(hours=int(fields["hours"])), fields.get("why", "")
         await keeper.take(new_silence(start=now, end=end, why=why, by=self._silencing.user, targets=[site.target]))
         return None
 
     async def acknowledge(self, request: Request, keeper: SilenceKeeper, site: Site | None) -> Response | None:
-        """Acknowledge what is open at a site."""
+        """Acknowledge the open incident of a site."""
         if site is None or not await keeper.has_open(site.target):
             return _sentence(409, "Nothing is open at this site.")
         why = (await _fields_of(request)).get("why", "")
@@ -101,7 +101,7 @@ class Forms:
         return None
 
     async def end(self, request: Request, keeper: SilenceKeeper, _site: Site | None) -> Response | None:
-        """End a silence; one that has ended is ended."""
+        """End a silence; does nothing if it has ended."""
         now = self._clock()
         for one in self._silencing.silences(now):
             if str(one.id) == request.path_params["id"]:
@@ -111,13 +111,13 @@ class Forms:
     def _answering(
         self, take: Callable[[Request, SilenceKeeper, Site | None], Awaitable[Response | None]]
     ) -> Callable[[Request], Awaitable[Response]]:
-        """Have a form taken in, and lead back to the page that it stood on."""
+        """Return a handler that processes a form and redirects to its page."""
 
         async def answer(request: Request) -> Response:
             key = request.path_params.get("key") or (await _fields_of(request)).get("key", "")
             site, keeper = (await self._sites(False)).with_key(key), self._silencing.keeper()
             if keeper is None:
-                return _sentence(503, "The daemon has not begun.")
+                return _sentence(503, "The daemon has not started.")
             try:
                 refusal = await take(request, keeper, site)
             except OrderError as error:
@@ -125,7 +125,7 @@ class Forms:
             except TooManyError as error:
                 return _sentence(409, f"{error}.")
             except OutboxUnavailableError:
-                return _sentence(503, "It cannot be written down now; try again.")
+                return _sentence(503, "It cannot be stored now; try again.")
             root = request.scope.get("root_path", "")
             back = f"{root}/" if site is None else target_path(root, site.key)
             return refusal or RedirectResponse(back, 303)
@@ -138,5 +138,5 @@ def _sentence(status: int, text: str) -> Response:
 
 
 async def _fields_of(request: Request) -> dict[str, str]:
-    """Return the fields of a form, of which the server has bounded the size."""
+    """Return the fields of a form, whose size the server has bounded."""
     return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))

@@ -1,4 +1,4 @@
-"""Targets as a viewer may see them: their keys in paths, their names, and what is left out in public; pure."""
+"""Targets as a viewer may see them: keys for paths, names, and fields hidden from the public; pure."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Site:
     """A target as a viewer may see it.
 
     Attributes:
-        key: of its paths, in which it must be quoted.
-        name: as it is shown, safe in one line; "Site 3" in public where the name is an address.
-        group: as it is shown, None where it has none.
+        key: for its paths; must be quoted there.
+        name: as shown, safe in one line; "Site 3" in public if the name is an address.
+        group: as shown; None without a group.
         address: without its secrets; None in public.
-        target: its real name, for looking it up; never shown as it is.
+        target: its real name, for lookups; never shown as it is.
         interval_seconds: between two checks.
         locations: the locations that decide its state together; empty where each decides for itself.
     """
@@ -49,7 +49,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Sites:
-    """All that a viewer may see.
+    """All sites that a viewer may see.
 
     Attributes:
         all: in the order of the configuration.
@@ -66,12 +66,12 @@ class Sites:
 
     @classmethod
     def of(cls, targets: Iterable[Target], *, public: bool, groups: Collection[str] | None = None) -> Sites:
-        """Name the sites.
+        """Build the sites of targets.
 
         Args:
-            targets: in the order of the configuration; their numbers in public come from it.
+            targets: in the order of the configuration, which gives their public numbers.
             public: whether addresses stay hidden.
-            groups: those that are seen in public, None for all.
+            groups: the groups that the public sees, None for all.
         """
         all_targets = list(targets)
 
@@ -97,7 +97,7 @@ class Sites:
         return cls(sites, by_key, by_name, sorted({site.group for site in sites if site.group}), with_locations)
 
     def with_key(self, key: str) -> Site | None:
-        """Return the site with a key; None where there is none."""
+        """Return the site with a key; None if there is none."""
         place = bisect_left(self.by_key, key, key=self._key)
         site = self.all[self.by_key[place]] if place < len(self.by_key) else None
         return site if site is not None and site.key == key else None
@@ -108,7 +108,7 @@ class Sites:
         return indices[bisect_left(indices, first) : bisect_left(indices, end)]
 
     def after_key(self, key: str) -> Iterator[Site]:
-        """Yield the sites behind a key, in the order of their keys."""
+        """Yield the sites after a key, in the order of their keys."""
         for place in self.by_key[bisect_right(self.by_key, key, key=self._key) :]:
             yield self.all[place]
 
@@ -122,10 +122,10 @@ def target_path(root: str, key: str) -> str:
 
 
 def keys_of(names: Iterable[tuple[str | None, str]]) -> list[str]:
-    """Make the keys of targets, as Gatus does; where two collide, a hash of the name follows.
+    """Return the keys of targets, as Gatus builds them; keys that collide get a hash of the name.
 
     Args:
-        names: the group, or None, and the name of each.
+        names: the group, or None, and the name of each target.
     """
     pairs = list(names)
     plain = [f"{_sanitized(group or '')}_{_sanitized(name)}" for group, name in pairs]

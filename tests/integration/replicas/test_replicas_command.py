@@ -73,7 +73,7 @@ async def test_each_replica_is_shown_with_how_it_stands_to_what_is_agreed_on(tes
     await a_beat(test_db, "a", a_seat(1), location="*")
     lines = (await folder.run("replicas")).stdout.decode().splitlines()
     assert (lines[0], lines[3]) == (
-        "*: 0 of 1 decide for all places, epoch 0",
+        "*: 0 of 1 decide for all locations, epoch 0",
         "default: 2 of 5 share the targets, epoch 7",
     )
     assert [line.split()[:5] for line in lines[5:7]] == [
@@ -84,6 +84,6 @@ async def test_each_replica_is_shown_with_how_it_stands_to_what_is_agreed_on(tes
 
 async def test_where_nobody_shares_it_says_so(test_db: Database, folder: Folder) -> None:
     done = await folder.run("replicas")
-    text = "no replicas: daemons share targets where POSTGRES_HOST names their database\n"
+    text = "no replicas; daemons share targets if POSTGRES_HOST names a common database\n"
     assert (done.returncode, done.stdout.decode()) == (0, text)
     assert json.loads((await folder.run("replicas", "--json")).stdout) == []

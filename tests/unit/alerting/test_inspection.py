@@ -32,7 +32,7 @@ def test_templates_secrets_and_addresses_are_looked_at() -> None:
         (0, "title", "is not a template of Jinja2: line 1: unexpected '}'"),
         (0, "body", "is not a template of Jinja2: line 2: Unexpected end of template"),
         (3, "webhook", "the part of `secret` behind `whsec_` is not base64"),
-        (2, "url", "is not taken by Apprise: no such service"),
+        (2, "url", "is not accepted by Apprise: no such service"),
     ]
 
 

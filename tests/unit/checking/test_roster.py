@@ -180,7 +180,7 @@ def test_where_no_target_of_a_start_can_be_reached_one_line_says_so(
 
 
 async def test_the_first_checks_of_a_start_are_taken_together(autojump_clock: trio.testing.MockClock) -> None:
-    away = "no target could be reached since the start, the network of this machine seems to be away"
+    away = "no target reached since the start; this machine seems to have no network"
     sites = Sites(fault=Fault(Reason.CONNECT, "refused"))
     with capture_logs() as logs:
         async with open_roster(sites) as (roster, _):

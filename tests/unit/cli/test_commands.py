@@ -24,7 +24,7 @@ READERS = [command for command in COMMANDS if command not in {"init", "completio
 GOOD = "urls:\n  - address: https://example.com/\n  - address: https://example.org/\n"
 BAD = "urls:\n  - address: nohost\n  - address: https://example.com/\n    intervall: 5\n"
 BAD_LINES = [
-    "config.yaml:2:14: urls[0].address: 'nohost' is no http or https URL; write it as in https://example.com/",
+    "config.yaml:2:14: urls[0].address: 'nohost' is not an http or https URL; write it as in https://example.com/",
     "config.yaml:4:5: urls[1].intervall: unknown key; did you mean interval?",
 ]
 
@@ -200,7 +200,7 @@ def test_the_settings_are_named_before_or_after_the_command(bad_folder: Path, ar
 )
 def test_settings_that_are_named_must_be_there(folder: Path, name: str) -> None:
     for arguments in (["--env-file", name, "validate"], ["validate", "--env-file", name]):
-        assert usage_error(watcher(folder, *arguments)).startswith("--env-file: there is no file '")
+        assert usage_error(watcher(folder, *arguments)).startswith("--env-file: the file '")
 
 
 def test_a_folder_cannot_be_the_settings(folder: Path) -> None:
@@ -208,14 +208,14 @@ def test_a_folder_cannot_be_the_settings(folder: Path) -> None:
 
 
 def test_without_a_command_missing_settings_are_a_usage_error_too(folder: Path) -> None:
-    assert usage_error(watcher(folder, "--env-file", "nope.env")) == "--env-file: there is no file 'nope.env'"
+    assert usage_error(watcher(folder, "--env-file", "nope.env")) == "--env-file: the file 'nope.env' does not exist"
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["nope"], "No such command 'nope'; there are init, validate, check, run, "),
-        (["no\npe"], r"No such command 'no\npe'; there are init, "),
+        (["nope"], "No such command 'nope'; known are init, validate, check, run, "),
+        (["no\npe"], r"No such command 'no\npe'; known are init, "),
         (["valdiate"], "No such command 'valdiate'; did you mean validate?"),
         (["--nope"], "No such option"),
         (["validate", "--nope"], "No such option"),

@@ -22,7 +22,7 @@ def test_in_an_empty_folder_all_is_written_and_good(tmp_path: Path) -> None:
     result = typed(tmp_path, "init")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
-        *(f"made {path}" for path in MADE),
+        *(f"created {path}" for path in MADE),
         "next: edit config/config.yaml, then watcher run",
     ]
     files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
@@ -42,9 +42,9 @@ def test_what_is_there_is_left(tmp_path: Path) -> None:
     result = typed(tmp_path, "init")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[:3] == [
-        "left .env as it is",
-        "left config/config.yaml as it is",
-        "made config/schema.json",
+        "kept existing .env",
+        "kept existing config/config.yaml",
+        "created config/schema.json",
     ]
     assert (tmp_path / "config" / "config.yaml").read_text(encoding="utf-8") == "mine"
     assert sorted(path.name for path in tmp_path.rglob("*")) == sorted([".env", "config", "config.yaml", "schema.json"])

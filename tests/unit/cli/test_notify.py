@@ -59,9 +59,9 @@ def test_channels_of_the_config_file_are_tried_by_name(tmp_path: Path) -> None:
     """Without a database, and without a daemon; what is missing or unknown is a usage error."""
     (tmp_path / ".env").write_text("CONFIG_FILE_PATH=config.yaml\n", encoding="utf-8")
     (tmp_path / "config.yaml").write_text(CONFIG, encoding="utf-8")
-    assert usage_error(watcher(tmp_path, "notify")) == "say --test: it sends a test message"
+    assert usage_error(watcher(tmp_path, "notify")) == "--test is missing; it sends a test message"
     line = usage_error(watcher(tmp_path, "notify", "--test", "page_me"))
-    assert line == "'page_me' is not the name of a channel; did you mean page-me?"
+    assert line == "no channel is called 'page_me'; did you mean page-me?"
 
     result = watcher(tmp_path, "notify", "--test", "page-me")
     assert (result.exit_code, result.stdout) == (0, "page-me  delivered  exit status 0: paged\n")
@@ -69,4 +69,4 @@ def test_channels_of_the_config_file_are_tried_by_name(tmp_path: Path) -> None:
     assert watcher(tmp_path, "notify", "--test").exit_code == 1
 
     (tmp_path / "config.yaml").write_text(CONFIG.partition("channels")[0], encoding="utf-8")
-    assert usage_error(watcher(tmp_path, "notify", "--test")) == "the config file has no `channels`; add one"
+    assert usage_error(watcher(tmp_path, "notify", "--test")) == "the config file does not have `channels`; add one"

@@ -92,7 +92,7 @@ def test_where_there_were_no_checks_there_are_no_numbers() -> None:
     assert (target["uptime_percent"], target["checks"], target["percentiles_ms"]["p99"]) == (None, 0, None)
     [row] = rows_of(report)
     assert (row["uptime_percent"], row["p99_ms"], row["failures_by_reason"]) == ("", "", "")
-    assert "nothing is known" in page_of(report)
+    assert "not known" in page_of(report)
 
 
 def test_csv_has_a_line_a_target() -> None:
@@ -123,7 +123,7 @@ def test_the_page_shows_what_is_not_known_and_what_went_wrong() -> None:
     assert "uptime    60.000 % of 5m, down 2m, unknown 2m, paused 1m" in text
     assert "checks    10, 2 failed: timeout 2" in text
     assert "█ ▅  p50 100.0 ms  p90 100.0 ms  p95 100.0 ms  p99 100.0 ms" in text
-    assert "down 1m (still on)  status: minute 7" in text
+    assert "down 1m (still open)  status: minute 7" in text
 
 
 def test_the_page_shows_the_newest_incidents_first_and_not_all() -> None:
@@ -131,7 +131,7 @@ def test_the_page_shows_the_newest_incidents_first_and_not_all() -> None:
     shown = [line for line in page_of(a_report(letters)).splitlines() if "status: minute" in line]
     assert len(shown) == MAX_SHOWN_ENTRIES
     assert shown[0].endswith("minute 744")
-    assert "and 5 more; --json has them all" in page_of(a_report(letters))
+    assert "and 5 more; --json shows all" in page_of(a_report(letters))
 
 
 def test_flapping_is_one_line() -> None:
@@ -237,7 +237,7 @@ def test_what_places_say_together_stands_first_and_alone_counts() -> None:
 def test_a_report_of_all_places_tells_of_no_checks() -> None:
     combined = TargetReport(a_present(location="*"), Uptime.of(timeline_of("UDUU")), entries(timeline_of("UDUU")))
     together, fra = page_of(combined, a_report(location="fra")).split("\n\n")[1:]
-    assert together.startswith("Checkout (all places)\n  uptime")
+    assert together.startswith("Checkout (all locations)\n  uptime")
     assert "checks" not in together
     assert "incidents" in together
     assert fra.startswith("Checkout (fra)\n")

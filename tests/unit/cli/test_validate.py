@@ -141,7 +141,7 @@ def test_an_empty_name_of_a_file_is_none(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     result = typed(tmp_path, "validate", "")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "FILE is empty; name one, or leave it out" in result.stderr
+    assert "FILE is empty; name a file, or leave it out" in result.stderr
 
 
 def test_a_folder_is_read_as_one(tmp_path: Path) -> None:
@@ -172,6 +172,6 @@ channels:
     assert result.exit_code == 2
     assert SECRET not in result.output
     assert [line.split("; see ")[0] for line in result.stderr.splitlines() if line.startswith("config.yaml:4")] == [
-        "config.yaml:4:20: channels[0].url: is not taken by Apprise: Unparseable Telegram URL ***"
+        "config.yaml:4:20: channels[0].url: is not accepted by Apprise: Unparseable Telegram URL ***"
     ]
     assert "config.yaml:7:11: channels[1].body: is not a template of Jinja2: line 2: Unexpected end" in result.stderr

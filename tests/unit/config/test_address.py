@@ -81,10 +81,10 @@ def test_a_good_address_is_accepted() -> None:
 
 COMPLAINTS = {
     "": "is empty; write a URL, as in https://example.com/",
-    "nohost": "is no http or https URL; write it as in https://example.com/",
-    "example.com:80": "is no http or https URL; write it as in https://example.com/",
-    "ftp://x/": "is no http or https URL; write it as in https://example.com/",
-    "//example.com/": "is no http or https URL; write it as in https://example.com/",
+    "nohost": "is not an http or https URL; write it as in https://example.com/",
+    "example.com:80": "is not an http or https URL; write it as in https://example.com/",
+    "ftp://x/": "is not an http or https URL; write it as in https://example.com/",
+    "//example.com/": "is not an http or https URL; write it as in https://example.com/",
     "http://": "has no host; write it as in https://example.com/",
     "http:///path": "has no host; write it as in https://example.com/",
     "http:/example.com/": "has no host; write it as in https://example.com/",
@@ -96,10 +96,10 @@ COMPLAINTS = {
     "http://example.com/\u202e": "has a space or an unprintable character; percent-encode it, as in %20",
     "http://example.com/\udcff": "has a space or an unprintable character; percent-encode it, as in %20",
     "http://example.com\\@evil.example/": "has a backslash in its host; write it as in https://example.com/",
-    "http://a..b/": "has an empty part in its host 'a..b'; remove the dot that is too many",
-    "http://.example/": "has an empty part in its host '.example'; remove the dot that is too many",
-    "http://./": "has an empty part in its host '.'; remove the dot that is too many",
-    "http://[::1": "is no URL; write one as in https://example.com:8443/",
+    "http://a..b/": "has an empty part in its host 'a..b'; remove the extra dot",
+    "http://.example/": "has an empty part in its host '.example'; remove the extra dot",
+    "http://./": "has an empty part in its host '.'; remove the extra dot",
+    "http://[::1": "is not a URL; write one as in https://example.com:8443/",
     "x" * (MAX_ADDRESS_CHARS + 1): "has 8001 characters; 8000 is the limit",
 }
 
@@ -123,7 +123,7 @@ def test_a_bad_port_is_refused(port: str) -> None:
 def test_brackets_are_for_ipv6_only(host: str) -> None:
     complaint = complaint_about(f"http://{host}/")
     assert complaint is not None
-    assert "brackets" in complaint or "no URL" in complaint
+    assert "brackets" in complaint or "not a URL" in complaint
 
 
 NO_NAMES = [
@@ -141,7 +141,7 @@ NO_NAMES = [
 def test_what_is_no_domain_name_is_refused_and_quoted() -> None:
     complaints = {host: complaint_about(f"http://{host}/") or "" for host in NO_NAMES}
     wrong = {
-        host: said for host, said in complaints.items() if not said.startswith(f"has the host {host!r}, which is no ")
+        host: said for host, said in complaints.items() if not said.startswith(f"has the host {host!r}, which is not a")
     }
     assert wrong == {}
 

@@ -207,7 +207,7 @@ def test_a_long_chain_is_no_circle_and_takes_no_time(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         loaded(tmp_path, a=f"urls:\n{chain}  - {{name: n2000, address: 'https://h/', depends_on: [n0]}}\n")
     [mistake] = caught.value.mistakes
-    assert mistake.text.startswith("goes round in a circle: 'n0' -> 'n1' -> ")
+    assert mistake.text.startswith("forms a circle: 'n0' -> 'n1' -> ")
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_who_delivers_may_find_more(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_configuration(tmp_path / ".env", variables, inspect=inspect)
     assert [str(mistake).replace(f"{tmp_path}/", "") for mistake in caught.value.mistakes] == [
-        "c.yaml:3:23: channels[0].exec: this is no list; write it as in `exec: [/usr/local/bin/page, --urgent]`",
+        "c.yaml:3:23: channels[0].exec: this is not a list; write it as in `exec: [/usr/local/bin/page, --urgent]`",
         "c.yaml:4:25: channels[1].url_file: is not known",
         "c.yaml:6:10: channels[2].url: '${TOKEN}' is not known",
         "c.yaml:7:11: channels[2].body: line 1: is not closed",

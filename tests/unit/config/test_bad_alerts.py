@@ -13,7 +13,7 @@ EMPTY = "is empty; write a value, or remove the key"
 ONE_OF = "a channel has one of url, webhook, exec, alertmanager"
 NO_MOMENT = 'is neither a time of day nor a date and time; write one, as in "22:00" or "2026-12-01T22:00"'
 NO_TIME = 'is not a time of day; write one, as in "22:00"'
-NO_HTTP = "is no http or https URL; write it as in https://example.com/"
+NO_HTTP = "is not an http or https URL; write it as in https://example.com/"
 CRON = 'write minute, hour, day, month and weekday, as in "0 3 1 * *"'
 NO_CHOICE = "; write one of these"
 
@@ -30,7 +30,7 @@ LINES = {
         f"3:71: urls[0].alerts: {EMPTY}",
     ],
     "alerts_text": [
-        "3:71: urls[0].alerts: 'ops' is no list; write it as in `alerts: [ops, {channel: page-me, after: 15m}]`",
+        "3:71: urls[0].alerts: 'ops' is not a list; write it as in `alerts: [ops, {channel: page-me, after: 15m}]`",
     ],
     "alerts_twice": [
         "3:87: urls[0].alerts[1].channel: 'ops' is written twice; remove one",
@@ -59,7 +59,7 @@ LINES = {
         "3:24: channels[0].exec[0]: is empty; write the path of a program",
     ],
     "channel_exec_text": [
-        "3:23: channels[0].exec: this is no list; write it as in `exec: [/usr/local/bin/page, --urgent]`",
+        "3:23: channels[0].exec: this is not a list; write it as in `exec: [/usr/local/bin/page, --urgent]`",
     ],
     "channel_file_missing": [
         "3:27: channels[0].url_file: 'no such file' cannot be read: No such file or directory; correct the path, or make the file",
@@ -80,7 +80,7 @@ LINES = {
         "3:5: channels[0]: has nowhere to send to; write one of url, webhook, exec, alertmanager",
     ],
     "channel_of_text": [
-        '3:5: channels[0]: this is no mapping; write it as in `channels: [{name: ops, url: "ntfys://ntfy.example/ops"}]`',
+        '3:5: channels[0]: this is not a mapping; write it as in `channels: [{name: ops, url: "ntfys://ntfy.example/ops"}]`',
     ],
     "channel_timeout_too_long": [
         "3:57: channels[0].group_wait: 'soon' is not a duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h",
@@ -90,7 +90,7 @@ LINES = {
         "3:63: channels[0].group_interval: nan is not 0 or more; write a duration, as in 10s",
         "3:88: channels[0].reminder_interval: -0.5 is not 0 or more; write a duration, as in 10s",
         "3:103: channels[0].timeout: 0 is not above zero; write a duration, as in 10s",
-        "3:121: channels[0].give_up_after: 500 days is above 400 days, the longest that it may be; write a shorter one",
+        "3:121: channels[0].give_up_after: 500 days is above 400 days, the maximum; write a shorter one",
     ],
     "channel_unknown_event": [
         f"3:46: channels[0].events[1]: 'upp' is not one of 'down', 'up', 'degraded', 'unknown', 'certificate' or 'flapping'{NO_CHOICE}",
@@ -102,7 +102,7 @@ LINES = {
         "3:53: channels[0].url_file: is written besides url; remove one",
     ],
     "channel_url_without_scheme": [
-        "3:22: channels[0].url: is not a URL of Apprise; write one, as in ntfys://ntfy.example/ops",
+        "3:22: channels[0].url: is not an Apprise URL; write one, as in ntfys://ntfy.example/ops",
     ],
     "channel_without_name": [
         "3:5: channels[0].name: is missing; add it",
@@ -111,7 +111,7 @@ LINES = {
         f"2:11: channels: {EMPTY}",
     ],
     "channels_mapping": [
-        '2:11: channels: a mapping is no list; write it as in `channels: [{name: ops, url: "ntfys://ntfy.example/ops"}]`',
+        '2:11: channels: a mapping is not a list; write it as in `channels: [{name: ops, url: "ntfys://ntfy.example/ops"}]`',
     ],
     "connectivity_empty": [
         f"2:25: connectivity.targets: {EMPTY}",
@@ -129,22 +129,22 @@ LINES = {
         f"1:45: defaults.description: {EMPTY}",
     ],
     "depends_on_both": [
-        "3:76: urls[0].depends_on[0]: has not one of target and group; write the name of a target, or one group",
-        "3:105: urls[0].depends_on[1]: has not one of target and group; write the name of a target, or one group",
-        "3:109: urls[0].depends_on[2]: has not one of target and group; write the name of a target, or one group",
-        "3:113: urls[0].depends_on[3]: has not one of target and group; write the name of a target, or one group",
+        "3:76: urls[0].depends_on[0]: needs exactly one of target and group; write the name of a target, or one group",
+        "3:105: urls[0].depends_on[1]: needs exactly one of target and group; write the name of a target, or one group",
+        "3:109: urls[0].depends_on[2]: needs exactly one of target and group; write the name of a target, or one group",
+        "3:113: urls[0].depends_on[3]: needs exactly one of target and group; write the name of a target, or one group",
     ],
     "depends_on_circle": [
-        "2:51: urls[0].depends_on[0]: goes round in a circle: 'A' -> the group 'core' -> 'B' -> 'C' -> 'A'; remove one of these dependencies",
+        "2:51: urls[0].depends_on[0]: forms a circle: 'A' -> the group 'core' -> 'B' -> 'C' -> 'A'; remove one of these dependencies",
     ],
     "depends_on_its_group": [
-        "3:76: urls[0].depends_on[0]: is the group that the target itself is in; name another, or targets",
+        "3:76: urls[0].depends_on[0]: is the target's own group; name another, or targets",
     ],
     "depends_on_itself": [
         "3:76: urls[0].depends_on[0]: is the target itself; remove it",
     ],
     "depends_on_text": [
-        "3:75: urls[0].depends_on: 'Router' is no list; write it as in `depends_on: [Router, {group: core}]`",
+        "3:75: urls[0].depends_on: 'Router' is not a list; write it as in `depends_on: [Router, {group: core}]`",
     ],
     "depends_on_unknown": [
         "3:76: urls[0].depends_on[0].target: no target is called 'Shopp'; did you mean Shop?",
@@ -164,15 +164,15 @@ LINES = {
         "2:23: heartbeat.interval: 0 is not 1 or more; write a duration, as in 10s",
     ],
     "heartbeat_text": [
-        '2:12: heartbeat: this is no mapping; write it as in `heartbeat: {url: "https://hc-ping.example/uuid"}`',
+        '2:12: heartbeat: this is not a mapping; write it as in `heartbeat: {url: "https://hc-ping.example/uuid"}`',
     ],
     "labels_bad": [
-        "3:72: urls[0].labels.team-a: 'team-a' is not a name of a label; write letters, digits and _, as in team",
-        "3:83: urls[0].labels.__name: '__name' is not a name of a label; write letters, digits and _, as in team",
+        "3:72: urls[0].labels.team-a: 'team-a' is not a label name; write letters, digits and _, as in team",
+        "3:83: urls[0].labels.__name: '__name' is not a label name; write letters, digits and _, as in team",
         "3:97: urls[0].labels.x: 'a\\nb' is not one line of 1 to 200 printable characters",
     ],
     "labels_number": [
-        "3:78: urls[0].labels.tier: 1 is no text; put it in quotes",
+        "3:78: urls[0].labels.tier: 1 is not text; put it in quotes",
     ],
     "maintenance_cron_and_start": [
         "3:32: maintenance[0].start: is written besides cron; remove one",
@@ -180,11 +180,11 @@ LINES = {
     ],
     "maintenance_cron_bad": [
         f"3:12: maintenance[0].cron: '0 25 * * *' is not a cron expression: bad hour; {CRON}",
-        f"4:12: maintenance[1].cron: '@daily' has not five fields; {CRON}",
+        f"4:12: maintenance[1].cron: '@daily' does not have five fields; {CRON}",
     ],
     "maintenance_duration": [
         "3:32: maintenance[0].duration: 0 is not above zero; write a duration, as in 10s",
-        "4:32: maintenance[1].duration: 401 days is above 400 days, the longest that it may be; write a shorter one",
+        "4:32: maintenance[1].duration: 401 days is above 400 days, the maximum; write a shorter one",
         "5:5: maintenance[2].duration: is missing; add it",
         f"6:32: maintenance[3].duration: {EMPTY}",
     ],
@@ -192,12 +192,12 @@ LINES = {
         "3:58: maintenance[0].targets: is written besides group; remove one",
     ],
     "maintenance_never": [
-        "3:12: maintenance[0].cron: '0 0 30 2 *' never comes: none of its months has such a day; write another",
-        "4:12: maintenance[1].cron: '0 0 31 4,6 *' never comes: none of its months has such a day; write another",
+        "3:12: maintenance[0].cron: '0 0 30 2 *' never comes: none of its months has that day; write another",
+        "4:12: maintenance[1].cron: '0 0 31 4,6 *' never comes: none of its months has that day; write another",
         "5:12: maintenance[2].cron: '0 0 */31 * 1#5' never comes in the next 50 years; write another",
     ],
     "maintenance_of_an_entry": [
-        "3:115: urls[0].maintenance[0].group: is for the `maintenance` of the file; this one holds for its own entry alone, remove it",
+        "3:115: urls[0].maintenance[0].group: is only for the `maintenance` of the file; this one holds for its own entry, so remove it",
         f"3:144: urls[0].maintenance[1].start: '25:00' {NO_MOMENT}",
     ],
     "maintenance_skipped_time": [
@@ -237,16 +237,16 @@ LINES = {
         "3:45: channels[0].quiet_hours[0].end: is missing; add it",
     ],
     "webhook_headers": [
-        "3:63: channels[0].webhook.headers.Host ***: 'Host ***' is not the name of a header; write one as in Accept",
+        "3:63: channels[0].webhook.headers.Host ***: 'Host ***' is not a header name; write one as in Accept",
     ],
     "webhook_no_http": [
         f"3:32: channels[0].webhook.url: {NO_HTTP}",
-        "4:30: channels[1].webhook.url: has a host that cannot be; write it as in https://example.com/",
+        "4:30: channels[1].webhook.url: has an invalid host; write it as in https://example.com/",
     ],
     "webhook_nothing": [
         "3:26: channels[0].webhook: has neither url nor url_file; write one",
         f"4:24: channels[1].webhook: {EMPTY}",
-        '5:24: channels[2].webhook: this is no mapping; write it as in `webhook: {url: "https://hooks.example/x"}`',
+        '5:24: channels[2].webhook: this is not a mapping; write it as in `webhook: {url: "https://hooks.example/x"}`',
     ],
 }
 

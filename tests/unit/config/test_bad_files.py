@@ -12,10 +12,10 @@ BAD = Path(__file__).parent / "bad"
 FILES = sorted(path.stem for path in BAD.glob("*.yaml"))
 
 LOOK = "; look at this line and the one before"
-NO_FINITE = "is no finite number above zero; write seconds, as in"
+NO_FINITE = "is not a finite number above zero; write seconds, as in"
 NO_NAME = "is not a name; write one line of 1 to 200 printable characters"
-NO_PORT = "has what is no port after the colon; write one from 1 to 65535, as in https://example.com:8443/"
-NO_MAPPING = "is no mapping; write `- address: https://example.com/`"
+NO_PORT = "has an invalid port after the colon; write one from 1 to 65535, as in https://example.com:8443/"
+NO_MAPPING = "is not a mapping; write `- address: https://example.com/`"
 NO_KEY = "a key must be plain text; put it in quotes"
 KNOWN = (
     "known are address, name, group, interval, timeout, method, headers, body, basic_auth, authorization,"
@@ -27,8 +27,8 @@ KNOWN = (
 )
 NO_DURATION = "is not a duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
 TOO_LARGE = "its aliases and variables come to far more than the file itself; repeat less with them"
-WRITE_LIST = "list what to watch, as in `urls: [{address: https://example.com/}]`"
-WRITE_ENTRY = "list what to watch, as in `- address: https://example.com/`"
+WRITE_LIST = "list the targets, as in `urls: [{address: https://example.com/}]`"
+WRITE_ENTRY = "list the targets, as in `- address: https://example.com/`"
 WRITE_URLS = "must be a list; write one `- address: https://example.com/` a line under it"
 WRITE_URL = "write it as in https://example.com/"
 
@@ -71,18 +71,18 @@ LINES = {
     "entry_not_a_mapping": [f"2:5: urls[0]: 'https://good.example/?token=***' {NO_MAPPING}"],
     "no_address": ["2:5: urls[0].address: is missing; add it"],
     "address_empty": ["2:14: urls[0].address: '' is empty; write a URL, as in https://example.com/"],
-    "address_number": ["2:14: urls[0].address: 123 is no text; put it in quotes"],
-    "address_list": ["2:14: urls[0].address: a list is no text; put it in quotes"],
+    "address_number": ["2:14: urls[0].address: 123 is not text; put it in quotes"],
+    "address_list": ["2:14: urls[0].address: a list is not text; put it in quotes"],
     "address_two_dots": [
-        "2:14: urls[0].address: 'http://a..b/' has an empty part in its host 'a..b'; remove the dot that is too many"
+        "2:14: urls[0].address: 'http://a..b/' has an empty part in its host 'a..b'; remove the extra dot"
     ],
-    "address_ftp": [f"2:14: urls[0].address: 'ftp://x/' is no http or https URL; {WRITE_URL}"],
-    "address_no_scheme": [f"2:14: urls[0].address: 'nohost' is no http or https URL; {WRITE_URL}"],
+    "address_ftp": [f"2:14: urls[0].address: 'ftp://x/' is not an http or https URL; {WRITE_URL}"],
+    "address_no_scheme": [f"2:14: urls[0].address: 'nohost' is not an http or https URL; {WRITE_URL}"],
     "address_port_0": [f"2:14: urls[0].address: 'http://good.example:0/' {NO_PORT}"],
     "address_port_99999": [f"2:14: urls[0].address: 'http://good.example:99999/' {NO_PORT}"],
     "address_long_label": [
         f"2:14: urls[0].address: 'http://{'a' * 64}.exampl… has a host that is too long;"
-        " 63 characters between two dots and 253 in all are the limit"
+        " the limit is 63 characters between two dots and 253 in total"
     ],
     "address_password_with_slash": [f"2:14: urls[0].address: '***' {NO_PORT}"],
     # Times.
@@ -107,7 +107,7 @@ LINES = {
         "3:14: urls[0].timeout: 11 is above the interval of 10; lower it, or raise the interval",
     ],
     # Patterns and names.
-    "regex_number": ["3:12: urls[0].regex: 200 is no text; put it in quotes"],
+    "regex_number": ["3:12: urls[0].regex: 200 is not text; put it in quotes"],
     "names_equal": ["3:12: urls[1].name: 'Same' is the name of urls[0] too; give one of them another `name`"],
     "default_names_equal": [
         "3:5: urls[1].name: 'https://good.example/?token=***' is the name of urls[0] too;"
@@ -124,10 +124,10 @@ LINES = {
     # All at once, in the order of the lines.
     "many": [
         "3:5: urls[0].intervall: unknown key; did you mean interval?",
-        f"4:14: urls[1].address: 'nohost' is no http or https URL; {WRITE_URL}",
+        f"4:14: urls[1].address: 'nohost' is not an http or https URL; {WRITE_URL}",
         f"5:15: urls[1].interval: 0 {NO_FINITE} 10",
         "6:14: urls[1].timeout: 7 is above the interval of 0; lower it, or raise the interval",
-        "7:12: urls[1].regex: '[' is no regular expression: missing ]; https://github.com/google/re2/wiki/Syntax",
+        "7:12: urls[1].regex: '[' is not a regular expression: missing ]; https://github.com/google/re2/wiki/Syntax",
         f"8:11: urls[1].name: '' {NO_NAME}",
         f"9:5: urls[2]: 'https://good.example/' {NO_MAPPING}",
         f"11:15: urls[3].interval: 'ten' {NO_DURATION}",
@@ -143,8 +143,8 @@ BEGINNINGS = {
     "two_documents": "3:1: is no valid YAML: ",
     "undefined_alias": "2:5: is no valid YAML: found undefined alias",
     "python_object": "2:5: is no valid YAML: could not determine a constructor for the tag",
-    "address_bad_name": "2:14: urls[0].address: 'http://⿰.de/' has the host '⿰.de', which is no domain name: ",
-    "regex_bad": "3:12: urls[0].regex: '(unclosed' is no regular expression: ",
+    "address_bad_name": "2:14: urls[0].address: 'http://⿰.de/' has the host '⿰.de', which is not a domain name: ",
+    "regex_bad": "3:12: urls[0].regex: '(unclosed' is not a regular expression: ",
     "regex_too_large": "3:12: urls[0].regex: '.*a.{900}z' is too large (",
 }
 

@@ -128,7 +128,7 @@ def test_some_file_must_have_urls(tmp_path: Path, settings: Settings) -> None:
     written(tmp_path, {"a.yaml": "defaults: {interval: 4}\n", "b.yaml": "# nothing yet\n", "c.yml": ""})
     assert lines_of(tmp_path, settings) == [
         f"{tmp_path}: urls: is missing in every file;"
-        " list what to watch, as in `urls: [{address: https://example.com/}]`"
+        " list the targets, as in `urls: [{address: https://example.com/}]`"
     ]
     written(tmp_path, {"d.yaml": A})
     assert [target.interval_seconds for target in targets_of(tmp_path, settings)] == [4]

@@ -301,4 +301,4 @@ def test_many_mistakes_do_not_take_long_either(settings: Settings) -> None:
     text = "urls:\n  - address: http://x/\n    headers:\n" + "".join(f"      k{index}: 1\n" for index in range(12_000))
     lines = lines_in(text, settings, 3 * MAX_SECONDS)  # of a file of 200 kB, all of which is wrong
     assert len(lines) == 10_001
-    assert lines[0] == "config.yaml: has more mistakes than are told here; mend these first"
+    assert lines[0] == "config.yaml: has more mistakes than are reported here; mend these first"

@@ -164,7 +164,7 @@ def test_a_file_of_a_variable_is_named_in_the_config_file(tmp_path: Path, config
     path = env_file(tmp_path, f"CONFIG_FILE_PATH={config}\nSHOP_HOST=x\nSHOP_TOKEN_FILE=token\n")
     _, [mistake] = read_settings(path, {"SHOP_TOKEN": "x"})
     assert str(mistake).removeprefix(str(tmp_path)) == (
-        "/.env:3:1: SHOP_TOKEN_FILE: unknown key, nothing reads it: only keys of the settings can be in a file;"
+        "/.env:3:1: SHOP_TOKEN_FILE: unknown key, nothing reads it: only settings can come from a file;"
         " set SHOP_TOKEN itself, or name the file in the config file, as in password_file or credentials_file"
     )
 

@@ -48,7 +48,7 @@ def test_a_page_has_what_is_written(tmp_path: Path, name: str) -> None:
         ('{title: "a\\nb"}', "page.title", "is not one line"),
         (f"{{intro: {'x' * 1001}}}", "page.intro", "1 to 1000 characters"),
         ("{public_groups: []}", "page.public_groups", "is empty"),
-        ("{public_groups: shop}", "page.public_groups", "is no list"),
+        ("{public_groups: shop}", "page.public_groups", "is not a list"),
         ("{logo_file: missing.png}", "page.logo_file", "cannot be read"),
         ("{logo_file: text.png}", "page.logo_file", "neither PNG"),
         ("{logo_file: large.png}", "page.logo_file", f"more than {MAX_LOGO_BYTES} bytes"),

@@ -105,25 +105,25 @@ def test_no_piece_of_a_secret_is_quoted(secret: str, around: str, data: st.DataO
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('regex: "a\\\\q${S}("', "'a\\\\q${S}(' is no regular expression: invalid escape sequence: '\\\\q'"),
+        ('regex: "a\\\\q${S}("', "'a\\\\q${S}(' is not a regular expression: invalid escape sequence: '\\\\q'"),
         (
             'regex: "[${SHORT}-a]"',
-            "'[${SHORT}-a]' is no regular expression: invalid character class range: '${SHORT}-a'",
+            "'[${SHORT}-a]' is not a regular expression: invalid character class range: '${SHORT}-a'",
         ),
         (
             'json: [{path: "a ${SHORT}", equals: 1}]',
-            "'a ${SHORT}' is no path of JMESPath: '${SHORT}' is not expected at",
+            "'a ${SHORT}' is not a JMESPath expression: '${SHORT}' is not expected at",
         ),
         (
             'json: [{path: "${SHORT} b", equals: 1}]',
-            "'${SHORT} b' is no path of JMESPath: 'b' is not expected at column 5",
+            "'${SHORT} b' is not a JMESPath expression: 'b' is not expected at column 5",
         ),
         (
             'json: [{path: "a.`${S}", equals: 1}]',
-            "'a.`${S}' is no path of JMESPath: '`${S}' is not expected at column 3",
+            "'a.`${S}' is not a JMESPath expression: '`${S}' is not expected at column 3",
         ),
         ("interval: ${PORT}", "'${PORT}' is above MAX_INTERVAL_VAL=10"),
-        ('method: "${WORDS}"', "'${WORDS}' is no method that can be sent; write one as in POST"),
+        ('method: "${WORDS}"', "'${WORDS}' is not a method that can be sent; write one as in POST"),
     ],
 )
 def test_the_words_of_libraries_quote_no_variable(line: str, told: str, settings: Settings) -> None:

@@ -202,7 +202,7 @@ def test_a_file_from_windows_is_read(tmp_path: Path, content: bytes) -> None:
         (
             "many.env",
             [
-                "many.env:1:1: MAX_INTERVAL_VAL: '0' is no finite number above zero; write seconds, as in 10",
+                "many.env:1:1: MAX_INTERVAL_VAL: '0' is not a finite number above zero; write seconds, as in 10",
                 "many.env:2:1: POSTGRES_PORT: 'http' is not a port; write a whole number from 1 to 65535, as in 5432",
                 "many.env:3:1: MIN_INTERVAL_VAL: 'x' is not a number; write seconds, as in 10",
                 "many.env:4:1: LOCATION: unknown key, nothing reads it",
@@ -229,7 +229,7 @@ def test_no_file_with_a_mistake_can_be_loaded(name: str) -> None:
 
 
 NOT_SECONDS = "is not a number; write seconds, as in 10"
-NOT_ABOVE_ZERO = "is no finite number above zero; write seconds, as in 10"
+NOT_ABOVE_ZERO = "is not a finite number above zero; write seconds, as in 10"
 NO_COUNT = "is not a whole number from 1 to 1000000; write how many checks may be in flight, as in 10"
 NO_PORT = "is not a port; write a whole number from 1 to 65535, as in 5432"
 NO_DURATION = "is not a duration; write one with a unit, as in 90s, 30m, 12h or 400d"
@@ -238,14 +238,14 @@ NO_BYTES = (
     "is not a whole number from 16777216 (16 MiB) to 17592186044416 (16 TiB);"
     " write how many bytes the outbox may take, as in 1073741824"
 )
-TOO_OLD = "is above 7d, for which the rollups of minutes are kept; write less"
-KEPT_TOO_LONG = "is above 1h; write how long the outbox keeps what PostgreSQL has stored, as in 1m"
-TOO_YOUNG = "is below 1h; write how long the outbox keeps what waits, as in 7d"
+TOO_OLD = "is above 7d, how long rollups of minutes are kept; write less"
+KEPT_TOO_LONG = "is above 1h; write how long the outbox keeps entries that PostgreSQL has stored, as in 1m"
+TOO_YOUNG = "is below 1h; write how long an entry may wait in the outbox, as in 7d"
 NO_SSL_MODE = "is not one of disable, allow, prefer, require, verify-ca, verify-full; write one of these"
 
-NO_HTTP_PORT = "has no port from 0 to 65535; write HOST:PORT, as in 127.0.0.1:8080, or unix:/path, or off"
-NO_HTTP_HOST = "has no host that can be one; write HOST:PORT, as in 127.0.0.1:8080, or unix:/path, or off"
-NO_HTTP_URL = "is not an address of HTTP; write one as in https://status.example"
+NO_HTTP_PORT = "does not end in a port from 0 to 65535; write HOST:PORT, as in 127.0.0.1:8080, or unix:/path, or off"
+NO_HTTP_HOST = "has an invalid host; write HOST:PORT, as in 127.0.0.1:8080, or unix:/path, or off"
+NO_HTTP_URL = "is not an http or https address; write one as in https://status.example"
 NO_NETWORKS = (
     "is not a list of IP addresses; write addresses or networks with commas between, as in 10.0.0.1,10.1.0.0/16"
 )
@@ -285,9 +285,9 @@ def test_a_bad_value_names_key_and_value(key: str, text: str, values: list[str])
 def test_a_user_without_a_password_and_a_short_token_are_told_without_the_secrets() -> None:
     variables = {"CONFIG_FILE_PATH": "c.yaml", "WATCHER_HTTP_PASSWORD": "geheim", "WATCHER_HTTP_TOKEN": "kurz"}
     assert lines_of(NO_FILE, variables) == [
-        "environment: WATCHER_HTTP_TOKEN: this is not 16 characters of ASCII at least, without blanks; make one with"
+        "environment: WATCHER_HTTP_TOKEN: this is not at least 16 ASCII characters without blanks; make one with"
         " `openssl rand -hex 32`",
-        "environment: WATCHER_HTTP_PASSWORD: is nothing without WATCHER_HTTP_USER; set both, or none",
+        "environment: WATCHER_HTTP_PASSWORD: has no effect without WATCHER_HTTP_USER; set both, or neither",
     ]
 
 
@@ -338,7 +338,7 @@ def test_the_bounds_may_be_equal() -> None:
 
 def test_without_a_config_file_there_are_no_settings() -> None:
     settings, [mistake] = read_settings(NO_FILE, {})
-    hint = " (there is no such file; `--env-file` names another)"
+    hint = " (the file does not exist; `--env-file` names another)"
     assert settings is None
     assert str(mistake) == f"no such file: CONFIG_FILE_PATH: {MANDATORY}{hint}"
 
@@ -420,7 +420,7 @@ def test_any_environment_gives_settings_or_mistakes(variables: dict[str, str]) -
         ("POSTGRES_HOST", "a,,b", "is not a list of hosts"),
         ("POSTGRES_PORT", "5432,5433", "has 2 ports for 1 host in POSTGRES_HOST"),
         ("POSTGRES_TARGET_SESSION_ATTRS", "leader", "is not one of any, read-write"),
-        ("MIN_INTERVAL_VAL", "1e-300", "is below 0.01, the shortest interval there is"),
+        ("MIN_INTERVAL_VAL", "1e-300", "is below 0.01, the shortest interval"),
         ("WATCHER_LOCATION", "a\tb", "is not the name of a place"),
         ("WATCHER_LOCATION", "*", "stands for all places together"),
         ("WATCHER_REPLICA", "a\tb", "is not a name"),

@@ -108,7 +108,9 @@ def test_a_regex_of_re2_is_taken(regex: str, settings: Settings) -> None:
 def test_what_re2_does_not_take_is_a_mistake_and_not_noise(
     regex: str, settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ConfigurationError, match=r"^config.yaml:3:12: urls\[0\].regex: .* is no regular expression: "):
+    with pytest.raises(
+        ConfigurationError, match=r"^config.yaml:3:12: urls\[0\].regex: .* is not a regular expression: "
+    ):
         one_target(f"regex: '{regex}'", settings)
     assert capfd.readouterr() == ("", "")
 
@@ -134,7 +136,7 @@ def test_a_name_that_could_disguise_itself_is_refused(name: str, settings: Setti
 
 @pytest.mark.parametrize("value", ["no", "123", "1.5", "[x]", "{x: y}"])
 def test_a_name_is_text_only(value: str, settings: Settings) -> None:
-    with pytest.raises(ConfigurationError, match="is no text; put it in quotes"):
+    with pytest.raises(ConfigurationError, match="is not text; put it in quotes"):
         one_target(f"name: {value}", settings)
 
 

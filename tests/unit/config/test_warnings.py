@@ -1,4 +1,4 @@
-"""What is no mistake, and may surprise."""
+"""Warnings about valid configuration that may not do what its author expects."""
 
 from pathlib import Path
 
@@ -115,7 +115,7 @@ def test_a_secret_that_all_can_read_is_told_once(tmp_path: Path) -> None:
     [
         ("nyc", "db.example", []),
         ("moon", "db.example", ["no target is watched here, at WATCHER_LOCATION='moon'; add it, or set another"]),
-        ("nyc", "", ["other places cannot reach the embedded database, so that this one decides alone; set POSTGRES_HOST"]),  # noqa: E501
+        ("nyc", "", ["other locations cannot reach the embedded database, so this one decides alone; set POSTGRES_HOST"]),  # noqa: E501
     ],
 )  # fmt: skip
 def test_places_that_come_to_nothing_are_told(tmp_path: Path, location: str, host: str, told: list[str]) -> None:
@@ -157,7 +157,7 @@ def test_many_of_a_kind_are_counted(tmp_path: Path) -> None:
 def test_a_secret_in_what_is_shown_everywhere_is_told(tmp_path: Path, key: str) -> None:
     [warning] = warnings_about(tmp_path, f"{ENTRY}    {key}: ${{TEAM}} ${{SHOP_TOKEN}}\n", TEAM="a", SHOP_TOKEN=SECRET)
     assert (warning.where, warning.place.line) == (f"urls[0].{key}", 3)
-    assert warning.text == "has the secret ${SHOP_TOKEN} in it, and is shown everywhere; write it without that"
+    assert warning.text == "contains the secret ${SHOP_TOKEN} and is shown everywhere; write it without the secret"
     assert warnings_about(tmp_path, f"{ENTRY}    {key}: ${{TEAM}}\n", TEAM="a") == []
 
 

@@ -111,7 +111,7 @@ def test_a_burst_of_changes_is_some_lines_a_second_and_then_numbers(logs: list[A
     assert logs == []
     teller.now += 1
     teller.flip_lines.take([checked(State.UP)])
-    assert logs == [{"log_level": "warning", "event": "more changes of state", "up": 1, "degraded": 0, "down": 7}]
+    assert logs == [{"log_level": "warning", "event": "more state changes", "up": 1, "degraded": 0, "down": 7}]
     assert len(teller.lines) == MAX_LINES_A_SECOND + 1
     teller.flip_lines.take(checked(State.DOWN, f"{number}") for number in range(MAX_LINES_A_SECOND))
     teller.flip_lines.finish()

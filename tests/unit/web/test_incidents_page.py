@@ -35,7 +35,7 @@ def test_what_was_down_is_told_as_text(text: str) -> None:
     html = "".join(incidents_page(a_view(text), Look()))
     assert Markup(html).forbidden == []
     assert "\u202e" not in html
-    assert "30m, goes on" in html
+    assert "30m, ongoing" in html
     assert "8 flips" in html
     feed = ET.fromstring("".join(feed_atom(a_view(text), Look(), "https://status.example")))
     assert len(feed.findall(f"{ATOM}entry")) == 2

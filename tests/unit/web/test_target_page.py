@@ -74,7 +74,7 @@ def test_it_tells_the_cause_the_past_and_what_the_site_said() -> None:
     assert "in maintenance, and not counted for 1h" in text
     assert "Down for 30m" in text
     assert "status: 503 Service Unavailable" in text
-    assert "30m, goes on" in text
+    assert "30m, ongoing" in text
     assert "2026-11" in text
     for phase in ("resolve", "connect", "tls", "processing", "transfer"):
         assert f'<path class="{phase}" d="M' in html

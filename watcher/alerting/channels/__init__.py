@@ -1,1 +1,1 @@
-"""Delivers one notification to one receiver: a webhook, a program, a service of Apprise, or Alertmanager."""
+"""Delivers a notification to its receiver: a webhook, a program, an Apprise service, or Alertmanager."""

@@ -1,7 +1,7 @@
-"""Alerts for Prometheus' Alertmanager, whose API takes states and not messages. Pure.
+"""Builds alerts for Prometheus' Alertmanager, whose API takes states and not messages. Pure.
 
-What is open is posted again and again, and whoever posts it says until when it is to be believed. Grouping, reminders
-and silences are Alertmanager's own.
+Open incidents are posted again and again, each time with a moment until which the alert is valid. Alertmanager does the
+grouping, reminders and silences itself.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from watcher.alerting.policy.event import Incident
     from watcher.model.target import Target
 
-# Of API v2 (OpenAPI document of Alertmanager), which is there since version 0.16.
+# Of API v2 (OpenAPI document of Alertmanager), which exists since version 0.16.
 PATH = "/api/v2/alerts"
-# Time between two posts, and how long a post is believed: four are missed before Alertmanager takes an alert for ended.
+# Time between two posts, and how long an alert stays valid: Alertmanager ends it after four missed posts.
 REPEAT_SECONDS = 60.0
 BELIEVED_SECONDS = 4 * REPEAT_SECONDS
 
 _NAMES = {State.DOWN: "WatcherTargetDown", State.DEGRADED: "WatcherTargetDegraded"}
 _SEVERITIES = {State.DOWN: "critical"}
-# What Prometheus' data model allows, without the names that it keeps for itself.
+# Characters outside Prometheus' data model for label names.
 _NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9_]")
 
 
 def alerts_address(url: str) -> str:
-    """Return the address to post to, of the one that Alertmanager stands under."""
+    """Return the address to post alerts to, from the base address of Alertmanager."""
     base, question_mark, query = url.partition("?")
     base = base.rstrip("/")
     return f"{base if base.endswith(PATH) else base + PATH}{question_mark}{query}"
@@ -41,14 +41,14 @@ def alerts_address(url: str) -> str:
 def alert_of(
     incident: Incident, target: Target | None, now: datetime, *, page_url: str | None = None, is_over: bool = False
 ) -> dict[str, Any]:
-    """Return the alert of an incident, an element of the list that is posted.
+    """Return the alert of an incident, an element of the posted list.
 
     Args:
-        incident: as it is now, or as it was last.
-        target: whose it is, None where it is not configured any more.
+        incident: its present or last state.
+        target: of the incident; None if it is not configured any more.
         now: a moment with a time zone.
-        page_url: of the target's page, None where there is none.
-        is_over: whether the incident has ended; otherwise the alert ends by itself when it is not posted again.
+        page_url: the target's page; None without one.
+        is_over: whether the incident has ended; otherwise the alert expires when it is not posted again.
     """
     trouble, cause = incident.trouble, incident.flip.cause
     group = None if target is None else target.group
@@ -77,7 +77,7 @@ def alert_of(
 
 
 def test_alert(now: datetime, title: str, text: str) -> dict[str, Any]:
-    """Return an alert that says that it is a test, and is over in a minute."""
+    """Return a test alert, which ends in a minute."""
     return {
         "labels": {"alertname": "WatcherTest", "severity": "none"},
         "annotations": {"summary": title, "description": text},
@@ -87,6 +87,6 @@ def test_alert(now: datetime, title: str, text: str) -> dict[str, Any]:
 
 
 def label_name(name: str) -> str:
-    """Return a name that Prometheus takes for a label."""
+    """Return a name that Prometheus accepts for a label."""
     safe = _NOT_IN_LABELS.sub("_", name)
     return f"_{safe}" if safe[:1].isdigit() else safe

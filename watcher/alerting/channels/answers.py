@@ -1,4 +1,4 @@
-"""What the answer of an HTTP receiver means for a message. Pure."""
+"""Turns the answer of an HTTP receiver into the result of a delivery. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _QUOTING = frozenset({Reason.PROTOCOL, Reason.REDIRECT, Reason.TOO_LARGE})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a receiver answered: of its text only the beginning, as it came."""
+    """The answer of a receiver, with the first part of its text, as received."""
 
     status_code: int
     reason_phrase: str = ""
@@ -35,15 +35,15 @@ def delivery_of(answer: Answer | Fault, channel: Channel, now: datetime) -> Deli
     """Decide whether a message is delivered, tried again or given up.
 
     Args:
-        answer: what came, or why nothing came.
-        channel: that it was sent to.
+        answer: the answer, or the reason why none came.
+        channel: the receiver's.
         now: a moment with a time zone, for a `Retry-After` that is a date.
 
     Returns:
-        2xx is delivered; 408, 425, 429, 5xx and no answer are tried again; all else, redirects among it, is refused.
+        2xx is delivered; 408, 425, 429, 5xx and no answer are tried again; all others, such as redirects, are refused.
     """
     if isinstance(answer, Fault):
-        # Where nobody is quoted, nothing is masked: a word of our own may stand in an address as well.
+        # Mask only quotations: our own words may occur in an address as well.
         detail = masked_answer(answer.detail, channel) if answer.reason in _QUOTING else answer.detail
         return Refused(detail) if answer.reason is Reason.BLOCKED else TryAgain(detail)
     status_code, words = answer.status_code, _in_words(answer, channel)
@@ -58,21 +58,21 @@ def retry_after_seconds(value: str | None, now: datetime, limit_seconds: float) 
     """Read a `Retry-After` header (RFC 9110, section 10.2.3).
 
     Args:
-        value: seconds or a date, None without the header.
+        value: seconds or a date; None without the header.
         now: a moment with a time zone.
         limit_seconds: the longest time to wait.
 
     Returns:
-        seconds from 0 to the limit, or None for what is neither.
+        seconds from 0 to the limit; None if the value is neither.
     """
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:12]), limit_seconds)
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # as for the year 99999999999
+    except (ValueError, OverflowError):  # for example the year 99999999999
         return None
-    if moment.tzinfo is None:  # as with `-0000`
+    if moment.tzinfo is None:  # for example with `-0000`
         moment = moment.replace(tzinfo=UTC)
     return min(max((moment - now).total_seconds(), 0.0), limit_seconds)
 

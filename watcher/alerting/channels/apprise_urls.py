@@ -1,6 +1,6 @@
-"""Checks addresses of Apprise where the configuration is read. It blocks: call it in a thread.
+"""Checks Apprise addresses when the configuration is read. It blocks: call it in a thread.
 
-Apprise is never imported here: a helper process looks at the addresses, and ends.
+Apprise is never imported here: a helper process checks the addresses and ends.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from watcher.model.alerts.channel import AppriseReceiver, Channel
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Of one address; most of it is the start of the process. It ends itself a second later.
+# For one address; most of it is the start of the process. The process ends itself a second later.
 TIMEOUT_SECONDS = 10.0
 
 
 def complaint_about_url(url: str) -> str | None:
-    """Say why Apprise does not take an address; see `complaints_about_urls`."""
+    """Return why Apprise rejects an address; see `complaints_about_urls`."""
     return complaints_about_urls([url])[0]
 
 
 def complaints_about_urls(urls: Sequence[str]) -> list[str | None]:
-    """Say of each address why Apprise does not take it; one process looks at all of them.
+    """Return for each address why Apprise rejects it; one process checks all of them.
 
     Args:
         urls: of services; they hold secrets.
 
     Returns:
-        for each what is wrong, in Apprise's words and without the secrets of the address; None where nothing is wrong,
-        and where the process does not answer.
+        for each address the error in Apprise's words, without the secrets of the address; None if there is none, or if
+        the process does not answer.
     """
     jobs = [json.dumps({"do": "check", "url": url, "timeout_seconds": TIMEOUT_SECONDS}) + "\n" for url in urls]
     with subprocess.Popen(  # noqa: S603  # our own program
@@ -65,5 +65,5 @@ def _complaint(url: str, answer: str) -> str | None:
         return None
     return (
         masked_answer(document["words"], Channel("", AppriseReceiver(url)))
-        or "no service of Apprise has such an address"
+        or "no Apprise service has an address of this form"
     )

@@ -1,4 +1,4 @@
-"""One try to deliver a notification. Trio."""
+"""Tries once to deliver a notification. Trio."""
 
 from __future__ import annotations
 
@@ -33,12 +33,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Of all templates of one message, the start of the helper process included; half of the channel's timeout where that
-# is less.
+# For all templates of a message and the start of the helper process; half of the channel's timeout if that is less.
 RENDER_SECONDS = 3.0
-# A helper or a program gets so much longer to say that it was cut off.
+# Extra time for a helper or a program to report that it was cut off.
 _LAST_WORDS_SECONDS = 1.0
-# Of a text that lists targets a line each, so many are shown in a chat; mail has them all.
+# A text that lists one target a line is cut to this many lines in a chat; mail shows them all.
 MAX_LINES_IN_A_CHAT = 10
 _MAIL = frozenset(
     {"mailto", "mailtos", "brevo", "mailersend", "mailgun", "o365", "azure", "postmark", "resend", "sendgrid"}
@@ -48,10 +47,10 @@ _MAIL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What deliveries share.
+    """The tools that deliveries share.
 
     Attributes:
-        http: of the transports; not those of the checks, so that a name that hangs here holds up no check.
+        http: of the transports; apart from those of the checks, so that a hanging name delays no check.
         helpers: the helper processes.
     """
 
@@ -61,7 +60,7 @@ class Tools:
 
 @asynccontextmanager
 async def open_tools(resolver: Resolver | None = None, helper_command: Sequence[str] = COMMAND) -> AsyncIterator[Tools]:
-    """Make what deliveries need; at the end, helper processes are killed.
+    """Create the tools of deliveries; kill the helper processes at the end.
 
     Args:
         resolver: of names; the system's by default.
@@ -80,15 +79,15 @@ async def open_tools(resolver: Resolver | None = None, helper_command: Sequence[
 async def deliver(notification: Notification, channel: Channel, tools: Tools) -> Delivery:
     """Try once to deliver a notification.
 
-    This is the boundary at which an unknown exception ends: a bug in one kind of channel must not stop the others.
+    This boundary stops every exception: a bug in one kind of channel must not stop the others.
 
     Args:
         notification: what to send.
-        channel: where to; its timeout is for the whole try.
+        channel: where to send it; its timeout is for the whole try.
         tools: shared by all deliveries.
 
     Returns:
-        what became of it; nothing secret of the channel stands in it.
+        the result, without secrets of the channel.
     """
     deadline = trio.current_time() + channel.timeout_seconds
     try:
@@ -102,7 +101,7 @@ async def deliver(notification: Notification, channel: Channel, tools: Tools) ->
 
 
 async def post_alerts(alerts: Sequence[dict[str, Any]], channel: Channel, tools: Tools) -> Delivery:
-    """Post alerts to the Alertmanager of a channel, once.
+    """Post alerts once to the Alertmanager of a channel.
 
     Args:
         alerts: see `alert_of`.
@@ -118,8 +117,8 @@ class _Message(NamedTuple):
     """A notification with the texts of its channel.
 
     Attributes:
-        complaint: why a default text is sent in the place of a template's.
-        is_template: whether the body is that of a template.
+        complaint: why the default text replaces that of the template.
+        is_template: whether the body comes from a template.
     """
 
     notification: Notification
@@ -129,7 +128,7 @@ class _Message(NamedTuple):
 
     @property
     def body(self) -> bytes:
-        """The JSON, as it is sent."""
+        """The JSON body, as sent."""
         return json_line(self.payload).encode("ascii")
 
 
@@ -172,7 +171,7 @@ async def _deliver(message: _Message, channel: Channel, tools: Tools, deadline: 
     if message.notification.kind is Kind.TEST:
         alert = test_alert(utc_now(), message.payload["title"], message.payload["text"])
         return await post_alerts([alert], channel, tools)
-    return Refused("Alertmanager takes the alerts that are open, and no messages")
+    return Refused("an Alertmanager accepts alerts, not messages")
 
 
 async def _post(
@@ -201,14 +200,14 @@ async def _send_by_apprise(
         answer = await tools.helpers.ask(job, timeout_seconds)
     except HelperError as error:
         return TryAgain(str(error))
-    words = masked_answer(answer["words"], channel) or "the service did not say why"
+    words = masked_answer(answer["words"], channel) or "the service gave no reason"
     if answer["ok"]:
         return Delivered(words)
     return Refused(words) if answer["permanent"] else TryAgain(words)
 
 
 def short_text(payload: Mapping[str, Any]) -> str:
-    """Return the default text of a message, of which a list of many targets is cut to a few lines."""
+    """Return the default text of a message; a list of many targets is cut to a few lines."""
     lines = str(payload["text"]).split("\n")
     listed = [index for index, line in enumerate(lines) if line.startswith("- ")]
     if len(listed) <= MAX_LINES_IN_A_CHAT:

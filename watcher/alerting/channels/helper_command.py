@@ -1,8 +1,8 @@
-"""How a helper process is started."""
+"""The command that starts a helper process."""
 
 from __future__ import annotations
 
 import sys
 
-# Without the working folder in its path, where anything may lie; and Apprise imports modules that are deprecated.
+# -P: without the working folder in its path, since any file may lie there. -W: Apprise imports deprecated modules.
 COMMAND = (sys.executable, "-P", "-W", "ignore", "-m", "watcher.alerting.channels.helper_process")

@@ -1,8 +1,8 @@
-"""The helper process: renders templates and speaks to the services of Apprise.
+"""The helper process: renders templates and calls Apprise services.
 
-Both may take any time and memory, and Apprise brings hundreds of modules, so neither happens in the daemon. The process
-reads a line of JSON for each job and answers it with one, one job after the other. It ends when the daemon does,
-however that ends: its standard input is closed then.
+Both may take any time and memory, and Apprise imports hundreds of modules: neither happens in the daemon. The process
+reads a line of JSON for each job and answers with one, one job after the other. Its standard input closes when the
+daemon ends, in whatever way; then the process ends as well.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TextIO
 
-# Of one process; Apprise needs some 60 MB.
+# For one process; Apprise needs some 60 MB.
 MAX_MEMORY_BYTES = 512 * 1024**2
-# Added to a job's own deadline, at which the daemon kills this process; this is for a daemon that cannot any more.
+# Beyond a job's own deadline, when the daemon kills this process; for a daemon that no longer can.
 GRACE_SECONDS = 1.0
-MAX_WORDS = 3  # of those that Apprise says of one job
+MAX_WORDS = 3  # of the lines that Apprise logs in one job
 
-# As Apprise quotes what came: `error=401` of HTTP, `(535, b'...')` of SMTP.
+# How Apprise quotes answers: `error=401` of HTTP, `(535, b'...')` of SMTP.
 _HTTP_STATUS = re.compile(r"\berror\s*=\s*(\d{3})\b")
 _SMTP_STATUS = re.compile(r"\((5\d\d), b?['\"]")
 
@@ -43,7 +43,7 @@ _TYPE_OF_KIND = {
     "test": "info",
     "connectivity": "info",
 }
-# What requests and urllib3 wrap around the cause that the system gave.
+# Text that requests and urllib3 put around the system's error.
 _OF_SOCKETS = "Socket Exception: "
 _WRAPPING = re.compile(
     r"HTTPS?Connection(Pool)?\(host='[^']*', port=\d+\): ?|Max retries exceeded with url: \S+ "
@@ -52,14 +52,14 @@ _WRAPPING = re.compile(
 
 
 class _PrivateAddressError(PermissionError):
-    """A private address was about to be connected to."""
+    """A library tried to connect to a private address."""
 
 
 class _Blocked:
-    """Refuses connections to private addresses, while it is told to.
+    """Refuses connections to private addresses while it is on.
 
-    Attributes:
-        on: whether it does.
+    on: whether it refuses.
+        addresses: those refused.
         addresses: that it has refused.
     """
 
@@ -69,17 +69,17 @@ class _Blocked:
         self._is_private: Callable[[str], bool] = bool
 
     def begin(self) -> None:
-        """Refuse from now on."""
-        from watcher.checking.http.dial import is_private  # brings much with it
+        """Start to refuse."""
+        from watcher.checking.http.dial import is_private  # imports much
 
         self.on, self.addresses, self._is_private = True, [], is_private
 
     def end(self) -> None:
-        """Refuse nothing any more."""
+        """Stop refusing."""
         self.on, self.addresses = False, []
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Look at an event of `sys.addaudithook`: connecting is one, whatever library does it."""
+        """Handle an event of `sys.addaudithook`: every library's connections cause one."""
         if not self.on or event not in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
             return
         address = arguments[1]
@@ -94,7 +94,7 @@ class _Blocked:
 
 
 class _Words(logging.Handler):
-    """Keeps what Apprise says during a job."""
+    """Collects what Apprise logs during a job."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -102,7 +102,7 @@ class _Words(logging.Handler):
         self.bad: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record, if it tells how a delivery went."""
+        """Keep a record if it tells the result of a delivery."""
         text = " ".join(record.getMessage().split())
         if record.levelno >= logging.WARNING or text.startswith(_OF_SOCKETS):
             self.bad.append(_without_wrapping(text))
@@ -112,7 +112,7 @@ class _Words(logging.Handler):
 
 def main() -> None:
     """Do jobs until the standard input ends."""
-    # What a plugin prints must not come between the answers.
+    # Output of a plugin must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="surrogatepass")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -121,7 +121,7 @@ def main() -> None:
     sys.addaudithook(blocked.hook)
     for line in _lines():
         job = json.loads(line)
-        # The system's own timer ends the process even where no line of Python runs any more.
+        # The system's timer ends the process even when no Python code runs any more.
         signal.setitimer(signal.ITIMER_REAL, float(job["timeout_seconds"]) + GRACE_SECONDS)
         answer = _done(job, blocked)
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -129,13 +129,13 @@ def main() -> None:
 
 
 def _limit_memory() -> None:
-    # A lower limit that is there stays; where a sandbox forbids to set one, the deadline of a job has to do.
+    # An existing lower limit stays; in a sandbox that forbids to set one, only the deadline of a job remains.
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
 
 
 def _lines() -> Iterator[str]:
-    """Yield the jobs; a thread reads them, so that an end of the input ends the process in the middle of a job."""
+    """Yield the jobs; a thread reads them, so that the end of the input ends the process even during a job."""
     import queue
 
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -151,7 +151,7 @@ def _lines() -> Iterator[str]:
 
 
 def _write(answers: TextIO, answer: dict[str, Any]) -> None:
-    # As it is: of an escape, a character may take twelve bytes of the bound of an answer.
+    # Not as ASCII: an escaped character may take twelve bytes of the bound of an answer.
     answers.write(json.dumps(answer, ensure_ascii=False) + "\n")
     answers.flush()
 
@@ -167,7 +167,7 @@ def _done(job: dict[str, Any], blocked: _Blocked) -> dict[str, Any]:
         return _send(job, blocked)
     except MemoryError:
         return {"ok": False, "permanent": False, "words": "not enough memory in the helper process"}
-    except Exception as error:  # noqa: BLE001  # of any plugin; the daemon logs what it is told
+    except Exception as error:  # noqa: BLE001  # of any plugin; the daemon logs the answer
         return {"ok": False, "permanent": False, "words": f"{type(error).__name__}: {error}"}
     finally:
         blocked.end()
@@ -193,7 +193,7 @@ def _check(job: dict[str, Any]) -> dict[str, Any]:
 def _send(job: dict[str, Any], blocked: _Blocked) -> dict[str, Any]:
     words, service = _service_of(job["url"])
     if service is None:
-        said = _in_words(words.bad) or "Apprise does not know such an address"
+        said = _in_words(words.bad) or "no Apprise service has an address of this form"
         return {"ok": False, "permanent": True, "words": said}
     ok = _notified(service, job, words)
     if ok:
@@ -205,7 +205,7 @@ def _send(job: dict[str, Any], blocked: _Blocked) -> dict[str, Any]:
 
 
 def _service_of(url: str) -> tuple[_Words, Any]:
-    """Return what Apprise says of an address, and its service, None where it takes the address for none."""
+    """Return Apprise's log about an address, and its service; None if Apprise rejects the address."""
     import apprise
 
     words = _listening(apprise)
@@ -213,7 +213,7 @@ def _service_of(url: str) -> tuple[_Words, Any]:
         app_id="watcher",
         app_desc="watcher",
         app_url="",
-        image_url_mask="",  # or services would load pictures from Apprise's repository
+        image_url_mask="",  # otherwise services load pictures from Apprise's repository
         image_url_logo="",
         http_redirects=False,
         async_mode=False,
@@ -222,7 +222,7 @@ def _service_of(url: str) -> tuple[_Words, Any]:
     )
     try:
         return words, apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=False)
-    except TypeError as error:  # AppriseImproperlyConfigured is one; a warning says the same, in most plugins
+    except TypeError as error:  # AppriseImproperlyConfigured is one; most plugins log the same as a warning
         words.bad = words.bad or [str(error)]
         return words, None
 
@@ -240,9 +240,9 @@ def _notified(service: Any, job: dict[str, Any], words: _Words) -> bool:
     words.good.clear()
     words.bad.clear()
     query = job["url"].partition("?")[2]
-    if "overflow=" not in query:  # a text that is too long for a chat is cut there, not refused
+    if "overflow=" not in query:  # cut a text that is too long for a chat instead of refusing it
         service.overflow_mode = apprise.OverflowMode.TRUNCATE
-    # A template of the user's own is in the format that the address names.
+    # A user's template has the format that the address names.
     as_it_is = job["is_template"] and "format=" in query
     sender = apprise.Apprise(asset=service.asset)
     sender.add(service)
@@ -257,7 +257,7 @@ def _notified(service: Any, job: dict[str, Any], words: _Words) -> bool:
 
 
 def is_permanent(words: list[str]) -> bool:
-    """Tell from what Apprise says whether a delivery can never work: the service has refused it."""
+    """Return whether Apprise's log says that the service has refused the delivery, so that no other try can work."""
     statuses = [int(status) for text in words for status in _HTTP_STATUS.findall(text)]
     if any(_SMTP_STATUS.search(text) for text in words):
         return True

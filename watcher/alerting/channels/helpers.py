@@ -1,4 +1,4 @@
-"""The helper processes, of which each does one job at a time. Trio."""
+"""Starts and ends helper processes; each does one job at a time. Trio."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The bound of the processes: with so many receivers that hang, others wait for their turn.
+# The bound of the processes: while so many receivers hang, others wait for their turn.
 MAX_HELPERS = 8
-# An idle one holds some 50 MB; a message seldom comes alone.
+# How long an idle process stays: it holds some 50 MB, but messages seldom come alone.
 IDLE_SECONDS = 60.0
-# Of one answer; each character of the longest title and text of a template may take six bytes.
+# The longest answer; each character of the longest title and text of a template may take six bytes.
 MAX_ANSWER_BYTES = 512 * 1024
 _CHUNK_BYTES = 64 * 1024
 REAP_SECONDS = 0.3
 
 
 class HelperError(Exception):
-    """A helper process did not do its job; the message is for people."""
+    """A helper process did not finish its job; the message is for people."""
 
 
 class Helpers:
-    """Starts helper processes when they are needed, and ends them when they hang or are idle."""
+    """Starts helper processes when needed, and ends those that hang or are idle."""
 
     def __init__(self, command: Sequence[str], idle_seconds: float = IDLE_SECONDS) -> None:
-        """Begin with none.
+        """Create it without processes.
 
         Args:
-            command: starts one.
-            idle_seconds: how long one is kept that has nothing to do.
+            command: starts a process.
+            idle_seconds: how long an idle process is kept.
         """
         self._command = tuple(command)
         self._idle_seconds = idle_seconds
@@ -41,14 +41,14 @@ class Helpers:
         self._turns = trio.CapacityLimiter(MAX_HELPERS)
 
     async def ask(self, job: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
-        """Have a job done.
+        """Run a job in a helper process.
 
         Args:
-            job: as `helper_process` takes it.
-            timeout_seconds: the deadline, the start of a process included; then the process is killed.
+            job: in the form that `helper_process` reads.
+            timeout_seconds: the deadline, with the start of a process; the process is killed then.
 
         Returns:
-            what it answers.
+            its answer.
 
         Raises:
             HelperError: it did not answer in time, or ended.
@@ -72,7 +72,7 @@ class Helpers:
         raise HelperError(f"no answer within {round(timeout_seconds, 1):g} s: the helper process was killed")
 
     async def end_idle(self) -> None:
-        """End processes that have been idle for a while; runs until it is cancelled."""
+        """End processes that have been idle for a while, until cancelled."""
         while True:
             await trio.sleep(self._idle_seconds / 2)
             now = trio.current_time()
@@ -82,7 +82,7 @@ class Helpers:
                 await helper.kill()
 
     async def close(self) -> None:
-        """Kill all processes that are idle."""
+        """Kill all idle processes."""
         idle, self._idle = self._idle, []
         async with trio.open_nursery() as nursery:
             for helper in idle:
@@ -90,7 +90,7 @@ class Helpers:
 
     async def _take(self) -> _Helper:
         while self._idle:
-            helper = self._idle.pop()  # the one that was used last, so that others become old
+            helper = self._idle.pop()  # the last one used, so that the others age
             if helper.is_alive:
                 return helper
             await helper.kill()
@@ -107,7 +107,7 @@ class _Helper:
     @classmethod
     async def start(cls, command: Sequence[str]) -> _Helper:
         try:
-            # A session of its own: Ctrl-C in a terminal is for the daemon, which ends its helpers itself.
+            # A session of its own: Ctrl-C in a terminal goes to the daemon, which ends its helpers itself.
             process = await trio.lowlevel.open_process(
                 command,
                 stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Posts to an HTTP receiver over the transport of the checks. Trio."""
+"""Posts to an HTTP receiver through the transport of the checks. Trio."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from watcher.checking.http.transport import Response, Tools
 
-# What is read of an answer, in bytes before and after decompression; a line of it is shown.
+# Bytes read of an answer, before and after decompression; one line of it is shown.
 MAX_ANSWER_BYTES = 16 * 1024
-# The status has said all that counts: a receiver that drips the rest must not hold the channel up.
+# The status decides alone: a receiver that drips the rest must not delay the channel.
 ANSWER_TEXT_SECONDS = 1.0
 
 
@@ -43,13 +43,13 @@ async def post(
     Args:
         url: of the receiver; userinfo becomes an `Authorization` header.
         body: the JSON.
-        headers: sent beside the usual ones, and instead of those of the same name.
+        headers: added to the usual ones, or replacing those of the same name.
         tools: of the transports.
-        timeout_seconds: the deadline, from DNS to the status of the answer.
-        allow_private: whether private addresses are connected to.
+        timeout_seconds: the deadline, from DNS to the status line.
+        allow_private: whether private addresses are allowed.
 
     Returns:
-        the answer, or why none came.
+        the answer, or the reason why none came.
     """
     transport = Transport(tools, Connecting(allow_private=allow_private))
     transport.deadline = trio.current_time() + timeout_seconds
@@ -66,7 +66,7 @@ async def post(
             if fault is None:
                 raise
             return fault
-        # The status is there, and the rest of the answer decides nothing.
+        # The status has arrived, and the rest of the answer decides nothing.
         if fault_of(error, "transfer") is None:
             raise
     finally:

@@ -1,6 +1,6 @@
-"""Looks at channels while the configuration is read: whether templates compile, and Apprise takes the addresses.
+"""Checks channels when the configuration is read: do templates compile, does Apprise accept the addresses.
 
-It blocks: call it in a thread where a loop runs.
+It blocks: call it in a thread while a loop runs.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 
 class Inspector:
-    """Finds mistakes that only those who deliver know of; an address that was good is not asked for again."""
+    """Finds mistakes that only the delivering code detects; an accepted address is not checked again."""
 
     def __init__(
         self, complaints_about: Callable[[Sequence[str]], Sequence[str | None]] = complaints_about_urls
     ) -> None:
-        """Know no address yet.
+        """Create one without known addresses.
 
         Args:
-            complaints_about: says of each address why Apprise does not take it, without what is secret, or None.
+            complaints_about: returns for each address why Apprise rejects it, without secrets; None if it does not.
         """
         self._complaints_about = complaints_about
         self._good: frozenset[str] = frozenset()
 
     def __call__(self, channels: Sequence[Channel]) -> Iterator[tuple[int, str, str]]:
-        """Yield the index of a channel, the key that is wrong, and what is wrong and what to do."""
+        """Yield the index of a channel, the wrong key, and a text: what is wrong and what to do."""
         for number, channel in enumerate(channels):
             for key, template in (("title", channel.title), ("body", channel.body)):
                 complaint = complaint_about_template(template) if template is not None else None
@@ -51,7 +51,7 @@ class Inspector:
         complaints = self._complaints(urls.values())
         for number, url in urls.items():
             if (words_of_apprise := complaints.get(url)) is not None:
-                text = f"is not taken by Apprise: {words_of_apprise.rstrip('.')}"
+                text = f"is not accepted by Apprise: {words_of_apprise.rstrip('.')}"
                 yield number, "url", f"{text}; see https://appriseit.com/services/"
 
     def _complaints(self, urls: Iterable[str]) -> dict[str, str | None]:
@@ -59,7 +59,7 @@ class Inspector:
         unknown = [url for url in dict.fromkeys(urls) if url not in known]
         try:
             complaints = dict(zip(unknown, self._complaints_about(unknown), strict=True)) if unknown else {}
-        except OSError:  # as where no process can be started: it is no mistake in the file
+        except OSError:  # for example, no process can be started: not a mistake in the file
             complaints = {}
         self._good = frozenset({*known, *(url for url, complaint in complaints.items() if complaint is None)})
         return complaints

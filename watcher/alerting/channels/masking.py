@@ -1,4 +1,4 @@
-"""Takes the secrets of a channel out of what its receiver says. Pure."""
+"""Removes the secrets of a channel from the answers of its receiver. Pure."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from watcher.model.alerts.channel import Channel
 
-# Of what a receiver says; the first words tell the most.
+# Of an answer; the first words tell the most.
 MAX_ANSWER_CHARS = 200
 
-# Words in the addresses of many services, and in what these say. They are no secrets, and to mask them would leave
-# nothing to read.
+# Common words in the addresses of many services and in their answers. They are not secrets, and masking them would
+# leave nothing to read.
 WORDS_OF_PATHS = frozenset(
     {"alert", "alerts", "api", "chat", "hook", "hooks", "json", "message", "messages", "notification", "notifications"}
     | {"notify", "push", "room", "rooms", "send", "services", "text", "webhook", "webhooks", "workflows"}
@@ -31,10 +31,10 @@ _PORT = re.compile(r":\d*$")
 
 
 def masked_answer(text: str, channel: Channel, limit_chars: int = MAX_ANSWER_CHARS) -> str:
-    """Make what a receiver said fit for a row and a line: its secrets masked, on one line, cut where it is too long.
+    """Prepare an answer for a row and a log line: masked, on one line, and cut if it is too long.
 
     Args:
-        text: in words; it may quote the receiver.
+        channel: the receiver's.
         channel: whose secrets may stand in it.
         limit_chars: the longest result, in characters.
     """
@@ -48,9 +48,9 @@ def _forms_of(channel: Channel) -> tuple[str, ...]:
 
 
 def _pieces_of(channel: Channel) -> Iterator[str]:
-    """Yield each piece of a channel's address: what quotes a receiver quotes more of it than any other text does.
+    """Yield each piece of a channel's address, since the receiver's answer may quote any of them.
 
-    With some services of Apprise, a token stands in the place of the host, which has no dot then.
+    In some Apprise addresses a token stands in place of the host; it has no dot then.
     """
     receiver = channel.receiver
     if isinstance(receiver, ExecReceiver):

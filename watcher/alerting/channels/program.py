@@ -1,4 +1,4 @@
-"""Runs a program that reads a message from its standard input. Trio."""
+"""Runs a program that reads a message from standard input. Trio."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from watcher.model.alerts.channel import Channel, ExecReceiver
     from watcher.model.alerts.notification import Delivery
 
-# Of what a program writes; the rest is read and thrown away, so that it does not wait for a reader.
+# Bytes kept of a program's output; the rest is read and dropped, so that the program never blocks.
 MAX_OUTPUT_BYTES = 4096
 _CHUNK_BYTES = 64 * 1024
-# The program has ended, and something that it left behind still holds its output open.
+# Wait for the output after the program has ended: a process that it left behind may hold the output open.
 OUTPUT_SECONDS = 0.2
-# To be reaped after SIGKILL; only a process that hangs in the kernel needs longer.
+# Wait for a process after SIGKILL; only one that hangs in the kernel needs longer.
 REAP_SECONDS = 0.3
 
-# sysexits.h: wrong usage and wrong configuration. What is wrong there stays wrong.
+# sysexits.h: wrong usage and wrong configuration. Another try would fail as well.
 _REFUSALS = {os.EX_USAGE: "EX_USAGE", os.EX_CONFIG: "EX_CONFIG"}
-# This machine has run out of something, and may have it again in a moment.
+# This machine has run out of a resource that may be free in a moment.
 _OF_THIS_MACHINE = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETXTBSY})
 
 
@@ -39,11 +39,11 @@ async def run_program(receiver: ExecReceiver, body: bytes, channel: Channel, tim
         receiver: the program.
         body: the JSON of the message.
         channel: whose program it is.
-        timeout_seconds: when it passes, the program is killed with all of its session.
+        timeout_seconds: then the program is killed with its whole session.
 
     Returns:
-        exit status 0 is delivered. 64 (usage) and 78 (configuration) are refused, and so is a program that is not
-        there. Any other status, a signal and the timeout are tried again.
+        exit status 0 is delivered. 64 (usage) and 78 (configuration) are refused, and so is a program that does not
+        exist. Any other status, a signal and the timeout are tried again.
     """
     try:
         process = await trio.lowlevel.open_process(
@@ -82,7 +82,7 @@ async def _feed(process: trio.Process, body: bytes) -> None:
         async with process.stdin:
             await process.stdin.send_all(body)
     except trio.BrokenResourceError:
-        return  # it does not want to know: its exit status says whether that is good
+        return  # the program stopped reading: its exit status tells whether that is good
 
 
 async def _read(process: trio.Process, output: bytearray) -> None:
@@ -92,7 +92,7 @@ async def _read(process: trio.Process, output: bytearray) -> None:
 
 
 async def _kill_session(process: trio.Process) -> None:
-    # The leader is not reaped yet, so the number is still that of its group.
+    # The leader is not reaped yet, so the number still belongs to its group.
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     with trio.move_on_after(REAP_SECONDS, shield=True):

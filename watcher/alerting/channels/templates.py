@@ -1,6 +1,6 @@
-"""Templates of titles and texts: Jinja2 in its sandbox.
+"""Renders templates of titles and texts: Jinja2 in its sandbox.
 
-Compiling is harmless and is done where the configuration is read. Rendering may take any time and memory, so only the
+Compiling is harmless and happens when the configuration is read. Rendering may take any time and memory, so only the
 helper process does it.
 """
 
@@ -24,23 +24,23 @@ class TemplateError(Exception):
 
 
 def complaint_about_template(text: str) -> tuple[int, str] | None:
-    """Say what is wrong with a template, without rendering it.
+    """Return what is wrong with a template, without rendering it.
 
     Args:
-        text: of the template.
+        text: the template.
 
     Returns:
-        the line, 1 for the first, and what is wrong with it; None for a template that compiles.
+        the line, from 1, and the error; None for a template that compiles.
     """
-    from jinja2 import TemplateSyntaxError  # the start of a daemon without templates must not wait for it
+    from jinja2 import TemplateSyntaxError  # a daemon without templates starts faster without it
 
     try:
         _environment().from_string(text)
     except TemplateSyntaxError as error:
         return error.lineno, one_line(error.message or "is not a template")
-    except (RecursionError, SyntaxError, MemoryError):  # Python's, which has the last word
+    except (RecursionError, SyntaxError, MemoryError):  # by Python's own compiler, which runs last
         return 1, "is nested too deeply"
-    except ValueError as error:  # as of a number with thousands of digits
+    except ValueError as error:  # for example for a number with thousands of digits
         return 1, one_line(str(error))
     return None
 
@@ -49,8 +49,8 @@ def rendered(text: str, payload: Mapping[str, Any], limit_chars: int) -> str:
     """Render a template with the JSON of a notification.
 
     Args:
-        text: of the template.
-        payload: whose keys are the variables.
+        text: the template.
+        payload: its keys are the variables.
         limit_chars: the longest result in characters; a longer one ends in an ellipsis.
 
     Raises:
@@ -64,7 +64,7 @@ def rendered(text: str, payload: Mapping[str, Any], limit_chars: int) -> str:
             length += len(pieces[-1])
             if length > limit_chars:
                 break
-    except Exception as error:  # a template can raise whatever its expressions do, as a division by zero
+    except Exception as error:  # a template raises whatever its expressions raise, such as a division by zero
         line = _line_of(error)
         where = "" if line is None else f"line {line}: "
         raise TemplateError(one_line(f"{where}{str(error) or type(error).__name__}")) from error
@@ -80,8 +80,8 @@ def _environment() -> SandboxedEnvironment:
     def as_it_is(_context: object, value: object) -> object:
         return value
 
-    # Constant expressions must not be evaluated while a template is compiled: not by the optimizer, and not as output,
-    # which a function that needs the context prevents.
+    # Constant expressions must not be evaluated while a template is compiled: neither by the optimizer, nor as output,
+    # which a function with the context prevents.
     return ImmutableSandboxedEnvironment(
         undefined=StrictUndefined,
         optimized=False,

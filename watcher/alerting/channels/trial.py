@@ -15,12 +15,12 @@ TITLE = "Test of watcher"
 
 
 def trial_notification(channel: str, now: datetime) -> Notification:
-    """Make a message that says that it is a test.
+    """Return a test message.
 
-    It lists a site that does not exist, so that templates which use one can be tried.
+    It lists a site that does not exist, so that templates with targets can be tried.
 
     Args:
-        channel: the name of the channel that it is for.
+        channel: the name of the channel.
         now: a moment with a time zone.
     """
     message_id, moment = uuid.uuid4(), timestamp(now)

@@ -1,4 +1,4 @@
-"""Signs messages as Standard Webhooks has it (https://www.standardwebhooks.com). Pure."""
+"""Signs messages by the Standard Webhooks specification (https://www.standardwebhooks.com). Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _ENCODED = "whsec_"
 
 
 class UnusableSecretError(Exception):
-    """The secret of a webhook cannot be used; the message is for people, and does not quote it."""
+    """The secret of a webhook is unusable; the message is for people and does not quote it."""
 
 
 def key_of(secret: str) -> bytes:
-    """Return the key of a secret: behind `whsec_` it is base64, and anything else is used as it is.
+    """Return the key of a secret: `whsec_` and base64, or any other text as it is.
 
     Raises:
-        UnusableSecretError: what follows `whsec_` is not base64, or there is nothing.
+        UnusableSecretError: the text after `whsec_` is not base64, or the secret is empty.
     """
     if not secret.startswith(_ENCODED):
         key = secret.encode("utf-8", "surrogateescape")
@@ -34,13 +34,13 @@ def key_of(secret: str) -> bytes:
 
 
 def webhook_headers(message_id: str, sent_at: int, body: bytes, secret: str | None) -> list[tuple[str, str]]:
-    """Return the headers of a message.
+    """Return the Standard Webhooks headers of a message.
 
     Args:
-        message_id: the same each time that the message is sent.
+        message_id: the same for each try.
         sent_at: seconds since 1970.
-        body: as it is sent.
-        secret: signs it; None for no signature.
+        body: as sent.
+        secret: signs the body; None for no signature.
 
     Raises:
         UnusableSecretError: see `key_of`.

@@ -1,1 +1,1 @@
-"""What alerts depend on beside checks: maintenance, the network of this machine, certificates, the dead-man call."""
+"""Conditions of alerts beside checks: maintenance, this machine's network, certificates, the heartbeat call."""

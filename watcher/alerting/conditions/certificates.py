@@ -1,4 +1,4 @@
-"""Has channels told of certificates that end soon."""
+"""Notifies channels of certificates that end soon."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 RETRY_SECONDS = 10.0
-# The bound of what waits for the disk: what is more comes once more after the next start.
+# The bound of events that wait for the disk; those beyond it come after the next start.
 MAX_WAITING = 10_000
 
 
 class CertificateWatch:
-    """Looks at the certificates that checks find, and writes an alert event once for each step."""
+    """Looks at the certificates that checks find, and writes one alert event for each step."""
 
     def __init__(
         self,
@@ -37,12 +37,12 @@ class CertificateWatch:
         recorded: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = wall_seconds,
     ) -> None:
-        """Begin knowing of nothing that was told.
+        """Create one without knowledge of former events.
 
         Args:
             disk: the outbox.
-            location: where this replica stands.
-            recorded: called when events are in the outbox.
+            location: of this replica.
+            recorded: called when the outbox has new events.
             clock: seconds since 1970.
         """
         self._disk = disk
@@ -54,20 +54,20 @@ class CertificateWatch:
         self._wake = trio.Event()
 
     async def begin(self) -> None:
-        """Read what was told before; to be called before the first check, and where there are other channels."""
+        """Read what was notified before; call it before the first check, and again after a change of channels."""
         try:
             found = await self._disk.run(lambda outbox: told_certificates(outbox, self._location))
         except OutboxUnavailableError as error:
-            log.error("the outbox cannot be read, certificates that end soon may be told once more", error=error)
+            log.error("outbox not readable, certificate notifications may be sent again", error=error)
             found = {}
         self._told = ToldCertificates(found)
 
     def rename(self, renamed: Mapping[str, str]) -> None:
-        """Take new names of targets, by the former ones, before they are checked; the outbox hears of it otherwise."""
+        """Apply new names of targets, by former ones, before their checks; the outbox is renamed elsewhere."""
         self._told.rename(renamed)
 
     def take(self, conclusions: Iterable[Conclusion]) -> None:
-        """Take what checks came to; takes no time where no certificate ends soon."""
+        """Take the results of checks; costs nothing unless a certificate ends soon."""
         for conclusion in conclusions:
             outcome = conclusion.outcome
             end, now = outcome.cert_expires_at, outcome.started_at
@@ -96,7 +96,7 @@ class CertificateWatch:
             told = {name: self._told.remembered(name) for event in events if (name := event.target) is not None}
             try:
                 await self._disk.run(partial(record_certificates, events=events, told=told, now=self._clock()))
-            except OutboxUnavailableError:  # the outbox writer tells of it
+            except OutboxUnavailableError:  # the outbox writer logs it
                 await trio.sleep(RETRY_SECONDS)
                 self._wake.set()
                 continue

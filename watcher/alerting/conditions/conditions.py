@@ -1,4 +1,4 @@
-"""All that alerts depend on beside the checks, as the daemon runs it: made, changed and run as one. Trio."""
+"""Creates, configures and runs the conditions of alerts together. Trio."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from watcher.outbox.thread import OutboxThread
     from watcher.recording.recorder import Tally
 
-# How many members of a group are checked at once when something that depends on it fails.
+# Members of a group that are checked at once when a target that depends on it fails.
 MAX_PARENTS = 20
-# So many targets are looked at before others get a turn.
+# Targets looked at before other tasks get a turn.
 TARGETS_A_TURN = 2000
 
 
 class Conditions:
-    """Maintenance, this machine's network, certificates, the dead-man call, and what failing targets depend on."""
+    """Maintenance, this machine's network, certificates, the heartbeat, and the parents of failing targets."""
 
     def __init__(
         self,
@@ -44,15 +44,15 @@ class Conditions:
         recorded: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = wall_seconds,
     ) -> None:
-        """Make them, with nothing configured.
+        """Create them without configuration.
 
         Args:
-            context: what checks need.
-            roster: the loops of checks.
+            context: shared by checks.
+            roster: the check loops.
             disk: the outbox.
             tally: counts the checks.
-            outbox_written_at: returns when the outbox was written last, in seconds since 1970.
-            recorded: called when alert events are in the outbox.
+            outbox_written_at: returns the moment of the last write to the outbox, in seconds since 1970.
+            recorded: called when the outbox has new alert events.
             clock: seconds since 1970.
         """
         self._context = context
@@ -69,11 +69,11 @@ class Conditions:
         self._options: AlertingOptions | None = None
 
     async def use(self, targets: Mapping[str, Target], options: AlertingOptions) -> None:
-        """Take what is configured: before the first check, and before the first one by another configuration.
+        """Apply a configuration, before the first check by it.
 
         Args:
             targets: all, by name.
-            options: of alerts.
+            options: the alerting options of the file.
         """
         connectivity = options.connectivity
         if self._options is None or connectivity != self._options.connectivity:
@@ -87,11 +87,11 @@ class Conditions:
         self._vitals.longest_seconds, self._members = await _in_steps(targets.values(), self._context.location)
 
     def rename(self, renamed: Mapping[str, str]) -> None:
-        """Take new names of targets, by the former ones, before they are checked."""
+        """Apply new names of targets, by former ones, before their checks."""
         self._certificates.rename(renamed)
 
     def take(self, conclusions: Iterable[Conclusion]) -> None:
-        """Take what checks came to, once it is on disk; it takes no time."""
+        """Take the results of checks that are on disk; takes no time."""
         self._certificates.take(conclusions)
         parents = dict[str, None]()
         for conclusion in conclusions:
@@ -103,7 +103,7 @@ class Conditions:
             self._roster.check_soon(name)
 
     async def run(self) -> None:
-        """Run until cancelled; the context and the roster must last as long."""
+        """Run until cancelled; the context and the roster must live as long."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keeper.run)
             nursery.start_soon(self._certificates.run)
@@ -114,7 +114,7 @@ class Conditions:
 
 
 async def _in_steps(targets: Iterable[Target], location: str) -> tuple[float, Mapping[str, Sequence[str]]]:
-    """Return the longest interval and timeout of one that is checked, in seconds, and the names of each group."""
+    """Return the longest interval plus timeout of an enabled target, in seconds, and the names of each group."""
     longest_seconds, members = 0.0, dict[str, list[str]]()
     for number, target in enumerate(targets, 1):
         if target.enabled and target.is_watched_at(location):

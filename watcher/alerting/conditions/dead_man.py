@@ -1,4 +1,4 @@
-"""Calls an address while all is well, so that its owner tells when it is not (as healthchecks.io does)."""
+"""Calls the heartbeat address while the monitor is well, so that its receiver notices silence (healthchecks.io)."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MAX_CALL_SECONDS = 10.0
-# The first call comes so long after the start at the latest, when there is something to tell.
+# The longest wait for the first call after the start, to have checks to report on.
 FIRST_CALL_SECONDS = 10.0
-# More than this part of the checks began late: the monitor does not keep up.
+# If a larger part of the checks starts late, the monitor does not keep up.
 LATE_PART = 0.1
 # The outbox is written about once a second; a disk may be busy for a while.
 MAX_OUTBOX_SILENCE_SECONDS = 15.0
-# Checks end one after the other, each within its timeout; this comes on top of the longest that may take.
+# Added to the longest interval and timeout: within this sum, a check must end.
 MAX_CHECKS_SILENCE_SECONDS = 30.0
 
 
 class Vitals:
-    """Says whether checks start on time and the outbox moves."""
+    """Reports whether checks start on time and the outbox is written."""
 
     def __init__(
         self, tally: Tally, outbox_written_at: Callable[[], float], clock: Callable[[], float] = wall_seconds
     ) -> None:
-        """Begin now.
+        """Start now.
 
         Args:
             tally: counts the checks.
-            outbox_written_at: returns when the outbox was written last, in seconds since 1970.
+            outbox_written_at: returns the moment of the last write to the outbox, in seconds since 1970.
             clock: seconds since 1970.
         """
         self._tally = tally
@@ -51,10 +51,10 @@ class Vitals:
         self._clock = clock
         self._checks = self._late = 0
         self._checked_at = clock()
-        self.longest_seconds = 0.0  # of an interval and a timeout of one target; infinity where none is checked
+        self.longest_seconds = 0.0  # of an interval and a timeout of one target; infinity without checks
 
     def complaint(self) -> str | None:
-        """Say what is wrong since this was asked last, None where all is well."""
+        """Return what has gone wrong since the last call; None if nothing has."""
         now, tally = self._clock(), self._tally
         checks = tally.successes + tally.failures - self._checks
         late = tally.late_checks - self._late
@@ -72,14 +72,14 @@ class Vitals:
 
 
 class DeadMan:
-    """Calls the address of a heartbeat again and again."""
+    """Calls the heartbeat address at each interval."""
 
     def __init__(self, context: CheckContext, vitals: Vitals) -> None:
-        """Begin without an address.
+        """Create one without an address.
 
         Args:
-            context: what checks need: the call goes out as they do.
-            vitals: asked before each call.
+            context: shared by checks, as the call is one.
+            vitals: queried before each call.
         """
         self._context = context
         self._vitals = vitals
@@ -88,7 +88,7 @@ class DeadMan:
         self._is_failing = False
 
     def use(self, heartbeat: Heartbeat | None) -> None:
-        """Take another address, or none."""
+        """Replace the address; None for no calls."""
         if heartbeat != self._heartbeat:
             self._heartbeat = heartbeat
             self._changed.set()
@@ -116,13 +116,13 @@ class DeadMan:
         if complaint is not None:
             address, sending = _fail_address(heartbeat.url), Sending(method="POST", body=complaint.encode())
         seconds = min(heartbeat.interval_seconds, MAX_CALL_SECONDS)
-        # No interval is left in which it would be tried again: the next call comes soon enough.
+        # Without a retry: the next call comes soon enough.
         target = Target("heartbeat", address, "heartbeat.url", None, seconds, seconds, sending=sending)
         return (await check_now(target, self._context)).outcome.fault
 
     def _note(self, fault: Fault | None) -> None:
         if fault is not None and not self._is_failing:
-            # Not the detail, which may quote an address: that is all the secret there is.
+            # Without the detail: it may quote the address, which is a secret.
             log.warning("heartbeat.url cannot be called", reason=str(fault.reason))
         elif fault is None and self._is_failing:
             log.info("heartbeat.url is called again")

@@ -1,4 +1,4 @@
-"""Opens and closes windows of maintenance while the daemon runs: one task for all of them."""
+"""Opens and closes maintenance windows while the daemon runs: one task for all of them."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# How long nobody looks at the clock: it may have been set, or the machine may have slept.
+# The longest time between two looks at the clock: it may be set, or the machine may sleep.
 MAX_NAP_SECONDS = 1.0
-# So many targets or windows are looked at before others get a turn.
+# Targets or windows looked at before other tasks get a turn.
 TARGETS_A_TURN = 500
 WINDOWS_A_TURN = 5
-# A target with a longer interval is checked at once when its maintenance begins or ends.
+# A target with a longer interval is checked at once when its maintenance starts or ends.
 LONG_INTERVAL_SECONDS = 30.0
 MAX_STEP_BACK = timedelta(seconds=1)
 
 
 class _Schedule:
-    """The windows of one configuration: which are open, and when the others change."""
+    """The windows of a configuration: the open ones, and the next change of each."""
 
     def __init__(self, plan: MaintenancePlan, former: dict[Maintenance, datetime]) -> None:
         self.plan = plan
@@ -48,7 +48,7 @@ class _Schedule:
         return self._changes[0][0] if self._changes else None
 
     async def begin(self, targets: Iterable[Target], now: datetime) -> None:
-        """Take targets, and find out what is open."""
+        """Add targets and find the open windows."""
         for number, target in enumerate(targets, 1):
             self.plan.add(target)
             if number % TARGETS_A_TURN == 0:
@@ -64,7 +64,7 @@ class _Schedule:
                 await trio.lowlevel.checkpoint()
 
     async def advance(self, now: datetime) -> list[str]:
-        """Open and close what is due; return the names of the targets that it is for and that are seldom checked."""
+        """Open and close windows that are due; return the names of their targets with long intervals."""
         names: list[str] = []
         while self._changes and self._changes[0][0] <= now:
             due, number, window = heapq.heappop(self._changes)
@@ -76,7 +76,7 @@ class _Schedule:
 
     async def _turn(self, window: Maintenance, due: datetime, *, opens: bool) -> list[str]:
         if opens is (window in self.opened):
-            return []  # open without an end in sight, or over while nobody looked
+            return []  # a window without an end, or one that passed between two looks
         if opens:
             self.opened[window] = due
         else:
@@ -103,7 +103,7 @@ class _Schedule:
 
 
 class MaintenanceKeeper:
-    """Tells checks which targets are in maintenance."""
+    """Maintains the set of targets in maintenance, which checks read."""
 
     def __init__(
         self,
@@ -111,12 +111,12 @@ class MaintenanceKeeper:
         clock: Callable[[], float] = wall_seconds,
         check_soon: Callable[[str], object] = lambda _name: None,
     ) -> None:
-        """Begin without windows.
+        """Create one without windows.
 
         Args:
-            holds: what checks are told.
+            holds: read by checks.
             clock: seconds since 1970.
-            check_soon: checks a target, by its name, before its next slot.
+            check_soon: checks a target before its next slot; takes its name.
         """
         self._holds = holds
         self._clock = clock
@@ -126,10 +126,10 @@ class MaintenanceKeeper:
         holds.end_of = self._end_of
 
     async def take(self, targets: Mapping[str, Target], windows: Sequence[Maintenance]) -> None:
-        """Take other targets or windows; to be called before the first check that they are for.
+        """Apply other targets or windows; call it before their first check.
 
         Args:
-            targets: all that are watched, by name.
+            targets: all watched ones, by name.
             windows: of the whole file.
         """
         schedule = _Schedule(MaintenancePlan(windows), dict(self._schedule.opened))
@@ -144,7 +144,7 @@ class MaintenanceKeeper:
             schedule = self._schedule
             change, now = schedule.next_change, self._now()
             if now < looked_at - MAX_STEP_BACK and schedule.plan.windows:
-                # The clock was set back: windows that are over come again.
+                # The clock was set back: past windows open again.
                 await self.take(schedule.plan.targets, schedule.plan.for_all)
             elif change is not None and change <= now:
                 for name in await schedule.advance(now):

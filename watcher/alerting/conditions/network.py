@@ -1,4 +1,4 @@
-"""Watches the network of this machine, and has channels told when it is back."""
+"""Watches the network of this machine and notifies channels when it is back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# How long a disk that is stuck may hold up the next look.
+# The longest that a stuck disk may delay the next look.
 RECORD_SECONDS = 3.0
 
 
@@ -36,13 +36,13 @@ async def watch_network(
     recorded: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = wall_seconds,
 ) -> None:
-    """Watch the network until cancelled, and record an alert event for each time without one.
+    """Watch the network until cancelled, and record an alert event after each outage.
 
     Args:
-        context: what checks need; its `network` judges them from now on.
+        context: shared by checks; its `network` judges them from now on.
         disk: the outbox.
-        location: where this replica stands.
-        recorded: called when an event is in the outbox.
+        location: of this replica.
+        recorded: called when the outbox has a new event.
         clock: seconds since 1970.
     """
 
@@ -64,17 +64,17 @@ async def watch_network(
 
 
 async def record(disk: OutboxThread, events: Sequence[AlertEvent], now: float) -> bool:
-    """Write events to the outbox, and return whether they are there.
+    """Write events to the outbox; return whether that worked.
 
     Args:
         disk: the outbox.
-        events: that come with no flip.
+        events: without a flip.
         now: seconds since 1970.
     """
     try:
         with trio.fail_after(RECORD_SECONDS):
             await disk.run(lambda outbox: record_events(outbox, events, now))
     except (OutboxUnavailableError, trio.TooSlowError) as error:
-        log.error("an alert event cannot be written, and is not told", error=error)
+        log.error("alert event lost, the outbox cannot be written", error=error)
         return False
     return True

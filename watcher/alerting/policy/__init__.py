@@ -1,1 +1,1 @@
-"""What is to be told, to whom and when: pure decisions, with no clock of their own."""
+"""Decides what is notified, to which channel and when. Pure, without a clock of its own."""

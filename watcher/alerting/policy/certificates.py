@@ -1,4 +1,4 @@
-"""Which certificates end so soon that people are to be told, and which of that was told before. Pure."""
+"""Decides which certificates end so soon that channels are notified, and remembers former notices. Pure."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 STEPS_DAYS = (21, 14, 7, 1)
 FIRST_STEP = timedelta(days=max(STEPS_DAYS))
-# A step counts when it is less than this part of the certificate's lifetime: one of six days is new every other day.
+# A step counts if it is shorter than this part of the lifetime: a certificate of six days is renewed every other day.
 _PART_OF_LIFETIME = 3
-# Servers behind one address may serve different certificates; so many of a target are remembered, the newest.
+# Servers behind one address may serve different certificates; the newest ones of each target are remembered.
 _MAX_REMEMBERED = 4
 
 
 def step_of(expires_at: datetime, begins_at: datetime | None, now: datetime) -> int | None:
-    """Return the last step that a certificate has come to.
+    """Return the last step that a certificate has reached.
 
     Args:
         expires_at: when it ends.
-        begins_at: when it began; None where nobody knows, and every step counts.
+        begins_at: start of its validity; None if unknown, so that every step counts.
         now: a moment with a time zone.
 
     Returns:
-        days, one of `STEPS_DAYS`; None where it has come to none, or has ended.
+        days, one of `STEPS_DAYS`; None if it has reached no step or has ended.
     """
     left = expires_at - now
     if left <= timedelta(0):
@@ -42,10 +42,10 @@ def step_of(expires_at: datetime, begins_at: datetime | None, now: datetime) -> 
 
 
 class ToldCertificates:
-    """Which steps were told of the certificates of each target: each once, and again of another certificate."""
+    """The steps notified for each target's certificates: each step once, and again for another certificate."""
 
     def __init__(self, remembered: Mapping[str, str]) -> None:
-        """Take up what `remembered` has returned, by target; what cannot be read was never told."""
+        """Load texts that `remembered` has returned, by target; an unreadable one counts as never notified."""
         self._steps: dict[str, dict[str, int]] = {}
         for target, text in remembered.items():
             try:
@@ -54,7 +54,7 @@ class ToldCertificates:
                 continue
 
     def news(self, target: str, expires_at: datetime, begins_at: datetime | None, now: datetime) -> Certificate | None:
-        """Return what is to be told of a target's certificate, and take it as told; None for nothing."""
+        """Return the notice due for a target's certificate, and mark it as notified; None if nothing is due."""
         step = step_of(expires_at, begins_at, now)
         if step is None:
             return None
@@ -68,11 +68,11 @@ class ToldCertificates:
         return Certificate(step, expires_at)
 
     def rename(self, renamed: Mapping[str, str]) -> None:
-        """Know of targets by their new names, which are given by the former ones."""
+        """Apply new names of targets, given by former ones."""
         for old, new in renamed.items():
             if old in self._steps:
                 self._steps[new] = self._steps.pop(old)
 
     def remembered(self, target: str) -> str:
-        """Return what is to be remembered of a target, as text."""
+        """Return the text to remember for a target."""
         return json.dumps(self._steps.get(target, {}))

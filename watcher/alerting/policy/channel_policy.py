@@ -1,6 +1,6 @@
-"""What a channel is told and when: events come in, messages and records come out; pure, with no clock of its own.
+"""Decides what a channel is sent and when, from events to messages and records. Pure, without a clock of its own.
 
-The same records, events and moments make the same messages with the same ids: what a crash cut off is decided again.
+The same records, events and moments make the same messages with the same ids: after a crash, a decision is repeated.
 """
 
 from __future__ import annotations
@@ -55,28 +55,28 @@ class ChannelPolicy:
     """Decides for one channel."""
 
     def __init__(self, channel: Channel, records: Mapping[str, str], *, is_written: bool = True) -> None:
-        """Take up what was decided before.
+        """Continue from former decisions.
 
         Args:
-            channel: how it is told.
-            records: as former decisions have changed them, by key.
-            is_written: whether decisions say how they change: to write that takes a third of their time.
+            channel: its configuration.
+            records: as stored by former decisions, by key.
+            is_written: whether decisions return the changed records: that takes a third of their time.
         """
         self._channel = channel
         self._book = Book(channel, records, is_written=is_written)
         self.unreadable: Mapping[str, str] = self._book.unreadable  # why a record was left out, by key
         self._unheard = Unheard()
         self._silences: Sequence[Silence] = ()
-        # Before the first decision nobody knows by which clock the records were written.
+        # Until the first decision it is unknown by which clock the records were written.
         self._newest_moment = datetime.max.replace(tzinfo=UTC)
 
     @property
     def due_at(self) -> datetime | None:
-        """When `decide` is to be called though no event has come; None for never."""
+        """When `decide` is due without further events; None for never."""
         return min(filter(None, (self._book.agenda.due_at, self._unheard.due_at)), default=None)
 
     def reconfigured(self, channel: Channel) -> ChannelPolicy:
-        """Return the policy that goes on with another configuration; this one is used no more."""
+        """Return the policy that continues with another configuration; this one must not be used any more."""
         if channel.group_by != self._channel.group_by:
             self._book.leave_groups()
         self._channel = channel
@@ -84,12 +84,12 @@ class ChannelPolicy:
         return self
 
     def lacks(self, location: str, target: str, view: View) -> bool:
-        """Say whether the channel is to be told of a target, and has no record of a present trouble of it."""
+        """Return whether the channel is to be notified of a target and has no record of a present trouble of it."""
         record = self._book.records.get(record_key(location, target))
         return (record is None or record.visible is None) and self._after(target, view) is not None
 
     def take_open(self, incidents: Iterable[Incident], now: datetime) -> None:
-        """Take in all that is open and the channel `lacks`, after all events: it is told of it, unless it is over."""
+        """Take the open incidents that the channel `lacks`, after all events: it is notified of those that last."""
         self._unheard.clear()
         for one in incidents:
             record = self._book.records.get(key := record_key(one.location, one.target))
@@ -97,7 +97,7 @@ class ChannelPolicy:
                 self._unheard.add(key, one, now)
 
     def take(self, event: AlertEvent, view: View) -> None:
-        """Take in what has happened, the next event; it is decided on when `decide` is called."""
+        """Take the next event; `decide` decides on it."""
         self._newest_moment = max(self._newest_moment, event.at)
         if event.change is Change.RENAMED and event.incident is not None:
             self._rename(event, event.incident)
@@ -107,17 +107,17 @@ class ChannelPolicy:
             take_notice(self._book, event, view)
 
     def absorb(self, handover: Handover, view: View) -> None:
-        """Take in what another replica has told the channel; it is decided on when `decide` is called."""
+        """Take what another replica has sent to the channel; `decide` decides on it."""
         note_told, settle = partial(self._note_told, now=handover.at), partial(self._settle, at=handover.at, view=view)
         state_at = view.state_at if handover.is_whole else None
         absorb(self._book, handover.records, handover.over, handover.at, state_at, note_told, settle)
 
     def decide(self, now: datetime, view: View) -> Decision:
-        """Say what is to be sent now.
+        """Decide what to send now.
 
         Args:
             now: the moment.
-            view: the present.
+            view: the present state of the targets.
 
         Returns:
             new messages, and the records that have changed since the last decision.
@@ -125,7 +125,7 @@ class ChannelPolicy:
         if now < self._newest_moment - SET_BACK:
             bring_back(self._book, now, partial(last_look, self._channel, now, view), self._quiet_until(now))
         self._newest_moment = now
-        for one in self._unheard.take_known(now, view):  # as if it were found out now
+        for one in self._unheard.take_known(now, view):  # as if found now
             self._take_change(AlertEvent(0, Change.OPENED, now, one), one.flip, one, view)
         messages = self._heed_operators(now, view)
         to_flush, to_remind = set[str](), set[str]()
@@ -198,7 +198,7 @@ class ChannelPolicy:
             self._unheard.add(new, incident, event.at)
 
     def _settle(self, key: str, record: Record, at: datetime, view: View, *, at_once: bool = False) -> None:
-        """Put a record, which waits nowhere, where its news waits; forget it where there will be none."""
+        """Let the news of a record, which waits nowhere, wait in the right place; drop a record without any."""
         if record.visible is None and not record.is_about_flapping and Topic.UP not in self._channel.topics:
             record.note_told()
         if not record.has_news:
@@ -213,7 +213,7 @@ class ChannelPolicy:
             self._book.join(key, record, at, at_once=at_once)
 
     def _heed_operators(self, now: datetime, view: View) -> list[Notification | None]:
-        """Take in what may have changed without an event: the silences, and what targets depend on."""
+        """Take what may have changed without an event: silences, and the parents of targets."""
         messages: list[Notification | None] = []
         for key in self._book.resumed:
             record = self._book.records.get(key)
@@ -227,7 +227,7 @@ class ChannelPolicy:
         return messages
 
     def _look_at_waiter(self, key: str, due: datetime | None, now: datetime, view: View) -> Notification | None:
-        """Look again at a record or a notice that waits; return what is to be told by itself."""
+        """Look again at a waiting record or notice; return a message to send by itself."""
         notice = self._book.notices.get(key)
         if notice is None:
             self._look_at_record(key, due, now, view)
@@ -277,7 +277,7 @@ class ChannelPolicy:
             self._book.drop(key)
 
     def _hold(self, key: str, record: Record, hold: Hold, now: datetime, view: View) -> None:
-        """Let news wait, in a record that waits nowhere."""
+        """Hold the news of a record, which waits nowhere."""
         if hold.is_suppressed and record.is_brief:
             record.forget_briefs()
             self._settle(key, record, now, view)
@@ -298,7 +298,7 @@ class ChannelPolicy:
             self._book.wait_for_parents(key, record, target.alerts.depends_on, now)
 
     def _flush(self, group_name: str, now: datetime, view: View) -> Notification | None:
-        """Tell what is pending in a group."""
+        """Return the message about all that is pending in a group."""
         group = self._book.groups.get(group_name)
         if group is None or group.flush_at is None or group.flush_at > now:
             return None
@@ -327,7 +327,7 @@ class ChannelPolicy:
         return message_of(self._channel.name, lines, now, view, members)
 
     def _may_tell(self, key: str, now: datetime, view: View) -> bool:
-        """Take what is pending out of its group; where it is not to be told now, let it wait or forget it."""
+        """Remove a pending record from its group; if it is not to be sent now, let it wait or drop it."""
         notice = self._book.notices.get(key)
         if notice is not None:
             self._book.leave(key, notice)
@@ -361,7 +361,7 @@ class ChannelPolicy:
             self._book.drop(key)
 
     def _remind(self, group_name: str, now: datetime, view: View) -> Notification | None:
-        """Remind of what lasts in a group, together with what is due soon."""
+        """Return the reminder of the lasting troubles in a group, with those due soon."""
         until = self._quiet_until(now)
         interval = timedelta(seconds=self._channel.reminder_interval_seconds)
         reminded = []
@@ -383,7 +383,7 @@ class ChannelPolicy:
         return message_of(self._channel.name, lines, now, view, members, reminded[0].reminders)
 
     def _after(self, target_name: str, view: View) -> float | None:
-        """Return for how many seconds a target's trouble lasts before the channel is told; None for never."""
+        """Return how many seconds a target's trouble must last before the channel is notified; None for never."""
         return after_seconds(self._channel, target_name, view)
 
     def _is_escalation(self, record: Record, view: View) -> bool:

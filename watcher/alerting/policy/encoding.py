@@ -1,6 +1,6 @@
-"""Alert events and incidents as JSON text, as they stand in the outbox.
+"""Encodes alert events and incidents as JSON text for the outbox.
 
-Keys that are not known are passed over, so that what a later version has written can be read.
+Unknown keys are ignored, so that the texts of a later version can be read.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def decode_event(number: int, text: str) -> AlertEvent:
     """Return an event.
 
     Args:
-        number: its place in the order of all events.
-        text: as `encode_event` has written it.
+        number: its place among all events.
+        text: written by `encode_event`.
 
     Raises:
         UnreadableRowError: it is not the text of an event.
@@ -69,21 +69,21 @@ def decode_event(number: int, text: str) -> AlertEvent:
 
 
 def with_routes(payload: str, routes_of: Callable[[str], Mapping[str, float]]) -> str:
-    """Return the text of an event with the routes of its target, as this file has them; others as they are.
+    """Return the text of an event with the routes of its target, as this file has them; other texts unchanged.
 
     Args:
-        payload: the text, an object of JSON.
-        routes_of: returns after how many seconds channels are told of a target, by their names.
+        payload: the text, a JSON object.
+        routes_of: returns, by channel name, after how many seconds a channel is notified of a target.
     """
     try:
         target = json.loads(payload)["target"]
-    except (ValueError, TypeError, KeyError):  # the dispatcher that takes it in logs it
+    except (ValueError, TypeError, KeyError):  # the dispatcher that reads it logs it
         return payload
     return f"{payload[:-1]},{_ROUTES}{json.dumps(dict(routes_of(target)))}}}" if isinstance(target, str) else payload
 
 
 def routes_in(payload: str) -> tuple[str, dict[str, float]] | None:
-    """Return the target of an event, and after how many seconds channels are told; None where it has no routes."""
+    """Return the target of an event and its seconds until notification, by channel; None if it has no routes."""
     if _ROUTES not in payload:
         return None
     row = json.loads(payload)

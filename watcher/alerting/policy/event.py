@@ -1,4 +1,4 @@
-"""Alert events: what has happened to incidents, as it is written down together with the flips that it comes from."""
+"""Alert events: changes of incidents, stored together with the flips that cause them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Change(enum.StrEnum):
-    """What has happened."""
+    """The kind of a change."""
 
     OPENED = "opened"
-    CHANGED = "changed"  # still open, but it is another trouble: degraded became down, or the other way round
-    CLOSED = "closed"  # it works again, or is paused
-    RENAMED = "renamed"  # it goes on under the new name of its target
+    CHANGED = "changed"  # still open with another state: degraded became down, or the other way round
+    CLOSED = "closed"  # the target works again, or is paused
+    RENAMED = "renamed"  # it continues under the new name of its target
     CERTIFICATE = "certificate"  # fewer days are left
     CONNECTIVITY = "connectivity"  # this machine has its network again
 
@@ -31,12 +31,12 @@ class Incident:
 
     Attributes:
         id: the id of the flip that opened it.
-        target, location: whose.
-        trouble: `down`, `degraded` or `unknown`: what it is now; a gap (unknown after a restart) changes nothing.
-        since: when it began.
-        flip: the newest flip that said what it is now.
-        last_up_at: when a check last found the target up before; None where nobody knows.
-        key: the same for all replicas that find the same outage; None where nobody knows since when the target was up.
+        target, location: of the incident.
+        trouble: the present state, `down`, `degraded` or `unknown`; a gap (unknown after a restart) does not change it.
+        since: when it started.
+        flip: the newest flip to its present state.
+        last_up_at: when a check last found the target up before; None if unknown.
+        key: the same for all replicas that find the same outage; None if it is unknown since when the target was up.
     """
 
     id: uuid.UUID
@@ -51,7 +51,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate that ends soon: the step that was reached, in days, and when it ends."""
+    """A certificate that ends soon: the reached step, in days, and its end."""
 
     step_days: int
     expires_at: datetime
@@ -59,18 +59,18 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class AlertEvent:
-    """Something that channels may have to tell.
+    """An event that channels may have to be notified of.
 
     Attributes:
-        number: its place in the order of all events of this outbox; 0 while it is not written down.
-        change: what has happened.
-        at: when it was found out, as the moment when a flip was confirmed.
-        incident: as it is after the change; of a closed one, as it was last. None where there is none. Of a renamed one
-            it has the new name.
-        flip: that it came with; None where it came with none.
-        target, location: whose; both None of what concerns the whole monitor. Of `renamed`, by the former name.
-        certificate: of `certificate`.
-        gap_start: of `connectivity`: since when the network was away.
+        number: its place among all events of this outbox; 0 before it is stored.
+        change: the kind of change.
+        at: when it was found, such as the moment when a flip was confirmed.
+        incident: its state after the change, or the last one of a closed incident; None without an incident. That of a
+            renamed one has the new name.
+        flip: the flip that caused it; None without one.
+        target, location: of the event; both None if it concerns the whole monitor. `renamed` has the former name.
+        certificate: set for `certificate`.
+        gap_start: for `connectivity`: when the network failed.
     """
 
     number: int
@@ -86,13 +86,13 @@ class AlertEvent:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What another replica knows of a channel that it has told of things, and does so no more.
+    """The state of a channel from a replica that notified it so far.
 
     Attributes:
         at: when it was handed over.
-        records: what its policy has kept, by key.
-        over: location and target of what it has told, and of which nothing is left to tell.
-        is_whole: whether nobody else knows of it: all of it is to be taken up. Else only that it was told.
+        records: those of its policy, by key.
+        over: location and target of what was sent and needs no further message.
+        is_whole: whether no other replica has this state: use all of it. Otherwise use only what was sent.
     """
 
     at: datetime

@@ -1,4 +1,4 @@
-"""What holds news back: silences, maintenance, what a target depends on, and a monitor that can tell nothing at all."""
+"""Decides what holds news back: silences, maintenance, parents, and a monitor that cannot check any target."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from watcher.model.alerts.silence import Silence
     from watcher.model.target import Target
 
-# The longest that an alert waits for the next check of what its target depends on.
+# The longest that an alert waits for the next check of its target's parents.
 PARENT_CHECK_WAIT = timedelta(seconds=30)
-# How many intervals what depends on others has to come up after them, before it is told by itself.
+# A target has this many intervals to come up after its parents before it gets an alert of its own.
 ROUNDS_AFTER_PARENTS = 2
-# For how many intervals the end of a combined trouble waits for the last places to come up.
+# The end of a combined trouble waits this many intervals for the last places to come up.
 ROUNDS_AFTER_PLACES = 2
 _PARENT_CHECK_LOOK = timedelta(seconds=2)
 
@@ -42,8 +42,8 @@ class Hold(NamedTuple):
 
     Attributes:
         place: see there.
-        until: None where only an event or a look at the parents ends it.
-        is_suppressed: whether what ends meanwhile is never told.
+        until: None if only an event or a look at the parents ends it.
+        is_suppressed: whether a trouble that ends meanwhile is never sent.
     """
 
     place: Place
@@ -52,7 +52,7 @@ class Hold(NamedTuple):
 
 
 class Parents(enum.Enum):
-    """What can be said of all that a target depends on."""
+    """The combined state of a target's parents."""
 
     IN_ORDER = enum.auto()
     UNCLEAR = enum.auto()
@@ -60,12 +60,12 @@ class Parents(enum.Enum):
 
 
 def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
-    """Say what holds the news of a record back; None where nothing does.
+    """Return what holds the news of a record back; None if nothing does.
 
     Args:
         record: it has news.
         now: the moment.
-        view: the present.
+        view: the present state of the targets.
     """
     silent_until = silence_end(view.silences, record.target, record.group, now)
     if silent_until is not None:
@@ -93,7 +93,7 @@ def hold_of(record: Record, now: datetime, view: View) -> Hold | None:
 
 
 def _wait_for_places(record: Record, now: datetime, view: View) -> Hold | None:
-    """Let an end wait while fewer places than the quorum see the target down: places come up one by one."""
+    """Hold an end while fewer places than the quorum see the target down: places come up one by one."""
     target = view.targets.get(record.target)
     if target is None or record.location != COMBINED or record.flip.state is not State.DEGRADED:
         return None
@@ -102,16 +102,16 @@ def _wait_for_places(record: Record, now: datetime, view: View) -> Hold | None:
 
 
 def told_alone_at(target: Target, began_at: datetime, now: datetime, view: View) -> datetime | None:
-    """Return until when a trouble is not told, since what the target depends on was in trouble itself until just now.
+    """Return until when a trouble is not sent because a parent has only just come back.
 
     Args:
-        target: its parents are in order now, or unclear.
-        began_at: when its trouble began: what began after the return of its parents was never theirs.
+        target: its parents are up again, or unclear.
+        began_at: start of its trouble; if that is after the return of its parents, they did not cause it.
         now: the moment.
-        view: the present.
+        view: the present state of the targets.
 
     Returns:
-        when it has had two rounds to come up after its parents; None where it has, or needs none.
+        when its two rounds to come up after its parents are over; None if they are, or if it needs none.
     """
     back_at = max(filter(None, (_back_at(one, view) for one in target.alerts.depends_on)), default=None)
     if back_at is None or not began_at <= back_at <= now:
@@ -121,24 +121,24 @@ def told_alone_at(target: Target, began_at: datetime, now: datetime, view: View)
 
 
 def silence_end(silences: Sequence[Silence], target: str, group: str | None, moment: datetime) -> datetime | None:
-    """Return when the last of the silences ends that hold for a target at a moment; None where none does."""
+    """Return when the last silence that covers a target at a moment ends; None without one."""
     return max((one.end for one in silences if one.covers(target, group, moment)), default=None)
 
 
 def is_told_of(channel: Channel, trouble: State) -> bool:
-    """Say whether a trouble is among what a channel is told of."""
+    """Return whether a channel is notified of a kind of trouble."""
     return _TOPICS[trouble] in channel.topics
 
 
 def after_seconds(channel: Channel, target_name: str, view: View) -> float | None:
-    """Return for how many seconds a target's trouble lasts before a channel is told; None for never."""
+    """Return how many seconds a target's trouble must last before a channel is notified; None for never."""
     target = view.targets.get(target_name)
     after = None if target is None else _after_by(channel, target)
     return view.routes_elsewhere.get((channel.name, target_name)) if after is None else after
 
 
 def routes_to(channels: Iterable[Channel], target: Target | None) -> dict[str, float]:
-    """Return after how many seconds channels are told of a target, by the names of those that are told."""
+    """Return after how many seconds channels are notified of a target, by channel name; only those that are."""
     found = {} if target is None else {channel.name: _after_by(channel, target) for channel in channels}
     return {name: after for name, after in found.items() if after is not None}
 
@@ -151,13 +151,13 @@ def _after_by(channel: Channel, target: Target) -> float | None:
 
 
 def last_look(channel: Channel, now: datetime, view: View, waiter: Record | Notice) -> datetime:
-    """Return the last moment until which a record or a notice may have to wait, but for quiet hours.
+    """Return the last moment until which a record or a notice may have to wait, apart from quiet hours.
 
     Args:
-        channel: whose.
+        channel: the channel of the record.
         now: the moment.
-        view: the present.
-        waiter: it waits for a moment.
+        view: the present state of the targets.
+        waiter: waits for a moment.
     """
     if waiter.place is Place.SILENCE:
         return silence_end(view.silences, waiter.target, waiter.group, now) or now
@@ -168,17 +168,17 @@ def last_look(channel: Channel, now: datetime, view: View, waiter: Record | Noti
 
 
 def can_tell_of_any(view: View) -> bool:
-    """Say whether this monitor can tell of any target how it is."""
+    """Return whether this monitor can check any target."""
     return any(view.state_of(name) in _KNOWN for name in view.targets)
 
 
 def parents_of(depends_on: Sequence[Dependency], view: View, since: datetime | None = None) -> Parents:
-    """Say how what a target depends on is: one that is down, or in maintenance, is enough.
+    """Return the combined state of parents: down or in maintenance if one of them is.
 
     Args:
-        depends_on: targets, and groups, which are down when all of a group is.
-        view: the present.
-        since: only what was checked after that is clear; None for whatever is known.
+        depends_on: targets, and groups; a group is down when all of its targets are.
+        view: the present state of the targets.
+        since: only targets checked after this moment are clear; None for all.
     """
     found = Parents.IN_ORDER
     for dependency in depends_on:
@@ -208,7 +208,7 @@ def _state_of(dependency: Dependency, view: View, since: datetime | None) -> Par
 
 
 def _back_at(dependency: Dependency, view: View) -> datetime | None:
-    """Return when what is depended on was back: of a group, when the first that is there now was."""
+    """Return when a parent came back; for a group, when the first of its targets that are up did."""
     if dependency.target is not None:
         return view.back_at(dependency.target)
     members = view.members.get(dependency.group or "", ())

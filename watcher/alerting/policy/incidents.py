@@ -1,4 +1,4 @@
-"""From flips to incidents: which flip opens one, changes it or ends it, and which of them a channel lacks; pure."""
+"""Turns flips into incidents: a flip opens, changes or ends one. Finds those that a channel lacks. Pure."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from watcher.model.state import Flip
 
 _OF_THE_MONITOR = frozenset({Reason.LOCAL, Reason.INTERNAL})
-# After a start it takes a while until it is known again how sites are: what is over meanwhile is not told.
+# After a start the states of sites are unknown for a while: an incident that ends meanwhile is not sent.
 _LOOK = timedelta(seconds=5)
-# The bound of the ends that `Unheard` remembers; the oldest are forgotten first.
+# The bound of the ends that `Unheard` remembers; the oldest are dropped first.
 _ENDS_KEPT = 10_000
 
 
 def follow(incident: Incident | None, flip: Flip) -> tuple[Incident | None, Change | None]:
-    """Say what a flip makes of the open incident of its target.
+    """Apply a flip to the open incident of its target.
 
-    A gap (unknown after a restart, a reload or a suspend) and a maintenance keep an incident open: whether it goes on
-    is found out by the checks after them. A pause ends it, but for one of a target that goes on under another name.
+    A gap (unknown after a restart, a reload or a suspend) and a maintenance keep an incident open: the checks after
+    them show whether it continues. A pause ends it, except for a target that continues under another name.
 
     Args:
-        incident: the one that is open at the flip's location, or None.
+        incident: the open one at the flip's location, or None.
         flip: the next one of the target.
 
     Returns:
-        the incident that is open now, or None; and what is to be told of it, None for nothing.
+        the incident open after the flip, or None; and the change to notify channels of, or None.
     """
     if flip.state is State.PAUSED and flip.cause == RENAMED:
         return incident, None
@@ -56,14 +56,14 @@ def follow(incident: Incident | None, flip: Flip) -> tuple[Incident | None, Chan
 
 
 def _key_of(flip: Flip) -> uuid.UUID | None:
-    """Return the key of the outage that a flip begins, the same for all who know since when the target was up."""
+    """Return the key of the outage that a flip starts: the same for all replicas with the same `up_since`."""
     if flip.up_since is None:
         return None
     return time_ordered_id(flip.up_since, f"outage\0{flip.target}\0{flip.location}\0{flip.up_since.isoformat()}")
 
 
 def _checks_cannot_tell(flip: Flip) -> bool:
-    """Whether the checks of this target alone failed for what the monitor is to blame for."""
+    """Whether the checks of this target alone failed for a reason on the monitor's side."""
     cause = flip.cause
     if cause is None or flip.check_id is None or cause.reason not in _OF_THE_MONITOR:
         return False
@@ -71,25 +71,25 @@ def _checks_cannot_tell(flip: Flip) -> bool:
 
 
 class Unheard:
-    """Open incidents that a channel has no record of: it is new, or was named for their targets only now.
+    """Open incidents without a record in a channel: the channel is new, or new for their targets.
 
-    They stand by the keys of the records that they may get, and are read anew at each start.
+    They have the keys of the records that they may get, and are read again at each start.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Create it without incidents."""
         self._incidents: dict[str, Incident] = {}
-        self._ended: dict[str, datetime] = {}  # when the newest ended, by key; at most `_ENDS_KEPT`
-        self.due_at: datetime | None = None  # of the next look at them
+        self._ended: dict[str, datetime] = {}  # when the newest one ended, by key; at most `_ENDS_KEPT`
+        self.due_at: datetime | None = None  # the next look at them
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Drop all."""
         self._incidents, self.due_at = {}, None
 
     def add(self, key: str, incident: Incident, now: datetime) -> None:
-        """Add an incident, to be looked at at once, unless its end was taken in already.
+        """Add an incident to look at now, unless its end is known already.
 
-        Of replicas with different files, one may have found the end before another does.
+        Where replicas have different files, one may report the end before another reports the start.
         """
         ended_at = self._ended.get(key)
         if ended_at is None or ended_at < incident.since:
@@ -97,11 +97,11 @@ class Unheard:
             self.due_at = now
 
     def discard(self, key: str, ended_at: datetime | None = None) -> None:
-        """Forget the incident of a target, since an event about the target has come.
+        """Drop the incident of a target, after an event about the target.
 
         Args:
             key: of the record.
-            ended_at: when the incident ended, if the event says so; None for other events.
+            ended_at: when the incident ended, if the event is its end; None for other events.
         """
         self._incidents.pop(key, None)
         if ended_at is None:
@@ -112,7 +112,7 @@ class Unheard:
             del self._ended[next(iter(self._ended))]
 
     def take_known(self, now: datetime, view: View) -> Iterator[Incident]:
-        """Take out those that are known to last, in order, where a look at them is due."""
+        """Remove and yield those that are known to last, in order, if a look is due."""
         if self.due_at is None or self.due_at > now:
             return
         for key, incident in sorted(self._incidents.items()):

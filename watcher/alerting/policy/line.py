@@ -1,4 +1,4 @@
-"""What a message tells of one target."""
+"""The part of a message about one target."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a message tells of one target.
+    """The part of a message about one target.
 
     Attributes:
-        kind: of a message that told of nothing else.
-        target, location: whose.
-        state, before: where it stands, and where it stood as far as the channel was told.
-        since: when the state began.
-        confirmed_at: when that was found out.
-        cause: why, of a trouble that lasts; of one that has ended, why it was.
+        kind: of a message with only this line.
+        target, location: of the line.
+        state, before: its present state, and the last one that the channel was notified of.
+        since: when the state started.
+        confirmed_at: when the state was confirmed.
+        cause: of the present trouble, or of the one that has ended.
         last_up_at: when a check last found it up before the trouble.
-        lasted_seconds: of what has ended, how long it was.
-        opening: the key of the outage, the same for all replicas that find it; None where only the flip names it.
+        lasted_seconds: the duration of a trouble that has ended.
+        opening: the key of the outage, the same for all replicas that find it; None if only the flip identifies it.
         flip_id, check_id: of the flip, and of the check that confirmed it.
         certificate: that ends soon.
-        times: how often it was down meanwhile, where that was more than once and nothing of it was told.
-        dependents: how many others are not told of, since they depend on it.
-        began: of flapping, whether it begins; it ends otherwise.
+        times: how often it was down since the last message, if more than once and without a message.
+        dependents: the number of other targets held back because they depend on it.
+        began: whether flapping starts (or ends).
     """
 
     kind: Kind

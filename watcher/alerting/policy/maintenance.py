@@ -1,4 +1,4 @@
-"""Which windows of maintenance hold for which target. Pure."""
+"""Finds the maintenance windows of each target. Pure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from watcher.model.alerts.windows import Maintenance
     from watcher.model.target import Target
 
-# Windows that follow one another without a gap are one maintenance; of more than so many, the end is found later.
+# Windows that follow without a gap are one maintenance; the end after more than this many is found later.
 _MAX_IN_A_ROW = 100
 
 
 class MaintenancePlan:
-    """The windows of all targets; those that are equal are one."""
+    """The windows of all targets; equal ones are stored once."""
 
     def __init__(self, for_all: Sequence[Maintenance]) -> None:
-        """Begin with no targets.
+        """Create a plan without targets.
 
         Args:
-            for_all: windows of the whole file, some for a group or for some names.
+            for_all: windows of the whole file, some restricted to a group or to names.
         """
         self.targets: dict[str, Target] = {}
         self.for_all = tuple(for_all)
@@ -33,7 +33,7 @@ class MaintenancePlan:
         self._members: dict[str, list[str]] = {}
 
     def add(self, target: Target) -> None:
-        """Add a target that is watched."""
+        """Add a watched target."""
         self.targets[target.name] = target
         for window in target.alerts.maintenance:
             self._own.setdefault(window, []).append(target.name)
@@ -46,7 +46,7 @@ class MaintenancePlan:
         return list(dict.fromkeys(chain(self.for_all, self._own)))
 
     def names_of(self, window: Maintenance) -> Iterator[str]:
-        """Yield the names of the targets that a window is for; some more than once."""
+        """Yield the names of a window's targets; some more than once."""
         yield from self._own.get(window, ())
         if window not in self.for_all:
             return
@@ -58,19 +58,19 @@ class MaintenancePlan:
             yield from self.targets
 
     def covers(self, window: Maintenance, target: Target) -> bool:
-        """Say whether a window is for a target."""
+        """Return whether a window covers a target."""
         return window in target.alerts.maintenance or (window in self.for_all and _covers(window, target))
 
     def end_of(self, target: Target, since: datetime, now: datetime) -> datetime | None:
-        """Return when the maintenance ended that a target was in.
+        """Return when the last maintenance of a target ended.
 
         Args:
             target: in no maintenance now.
-            since: when it began.
+            since: when it started.
             now: a moment with a time zone.
 
         Returns:
-            None where nobody knows: the window is in the configuration no more.
+            the moment; None if unknown, since the window is no longer configured.
         """
         windows = [*target.alerts.maintenance, *(one for one in self.for_all if _covers(one, target))]
         moment = since.astimezone(UTC)

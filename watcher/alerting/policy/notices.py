@@ -1,4 +1,4 @@
-"""What a channel is told beside incidents: certificates that end soon, and gaps in this machine's network."""
+"""Decides on notices beside incidents: certificates that end soon, and gaps in this machine's network."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 def take_notice(book: Book, event: AlertEvent, view: View) -> None:
-    """Let an event wait that is to be told by itself; an older one of the same is forgotten.
+    """Store the notice of an event; it replaces an older one of the same kind.
 
     Args:
-        book: of a channel that the target is told to.
-        event: of a certificate, or of the network.
-        view: the present.
+        book: of a channel that is notified of the target.
+        event: about a certificate or the network.
+        view: the present state of the targets.
     """
     if event.change is Change.CONNECTIVITY and event.gap_start is not None:
         earlier = book.notices.get(NETWORK)
@@ -64,17 +64,17 @@ def take_notice(book: Book, event: AlertEvent, view: View) -> None:
 def look_at_notice(
     book: Book, key: str, notice: Notice, now: datetime, view: View, quiet_until: datetime | None
 ) -> Notification | None:
-    """Look again at a notice that waits nowhere any more: let it wait for its group, or for longer.
+    """Look again at a notice whose wait is over: let it wait for its group, or for longer.
 
     Args:
         book: of the channel.
-        key, notice: which.
+        key, notice: the notice.
         now: the moment.
-        view: the present.
-        quiet_until: when the channel's quiet hours end; None where there are none now.
+        view: the present state of the targets.
+        quiet_until: the end of the channel's quiet hours; None outside them.
 
     Returns:
-        the message of a gap in the network, which waits for no group.
+        the message about a gap in the network, which does not wait for a group.
     """
     if not may_tell_notice(book, key, notice, now, view):
         return None
@@ -89,7 +89,7 @@ def look_at_notice(
 
 
 def may_tell_notice(book: Book, key: str, notice: Notice, now: datetime, view: View) -> bool:
-    """Say whether a notice, which waits nowhere, may be told now; let it wait, or forget it, where it may not."""
+    """Return whether a notice, which waits nowhere, may be sent now; otherwise let it wait or drop it."""
     silent_until = silence_end(view.silences, notice.target, notice.group, now)
     if silent_until is not None:
         book.wait_until(key, notice, Place.SILENCE, silent_until)
@@ -103,7 +103,7 @@ def may_tell_notice(book: Book, key: str, notice: Notice, now: datetime, view: V
 
 
 def line_of_notice(notice: Notice, view: View) -> Line:
-    """Return what is to be told of a certificate."""
+    """Return the line about a certificate."""
     assert notice.expires_at is not None
     state = view.state_at(notice.location, notice.target) or State.UNKNOWN
     certificate = Certificate(notice.step_days, notice.expires_at)

@@ -1,4 +1,4 @@
-"""A message as JSON: version 1, as webhooks and programs get it; keys may be added, none is taken away or renamed."""
+"""Builds the JSON of a message, version 1, for webhooks and programs. Keys may be added but not removed or renamed."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ VERSION = 1
 def payload_of(
     notification_id: uuid.UUID, channel: str, kind: Kind, at: datetime, lines: Sequence[Line], view: View
 ) -> dict[str, Any]:
-    """Return the JSON of a message that tells of targets.
+    """Return the JSON of a message about targets.
 
     Args:
         notification_id: its id.
         channel: the name of the channel.
-        kind: what it tells.
-        at: when it was decided on.
-        lines: one a target, in order; not empty.
-        view: the present.
+        kind: of the message.
+        at: when it was decided.
+        lines: one for each target, in order; not empty.
+        view: the present state of the targets.
     """
     return {
         **_head(notification_id, channel, kind, at),
@@ -44,7 +44,7 @@ def payload_of(
 def payload_of_words(
     notification_id: uuid.UUID, channel: str, kind: Kind, at: datetime, title: str, text: str
 ) -> dict[str, Any]:
-    """Return the JSON of a message that tells of no target, such as a test: its id, channel, kind, moment and words."""
+    """Return the JSON of a message without targets, such as a test: id, channel, kind, moment and text."""
     return {**_head(notification_id, channel, kind, at), "title": title, "text": text, "targets": [], "more": 0}
 
 

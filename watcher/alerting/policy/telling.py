@@ -1,4 +1,4 @@
-"""From records to what a message tells, and to the message."""
+"""Turns records into the lines of a message, and lines into the message."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ KINDS = {State.DOWN: Kind.DOWN, State.DEGRADED: Kind.DEGRADED, State.UNKNOWN: Ki
 
 
 def line_of(record: Record, *, is_escalation: bool, dependents: int = 0) -> Line:
-    """Return what is to be told of a record that has news.
+    """Return the line about a record with news.
 
     Args:
-        record: before it is noted that the channel was told.
-        is_escalation: whether the channel hears of the trouble only since it has lasted.
-        dependents: how many others are held back, since they depend on the target.
+        record: before `note_told`.
+        is_escalation: whether the channel is notified only because the trouble has lasted.
+        dependents: the number of targets held back because they depend on this one.
     """
     if record.flapping_since is not None or record.is_flapping_told:
         began = record.flapping_since is not None
@@ -40,22 +40,22 @@ def line_of(record: Record, *, is_escalation: bool, dependents: int = 0) -> Line
 
 
 def reminder_of(record: Record) -> Line:
-    """Return what a reminder tells."""
+    """Return the line of a reminder."""
     return _present(record, Kind.REMINDER, record.flip.before)
 
 
 def message_of(
     channel: str, lines: Sequence[Line], now: datetime, view: View, members: Iterable[uuid.UUID], number: int = 0
 ) -> Notification:
-    """Return the message that tells of lines.
+    """Return the message with some lines.
 
     Args:
         channel: its name.
         lines: in order; not empty.
-        now: when it is decided on.
-        view: the present.
-        members: the incidents that it tells of.
-        number: of a reminder, which one it is.
+        now: when it is decided.
+        view: the present state of the targets.
+        members: the incidents in it.
+        number: of a reminder: its place among the incident's reminders.
     """
     kinds = {line.kind for line in lines}
     kind = lines[0].kind if len(kinds) == 1 else Kind.MIXED
@@ -65,7 +65,7 @@ def message_of(
 
 
 def _id_of(channel: str, kind: Kind, lines: Sequence[Line], now: datetime, number: int) -> uuid.UUID:
-    """Return the id of a message: the same where two replicas tell the same lines, another where the lines differ."""
+    """Return the id of a message: equal if two replicas send the same lines, different if the lines differ."""
     first = lines[0]
     moment = (first.confirmed_at or now) if first.opening is None else moment_of_id(first.opening)
     text = "\0".join(f"{line.kind}\0{line.target}\0{_which(line)}\0{line.began}" for line in lines)
@@ -79,7 +79,7 @@ def _which(line: Line) -> object:
 
 
 def message_of_gap(channel: str, start: datetime, end: datetime, now: datetime) -> Notification:
-    """Return the message that tells of a time in which this machine had no network."""
+    """Return the message about a time without a network on this machine."""
     message_id = time_ordered_id(end, f"{channel}\0{Kind.CONNECTIVITY}\0{start.isoformat()}")
     title, text = gap_title(start, end), gap_text(start, end)
     payload = payload_of_words(message_id, channel, Kind.CONNECTIVITY, now, title, text)
@@ -87,7 +87,7 @@ def message_of_gap(channel: str, start: datetime, end: datetime, now: datetime) 
 
 
 def message_of_failing(channel: str, failing: str, error: str, now: datetime) -> Notification:
-    """Return the message that tells one channel why another one fails."""
+    """Return the message to one channel about the failure of another."""
     message_id = time_ordered_id(now, f"{channel}\0{failing}\0{now.timestamp()}")
     title = f"Notifications to {failing} fail"
     text = f"A notification to the channel {failing} could not be delivered, and is given up: {error}"

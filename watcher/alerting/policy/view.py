@@ -1,4 +1,4 @@
-"""What a decision is made from beside the events, and what it comes to."""
+"""The input of a decision beside events, and its result."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def _in_no_places(_: str) -> Sequence[PlaceView]:
 
 @dataclass(frozen=True)
 class View:
-    """The present, as one decision sees it. A reload, a silence or an acknowledgement makes another view.
+    """The present state of the targets in one decision. A reload, a silence or an ack makes another view.
 
     Attributes:
-        targets: that are configured, by name; whoever changes them makes another view.
-        state_of: the confirmed state of a target now, by its name; None for one that is not watched.
-        checked_at: when its newest check began; None where there was none.
-        silences: all that have not ended.
-        acks: all of incidents that are open.
-        page_url: the address that people reach the page at, without a slash at its end; None where nobody said.
-        key_of: what stands for a target in the addresses of the page, by its name; None for none.
-        back_at: when a target was last found to be neither down nor in maintenance after it had been, by its name; None
-            where it was always there, or nobody knows.
-        state_elsewhere: the state of a target by its location and name, where several places share channels; returns
-            None where `state_of` has it.
-        places_of: the view of each place of a target that several places watch, by its name; else empty.
-        is_in_doubt: whether the newest checks of a target contradict its state, and do not confirm another yet.
-        routes_elsewhere: after how many seconds a channel is told of a target, by the names of both, as files of other
-            replicas say; used where the file here does not tell the channel of the target.
+        targets: the configured ones, by name; another set of targets needs another view.
+        state_of: returns the confirmed state of a target by its name; None if it is not watched.
+        checked_at: returns when its newest check started; None without a check.
+        silences: those that have not ended.
+        acks: those of open incidents.
+        page_url: the public address of the page, without a slash at its end; None if not configured.
+        key_of: returns the key of a target in the page's addresses, by its name; None without one.
+        back_at: returns when a target was last found neither down nor in maintenance after being so, by its name; None
+            if it never was or this is unknown.
+        state_elsewhere: returns the state of a target by its location and name, if several places share channels; None
+            if `state_of` has it.
+        places_of: returns the view of each place of a target that several places watch, by its name; otherwise empty.
+        is_in_doubt: returns whether the newest checks contradict a target's state without confirming another.
+        routes_elsewhere: the seconds after which a channel is notified of a target, by both names, in the files of
+            other replicas; used if this file does not notify the channel of the target.
     """
 
     targets: Mapping[str, Target]
@@ -66,7 +66,7 @@ class View:
 
     @cached_property
     def members(self) -> Mapping[str, Sequence[str]]:
-        """The names of the targets of each group."""
+        """The names of the targets in each group."""
         found: dict[str, list[str]] = {}
         for name, target in self.targets.items():
             if target.group is not None:
@@ -75,7 +75,7 @@ class View:
 
     @cached_property
     def acked_at(self) -> Mapping[str, datetime]:
-        """When each target was acknowledged last, by its name."""
+        """When each target was last acknowledged, by name."""
         found: dict[str, datetime] = {}
         for ack in self.acks:
             found[ack.target] = max(ack.at, found.get(ack.target, ack.at))
@@ -87,23 +87,23 @@ class View:
         return self.state_of(target) if found is None else found
 
     def tells_certificate(self, location: str, target: str) -> bool:
-        """Say whether a location tells of a target's certificate: of several places, the first living one does."""
+        """Return whether a location sends notices of a target's certificate: of several places the first living one."""
         views = self.places_of(target)
         return location == next((view.location for view in views if view.is_alive), location)
 
     def link_to(self, target: str) -> str | None:
-        """Return the address of a target's page, or None."""
+        """Return the address of a target's page; None without one."""
         key = None if self.page_url is None or self.key_of is None else self.key_of(target)
         return None if key is None else f"{self.page_url}/targets/{key}"
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be written down, in one transaction.
+    """The result of a decision, written in one transaction.
 
     Attributes:
-        messages: new ones, in the order in which they are to be sent.
-        changed: records by their keys; None for those to delete.
+        messages: new ones, in the order of sending.
+        changed: records by key; None for those to delete.
     """
 
     messages: tuple[Notification, ...] = ()

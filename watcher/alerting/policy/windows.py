@@ -1,7 +1,7 @@
-"""Tells when windows of time are open: maintenance, and quiet hours of channels. Pure.
+"""Computes when windows of time are open: maintenance, and quiet hours of channels. Pure.
 
-A window begins at a wall-clock time of its zone and lasts for elapsed time, so everything is added in UTC. A start that
-the clocks skip in spring is the first moment after the skipped hour; one that comes twice in autumn is the first of the
+A window starts at a wall-clock time of its zone and lasts for elapsed time, so everything is added in UTC. A start that
+the clocks skip in spring is the first moment after the skipped hour. One that comes twice in autumn is the first of the
 two, except for a cron expression with a star for its minute or hour, which starts each time (as Debian's cron has it).
 """
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
-# Nothing is looked for before this moment; the first days of the calendar have no time in some zones.
+# The search for starts begins here; the first days of the calendar have no time in some zones.
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 1, tzinfo=UTC)
-# A window that begins anew before it ends stays open. After so many starts, or days, in a row its end is not searched
-# for any further: it may have none.
+# A window that starts again before its end stays open. After so many starts, or days, in a row the search for its end
+# stops: it may have none.
 _MAX_STARTS_IN_A_ROW = 2000
 _MAX_QUIET = timedelta(days=8)
 
 
 def is_open(window: Window, moment: datetime) -> bool:
-    """Say whether a window is open: from its start, to its end exclusively.
+    """Return whether a window is open: from its start up to, but not including, its end.
 
     Args:
         window: of any kind.
@@ -52,7 +52,7 @@ def next_change(window: Window, moment: datetime) -> datetime | None:
         moment: with a time zone; the change comes after it.
 
     Returns:
-        None where none comes. For a window that stays open for very long, a moment at which to ask again.
+        None if there is none. For a window that stays open for very long, a moment at which to call again.
     """
     starts = _starts(window, _moved(moment, -window.duration_seconds))
     start = next(starts, None)
@@ -67,17 +67,17 @@ def next_change(window: Window, moment: datetime) -> datetime | None:
 
 
 def never_comes(window: Window, now: datetime) -> bool:
-    """Say whether a window is neither open nor ever will be.
+    """Return whether a window is neither open nor will ever be.
 
     Args:
-        window: of any kind; one of a cron expression is searched for in the next 50 years.
+        window: of any kind; the starts of a cron expression are searched for 50 years.
         now: with a time zone.
     """
     return next(_starts(window, _moved(now, -window.duration_seconds)), None) is None
 
 
 def is_quiet(hours: QuietHours, moment: datetime) -> bool:
-    """Say whether quiet hours hold at a moment, which has a time zone."""
+    """Return whether quiet hours cover a moment, which has a time zone."""
     return _quiet_end(hours, moment) is not None
 
 
@@ -85,11 +85,11 @@ def quiet_until(hours: Sequence[QuietHours], moment: datetime) -> datetime | Non
     """Return when quiet hours end, in UTC.
 
     Args:
-        hours: all of a channel; where one begins before another ends, they are one.
+        hours: all of a channel; overlapping ones count as one.
         moment: with a time zone.
 
     Returns:
-        None where none of them holds at the moment. For hours without an end, a moment at which to ask again.
+        None if none covers the moment. For hours without an end, a moment at which to call again.
     """
     until, limit = moment, moment + _MAX_QUIET
     while until < limit:
@@ -114,12 +114,12 @@ def _quiet_end(hours: QuietHours, moment: datetime) -> datetime | None:
 
 
 def _starts(window: Window, after: datetime) -> Iterator[datetime]:
-    """Yield the starts of a window that come after a moment, in order, in UTC."""
+    """Yield the starts of a window after a moment, in order, in UTC."""
     if isinstance(window, OnceWindow):
         start = window.start.astimezone(UTC)
         return iter((start,) if start > after else ())
     starts = _cron_starts(window, after) if isinstance(window, CronWindow) else _weekly_starts(window, after)
-    # What is searched for by wall-clock time may lie before: an hour that comes twice.
+    # A search by wall-clock time may also find earlier ones, in an hour that comes twice.
     return (start for start in starts if start > after)
 
 
@@ -144,7 +144,7 @@ def _cron_starts(window: CronWindow, after: datetime) -> Iterator[datetime]:
 
 
 def _first_moment(day: date, at: time, zone: ZoneInfo) -> datetime:
-    """Return the first moment, in UTC, at which a clock shows a time or, where it skips that, a later one."""
+    """Return the first moment, in UTC, at which a clock shows a time, or a later one if the clock skips it."""
     wall = datetime.combine(day, at)
     while (moment := wall.replace(tzinfo=zone).astimezone(UTC)).astimezone(zone).replace(tzinfo=None) != wall:
         wall += _MINUTE
@@ -152,7 +152,7 @@ def _first_moment(day: date, at: time, zone: ZoneInfo) -> datetime:
 
 
 def _moved(moment: datetime, seconds: float) -> datetime:
-    """Return a moment so many elapsed seconds later, within the calendar."""
+    """Return the moment so many elapsed seconds later, within the calendar."""
     try:
         moved = moment.astimezone(UTC) + timedelta(seconds=seconds)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""The title and the text that a message has where its channel has no templates: short sentences, times in UTC."""
+"""Writes the default title and text of a message: short sentences, times in UTC."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from watcher.alerting.policy.line import Line
     from watcher.alerting.policy.view import View
 
-# The bound of the names in the title of a message about many, in characters: it is the subject of a mail.
+# The bound of the names in a title about many targets, in characters: it is the subject of a mail.
 MAX_NAMES_CHARS = 60
 # The bound of the part that names places, in characters.
 MAX_PLACES_CHARS = 80
@@ -26,7 +26,7 @@ _DEFAULT_LOCATION = "default"
 
 
 def title_of(kind: Kind, lines: Sequence[Line]) -> str:
-    """Return the title: what has happened to which site, or to how many, and the names of the first."""
+    """Return the title: the change of one site, or the number of sites and the names of the first."""
     if len(lines) == 1:
         return _title_of_one(lines[0])
     many, names = f"{len(lines)} sites", _names(lines)
@@ -45,12 +45,12 @@ def title_of(kind: Kind, lines: Sequence[Line]) -> str:
 
 
 def text_of(lines: Sequence[Line], at: datetime, view: View) -> str:
-    """Return the text: of one site all that is known, of many a line each.
+    """Return the text: all details of one site, or one line for each of many.
 
     Args:
-        lines: what it tells of.
-        at: when it was decided on.
-        view: the present.
+        lines: the content.
+        at: when it was decided.
+        view: the present state of the targets.
     """
     if len(lines) == 1:
         return "\n".join(_of_one(lines[0], at, view))
@@ -71,12 +71,12 @@ def gap_text(start: datetime, end: datetime) -> str:
     """Return the text of a message about a gap in this machine's network."""
     return (
         f"This machine had no network from {_when(start, end)} to {_when(end, end)}. "
-        "What sites did meanwhile is not known."
+        "The state of sites in this time is unknown."
     )
 
 
 def _names(lines: Sequence[Line]) -> str:
-    """Name so many of several sites as there is room for, and count the rest: `Checkout, Search and 6 more`."""
+    """Return as many names as fit, and count the rest: `Checkout, Search and 6 more`."""
     names, room = list[str](), MAX_NAMES_CHARS
     for line in lines:
         name = one_line(_name(line), MAX_NAMES_CHARS)
@@ -125,7 +125,7 @@ def _sentence(line: Line, at: datetime) -> str:
     if line.certificate is not None:
         return f"The certificate of {name} ends on {line.certificate.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC."
     if line.kind is Kind.FLAPPING and line.began:
-        return f"{name} goes down and up too often to tell each time. The next message comes when it has been calm."
+        return f"{name} goes down and up too often for a message each time. The next one comes when it is calm again."
     since = "" if line.since is None else f" since {_when(line.since, at)}"
     if line.kind is not Kind.UP:
         lasts = "" if line.since is None else f", for {duration(max((at - line.since).total_seconds(), 0))}"
@@ -140,7 +140,7 @@ def _sentence(line: Line, at: datetime) -> str:
 
 
 def _of_many(line: Line, at: datetime) -> str:
-    """Tell all of a site in one line."""
+    """Return one line with everything about a site."""
     name = _name(line)
     match line.kind:
         case Kind.CERTIFICATE:
@@ -200,6 +200,6 @@ def _days(line: Line) -> str:
 
 
 def _when(moment: datetime, now: datetime) -> str:
-    """Write a moment, without its date where that is today's."""
+    """Return a moment as text, without its date if that is today's."""
     moment, now = moment.astimezone(UTC), now.astimezone(UTC)
     return f"{moment:%H:%M:%S} UTC" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M} UTC"

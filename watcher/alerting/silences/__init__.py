@@ -1,1 +1,1 @@
-"""Silences and acknowledgements: how operators say them, and how the daemon takes them in."""
+"""Silences and acknowledgements: the orders of operators, and how the daemon takes them in."""

@@ -1,6 +1,6 @@
-"""A bell at the spool folder: a command rings when it has left an order, so that the daemon need not look all the time.
+"""A bell in the spool folder: a command rings it after leaving an order, so that the daemon does not need to poll.
 
-It is a pipe with a name, which is heard within a moment on the machine where both run, and costs nothing until then.
+The bell is a named pipe. On the same machine it is heard at once, and it costs nothing until then.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "bell"
-# However often it is rung, there is a pause between two looks.
+# The shortest time between two looks, however often it rings.
 PAUSE_SECONDS = 0.1
 _READ_BYTES = 64 * 1024
 
 
 class Bell:
-    """The end that hears. It is trio-flavoured, but for `hold`, which blocks."""
+    """The receiving end of the bell. For trio, except for `hold`, which blocks."""
 
     def __init__(self) -> None:
-        """Begin without one."""
+        """Create it without a pipe."""
         self._descriptor: int | None = None
 
     @property
     def is_held(self) -> bool:
-        """Whether somebody who rings is heard."""
+        """Whether ringing can be heard."""
         return self._descriptor is not None
 
     def hold(self, folder: Path) -> None:
-        """See to it that there is a bell in a folder, and hold it; on some file systems there can be none.
+        """Create the pipe in a folder if needed, and hold it; some file systems have no pipes.
 
         Args:
-            folder: whose rights it gets.
+            folder: its rights apply to the pipe.
         """
         path = folder / NAME
         with suppress(OSError):
@@ -48,11 +48,11 @@ class Bell:
             os.mkfifo(path)
             path.chmod(stat.S_IMODE(folder.stat().st_mode) & 0o666)
         with suppress(OSError):
-            # For writing as well: a pipe that nobody else has open would be at its end all the time.
+            # Also for writing: without any writer the pipe would be at its end all the time.
             self._descriptor = _open_pipe(path, os.O_RDWR)
 
     async def wait(self, seconds: float) -> None:
-        """Wait until it is rung, and for so long at most."""
+        """Wait until the bell rings, for at most so many seconds."""
         with trio.move_on_after(seconds):
             if self._descriptor is None:
                 await trio.sleep_forever()
@@ -62,14 +62,14 @@ class Bell:
                 os.read(self._descriptor, _READ_BYTES)
 
     def close(self) -> None:
-        """Hold it no more."""
+        """Release the pipe."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def ring(folder: Path) -> None:
-    """Ring, if there is a bell and somebody who hears it; blocks for no longer than the file system does."""
+    """Ring if a daemon holds the bell; blocks only as long as the file system does."""
     with suppress(OSError):
         descriptor = _open_pipe(folder / NAME, os.O_WRONLY)
         try:

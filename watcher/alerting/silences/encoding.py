@@ -1,4 +1,4 @@
-"""Silences and acks as text and as rows: what stands in a spool file, in the outbox and in PostgreSQL; pure."""
+"""Encodes silences and acks as text and rows: for spool files, the outbox and PostgreSQL. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from watcher.text.escaping import one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# The bound of each text; what is ordered has lower ones.
+# The bound of each text; new orders have lower ones.
 MAX_WORDS_CHARS = 1000
 
 
@@ -39,10 +39,10 @@ def encode_order(order: Silence | Ack) -> tuple[str, str]:
 
 
 def decode_order(kind: str, text: str) -> Silence | Ack:
-    """Return the silence or ack that a text stands for: anybody may have written it. Unknown keys are left out.
+    """Return the silence or ack of a text, which may come from any program. Unknown keys are ignored.
 
     Raises:
-        ValueError: it is neither; the message says why.
+        ValueError: the text is neither; the message says why.
     """
     if kind not in {SILENCE, ACK}:
         raise ValueError(f"{one_line(kind, 40)!r} is not a kind of order")
@@ -51,15 +51,15 @@ def decode_order(kind: str, text: str) -> Silence | Ack:
     except (ValueError, RecursionError):
         raise ValueError("it is not JSON") from None
     if not isinstance(row, dict):
-        raise ValueError("it is not a JSON object")  # noqa: TRY004  # as all that somebody may have written
+        raise ValueError("it is not a JSON object")  # noqa: TRY004  # like all errors in a text
     return order_of_row(kind, row)
 
 
 def order_of_row(kind: str, row: Mapping[str, Any]) -> Silence | Ack:
-    """Return a silence or an ack of the columns of its table, as JSON or PostgreSQL has them.
+    """Return the silence or ack of a row, with the columns of its table from JSON or PostgreSQL.
 
     Raises:
-        ValueError: it is neither; the message says why.
+        ValueError: the row is neither; the message says why.
     """
     row_id, why, by = _id(row.get("id")), _text(row, "why"), _text(row, "said_by")
     if kind == ACK:
@@ -95,7 +95,7 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 
 def _name(value: object) -> str:
     if not isinstance(value, str) or not value or one_line(value, MAX_WORDS_CHARS) != value:
-        raise ValueError("the name of a target or a group is not one")
+        raise ValueError("the name of a target or a group is not one line of text")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Takes in what operators order, wherever they have left it, and keeps in memory what holds now. Trio-flavoured."""
+"""Takes in the orders of operators from the spool and PostgreSQL, and keeps those in force in memory. Trio."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ Result = TypeVar("Result")
 
 log = structlog.get_logger()
 
-# An order is obeyed within a second, with or without a bell.
+# An order takes effect within a second, with or without a bell.
 LOOK_SECONDS = 0.5
-LOOK_WITH_BELL_SECONDS = 3.0  # a command at the far side of a mount rings on another machine, and is not heard
+LOOK_WITH_BELL_SECONDS = 3.0  # a command on another machine that shares the folder rings there, unheard
 TIDY_SECONDS = 30.0
-# How often PostgreSQL is asked what was ordered there, also where it has not said that there is something new; how long
-# what comes together is waited for; and how far back acks are read, for clocks that differ.
+# How often PostgreSQL is queried for orders even without a notification; how long orders are gathered before one
+# query; and how far back acks are read, since clocks differ.
 ASK_SECONDS = 30.0
 GATHER_SECONDS = 0.25
 ACKS_BACK = timedelta(hours=1)
 FIRST_ACKS_BACK = timedelta(days=30)
-# An ack may be here before the incident that it is about is on disk.
+# An ack may arrive before its incident is on disk.
 ACK_GRACE = timedelta(minutes=1)
 RENAME_SECONDS = 3.0
 MAX_ACKS = 10_000
 
 
 class SilenceKeeper:
-    """Keeps what operators have ordered: on disk first, then in memory, and in PostgreSQL when that is there.
+    """Stores the orders of operators: first on disk, then in memory, and in PostgreSQL when it is reachable.
 
     Attributes:
-        silences: what holds now.
+        silences: the orders in force.
     """
 
     def __init__(
@@ -70,17 +70,17 @@ class SilenceKeeper:
         clock: Callable[[], float] = wall_seconds,
         in_trouble_since: Callable[[str], datetime | None] = lambda _target: None,
     ) -> None:
-        """Begin with nothing; `run` reads what is on disk.
+        """Create it without orders; `run` reads those on disk.
 
         Args:
             disk: the outbox.
             data_dir: WATCHER_DATA_DIR.
-            location: where this replica stands.
-            silences: told what holds.
-            kept: called when something for PostgreSQL is in the outbox.
+            location: of this replica.
+            silences: updated with the orders in force.
+            kept: called when the outbox has something new for PostgreSQL.
             clock: seconds since 1970.
-            in_trouble_since: returns since when a target is in trouble, at the latest, whose incident another replica
-                has; None where it is not in trouble, or its incident is here.
+            in_trouble_since: returns since when, at the latest, a target has an incident that another replica found;
+                None if it has none, or its incident is here.
         """
         self.silences = silences
         self._in_trouble_since = in_trouble_since
@@ -89,16 +89,16 @@ class SilenceKeeper:
         self._location = location
         self._kept = kept
         self._clock = clock
-        # Of what has been written to the outbox; nobody else writes it.
+        # The orders in the outbox; only this class writes them.
         self._silences: dict[uuid.UUID, Silence] = {}
         self._acks: dict[uuid.UUID, Ack] = {}
         self._writing = trio.Lock()
         self._news = trio.Event()  # set when PostgreSQL may have something new
-        self._renamed: dict[str, str] = {}  # since the start: PostgreSQL may not know of it yet
+        self._renamed: dict[str, str] = {}  # since the start: PostgreSQL may not have these yet
         self._has_loaded = False
         self._folder_complaint = ""
-        self._left_out = 0  # that the database had more when it was last asked
-        self._stuck: set[Path] = set()  # files that cannot be removed, which is told once
+        self._left_out = 0  # how many more orders the database had at the last query
+        self._stuck: set[Path] = set()  # files that cannot be removed, logged once
 
     @property
     def now(self) -> datetime:
@@ -106,12 +106,12 @@ class SilenceKeeper:
         return datetime.fromtimestamp(self._clock(), UTC)
 
     async def begin(self) -> None:
-        """Read what is on disk, before anybody is told anything; where that cannot be done now, `run` does it."""
+        """Read the orders on disk, before the first notification; if that fails, `run` does it."""
         with suppress(OutboxUnavailableError):
             await self._load()
 
     async def run(self) -> NoReturn:
-        """Take in what commands leave, and let go of what holds no more, until cancelled."""
+        """Take in orders from the spool and drop those that have ended, until cancelled."""
         tidy_at = -math.inf
         thread, bell = trio.CapacityLimiter(1), Bell()
         try:
@@ -126,19 +126,19 @@ class SilenceKeeper:
                         await self.tidy()
                         tidy_at = trio.current_time()
                     is_done = len(paths) < spool.MAX_AT_ONCE
-                except OutboxUnavailableError:  # the outbox writer tells of it; files stay where they are
+                except OutboxUnavailableError:  # the outbox writer logs it; files stay where they are
                     pass
                 await bell.wait(LOOK_WITH_BELL_SECONDS if bell.is_held and is_done else LOOK_SECONDS)
         finally:
             bell.close()
 
     async def follow(self, read: Read, listen: Listen, up: trio.Event) -> None:
-        """Take in what was ordered in PostgreSQL, when that says so, and now and then, until cancelled.
+        """Take in orders from PostgreSQL, on its notifications and at intervals, until cancelled.
 
         Args:
             read: see `watcher.postgres.queries.silences.read_orders`, of a database.
-            listen: calls what it is given whenever there may be something new; returns or raises when it no longer can.
-            up: set when it can be tried.
+            listen: calls its argument whenever there may be new orders; returns or raises when it no longer can.
+            up: set when the database can be tried.
         """
         await up.wait()
         async with trio.open_nursery() as nursery:
@@ -147,7 +147,7 @@ class SilenceKeeper:
 
     async def _listen(self, listen: Listen) -> NoReturn:
         while True:
-            with suppress(StorageError):  # the drain tells of it
+            with suppress(StorageError):  # the drain logs it
                 await listen(lambda _told: self._news.set())
             await trio.sleep(ASK_SECONDS)
 
@@ -155,7 +155,7 @@ class SilenceKeeper:
         since = self.now - FIRST_ACKS_BACK
         while True:
             self._news, now = trio.Event(), self.now
-            with suppress(StorageError, OutboxUnavailableError):  # the drain, or the outbox writer, tells of it
+            with suppress(StorageError, OutboxUnavailableError):  # the drain or the outbox writer logs it
                 await self._load()
                 await self._take_from_database(await read(list(self._silences), since))
                 since = now - ACKS_BACK
@@ -164,17 +164,17 @@ class SilenceKeeper:
                 await trio.sleep(GATHER_SECONDS)
 
     async def take(self, order: Order) -> Order:
-        """Take an order in: it holds from the moment of the return on, whatever happens to this process.
+        """Store an order: once this returns, it is in force and survives the end of this process.
 
         Args:
-            order: a silence, also one that is ended, or an ack; to take it in twice is harmless.
+            order: a silence, which may have ended, or an ack; storing it twice is harmless.
 
         Returns:
-            what holds of it: of a silence that had been ended before, that.
+            the order in force: for a silence that was ended before, its ended version.
 
         Raises:
             OutboxUnavailableError: it cannot be written now.
-            TooManyError: too many hold already.
+            TooManyError: too many orders are in force.
         """
         await self._load()
         async with self._writing:
@@ -188,22 +188,22 @@ class SilenceKeeper:
         return order
 
     async def rename(self, renamed: Mapping[str, str]) -> None:
-        """Let what holds for targets hold under their new names too, which are given by the former ones."""
+        """Apply orders to the new names of targets too, given by former ones."""
         self._renamed = {old: renamed.get(new, new) for old, new in self._renamed.items()} | dict(renamed)
         async with self._writing:
             known: list[Order] = [*self._silences.values(), *self._acks.values()]
             orders = [given_name(one, renamed) for one in known]
             orders = [order for order in orders if order != self._known(order)]
             if orders:
-                # A disk that cannot be written, of which the outbox writer tells, holds up no reload.
+                # A disk that cannot be written, which the outbox writer logs, must not delay a reload.
                 with suppress(OutboxUnavailableError), trio.move_on_after(RENAME_SECONDS):
                     await self._write(orders, tells=True)
 
     async def has_open(self, target: str) -> bool:
-        """Say whether a target has an open incident, here or at another replica.
+        """Return whether a target has an open incident, here or at another replica.
 
         Raises:
-            OutboxUnavailableError: nobody can tell now.
+            OutboxUnavailableError: the outbox cannot be read now.
         """
         is_here = await self._disk.run(lambda outbox: open_since(outbox, self._location, [target]))
         return bool(is_here) or self._in_trouble_since(target) is not None
@@ -217,7 +217,7 @@ class SilenceKeeper:
         self._publish()
 
     async def _look(self, bell: Bell, thread: trio.CapacityLimiter) -> list[Path]:
-        """Return the files that wait."""
+        """Return the waiting files."""
 
         def look() -> list[Path]:
             folder = spool.make_folder(self._data_dir)
@@ -230,13 +230,13 @@ class SilenceKeeper:
         except (OSError, RuntimeError) as error:  # no folder, or no thread
             if str(error) != self._folder_complaint:
                 self._folder_complaint = str(error)
-                log.warning("no orders can be left in the data folder", error=error)
+                log.warning("spool folder for orders not usable", error=error)
             return []
         self._folder_complaint = ""
         return found
 
     async def _take_file(self, path: Path, thread: trio.CapacityLimiter) -> None:
-        """Take in the order of a file, and remove it; one that is not an order is set aside."""
+        """Take in the order in a file and remove the file; a file without a valid order is set aside."""
 
         async def in_thread(work: Callable[[Path], Result]) -> Result:
             return await trio.to_thread.run_sync(work, path, abandon_on_cancel=True, limiter=thread)
@@ -248,17 +248,17 @@ class SilenceKeeper:
                 return
             except (ValueError, TooManyError, OSError) as error:
                 aside = await in_thread(spool.set_aside)
-                log.warning("an order that cannot be taken in was set aside", file=aside, error=error)
+                log.warning("order rejected, its file was set aside", file=aside, error=error)
             else:
                 await in_thread(spool.remove)
         except OSError as error:
             self._stuck.add(path)
-            log.warning("the file of an order cannot be removed", file=path, error=error)
-        except RuntimeError:  # out of trio, when the system has no thread to give: once more at the next look
+            log.warning("file of an order not removed", file=path, error=error)
+        except RuntimeError:  # from trio, when the system cannot start a thread: try again at the next look
             return
 
     async def _take_from_database(self, orders: Iterable[Order]) -> None:
-        """Take in what is not known yet, or is known otherwise; PostgreSQL is not told what it has told."""
+        """Store orders that are unknown or different here, without sending them back to PostgreSQL."""
         async with self._writing:
             news: list[Order] = []
             left_out = 0
@@ -267,7 +267,7 @@ class SilenceKeeper:
                 if before is None or _names_of(order) != _names_of(before):
                     order = one
                 if isinstance(order, Silence) and isinstance(before, Silence):
-                    # Its names may be others, as after a rename; that it was ended here may be still on its way.
+                    # Its names may differ, for example after a rename; an end set here may be still on its way.
                     order = replace(order, end=min(order.end, before.end))
                 if order == before or (before is None and _is_over(order, self.now)):
                     continue
@@ -276,7 +276,7 @@ class SilenceKeeper:
                 else:
                     news.append(order)
             if left_out > self._left_out:
-                log.warning("too many silences and acks hold: the database has some that are not heeded", more=left_out)
+                log.warning("too many silences and acks, some in the database are ignored", more=left_out)
             self._left_out = left_out
             acks = [one for one in news if isinstance(one, Ack)]
             holding = {one.id for one in await self._holding(acks)}
@@ -285,7 +285,7 @@ class SilenceKeeper:
                 await self._write(news, tells=False)
 
     async def tidy(self) -> None:
-        """Let go of silences that have ended, and of acks of what is over."""
+        """Drop silences that have ended, and acks of closed incidents."""
         async with self._writing:
             await self._let_go()
         self._publish()
@@ -302,7 +302,7 @@ class SilenceKeeper:
                 self._acks.pop(one, None)
 
     async def _holding(self, acks: Sequence[Ack]) -> list[Ack]:
-        """Return those of acks that are about what is open."""
+        """Return the acks that concern an open incident."""
         if not acks:
             return []
         targets = {one.target for one in acks}
@@ -311,7 +311,7 @@ class SilenceKeeper:
         return [one for one in acks if one.target in since and one.at >= since[one.target]]
 
     async def _write(self, orders: Sequence[Order], *, tells: bool) -> None:
-        """Write orders to disk, and to memory then."""
+        """Write orders to disk, then to memory."""
         now = self._clock()
         await self._disk.run(lambda outbox: keep(outbox, orders, now=now, tells=tells))
         for order in orders:
@@ -329,7 +329,7 @@ class SilenceKeeper:
         raise TooManyError(f"{MAX_ACKS} incidents are acknowledged already")
 
     def _is_full(self, order: Order, coming: int = 0) -> bool:
-        """Say whether no more of its kind are kept, when so many are about to come."""
+        """Return whether the bound for orders of this kind is reached, with `coming` others about to be stored."""
         if isinstance(order, Silence):
             return len(self._silences) + coming >= MAX_SILENCES
         return len(self._acks) + coming >= MAX_ACKS

@@ -1,4 +1,4 @@
-"""Silences and acks in the outbox, where they are kept while they hold, and put on their way to PostgreSQL; blocks."""
+"""Stores silences and acks in the outbox while they are in force, and queues them for PostgreSQL. Blocks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from watcher.alerting.silences.orders import Order
     from watcher.outbox.outbox import Outbox
 
-# How long another process, which only reads, waits while the daemon writes.
+# How long a reading process waits while the daemon writes.
 READ_SECONDS = 2.0
 
 _READ = {SILENCE: "SELECT payload FROM silences", ACK: "SELECT payload FROM acks"}
@@ -36,7 +36,7 @@ _ANY_INCIDENT = "SELECT 1 FROM incidents WHERE target = ? LIMIT 1"
 
 
 def kept_orders(outbox: Outbox) -> list[Order]:
-    """Return all that are kept; what nobody understands any more, as a damaged disk has made it, is left out."""
+    """Return all stored orders; unreadable ones, as after damage to the disk, are left out."""
     found: list[Order] = []
     for kind, query in _READ.items():
         for (payload,) in outbox.read(query):
@@ -46,13 +46,13 @@ def kept_orders(outbox: Outbox) -> list[Order]:
 
 
 def keep(outbox: Outbox, orders: Iterable[Order], *, now: float, tells: bool) -> None:
-    """Keep silences and acks in the place of what was known of them.
+    """Store silences and acks, replacing former versions.
 
     Args:
-        outbox: where they are kept.
+        outbox: stores them.
         orders: in any order.
         now: seconds since 1970.
-        tells: whether PostgreSQL is to be told.
+        tells: whether to send them to PostgreSQL.
     """
     encoded = [(str(order.id), *encode_order(order)) for order in orders]
 
@@ -64,10 +64,10 @@ def keep(outbox: Outbox, orders: Iterable[Order], *, now: float, tells: bool) ->
 
 
 def forget(outbox: Outbox, ids: Iterable[uuid.UUID], *, now: float) -> None:
-    """Keep silences and acks no longer; PostgreSQL has them.
+    """Delete silences and acks from the outbox; PostgreSQL keeps them.
 
     Args:
-        outbox: where they are kept.
+        outbox: stores them.
         ids: of either.
         now: seconds since 1970.
     """
@@ -81,19 +81,19 @@ def forget(outbox: Outbox, ids: Iterable[uuid.UUID], *, now: float) -> None:
 
 
 def open_since(outbox: Outbox, location: str, targets: Iterable[str]) -> dict[str, datetime]:
-    """Return since when targets have an open incident, at a location or at `*`; those without one are left out."""
+    """Return when the open incidents of targets started, at a location or at `*`; targets without one are left out."""
     found = {}
     for target in targets:
         for (payload,) in outbox.read(_INCIDENT, location, COMBINED, target):
             try:
                 found[target] = decode_incident(payload).since
-            except UnreadableRowError:  # open, and nobody knows since when
+            except UnreadableRowError:  # open, but its start is unknown
                 found[target] = datetime.fromtimestamp(0, UTC)
     return found
 
 
 def silences_outside(path: Path) -> list[Silence]:
-    """Return the silences that are kept in the outbox of another process.
+    """Return the silences in the outbox of another process.
 
     Args:
         path: of its file.
@@ -109,7 +109,7 @@ def silences_outside(path: Path) -> list[Silence]:
 
 
 def is_open_outside(path: Path, target: str) -> bool:
-    """Say whether a target has an open incident, at any location, in the outbox of another process.
+    """Return whether a target has an open incident, at any location, in the outbox of another process.
 
     Args:
         path: of its file.

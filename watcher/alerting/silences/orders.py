@@ -1,4 +1,4 @@
-"""What operators order: silences and acks, with the bounds of what they may say; pure."""
+"""The orders of operators: silences and acks, within their bounds. Pure."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ Order = Silence | Ack
 MAX_WHY_CHARS = 500
 MAX_BY_CHARS = 100
 MAX_TARGETS = 1000
-# The bound of what holds at once: whatever happens to a target is compared with each silence.
+# The bound of silences in force: every event of a target is compared with each of them.
 MAX_SILENCES = 300
 LONGEST_SILENCE = timedelta(days=366)
 
-# So many characters of an id are shown to people; any that are unique may be given back.
+# The length of an id as shown to people; any unique prefix of an id is accepted.
 SHOWN_ID_CHARS = 8
 
 
 class OrderError(ValueError):
-    """An order that cannot be given.
+    """An order that cannot be made.
 
     Attributes:
-        field: of the order, as the API and the options of the commands call it.
+        field: the wrong field, named as in the API and the options of the commands.
     """
 
     def __init__(self, field: str, words: str) -> None:
-        """Take what is wrong with a field: what follows its name in a sentence."""
+        """Create one; `words` follow the name of the field in a sentence."""
         super().__init__(words)
         self.field = field
 
 
 class TooManyError(Exception):
-    """More silences or acks hold than are kept; the message is a sentence for the operator."""
+    """The bound of silences or acks in force is reached; the message is a sentence for the operator."""
 
 
 def too_many_silences() -> TooManyError:
-    """Return what is said of one silence too many."""
-    return TooManyError(f"{MAX_SILENCES} silences hold already; end some of them, or silence a group")
+    """Return the error for a silence beyond the bound."""
+    return TooManyError(f"{MAX_SILENCES} silences are in force already; end some of them, or silence a group")
 
 
 def new_silence(
@@ -60,63 +60,63 @@ def new_silence(
     group: str | None = None,
     make_id: Callable[[], uuid.UUID] = uuid.uuid4,
 ) -> Silence:
-    """Make a silence.
+    """Return a new silence.
 
     Args:
         start, end: moments with a time zone.
-        why, by: of whoever wants it; `by` may be empty.
+        why, by: the reason and the author; `by` may be empty.
         targets: names; None for all, or all of a group.
         group: None for all, or for the targets.
-        make_id: returns an id that nothing else has.
+        make_id: returns a unique id.
 
     Raises:
-        OrderError: it is not one.
+        OrderError: a field is not valid.
     """
     if end <= start:
-        raise OrderError("until", "lets it end before it begins")
+        raise OrderError("until", "makes it end before it starts")
     if end - start > LONGEST_SILENCE:
-        raise OrderError("until", f"lets it last for more than {LONGEST_SILENCE.days} days")
+        raise OrderError("until", f"makes it last more than {LONGEST_SILENCE.days} days")
     names = None if targets is None else frozenset(targets)
     if names is not None and not 0 < len(names) <= MAX_TARGETS:
-        raise OrderError("targets", f"has no names, or more than {MAX_TARGETS}; a group may be named instead")
+        raise OrderError("targets", f"needs 1 to {MAX_TARGETS} names; use a group for more")
     return Silence(make_id(), start, end, _why(why, needed=True), _by(by), names, group)
 
 
 def new_ack(
     target: str, *, at: datetime, why: str = "", by: str = "", make_id: Callable[[], uuid.UUID] = uuid.uuid4
 ) -> Ack:
-    """Make an ack of what is open at a target.
+    """Return a new ack of a target's open incident.
 
     Args:
         target: its name.
         at: the moment, with a time zone.
-        why, by: of whoever says so; both may be empty.
-        make_id: returns an id that nothing else has.
+        why, by: the reason and the author; both may be empty.
+        make_id: returns a unique id.
 
     Raises:
-        OrderError: it is not one.
+        OrderError: a field is not valid.
     """
     return Ack(make_id(), target, at, _why(why, needed=False), _by(by))
 
 
 def ended(silence: Silence, at: datetime) -> Silence:
-    """Return the silence as it ends at a moment, or as it is where it has ended before."""
+    """Return the silence with its end at a moment; unchanged if it has ended before."""
     return replace(silence, end=max(min(silence.end, at), silence.start))
 
 
 def joined(one: Silence, other: Silence) -> Silence:
-    """Return the one of two versions of a silence that ends sooner, in whatever order they came: to end it is final."""
+    """Return the version of a silence that ends sooner, in whatever order they came: an end is final."""
     return one if one.end <= other.end else other
 
 
 def given_name(order: Order, renamed: Mapping[str, str]) -> Order:
-    """Return an order as it is after targets were given other names; the very same where it names none of them.
+    """Return an order with the new names of its targets; the same object if it names none of them.
 
-    A silence holds for the former name too: other daemons may watch it for a while.
+    A silence stays in force for the former name too: other daemons may watch it for a while.
 
     Args:
-        order: any.
-        renamed: new names, by the former ones.
+        order: any order.
+        renamed: new names, by former ones.
     """
     if isinstance(order, Ack):
         return replace(order, target=renamed[order.target]) if order.target in renamed else order
@@ -125,7 +125,7 @@ def given_name(order: Order, renamed: Mapping[str, str]) -> Order:
 
 
 def silence_as_json(silence: Silence) -> dict[str, Any]:
-    """Return the JSON object of a silence, as commands and the API show it."""
+    """Return a silence as the JSON object of the commands and the API."""
     return {
         "id": str(silence.id),
         "start": timestamp(silence.start),
@@ -138,16 +138,16 @@ def silence_as_json(silence: Silence) -> dict[str, Any]:
 
 
 def ack_as_json(ack: Ack) -> dict[str, Any]:
-    """Return the JSON object of an ack, as the API shows it."""
+    """Return an ack as the JSON object of the API."""
     return {"id": str(ack.id), "target": ack.target, "at": timestamp(ack.at), "why": ack.why, "by": ack.by}
 
 
 def covered_words(silence: Silence, most: int = 3) -> str:
-    """Say what a silence holds for, as in `Checkout, Search and 3 more`, `the group shop` or `all targets`.
+    """Return what a silence covers: `Checkout, Search and 3 more`, `the group shop` or `all targets`.
 
     Args:
-        silence: any.
-        most: so many targets are named.
+        silence: any silence.
+        most: the largest number of names.
     """
     if silence.targets is None:
         return "all targets" if silence.group is None else f"the group {silence.group}"
@@ -158,7 +158,7 @@ def covered_words(silence: Silence, most: int = 3) -> str:
 
 def _why(text: str, *, needed: bool) -> str:
     if needed and not text.strip():
-        raise OrderError("why", "is empty; say why, for those who miss the messages")
+        raise OrderError("why", "is empty; write a reason for those who get no messages")
     if len(text) > MAX_WHY_CHARS:
         raise OrderError("why", f"is longer than {MAX_WHY_CHARS} characters")
     return one_line(text.strip(), 2 * MAX_WHY_CHARS)

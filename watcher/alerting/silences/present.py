@@ -1,4 +1,4 @@
-"""The silences and acks that hold now, as the daemon has them in memory."""
+"""The silences and acks in force, in the memory of the daemon."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Silences:
-    """What operators have said and holds now, or is about to.
+    """The silences and acks in force or about to be.
 
     Attributes:
-        silences: those that have not ended, the newest first.
-        acks: those of incidents that are open, the newest first.
-        changes: how often they have changed.
+        silences: those that have not ended, newest first.
+        acks: those of open incidents, newest first.
+        changes: the number of changes so far.
         tell: called after each change; must not block.
     """
 
@@ -28,7 +28,7 @@ class Silences:
     tell: Callable[[], None] = lambda: None
 
     def replace(self, silences: Iterable[Silence], acks: Iterable[Ack]) -> None:
-        """Take what holds from now on; nobody is told where that is the same."""
+        """Replace the silences and acks; `tell` is not called if they are the same."""
         new = (
             tuple(sorted(silences, key=lambda one: (one.start, one.id), reverse=True)),
             tuple(sorted(acks, key=lambda one: (one.at, one.id), reverse=True)),

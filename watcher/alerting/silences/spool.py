@@ -1,6 +1,6 @@
-"""The spool folder: a command leaves an order there, and the daemon that works in the data folder takes it in.
+"""The spool folder: commands leave orders there for the daemon that works in the data folder.
 
-A file is there until the daemon has the order safely on disk; to take it in twice is harmless. Every call blocks.
+A file stays until its order is safely on the daemon's disk; reading it twice is harmless. Every call blocks.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 FOLDER = "spool"
 # The longest order: a silence of a thousand targets with long names.
 MAX_ORDER_BYTES = 1024 * 1024
-# The bounds of the orders that are taken in at once, and of the broken ones that are kept for somebody to look at.
+# The bounds of the orders taken in at once, and of the broken files kept for inspection.
 MAX_AT_ONCE = 100
 MAX_REFUSED = 100
-# What a command has begun to write and never finished is removed after so long.
+# A file that a command has not finished is removed after this time.
 ABANDONED_SECONDS = 3600.0
 # The bound of the number in a heartbeat file.
 MAX_AHEAD_CHARS = 32
@@ -39,7 +39,7 @@ _ORDER, _UNFINISHED, _REFUSED = ".order", ".new", ".refused"
 
 
 def daemon_works_in(data_dir: Path, now: float) -> bool:
-    """Say whether a daemon that takes orders works in a data folder.
+    """Return whether a daemon that takes orders works in a data folder.
 
     Args:
         data_dir: WATCHER_DATA_DIR.
@@ -47,20 +47,20 @@ def daemon_works_in(data_dir: Path, now: float) -> bool:
     """
     try:
         beat_at = (data_dir / "heartbeat").stat().st_mtime
-        # Not at the end of a link: root may order, and the folder may be another's.
+        # Links are not followed: root may give orders in a folder that belongs to somebody else.
         return abs(now - beat_at) < ALIVE_SECONDS and stat.S_ISDIR((data_dir / FOLDER).lstat().st_mode)
     except OSError:
         return False
 
 
 def machine_ahead_seconds(data_dir: Path, now: float) -> float:
-    """Return how many seconds the clock of this machine is ahead of the one that the daemon in a data folder follows.
+    """Return how many seconds the clock of this machine is ahead of the clock of the daemon in a data folder.
 
-    It is 0 where no daemon works there, or its heartbeat has no number.
+    It is 0 without a daemon there, or if its heartbeat has no number.
 
     Args:
         data_dir: WATCHER_DATA_DIR.
-        now: seconds since 1970 by the clock of this machine.
+        now: seconds since 1970, by the clock of this machine.
     """
     with suppress(OSError, ValueError):
         if daemon_works_in(data_dir, now):
@@ -71,14 +71,14 @@ def machine_ahead_seconds(data_dir: Path, now: float) -> float:
 
 
 def leave(data_dir: Path, order: Order) -> Path:
-    """Leave an order for the daemon, whole or not at all, and safe from a loss of power.
+    """Write an order for the daemon, whole or not at all, and safe from a loss of power.
 
     Args:
-        data_dir: WATCHER_DATA_DIR; its owner will own the file, where the caller may give files away.
-        order: a silence, also one that is ended, or an ack.
+        data_dir: WATCHER_DATA_DIR; the file gets its owner, if the caller may give files away.
+        order: a silence, which may have ended, or an ack.
 
     Returns:
-        the file; it goes when the order has been taken in.
+        the file; it disappears when the daemon has stored the order.
 
     Raises:
         OSError: it cannot be written.
@@ -105,12 +105,12 @@ def leave(data_dir: Path, order: Order) -> Path:
 
 
 def was_refused(path: Path) -> bool:
-    """Say whether the daemon has set an order aside."""
+    """Return whether the daemon has set an order aside."""
     return path.with_suffix(_REFUSED).exists()
 
 
 def take_back(path: Path) -> bool:
-    """Take an order back that nobody has taken in; say whether it was still there."""
+    """Remove an order that the daemon has not stored yet; return whether it still existed."""
     try:
         path.unlink()
     except FileNotFoundError:
@@ -119,7 +119,7 @@ def take_back(path: Path) -> bool:
 
 
 def make_folder(data_dir: Path) -> Path:
-    """Make the spool folder with the rights that the data folder has, and return it; only the daemon does."""
+    """Create the spool folder with the rights of the data folder, and return it; only the daemon does so."""
     folder = data_dir / FOLDER
     if not folder.is_dir():
         folder.mkdir()
@@ -128,11 +128,11 @@ def make_folder(data_dir: Path) -> Path:
 
 
 def waiting(folder: Path, passed_over: Collection[Path] = ()) -> list[Path]:
-    """Return the files with orders, the first names of a bounded number; what was never finished is removed.
+    """Return a bounded number of files with orders, by name; remove abandoned ones.
 
     Args:
         folder: see `make_folder`.
-        passed_over: files that are left where they are, and do not count.
+        passed_over: files to ignore.
     """
     found = []
     with os.scandir(folder) as entries:
@@ -149,10 +149,10 @@ def waiting(folder: Path, passed_over: Collection[Path] = ()) -> list[Path]:
 
 
 def read(path: Path) -> Order:
-    """Read the order in a file, whatever somebody may have put there.
+    """Return the order in a file, whatever the file may be.
 
     Raises:
-        ValueError: it is not one; the message says why.
+        ValueError: it is not an order; the message says why.
         OSError: it cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -162,17 +162,17 @@ def read(path: Path) -> Order:
         content = file.read(MAX_ORDER_BYTES + 1)
     if len(content) > MAX_ORDER_BYTES:
         raise ValueError(f"it has more than {MAX_ORDER_BYTES} bytes")
-    kind, _, text = content.decode().partition("\n")  # what is not UTF-8 raises one more ValueError
+    kind, _, text = content.decode().partition("\n")  # text that is not UTF-8 raises another ValueError
     return decode_order(kind, text)
 
 
 def remove(path: Path) -> None:
-    """Remove the file of an order that has been taken in."""
+    """Remove the file of a stored order."""
     path.unlink(missing_ok=True)
 
 
 def set_aside(path: Path) -> Path:
-    """Keep a broken file under another name, and only so many of them; return the name."""
+    """Rename a broken file and keep a bounded number of them; return the new path."""
     aside = path.with_suffix(_REFUSED)
     path.rename(aside)
     for old in sorted(_refused(path.parent), key=_changed_at)[:-MAX_REFUSED]:

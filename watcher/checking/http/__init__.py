@@ -1,1 +1,1 @@
-"""One exchange over HTTP, in five phases."""
+"""Runs one HTTP exchange in five phases."""

@@ -1,4 +1,4 @@
-"""A response's body as it comes in: capped, and decoded."""
+"""Reads a response body: limits its size, and decodes it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from watcher.checking.http.content_codings.decoders import Decoder
 
-# More than a server and a proxy in front of it put on top of one another is no body that anybody reads.
+# A server and a proxy in front of it add one or two; more is not a real body.
 MAX_CODINGS = 3
-# Others get their turn after so much of an encoded body: it may be thousands of parts that hold nothing.
+# Other tasks get a turn after this many encoded bytes: they may be thousands of parts without content.
 DECODED_AT_ONCE_BYTES = 16 * 1024
-# What some servers claim although the body is as it is; names of charsets are of the same kind.
+# Values that some servers send although the body is not encoded; names of charsets are treated the same.
 _NO_CODINGS = frozenset({"", "identity", "none", "null", "7bit", "8bit", "binary", "plain", "text", "aws-chunked"})
 
 
@@ -35,9 +35,9 @@ class BodyReader:
     """Reads one body.
 
     Attributes:
-        content: what came so far, decoded.
-        is_decoded: whether it is what the site means; False for an encoding that cannot be undone.
-        note: what is odd about the encoding, in a sentence, or None.
+        content: the decoded body so far.
+        is_decoded: False if an encoding cannot be decoded, so that `content` is not the site's text.
+        note: a sentence on an odd encoding, or None.
     """
 
     __slots__ = (
@@ -56,8 +56,8 @@ class BodyReader:
 
         Args:
             content_encoding: the header's value; several codings, in the order in which they were applied.
-            limit_bytes: the most that the body may have, before and after each decoding.
-            accept_encoding: what was asked for.
+            limit_bytes: the maximum size of the body, before and after each decoding.
+            accept_encoding: the value sent in `Accept-Encoding`.
         """
         self.content = bytearray()
         self.is_decoded = True
@@ -72,16 +72,16 @@ class BodyReader:
         """Read a whole body.
 
         Args:
-            receive: returns the next piece of the raw body off the wire, none at its end.
+            receive: returns the next piece of the raw body, or nothing at its end.
 
         Raises:
-            BodyTooLargeError: it has more than the limit; what came until then stays in `content`.
-            BodyEncodingError: it is not in the encoding that it claims.
+            BodyTooLargeError: it is larger than the limit; the part read so far stays in `content`.
+            BodyEncodingError: it is not in the encoding that its header claims.
         """
         content, limit_bytes = self.content, self._limit_bytes
         started = not self._encoding
         while chunk := await receive():
-            if not started:  # of a response without a body, the encoding does not matter
+            if not started:  # without a body, the encoding does not matter
                 started = True
                 self._choose_decoders()
             if not self._decoders:
@@ -143,7 +143,7 @@ class BodyReader:
             yield from self._pieces_of(piece, others)
 
     def _give_up(self, error: BodyEncodingError) -> None:
-        """Take a body for what it is not: browsers refuse one that lies, yet some servers name a coding twice."""
+        """Keep a wrongly labelled body undecoded: browsers refuse it, yet some servers name a coding twice."""
         if len(self._decoders) == 1:
             raise error
         self.content.clear()
@@ -153,6 +153,6 @@ class BodyReader:
 
 
 def _is_asked_for(codings: Sequence[str], accept_encoding: str) -> bool:
-    """Tell whether a header asks for these; gzip and deflate everybody takes."""
+    """Return whether a header accepts these codings; gzip and deflate are always accepted."""
     asked = {coding.partition(";")[0].strip().lower() for coding in accept_encoding.split(",")}
     return "*" in asked or asked.issuperset(set(codings) - {"gzip", "x-gzip", "deflate"})

@@ -1,4 +1,4 @@
-"""The cookies that a site sets on the way through its redirects (RFC 6265): a jar for the hops of one check."""
+"""A cookie jar for the redirects of one check (RFC 6265)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from watcher.checking.http.exchange import Url
 
-# What a browser has to keep at least (RFC 6265, section 6.1); of more, the oldest go.
+# The minimum that browsers must support (RFC 6265, section 6.1); beyond it, the oldest are dropped.
 MAX_COOKIES = 50
 MAX_COOKIE_BYTES = 4096
 
@@ -42,15 +42,15 @@ class _Cookie:
 
 
 class CookieJar:
-    """What was set, in the order in which it was set first."""
+    """The cookies set so far, in the order in which they were first set."""
 
     def __init__(self) -> None:
-        """Begin with no cookie."""
+        """Create an empty jar."""
         self._cookies: dict[tuple[bytes, str, str], _Cookie] = {}
         self._named: set[bytes] = set()
 
     def take(self, lines: Iterable[bytes], url: Url, now: datetime) -> None:
-        """Take the cookies of a response, and forget those that it deletes (RFC 6265, sections 5.2 and 5.3).
+        """Store the cookies of a response, and remove those that it deletes (RFC 6265, sections 5.2 and 5.3).
 
         Args:
             lines: the values of its `Set-Cookie` headers.
@@ -70,10 +70,10 @@ class CookieJar:
 
         Args:
             url: of the request.
-            own: the cookies that the target has of its own; the site's take the place of those with the same name.
+            own: the target's configured cookies; the site's cookies replace those with the same name.
 
         Returns:
-            None where no cookie goes there.
+            None if no cookie applies to the URL.
         """
         pairs = [
             piece.strip(b" \t")
@@ -89,11 +89,11 @@ class CookieJar:
         host, secure = url.host, "secure" in attributes
         domain = attributes.get("domain", "").removeprefix(".").lower()
         host_only = not domain or domain == host
-        # Without the list of public suffixes, a domain without a dot is the only one that is known to be none's own.
+        # Without the list of public suffixes, only a domain without a dot is known to be a public suffix.
         if not host_only and not ("." in domain and _domain_matches(host, domain)):
             return
         if secure and url.scheme != "https":
-            return  # as browsers and curl have it; RFC 6265 left it open
+            return  # as browsers and curl do; RFC 6265 leaves it open
         if "domain" in attributes and domain == host and not is_ip(host):
             host_only = False
         path = attributes.get("path", "")
@@ -109,7 +109,7 @@ class CookieJar:
 
 
 def cookie_date(text: str) -> datetime | None:
-    """Read a date as browsers do, whatever its form (RFC 6265, section 5.1.1); None where it is none."""
+    """Parse a date in any form, as browsers do (RFC 6265, section 5.1.1); None if it is not a date."""
     time: re.Match[str] | None = None
     day = month = year = None
     for token in _DELIMITERS.split(text):
@@ -131,7 +131,7 @@ def cookie_date(text: str) -> datetime | None:
 
 
 def _by_name(attributes: Iterable[bytes]) -> dict[str, str]:
-    """Read attributes; of those with the same name, the last counts."""
+    """Parse attributes; the last one of a name counts."""
     pairs = (attribute.decode("latin-1").partition("=") for attribute in attributes)
     return {name.strip(" \t").lower(): value.strip(" \t") for name, _, value in pairs}
 

@@ -1,4 +1,4 @@
-"""A TCP connection to the first of several addresses that takes one (happy eyeballs), and may be connected to."""
+"""Opens a TCP connection to the first of several addresses that accepts one (happy eyeballs), if it is allowed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 # RFC 8305, section 5: the "Connection Attempt Delay".
 STAGGER_SECONDS = 0.25
 
-# Networks that hold an IPv4 address in their last 32 bits: IPv4-mapped (RFC 4291, section 2.5.5.2), IPv4-compatible
+# Networks with an IPv4 address in their last 32 bits: IPv4-mapped (RFC 4291, section 2.5.5.2), IPv4-compatible
 # (2.5.5.1) and NAT64 (RFC 6052, section 2.1; RFC 8215).
 _IPV4_IN_LAST_BITS = tuple(
     ipaddress.IPv6Network(text) for text in ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48")
 )
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")  # RFC 3056: the IPv4 address follows the first 16 bits
 
-# Over loopback, a refusal comes at once.
+# On loopback, a refusal comes at once.
 _REFUSALS = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED})
 
 # What `connect` says while the handshake goes on: the first two when it begins it, the last when it is asked again.
@@ -39,7 +39,7 @@ _FAMILIES = {"ip4": socket.AF_INET, "ip6": socket.AF_INET6}
 
 
 class BlockedAddressError(Exception):
-    """Every address of the name is one that may not be connected to."""
+    """No address of the name may be connected to."""
 
     def __init__(self, ip: str) -> None:
         self.ip = ip
@@ -47,7 +47,7 @@ class BlockedAddressError(Exception):
 
 
 class LocalConnectError(OSError):
-    """The system refused to send anything at all: no port, no route, a firewall of its own."""
+    """The system refused to send at all: no port, no route, a local firewall."""
 
 
 def chosen(addresses: Sequence[Address], protocol: IpProtocol, *, allow_private: bool) -> list[Address]:
@@ -55,12 +55,12 @@ def chosen(addresses: Sequence[Address], protocol: IpProtocol, *, allow_private:
 
     Args:
         addresses: of a name; at least one.
-        protocol: where the name has addresses of this kind, others are not tried, as with blackbox_exporter; with
-            `any`, the two kinds take turns (RFC 8305, section 4).
-        allow_private: whether private ones are among them.
+        protocol: if the name has addresses of this kind, only they are tried, as in blackbox_exporter; with `any`, the
+            two kinds alternate (RFC 8305, section 4).
+        allow_private: whether private addresses are allowed.
 
     Raises:
-        BlockedAddressError: none is left.
+        BlockedAddressError: no address is left.
     """
     allowed = [address for address in addresses if allow_private or not is_private(address.ip)]
     if not allowed:
@@ -75,10 +75,10 @@ def chosen(addresses: Sequence[Address], protocol: IpProtocol, *, allow_private:
 
 
 def is_private(ip: str) -> bool:
-    """Tell whether an address is private, loopback, link-local, reserved or multicast, in whatever disguise.
+    """Return whether an address is private, loopback, link-local, reserved or multicast, in any notation.
 
     Args:
-        ip: as a connected socket names its peer; a scope behind `%` is left out of account.
+        ip: the peer of a connected socket; a scope after `%` is ignored.
     """
     address = ipaddress.ip_address(ip.partition("%")[0])
     if not address.is_global or address.is_multicast:
@@ -99,15 +99,15 @@ async def connect(addresses: Sequence[Address]) -> socket.socket:
     """Connect to the first address that answers.
 
     Args:
-        addresses: in the order of preference; at least one.
+        addresses: in order of preference; at least one.
 
     Returns:
-        a connected, non-blocking socket that is the caller's to close.
+        a connected, non-blocking socket, which the caller must close.
 
     Raises:
-        LocalConnectError: the only address cannot even be tried from here.
+        LocalConnectError: this machine cannot even try the only address.
         OSError: the only address failed.
-        ExceptionGroup: of one of these for each address, where there were several.
+        ExceptionGroup: one of these errors for each of several addresses.
     """
     if len(addresses) == 1:
         return await _connect_one(addresses[0])
@@ -117,7 +117,7 @@ async def connect(addresses: Sequence[Address]) -> socket.socket:
 async def _connect_one(address: Address) -> socket.socket:
     sock = socket.socket(address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK, socket.IPPROTO_TCP)
     try:
-        # What follows the end of a handshake must not wait until the server has acknowledged that.
+        # The data sent after a handshake must not wait until the server has acknowledged it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number = sock.connect_ex(address.sockaddr)
         at_once = number not in _UNDER_WAY
@@ -139,14 +139,14 @@ async def _connect_one(address: Address) -> socket.socket:
 def connect_error(
     number: int, address: Address, *, at_once: bool, has_route: Callable[[Address], bool] = has_route_to
 ) -> OSError:
-    """Tell a connection that failed on its way from one that this machine could not even begin.
+    """Distinguish a connection that failed on the way from one that this machine could not start.
 
     Args:
         number: the system's errno.
-        address: that was connected to.
-        at_once: whether the system itself said so, before a packet could come back.
-        has_route: asked where a host is unreachable: without a route it is this machine that is cut off, and with one a
-            router or a neighbour has said so, a moment ago at the least.
+        address: the address that was tried.
+        at_once: whether the system reported it before a packet could come back.
+        has_route: called if a host is unreachable: without a route this machine is cut off; with one, a router or a
+            neighbour reported it, if only a moment ago.
     """
     if number in {errno.EHOSTUNREACH, errno.ENETUNREACH}:
         of_this_machine = (at_once and number == errno.ENETUNREACH) or not has_route(address)
@@ -157,7 +157,7 @@ def connect_error(
 
 
 async def _race(addresses: Sequence[Address]) -> socket.socket:
-    """Try each address a moment after the one before it, or as soon as that has failed."""
+    """Try each address a moment after the one before it, or as soon as that one has failed."""
     errors: list[OSError] = []
     winners: list[socket.socket] = []
     failed = [trio.Event() for _ in addresses]
@@ -181,7 +181,7 @@ async def _race(addresses: Sequence[Address]) -> socket.socket:
     except BaseException:
         _close(winners)
         raise
-    _close(winners[1:])  # two may have answered in the same moment
+    _close(winners[1:])  # two may have connected at the same moment
     if not winners:
         raise ExceptionGroup("no address could be connected to", errors)
     return winners[0]

@@ -1,4 +1,4 @@
-"""What one HTTP exchange of a check asks for, and what it brought."""
+"""The request of one HTTP exchange, and its result."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class Url(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What a server is asked.
+    """A request to a server.
 
     Attributes:
         method: in capitals.
-        url: of what is asked for.
-        headers: as they go out; the transport adds the host where they have none.
-        body: all of it.
+        url: the URL requested.
+        headers: as sent; the transport adds `Host` if it is missing.
+        body: the whole body.
     """
 
     method: str
@@ -59,11 +59,11 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What a person wants to know of a served certificate.
+    """The readable parts of a served certificate.
 
     Attributes:
         subject, issuer: distinguished names (RFC 4514).
-        names: DNS names and IP addresses that it is for.
+        names: the DNS names and IP addresses that it covers.
         begins_at, expires_at: UTC.
     """
 
@@ -76,21 +76,21 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The certificates that a server served, its own first, and the earliest end among those that were verified."""
+    """The certificates that a server sent, its own first, and the earliest end among the verified ones."""
 
     certificates: tuple[Certificate, ...]
     expires_at: datetime
 
     @property
     def begins_at(self) -> datetime | None:
-        """When the certificate began that ends first, None where it is not among those that were served."""
+        """The start of the certificate that ends first; None if the server did not send it."""
         return next((one.begins_at for one in self.certificates if one.expires_at == self.expires_at), None)
 
 
 class CertificateEnd(NamedTuple):
-    """When the first certificate of an exchange ends, and whose it is: host and port, None where no redirect led on.
+    """The earliest end of a certificate in an exchange, and its host and port, None without redirects.
 
-    It began at `begins_at`; None where the server did not serve it, as a root.
+    The certificate's start is `begins_at`; None if the server did not send it, such as a root.
     """
 
     expires_at: datetime
@@ -100,7 +100,7 @@ class CertificateEnd(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """A response that led on to another address; `location` is that address without its secrets."""
+    """A redirect response; `location` is the next address without its secrets."""
 
     shown_address: str
     location: str
@@ -112,18 +112,18 @@ class Hop:
 
 
 class Exchange(NamedTuple):
-    """What one exchange, redirects included, brought; only `phases` and one of `fault` and `status_code` are sure.
+    """The result of one exchange, redirects included; `phases` and one of `fault` and `status_code` are always set.
 
     Attributes:
-        fault: why there is no whole response; where its head came, `status_code` is there as well.
+        fault: why there is no whole response; if its head arrived, `status_code` is set too.
         status_code, reason_phrase, http_version, headers, charset, body: of the last response; header names are in
-            small letters, and beside a fault the body is what came of it.
-        body_is_decoded: whether the body is what the site means, False where its encoding cannot be undone.
-        notes: what is odd about the responses, in sentences.
-        ip: of the peer that was connected to last.
+            lower case; with a fault, the body is the part that arrived.
+        body_is_decoded: False if the encoding of the body cannot be decoded.
+        notes: sentences on oddities of the responses.
+        ip: of the last peer.
         hops: the redirects that were followed.
         chain: the certificates of the last connection.
-        phases: where the time went, summed over all hops.
+        phases: durations, summed over all hops.
     """
 
     phases: Phases

@@ -1,4 +1,4 @@
-"""Exceptions of an exchange to a reason: the one place where foreign errors are mapped."""
+"""Maps exceptions of an exchange to reasons: the one place that maps foreign errors."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from watcher.model.outcome import Fault, Reason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# This machine has run out of something: the site is not to blame.
+# This machine has run out of a resource: the site is not to blame.
 LOCAL_ERRNOS = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.ENETDOWN}
-    | {errno.EACCES, errno.EPERM}  # a firewall of its own
+    | {errno.EACCES, errno.EPERM}  # a local firewall
     | {errno.ENODEV}  # the zone of an IPv6 address
 )
 _OF_THIS_MACHINE = (LocalConnectError, NoRouteError)
@@ -45,17 +45,17 @@ _OLD_PROTOCOL = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION
 
 
 def fault_of(error: BaseException, step: str | None) -> Fault | None:
-    """Name the reason behind an exception of an exchange.
+    """Return the reason behind an exception of an exchange.
 
-    The whole tree of causes, contexts and groups is looked through: several addresses fail in a group, and what a
-    library raises may hide what the system said.
+    The whole tree of causes, contexts and groups is searched: several addresses fail in a group, and a library's
+    exception may hide the system's error.
 
     Args:
-        error: what the exchange raised.
-        step: what ran when it was raised, as the stopwatch names it: a reset means another thing in each.
+        error: the exception of the exchange.
+        step: the step that raised it, as named by the stopwatch: a reset means something different in each.
 
     Returns:
-        the fault, or None for an exception that no site should be able to bring about.
+        the fault, or None for an exception that no site should be able to cause.
     """
     tree = list(_tree(error))
     local = _local(tree)
@@ -79,12 +79,12 @@ def _tree(error: BaseException) -> Iterator[BaseException]:
         yield member
         if isinstance(member, BaseExceptionGroup):
             waiting.extend(member.exceptions)
-        if not isinstance(member, _OF_THIS_MACHINE):  # which are raised from what the system said in its own way
+        if not isinstance(member, _OF_THIS_MACHINE):  # these already interpret the system's error
             waiting.extend(other for other in (member.__cause__, member.__context__) if other is not None)
 
 
 def _local(tree: list[BaseException]) -> Fault | None:
-    """Blame this machine when every attempt failed for a local cause: where IPv6 has no route, IPv4 may tell more."""
+    """Blame this machine if every attempt failed for a local cause: without an IPv6 route, IPv4 may tell more."""
     for error in tree:
         if isinstance(error, TlsFilesError):
             return Fault(Reason.LOCAL, str(error))
@@ -114,10 +114,10 @@ def _tls(error: BaseException, step: str | None) -> Fault | None:
     if isinstance(error, NoCommonVersionError):
         return Fault(Reason.TLS, str(error))
     if step in {"processing", "headers", "transfer"}:
-        # With TLS 1.3, a server that misses the client's certificate says so when the handshake is over.
+        # With TLS 1.3, a server reports a missing client certificate only after the handshake.
         if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
             return Fault(Reason.TLS, f"the server ended TLS: {_alert(error)}")
-        return None  # the handshake was done: what breaks now is the exchange
+        return None  # after the handshake, an error belongs to the exchange
     if step == "tls" and isinstance(error, ConnectionError):
         return Fault(Reason.TLS, f"the TLS handshake failed: {os.strerror(error.errno or 0)}")
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -138,7 +138,7 @@ def _tls(error: BaseException, step: str | None) -> Fault | None:
 
 
 def _alert(error: ssl.SSLError) -> str:
-    # OpenSSL names some alerts after SSL 3, in which they came up first.
+    # OpenSSL names some alerts after SSL 3, which introduced them.
     return (error.reason or str(error)).removeprefix("SSLV3_ALERT_").lower().replace("_", " ")
 
 

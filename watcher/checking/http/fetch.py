@@ -1,4 +1,4 @@
-"""One HTTP exchange of a check, redirects included, under one deadline."""
+"""Runs the HTTP exchange of a check, redirects included, under one deadline."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ DEFAULT_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Ag
 
 
 class Probe:
-    """A target that can be asked, again and again but never twice at once; it owns a connection that is kept alive."""
+    """Fetches a target repeatedly, one fetch at a time; owns the connection that is kept alive."""
 
-    # A hundred thousand of them are kept, so the headers are shared.
+    # A hundred thousand of them exist, so they share their headers.
     __slots__ = ("_headers", "_kept", "_tools", "_url", "target")
 
     def __init__(self, target: Target, tools: Tools) -> None:
-        """Prepare what is the same for every exchange.
+        """Prepare the parts that all exchanges share.
 
         Args:
-            target: what to ask.
+            target: the target to fetch.
             tools: shared by all probes.
         """
         self.target = target
@@ -69,13 +69,13 @@ class Probe:
         self._kept: Transport | None = None
 
     async def fetch(self, timeout_seconds: float | None = None) -> Exchange:
-        """Ask the target.
+        """Fetch the target once.
 
         Args:
-            timeout_seconds: the deadline of the whole exchange, the target's own by default.
+            timeout_seconds: the deadline of the whole exchange; the target's own by default.
 
         Returns:
-            the exchange; a site that fails in any way is a `fault` in it, never an exception.
+            the exchange; any failure of the site is a `fault` in it, never an exception.
         """
         if timeout_seconds is None:
             timeout_seconds = self.target.timeout_seconds
@@ -90,7 +90,7 @@ class Probe:
                 self._kept = transport if transport.release() else None
                 return exchange
             step = walk.transport.stopwatch.step or "connect"
-            # What is prepared is read from this machine's own files.
+            # Preparing reads only files of this machine.
             reason = Reason.LOCAL if step == "preparing" else Reason.TIMEOUT
             text = f"no answer within {timeout_seconds:g} s: cut off while {STEP_NAMES[step]}"
             return walk.failed(Fault(reason, text))
@@ -113,7 +113,7 @@ class Probe:
 
 
 class _Walk:
-    """One exchange on its way from redirect to redirect: what is known when it ends, however it ends."""
+    """The state of one exchange from redirect to redirect, complete enough to report however it ends."""
 
     __slots__ = ("_hops", "_notes", "_reader", "_response", "_target", "_tools", "transport")
 
@@ -122,7 +122,7 @@ class _Walk:
         self._tools = tools
         self._hops: list[Hop] = []
         self._notes: list[str] = []
-        self._response: Response | None = None  # the last one, once its head is there
+        self._response: Response | None = None  # the last one, once its head has arrived
         self._reader: BodyReader | None = None
         self.transport = transport
 
@@ -176,7 +176,7 @@ class _Walk:
         )
 
     async def _follow(self, first: Request, response: Response) -> Response:
-        """Follow redirects, each over a connection of its own, and return the first response that is none."""
+        """Follow redirects, each over a connection of its own, and return the first other response."""
         request, stays = first, True
         cookies = CookieJar()
         while leads_on(head := response.head):
@@ -193,7 +193,7 @@ class _Walk:
         return response
 
     def _leave(self, head: Head, asked: Url, following: Url, *, stays: bool) -> None:
-        """Note a redirect, and take a new transport for where it leads."""
+        """Record a redirect, and create a transport for its destination."""
         transport = self.transport
         self._hops.append(
             Hop(
@@ -219,7 +219,7 @@ class _Walk:
 
 
 def _elsewhere(connecting: Connecting) -> Connecting:
-    """Leave behind what is meant for the target's own host: a client's certificate among it is a credential."""
+    """Remove the settings meant for the target's own host, such as a client certificate, which is a credential."""
     tls = replace(connecting.tls, cert_file=None, key_file=None, server_name=None)
     return replace(connecting, resolve_to=None, tls=tls)
 
@@ -238,16 +238,16 @@ def _common_headers(sending: Sending, keep_alive: bool) -> tuple[tuple[bytes, by
 
 
 def _value_of(name: bytes, headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Return the values of a header, joined by commas (RFC 9110, section 5.3); all names are in small letters."""
+    """Return the values of a header, joined by commas (RFC 9110, section 5.3); all names are in lower case."""
     return b", ".join([value for found, value in headers if found == name]).decode("utf-8", "replace")
 
 
 def _charset(content_types: str) -> str | None:
-    """Return the charset that the content type names (RFC 9110, section 8.3.2).
+    """Return the charset of the content type (RFC 9110, section 8.3.2).
 
-    Of several types the last one counts, and it takes the charset over from the same type before it, as browsers have
-    it (Fetch standard, "extract a MIME type"). Not httpx's `charset_encoding`: with `charset*=<anything>''x`, Python
-    remembers every name for ever.
+    The last of several types counts, and inherits the charset of the same type before it, as in browsers (Fetch
+    standard, "extract a MIME type"). httpx's `charset_encoding` is not used: with `charset*=<anything>''x`, Python
+    remembers every name forever.
     """
     essence, charset = "", None
     for content_type in content_types.split(","):

@@ -1,4 +1,4 @@
-"""One exchange of HTTP/1.1 over a wire (RFC 9112), parsed by httptools."""
+"""Runs one HTTP/1.1 exchange over a wire (RFC 9112), parsed by httptools."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
     from watcher.checking.http.stopwatch import Stopwatch
     from watcher.checking.http.wire import Wire
 
-# The bound of all that is not body: status line, headers, those of interim responses, trailers, the frames of chunks.
+# The bound of everything but body: status line, headers, interim responses, trailers, the frames of chunks.
 MAX_OVERHEAD_BYTES = 100 * 1024
-# The frame of a chunk of a single byte, `1\r\nx\r\n`, is five times as long as what it holds.
+# The frame of a one-byte chunk, `1\r\nx\r\n`, is five times as long as its content.
 MAX_OVERHEAD_PER_BODY_BYTE = 8
 
-# The bound of what is held of a response in chunks while the parser reads it, which is quick, and stricter than curl
-# and browsers: where it refuses them, they are read once more from their start.
+# The bound of the part of a chunked response that is held while the parser reads it. The parser is fast, but stricter
+# than curl and browsers: chunks that it refuses are read again from their start.
 MAX_TRIED_BYTES = 128 * 1024
-# Others get their turn after so much of what has many lines, since each may be a chunk.
+# Other tasks get a turn after this many bytes of data with many lines, since each line may be a chunk.
 MANY_LINES, MANY_LINES_AT_ONCE_BYTES = 2000, 16 * 1024
 
 _START = b"HTTP/"
-# An end of a head that is new ends in the last piece, and begins at most two bytes before it.
+# A new end of a head ends in the last piece, and starts at most two bytes before it.
 _PIECES_OF_HEAD_END = 3
-# The first was one of RFC 2616 that means nothing.
+# `identity` is from RFC 2616 and has no effect.
 _CODINGS = frozenset({b"identity", b"chunked"})
 
 
 class ProtocolError(Exception):
-    """What came is not what the protocol allows; the message is for people."""
+    """The data violates the protocol; the message is for people."""
 
 
 class Head(NamedTuple):
-    """The start of a response; `notes` say in sentences what is odd about it."""
+    """The start of a response; `notes` are sentences on its oddities."""
 
     status_code: int
     reason_phrase: bytes
@@ -55,7 +55,7 @@ class Head(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-_NOTHING_YET = Reception()  # of a connection on which nothing was asked
+_NOTHING_YET = Reception()  # of a connection without a request
 
 
 class Http1:
@@ -73,28 +73,28 @@ class Http1:
         self._reception = _NOTHING_YET
         self._fed_bytes = 0
         self._start = b""
-        self._raw: list[bytes] | None = None  # all that came, while it may have to be mended, or read once more
+        self._raw: list[bytes] | None = None  # all received data, while it may have to be repaired or read again
         self._notes: tuple[str, ...] = ()
         self._clean = True
-        self._odd: ProtocolError | None = None  # until the head is whole, and can be mended
+        self._odd: ProtocolError | None = None  # kept until the head is whole and can be repaired
         self._broken: ProtocolError | None = None
 
     @property
     def reusable(self) -> bool:
-        """Whether the response is whole, and the server keeps the connection open for another."""
+        """Whether the response is complete, and the server keeps the connection open for another."""
         reception = self._reception
         return self._clean and reception.complete and reception.keeps_open and not reception.has_surplus
 
     async def exchange(self, request: bytes, stopwatch: Stopwatch, *, without_body: bool = False) -> Head:
-        """Send a request, and return the head of its response.
+        """Send a request, and return the head of the response.
 
         Args:
-            request: all of it, as it goes over the wire.
-            stopwatch: told of the steps.
-            without_body: the response has no body whatever its head says: one to HEAD, or to CONNECT (RFC 9112, 6.3).
+            request: all bytes to send.
+            stopwatch: records the steps.
+            without_body: the response has no body, whatever its head says: to HEAD or CONNECT (RFC 9112, 6.3).
 
         Raises:
-            ProtocolError: what came is not HTTP/1.1.
+            ProtocolError: the response is not HTTP/1.1.
             OSError: the connection broke.
         """
         self._begin()
@@ -120,9 +120,9 @@ class Http1:
         return Head(reception.status_code, reception.phrase, reception.http_version, reception.headers, self._notes)
 
     async def receive_body(self) -> bytes:
-        """Return the next piece of the body, none at its end; transfer codings are undone, content codings are not.
+        """Return the next piece of the body, or nothing at its end; transfer codings are decoded, content codings not.
 
-        No generator: trio keeps a record of each, which costs more than to read a body that has come already.
+        Not an async generator: trio registers each one, which costs more than reading a body that has arrived.
 
         Raises:
             ProtocolError: it ends too soon, or its chunks are broken.
@@ -130,7 +130,7 @@ class Http1:
         """
         while True:
             reception = self._reception
-            if body := b"".join(reception.take_chunks()):  # at once: a site may send chunks of a byte
+            if body := b"".join(reception.take_chunks()):  # joined: a site may send chunks of one byte
                 return body
             if reception.complete:
                 return b""
@@ -156,7 +156,7 @@ class Http1:
             self._feed(data[begin : begin + step])
 
     def forget(self) -> None:
-        """Part the parser and what it calls, which would wait for the garbage collector otherwise."""
+        """Separate the parser and its callbacks, which would otherwise wait for the garbage collector."""
         self._reception.parser = self._parser = None
 
     def close(self) -> None:
@@ -165,7 +165,7 @@ class Http1:
         self._wire.close()
 
     def has_ended(self) -> bool:
-        """Tell whether an idle connection is of no more use."""
+        """Return whether an idle connection is no longer usable."""
         return self._wire.has_ended()
 
     def _begin(self) -> None:
@@ -182,8 +182,8 @@ class Http1:
     def _begin_to_parse(self) -> httptools.HttpResponseParser:
         self._reception = reception = Reception()
         self._parser = reception.parser = parser = httptools.HttpResponseParser(reception)
-        # A lone LF ends a line as well (RFC 9112, section 2.2), headers may be folded (section 5.2), and what follows
-        # the end is nobody's.
+        # A lone LF also ends a line (RFC 9112, section 2.2), headers may be folded (section 5.2), and data after the
+        # end is ignored.
         parser.set_dangerous_leniencies(
             lenient_headers=True,
             lenient_optional_cr_before_lf=True,
@@ -192,7 +192,7 @@ class Http1:
         return parser
 
     async def _send(self, request: bytes) -> bytes:
-        """Send a request; return what came before all of it was sent, which makes the rest needless (RFC 9112, 9.5)."""
+        """Send a request; return data that comes before all is sent: the rest is then needless (RFC 9112, 9.5)."""
         sent = await self._wire.send_some(request)
         while sent < len(request):
             if early := self._wire.receive_nowait():
@@ -232,7 +232,7 @@ class Http1:
         body_bytes = reception.body_bytes
         overhead_bytes = self._fed_bytes - body_bytes
         if overhead_bytes > MAX_OVERHEAD_BYTES + MAX_OVERHEAD_PER_BODY_BYTE * body_bytes and not reception.complete:
-            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
+            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes are not part of the body")
 
     def _parse(self, data: bytes) -> None:
         reception, parser = self._reception, self._parser
@@ -246,18 +246,18 @@ class Http1:
         except (httptools.HttpParserError, ChunkError) as error:
             complaint = ProtocolError(f"the response is not HTTP: {error}")
             if reception.complete:
-                self._clean = False  # something follows the response; nobody reads it
+                self._clean = False  # data after the response; it is not read
             elif self._is_tried:
                 self._read_chunks_anew()
             elif self._raw is not None and not reception.body_bytes and may_be_mended(b"".join(self._raw)):
                 self._mend(complaint)
             elif reception.head_complete:
-                self._broken = complaint  # for whoever reads the body
+                self._broken = complaint  # raised to the reader of the body
             else:
                 raise complaint from error
 
     def _mend(self, complaint: ProtocolError) -> None:
-        """Take what browsers take and the parser refuses, as it should have been sent, as soon as its head is whole."""
+        """Repair a head that browsers accept and the parser refuses, as soon as it is whole."""
         assert self._raw is not None
         self._odd = complaint
         try:
@@ -280,12 +280,12 @@ class Http1:
 
     @property
     def _is_tried(self) -> bool:
-        """Whether the parser reads chunks, and all that it was given is held."""
+        """Whether the parser reads chunks, and all of its input is held."""
         reception = self._reception
         return reception.in_chunks and not reception.complete and self._parser is reception.parser
 
     def _read_chunks_anew(self) -> None:
-        """Read chunks from their start, as lenient as browsers, since nobody could tell where in one the parser is."""
+        """Read chunks again from their start, as leniently as browsers; the parser's position in them is unknown."""
         assert self._raw is not None
         raw, self._raw = b"".join(self._raw), None
         taken_bytes = self._reception.forget_body()
@@ -299,9 +299,9 @@ class Http1:
 
 
 def _look_at(start: bytes, reception: Reception) -> tuple[str, ...]:
-    """Refuse what is not HTTP/1.1, and return notes on what is odd about the rest."""
+    """Refuse a response that is not HTTP/1.1, and return notes on its oddities."""
     version, codings = reception.http_version, reception.codings
-    # httptools takes RTSP, ICE and HTTP/2.0 in a status line as well.
+    # httptools also accepts RTSP, ICE and HTTP/2.0 in a status line.
     if start != _START or version not in {"1.0", "1.1"}:
         raise ProtocolError(f"the response claims to be {start.decode('ascii', 'replace')}{version}")
     for _, value in reception.headers:

@@ -1,4 +1,4 @@
-"""One exchange of HTTP/2 over a wire (RFC 9113), with h2 as the state machine."""
+"""Runs one HTTP/2 exchange over a wire (RFC 9113), with h2 as the state machine."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from watcher.checking.http.stopwatch import Stopwatch
     from watcher.checking.http.wire import Wire
 
-# The bound of all that is no body: frames of headers, settings, pings.
+# The bound of everything but body: frames of headers, settings, pings.
 MAX_OVERHEAD_BYTES = 200 * 1024
-# The bound of the headers of one response, unpacked; as much as over HTTP/1.1.
+# The bound of the decompressed headers of one response; the same as for HTTP/1.1.
 MAX_HEADER_BYTES = 100 * 1024
 
-# RFC 9113, section 4.1 and 6.5.2: the head of a frame, and the longest frame, since we ask for no longer ones.
+# RFC 9113, sections 4.1 and 6.5.2: the head of a frame, and the longest frame, since we do not request longer ones.
 _FRAME_HEAD_BYTES = 9
 _MAX_FRAME_BYTES = 16_384
 _HEADERS, _SETTINGS, _GOAWAY = 1, 4, 7
-# A read may bring thousands of small frames, at 10 to 20 us each: so many are taken before others get their turn.
+# A read may bring thousands of small frames, at 10 to 20 us each: after this many, other tasks get a turn.
 _FRAMES_WITHOUT_WAIT = 50
 
-# What a server may send ahead of us. The first windows of 64 KiB (RFC 9113, section 6.9.2) hold a body up by one trip
-# for each of them. It is not a buffer: as much is taken in as one read has, and the rest waits in the sockets.
+# The window for data that the server sends ahead. The default windows of 64 KiB (RFC 9113, section 6.9.2) would delay
+# a body by one round trip each. It is not a buffer: one read at a time is processed, and the rest waits in the sockets.
 _WINDOW_BYTES = 8 * 1024 * 1024
 _FIRST_WINDOW_BYTES = 65_535
 _INITIAL_SETTINGS = {
@@ -46,11 +46,11 @@ _INITIAL_SETTINGS = {
 
 _ErrorCodes = h2.errors.ErrorCodes
 
-# Headers are looked at here: h2 also refuses values with a space around them, which large sites send and browsers take.
+# Headers are checked here: h2 also refuses values with spaces around them, which large sites send and browsers allow.
 _CONFIG = h2.config.H2Configuration(
     client_side=True, header_encoding=None, validate_inbound_headers=False, normalize_inbound_headers=False
 )
-# RFC 9113, section 8.2.1: a token in small letters (RFC 9110, section 5.6.2), and what no value may have.
+# RFC 9113, section 8.2.1: a token in lower case (RFC 9110, section 5.6.2), and the characters forbidden in values.
 _is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
 _forbidden_in_value = re.compile(rb"[\0\r\n]").search
 # Section 8.2.2.
@@ -58,10 +58,10 @@ _OF_THE_CONNECTION = frozenset({b"connection", b"keep-alive", b"proxy-connection
 
 
 class RefusedError(ProtocolError):
-    """The server did not begin with the request, so that it may be sent again (RFC 9113, section 8.7).
+    """The server did not process the request, so that it may be sent again (RFC 9113, section 8.7).
 
     Attributes:
-        wants_http1: whether it is to be sent over HTTP/1.1.
+        wants_http1: whether it must be sent over HTTP/1.1.
     """
 
     def __init__(self, message: str, *, wants_http1: bool = False) -> None:
@@ -78,7 +78,7 @@ class Http2:
     )  # fmt: skip
 
     def __init__(self, wire: Wire) -> None:
-        """Speak over a connected wire, on which both sides know that HTTP/2 comes."""
+        """Use a connected wire on which both sides have agreed on HTTP/2."""
         self._wire = wire
         self._h2: h2.connection.H2Connection | None = None
         self._stream = 0
@@ -93,20 +93,20 @@ class Http2:
 
     @property
     def reusable(self) -> bool:
-        """Whether the response is whole, and the server keeps the connection open for another."""
+        """Whether the response is complete, and the server keeps the connection open for another."""
         return self._complete and not self._going_away
 
     async def exchange(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, stopwatch: Stopwatch) -> Head:
-        """Send a request, and return the head of its response.
+        """Send a request, and return the head of the response.
 
         Args:
-            headers: of the request, those with a colon first.
+            headers: of the request, pseudo-headers first.
             body: of the request.
-            stopwatch: told of the steps.
+            stopwatch: records the steps.
 
         Raises:
-            RefusedError: the server did not begin with the request.
-            ProtocolError: what came is no HTTP/2, or the server reset the stream.
+            RefusedError: the server did not process the request.
+            ProtocolError: the response is not HTTP/2, or the server reset the stream.
             OSError: the connection broke.
         """
         self._head, self._complete, self._chunks = None, False, []
@@ -124,10 +124,10 @@ class Http2:
         return head
 
     async def receive_body(self) -> bytes:
-        """Return the next piece of the body, none at its end; content codings are not undone.
+        """Return the next piece of the body, or nothing at its end; content codings are not decoded.
 
         Raises:
-            ProtocolError: the server broke it off.
+            ProtocolError: the server aborted it.
             OSError: the connection broke.
         """
         assert self._h2 is not None
@@ -141,7 +141,7 @@ class Http2:
             await self._receive(self._h2)
 
     def has_ended(self) -> bool:
-        """Tell whether an idle connection is of no more use; pings and settings that wait count as the end too."""
+        """Return whether an idle connection is no longer usable; unread pings and settings count as unusable too."""
         return self._wire.has_ended()
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ class Http2:
         return self._head
 
     async def _send(self, connection: h2.connection.H2Connection, body: bytes) -> None:
-        """Send what waits and the request's body, as the server's windows allow."""
+        """Send pending frames and the request's body, as the server's windows allow."""
         await self._flush(connection)
         rest = memoryview(body)
         while rest and self._head is None and not self._complete:
@@ -170,7 +170,7 @@ class Http2:
                 await self._take_data(connection, early)
 
     async def _flush(self, connection: h2.connection.H2Connection) -> None:
-        """Send what h2 has to say, and listen meanwhile: the response may come before the request is whole."""
+        """Send h2's pending data, and read meanwhile: the response may come before the request is sent."""
         waiting = connection.data_to_send()
         sent = 0
         while sent < len(waiting):
@@ -180,7 +180,7 @@ class Http2:
             except OSError:
                 if self._head is None:
                     raise
-                return  # the server has said what it had to say
+                return  # the response has already arrived
             if early:
                 await self._take_data(connection, early)
 
@@ -189,7 +189,7 @@ class Http2:
         if not data:
             raise ProtocolError("the connection was closed before the response was whole")
         await self._take_data(connection, data)
-        if not self._complete:  # if it is, the answer goes with the next request: the server may have left
+        if not self._complete:  # once complete, h2's replies go with the next request: the server may have closed
             await self._flush(connection)
 
     async def _take_data(self, connection: h2.connection.H2Connection, data: bytes) -> None:
@@ -202,10 +202,10 @@ class Http2:
             if taken % _FRAMES_WITHOUT_WAIT == 0:
                 await trio.lowlevel.checkpoint()
         if self._received_bytes - self._body_bytes > MAX_OVERHEAD_BYTES:
-            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
+            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes are not part of the body")
 
     def _next_frame(self) -> bytes | None:
-        """Take a whole frame off the buffer; h2 would wait for megabytes before it saw that they are no frame."""
+        """Take a whole frame off the buffer; h2 itself would buffer megabytes before it detects an invalid frame."""
         if len(self._buffer) < _FRAME_HEAD_BYTES:
             return None
         size, kind = int.from_bytes(self._buffer[:3], "big"), self._buffer[3]
@@ -223,7 +223,7 @@ class Http2:
 
     def _take_frame(self, connection: h2.connection.H2Connection, frame: bytes) -> None:
         if frame[3] == _GOAWAY and len(frame) >= _FRAME_HEAD_BYTES + 8:
-            # Not for h2, which would end the connection: the streams up to the last one named go on (section 6.8).
+            # Not passed to h2, which would end the connection: streams up to the last one named continue (section 6.8).
             last_stream, code = int.from_bytes(frame[9:13], "big") & 0x7FFF_FFFF, int.from_bytes(frame[13:17], "big")
             self._going_away = True
             if last_stream < self._stream and self._head is None:
@@ -233,7 +233,7 @@ class Http2:
             return
         try:
             self._take(connection, connection.receive_data(frame))
-        # h2 lets some of what hyperframe, hpack and its own state machine raise through.
+        # h2 lets some exceptions of hyperframe, hpack and its own state machine through.
         except (h2.exceptions.H2Error, KeyError, ValueError, IndexError) as error:
             raise ProtocolError(f"the response is not HTTP/2: {error or type(error).__name__}") from error
 
@@ -266,7 +266,7 @@ class Http2:
 
 def _new_connection() -> h2.connection.H2Connection:
     connection = h2.connection.H2Connection(_CONFIG)
-    # Before the connection begins, so that they hold at once for what we take.
+    # Set before the connection starts, so that they apply at once to incoming data.
     connection.local_settings = h2.settings.Settings(client=True, initial_values=_INITIAL_SETTINGS)
     connection.decoder.max_header_list_size = MAX_HEADER_BYTES
     connection.initiate_connection()
@@ -279,7 +279,7 @@ def _refusal(text: str, code: int) -> RefusedError:
 
 
 def _head(headers: Sequence[tuple[bytes, bytes]]) -> Head:
-    """Read the head of a response (RFC 9113, section 8.3.2): `:status` alone stands before the fields."""
+    """Read the head of a response (RFC 9113, section 8.3.2): `:status` alone comes before the fields."""
     name, status = headers[0] if headers else (b"", b"")
     if name != b":status" or not (status.isdigit() and len(status) == 3):
         raise ProtocolError("the response has no status")

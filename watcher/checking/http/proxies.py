@@ -1,4 +1,4 @@
-"""Tunnels through a proxy: CONNECT of HTTP (RFC 9110, section 9.3.6) and SOCKS5 (RFC 1928, RFC 1929)."""
+"""Opens tunnels through a proxy: HTTP CONNECT (RFC 9110, section 9.3.6) and SOCKS5 (RFC 1928, RFC 1929)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEFAULT_PORTS = {"http": 3128, "socks5": 1080, "socks5h": 1080}
 
 
 class ProxyError(Exception):
-    """The proxy did not do what it is for; the message is for people, and ends with what is `quoted` of the proxy."""
+    """The proxy failed; the message is for people, and ends with the proxy's own words in `quoted`."""
 
     def __init__(self, text: str, quoted: str = "") -> None:
         self.quoted = quoted
@@ -29,12 +29,12 @@ class ProxyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy.
+    """The address and credentials of a proxy.
 
     Attributes:
-        scheme: `http`, `socks5`, where names are resolved here, or `socks5h`, where the proxy resolves them.
-        host, port: where it listens.
-        username, password: None where it wants none.
+        scheme: `http`, `socks5` (names are resolved here) or `socks5h` (the proxy resolves names).
+        host, port: the proxy's address.
+        username, password: None without authentication.
     """
 
     scheme: str
@@ -45,7 +45,7 @@ class Proxy:
 
     @classmethod
     def of(cls, url: str) -> Proxy:
-        """Read a `proxy_url`."""
+        """Parse a `proxy_url`."""
         parts = urlsplit(url)
         username = None if parts.username is None else unquote(parts.username)
         password = None if parts.password is None else unquote(parts.password)
@@ -54,7 +54,7 @@ class Proxy:
         return cls(parts.scheme, host if host.isascii() else ascii_host(host), port, username, password)
 
     def authorization(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers that authorise us with an HTTP proxy."""
+        """Return the headers that authenticate with an HTTP proxy."""
         if self.username is None:
             return []
         pair = base64.b64encode(f"{self.username}:{self.password or ''}".encode())
@@ -62,16 +62,16 @@ class Proxy:
 
 
 async def open_tunnel(wire: Wire, proxy: Proxy, host: str, port: int) -> None:
-    """Make a wire to a proxy one to a site.
+    """Turn a wire to a proxy into a wire to a site.
 
     Args:
         wire: connected to the proxy.
-        proxy: what it is.
+        proxy: the proxy.
         host: the site's name or IP address.
         port: the site's port.
 
     Raises:
-        ProxyError: the proxy cannot or will not.
+        ProxyError: the proxy refused or failed.
         OSError: the connection broke.
     """
     try:

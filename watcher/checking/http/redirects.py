@@ -1,4 +1,4 @@
-"""Addresses as browsers read them, where a redirect leads, and what may be taken along: pure functions."""
+"""Parses addresses as browsers do, and builds the request that follows a redirect: pure functions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 MAX_LOCATION_CHARS = 16_000
 
-# Whoever gets one of these waits for a body, unless it has a length (RFC 9110, section 8.6).
+# A server waits for a body with these methods, unless it gets a length (RFC 9110, section 8.6).
 METHODS_WITH_A_BODY = frozenset({"PATCH", "POST", "PUT"})
 _HARMLESS = frozenset(name.encode("ascii") for name in HARMLESS_HEADERS)
 _OF_A_BODY = frozenset(name.encode("ascii") for name in HEADERS_OF_A_BODY)
@@ -37,19 +37,19 @@ class RedirectError(Exception):
 
 
 def leads_on(head: Head) -> bool:
-    """Tell whether a response is a redirect with somewhere to go to."""
+    """Return whether a response is a redirect with a destination."""
     return head.status_code in REDIRECT_STATUSES and any(_locations(head))
 
 
 def next_url(head: Head, url: Url) -> Url:
-    """Return the address that a redirect names (RFC 9110, section 10.2.2).
+    """Return the destination of a redirect (RFC 9110, section 10.2.2).
 
     Args:
-        head: of a response, for which `leads_on` holds.
-        url: of its request, which a relative address is relative to.
+        head: of a response for which `leads_on` is true.
+        url: of its request, the base of relative addresses.
 
     Raises:
-        RedirectError: it is none that can be asked for.
+        RedirectError: the destination cannot be requested.
     """
     locations = set(_locations(head))
     if len(locations) > 1:
@@ -57,7 +57,7 @@ def next_url(head: Head, url: Url) -> Url:
     location = locations.pop()
     if len(location) > MAX_LOCATION_CHARS:
         raise RedirectError("redirected to an address that is too long")
-    # The bytes go out as they came, whatever charset they are in.
+    # The bytes are sent as they came, whatever their charset.
     text = "".join(chr(byte) if 0x21 <= byte <= 0x7E else f"%{byte:02X}" for byte in location)
     try:
         return _read(text, url)
@@ -66,47 +66,47 @@ def next_url(head: Head, url: Url) -> Url:
 
 
 def url_of(address: str) -> Url:
-    """Read the address of a target, as browsers do.
+    """Parse the address of a target, as browsers do.
 
     Raises:
-        RedirectError, ValueError: it is none that can be asked for.
+        RedirectError, ValueError: it cannot be requested.
     """
     return _read(address, None)
 
 
 def authority_of(url: Url) -> bytes:
-    """Return host and port of an address, as they are told to a server: without the zone (RFC 6874, section 4)."""
+    """Return host and port of an address as sent to a server: without the zone (RFC 6874, section 4)."""
     netloc = url.netloc
     return _ZONE.sub(b"", netloc) if b"%" in netloc else netloc
 
 
 def same_origin(one: Url, other: Url) -> bool:
-    """Tell whether two addresses have scheme, host and port in common (RFC 6454, section 4)."""
+    """Return whether two addresses have the same scheme, host and port (RFC 6454, section 4)."""
     return one.origin == other.origin
 
 
 def next_request(first: Request, last: Request, status_code: int, following: Url, *, stays: bool) -> Request:
-    """Make the request that follows a redirect.
+    """Build the request that follows a redirect.
 
     Args:
-        first: what the target was asked.
-        last: what was answered by the redirect.
+        first: the request to the target.
+        last: the request that the redirect answered.
         status_code: of the redirect.
-        following: where it leads, from `next_url`.
-        stays: whether the redirects so far have not left the origin of `first`.
+        following: its destination, from `next_url`.
+        stays: whether the redirects so far have stayed at the origin of `first`.
 
     Returns:
-        a request that has no credentials, and no header that may be one, where the origin was left.
+        the request; without credentials, and headers that may be credentials, once the origin was left.
 
     Raises:
-        RedirectError: the body would have to be sent to another origin.
+        RedirectError: the body would be sent to another origin.
     """
     method = _next_method(last.method, status_code)
     keeps_body = method == last.method and bool(last.body)
     if keeps_body and not stays:
-        # A login is checked by sending one: what stands in the body may be a secret like any other.
+        # The body may be a secret, such as that of a login.
         raise RedirectError("redirected to another origin, where the body of the request must not go")
-    # Where the origin changes, all but the harmless ones stay behind.
+    # At another origin, only harmless headers are sent.
     headers = [(b"host", authority_of(following))]
     for raw_name, value in first.headers:
         name = raw_name.lower()
@@ -130,14 +130,14 @@ def _locations(head: Head) -> list[bytes]:
 
 
 def _read(reference: str, base: Url | None) -> Url:
-    """Read an address or a reference (URL Standard, section 4.4).
+    """Parse an address or a reference (URL Standard, section 4.4).
 
-    Not `httpx.URL.join`, nor urllib below it: they keep an old query before an empty one, lose the slash behind dots,
-    and know no backslashes.
+    `httpx.URL.join`, and urllib below it, are not used: they keep an old query before an empty one, lose the slash
+    after dots, and do not know backslashes.
 
     Raises:
-        RedirectError: it is of another scheme.
-        ValueError: it is no address.
+        RedirectError: it has another scheme.
+        ValueError: it is not an address.
     """
     path, mark, query = reference.partition("#")[0].partition("?")
     path = path.replace("\\", "/")
@@ -146,7 +146,7 @@ def _read(reference: str, base: Url | None) -> Url:
         path = path[match.end() :]
         is_whole, scheme = path.startswith("//") or match[1].lower() != scheme, match[1].lower()
         if scheme not in DEFAULT_PORTS:
-            raise RedirectError("redirected to what is no http or https address")
+            raise RedirectError("redirected to an address that is not http or https")
     if is_whole or base is None:
         authority, slash, path = path.lstrip("/").partition("/")
         netloc, path = _netloc(authority), slash + path
@@ -175,7 +175,7 @@ def _read(reference: str, base: Url | None) -> Url:
 
 
 def _netloc(authority: str) -> str:
-    """Return host and port, in ASCII; userinfo is left out."""
+    """Return host and port in ASCII, without userinfo."""
     host_and_port = authority.rpartition("@")[2]
     if host_and_port.startswith("["):
         host, bracket, rest = host_and_port[1:].partition("]")
@@ -183,19 +183,19 @@ def _netloc(authority: str) -> str:
         host = f"[{ipaddress.IPv6Address(ip)}{percent and '%25'}{zone.removeprefix('25') or zone}]"
         colon, port = rest[:1], rest[1:]
         if not bracket or colon not in {"", ":"}:
-            raise ValueError("it has brackets around what is no host")
+            raise ValueError("its brackets do not contain an IPv6 address")
     else:
         raw_host, colon, port = host_and_port.partition(":")
         host = ascii_host(unquote(raw_host, errors="strict"))
         if not _is_name(host):
-            raise ValueError("it has no host that can be looked up")
+            raise ValueError("its host cannot be looked up")
     if port and not (port.isascii() and port.isdigit() and 0 < int(port[:9]) < 65536):
-        raise ValueError("it has no good port")
+        raise ValueError("its port is not valid")
     return host + (colon and port and colon + port)
 
 
 def _without_dots(path: str) -> str:
-    """Resolve `.` and `..`; where one of them is the last, a slash is left."""
+    """Resolve `.` and `..`; if one of them is last, a slash remains."""
     if "." not in path and "%2" not in path:
         return path
     kept: list[str] = []
@@ -211,6 +211,6 @@ def _without_dots(path: str) -> str:
 
 
 def _is_name(host: str) -> bool:
-    """Tell whether a resolver could be asked for a host (RFC 1035, section 2.3.4)."""
+    """Return whether a resolver accepts a host (RFC 1035, section 2.3.4)."""
     labels = host.removesuffix(".").split(".")
     return len(host) <= 254 and all(0 < len(label) < 64 for label in labels)

@@ -1,4 +1,4 @@
-"""Name resolution that hung names cannot starve: one lookup a name at a time, in threads of their own."""
+"""Resolves names; hung names cannot starve others: one lookup for each name, in separate threads."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
     import outcome
 
-# A hung lookup lasts some 30 s and cannot be cancelled, and a check may be cut off after 2: so many names may hang
-# before another has to wait. Each costs a thread that sleeps.
+# A hung lookup lasts some 30 s and cannot be cancelled, and a check may be cut off after 2: this many names may hang
+# before another has to wait. Each costs a sleeping thread.
 MAX_LOOKUPS = 512
-# Where the system has no more threads to give, so many that lookups hold are left to the rest of the daemon.
+# When the system has no more threads, lookups leave this many of theirs to the rest of the daemon.
 SPARED_THREADS = 8
 
-# The answers behind which a lack of descriptors or memory hides: without a socket, glibc says "try again".
+# Errors that may hide a lack of descriptors or memory: without a socket, glibc reports "try again".
 _MAYBE_LOCAL = frozenset({socket.EAI_AGAIN, socket.EAI_MEMORY, socket.EAI_NONAME, socket.EAI_SYSTEM})
 
 
-# Of a root server, whose addresses stay the same; they are only looked up in the routing table.
+# Addresses of a root server, which do not change; they are only looked up in the routing table.
 _ON_THE_INTERNET = ("198.41.0.4", "2001:503:ba3e::2:30")
 
 
 class Address(NamedTuple):
-    """Where to connect to, as the socket module has it."""
+    """An address to connect to, as the socket module represents it."""
 
     family: int
     sockaddr: tuple[Any, ...]
@@ -45,10 +45,10 @@ class Address(NamedTuple):
 
 
 def literal_address(host: str, port: int) -> Address | None:
-    """Return the address that a host names itself, or None where it must be looked up.
+    """Return the address if a host is a literal IP address, or None if it must be looked up.
 
     Raises:
-        OSError: this machine has no such zone as stands behind a `%` of it.
+        OSError: this machine does not have the zone after its `%`.
     """
     ip, percent, zone = host.partition("%")
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
@@ -71,11 +71,11 @@ def _scope(zone: str) -> int:
 
 
 class NoRouteError(OSError):
-    """Names cannot be resolved, since this machine has no way out."""
+    """Names cannot be resolved, since this machine has no route out."""
 
 
 def has_route_to(address: Address) -> bool:
-    """Tell whether the system knows a way to an address; nothing is sent."""
+    """Return whether the system has a route to an address; nothing is sent."""
     try:
         with socket.socket(address.family, socket.SOCK_DGRAM) as probe:
             probe.connect(address.sockaddr)
@@ -85,7 +85,7 @@ def has_route_to(address: Address) -> bool:
 
 
 def has_route_out() -> bool:
-    """Tell whether the system knows a way to the internet, or to a name server beyond this machine."""
+    """Return whether the system has a route to the internet, or to a name server beyond this machine."""
     addresses = [literal_address(ip, 53) for ip in (*_ON_THE_INTERNET, *_name_servers())]
     return any(address is not None and has_route_to(address) for address in addresses)
 
@@ -102,8 +102,8 @@ def _name_servers() -> list[str]:
 class Resolver:
     """Resolves names with the system's getaddrinfo.
 
-    Checks that ask for one name at the same time share a lookup, so a name that hangs holds a single thread, however
-    many checks of it are cut off; and trio's common threads, which the rest of the daemon needs, are left alone.
+    Simultaneous checks of one name share a lookup, so a hung name holds a single thread, however many of its checks
+    are cut off. trio's shared threads, which the rest of the daemon needs, are not used.
     """
 
     def __init__(
@@ -113,13 +113,13 @@ class Resolver:
         has_route_out: Callable[[], bool] = has_route_out,
         start_thread: Callable[..., None] = trio.lowlevel.start_thread_soon,
     ) -> None:
-        """Make a resolver.
+        """Create a resolver.
 
         Args:
-            lookup: called in a thread, as socket.getaddrinfo is.
-            max_lookups: the most that run at once; more wait, and fewer run where the system has no more threads.
-            has_route_out: whether this machine has a way to name servers and the internet; called in a thread.
-            start_thread: as that of trio.
+            lookup: called in a thread, like socket.getaddrinfo.
+            max_lookups: the most that run at once; more wait, and fewer run if the system has no more threads.
+            has_route_out: whether this machine has a route to name servers and the internet; called in a thread.
+            start_thread: like trio's.
         """
         self._has_route_out = has_route_out
         self._lookup = lookup
@@ -127,23 +127,23 @@ class Resolver:
         self._start_thread = start_thread
         self._running = 0
         self._current: dict[tuple[str, int], _Lookup] = {}
-        # Bounded by the checks in flight: a lookup that nobody waits for any more is taken out.
+        # Bounded by the checks in flight: a lookup without waiters is removed.
         self._waiting: deque[_Lookup] = deque()
 
     async def resolve(self, host: str, port: int) -> list[Address]:
-        """Look a name up.
+        """Look up a name.
 
         Args:
-            host: a name, or a number in any spelling that the system knows.
-            port: goes into each address.
+            host: a name, or a number in any notation that the system knows.
+            port: set in each address.
 
         Returns:
-            the addresses in the order in which the system prefers them; at least one.
+            the addresses in the system's order of preference; at least one.
 
         Raises:
             socket.gaierror: it cannot be resolved.
-            NoRouteError: it cannot be resolved, since this machine is cut off.
-            OSError: this machine lacks what a lookup takes.
+            NoRouteError: it cannot be resolved, since this machine has no route.
+            OSError: this machine lacks resources for a lookup.
         """
         key = (host, port)
         lookup = self._current.get(key)
@@ -160,7 +160,7 @@ class Resolver:
                 self._waiting.remove(lookup)
                 del self._current[key]
         if lookup.error is not None:
-            # A copy: an exception that is raised in several tasks would gather their tracebacks.
+            # A copy: an exception raised in several tasks would collect their tracebacks.
             raise type(lookup.error)(*lookup.error.args)
         return lookup.addresses
 
@@ -172,15 +172,15 @@ class Resolver:
         token = trio.lowlevel.current_trio_token()
 
         def deliver(result: outcome.Outcome[list[Address]]) -> None:
-            with suppress(trio.RunFinishedError):  # a lookup that hangs may outlive the daemon
+            with suppress(trio.RunFinishedError):  # a hung lookup may outlive the daemon
                 token.run_sync_soon(self._finish, lookup, result.unwrap)
 
         try:
-            # Not to_thread.run_sync: that thread would belong to one of the checks that wait.
+            # Not to_thread.run_sync: its thread would belong to one of the waiting checks.
             self._start_thread(lambda: self._addresses(*lookup.key), deliver)
         except RuntimeError as error:
             if self._running:
-                self._waiting.appendleft(lookup)  # until some that run have ended, and not all of those go on
+                self._waiting.appendleft(lookup)  # until some running lookups end, and not all of those restart
                 self._free = -min(SPARED_THREADS, self._running - 1)
             else:
                 self._settle(lookup, _raiser(OSError(errno.ENOMEM, f"no thread for a lookup: {error}")))
@@ -203,12 +203,12 @@ class Resolver:
         lookup.done.set()
 
     def _addresses(self, host: str, port: int) -> list[Address]:
-        """Look up; runs in a thread."""
+        """Look up a name; runs in a thread."""
         try:
             found = self._lookup(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
         except socket.gaierror as error:
             if error.errno in _MAYBE_LOCAL:
-                os.close(os.open(os.devnull, os.O_RDONLY))  # raises where descriptors have run out
+                os.close(os.open(os.devnull, os.O_RDONLY))  # raises if descriptors have run out
             if error.errno == socket.EAI_AGAIN and not self._has_route_out():
                 raise NoRouteError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH)) from None
             raise
@@ -219,7 +219,7 @@ class Resolver:
 
 
 class _Lookup:
-    """A lookup that waits for a thread, runs, or is done."""
+    """A lookup that waits for a thread, is running, or is done."""
 
     __slots__ = ("addresses", "done", "error", "key", "waiters")
 

@@ -1,4 +1,4 @@
-"""How long each phase of a check takes."""
+"""Measures the phases of a check."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from watcher.model.outcome import Phases
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What a person calls the step in which a check was cut off. `processing` ends with the first byte of the response,
-# as blackbox_exporter has it, so the rest of its head is part of the phase `transfer`, but a step of its own. What is
-# prepared on this machine is in no phase.
+# Names of the steps, for people, in "cut off while ...". `processing` ends with the first byte of the response, as in
+# blackbox_exporter, so the rest of the head belongs to the phase `transfer`, but is a step of its own. `preparing`
+# belongs to no phase.
 STEP_NAMES = {
     "preparing": "reading the certificates that this machine trusts",
     "resolve": "resolving the name",
@@ -27,19 +27,19 @@ _PHASE_OF_STEP = {"headers": "transfer"}
 
 
 class Stopwatch:
-    """Adds up the time of each phase, over redirects too, and knows the step that runs now."""
+    """Adds up the time of each phase, across redirects, and knows the present step."""
 
     __slots__ = ("_now", "_seconds", "_since", "step")
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
-        """Make a stopwatch on a monotonic clock that returns seconds."""
+        """Create a stopwatch on a monotonic clock that returns seconds."""
         self._now = now
         self._since = 0.0
         self._seconds: dict[str, float] = {}
         self.step: str | None = None
 
     def enter(self, step: str | None) -> None:
-        """End the step that runs, and begin another one, or none."""
+        """End the present step, and start another one, or none."""
         now, ending = self._now(), self.step
         if ending is not None:
             seconds, phase = self._seconds, _PHASE_OF_STEP.get(ending, ending)
@@ -47,7 +47,7 @@ class Stopwatch:
         self.step, self._since = step, now
 
     def phases(self) -> Phases:
-        """End what runs, and return the five phases."""
+        """End the present step, and return the five phases."""
         self.enter(None)
         get = self._seconds.get
         return Phases(get("resolve"), get("connect"), get("tls"), get("processing"), get("transfer"))

@@ -1,4 +1,4 @@
-"""TLS: the contexts that checks share, and what a server's certificates say."""
+"""Creates the TLS contexts that checks share, and reads a server's certificates."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from watcher.model.target import HttpVersion, TlsOptions
 
-# The bound of chains that are remembered: a few KB each.
+# The bound of cached chains: a few KB each.
 MAX_CHAINS = 4096
-# The bound of contexts that are made at once. A file on a share that hangs holds a thread, but none that others need.
+# The bound of contexts created at once. A file on a hung share holds a thread, but none that others need.
 MAX_MAKING = 4
 
-# What curl, browsers and Go take beyond Python's own list, such as RSA key exchange and CBC with SHA-1; keys and
-# signatures that are too weak stay refused.
+# Ciphers that curl, browsers and Go accept beyond Python's own list, such as RSA key exchange and CBC with SHA-1; weak
+# keys and signatures stay refused.
 _CIPHERS = "DEFAULT:@SECLEVEL=2"
-# The hashes of TLS 1.0 and 1.1 are refused at level 1 and above.
+# Levels 1 and above refuse the hashes of TLS 1.0 and 1.1.
 _CIPHERS_OF_OLD_VERSIONS = "DEFAULT:@SECLEVEL=0"
 _LEGACY_SERVER_CONNECT = 0x4  # ssl.OP_LEGACY_SERVER_CONNECT, since Python 3.12
 
@@ -43,28 +43,28 @@ _ALPN: dict[HttpVersion, list[str]] = {"auto": ["h2", "http/1.1"], "1.1": ["http
 
 
 class TlsFilesError(Exception):
-    """A file of `tls_config` cannot be used, though it could when the daemon started."""
+    """A file of `tls_config` cannot be used, though it could at the daemon's start."""
 
 
 class NoCommonVersionError(Exception):
-    """The server speaks none of the versions that `tls_config` allows; the message is for people."""
+    """The server supports none of the versions that `tls_config` allows; the message is for people."""
 
 
 class TlsContexts:
-    """One context for each way of speaking TLS: making one costs some 25 ms of CPU and 1 MB."""
+    """One context for each set of TLS options: creating one costs some 25 ms of CPU and 1 MB."""
 
     def __init__(self) -> None:
-        """Begin with none; each is made when it is needed first."""
+        """Start without contexts; each is created on first use."""
         self._made: dict[tuple[TlsOptions, HttpVersion], ssl.SSLContext] = {}
         self._making: dict[tuple[TlsOptions, HttpVersion], trio.Lock] = {}
         self._threads: trio.CapacityLimiter | None = None
 
     def made(self, options: TlsOptions, http_version: HttpVersion) -> ssl.SSLContext | None:
-        """Return the context for these options, or None where it is still to be made."""
+        """Return the context for these options, or None if it has not been created yet."""
         return self._made.get((options, http_version))
 
     async def make(self, options: TlsOptions, http_version: HttpVersion) -> ssl.SSLContext:
-        """Make the context for these options in a thread, once for all who ask for it meanwhile.
+        """Create the context for these options in a thread, once for all simultaneous callers.
 
         Raises:
             TlsFilesError: a file of the options cannot be used.
@@ -87,26 +87,26 @@ class TlsContexts:
         self._threads = self._threads or trio.CapacityLimiter(MAX_MAKING)
         try:
             return await trio.to_thread.run_sync(make, abandon_on_cancel=True, limiter=self._threads)
-        except RuntimeError:  # there is no thread to be had: the loop stands still for a moment instead
+        except RuntimeError:  # no thread available: block the loop for a moment instead
             return make()
 
     def keep_only(self, options: Collection[tuple[TlsOptions, HttpVersion]]) -> None:
-        """Forget the contexts that nothing needs any more."""
+        """Forget the contexts that are not in use."""
         self._made = {key: context for key, context in self._made.items() if key in options}
 
 
 def make_tls_context(options: TlsOptions) -> ssl.SSLContext:
-    """Make a context for checks.
+    """Create a context for checks.
 
-    Without a file of authorities, the system's are trusted, as they are now; where the system has none, as with
+    Without a `ca_file`, the system's authorities are trusted, as they are now; if the system has none, as with
     python.org's builds for macOS, certifi's are.
 
     Raises:
         OSError, ssl.SSLError: a file of the options cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # As curl and Python 3.13 have it: whoever is trusted ends a chain, self-signed or not; but not its
-    # VERIFY_X509_STRICT, which refuses certificates that browsers take.
+    # As in curl and Python 3.13: a trusted certificate ends a chain, self-signed or not. Python's VERIFY_X509_STRICT is
+    # not set: it refuses certificates that browsers accept.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if options.ca_file is not None:
         context.load_verify_locations(options.ca_file)
@@ -116,11 +116,11 @@ def make_tls_context(options: TlsOptions) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if options.cert_file is not None:
-        # With a password of nothing, OpenSSL does not ask for one at the terminal.
+        # With an empty password, OpenSSL does not prompt at the terminal.
         context.load_cert_chain(options.cert_file, options.key_file, password=lambda: b"")
-    # A connection that ends without a word of TLS ends a body that has no length; popular sites do so.
+    # A connection that closes without TLS's close_notify ends a body without a length; popular sites do that.
     context.options |= getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # who asks for TLS 1.0 knows
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # the user chose TLS 1.0 knowingly
         context.minimum_version = _VERSIONS[options.min_version or "TLS12"]
         if options.max_version is not None:
             context.maximum_version = _VERSIONS[options.max_version]
@@ -128,16 +128,16 @@ def make_tls_context(options: TlsOptions) -> ssl.SSLContext:
     context.set_ciphers(_CIPHERS_OF_OLD_VERSIONS if speaks_old_versions else _CIPHERS)
     if options.legacy_renegotiation or speaks_old_versions:
         context.options |= _LEGACY_SERVER_CONNECT
-    # A server may ask for a client's certificate once it knows the path (RFC 8446, section 4.6.2).
+    # A server may request a client certificate once it knows the path (RFC 8446, section 4.6.2).
     context.post_handshake_auth = True
     return context
 
 
 def refuse_version(error: ssl.SSLError, options: TlsOptions) -> None:
-    """Say which versions were offered, where the server took none and newer ones are not allowed.
+    """Name the offered versions if the server accepted none and newer ones are not allowed.
 
     Raises:
-        NoCommonVersionError: the server may speak a newer version than `max_version`, and nobody can tell.
+        NoCommonVersionError: the server may support only versions newer than `max_version`, which cannot be tested.
     """
     if error.reason != "TLSV1_ALERT_PROTOCOL_VERSION" or options.max_version is None or options.max_version == "TLS13":
         return
@@ -147,16 +147,16 @@ def refuse_version(error: ssl.SSLError, options: TlsOptions) -> None:
 
 
 def chain_of(encrypted: ssl.SSLSocket) -> Chain | None:
-    """Read the certificates that the server served, and when the first of those that count ends.
+    """Read the certificates that the server sent, and the earliest end among those that count.
 
     Args:
-        encrypted: a connection whose handshake is done.
+        encrypted: a connection after its handshake.
 
     Returns:
-        the chain, of which those count that were verified, from the server's own to the one that is trusted; where
-        nothing is verified, all that were served. None where the server served none, or some that cannot be read.
+        the chain. If it was verified, the certificates from the server's own to the trusted one count, else all that
+        were sent. None if the server sent none, or one that cannot be read.
     """
-    # On the object inside, since the same two functions of the socket are public from Python 3.13 on only.
+    # Called on the inner object, since the socket has these two functions only from Python 3.13 on.
     inside = encrypted._sslobj  # type: ignore[attr-defined]
     served = _as_der(inside.get_unverified_chain())
     verified = () if encrypted.context.verify_mode == ssl.CERT_NONE else _as_der(inside.get_verified_chain())
@@ -172,7 +172,7 @@ def _as_der(chain: Sequence[Any] | None) -> tuple[bytes, ...]:
 
 @lru_cache(MAX_CHAINS)
 def _parsed(served: tuple[bytes, ...], verified: tuple[bytes, ...]) -> Chain | None:
-    # Sites serve the same chain for months, and parsing it would cost as much as the exchange.
+    # Cached: sites send the same chain for months, and parsing it would cost as much as the exchange.
     try:
         certificates = tuple(_certificate(x509.load_der_x509_certificate(der)) for der in served)
         counting = [x509.load_der_x509_certificate(der) for der in verified or served]
@@ -199,16 +199,16 @@ def _certificate(parsed: x509.Certificate) -> Certificate:
 def _trust_system(context: ssl.SSLContext) -> None:
     """Load the authorities that the system trusts.
 
-    Not `load_default_certs`: with a folder of authorities, OpenSSL would look into it again for every certificate in
-    every handshake whose issuer is none of them, which costs a seventh of a check.
+    `load_default_certs` is not used: with a folder of authorities, OpenSSL would search it again in every handshake for
+    every certificate with an unknown issuer, which costs a seventh of a check.
     """
     paths = ssl.get_default_verify_paths()
     files = [] if paths.cafile is None else [paths.cafile]
     if paths.capath is not None:
-        # The names that OpenSSL itself would look for: c_rehash gives each certificate such a link.
+        # The names that OpenSSL itself would look for: c_rehash creates such a link for each certificate.
         files += sorted(str(path) for path in Path(paths.capath).glob("????????.[0-9]") if path.is_file())
     for file in files:
-        with suppress(ssl.SSLError):  # one that is broken must not cost the others
+        with suppress(ssl.SSLError):  # a broken file must not prevent the others
             context.load_verify_locations(file)
     if not context.cert_store_stats()["x509_ca"]:
         context.load_verify_locations(certifi.where())

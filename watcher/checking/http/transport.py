@@ -1,4 +1,4 @@
-"""HTTP over connections that belong to one check, without a pool."""
+"""Sends HTTP requests over connections that belong to one check, without a pool."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from watcher.checking.http.resolver import Address
     from watcher.model.target import Connecting, HttpVersion
 
-# What HTTP/2 has no place for (RFC 9113, section 8.2.2), and what stands in a pseudo-header there.
+# Headers that HTTP/2 forbids (RFC 9113, section 8.2.2) or replaces by pseudo-headers.
 _NOT_IN_HTTP2 = frozenset(
     {b"connection", b"host", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
 )
 
 
-# What is idle for longer is not trusted to be there, as curl has it (CURLOPT_MAXAGE_CONN): load balancers forget a
-# connection after a minute or a few.
+# Connections idle for longer are not reused, as in curl (CURLOPT_MAXAGE_CONN): load balancers forget a connection
+# after one or several minutes.
 MAX_IDLE_SECONDS = 118.0
 # The bound of the headers that are kept as they go out. With cookies, one may have some 200 KB.
 MAX_KEPT_LINES = 64
@@ -42,7 +42,7 @@ _SAFE_TO_REPEAT = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"}
 
 
 class Response(NamedTuple):
-    """A response, the body of which is still on the wire.
+    """A response whose body has not been read yet.
 
     Attributes:
         head: its start.
@@ -62,7 +62,7 @@ class _ReplacedError(Exception):
 
 @dataclass(frozen=True)
 class Tools:
-    """What all transports share."""
+    """The tools that all transports share."""
 
     resolver: Resolver
     tls_contexts: TlsContexts
@@ -71,15 +71,15 @@ class Tools:
 class Transport:
     """Sends each request over a new connection, or over the one that the last response left open.
 
-    Resolving, connecting, TLS and HTTP happen here and nowhere else, so that each phase is measured where it happens,
-    and whoever is cancelled has one socket to close. Nothing has a deadline of its own: the caller's is for the whole.
+    Resolving, connecting, TLS and HTTP happen only here, so that each phase is measured in place, and a cancelled check
+    has one socket to close. No step has a deadline of its own: the caller's covers them all.
 
     Attributes:
-        deadline: of the whole exchange, on the clock of `trio.current_time`; whoever asks cuts it off there.
+        deadline: of the whole exchange, on the clock of `trio.current_time`; the caller enforces it.
         stopwatch: times the phases.
         ip: of the last peer.
-        chain: the certificates that it served.
-        notes: what is odd about the responses so far, in sentences.
+        chain: the certificates that it sent.
+        notes: sentences on oddities of the responses so far.
     """
 
     __slots__ = (
@@ -88,12 +88,12 @@ class Transport:
     )
 
     def __init__(self, tools: Tools, connecting: Connecting) -> None:
-        """Make a transport that has no connection yet.
+        """Create a transport without a connection.
 
         Args:
             tools: shared by all transports.
-            connecting: how to connect; `resolve_to`, the server's name and a client's certificate among it are for
-                whatever is asked: for another origin, the caller takes another transport.
+            connecting: how to connect; its `resolve_to`, server name and client certificate apply to every request: for
+                another origin, the caller uses another transport.
         """
         self._tools = tools
         self._connecting = connecting
@@ -108,12 +108,12 @@ class Transport:
         self.notes: list[str] = []
 
     async def ask(self, request: Request) -> Response:
-        """Send a request, and return its response, the body of which is still to be read.
+        """Send a request, and return its response, whose body has not been read yet.
 
         Raises:
-            ProtocolError: what came is no HTTP.
-            BlockedAddressError: the address may not be connected to.
-            ProxyError, OSError, ssl.SSLError, ExceptionGroup: there is no connection, or it broke.
+            ProtocolError: the response is not HTTP.
+            BlockedAddressError: connecting to the address is not allowed.
+            ProxyError, OSError, ssl.SSLError, ExceptionGroup: connecting failed, or the connection broke.
         """
         connection = self._kept(request.url.origin)
         if connection is not None:
@@ -122,8 +122,7 @@ class Transport:
             except _ReplacedError as replaced:
                 return replaced.response
             except (OSError, ProtocolError):
-                # The server closed it in the moment in which it was used again (RFC 9112, section 9.3.1), or a router
-                # has forgotten it.
+                # The server closed it at the moment of its reuse (RFC 9112, section 9.3.1), or a router forgot it.
                 self.close()
         connection = await self._open(request.url)
         try:
@@ -137,12 +136,12 @@ class Transport:
         return await self._send(connection, request)
 
     def release(self) -> bool:
-        """Close the connection, unless another request may be sent over it; tell whether it is still open."""
+        """Close the connection unless it can be reused; return whether it is still open."""
         connection = self._connection
         if connection is None or not self._connecting.keep_alive or not connection.reusable:
             self.close()
             return False
-        # The next exchange has times and notes of its own, and the same peer.
+        # The next exchange has its own times and notes, and the same peer.
         self.stopwatch, self.notes = Stopwatch(), []
         self._idle_since = trio.current_time()
         return True
@@ -165,13 +164,13 @@ class Transport:
         return self._connection
 
     async def _send_again(self, connection: Http1 | Http2, request: Request) -> Response:
-        """Send a request over a kept connection, and over a new one too where that stays silent for half of the time.
+        """Send a request over a kept connection, and also over a new one if it stays silent for half of the time.
 
-        A load balancer or NAT forgets an idle connection without a word, and a slow site says nothing either: whichever
-        answers first counts.
+        A load balancer or NAT forgets an idle connection silently, and a slow site is silent too: the first answer
+        counts.
 
         Raises:
-            _ReplacedError: the new connection has answered, and is that of this transport now.
+            _ReplacedError: the new connection has answered, and is now that of this transport.
             ExceptionGroup: no new connection could be made.
         """
         wire = self._wire
@@ -193,7 +192,7 @@ class Transport:
             wire.wait_readable = trio.lowlevel.wait_readable
 
     async def _wait_or_replace(self, fd: int, request: Request) -> None:
-        """Wait until the kept connection says something, or raise what a new one has answered."""
+        """Wait for data on the kept connection, or raise the response of a new one."""
         fresh = Transport(self._tools, self._connecting)
         response: Response | None = None
 
@@ -212,7 +211,7 @@ class Transport:
             self.close()
             self._take_over(fresh)
         except ExceptionGroup:
-            self.stopwatch, self.ip = fresh.stopwatch, fresh.ip  # the step that failed is one of the new connection
+            self.stopwatch, self.ip = fresh.stopwatch, fresh.ip  # the failed step is one of the new connection
             raise
         finally:
             fresh.close()
@@ -224,10 +223,10 @@ class Transport:
         other._connection = other._wire = None
 
     async def _open(self, url: Url, *, http1_only: bool = False) -> Http1 | Http2:
-        self.ip = self.chain = None  # what is known is of the connection before
+        self.ip = self.chain = None  # these belong to the previous connection
         scheme, host, port = self._origin = url.origin
         connecting = self._connecting
-        # First of all, so that making it is neither in the time of the handshake nor of any other phase.
+        # Created first, so that its time is in no phase.
         http_version: HttpVersion = "1.1" if http1_only else connecting.http_version
         context = await self._tls_context(http_version) if scheme == "https" else None
         proxy = None if connecting.proxy_url is None else _proxy(connecting.proxy_url)
@@ -294,7 +293,7 @@ class Transport:
         return await self._tools.resolver.resolve(host, port)
 
     async def _name_for(self, proxy: Proxy, host: str, port: int) -> str:
-        """Return what a proxy is asked to connect to."""
+        """Return the host for a proxy to connect to."""
         connecting = self._connecting
         if connecting.resolve_to is not None or proxy.scheme != "socks5":
             return connecting.resolve_to or host

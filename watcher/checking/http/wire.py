@@ -1,7 +1,7 @@
-"""Bytes over one connection, plain or TLS: a non-blocking socket, waited for by trio.
+"""Sends and receives bytes over one connection, plain or TLS: a non-blocking socket that trio waits for.
 
-Not trio's own streams: they take locks and copy everything through a second TLS buffer, which costs a check more than
-all the rest of it.
+trio's own streams are not used: they take locks and copy everything through a second TLS buffer, which costs more than
+the rest of a check.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable
 
-# The bound of what one read takes in.
+# The bound of one read.
 READ_BYTES = 64 * 1024
-# TLS may hand out what it holds without ever waiting: after so many reads, others get their turn.
+# TLS may return buffered data without ever waiting: after this many reads, other tasks get a turn.
 READS_WITHOUT_WAIT = 8
 
 
@@ -29,7 +29,7 @@ class Wire:
     __slots__ = ("_fd", "_has_ended", "_reads_without_wait", "_socket", "ip", "wait_readable")
 
     def __init__(self, connected: socket.socket, ip: str) -> None:
-        """Take a connected, non-blocking socket over, to close it.
+        """Take ownership of a connected, non-blocking socket.
 
         Args:
             connected: the socket.
@@ -40,12 +40,12 @@ class Wire:
         self._has_ended = False
         self._reads_without_wait = 0
         self.ip = ip
-        # How `receive` waits for the peer; whoever doubts that it is still there waits in a way of its own.
+        # How `receive` waits for the peer; a caller that doubts an idle connection replaces it.
         self.wait_readable: Callable[[int], Awaitable[None]] = trio.lowlevel.wait_readable
 
     @property
     def tls(self) -> ssl.SSLSocket | None:
-        """The TLS side of the connection, None where it is plain."""
+        """The TLS side of the connection, None if it is plain."""
         return self._socket if isinstance(self._socket, ssl.SSLSocket) else None
 
     async def start_tls(self, context: ssl.SSLContext, server_name: str) -> ssl.SSLSocket:
@@ -54,7 +54,7 @@ class Wire:
         Raises:
             ssl.SSLError, ConnectionError: it failed.
         """
-        # With its default, CPython takes a reset inside a body for the body's end.
+        # By default, CPython treats a reset inside a body as the body's end.
         encrypted = context.wrap_socket(
             self._socket, server_hostname=server_name, do_handshake_on_connect=False, suppress_ragged_eofs=False
         )
@@ -80,10 +80,10 @@ class Wire:
             sent += await self.send_some(memoryview(data)[sent:] if sent else data)
 
     async def send_some(self, data: bytes | memoryview) -> int:
-        """Send what can be sent at once, or wait until more can, or until the peer says something.
+        """Send the bytes that fit now; if none do, wait until the connection is writable or readable.
 
         Returns:
-            how many bytes were sent, 0 after a wait.
+            the number of bytes sent, 0 after a wait.
 
         Raises:
             OSError: the connection broke.
@@ -98,11 +98,11 @@ class Wire:
         except ssl.SSLWantReadError:
             await trio.lowlevel.wait_readable(self._fd)
         except ssl.SSLEOFError as error:
-            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error  # as it is without TLS
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error  # as without TLS
         return 0
 
     def receive_nowait(self) -> bytes:
-        """Return what has come already, or nothing.
+        """Return data that has already arrived, or nothing.
 
         Raises:
             OSError: the connection broke.
@@ -125,7 +125,7 @@ class Wire:
             nursery.start_soon(wait, trio.lowlevel.wait_writable)
 
     async def receive(self) -> bytes:
-        """Wait for bytes, and return at most `READ_BYTES` of them; none means that the peer has ended.
+        """Wait for bytes, and return at most `READ_BYTES` of them; an empty result means that the peer has closed.
 
         Raises:
             OSError: the connection broke.
@@ -148,7 +148,7 @@ class Wire:
                 return data
 
     def has_ended(self) -> bool:
-        """Tell whether an idle connection is of no more use: the peer has closed it, or sent what nobody asked for."""
+        """Return whether an idle connection is no longer usable: the peer has closed it, or sent unrequested data."""
         try:
             self._socket.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -158,5 +158,5 @@ class Wire:
         return True
 
     def close(self) -> None:
-        """Close the socket; nothing happens where it is closed."""
+        """Close the socket; does nothing if it is closed."""
         self._socket.close()

@@ -1,1 +1,1 @@
-"""When a target is checked, and whether now."""
+"""Decides when a target is checked, and whether it may be now."""

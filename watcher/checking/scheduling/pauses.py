@@ -1,4 +1,4 @@
-"""Whether this process itself stood still, so that what it saw of a site meanwhile says nothing."""
+"""Detects that this process itself stood still, which makes its checks of that time worthless."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The loop is held up by its own work for some 10 ms at the worst; a SIGSTOP, a suspend or a starved machine take more.
+# The loop's own work delays it by some 10 ms at worst; a SIGSTOP, a suspend or a starved machine take longer.
 PAUSE_SECONDS = 0.5
 BEAT_SECONDS = 0.1
 
 
 def suspended_seconds() -> float:
-    """Return how long the machine has been suspended since it was booted: the monotonic clock sleeps through that."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)  # Linux has it
+    """Return how long the machine has been suspended since boot; the monotonic clock does not count that time."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # only on Linux
     return 0.0 if clock is None else time.clock_gettime(clock) - time.monotonic()
 
 
 class Pauses:
-    """Notices pauses of the loop by a beat that comes late."""
+    """Detects pauses of the loop by a late beat."""
 
     def __init__(self, suspended: Callable[[], float] = suspended_seconds) -> None:
-        """Make one that has seen no pause; it sees none before `run` runs.
+        """Start without pauses; none are detected before `run` runs.
 
         Args:
             suspended: returns the seconds that the machine has been suspended so far.
@@ -36,16 +36,16 @@ class Pauses:
         self._last_pause_end = float("-inf")
 
     def any_since(self, moment: float) -> bool:
-        """Tell whether the loop stood still for more than half a second at any time since a moment.
+        """Return whether the loop stood still for more than half a second since a moment.
 
         Args:
-            moment: as `trio.current_time` counts.
+            moment: on the clock of `trio.current_time`.
         """
         self._look()
         return self._last_pause_end > moment
 
     async def run(self) -> NoReturn:
-        """Notice pauses until cancelled."""
+        """Detect pauses until cancelled."""
         self._suspended_before = self._suspended()
         self._last_beat = trio.current_time()
         while True:
@@ -54,7 +54,7 @@ class Pauses:
             self._last_beat = trio.current_time()
 
     def _look(self) -> None:
-        """Note a pause that has just ended: who wakes first after it may not be the task of `run`."""
+        """Record a pause that has just ended: the first task to wake after it may be another than that of `run`."""
         if self._last_beat is None:
             return
         now, suspended = trio.current_time(), self._suspended()

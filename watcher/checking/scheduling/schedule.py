@@ -1,4 +1,4 @@
-"""When checks are due: a pure function of the target's name, its interval and the time."""
+"""Computes when checks are due: a pure function of the target's name, its interval and the time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# A user sees results in seconds; the first checks of very many targets come at a rate that one core can take.
+# A user sees results within seconds; the first checks of very many targets start at a rate that one core can handle.
 MIN_START_SPREAD_SECONDS = 2.0
 MAX_STARTS_PER_SECOND = 500
 
-# Two moments so close are one: what lies between them are the last digits of a float, of 0.24 µs each.
+# Moments this close are the same: the difference is the last digits of a float, of 0.24 µs each.
 SAME_MOMENT_SECONDS = 0.001
 
 
@@ -21,8 +21,8 @@ class Slot(NamedTuple):
     Attributes:
         due: in seconds since 1970.
         skipped: regular slots that were missed before it.
-        regular: of a recheck, the regular slot or first check that it comes after, in seconds since 1970; None where
-            the slot is such a one itself.
+        regular: for a recheck, the regular slot or first check before it, in seconds since 1970; None if the slot is
+            one itself.
     """
 
     due: float
@@ -37,9 +37,9 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The slots of one target: slot k begins at `offset + k * interval` on the wall clock.
+    """The slots of one target: slot k is at `offset + k * interval` on the wall clock.
 
-    The offset is a stable hash of the name, so the load is spread, and a target has the same slots after a restart
+    The offset is a stable hash of the name. That spreads the load, and gives a target the same slots after a restart
     and on every replica. The idea is Prometheus' scrape offset.
     """
 
@@ -48,28 +48,28 @@ class Schedule:
 
     @classmethod
     def of(cls, name: str, interval_seconds: float) -> Schedule:
-        """Make the schedule of a target with this name and interval."""
+        """Return the schedule of a target with this name and interval."""
         return cls(interval_seconds, fraction_of(name) * interval_seconds)
 
     def first(self, now: float, spread_seconds: float = MIN_START_SPREAD_SECONDS) -> Slot:
-        """Return the check at start: at once, but spread over some seconds, or in the first slot if that is as soon.
+        """Return the first check: soon, but spread over some seconds, or in the first slot if that is as soon.
 
         Args:
             now: the time.
             spread_seconds: see `start_spread_seconds`.
         """
         if spread_seconds >= self.interval_seconds:
-            # The slots are spread already; checks besides them would double the load for a while.
+            # The slots are spread already; extra checks would double the load for a while.
             return Slot(self._due(self._index_after(now)))
         return Slot(now + self.offset_seconds / self.interval_seconds * spread_seconds)
 
     def resumed(self, last_due: float, now: float, recheck_seconds: float | None = None) -> Slot:
-        """Return the slot in which somebody goes on who takes a target over: the one after the last that was checked.
+        """Return the slot in which another replica continues with a target: the one after the last that was checked.
 
-        The newest slot that has passed since is checked at once, late; those before it are skipped and counted.
+        The newest slot that has passed since then is checked at once, late; earlier ones are skipped and counted.
 
         Args:
-            last_due: the slot that was checked last, regular or not, in seconds since 1970.
+            last_due: the slot checked last, regular or not, in seconds since 1970.
             now: the time.
             recheck_seconds: see `next`.
         """
@@ -88,29 +88,29 @@ class Schedule:
         """Return the slot to wait for.
 
         Args:
-            last: the slot that was checked last.
-            now: the time; slots that it is past are skipped and counted, never made up in a burst.
+            last: the slot checked last.
+            now: the time; slots before it are skipped and counted, never caught up in a burst.
             recheck_seconds: the time between two checks until further notice, above zero; regular slots stay where
-                they are, and one that comes as soon as the recheck takes its place. None for regular slots only.
+                they are, and replace a recheck that is not sooner. None for regular slots only.
         """
-        if last.due > now:  # the clock was set back: the next slot that it comes to is the next one
+        if last.due > now:  # the clock was set back: continue with its next slot
             last = Slot(now - self.interval_seconds / 2)
-        # Half an interval, since the first check stands in no slot and may be just before one.
+        # Half an interval, since the first check is not in a slot and may be just before one.
         expected = self._index_after(last.anchor + self.interval_seconds / 2)
         upcoming = max(expected, self._index_after(now))
         passed = upcoming - expected
-        # The slot that a recheck ran into was not missed: the target was being checked.
+        # The slot that passed during a recheck was not missed: the target was being checked.
         skipped = passed if last.regular is None else max(passed - 1, 0)
         due = self._due(upcoming)
         if recheck_seconds is not None:
             recheck = _recheck_due(last.due, now, recheck_seconds)
             if recheck < due - SAME_MOMENT_SECONDS:
-                # What was missed is counted here, so the slot to come is the first that counts from now on.
+                # Missed slots are counted here, so counting goes on from the coming slot.
                 return Slot(recheck, skipped, regular=self._due(upcoming - 1) if passed else last.anchor)
         return Slot(due, skipped)
 
     def sooner(self, slot: Slot, now: float) -> Slot:
-        """Return a slot of now for a check that does not wait for its own, which stays where it is."""
+        """Return a slot at `now` for a check that does not wait for its own slot, which stays where it is."""
         if slot.due <= now:
             return slot
         return Slot(now, slot.skipped, slot.due - self.interval_seconds if slot.regular is None else slot.regular)
@@ -123,18 +123,18 @@ class Schedule:
 
 
 def _recheck_due(last_due: float, now: float, recheck_seconds: float) -> float:
-    """Return the first moment from now on, but after the last check, at whole rechecks from that check."""
+    """Return the first moment from now on, and after the last check, that is a multiple of rechecks after it."""
     steps = max(math.ceil((now - last_due) / recheck_seconds), 1)
     return last_due + steps * recheck_seconds
 
 
 def still_due(slot: Slot, now: float) -> Slot:
-    """Return a slot that has come as it is; one of now in its place, where the clock was set back since it came."""
+    """Return a due slot unchanged, or one at `now` if the clock was set back since."""
     return slot if slot.due <= now else Slot(now, slot.skipped)
 
 
 def start_spread_seconds(targets: int) -> float:
-    """Return the time in which the first checks of so many targets are to begin."""
+    """Return the time over which the first checks of this many targets start."""
     return max(MIN_START_SPREAD_SECONDS, targets / MAX_STARTS_PER_SECOND)
 
 

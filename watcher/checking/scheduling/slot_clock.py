@@ -1,4 +1,4 @@
-"""The time that schedules run on, and the slots that it brings more than once."""
+"""The clock of schedules; detects slots that happen again after the clock was set back."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Above what NTP slews away unnoticed, far below what a suspend or a stepped clock takes.
+# Above the corrections that NTP slews in, far below a suspend or a step of the clock.
 CLOCK_TOLERANCE_SECONDS = 0.5
 
 
 class SlotClock:
-    """Wall time that counts on the monotonic clock, and follows when the wall clock is somewhere else.
+    """Wall time counted on the monotonic clock, which follows jumps of the wall clock.
 
-    That is ahead after a suspend, which the monotonic clock sleeps through, or a step forward; and behind when it was
-    set back. Slots that have been lived come once more then: the ids of their checks take in another `part`.
+    The wall clock jumps ahead after a suspend, which the monotonic clock does not count, or a step forward; it jumps
+    back when it is set back. Then some slots happen again: the ids of their checks get another `part`.
 
     Attributes:
-        set_back_seconds: how far the clock has been set back since the start, all steps together.
+        set_back_seconds: how far the clock has been set back since the start, in total.
     """
 
     def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float], lived_until: float = 0.0) -> None:
@@ -27,7 +27,7 @@ class SlotClock:
 
         Args:
             wall: returns seconds since 1970.
-            monotonic: returns seconds of a clock that nobody sets.
+            monotonic: returns seconds of a clock that is never set.
             lived_until: the last slot of earlier starts, in seconds since 1970.
         """
         self._wall = wall
@@ -38,7 +38,7 @@ class SlotClock:
         self.set_back_seconds = 0.0
 
     def wall(self) -> float:
-        """Return seconds since 1970 as the wall clock has them, for timestamps."""
+        """Return seconds since 1970 of the wall clock, for timestamps."""
         return self._wall()
 
     def now(self) -> float:
@@ -55,14 +55,14 @@ class SlotClock:
         return self._anchor + monotonic
 
     def part_of(self, due: float) -> int:
-        """Return what the id of a check takes in besides its slot.
+        """Return the part of a check's id besides its slot.
 
         Args:
-            due: the slot in which the check begins, in seconds since 1970.
+            due: the slot of the check, in seconds since 1970.
 
         Returns:
-            0 for a slot that is lived for the first time, for which replicas have one id; else a number that is
-            another after each start, and after each step back.
+            0 for a slot that happens for the first time, for which all replicas have one id; otherwise a number that
+            changes with each start, and with each step back.
         """
         return self._part if due <= self._lived_until else 0
 

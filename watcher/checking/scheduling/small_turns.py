@@ -1,4 +1,4 @@
-"""Small turns for threads that compute: a check asks for the interpreter back at each of some ten system calls."""
+"""Shortens the interpreter turns of computing threads: a check needs the interpreter back after each system call."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A thread holds the interpreter for 5 ms at a time, and each call of the system that a check makes would have to wait
-# for that.
+# A thread holds the interpreter for 5 ms at a time, and a check would wait that long at each of its some ten system
+# calls.
 TURN_SECONDS = 0.0005
 
 
 class _Turns:
-    """How many want small turns now, and how long others are."""
+    """How many blocks want small turns now, and the usual length of a turn."""
 
     def __init__(self) -> None:
         self.wanted = 0
@@ -27,7 +27,7 @@ _turns = _Turns()
 
 @contextmanager
 def in_small_turns() -> Iterator[None]:
-    """Make the turns of all threads short for the time of a block; to be used in the loop's thread."""
+    """Shorten the turns of all threads during a block; call it in the loop's thread."""
     if not _turns.wanted:
         _turns.usual_seconds = sys.getswitchinterval()
         sys.setswitchinterval(TURN_SECONDS)

@@ -1,1 +1,1 @@
-"""From an exchange and what was expected of it to a verdict."""
+"""Judges an exchange by what its target expects."""

@@ -1,4 +1,4 @@
-"""The text that a body stands for, as browsers find it out: by its mark, its header, or what it says of itself."""
+"""Finds the charset of a body as browsers do: by its byte order mark, its header, or its own declaration."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import webencodings
 if TYPE_CHECKING:
     from watcher.checking.http.exchange import Exchange
 
-# A charset comes from a site, and Python keeps every name that it is asked for, the unknown as well, for ever: so it
-# is asked only for what it has. Some of its codecs have no alias.
+# A charset comes from a site, and Python remembers every name that it looks up, unknown ones too, forever: so only
+# names that it has are looked up. Some of its codecs have no alias.
 _KNOWN = frozenset(aliases) | frozenset(aliases.values()) | {"cp720", "cp737", "cp874", "koi8_u", "utf_8_sig"}
 
-# Python's codecs that no page is written in: some take time in the square of the length, some raise in any case.
+# Python's codecs that no page uses: some take quadratic time, some always raise.
 _NOT_OF_PAGES = frozenset(
     {"idna", "mbcs", "oem", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
 )
-# What pages mean by the name of a smaller charset (Encoding standard, section 4.2), in the names of Python's codecs.
+# Wider charsets that pages mean by the name of a smaller one (Encoding standard, section 4.2), as Python's codecs.
 _WIDER = {
     "ascii": "cp1252",
     "big5": "big5hkscs",
@@ -36,11 +36,11 @@ _WIDER = {
     "tis-620": "cp874",
 }
 MAX_CHARSET_CHARS = 40
-# U+FFFD, and most of what single bytes stand for, has three bytes at the most.
+# In UTF-8, U+FFFD and most characters of single-byte charsets take at most three bytes.
 MAX_GROWTH = 3
 
 BYTE_ORDER_MARK = "\ufeff"
-# That of UTF-32 begins as that of UTF-16 does.
+# The mark of UTF-32 starts with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, None),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -49,7 +49,8 @@ _MARKS = (
 )
 _FIRST_BYTES = tuple(mark for mark, _ in _MARKS)
 
-# What browsers look through for what a page says of itself (HTML standard, section 13.2.3.2); the types that may.
+# The prefix that browsers search for a page's own charset (HTML standard, section 13.2.3.2), and the types that may
+# declare one.
 PRESCAN_BYTES = 1024
 _DECLARED = re.compile(
     rb"""<meta\s[^>]*?charset\s*=\s*["']?\s*([\w.:-]+)|^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([\w.:-]+)""", re.IGNORECASE
@@ -59,9 +60,9 @@ _DECLARING_TYPE = re.compile(rb"\s*(text/(html|xml)|application/([\w.-]+\+)?xml)
 
 
 def text_codec(exchange: Exchange) -> str | None:
-    """Name Python's codec for the body of an exchange; None stands for UTF-8.
+    """Return the name of Python's codec for the body of an exchange; None for UTF-8.
 
-    A byte order mark wins over the header, and the header over what the page says of itself (Encoding standard,
+    A byte order mark overrides the header, and the header overrides the page's own declaration (Encoding standard,
     section 6; HTML standard, section 13.2.3.1).
     """
     if exchange.charset is not None or exchange.body.startswith(_FIRST_BYTES):
@@ -70,7 +71,7 @@ def text_codec(exchange: Exchange) -> str | None:
 
 
 def codec_of(body: bytes, charset: str | None) -> str | None:
-    """Name Python's codec for a body with a charset that was sent along: that of its mark, if it has one."""
+    """Return the name of Python's codec for a body with a given charset; a byte order mark overrides the charset."""
     for mark, codec in _MARKS:
         if body.startswith(mark):
             return codec
@@ -78,15 +79,15 @@ def codec_of(body: bytes, charset: str | None) -> str | None:
 
 
 def as_utf8(body: bytes, codec: str | None) -> bytes:
-    """Bring a body to the encoding in which RE2 matches.
+    """Convert a body to UTF-8, in which RE2 matches.
 
     Args:
-        body: as it was sent.
+        body: as sent.
         codec: from `text_codec`.
 
     Returns:
-        a body of at most `MAX_GROWTH` times the length, without a byte order mark, in which U+FFFD stands for what
-        cannot be decoded; in UTF-8, the body itself.
+        a body of at most `MAX_GROWTH` times the length, without a byte order mark, with U+FFFD for undecodable bytes;
+        in UTF-8, the body itself.
     """
     if codec is not None:
         body = body.decode(codec, "replace").encode("utf-8", "replace")
@@ -94,7 +95,7 @@ def as_utf8(body: bytes, codec: str | None) -> bytes:
 
 
 def codec_for(charset: str | None) -> str | None:
-    """Name Python's codec for a charset; None stands for UTF-8, and for every charset that no page has."""
+    """Return the name of Python's codec for a charset; None for UTF-8, and for every charset that no page uses."""
     if charset is None or len(charset) > MAX_CHARSET_CHARS or not charset.isascii():
         return None
     return _codec(charset)
@@ -108,9 +109,9 @@ def _codec(charset: str) -> str | None:
         return None
     try:
         codec = codecs.lookup(name)
-    except LookupError:  # of another system, such as `mbcs`
+    except LookupError:  # a codec of another system, such as `mbcs`
         return None
-    # `charset=hex` and its like are codecs too, but none of text.
+    # `charset=hex` and the like are codecs too, but not of text.
     if codec.name in _NOT_OF_PAGES or codec.name == "utf-8" or not codec._is_text_encoding:
         return None
     return _WIDER.get(codec.name, codec.name)
@@ -128,5 +129,5 @@ def _declared_codec(exchange: Exchange) -> str | None:
     if declared is None:
         return None
     codec = codec_for((declared[1] or declared[2]).decode("ascii", "replace"))
-    # A page that can be read so far is not in UTF-16, whatever it says.
+    # A page readable up to here is not in UTF-16, whatever it declares.
     return None if codec is not None and codec.startswith(("utf-16", "utf-32")) else codec

@@ -1,4 +1,4 @@
-"""What is kept of a failing response, so that a person can see what the site said: pure functions."""
+"""Extracts the part of a failing response that is stored for people: pure functions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_EXCERPT_CHARS = 1024
 MAX_HEADERS = 20
 MAX_HEADER_CHARS = 200
 
-# Headers that tell what answered, from where, and for how long; no other is kept, least of all `set-cookie`.
+# Headers that show what answered, from where, and for how long; others are not stored, least of all `set-cookie`.
 KEPT_HEADERS = frozenset(
     {
         "age",
@@ -49,28 +49,28 @@ KEPT_HEADERS = frozenset(
     }
 )
 
-# Faults whose details quote the site, or a proxy; in the others a secret would only hit a common word.
+# Faults whose details quote the site or a proxy; in other details a secret would only match a common word.
 _QUOTING = frozenset({Reason.CONNECT, Reason.PROTOCOL, Reason.STATUS, Reason.JSON, Reason.LOCAL})
 
-# The most that a charset spends on a character: ISO-2022 escapes before and after each.
+# The most bytes that a charset uses for a character: ISO-2022 has escapes before and after each.
 _MAX_BYTES_PER_CHAR = 8
 
 
 def excerpt_of(exchange: Exchange, target: Target) -> str | None:
-    """Return the start of a body as it may be stored and shown.
+    """Return the start of a body, safe to store and show.
 
     Args:
-        exchange: what came.
-        target: whose secrets are masked.
+        exchange: the exchange.
+        target: its secrets are masked.
 
     Returns:
-        one line of at most `MAX_EXCERPT_CHARS`, from the first `EXCERPT_BYTES` of the body; None where there is none.
+        one line of at most `MAX_EXCERPT_CHARS`, from the first `EXCERPT_BYTES` of the body; None without a body.
     """
     if not exchange.body:
         return None
     secrets, codec = secrets_of(target), text_codec(exchange) or "utf-8"
     end = len(exchange.body[:EXCERPT_BYTES].decode(codec, "replace"))
-    # A secret that begins in the excerpt is seen to its end, or half of it would be shown.
+    # A secret that starts in the excerpt is read to its end, or half of it would be shown.
     longest = max(map(len, secrets), default=0) + MIN_SECRET_CHARS
     text = exchange.body[: EXCERPT_BYTES + longest * _MAX_BYTES_PER_CHAR].decode(codec, "replace")
     if text.startswith(BYTE_ORDER_MARK):
@@ -79,14 +79,14 @@ def excerpt_of(exchange: Exchange, target: Target) -> str | None:
 
 
 def headers_of(exchange: Exchange, target: Target) -> tuple[tuple[str, str], ...]:
-    """Return the headers of a response that are worth having, as they may be stored and shown.
+    """Return the useful headers of a response, safe to store and show.
 
     Args:
-        exchange: what came.
-        target: whose secrets are masked.
+        exchange: the exchange.
+        target: its secrets are masked.
 
     Returns:
-        at most `MAX_HEADERS` names and values of one line, in the order of the response; values of the same name are
+        at most `MAX_HEADERS` names and one-line values, in the order of the response; values of the same name are
         joined by commas (RFC 9110, section 5.3).
     """
     values: dict[str, list[str]] = {}
@@ -100,10 +100,10 @@ def headers_of(exchange: Exchange, target: Target) -> tuple[tuple[str, str], ...
 
 
 def masked_notes(exchange: Exchange, verdict: Verdict, target: Target) -> tuple[str, ...]:
-    """Return what is odd about an exchange, without secrets of the target that the site sent back."""
+    """Return the notes on an exchange, without secrets of the target that the site sent back."""
     sentences = exchange.notes
     if exchange.fault is not None and verdict.fault is not None and verdict.fault.reason is Reason.STATUS:
-        sentences = (*sentences, exchange.fault.detail)  # of a body that does not matter any more
+        sentences = (*sentences, exchange.fault.detail)  # on a body that no longer matters
     if not sentences:
         return ()
     secrets = secrets_of(target)
@@ -111,12 +111,12 @@ def masked_notes(exchange: Exchange, verdict: Verdict, target: Target) -> tuple[
 
 
 def masked_fault(fault: Fault, target: Target) -> Fault:
-    """Return a fault in whose detail no secret stands that the site sent back, as in its reason phrase."""
+    """Return a fault without secrets that the site sent back in its detail, such as in its reason phrase."""
     if fault.reason not in _QUOTING or fault.quoted == "":
         return fault
     quoted = "" if fault.quoted is None else one_line(fault.quoted)
     own_words = fault.detail.removesuffix(quoted)
-    if own_words == fault.detail:  # nobody knows which these are
+    if own_words == fault.detail:  # the own words cannot be separated
         own_words = ""
     detail = own_words + masked(fault.detail[len(own_words) :], secrets_of(target))
     return fault if detail == fault.detail else Fault(fault.reason, detail)

@@ -1,4 +1,4 @@
-"""What stands in a JSON body, and whether it is what should."""
+"""Checks values in a JSON body."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from watcher.text.escaping import one_line, quoted
 if TYPE_CHECKING:
     from watcher.model.target import JsonExpectation
 
-# Three of them make a detail of less than 500 characters.
+# Three of these fit into a detail of less than 500 characters.
 MAX_SHOWN_CHARS = 120
 
-# JMESPath's own errors are ValueErrors; of values that it did not think of, it lets Python's errors through.
+# JMESPath's own errors are ValueErrors; for unexpected values it lets Python's errors through.
 _ERRORS_OF_A_SEARCH = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class JsonError(Exception):
-    """The body is no JSON; the message says why, for people."""
+    """The body is not valid JSON; the message says why, for people."""
 
 
 def decoded(body: bytes, charset: str | None) -> Any:
     """Decode a body of JSON (RFC 8259).
 
     Args:
-        body: as it was sent; a byte order mark is passed over, as section 8.1 allows.
-        charset: as it was sent; JSON is in UTF-8, yet a server that claims another charset is believed.
+        body: as sent; a byte order mark is skipped, as section 8.1 allows.
+        charset: as sent; JSON is UTF-8, but another charset in the header is respected.
 
     Raises:
-        JsonError: it is none, or is nested deeper, or has longer numbers, than Python takes.
+        JsonError: it is not JSON, is nested too deeply, or has too long numbers for Python.
     """
     try:
         codec = None if charset is None else codec_of(body, charset)
@@ -43,18 +43,18 @@ def decoded(body: bytes, charset: str | None) -> Any:
         raise JsonError(f"{error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
         raise JsonError("it is nested too deeply") from error
-    except ValueError as error:  # against quadratic time, Python reads no integer of more than 4300 digits
+    except ValueError as error:  # to avoid quadratic time, Python refuses integers of more than 4300 digits
         raise JsonError("it has a number of too many digits") from error
 
 
 def json_complaint(expectation: JsonExpectation, document: Any) -> str | None:
-    """Say what is wrong with what a document has at a path, or return None where it is what it should be."""
+    """Return a complaint if the value at a path of a document is not as expected, or None."""
     path = quoted(one_line(expectation.path, limit_chars=MAX_SHOWN_CHARS))
     try:
         found = expectation.expression.search(document)
         if same(found, expectation.equals):
             return None
-        # JMESPath gives null for what is not there.
+        # JMESPath returns null for missing values.
         shown_found = "null or missing" if found is None else shown_json(found)
         return f"{path} of the body is {shown_found}, not {shown_json(expectation.equals)}"
     except _ERRORS_OF_A_SEARCH as error:
@@ -62,7 +62,7 @@ def json_complaint(expectation: JsonExpectation, document: Any) -> str | None:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same JSON: 1 is 1.0, but not true; the order of an object's keys is free."""
+    """Return whether two values are the same JSON: 1 equals 1.0, but not true; the order of keys is irrelevant."""
     if isinstance(one, dict):
         return (
             isinstance(other, dict)
@@ -75,7 +75,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def shown_json(value: Any) -> str:
-    """Write a value as JSON, as much of it as is good to read; what follows is not even looked at."""
+    """Write the start of a value as JSON, as much as is readable; the rest is not even encoded."""
     if isinstance(value, str):
         value = value[:MAX_SHOWN_CHARS]
     text = ""
@@ -87,13 +87,13 @@ def shown_json(value: Any) -> str:
 
 
 def _text_of(error: Exception) -> str:
-    if isinstance(error, JMESPathTypeError):  # its own text has the whole value in it, or fails in turn
+    if isinstance(error, JMESPathTypeError):  # its own text contains the whole value, or raises again
         return f"{error.function_name}() got {error.actual_type}, not {' or '.join(error.expected_types)}"
     return str(error) or type(error).__name__
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise JsonError(f"{name} is no value of JSON")
+    raise JsonError(f"{name} is not a JSON value")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -1,4 +1,4 @@
-"""What an exchange means: pure functions of the exchange and what is expected of the target."""
+"""Judges an exchange by what its target expects: pure functions."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from watcher.checking.http.exchange import Exchange
     from watcher.model.target import Expectations, HeaderPattern
 
-# A step is what RE2 does in up to 4 ns. To decode JSON takes up to 60 ns a byte. JMESPath walks lists in Python, in up
-# to 800 ns for each byte of them, and its path does not tell whether it meets one. So with a million steps as the most
-# that is done in the loop, JSON of more than 5 KB is judged in a thread, which costs some 0.1 ms, but stalls nobody.
+# A step is what RE2 does in up to 4 ns. Decoding JSON takes up to 60 ns a byte. JMESPath walks lists in Python, in up
+# to 800 ns for each byte of them, and its path does not tell whether it meets one. So with at most a million steps in
+# the loop, JSON of more than 5 KB is judged in a thread, which costs some 0.1 ms, but does not stall the loop.
 JSON_DECODING_STEPS = 16
 JSON_SEARCH_STEPS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why the check failed, or None; and why its success is not a good one, in a sentence, or None."""
+    """Why the check failed, or None; and a sentence on why its success is degraded, or None."""
 
     fault: Fault | None
     degraded: str | None
@@ -37,16 +37,16 @@ _GOOD = Verdict(None, None)
 
 
 def judge(expected: Expectations, exchange: Exchange, duration_seconds: float, now: datetime) -> Verdict:
-    """Find the first reason for which the exchange is a failure, or what makes it a success of a lesser kind.
+    """Find the first reason that makes the exchange a failure, or a degraded success.
 
     Args:
-        expected: what the response must be.
-        exchange: what came.
-        duration_seconds: what it took.
-        now: a moment with a time zone, to tell how long the certificates last.
+        expected: the expectations of the target.
+        exchange: the exchange.
+        duration_seconds: its duration.
+        now: a moment with a time zone, to compute how long the certificates last.
 
     Returns:
-        the verdict; whatever a site sends, nothing is raised.
+        the verdict; never raises, whatever a site sends.
     """
     if exchange.fault is None or exchange.status_code is not None:
         fault = _fault_of_response(expected, exchange)
@@ -61,7 +61,7 @@ def judge(expected: Expectations, exchange: Exchange, duration_seconds: float, n
 
 
 def matching_steps(expected: Expectations, exchange: Exchange) -> int:
-    """Bound the work of judging, in steps of RE2, which takes one at most for each byte and each of the program."""
+    """Bound the work of judging, in steps of RE2, which takes at most one for each byte and program instruction."""
     steps = 0
     if exchange.fault is not None:
         return steps
@@ -88,7 +88,7 @@ def expiry(expires_at: datetime, now: datetime) -> str:
     """Say when something expires, as in `expires in 3.2 days, on 2026-11-30`."""
     days = (expires_at - now) / timedelta(days=1)
     date = f"{expires_at.astimezone(UTC):%Y-%m-%d}"
-    # Rounded down, or 13.96 days would look like the 14 that they are less than.
+    # Rounded down, or 13.96 days would look like the limit of 14.
     return f"expired {-days:.1f} days ago, on {date}" if days < 0 else f"expires in {_floor(days):.1f} days, on {date}"
 
 
@@ -103,7 +103,7 @@ def _fault_of_response(expected: Expectations, exchange: Exchange) -> Fault | No
             break
     else:
         return Fault(Reason.STATUS, _status_text(expected, exchange))
-    if exchange.fault is not None:  # what is wrong with the body matters where the status is good
+    if exchange.fault is not None:  # a fault of the body matters only if the status is good
         return exchange.fault
     if expected.headers_lack or expected.headers_match:
         complaint = _complaint_about_headers(expected, exchange)
@@ -127,13 +127,13 @@ def _status_text(expected: Expectations, exchange: Exchange) -> str:
     text = f"{status_code} {exchange.reason_phrase}".strip()
     if not 200 <= status_code <= 299:
         return text
-    # Of a status that is good elsewhere, nobody would see what is wrong with it.
+    # A status that is usually good needs the expected ones beside it.
     wanted = (str(low) if low == high else f"{low}-{high}" for low, high in expected.status_codes)
     return f"{text}, not {' or '.join(wanted)}"
 
 
 def _complaint_about_headers(expected: Expectations, exchange: Exchange) -> str | None:
-    """Judge as blackbox_exporter does: a header that is missing fails either kind, unless that is allowed."""
+    """Judge as blackbox_exporter does: a missing header fails either kind, unless that is allowed."""
     for header in expected.headers_lack:
         values = _values_of(header, exchange)
         if not values and not header.allow_missing:
@@ -172,7 +172,7 @@ def _complaint_about_json(expected: Expectations, exchange: Exchange) -> str | N
     try:
         document = decoded(exchange.body, exchange.charset)
     except JsonError as error:
-        return f"the body is no JSON: {error}"
+        return f"the body is not JSON: {error}"
     for expectation in expected.json:
         complaint = json_complaint(expectation, document)
         if complaint is not None:
@@ -184,7 +184,7 @@ def _slowness(expected: Expectations, duration_seconds: float) -> str | None:
     limit_seconds = expected.degraded_after_seconds
     if limit_seconds is None or duration_seconds <= limit_seconds:
         return None
-    # Rounded up, or 1500.4 ms would be more than 1500 ms and look the same; but not for a float's last digits.
+    # Rounded up, or 1500.4 ms would look like 1500 ms; but not for a float's last digits.
     took_ms = math.ceil(round(duration_seconds * 1000, 3))
     return f"took {took_ms} ms, more than {round(limit_seconds * 1000, 3):.10g} ms"
 
@@ -193,7 +193,7 @@ def _expiry(expected: Expectations, exchange: Exchange, now: datetime) -> str | 
     first_end = exchange.first_certificate_end()
     if expected.cert_expiry_days is None or first_end is None:
         return None
-    # Not as timedelta, which has a largest one.
+    # Not compared as timedelta, which has a maximum.
     if (first_end.expires_at - now) / timedelta(days=1) >= expected.cert_expiry_days:
         return None
     whose = "" if first_end.host is None else f" of {first_end.host}"

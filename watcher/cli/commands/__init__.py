@@ -1,1 +1,1 @@
-"""The commands, a small file each."""
+"""The commands, one module each."""

@@ -1,4 +1,4 @@
-"""`watcher ack`: somebody knows of what is open."""
+"""`watcher ack`: acknowledges an open incident."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from watcher.text.escaping import one_line
 
 @click.command()
 @click.argument("name", shell_complete=complete_target)
-@click.option("--why", default="", help="What is known of it.")
-@click.option("--by", default=login_name, help="Who knows; your login name by default.")
+@click.option("--why", default="", help="The reason or a note.")
+@click.option("--by", default=login_name, help="Who acknowledges; your login name by default.")
 @env_file_option
 def ack(name: str, why: str, by: str, env_file: str | None) -> None:
-    """Acknowledge the open incident of a target: no reminders of it, and no escalation.
+    """Acknowledge the open incident of a target: no more reminders, and no escalation.
 
-    That it is over is told all the same. What is open, the daemon in WATCHER_DATA_DIR knows; where none works there,
-    PostgreSQL.
+    The recovery is still sent. The open incident is looked up at the daemon in WATCHER_DATA_DIR, or in PostgreSQL if
+    no daemon is running there.
 
-    Exit status: 0 good, 1 nothing is open, 2 bad configuration or usage, 3 neither a daemon nor a database.
+    Exit status: 0 success, 1 nothing is open, 2 bad configuration or usage, 3 neither a daemon nor a database.
 
     Example: watcher ack Checkout --why "the provider is at it"
     """
     path = env_path(env_file)
     with errors_on_one_line(EXIT_NO_DATABASE):
         settings = configured_or_exit(path, [name]).settings
-        from watcher.cli.orders import give, is_open, moment  # here, since a shell that completes must not wait for it
+        from watcher.cli.orders import give, is_open, moment  # imported here, since completion must be quick
 
         try:
             new = new_ack(name, at=moment(settings), why=why, by=by)

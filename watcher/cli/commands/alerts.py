@@ -1,4 +1,4 @@
-"""`watcher alerts`: what is open, and what became of notifications, or what would have been sent."""
+"""`watcher alerts`: shows open incidents and notifications, or replays what would have been sent."""
 
 from __future__ import annotations
 
@@ -20,35 +20,39 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--since", type=DurationType(), default="7d", show_default=True, help="Only of the last 30m, 24h, 7d ...")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="How many at most.")
+@click.option("--since", type=DurationType(), default="7d", show_default=True, help="Only the last 30m, 24h, 7d ...")
 @click.option(
-    "--dry-run", is_flag=True, help="Send nothing: show what the present configuration would have sent in that time."
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    help="The maximum number of notifications.",
 )
+@click.option("--dry-run", is_flag=True, help="Send nothing; show what the present configuration would have sent.")
 @json_option
 @env_file_option
 def alerts(since: timedelta, limit: int, dry_run: bool, as_json: bool, env_file: str | None) -> None:
-    """Show what is open now, and which notifications went where and what became of them, newest first.
+    """Show open incidents, and notifications with their channel and result, newest first.
 
-    With --dry-run, show what the channels of the config file, as they are now, would have been sent for the history
-    in the database, oldest first, then how much that is. Nothing is sent, and nothing is written.
+    With --dry-run, replay the history in the database with the present config file: show the notifications that it
+    would have sent, oldest first, and their number per channel. Nothing is sent or written.
 
-    Exit status: 0 good (whatever is open), 2 bad configuration or usage, 3 no database.
+    Exit status: 0 success (even if an incident is open), 2 bad configuration or usage, 3 no database.
 
     Example: watcher alerts --dry-run --since 30d
     """
     path = env_path(env_file)
     if dry_run:
         if click.get_current_context().get_parameter_source("limit") is not ParameterSource.DEFAULT:
-            raise click.UsageError("--limit does not go with --dry-run, which shows everything")
+            raise click.UsageError("--limit cannot be used with --dry-run, which shows everything")
         from watcher.cli.dry_run import show_dry_run
 
         with errors_on_one_line(EXIT_NO_DATABASE):
             show_dry_run(path, since, as_json=as_json)
         return
     with errors_on_one_line(EXIT_NO_DATABASE):
-        begin, _ = window(since, None)
-        found = read_or_exit(load_settings(path), lambda database: read_alerts(database, begin, limit))
+        start, _ = window(since, None)
+        found = read_or_exit(load_settings(path), lambda database: read_alerts(database, start, limit))
         if as_json:
             click.echo(json.dumps(alerts_as_json(found), indent=2))
         else:

@@ -1,4 +1,4 @@
-"""`watcher check`: checks now, once."""
+"""`watcher check`: checks targets once, now."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ MAX_SHOWN_ADDRESS_CHARS = 2000
 
 @click.command()
 @click.argument("what", nargs=-1, metavar="[ADDRESS or NAME]...", shell_complete=complete_target)
-@click.option("--all", "all_of_them", is_flag=True, help="All targets of the config file, a line each.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@click.option("--all", "all_of_them", is_flag=True, help="Check all targets of the config file, with a line each.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 @env_file_option
 def check(what: tuple[str, ...], all_of_them: bool, as_json: bool, env_file: str | None) -> None:
-    """Check now, once, and show where the time went; neither daemon nor database is needed.
+    """Check targets once, now, and show the timing; neither a daemon nor a database is needed.
 
-    An ADDRESS need not be in the config file, nor is there need of one; a NAME is that of one of its targets. Nothing
+    An ADDRESS need not be in the config file, which may be missing; a NAME is the name of a configured target. Nothing
     is stored.
 
-    Exit status: 0 all succeed, 1 one fails, 2 bad configuration or usage, 130 interrupted.
+    Exit status: 0 all succeed, 1 a check fails, 2 bad configuration or usage, 130 interrupted.
 
     Example: watcher check https://example.com/
     """
     if all_of_them and what:
-        raise click.UsageError("--all checks all targets; leave it out, or the names")
+        raise click.UsageError("--all checks all targets; remove it, or the names")
     if not all_of_them and not what:
-        raise click.UsageError("name what to check: an address, the name of a target, or --all")
+        raise click.UsageError("nothing to check; give an address, the name of a target, or --all")
     for address in filter(_is_address, what):
         complaint = complaint_about(address)
         if complaint:
@@ -58,7 +58,7 @@ def check(what: tuple[str, ...], all_of_them: bool, as_json: bool, env_file: str
         if not all_of_them:
             by_name = {target.name: target for target in (_target(word, targets) for word in what)}
             targets = tuple(by_name.values())
-        # Here, since a shell that completes must not wait for all that a check needs.
+        # Imported here, since completion must be quick.
         from watcher.cli.check_runner import check_and_show
 
         sys.exit(check_and_show(targets, max_workers, as_lines=all_of_them, as_json=as_json))
@@ -69,7 +69,7 @@ def _is_address(word: str) -> bool:
 
 
 def _configured(path: Path, *, needed: bool) -> tuple[tuple[Target, ...], int]:
-    """Return the targets of the config, and how many checks may be in flight; none where it is bad and not needed."""
+    """Return the configured targets and MAX_WORKERS; no targets if the configuration is bad and not needed."""
     try:
         configuration = load_configuration(path, with_warnings=False)
         settings, targets = configuration.settings, configuration.targets
@@ -91,6 +91,4 @@ def _target(word: str, targets: Sequence[Target]) -> Target:
         shown_address = one_line(without_secrets(word), limit_chars=MAX_SHOWN_ADDRESS_CHARS)
         return Target(name=shown_address, address=word, shown_address=shown_address)
     hint = did_you_mean(word, [target.name for target in targets])
-    raise click.UsageError(
-        f"{shown(word)} is the name of no target{hint or '; an address begins with https:// or http://'}"
-    )
+    raise click.UsageError(f"no target is called {shown(word)}{hint or '; an address starts with https:// or http://'}")

@@ -1,4 +1,4 @@
-"""`watcher completion`: completes commands, options and the names of targets in a shell."""
+"""`watcher completion`: completes commands, options and names of targets in a shell."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMPLETION_VARIABLE = "_WATCHER_COMPLETE"
 LINE_VARIABLE = "WATCHER_COMPLETE_LINE"
 SHELLS = ("bash", "zsh", "fish")
 
-# Unlike click's own, it hands over the line: bash has cut it at every colon and equals sign, which names may have.
+# Unlike click's own script, it passes the whole line: bash splits words at colons and equals signs.
 _BASH_SCRIPT = """\
 %(complete_func)s() {
     local IFS=$'\\n' response completion type value
@@ -42,7 +42,7 @@ _BASH_SCRIPT = """\
 }
 complete -o nosort -F %(complete_func)s %(prog_name)s
 """
-# Unlike click's own, it cuts an answer at its first comma only, since names and help have some of their own.
+# Unlike click's own script, it splits an answer at the first comma only, since names and help may have commas.
 _FISH_SCRIPT = """\
 function %(complete_func)s
     set -l line (commandline -cp | string collect)
@@ -68,16 +68,16 @@ _SPECIAL_IN_DOUBLE_QUOTES = re.compile(r'[\\"$`]')
 
 
 class _Bash(BashComplete):
-    """Completes names with spaces and colons, which are many: a target without a name is called by its address."""
+    """Completes names with spaces and colons, which are common: the default name of a target is its address."""
 
     source_template = _BASH_SCRIPT
 
     def source(self) -> str:
-        return ShellComplete.source(self)  # without the look for a bash on this machine
+        return ShellComplete.source(self)  # without click's check of the installed bash
 
     def get_completion_args(self) -> tuple[list[str], str]:
         line = os.environ.get(LINE_VARIABLE)
-        if line is None:  # as click's own script asks
+        if line is None:  # called by click's own script
             return super().get_completion_args()
         words = split_arg_string(line)[1:]
         return (words[:-1], words[-1]) if _word_at_the_end(line) and words else (words, "")
@@ -92,14 +92,14 @@ class _Bash(BashComplete):
 
 
 class _Zsh(ZshComplete):
-    """Completes `--option=value` as well: zsh puts what it gets in the place of the whole word."""
+    """Completes `--option=value`, too: zsh replaces the whole word with the completion."""
 
     def format_completion(self, item: CompletionItem[str]) -> str:
         return super().format_completion(_with_option(item, self.get_completion_args()[1]))
 
 
 class _Fish(FishComplete):
-    """Completes names with commas, and `--option=value`: fish takes only what begins like the whole word."""
+    """Completes names with commas, and `--option=value`: fish needs the same start as the whole word."""
 
     source_template = _FISH_SCRIPT
 
@@ -108,7 +108,7 @@ class _Fish(FishComplete):
 
 
 def _with_option(item: CompletionItem[str], word: str) -> CompletionItem[str]:
-    """Put in front of a value what stands in front of it in the word at the cursor: `--target=`."""
+    """Add the option of the word at the cursor, such as `--target=`, in front of a value."""
     option = word.removesuffix(_without_option(word))
     return CompletionItem(option + item.value, item.type, item.help) if item.type == "plain" else item
 
@@ -118,13 +118,13 @@ def _without_option(word: str) -> str:
 
 
 def _word_at_the_end(line: str) -> str:
-    """Return the word at the cursor as it is typed, quotes included; nothing behind a space."""
+    """Return the word at the cursor as typed, with quotes; empty after a space."""
     match = _WORD_AT_THE_END.search(line)
     return match[0] if match else ""
 
 
 def _chars_that_stay(word: str) -> int:
-    """Say how much of a value stays on the line: bash puts the rest in the place of what is behind a colon or `=`."""
+    """Return the length of a value's part that stays on the line; bash replaces only what follows a colon or `=`."""
     if word.startswith(("'", '"')):
         return 0
     stays = word[: max(word.rfind(":"), word.rfind("=")) + 1]
@@ -132,7 +132,7 @@ def _chars_that_stay(word: str) -> int:
 
 
 def _quoted(value: str, quote: str) -> str:
-    """Write a value as it has to stand on the line, behind a quote that is open there or outside of any."""
+    """Escape a value for the line, after an open quote or outside quotes."""
     if quote == "'":
         return value.replace("'", r"'\''")
     if quote:
@@ -153,10 +153,10 @@ Then open a new shell."""
     "--env-file",
     type=click.Path(dir_okay=False),
     expose_value=False,
-    help="Taken as by every command; nothing is read.",
+    help="Accepted as for every command, but not read.",
 )
 def completion(shell: str) -> None:
-    """Print the script by which a shell completes commands, options and the names of targets.
+    """Print the script that lets a shell complete commands, options and names of targets.
 
     SHELL is bash, zsh or fish.
 
@@ -164,12 +164,12 @@ def completion(shell: str) -> None:
     """
     install_shells()
     kind = get_completion_class(shell)
-    assert kind is not None  # click knows all three
+    assert kind is not None  # click has all three
     group = click.get_current_context().find_root().command
     click.echo(kind(group, {}, PROGRAM, COMPLETION_VARIABLE).source())
 
 
 def install_shells() -> None:
-    """Let click complete as it is done here."""
+    """Register these classes with click."""
     for kind in (_Bash, _Zsh, _Fish):
         add_completion_class(kind)

@@ -1,4 +1,4 @@
-"""`watcher export`: the history as lines of JSON, in constant memory."""
+"""`watcher export`: writes the history as JSON lines, in constant memory."""
 
 from __future__ import annotations
 
@@ -25,28 +25,26 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--since", type=DurationType(), default="24h", show_default=True, help="What was in the last 30m, 24h, 7d ..."
-)
+@click.option("--since", type=DurationType(), default="24h", show_default=True, help="Only the last 30m, 24h, 7d ...")
 @until_option
 @env_file_option
 def export(since: timedelta, until: timedelta | None, env_file: str | None) -> None:
-    """Write the history to stdout, a JSON object a line: first the flips, then the failures, each oldest first.
+    """Write the history to stdout, one JSON object per line: first flips, then failures, each oldest first.
 
-    The daemon may be running or not. Each object has its "kind", which is "flip" or "failure".
+    The daemon may be running or not. The "kind" of an object is "flip" or "failure".
 
-    Exit status: 0 good, 1 no database or nobody who reads, 2 bad configuration or usage.
+    Exit status: 0 success, 1 no database, or stdout cannot be written, 2 bad configuration or usage.
 
     Example: watcher export --since 30d > history.ndjson
     """
     path = env_path(env_file)
-    begin, end = window(since, until)
+    start, end = window(since, until)
     lines = _Lines()
 
     async def write(database: Database) -> OSError | None:
         try:
-            await stream_history(database, begin, end, lines.write, expect=lines.expect if lines.has_bar else None)
-        except OSError as error:  # raised here, it would come out of the nurseries in a group of groups
+            await stream_history(database, start, end, lines.write, expect=lines.expect if lines.has_bar else None)
+        except OSError as error:  # raised here, it would be wrapped in nested groups
             return error
         return None
 
@@ -60,13 +58,13 @@ def export(since: timedelta, until: timedelta | None, env_file: str | None) -> N
 
 
 def line_of(kind: str, row: dict[str, Any]) -> str:
-    """Return a row as a line of JSON; it is ASCII, so that no terminal and no reader stumbles."""
+    """Return a row as a JSON line, in ASCII for all terminals and readers."""
     as_json = failure_as_json if kind == FAILURE else flip_as_json
     return json.dumps({"kind": kind, **as_json(row)}) + "\n"
 
 
 class _Lines:
-    """Stdout, with a bar on stderr where that is a terminal and stdout is none."""
+    """Writes to stdout, with a progress bar on stderr if only stderr is a terminal."""
 
     def __init__(self) -> None:
         self.has_bar = sys.stderr is not None and sys.stderr.isatty() and not sys.stdout.isatty()

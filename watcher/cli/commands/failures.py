@@ -1,4 +1,4 @@
-"""`watcher failures`: what is in the table of failures."""
+"""`watcher failures`: shows stored failures."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--since", type=DurationType(), help="Only those of the last 30m, 24h, 7d ...")
+@click.option("--since", type=DurationType(), help="Only the last 30m, 24h, 7d ...")
 @until_option
-@click.option("--target", shell_complete=complete_target, help="Only those of the target with this name.")
-@click.option("--reason", type=click.Choice([str(reason) for reason in Reason]), help="Only those with this reason.")
-@click.option("--location", help="Only those that were seen from this location.")
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="How many at most.")
+@click.option("--target", shell_complete=complete_target, help="Only failures of this target.")
+@click.option("--reason", type=click.Choice([str(reason) for reason in Reason]), help="Only failures with this reason.")
+@click.option("--location", help="Only failures seen from this location.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="At most this many.")
 @json_option
 @env_file_option
 def failures(
@@ -38,19 +38,19 @@ def failures(
     env_file: str | None,
     **equal: str | None,
 ) -> None:
-    """Show the failures that were stored, newest first; the daemon may be running or not.
+    """Show stored failures, newest first; the daemon may be running or not.
 
-    Exit status: 0 good (there may be none), 1 no database or no such target, 2 bad configuration or usage.
+    Exit status: 0 success (even without failures), 1 no database or no such target, 2 bad configuration or usage.
 
     Example: watcher failures --since 24h --target Checkout
     """
     path = env_path(env_file)
-    begin, end = moments(since, until)
+    start, end = moments(since, until)
     with errors_on_one_line():
         settings = load_settings(path)
         rows = read_or_exit(
             settings,
-            lambda database: read_failures(database, target, since=begin, until=end, limit=limit, **equal),
+            lambda database: read_failures(database, target, since=start, until=end, limit=limit, **equal),
         )
         if rows is None:
             raise never_watched(target or "")

@@ -1,4 +1,4 @@
-"""`watcher init`: a first configuration."""
+"""`watcher init`: writes a first configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 from watcher.cli.common import DEFAULT_ENV_FILE, MAX_ERROR_CHARS, env_file_option, errors_on_one_line
 from watcher.text.escaping import one_line
 
-# The names in the package, where each goes, and its mode: `.env` may come to hold a password.
+# The templates of the package, their paths, and their modes: users may add a password to `.env`.
 ENV_TEMPLATE = "env"
 CONFIG_TEMPLATES = {"config.yaml": "config/config.yaml", "schema.json": "config/schema.json"}
 PRIVATE, PUBLIC = 0o600, 0o644
@@ -24,16 +24,16 @@ PRIVATE, PUBLIC = 0o600, 0o644
     "--folder",
     type=click.Path(file_okay=False),
     default=".",
-    help="Where to write, the working folder by default; it is made where it is not there.",
+    help="Folder to write to, created if missing; the working folder by default.",
 )
 @env_file_option
 def init(folder: str, env_file: str | None) -> None:
-    """Write a commented config/config.yaml and .env, where none is; nothing is asked, nothing overwritten.
+    """Write a commented config/config.yaml and .env if they do not exist; nothing is asked or overwritten.
 
-    Beside the config file goes config/schema.json, by which editors complete and check it. With --env-file the settings
-    go to that file instead of .env.
+    Also write config/schema.json, which editors use to complete and check the config file. With --env-file, write the
+    settings to that file instead of .env.
 
-    Exit status: 0 the files are there, 1 one cannot be written, 2 usage.
+    Exit status: 0 the files exist, 1 a file cannot be written, 2 bad usage.
 
     Example: watcher init
     """
@@ -49,20 +49,20 @@ def init(folder: str, env_file: str | None) -> None:
 
 
 def content_of(template: str) -> bytes:
-    """Return a template of the package, by its name there."""
+    """Return the content of a template of the package."""
     return (files("watcher.cli") / "templates" / template).read_bytes()
 
 
 def create(path: Path, content: bytes, mode: int) -> bool:
-    """Write a file where nothing is, whole or not at all, and its folders.
+    """Create a file and its folders, atomically and without overwriting.
 
     Args:
         path: of the file.
         content: of the file.
-        mode: of the file, before the umask takes its part.
+        mode: of the file, before the umask.
 
     Returns:
-        whether it was written; False where something has the name already.
+        whether it was written; False if the path exists already.
 
     Raises:
         OSError: it cannot be written.
@@ -75,10 +75,10 @@ def create(path: Path, content: bytes, mode: int) -> bool:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        path.hardlink_to(temporary)  # unlike a rename, this overwrites nothing
+        path.hardlink_to(temporary)  # unlike a rename, this does not overwrite
     except FileExistsError:
         return False
-    except OSError:  # there are file systems without hard links
+    except OSError:  # a file system without hard links
         if os.path.lexists(path):
             return False
         temporary.rename(path)
@@ -89,7 +89,7 @@ def create(path: Path, content: bytes, mode: int) -> bool:
 
 def _make(path: Path, template: str, mode: int) -> None:
     made = create(path, content_of(template), mode)
-    _say(f"made {path}" if made else f"left {path} as it is")
+    _say(f"created {path}" if made else f"kept existing {path}")
 
 
 def _say(text: str) -> None:

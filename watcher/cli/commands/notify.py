@@ -1,4 +1,4 @@
-"""`watcher notify --test`: sends a test message now."""
+"""`watcher notify --test`: sends a test message to channels."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[CHANNEL]...", shell_complete=complete_channel)
-@click.option("--test", is_flag=True, help="Send a test message; there is nothing else to send yet.")
+@click.option("--test", is_flag=True, help="Send a test message (mandatory).")
 @json_option
 @env_file_option
 def notify(names: tuple[str, ...], test: bool, as_json: bool, env_file: str | None) -> None:
-    """Send a test message to channels now, and tell what each receiver answers.
+    """Send a test message to channels and show the answer of each receiver.
 
-    CHANNEL is the name of a channel in the config file; without one, all are tried, all at once. Neither daemon nor
-    database is needed, and nothing is stored.
+    CHANNEL is the name of a channel in the config file; by default the message is sent to all channels at once.
+    Neither a daemon nor a database is needed, and nothing is stored.
 
-    Exit status: 0 all are delivered, 1 one is not, 2 bad configuration or usage, 130 interrupted.
+    Exit status: 0 all messages are delivered, 1 one is not, 2 bad configuration or usage, 130 interrupted.
 
     Example: watcher notify --test ops
     """
     if not test:
-        raise click.UsageError("say --test: it sends a test message")
+        raise click.UsageError("--test is missing; it sends a test message")
     path = env_path(env_file)
     with errors_on_one_line():
         configuration = load_configuration(path, with_warnings=False)
         channels = _channels(names, configuration.alerting.channels)
-        # Here, since a shell that completes must not wait for all that a delivery needs.
+        # Imported here, since completion must be quick.
         from watcher.cli.notify_runner import send_and_show
 
         sys.exit(send_and_show(channels, as_json=as_json))
@@ -48,9 +48,9 @@ def notify(names: tuple[str, ...], test: bool, as_json: bool, env_file: str | No
 
 def _channels(names: Sequence[str], channels: Sequence[Channel]) -> list[Channel]:
     if not channels:
-        raise click.UsageError("the config file has no `channels`; add one")
+        raise click.UsageError("the config file does not have `channels`; add one")
     by_name = {channel.name: channel for channel in channels}
     for name in names:
         if name not in by_name:
-            raise click.UsageError(f"{shown(name)} is not the name of a channel{did_you_mean(name, list(by_name))}")
+            raise click.UsageError(f"no channel is called {shown(name)}{did_you_mean(name, list(by_name))}")
     return [by_name[name] for name in dict.fromkeys(names or by_name)]

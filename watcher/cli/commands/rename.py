@@ -1,4 +1,4 @@
-"""`watcher rename`: gives the history of a target another name."""
+"""`watcher rename`: moves the history of a target to another name."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from watcher.text.escaping import one_line
 @click.argument("new", shell_complete=complete_target)
 @env_file_option
 def rename(old: str, new: str, env_file: str | None) -> None:
-    """Join the history of the target OLD to that of NEW; the daemon may be running or not.
+    """Move the history of the target OLD to the target NEW; the daemon may be running or not.
 
-    Rename it in the config file first: the history of a target that is still watched stays with it. Of two histories
-    of the same time only one can be told: from the first flip of NEW on, the flips of OLD are deleted. What a daemon
-    still has of OLD follows within a minute of its coming.
+    Rename the target in the config file first: a target that is still watched keeps its history. Where both have a
+    history, the one of NEW counts: the flips of OLD since the first flip of NEW are deleted. Entries of OLD that a
+    daemon still holds are moved within a minute of their arrival.
 
-    Exit status: 0 good, 1 no database or OLD is still watched, 2 bad configuration or usage.
+    Exit status: 0 success, 1 no database, or OLD is still watched, 2 bad configuration or usage.
 
     Example: watcher rename Checkout "Checkout EU"
     """
@@ -38,7 +38,7 @@ def rename(old: str, new: str, env_file: str | None) -> None:
 
 
 def rename_summary(renamed: Renamed) -> str:
-    """Say how many rows of each table have the new name, as in `12 failures, 3 flips, 1 state, 90 rollups`."""
+    """Return the number of renamed rows by table, as in `12 failures, 3 flips, 1 state, 90 rollups`."""
     counts = {
         "failure": renamed.failures,
         "flip": renamed.flips,

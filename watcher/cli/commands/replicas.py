@@ -1,4 +1,4 @@
-"""`watcher replicas`: which daemons share the targets of a location."""
+"""`watcher replicas`: shows the daemons that share the targets of a location."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from watcher.reporting.replicas import read_replicas, replicas_as_json
 @json_option
 @env_file_option
 def replicas(as_json: bool, env_file: str | None) -> None:
-    """Show which daemons share the targets of each location, how many each has, and how late its checks are.
+    """Show the daemons that share the targets of each location, their number of targets, and their lateness.
 
-    One is agreed when it has its part; changing, joining and leaving take seconds, and gone is what was not heard of
-    for longer. Those with another configuration share the targets of that one. Where several places watch a target, the
-    replicas of all places are shown at the location `*` as well, with the number of targets each decides on.
+    A replica is `agreed` when it checks its share. `changing`, `joining` and `leaving` last seconds; a replica that was
+    not heard of for longer is `gone`. Replicas with another configuration share the targets of that configuration. If
+    several locations watch a target, the replicas of all locations are also listed under `*`, with the number of
+    targets that each decides on.
 
-    Exit status: 0 good, whoever is there, 3 no database.
+    Exit status: 0 success, with or without replicas, 3 no database.
 
     Example: watcher replicas
     """

@@ -1,4 +1,4 @@
-"""`watcher report`: uptime, percentiles and incidents of each target."""
+"""`watcher report`: shows uptime, percentiles and incidents of each target."""
 
 from __future__ import annotations
 
@@ -29,35 +29,34 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--since", type=DurationType(), default="7d", show_default=True, help="The last 30m, 24h, 7d ...")
+@click.option("--since", type=DurationType(), default="7d", show_default=True, help="Only the last 30m, 24h, 7d ...")
 @until_option
-@click.option("--target", shell_complete=complete_target, help="Only the target with this name.")
+@click.option("--target", shell_complete=complete_target, help="Only this target.")
 @json_option
-@click.option("--csv", "as_table", is_flag=True, help="CSV instead of text, a line a target.")
+@click.option("--csv", "as_table", is_flag=True, help="Print CSV instead of text, a line per target.")
 @env_file_option
 def report(
     since: timedelta, until: timedelta | None, target: str | None, as_json: bool, as_table: bool, env_file: str | None
 ) -> None:
-    """Tell how reliable each target was: uptime, incidents, percentiles; the daemon may be running or not.
+    """Show uptime, incidents and percentiles of each target; the daemon may be running or not.
 
-    Uptime is time, not counts: the time in which a target was up or degraded, of that in which it is known to have
-    been up, degraded or down; rounded down. Targets that were taken out of the config file are told where they have a
-    history in that time.
+    Uptime is a share of time, not of checks: the time up or degraded, divided by the time up, degraded or down, rounded
+    down. Targets that were removed from the config file are shown if they have a history in the window.
 
-    Exit status: 0 good, 1 no database or no such target, 2 bad configuration or usage.
+    Exit status: 0 success, 1 no database or no such target, 2 bad configuration or usage.
 
     Example: watcher report --since 30d --target Checkout
     """
     if as_json and as_table:
-        raise click.UsageError("--json and --csv cannot be both")
+        raise click.UsageError("--json and --csv cannot be combined")
     path = env_path(env_file)
-    begin, end = window(since, until)
+    start, end = window(since, until)
     with errors_on_one_line():
         names = None if target is None else [target]
         with_means = not (as_json or as_table)
         with LateBar("targets") as bar:
             read = partial(
-                read_reports, since=begin, until=end, targets=names, with_means=with_means, progress=bar.show
+                read_reports, since=start, until=end, targets=names, with_means=with_means, progress=bar.show
             )
             reports = read_or_exit(load_settings(path), read, GARBAGE_THRESHOLD_OF_REPORTS)
         if target is not None and not reports:
@@ -66,10 +65,10 @@ def report(
         form = Form.JSON if as_json else Form.CSV if as_table else Form.TEXT
         console = console_for_stdout()
         if form is Form.TEXT and not is_plain(console):
-            print_lines(console, page(reports, begin, end))
+            print_lines(console, page(reports, start, end))
             return
         write = partial(part_of, form, with_location=has_locations(reports))
-        text = document(form, written_in_parts(write, reports), begin, end)
+        text = document(form, written_in_parts(write, reports), start, end)
         if form is Form.TEXT:
             print_text(console, text)
         else:

@@ -1,4 +1,4 @@
-"""`watcher run`: the daemon."""
+"""`watcher run`: runs the daemon."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 @click.command()
 @env_file_option
 def run(env_file: str | None) -> None:
-    """Run the daemon until SIGINT or SIGTERM; SIGHUP makes it read the configuration again.
+    """Run the daemon until SIGINT or SIGTERM; SIGHUP reloads the configuration.
 
-    Exit status: 0 it was stopped, 1 it could not start or go on, 2 bad configuration or usage.
+    Exit status: 0 stopped by a signal, 1 an error, 2 bad configuration or usage.
 
     Example: watcher run
     """
-    # Until the daemon has its own handlers there is nothing to stop, and reading 100,000 targets takes seconds.
+    # Before the daemon has its handlers there is nothing to stop, and reading 100,000 targets takes seconds.
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: os._exit(0))
-    # It waits, see __init__.py, until the daemon takes it; and one that comes after that must not kill what is ending.
+    # SIGHUP is blocked until the daemon handles it, see __init__.py; a later one must not kill a stopping daemon.
     signal.signal(RELOAD_SIGNAL, lambda *_: None)
     log.take_over_stderr()
     path = env_path(env_file)
-    stop_collecting()  # until run_daemon has made all that stays for good
+    stop_collecting()  # run_daemon collects again once all lasting objects exist
     with errors_on_one_line(tell=_tell):
         read_at = time.time()
         try:
@@ -56,12 +56,12 @@ def run(env_file: str | None) -> None:
             raise
         log.configure(configuration.settings.log_format)
         trio.run(run_daemon, configuration, partial(_loaded, path, inspector), read_at)
-    # All is closed and flushed: to take 100,000 targets apart, the interpreter would need seconds more.
+    # Everything is closed and flushed, and the interpreter would need seconds to free 100,000 targets.
     os._exit(0)
 
 
 def _tell(line: LogEvent) -> None:
-    """Tell an error as an event to machines, and to people as every command does."""
+    """Log an error: as a JSON event, or as the line that every command writes."""
     if log.is_json():
         structlog.get_logger().error(line)
     else:
@@ -69,7 +69,7 @@ def _tell(line: LogEvent) -> None:
 
 
 def _loaded(path: Path, inspector: Inspector) -> Configuration:
-    """Read the configuration; what is secret in it appears in no line of the log from then on."""
+    """Read the configuration, and mask its secrets in the log from then on."""
     configuration = load_configuration(path, inspect=inspector)
     settings = configuration.settings
     own = (settings.postgres_password, settings.http_password, settings.http_token)

@@ -1,4 +1,4 @@
-"""`watcher silence`: no notifications for a while."""
+"""`watcher silence`: starts, lists and ends silences."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
     from watcher.config.env.settings import Settings
     from watcher.model.alerts.silence import Silence
 
-NOT_TOLD_YET = "; it is in the database, where daemons find it within seconds, or half a minute behind a pooler"
+NOT_TOLD_YET = "; stored in the database, where daemons read it within seconds, or half a minute behind a pooler"
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_target)
-@click.option("--group", help="All targets of this group.")
-@click.option("--all", "all_of_them", is_flag=True, help="All targets.")
+@click.option("--group", help="Silence all targets of this group.")
+@click.option("--all", "all_of_them", is_flag=True, help="Silence all targets.")
 @click.option("--for", "length", type=DurationType(), help="How long, as in 30m, 2h or 1h30m.")
 @click.option("--until", type=MomentType(), help="Until when, as in 18:30 or 2026-12-01T18:30Z.")
-@click.option("--why", help="The reason, for those who miss the messages; each silence has one.")
-@click.option("--by", default=login_name, help="Who wants it; your login name by default.")
-@click.option("--list", "lists", is_flag=True, help="Show the silences that hold.")
+@click.option("--why", help="The reason (mandatory), for those who miss the messages.")
+@click.option("--by", default=login_name, help="Who silences; your login name by default.")
+@click.option("--list", "lists", is_flag=True, help="List the active silences.")
 @click.option("--end", "ends", metavar="ID", help="End a silence; the first characters of its id are enough.")
 @json_option
 @env_file_option
@@ -59,23 +59,23 @@ def silence(
     as_json: bool,
     env_file: str | None,
 ) -> None:
-    """Send no notifications about targets for a while; they are checked, and their states recorded, all the same.
+    """Stop notifications about targets for a while; their checks and recorded states go on.
 
-    What opens meanwhile and still lasts at the end is told then. A running daemon obeys within a second. Where none
-    works in WATCHER_DATA_DIR, the order is written to PostgreSQL, where daemons find it within seconds, or half a
-    minute behind a pooler.
+    An incident that starts during the silence and is still open at its end is sent then. A running daemon obeys within
+    a second. If none is running in WATCHER_DATA_DIR, the silence is written to PostgreSQL, where daemons read it within
+    seconds, or half a minute behind a pooler.
 
-    Exit status: 0 good, 1 no such silence, 2 bad configuration or usage, 3 neither a daemon nor a database.
+    Exit status: 0 success, 1 no such silence, 2 bad configuration or usage, 3 neither a daemon nor a database.
 
     Example: watcher silence Checkout --for 2h --why "move to the new rack"
     """
     wanted = [bool(names), group is not None, all_of_them, lists, ends is not None]
     if sum(wanted) != 1:
-        raise click.UsageError("give either names of targets, or --group, --all, --list or --end")
+        raise click.UsageError("give exactly one of names of targets, --group, --all, --list and --end")
     if (lists or ends is not None) and (length, until, why) != (None, None, None):
-        raise click.UsageError("--for, --until and --why belong to a new silence")
+        raise click.UsageError("--for, --until and --why are only for a new silence")
     if as_json and not lists:
-        raise click.UsageError("--json belongs to --list")
+        raise click.UsageError("--json is only for --list")
     path = env_path(env_file)
     with errors_on_one_line(EXIT_NO_DATABASE):
         if lists:
@@ -85,10 +85,10 @@ def silence(
         elif why is None:
             raise click.MissingParameter(param_type="option", param_hint="'--why'")
         else:
-            _begin(path, names, group, (length, until), why, by)
+            _start(path, names, group, (length, until), why, by)
 
 
-def _begin(
+def _start(
     path: Path,
     names: Sequence[str],
     group: str | None,
@@ -96,7 +96,7 @@ def _begin(
     why: str,
     by: str,
 ) -> None:
-    from watcher.cli.orders import give, moment  # here, since a shell that completes must not wait for it
+    from watcher.cli.orders import give, moment  # imported here, since completion must be quick
 
     settings = configured_or_exit(path, names, group).settings
     options = {"until": "--for or --until", "why": "--why", "by": "--by", "targets": "the list of names"}
@@ -117,8 +117,8 @@ def _end(path: Path, prefix: str) -> None:
     now = moment(settings)
     found = [one for one in _present(settings, now) if str(one.id).startswith(prefix.lower())] if prefix else []
     if len(found) != 1:
-        few = "no silence that holds has" if not found else f"{len(found)} silences have"
-        raise click.ClickException(f"{few} an id that begins with {one_line(prefix, 40)!r}; --list shows them")
+        few = "no active silence has" if not found else f"{len(found)} silences have"
+        raise click.ClickException(f"{few} an id that starts with {one_line(prefix, 40)!r}; --list shows them")
     rest = "" if give(settings, ended(found[0], now)) else NOT_TOLD_YET
     _say(f"{covered_words(found[0])}: notifications are sent again{rest}")
 
@@ -136,11 +136,11 @@ def _list(path: Path, *, as_json: bool) -> None:
         said_by = f" ({one.by})" if one.by else ""
         _say(f"{_short(one)}  {covered_words(one)}: no notifications {_until(one, now)}{said_by}")
     if not found:
-        click.echo("nothing is silenced")
+        click.echo("no active silences")
 
 
 def _present(settings: Settings, now: datetime) -> list[Silence]:
-    """Return the silences that have not ended, the one that ends first at the top."""
+    """Return the silences that have not ended, sorted by their end."""
     from watcher.cli.orders import read_silences
 
     return sorted((one for one in read_silences(settings) if one.end > now), key=lambda one: (one.end, one.id))
@@ -148,7 +148,7 @@ def _present(settings: Settings, now: datetime) -> list[Silence]:
 
 def _end_of(start: datetime, length: timedelta | None, until: datetime | None) -> datetime:
     if (length is None) == (until is None):
-        raise click.UsageError("say how long: either --for, or --until")
+        raise click.UsageError("give exactly one of --for and --until")
     if until is not None:
         return until
     assert length is not None

@@ -1,4 +1,4 @@
-"""`watcher status`: where each target stands now."""
+"""`watcher status`: shows the present state of each target."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from watcher.reporting.status import present_as_json, read_status
 @json_option
 @env_file_option
 def status(as_json: bool, env_file: str | None) -> None:
-    """Show where each target stands; the daemon may be running or not.
+    """Show the present state of each target; the daemon may be running or not.
 
-    The exit status is 0 when all are up (or degraded, paused or in maintenance), 1 when one is not, and 3 when there is
-    no database. What no daemon watches any more is unknown. If several places watch a target together, their common
-    state counts, and the state at each place is shown below it.
+    A target is unknown if no daemon watches it any more. If several locations watch a target together, their common
+    state counts, and the state at each location is shown below it.
+
+    Exit status: 0 all targets are up, degraded, paused or in maintenance, 1 one is not, 3 no database.
 
     Example: watcher status
     """

@@ -1,4 +1,4 @@
-"""`watcher validate`: reads the configuration and starts nothing."""
+"""`watcher validate`: checks the configuration."""
 
 from __future__ import annotations
 
@@ -27,22 +27,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", required=False, type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text, for editors and CI.")
-@click.option("--show", is_flag=True, help="Print all that takes effect as a config file, secrets masked.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text, for editors and CI.")
+@click.option("--show", is_flag=True, help="Print the effective configuration as a config file, with secrets masked.")
 @env_file_option
 def validate(file: str | None, as_json: bool, show: bool, env_file: str | None) -> None:
-    """Read .env and the config file, tell every mistake, start nothing.
+    """Check .env and the config file, report every mistake, and start nothing.
 
-    FILE is the file or the folder of files to read instead of the one that CONFIG_FILE_PATH in .env names. Mistakes
-    and warnings go to stderr, each as `file:line:column: where: what is wrong and what to do`, with the line that it is
-    about, in which secrets are masked.
+    FILE is the config file or folder to read instead of CONFIG_FILE_PATH in .env. Mistakes and warnings are written to
+    stderr, each as `file:line:column: where: problem; remedy` and followed by the line of the file with secrets masked.
 
-    Exit status: 0 good (there may be warnings), 2 there are mistakes.
+    Exit status: 0 valid (even with warnings), 2 mistakes.
 
     Example: watcher validate config/config.yaml
     """
-    if file == "":  # as of a variable of a script that is not set
-        raise click.UsageError("FILE is empty; name one, or leave it out")
+    if file == "":  # as from an unset variable of a script
+        raise click.UsageError("FILE is empty; name a file, or leave it out")
     path = env_path(env_file)
     variables = {**os.environ, "CONFIG_FILE_PATH": file} if file else dict(os.environ)
     with errors_on_one_line():
@@ -65,13 +64,13 @@ def validate(file: str | None, as_json: bool, show: bool, env_file: str | None) 
         if show:
             page, alerting = configuration.page, configuration.alerting
             for lines in yaml_lines(settings, configuration.targets, page, alerting, configuration.secrets):
-                click.echo(lines.encode())  # YAML is UTF-8, whatever the terminal is
+                click.echo(lines.encode())  # YAML is UTF-8, regardless of the terminal
         else:
             click.echo(validation_summary(configuration))
 
 
 def validation_summary(configuration: Configuration) -> str:
-    """Say in one line that all is well, as in `config/config.yaml: 5 targets, 2 channels, no mistakes, 1 warning`."""
+    """Return the summary of a valid configuration, as in `config.yaml: 5 targets, 2 channels, no mistakes`."""
     targets, warnings = len(configuration.targets), len(configuration.warnings)
     channels = len(configuration.alerting.channels)
     said = [_counted(targets, "target"), *([_counted(channels, "channel")] if channels else []), "no mistakes"]

@@ -1,4 +1,4 @@
-"""How what is open, and what became of messages, looks on a terminal."""
+"""Formats open incidents and notifications for the terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COLOURS = {"sent": "green", "given_up": "bold red", "failing": "bold yellow", "
 
 
 def alerts_table(alerts: AlertsNow) -> RenderableType:
-    """Show what is open, then each message in a line."""
+    """Show open incidents, then each notification in a line."""
     return Group(_open_table(alerts.open), Text(), _notifications_table(alerts.notifications))
 
 

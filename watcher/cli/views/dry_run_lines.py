@@ -1,4 +1,4 @@
-"""How what would have been sent looks: a line for each message, then how much that is for each channel."""
+"""Formats the result of a dry run: a line per notification, then totals per channel."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ if TYPE_CHECKING:
 MAX_NAME_COLUMNS = 30
 
 THRESHOLDS = (
-    "other thresholds, intervals or timeouts would have made other changes of state: "
-    "this is what follows from those that are stored"
+    "based on the stored changes of state; other thresholds, intervals or timeouts would have led to other changes"
 )
 _TIME_COLUMNS = len("2026-11-25T18:00:30.123Z")
 _NIGHT = f"from {NIGHT_START:%H} to {NIGHT_END:%H} o'clock"
 
 
 def heading(channels: Sequence[str]) -> Line:
-    """Return the line above all messages; see `line_of`."""
+    """Return the heading of the columns; see `line_of`."""
     return Line(f"{'time':{_TIME_COLUMNS}}  {_column('channel', channels)}  notification")
 
 
@@ -36,15 +35,15 @@ def line_of(message: Notification, channels: Sequence[str]) -> Line:
     """Return the line of a message.
 
     Args:
-        message: that would have been sent.
-        channels: the names of all, for the width of their column.
+        message: the notification.
+        channels: the names of all channels, for the width of their column.
     """
     title = shown(message.payload["title"])
     return Line(f"{timestamp(message.created_at)}  {_column(message.channel, channels)}  {title}")
 
 
 def summary(replay: Replay) -> Iterator[Line]:
-    """Yield the lines at the end: what each channel would have been sent, and what is not known."""
+    """Yield the lines at the end: the totals of each channel, and what was left out."""
     if any(tally.kinds for tally in replay.tallies.values()):
         yield Line("")
     for name, tally in replay.tallies.items():
@@ -59,7 +58,7 @@ def summary(replay: Replay) -> Iterator[Line]:
 
 
 def as_json_end(replay: Replay) -> str:
-    """Return the end of the JSON document, whose beginning are the messages."""
+    """Return the end of the JSON document, after the messages."""
     channels = {name: _tally_as_json(tally) for name, tally in replay.tallies.items()}
     left_out = {"flips": replay.left_out.total(), "targets": sorted(replay.left_out)}
     return f'], "channels": {json.dumps(channels)}, "left_out": {json.dumps(left_out)}}}'

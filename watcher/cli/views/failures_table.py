@@ -1,4 +1,4 @@
-"""How stored failures look on a terminal."""
+"""Formats stored failures for the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def failures_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Show each failure in a line, its notes below the detail.
+    """Show each failure in a line, with its notes below the detail.
 
     Args:
         rows: from `Database.failures`.

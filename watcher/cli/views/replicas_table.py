@@ -1,4 +1,4 @@
-"""How the replicas of each location look on a terminal."""
+"""Formats the replicas of each location for the terminal."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from watcher.reporting.replicas import LocationReplicas, SeenReplica
 
-NOBODY = "no replicas: daemons share targets where POSTGRES_HOST names their database"
-SHOWN_DIGITS = 8  # of a configuration, to tell it from another
+NOBODY = "no replicas; daemons share targets if POSTGRES_HOST names a common database"
+SHOWN_DIGITS = 8  # of a configuration's fingerprint
 
 _COLOURS = {
     ReplicaState.AGREED: "bold green",
@@ -41,7 +41,7 @@ def replicas_table(locations: Sequence[LocationReplicas]) -> RenderableType:
 
 def _location(location: LocationReplicas) -> Iterator[RenderableType]:
     agreed = sum(one.state in {ReplicaState.AGREED, ReplicaState.CHANGING} for one in location.replicas)
-    together = "decide for all places" if location.location == COMBINED else "share the targets"
+    together = "decide for all locations" if location.location == COMBINED else "share the targets"
     yield styled(f"{location.location}: {agreed} of {len(location.replicas)} {together}, epoch {location.epoch}")
     table = Table("  replica", "state", "targets", "late", "by epoch", "configuration", "version", "last heard of",
                   box=None, pad_edge=False)  # fmt: skip

@@ -1,4 +1,4 @@
-"""How a report looks to people: a pure function of what it says."""
+"""Formats a report for people. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEADING_COLUMNS = 10
 
 
 def page(reports: Sequence[TargetReport], since: datetime, until: datetime) -> Iterator[Line]:
-    """Show all of a report, a block of lines a target."""
+    """Show a whole report, with a block of lines per target."""
     yield heading(since, until)
     yield from blocks(reports, with_location=has_locations(reports))
     if not reports:
@@ -34,21 +34,21 @@ def page(reports: Sequence[TargetReport], since: datetime, until: datetime) -> I
 
 
 def has_locations(reports: Iterable[TargetReport]) -> bool:
-    """Return whether there are several locations to tell apart."""
+    """Return whether the reports are about several locations."""
     return len({report.present.location for report in reports}) > 1
 
 
 def heading(since: datetime, until: datetime) -> Line:
-    """Show what a report is about."""
+    """Show the window of a report."""
     return Line(f"from {timestamp(since)} to {timestamp(until)}")
 
 
 def blocks(reports: Iterable[TargetReport], *, with_location: bool) -> Iterator[Line]:
-    """Show what a report says of its targets, a block of lines each.
+    """Show a block of lines per target.
 
     Args:
-        reports: of the targets.
-        with_location: see `has_locations`, of all that the page shows.
+        reports: the reports of the targets.
+        with_location: whether to show locations; see `has_locations`, called with all reports of the page.
     """
     for report in reports:
         yield Line("")
@@ -60,10 +60,10 @@ def _block(report: TargetReport, *, with_location: bool) -> Iterator[Line]:
     title = shown(present.target)
     is_combined = present.location == COMBINED
     if with_location:
-        title += " (all places)" if is_combined else f" ({shown(present.location)})"
+        title += " (all locations)" if is_combined else f" ({shown(present.location)})"
     yield Line(title if present.watched else f"{title} no longer watched", "bold")
     yield _line("uptime", *_uptime(report.uptime))
-    if not is_combined:  # no checks are made there
+    if not is_combined:  # no checks belong to all locations
         yield _line("checks", _checks(report))
     if report.checks:
         percentiles = "  ".join(f"{name} {milliseconds(value)}" for name, value in report.percentiles_ms.items())
@@ -72,7 +72,7 @@ def _block(report: TargetReport, *, with_location: bool) -> Iterator[Line]:
 
 
 def _line(heading: str, text: str, colour: str = "", *, indent: str = "") -> Line:
-    """Write a line; what comes after the indent has the colour."""
+    """Format a line; the text after the indent is coloured."""
     start = f"  {heading:<{_HEADING_COLUMNS}}{indent}"
     return Line(f"{start}{text}", colour, len(start))
 
@@ -80,12 +80,12 @@ def _line(heading: str, text: str, colour: str = "", *, indent: str = "") -> Lin
 def _uptime(uptime: Uptime) -> tuple[str, str]:
     percent = uptime.percent()
     if percent is None:
-        text, colour = "nothing is known", ""
+        text, colour = "not known", ""
     else:
         colour = STATE_COLOURS[State.DOWN if uptime.lengths[State.DOWN] else State.UP]
         text = f"{percent:.3f} % of {duration(uptime.known_seconds)}"
     for state, length in uptime.lengths.items():
-        # The last seconds are always unknown: the daemon says every few seconds only that it lives.
+        # The last seconds are always unknown: the daemon records only every few seconds that it is alive.
         if length and state is not State.UP and (state is not State.UNKNOWN or length >= STALE_AFTER):
             text += f", {state} {duration(length.total_seconds())}"
     return text, colour
@@ -99,19 +99,19 @@ def _checks(report: TargetReport) -> str:
 
 
 def _entries(entries: Sequence[Incident | Flapping]) -> Iterator[Line]:
-    """Show the newest incidents, newest first."""
+    """Show the latest incidents, newest first."""
     for number, entry in enumerate(reversed(entries[-MAX_SHOWN_ENTRIES:])):
-        told = _incident(entry) if isinstance(entry, Incident) else _flapping(entry)
-        yield _line("" if number else "incidents", *told, indent=f"{timestamp(entry.start)}  ")
+        parts = _incident(entry) if isinstance(entry, Incident) else _flapping(entry)
+        yield _line("" if number else "incidents", *parts, indent=f"{timestamp(entry.start)}  ")
     if len(entries) > MAX_SHOWN_ENTRIES:
-        yield _line("", f"and {len(entries) - MAX_SHOWN_ENTRIES} more; --json has them all")
+        yield _line("", f"and {len(entries) - MAX_SHOWN_ENTRIES} more; --json shows all")
 
 
 def _incident(incident: Incident) -> tuple[str, str]:
     text = f"down {duration(incident.length_seconds)}"
     notes = []
     if incident.end is None:
-        notes.append("still on")
+        notes.append("still open")
     elif not incident.end_is_exact:
         notes.append("its end is not known exactly")
     if incident.down_seconds < incident.length_seconds:

@@ -1,4 +1,4 @@
-"""A report in each form that it is written in, put together from parts; pure."""
+"""Assembles a report from parts, as JSON, CSV or text. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Form(StrEnum):
-    """How a report is written."""
+    """The output format of a report."""
 
     JSON = "json"
     CSV = "csv"
@@ -25,11 +25,11 @@ class Form(StrEnum):
 
 
 def part_of(form: Form, reports: Iterable[TargetReport], *, with_location: bool) -> str:
-    """Write some reports, for `document`.
+    """Format some reports, for `document`.
 
     Args:
-        form: of the whole.
-        reports: of some targets.
+        form: the format of the whole report.
+        reports: the reports of some targets.
         with_location: see `blocks`.
     """
     if form is Form.JSON:
@@ -40,11 +40,11 @@ def part_of(form: Form, reports: Iterable[TargetReport], *, with_location: bool)
 
 
 def document(form: Form, parts: Iterable[str], since: datetime, until: datetime) -> str:
-    """Put a whole report together.
+    """Assemble a whole report.
 
     Args:
-        form: of all parts.
-        parts: each from `part_of`, in the order of the targets' names.
+        form: the format of all parts.
+        parts: from `part_of`, in the order of the targets' names.
         since, until: the window of the report.
     """
     if form is Form.JSON:

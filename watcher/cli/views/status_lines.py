@@ -1,4 +1,4 @@
-"""How the state of each target looks on a terminal: a line a target, and their count."""
+"""Formats the state of each target for the terminal: a line per target, and totals."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MAX_NAME_COLUMNS = 40  # a longer name pushes only its own line to the right
 
 
 def status_lines(presents: Sequence[Present]) -> list[Line]:
-    """Show each target in a line, the places of one that several watch below it, and the totals in the last line."""
+    """Show each target in a line, its locations below it if several watch it, and the totals in the last line."""
     counting = that_count(presents)
     counted = {(present.target, present.location) for present in counting}
     with_location = len({present.location for present in counting} - {COMBINED}) > 1
     names = [
         _name(present, with_location=with_location)
         if (present.target, present.location) in counted
-        # The name of the target is in the line above.
+        # the name of the target is in the line above
         else shown(f"  {present.location}")
         for present in presents
     ]

@@ -1,4 +1,4 @@
-"""How the report of a check looks to people: a pure function of the report."""
+"""Formats the report of a check for people. Pure."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ MIN_BAR_COLUMNS, MAX_BAR_COLUMNS = 6, 50
 REASON_COLUMNS = 9  # of `too_large`, the longest
 
 _COLOURS = {"resolve": "cyan", "connect": "blue", "tls": "magenta", "processing": "green", "transfer": "yellow"}
-# What is left where floats are taken away from each other; nothing that is measured is so short.
+# A rounding error of float subtraction; every measured time is longer.
 _NOTHING_SECONDS = 1e-9
 
 
 def waterfall(report: CheckReport) -> RenderableType:
-    """Show all of a check: each response with its phases, the certificates, and the verdict."""
+    """Show a whole check: each response with its phases, the certificates, and the verdict."""
     outcome, exchange = report.outcome, report.exchange
     title = _text(outcome.target, "bold")
     if outcome.target != outcome.address:
@@ -47,11 +47,11 @@ def waterfall(report: CheckReport) -> RenderableType:
     steps = list(_steps(report))
     whole_seconds = sum(step.seconds for step in steps)
     parts: list[RenderableType] = [title]
-    begin_seconds = 0.0
+    start_seconds = 0.0
     for step in steps:
         parts.append(_indented(step.title, 2))
-        parts.append(_indented(_bars(step.phases, begin_seconds, whole_seconds), 4))
-        begin_seconds += step.seconds
+        parts.append(_indented(_bars(step.phases, start_seconds, whole_seconds), 4))
+        start_seconds += step.seconds
     if exchange.chain is not None:
         parts.extend(_certificates(exchange.chain, _end_of(outcome)))
     parts.append(_indented(_verdict(outcome), 2))
@@ -60,7 +60,7 @@ def waterfall(report: CheckReport) -> RenderableType:
 
 
 def line(outcome: Outcome) -> Text:
-    """Show a check in one line: the verdict, the duration, the target and what is wrong."""
+    """Show a check in one line: verdict, duration, target and problem."""
     word = "ok" if outcome.ok else str(outcome.fault and outcome.fault.reason)
     text = Text(f"{word:<{REASON_COLUMNS}}", _colour(outcome)).append(
         f" {_milliseconds(outcome.duration_seconds):>11}  "
@@ -71,7 +71,7 @@ def line(outcome: Outcome) -> Text:
 
 
 def totals(outcomes: Sequence[Outcome]) -> Text:
-    """Count what came out, as in `97 succeed, 3 fail`."""
+    """Count the outcomes, as in `97 succeed, 3 fail`."""
     failing = sum(not outcome.ok for outcome in outcomes)
     degraded = sum(outcome.degraded is not None for outcome in outcomes)
     text = f"{len(outcomes) - failing} succeed{f' ({degraded} degraded)' if degraded else ''}, {failing} fail"
@@ -80,7 +80,7 @@ def totals(outcomes: Sequence[Outcome]) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One response, or what came instead of it, and where the time went until then."""
+    """One response, or its absence, and the phases until then."""
 
     title: Text
     phases: Phases
@@ -104,7 +104,7 @@ def _steps(report: CheckReport) -> Iterator[_Step]:
 
 
 def _without(phases: Phases, others: Phases) -> Phases:
-    """Take the time of others out of a sum; a phase that has nothing left did not happen."""
+    """Subtract phases from a sum; a phase without time left did not happen."""
     rest: dict[str, float | None] = {}
     for name, seconds in _those_that_happened(phases):
         left = seconds - (getattr(others, name) or 0.0)
@@ -125,29 +125,29 @@ def _response(status: str, address: str, http_version: str | None, ip: str | Non
     return text
 
 
-def _bars(phases: Phases, begin_seconds: float, whole_seconds: float) -> Table:
+def _bars(phases: Phases, start_seconds: float, whole_seconds: float) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, min_width=10)
-    table.add_column()  # on a narrow terminal this one gives way
+    table.add_column()  # shrinks on a narrow terminal
     table.add_column(no_wrap=True, justify="right", min_width=11)
     for name, seconds in _those_that_happened(phases):
-        begin, end = begin_seconds / (whole_seconds or 1), (begin_seconds + seconds) / (whole_seconds or 1)
-        table.add_row(name, _Bar(begin, end, _COLOURS[name]), _milliseconds(seconds))
-        begin_seconds += seconds
+        start, end = start_seconds / (whole_seconds or 1), (start_seconds + seconds) / (whole_seconds or 1)
+        table.add_row(name, _Bar(start, end, _COLOURS[name]), _milliseconds(seconds))
+        start_seconds += seconds
     return table
 
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
-    """A bar from one share of the width to another; the shortest is still seen."""
+    """A bar from one share of the width to another, at least one column wide."""
 
-    begin: float
+    start: float
     end: float
     colour: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         width = min(options.max_width, MAX_BAR_COLUMNS)
-        first = min(int(self.begin * width), width - 1)
+        first = min(int(self.start * width), width - 1)
         length = max(min(round(self.end * width), width) - first, 1)
         yield Segment(" " * first)
         yield Segment(("#" if options.ascii_only else "━") * length, Style(color=self.colour))
@@ -205,7 +205,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _text(shown: str, style: str = "", *, before: str = "") -> Text:
-    """Make what may come from a site safe to print; rich looks for no markup in a `Text`."""
+    """Make text from a site safe to print; rich does not parse markup in a `Text`."""
     return Text(before).append(one_line(shown, limit_chars=MAX_SHOWN_CHARS), style or None)
 
 

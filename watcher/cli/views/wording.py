@@ -1,4 +1,4 @@
-"""How states and lines of charts are written on a terminal: pure functions."""
+"""Formats states, durations and charts for the terminal. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from watcher.text.escaping import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_SHOWN_CHARS = 2000  # an address is the longest
+MAX_SHOWN_CHARS = 2000  # addresses are the longest texts
 STATE_COLUMNS = max(map(len, State))
 
 STATE_COLOURS = {
@@ -26,15 +26,15 @@ STATE_COLOURS = {
     State.PAUSED: "blue",
 }
 
-_BARS = "▁▂▃▄▅▆▇██"  # the highest also for the very largest value
+_BARS = "▁▂▃▄▅▆▇██"  # doubled for the largest value
 _GAP = " "
 
 
 class Line(NamedTuple):
-    """A line that may become a `Text`: to make one for each takes as long as all else of it.
+    """A line that can become a `Text`, which is slow to make for every line.
 
     Attributes:
-        plain: what it says, safe to print.
+        plain: the text, safe to print.
         style: of its characters from `start` on.
     """
 
@@ -43,27 +43,27 @@ class Line(NamedTuple):
     start: int = 0
 
     def text(self) -> Text:
-        """Return it with its style."""
+        """Return the line with its style."""
         return Text(self.plain, spans=[Span(self.start, len(self.plain), self.style)] if self.style else None)
 
 
 def shown(text: str) -> str:
-    """Make text that came from a site or a config safe to print in a line."""
+    """Make text from a site or a config safe to print in a line."""
     return one_line(text, limit_chars=MAX_SHOWN_CHARS)
 
 
 def styled(text: str, style: str = "") -> Text:
-    """Make text that came from a site or a config safe to print; rich looks for no markup in a `Text`."""
+    """Make text from a site or a config safe to print; rich does not parse markup in a `Text`."""
     return Text(shown(text), style)
 
 
 def milliseconds(value: float | None) -> str:
-    """Write a duration in milliseconds; a dash where there is none."""
+    """Format a duration in milliseconds; a dash for None."""
     return "-" if value is None else f"{value:.1f} ms"
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """Draw a line of bars, the highest for the largest value, from nothing up; a gap is blank."""
+    """Draw a bar per value, scaled from zero to the largest value; None is blank."""
     highest = max([value for value in values if value is not None], default=0.0)
     highest = highest if highest > 0 else math.inf
     top = len(_BARS) - 1

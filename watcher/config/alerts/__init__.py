@@ -1,1 +1,1 @@
-"""From nodes to what is told, by which channels and when."""
+"""Reads channels, alerts, dependencies, maintenance and quiet hours."""

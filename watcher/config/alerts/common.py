@@ -1,4 +1,4 @@
-"""What all readers of alerts do: refuse what is empty, and read durations."""
+"""Shared by the readers of alerts: refuses empty values, and reads durations and names."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ EMPTY = "is empty; write a value, or remove the key"
 def without_empty(
     values: Mapping[str, Any], path: tuple[str | int, ...], complain: Complain, may_be_empty: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Return a mapping without what has no value, which is a mistake: nobody should think that it holds.
+    """Return a mapping without its empty values, and record each of these as a mistake.
 
     Args:
         values: the mapping as written.
-        path: of it.
-        complain: takes what is wrong.
-        may_be_empty: the keys whose lists may have nothing in them.
+        path: its path.
+        complain: records a mistake.
+        may_be_empty: the keys whose lists may be empty.
     """
     filled = {}
     for key, value in values.items():
@@ -49,12 +49,12 @@ def seconds_of(
     """Read a duration.
 
     Args:
-        values: the mapping that it stands in.
+        values: the mapping that contains the duration.
         path: of the duration; the last step is its key.
-        complain: takes what is wrong.
-        default: seconds, where it is not written.
-        least: the shortest that it may be, in seconds; None for all that is above zero.
-        most: the longest.
+        complain: records a mistake.
+        default: seconds, if the key is missing.
+        least: the minimum in seconds; None for any value above zero.
+        most: the maximum in seconds.
     """
     seconds = values.get(str(path[-1]))
     if seconds is None:
@@ -67,7 +67,7 @@ def seconds_of(
     elif least is not None and not number >= least:
         complain(path, f"{number:g} is not {least:g} or more; write a duration, as in 10s")
     elif number > most:
-        complain(path, f"{_spoken(number)} is above {_spoken(most)}, the longest that it may be; write a shorter one")
+        complain(path, f"{_spoken(number)} is above {_spoken(most)}, the maximum; write a shorter one")
     else:
         return number
     return default
@@ -78,10 +78,10 @@ def _spoken(seconds: float) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Say whether a text is one line that can be shown, and not too long for a name."""
+    """Return whether a text is one printable line that is not too long for a name."""
     return bool(text.strip()) and len(text) <= MAX_NAME_CHARS and one_line(text) == text
 
 
 def complaint_about_name(text: str) -> str:
-    """Say that a text is not a name, and what to write."""
+    """Return the complaint about a text that is not a name."""
     return f"{shown(text)} is not a name; write one line of 1 to {MAX_NAME_CHARS} printable characters"

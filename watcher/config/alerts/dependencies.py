@@ -1,4 +1,4 @@
-"""Which targets depend on which, and whether that goes round in a circle."""
+"""The dependencies between targets and groups, and the circles among them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from watcher.model.alerts.of_target import Dependency
     from watcher.model.target import Target
 
-# To look for what is meant takes a second where there are 100,000 names.
+# A search for similar names takes a second among 100,000 names.
 MAX_HINTS = 20
 MAX_NAMES_OF_HINTS = 10_000
 
@@ -28,20 +28,20 @@ class Node(NamedTuple):
 
 
 class Names:
-    """The names of all targets and groups, and what a wrong one may have been meant for."""
+    """The names of all targets and groups, with suggestions for a misspelt one."""
 
     def __init__(self, targets: Sequence[Target]) -> None:
-        """Take note of them.
+        """Collect the names.
 
         Args:
-            targets: all of them.
+            targets: all targets.
         """
         self._targets = frozenset(target.name for target in targets)
         self._groups = frozenset(target.group for target in targets if target.group is not None)
         self._hints_left = MAX_HINTS
 
     def complaint_about(self, node: Node) -> str | None:
-        """Say that there is no such target or group, or None where there is."""
+        """Return a complaint about a target or group that does not exist; None if it exists."""
         known = self._groups if node.is_group else self._targets
         if node.name in known:
             return None
@@ -53,13 +53,13 @@ class Names:
 
 
 class Dependencies:
-    """All targets, the groups that they are in, and what each depends on."""
+    """The graph of targets, groups and their dependencies."""
 
     def __init__(self, targets: Sequence[Target]) -> None:
-        """Take note of names and groups.
+        """Build the graph.
 
         Args:
-            targets: all of them.
+            targets: all targets.
         """
         self._parents: dict[Node, Sequence[Node]] = {}
         members: dict[Node, list[Node]] = {}
@@ -71,7 +71,7 @@ class Dependencies:
         self._parents.update(members)
 
     def reached_from(self, dependencies: Iterable[Dependency]) -> frozenset[str]:
-        """Return the names of the targets that are depended on, near or far."""
+        """Return the names of all direct and indirect dependencies."""
         seen: set[Node] = set()
         left = list(nodes_of(dependencies))
         while left:
@@ -82,19 +82,19 @@ class Dependencies:
         return frozenset(node.name for node in seen if not node.is_group)
 
     def drop(self, names: Iterable[str]) -> None:
-        """Forget what some targets depend on."""
+        """Remove the dependencies of some targets."""
         for name in names:
             self._parents[Node(name)] = ()
 
     def circles(self) -> Iterator[list[Node]]:
-        """Yield circles, one at least of those that each target is in; each begins and ends with the same target."""
+        """Yield at least one circle for each target that is in one; each starts and ends with the same target."""
         done: set[Node] = set()
         for start in self._parents:
             yield from _circles_from(start, self._parents, done)
 
 
 def nodes_of(dependencies: Iterable[Dependency]) -> tuple[Node, ...]:
-    """Return what is depended on."""
+    """Return dependencies as nodes of the graph."""
     return tuple(
         Node(one.target) if one.target is not None else Node(one.group or "", is_group=True) for one in dependencies
     )

@@ -1,4 +1,4 @@
-"""Channels, as users write them."""
+"""Reads the items of `channels`."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def read_channel(written: ChannelKeys, complain: Complain, folder: Path) -> Chan
 
     Args:
         written: the item.
-        complain: takes what is wrong, by its path below the item.
-        folder: where relative paths of files begin.
+        complain: records a mistake, by its path below the item.
+        folder: the base of relative paths.
     """
     values = without_empty(written, (), complain, {"group_by"})
     name = values.get("name", "")
@@ -84,19 +84,19 @@ def read_channel(written: ChannelKeys, complain: Complain, folder: Path) -> Chan
 
 
 def read_url(values: Mapping[str, Any], path: tuple[str | int, ...], complain: Complain, folder: Path) -> str:
-    """Read an http or https URL that is a secret, from `url` or `url_file`.
+    """Read a secret http or https URL from `url` or `url_file`.
 
     Args:
-        values: the mapping in which one of them stands.
+        values: the mapping that has one of the two keys.
         path: of the mapping.
-        complain: takes what is wrong.
-        folder: where relative paths of files begin.
+        complain: records a mistake.
+        folder: the base of relative paths.
     """
     url = written_secret((*path, "url"), values, complain, folder)
     complaint = complaint_about(url) if url else None
     if complaint is not None:
-        # What names the host would quote from what is a secret.
-        text = "has a host that cannot be; write it as in https://example.com/" if "'" in complaint else complaint
+        # A complaint that names the host would quote part of a secret.
+        text = "has an invalid host; write it as in https://example.com/" if "'" in complaint else complaint
         complain((*path, "url" if "url" in values else "url_file"), text)
     return url
 
@@ -120,7 +120,7 @@ def _receiver(written: ChannelKeys, values: dict[str, Any], complain: Complain, 
         return AppriseReceiver("")
     url = written_secret(("url",), values, complain, folder)
     if url and not _SCHEME.match(url):
-        complain((kind,), "is not a URL of Apprise; write one, as in ntfys://ntfy.example/ops")
+        complain((kind,), "is not an Apprise URL; write one, as in ntfys://ntfy.example/ops")
     return AppriseReceiver(url)
 
 
@@ -141,7 +141,7 @@ def _program(command: list[str], complain: Complain, folder: Path) -> ExecReceiv
     for index, text in enumerate(command):
         if "\0" in text:
             complain(("exec", index), "has the character U+0000; remove it")
-    # A name alone is looked for in PATH, so that a path must stay one: of `./page`, a relative one would be `page`.
+    # A bare name is looked up in PATH. `Path` would shorten `./page` to `page`, so a path is made absolute.
     return ExecReceiver((str((folder / program).absolute()) if "/" in program else program, *arguments))
 
 

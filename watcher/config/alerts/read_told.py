@@ -1,4 +1,4 @@
-"""How the incidents of a target are told, as users write it."""
+"""Reads the alerting options of a target: channels, dependencies, maintenance, description and labels."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # as Prometheus has it
 def read_told(
     values: ToldOptions, complain: Complain, channels: Collection[str], shared: dict[Any, Any]
 ) -> TargetAlerts:
-    """Read how the incidents of a target are told.
+    """Read the alerting options of a target.
 
     Args:
-        values: an entry and the defaults, merged.
-        complain: takes what is wrong.
-        channels: the names that there are.
-        shared: has parts of others, which are taken where they are equal; new ones are put in.
+        values: an entry merged with the defaults.
+        complain: records a mistake.
+        channels: the names of all channels.
+        shared: parts of other targets, reused if equal; new parts are added to it.
     """
     routes, depends_on = _routes(values, complain, channels), _dependencies(values, complain)
     maintenance, labels = _maintenance(values, complain), _labels(values, complain)
@@ -74,7 +74,9 @@ def _dependencies(values: ToldOptions, complain: Complain) -> tuple[Dependency, 
     found = []
     for index, one in enumerate(values.get("depends_on") or ()):
         if bool(one.get("target")) == bool(one.get("group")):
-            complain(("depends_on", index), "has not one of target and group; write the name of a target, or one group")
+            complain(
+                ("depends_on", index), "needs exactly one of target and group; write the name of a target, or one group"
+            )
             found.append(Dependency())
         else:
             found.append(Dependency(one.get("target"), one.get("group")))
@@ -86,7 +88,7 @@ def _maintenance(values: ToldOptions, complain: Complain) -> tuple[Maintenance, 
     for index, one in enumerate(values.get("maintenance") or ()):
         for key in ("group", "targets"):
             if key in one:
-                text = "is for the `maintenance` of the file; this one holds for its own entry alone, remove it"
+                text = "is only for the `maintenance` of the file; this one holds for its own entry, so remove it"
                 complain(("maintenance", index, key), text)
         found.append(read_maintenance(one, ("maintenance", index), complain))
     return tuple(found)
@@ -99,7 +101,7 @@ def _labels(values: ToldOptions, complain: Complain) -> tuple[tuple[str, str], .
     for name, value in labels.items():
         path = ("labels", name)
         if not _LABEL.fullmatch(name) or name.startswith("__") or len(name) > MAX_NAME_CHARS:
-            text = "is not a name of a label; write letters, digits and _, as in team"
+            text = "is not a label name; write letters, digits and _, as in team"
             complain(path, f"{shown(dotted([name]))} {text}", key=True)
         elif not is_name(value):
             complain(path, f"{shown(value)} is not one line of 1 to {MAX_NAME_CHARS} printable characters")

@@ -1,4 +1,4 @@
-"""Maintenance and quiet hours, as users write them."""
+"""Reads maintenance windows and quiet hours."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DEFAULT_ZONE = "UTC"
 _DAYS: tuple[str, ...] = get_args(Weekday)
 _TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 _MOMENT = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(Z|[+-][0-9]{2}:?[0-9]{2})?")
-# Of a window that a mistake was made in; nobody looks at it.
+# Stands in for an invalid window; it is never used.
 _NEVER = OnceWindow(datetime(2000, 1, 1, tzinfo=UTC), 0.0)
 
 
@@ -46,8 +46,8 @@ def read_quiet_hours(written: QuietHoursKeys, path: Steps, complain: Complain) -
 
     Args:
         written: the item.
-        path: of it.
-        complain: takes what is wrong.
+        path: its path.
+        complain: records a mistake.
     """
     values = without_empty(written, path, complain)
     times = {}
@@ -60,12 +60,12 @@ def read_quiet_hours(written: QuietHoursKeys, path: Steps, complain: Complain) -
 
 
 def read_maintenance(written: MaintenanceKeys, path: Steps, complain: Complain) -> Maintenance:
-    """Read an item of `maintenance`, of the file or of an entry.
+    """Read an item of `maintenance` of the file or of an entry.
 
     Args:
         written: the item.
-        path: of it.
-        complain: takes what is wrong.
+        path: its path.
+        complain: records a mistake.
     """
     values = without_empty(written, path, complain)
     why, group, names = values.get("why"), values.get("group"), values.get("targets")
@@ -78,7 +78,7 @@ def read_maintenance(written: MaintenanceKeys, path: Steps, complain: Complain) 
 
 
 def _window(values: Mapping[str, Any], path: Steps, complain: Complain) -> Window | None:
-    # What is missing has been told.
+    # A missing duration was reported before.
     duration_seconds = seconds_of(values, (*path, "duration"), complain, default=0.0)
     name, zone = _zone(values, path, complain)
     start, cron = values.get("start"), values.get("cron")
@@ -121,7 +121,7 @@ def _has_offset(text: str) -> bool:
 
 
 def _moment(text: str, zone: tzinfo) -> datetime | str:
-    """Return the moment that a text says, or what is wrong with it."""
+    """Return the moment that a text names, or a complaint about the text."""
     bad = 'is neither a time of day nor a date and time; write one, as in "22:00" or "2026-12-01T22:00"'
     if not _MOMENT.fullmatch(text):
         return bad
@@ -140,7 +140,7 @@ def _moment(text: str, zone: tzinfo) -> datetime | str:
 def _zone(values: Mapping[str, Any], path: Steps, complain: Complain) -> tuple[str, tzinfo]:
     name = values.get("timezone", DEFAULT_ZONE)
     if name == DEFAULT_ZONE:
-        return name, UTC  # also where the system knows no zones
+        return name, UTC  # works without a time zone database
     try:
         return name, zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # a folder, or a path
@@ -157,12 +157,12 @@ def _weekdays(values: Mapping[str, Any]) -> frozenset[int]:
 def _complaint_about_cron(cron: str) -> str | None:
     parts = cron.split()
     if len(parts) != 5:
-        return 'has not five fields; write minute, hour, day, month and weekday, as in "0 3 1 * *"'
+        return 'does not have five fields; write minute, hour, day, month and weekday, as in "0 3 1 * *"'
     try:
         CronSim(cron, datetime(2000, 1, 1, tzinfo=UTC))
     except CronSimError as error:
         if _is_cron(" ".join([*parts[:3], "*", parts[4]])) and _is_cron(f"0 0 * {parts[3]} *"):
-            return "never comes: none of its months has such a day; write another"
+            return "never comes: none of its months has that day; write another"
         reason = str(error).lower()
         return f'is not a cron expression: {reason}; write minute, hour, day, month and weekday, as in "0 3 1 * *"'
     if never_comes(CronWindow(cron, 0.0, DEFAULT_ZONE), datetime.now(UTC)):

@@ -1,4 +1,4 @@
-"""`.env` and the environment: which value a key has, and where it was written."""
+"""Reads `.env` and the environment: the value of each key, and its place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dotenv.parser import Binding
 
-# `.env` is read by docker-compose and the postgres image as well: these are theirs.
+# docker-compose and the postgres image read `.env`, too; these are their keys.
 _KEYS_OF_OTHERS = (
     "COMPOSE_",
     "DOCKER_",
@@ -31,17 +31,17 @@ _KEYS_OF_OTHERS = (
     "LC_",
 )
 
-# Every key may also come with this at its end; its value is then in the file that is named.
+# `KEY_FILE` names a file that holds the value of `KEY`.
 FILE_SUFFIX = "_FILE"
 
 
 @dataclass(frozen=True, slots=True)
 class EnvEntry:
-    """A value and the place it was written at.
+    """The value of a key, and its place.
 
     Attributes:
-        key: as written, which for a value in a file ends in `_FILE`.
-        file: the path of that file.
+        key: as written; it ends in `_FILE` for a value from a file.
+        file: the path of that file, or None.
     """
 
     value: str
@@ -51,29 +51,29 @@ class EnvEntry:
 
     @property
     def shown(self) -> str:
-        """The value for an error line; what is in a file is shown nowhere."""
+        """The value for an error line; the content of a file is never shown."""
         return shown(quotable_setting(self.value)) if self.file is None else f"what is in {shown(self.file)}"
 
 
 class Environment:
-    """The keys of `.env` under those of the real environment, which win.
+    """The keys of `.env` and of the real environment; the environment wins.
 
     Attributes:
-        mistakes: syntax, doubled and unknown keys, and values that nothing can take.
-        place: of the file, for mistakes about a key that is missing.
-        found: whether the file is there.
-        is_readable: whether it is text, so that what is missing really is.
-        variables: every value by its key, for `${NAME}` in config files, those of no known key included.
-        named_files: the files that hold the value of a key.
+        mistakes: bad syntax, doubled and unknown keys, and unusable values.
+        place: the file, for mistakes about missing keys.
+        found: whether the file exists.
+        is_readable: whether the file is text; only then a missing key is a mistake.
+        variables: every value by its key, including unknown keys, for `${NAME}` in config files.
+        named_files: the files that hold values.
     """
 
     def __init__(self, file: Path, variables: Mapping[str, str], known_keys: Collection[str]) -> None:
-        """Read the file, and those that hold the value of a key.
+        """Read the file and the files that hold values.
 
         Args:
-            file: path of `.env`; a file that is not there counts as empty.
+            file: path of `.env`; a missing file counts as empty.
             variables: the real environment.
-            known_keys: the keys that mean something; for any other see `refuse_unread`.
+            known_keys: the keys of the settings; for others see `refuse_unread`.
         """
         self.place = Place(str(file))
         self.found = self.is_readable = True
@@ -102,15 +102,15 @@ class Environment:
         """Add a mistake for each key of the file that nothing reads.
 
         Args:
-            names: of the variables in the config files; None where these cannot be read, so that only what looks like a
-                known key is a mistake for sure.
+            names: the variables that the config files use; None if these cannot be read, and then only a key that
+                resembles a known one is a mistake.
         """
         for key, place in self._unread.items():
             hint = did_you_mean(key, {*self._known_keys, *(names or ())})
             variable = key.removesuffix(FILE_SUFFIX)
             if variable != key and variable in (names or ()):
-                hint = f": only keys of the settings can be in a file; set {variable} itself, or name the file in the"
-                hint += " config file, as in password_file or credentials_file"
+                hint = f": only settings can come from a file; set {variable} itself, or name the file in the config"
+                hint += " file, as in password_file or credentials_file"
             if key not in (names or ()) and (hint or names is not None):
                 self.mistakes.append(Mistake(place, key, f"unknown key, nothing reads it{hint}"))
 
@@ -120,7 +120,7 @@ class Environment:
         return bool(self._unread)
 
     def get(self, key: str) -> EnvEntry | None:
-        """Return what was written for a key, or None where nothing was."""
+        """Return the value of a key, or None if it is not set."""
         return self._entries.get(key)
 
     def _read(self, file: Path) -> Iterator[EnvEntry]:
@@ -156,7 +156,7 @@ class Environment:
                 yield EnvEntry(binding.value or "", place, binding.key)
 
     def _chosen(self, key: str, entries: Mapping[str, EnvEntry], known_keys: Collection[str]) -> EnvEntry | None:
-        """Return what one source says of a key, directly or by a file."""
+        """Return the value that one source has for a key, directly or in a file."""
         direct, file_key = entries.get(key), key + FILE_SUFFIX
         by_file = entries.get(file_key) if file_key not in known_keys else None
         if by_file is None or not by_file.value:
@@ -167,9 +167,9 @@ class Environment:
         return by_file
 
     def _readable(self, key: str, entry: EnvEntry) -> EnvEntry | None:
-        """Return an entry whose value can be used, read from its file where it is in one."""
+        """Return an entry with a usable value, read from its file if it has one."""
         if UNUSABLE.search(entry.value):
-            text = "has a NUL, or a byte that is not UTF-8; write plain text"  # not the value: it may be the password
+            text = "has a NUL, or a byte that is not UTF-8; write plain text"  # unquoted: it may be a password
             self.mistakes.append(Mistake(entry.place, entry.key, text))
             return None
         if entry.key == key:

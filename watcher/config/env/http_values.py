@@ -1,4 +1,4 @@
-"""The values of `.env` for the page: where it is served, under which names, and who is believed."""
+"""Parses the settings of the status page: its address, host names, credentials and trusted proxies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class HttpAddress:
 
     Attributes:
         host: a name or an IP address, without brackets; empty for a unix socket.
-        port: 0 for any that is free.
+        port: 0 for any free port.
         path: of the unix socket; empty for TCP.
     """
 
@@ -33,7 +33,7 @@ class HttpAddress:
     path: str = ""
 
     def __str__(self) -> str:
-        """Write it as users do."""
+        """Format the address as users write it."""
         return f"unix:{self.path}" if self.path else authority(self.host, self.port)
 
     @property
@@ -43,12 +43,12 @@ class HttpAddress:
 
 
 def authority(host: str, port: int) -> str:
-    """Write host and port as they stand in an URL."""
+    """Format host and port for a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a name or an address is that of this machine for itself."""
+    """Return whether a host name or address is a loopback one."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -56,30 +56,28 @@ def is_loopback(host: str) -> bool:
 
 
 def http_address(text: str) -> HttpAddress | None:
-    """Return where to serve; None for nowhere."""
+    """Parse the address to serve at; None for `off`."""
     if text == "off":
         return None
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         if not path.startswith("/") or not path.isprintable():
-            raise ValueError(
-                "is not the path of a socket; write it from the root on, as in unix:/run/watcher/page.sock"
-            )
-        if len(path.encode()) > 100:  # the least that systems allow is 103
-            raise ValueError("is too long for the path of a socket; write one of at most 100 bytes")
+            raise ValueError("is not a socket path; write an absolute path, as in unix:/run/watcher/page.sock")
+        if len(path.encode()) > 100:  # the smallest limit of a system is 103
+            raise ValueError("is too long for a socket path; write one of at most 100 bytes")
         return HttpAddress(path=path)
     host, colon, port = text.rpartition(":")
     if not (colon and port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
-        raise ValueError(f"has no port from 0 to 65535; {_HINT}")
+        raise ValueError(f"does not end in a port from 0 to 65535; {_HINT}")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise ValueError("is not one address and a port; write an IPv6 address in brackets, as in [::1]:8080")
+        raise ValueError("is not an address and a port; write an IPv6 address in brackets, as in [::1]:8080")
     return HttpAddress(_host(host, _HINT), int(port))
 
 
 def http_url(text: str) -> str | None:
-    """Return the address of the page as people reach it, without a slash at its end; None for no such address."""
+    """Parse the public address of the page, and strip a final slash; None for an empty text."""
     if not text:
         return None
     try:
@@ -88,10 +86,10 @@ def http_url(text: str) -> str | None:
     except ValueError:
         raise ValueError("is not an address; write one as in https://status.example") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isprintable() or " " in text:
-        raise ValueError("is not an address of HTTP; write one as in https://status.example")
+        raise ValueError("is not an http or https address; write one as in https://status.example")
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(
-            "has more than a scheme, a host, a port and a path; write no more, as in https://status.example"
+            "has more than a scheme, a host, a port and a path; remove the rest, as in https://status.example"
         )
     host = _host(parts.hostname, "write one as in https://status.example")
     host = f"[{host}]" if ":" in host else host
@@ -99,14 +97,14 @@ def http_url(text: str) -> str | None:
 
 
 def host_names(text: str) -> tuple[str, ...]:
-    """Return names, in ASCII and small letters."""
+    """Parse host names into ASCII and lower case."""
     return tuple(
         _host(word, "write names with commas between, as in status.example,monitor.lan") for word in _words(text)
     )
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """Return addresses of proxies, each as a network."""
+    """Parse the addresses of proxies, each as a network."""
     try:
         return tuple(ipaddress.ip_network(word, strict=False) for word in _words(text))
     except ValueError:
@@ -116,25 +114,24 @@ def networks(text: str) -> tuple[Network, ...]:
 
 
 def user_name(text: str) -> str | None:
-    """Return the user of basic auth (RFC 7617: without a colon); None for none."""
+    """Parse the user of basic auth (RFC 7617: without a colon); None for an empty text."""
     if ":" in text or not text.isprintable():
         raise ValueError("cannot be a user of basic auth; write a name without a colon")
     return text or None
 
 
 def password(text: str) -> str | None:
-    """Return a password; None for none."""
+    """Parse a password; None for an empty text."""
     return text or None
 
 
 def token(text: str) -> str | None:
-    """Return a bearer token; None for none."""
+    """Parse a bearer token; None for an empty text."""
     if not text:
         return None
     if len(text) < MIN_TOKEN_CHARS or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError(
-            f"is not {MIN_TOKEN_CHARS} characters of ASCII at least, without blanks;"
-            " make one with `openssl rand -hex 32`"
+            f"is not at least {MIN_TOKEN_CHARS} ASCII characters without blanks; make one with `openssl rand -hex 32`"
         )
     return text
 
@@ -149,7 +146,7 @@ def _host(text: str, hint: str) -> str:
     except ValueError:
         name = ""
     if not name or not all(0 < len(label) <= 63 for label in name.removesuffix(".").split(".")):
-        raise ValueError(f"has no host that can be one; {hint}")
+        raise ValueError(f"has an invalid host; {hint}")
     return name
 
 

@@ -1,4 +1,4 @@
-"""`.env` to `Settings`."""
+"""Reads `.env` and the environment into `Settings`."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `.env` and the environment say.
+    """The values of `.env` and the environment.
 
     Attributes:
-        config_file, config_file_place: the path of `config.yaml`, and where that path was written.
-        postgres_host: one or several, with commas between them; None for the embedded database.
+        config_file, config_file_place: the path of `config.yaml`, and the place where it is set.
+        postgres_host: one or more hosts, separated by commas; None for the embedded database.
         postgres_ports: one for all hosts, or one for each.
-        postgres_target_session_attrs: what the server must be; None for what goes with the number of hosts.
-        postgres_sslrootcert, postgres_sslcert, postgres_sslkey: paths of PEM; None for libpq's.
+        postgres_target_session_attrs: the required kind of server; None for the default by the number of hosts.
+        postgres_sslrootcert, postgres_sslcert, postgres_sslkey: paths of PEM files; None for libpq's defaults.
         max_workers: checks in flight at once.
         min_interval_seconds, max_interval_seconds: bounds of every interval.
-        data_dir: the folder of the embedded database and all else that is kept.
+        data_dir: the folder of the embedded database, the outbox and other kept files.
         log_file: the success log.
         log_format: `text` or `json`, for the success log and stderr.
-        location: where this replica stands.
-        replica: the name of this daemon among others of its location; None for one that is made once.
+        location: the name of this replica's location.
+        replica: the name of this daemon within its location; None for a generated name.
         keep_failures_seconds: how long a failure stays in the database.
-        outbox_max_bytes, outbox_max_age_seconds: what the outbox may hold while the database is away.
-        outbox_keep_stored_seconds: how long it keeps what the database has stored.
-        reload_on_change: whether a change of the files is enough for the daemon to take it over.
+        outbox_max_bytes, outbox_max_age_seconds: the limits of the outbox while the database is away.
+        outbox_keep_stored_seconds: how long the outbox keeps entries that the database has stored.
+        reload_on_change: whether the daemon reloads when a file changes.
         http: where the page is served; None for nowhere.
-        http_url: its address as people reach it, without a slash at the end, or None.
-        http_user, http_password, http_token: of those who see all and may write; None for nobody.
-        http_public: whether those without auth see some of it.
-        http_hosts: names of hosts that requests may have besides.
-        http_trusted_proxies: the networks of those whose word is taken for who asks.
-        metrics_targets: whether there are series of each target.
-        max_workers_place: where that number was written, or `.env`, where it could be.
+        http_url: the public address of the page, without a final slash, or None.
+        http_user, http_password, http_token: the credentials for full access; None if not set.
+        http_public: whether readers without credentials see the public part.
+        http_hosts: further host names that requests may use.
+        http_trusted_proxies: the networks of proxies whose `X-Forwarded-*` headers are used.
+        metrics_targets: whether `/metrics` has series for each target.
+        max_workers_place: the place of `max_workers`, or `.env` if it is not set.
     """
 
     config_file: Path
@@ -103,23 +103,23 @@ def read_settings(env_file: Path, variables: Mapping[str, str] | None = None) ->
     """Read `.env` and the environment.
 
     Args:
-        env_file: path of `.env`; it need not be there.
+        env_file: path of `.env`; it may be missing.
         variables: the environment, the process's own by default; it wins over the file.
 
     Returns:
-        the settings, with defaults in the place of what is wrong, and the mistakes. The settings are None where no
-        config file is named.
+        the settings, with defaults in place of wrong values, and the mistakes. The settings are None if no config file
+        is named.
     """
     return settings_of(read_environment(env_file, variables))
 
 
 def read_environment(env_file: Path, variables: Mapping[str, str] | None = None) -> Environment:
-    """Read `.env` under the environment, as `read_settings`."""
+    """Read `.env` and the environment, as `read_settings`."""
     return Environment(env_file, os.environ if variables is None else variables, DEFAULTS)
 
 
 def settings_of(environment: Environment) -> tuple[Settings | None, list[Mistake]]:
-    """Make settings of the values of `.env` and the environment; see `read_settings`."""
+    """Parse the values of `.env` and the environment; see `read_settings`."""
     reader = _Reader(environment)
     values = {setting.field: reader.value(setting) for setting in SETTINGS}
     minimum, maximum = values["min_interval_seconds"], values["max_interval_seconds"]
@@ -131,15 +131,15 @@ def settings_of(environment: Environment) -> tuple[Settings | None, list[Mistake
     reader.check_ports(values)
     if (values["http_user"] is None) != (values["http_password"] is None):
         lone, other = ("USER", "PASSWORD") if values["http_user"] else ("PASSWORD", "USER")
-        reader.complain(f"WATCHER_HTTP_{lone}", f"is nothing without WATCHER_HTTP_{other}; set both, or none")
+        reader.complain(f"WATCHER_HTTP_{lone}", f"has no effect without WATCHER_HTTP_{other}; set both, or neither")
     config_file = environment.get("CONFIG_FILE_PATH")
     if environment.has_unread:
         environment.refuse_unread(set() if config_file is None else variables_in(Path(config_file.value)))
     if config_file is None:
-        told = any(mistake.where.startswith("CONFIG_FILE_PATH") for mistake in reader.mistakes)
-        if environment.is_readable and not told:
+        reported = any(mistake.where.startswith("CONFIG_FILE_PATH") for mistake in reader.mistakes)
+        if environment.is_readable and not reported:
             text = "is mandatory; set it to the path of the config file, as in CONFIG_FILE_PATH=config/config.yaml"
-            missing = "" if environment.found else " (there is no such file; `--env-file` names another)"
+            missing = "" if environment.found else " (the file does not exist; `--env-file` names another)"
             reader.complain("CONFIG_FILE_PATH", text + missing)
         return None, by_place(reader.mistakes)
     workers = environment.get("MAX_WORKERS")
@@ -152,7 +152,7 @@ def load_settings(env_file: Path, variables: Mapping[str, str] | None = None) ->
     """Read `.env` and the environment, as `read_settings`.
 
     Raises:
-        ConfigurationError: with every mistake in them.
+        ConfigurationError: with every mistake that was found.
     """
     settings, mistakes = read_settings(env_file, variables)
     if mistakes or settings is None:
@@ -161,14 +161,14 @@ def load_settings(env_file: Path, variables: Mapping[str, str] | None = None) ->
 
 
 def log_format_of(env_file: Path, variables: Mapping[str, str] | None = None) -> str:
-    """Return the format of log lines, also where all else has mistakes; the default where this one has some itself."""
+    """Return the log format even if other settings have mistakes; the default if the format itself has one."""
     reader = _Reader(read_environment(env_file, variables))
     found: str = reader.value(next(setting for setting in SETTINGS if setting.field == "log_format"))
     return found
 
 
 class _Reader:
-    """Parses one key after the other and collects what does not parse."""
+    """Parses the settings one by one and collects mistakes."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -186,9 +186,9 @@ class _Reader:
             return setting.parse(default)
 
     def check_tls_files(self, values: Mapping[str, Any]) -> None:
-        """Complain of a file for the TLS of PostgreSQL that cannot be used."""
+        """Complain about a TLS file for PostgreSQL that cannot be used."""
         cert_file, key_file = values["postgres_sslcert"], values["postgres_sslkey"]
-        both = None not in {cert_file, key_file}  # the other of one alone stands elsewhere, or in the same file
+        both = None not in {cert_file, key_file}  # with one alone, the other is at libpq's default, or in the same file
         complaint = complaint_about_tls_files(
             values["postgres_sslrootcert"], cert_file if both else None, key_file if both else None
         )
@@ -197,7 +197,7 @@ class _Reader:
             self.complain(keys[complaint[0]], complaint[1])
 
     def check_ports(self, values: dict[str, Any]) -> None:
-        """Complain of ports that are neither one for all hosts nor one for each."""
+        """Complain unless there is one port for all hosts or one for each."""
         hosts, ports = (values["postgres_host"] or "").split(","), values["postgres_ports"]
         if len(ports) not in {1, len(hosts)}:
             count = f"{len(ports)} ports for {len(hosts)} host{'s' if len(hosts) > 1 else ''}"

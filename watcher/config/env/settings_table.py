@@ -1,4 +1,4 @@
-"""Every key of `.env`, in one table: for those who read it, who explain it, and who take over a change of it."""
+"""The table of all keys of `.env`: parsers, defaults, documentation, and whether a reload applies a change."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Setting:
     Attributes:
         key: as users write it.
         field: its name in `Settings`.
-        default: as users would write it; None for none.
+        default: as users would write it; None if unset.
         meaning: for users, in Markdown.
-        parse: text to what `Settings` holds; a ValueError's message is what follows the value in an error line.
-        reloads: whether a running daemon takes a change over; it must be started anew where not. What throws away
-            what is kept does so at a start only, not when a file is saved while somebody types.
-        mandatory: whether there must be a value.
-        secret: whether the value may be shown to nobody.
+        parse: turns text into the value in `Settings`; a ValueError's message follows the value in an error line.
+        reloads: whether a running daemon applies a change; otherwise it must be restarted. Keys that can delete stored
+            data apply at a start only, since a file may be saved half-edited.
+        mandatory: whether a value is required.
+        secret: whether the value is never shown.
     """
 
     key: str
@@ -45,7 +45,7 @@ SETTINGS = (
         "CONFIG_FILE_PATH",
         "config_file",
         None,
-        "path of the file of what to watch, or of a folder of such files",
+        "path of the config file, or of a folder of config files",
         Path,
         mandatory=True,
     ),
@@ -54,7 +54,7 @@ SETTINGS = (
         "postgres_host",
         None,
         "unset: the daemon runs its own PostgreSQL. Set: it connects there (a name, an address, or the folder of a"
-        " unix socket; several with commas between them where it may be on any of them, as behind Patroni)",
+        " unix socket; several, separated by commas, if any of them may be the primary, as with Patroni)",
         values.hosts,
         reloads=False,
     ),
@@ -62,7 +62,7 @@ SETTINGS = (
         "POSTGRES_PORT",
         "postgres_ports",
         "5432",
-        "its port, from 1 to 65535; one for all hosts, or one for each, with commas between them",
+        "its port, from 1 to 65535; one for all hosts, or one for each, separated by commas",
         values.ports,
         reloads=False,
     ),
@@ -70,8 +70,8 @@ SETTINGS = (
         "POSTGRES_TARGET_SESSION_ATTRS",
         "postgres_target_session_attrs",
         None,
-        f"what the server must be, in libpq's words: {' '.join(f'`{word}`' for word in values.SESSION_ATTRS)}; by"
-        " default `read-write` where there are several hosts, and `any` where there is one",
+        f"the required kind of server, as in libpq: {' '.join(f'`{word}`' for word in values.SESSION_ATTRS)}; by"
+        " default `read-write` with several hosts, and `any` with one",
         values.session_attrs,
         reloads=False,
     ),
@@ -89,7 +89,7 @@ SETTINGS = (
         "POSTGRES_SSLMODE",
         "postgres_sslmode",
         "prefer",
-        f"libpq's meaning: {' '.join(f'`{mode}`' for mode in values.SSL_MODES)}",
+        f"as in libpq: {' '.join(f'`{mode}`' for mode in values.SSL_MODES)}",
         values.ssl_mode,
         reloads=False,
     ),
@@ -97,8 +97,8 @@ SETTINGS = (
         "POSTGRES_SSLROOTCERT",
         "postgres_sslrootcert",
         None,
-        "file of the authorities that may sign its certificate, for `verify-ca` and `verify-full`; by default that of"
-        " `PGSSLROOTCERT` in the environment, or `~/.postgresql/root.crt`",
+        "file of the authorities that may sign its certificate, for `verify-ca` and `verify-full`; by default"
+        " `PGSSLROOTCERT` of the environment, or `~/.postgresql/root.crt`",
         values.file,
         reloads=False,
     ),
@@ -106,7 +106,7 @@ SETTINGS = (
         "POSTGRES_SSLCERT",
         "postgres_sslcert",
         None,
-        "file of a certificate to show to it; by default that of `PGSSLCERT`, or `~/.postgresql/postgresql.crt`",
+        "file of the client certificate; by default `PGSSLCERT`, or `~/.postgresql/postgresql.crt`",
         values.file,
         reloads=False,
     ),
@@ -114,7 +114,7 @@ SETTINGS = (
         "POSTGRES_SSLKEY",
         "postgres_sslkey",
         None,
-        "file of the key to that; by default that of `PGSSLKEY`, or `~/.postgresql/postgresql.key`",
+        "file of its private key; by default `PGSSLKEY`, or `~/.postgresql/postgresql.key`",
         values.file,
         reloads=False,
     ),
@@ -123,21 +123,21 @@ SETTINGS = (
         "MIN_INTERVAL_VAL",
         "min_interval_seconds",
         "2",
-        f"the shortest `interval` that may be written, in seconds; {SHORTEST_INTERVAL_SECONDS:g} at least",
+        f"smallest allowed `interval`, in seconds (minimum {SHORTEST_INTERVAL_SECONDS:g})",
         values.seconds,
     ),
     Setting(
         "MAX_INTERVAL_VAL",
         "max_interval_seconds",
         "10",
-        "the longest; the shipped file raises it to 3600",
+        "largest allowed `interval`, in seconds; the shipped file raises it to 3600",
         values.seconds,
     ),
     Setting(
         "WATCHER_DATA_DIR",
         "data_dir",
         "data",
-        "the embedded database, the outbox, locks, the heartbeat; one daemon a folder",
+        "folder of the embedded database, the outbox, locks and the heartbeat; one daemon per folder",
         values.path,
         reloads=False,
     ),
@@ -145,22 +145,22 @@ SETTINGS = (
         "WATCHER_LOG_FILE",
         "log_file",
         "monitor.log",
-        "the log of successes; when it is moved away, as by logrotate, a new one is begun. `/dev/stdout` may be one,"
-        " too, as for `docker logs`",
+        "the log of successes; when it is moved away, as by logrotate, a new one is started. `/dev/stdout` is allowed,"
+        " as for `docker logs`",
         values.path,
     ),
     Setting(
         "WATCHER_LOG_FORMAT",
         "log_format",
         "text",
-        "of that log and of stderr: `text` for people, `json` for machines, one object a line",
+        "format of that log and of stderr: `text` for people, `json` for machines, one object per line",
         values.log_format,
     ),
     Setting(
         "WATCHER_LOCATION",
         "location",
         "default",
-        "where this daemon stands; stored with each failure",
+        "name of this daemon's location; stored with each failure",
         values.location,
         reloads=False,
     ),
@@ -168,8 +168,8 @@ SETTINGS = (
         "WATCHER_REPLICA",
         "replica",
         None,
-        "the name of this daemon among others that share its location, in a database of yours; by default that of its"
-        " machine with four digits, which is kept in the file `replica` of WATCHER_DATA_DIR",
+        "name of this daemon among others that share its location and an external database; by default the name of the"
+        " machine and four digits, kept in the file `replica` of WATCHER_DATA_DIR",
         values.replica,
         reloads=False,
     ),
@@ -185,7 +185,7 @@ SETTINGS = (
         "WATCHER_OUTBOX_MAX_BYTES",
         "outbox_max_bytes",
         "1073741824",
-        "the most that the outbox on disk may take while PostgreSQL is away;"
+        "size limit of the outbox on disk while PostgreSQL is away, in bytes;"
         f" {values.MIN_OUTBOX_BYTES} (16 MiB) at least",
         values.outbox_bytes,
         reloads=False,
@@ -194,8 +194,8 @@ SETTINGS = (
         "WATCHER_OUTBOX_MAX_AGE",
         "outbox_max_age_seconds",
         "7d",
-        f"the longest that something may wait in it, from `{values.MIN_OUTBOX_HOURS}h` to `{values.MAX_OUTBOX_DAYS}d`,"
-        " for which the rollups of minutes are kept",
+        f"how long an entry may wait in the outbox, from `{values.MIN_OUTBOX_HOURS}h` to `{values.MAX_OUTBOX_DAYS}d`;"
+        " rollups of minutes are kept no longer",
         values.outbox_seconds,
         reloads=False,
     ),
@@ -203,8 +203,8 @@ SETTINGS = (
         "WATCHER_OUTBOX_KEEP_STORED",
         "outbox_keep_stored_seconds",
         "1m",
-        "how long it keeps what PostgreSQL has stored, up to `1h`, to send it again where that is lost, as when a"
-        " standby takes over",
+        "how long the outbox keeps entries that PostgreSQL has stored, up to `1h`, to send them again if they are lost,"
+        " as when a standby takes over",
         values.keep_stored_seconds,
         reloads=False,
     ),
@@ -212,14 +212,14 @@ SETTINGS = (
         "WATCHER_RELOAD",
         "reload_on_change",
         "on",
-        "`on`: a change of the files is taken over by itself; `off`: only on SIGHUP",
+        "`on`: the daemon reloads when a file changes; `off`: only on SIGHUP",
         values.on_or_off,
     ),
     Setting(
         "WATCHER_HTTP",
         "http",
         "127.0.0.1:8080",
-        "where the daemon answers over HTTP: `HOST:PORT`, `unix:/path`, or `off` for nowhere",
+        "address of the page, API and metrics: `HOST:PORT`, `unix:/path`, or `off`",
         http_values.http_address,
         reloads=False,
     ),
@@ -227,7 +227,7 @@ SETTINGS = (
         "WATCHER_HTTP_URL",
         "http_url",
         None,
-        "the address under which people reach that, as behind a proxy; it may have a path",
+        "public address of the page, as behind a proxy; it may have a path",
         http_values.http_url,
         reloads=False,
     ),
@@ -235,7 +235,7 @@ SETTINGS = (
         "WATCHER_HTTP_USER",
         "http_user",
         None,
-        "user of basic auth, for people; with the password, whatever is served needs it",
+        "user of basic auth, for people; with user and password set, the page and the API need auth",
         http_values.user_name,
         reloads=False,
     ),
@@ -253,7 +253,7 @@ SETTINGS = (
         "WATCHER_HTTP_PUBLIC",
         "http_public",
         "off",
-        "`on`: reading needs no auth, and shows no addresses and details to whoever has none",
+        "`on`: reading needs no auth; readers without auth see no addresses and details",
         values.on_or_off,
         reloads=False,
     ),
@@ -261,8 +261,8 @@ SETTINGS = (
         "WATCHER_HTTP_HOSTS",
         "http_hosts",
         None,
-        "names, with commas between, that the header `Host` may have beside `localhost`, IP addresses, and that of"
-        " `WATCHER_HTTP_URL`",
+        "further names, separated by commas, that the header `Host` may have; `localhost`, IP addresses and the host of"
+        " `WATCHER_HTTP_URL` are always allowed",
         http_values.host_names,
         reloads=False,
     ),
@@ -270,8 +270,8 @@ SETTINGS = (
         "WATCHER_HTTP_TRUSTED_PROXIES",
         "http_trusted_proxies",
         None,
-        "addresses or networks, with commas between, of proxies whose `X-Forwarded-For`, `-Host` and `-Proto` are"
-        " believed",
+        "addresses or networks, separated by commas, of proxies whose `X-Forwarded-For`, `-Host` and `-Proto` are"
+        " trusted",
         http_values.networks,
         reloads=False,
     ),
@@ -285,9 +285,9 @@ SETTINGS = (
     ),
 )
 
-# Each key with its default; None means unset.
+# The default of each key; None means unset.
 DEFAULTS: dict[str, str | None] = {setting.key: setting.default for setting in SETTINGS}
-# The fields of `Settings`, with the keys that they come from.
+# The key of each field of `Settings`.
 KEY_OF_FIELD: dict[str, str] = {setting.field: setting.key for setting in SETTINGS}
-# A change of these is only taken over by a start.
+# A change of these needs a restart.
 RESTART_KEYS: frozenset[str] = frozenset(setting.key for setting in SETTINGS if not setting.reloads)

@@ -1,4 +1,4 @@
-"""The values of `.env`: text to what the settings hold; each complaint is what follows the value in an error line."""
+"""Parses the values of `.env`; the message of each ValueError follows the value in an error line."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ MAX_REPLICA_CHARS = 100
 
 MIN_KEEP_DAYS, MAX_KEEP_DAYS = 1, 36_500
 MIN_OUTBOX_BYTES, MAX_OUTBOX_BYTES = 16 * 2**20, 2**44
-# No longer than the rollups of minutes are kept: what stands in the outbox must still find its minute.
+# No longer than rollups of minutes are kept: an entry must still find its minute.
 MIN_OUTBOX_HOURS, MAX_OUTBOX_DAYS = 1, 7
 MAX_KEEP_STORED_SECONDS = 3600.0
 
 
 def seconds(text: str) -> float:
-    """Return seconds, of an interval."""
+    """Parse the seconds of an interval."""
     try:
         seconds = float(text)
     except ValueError:
         raise ValueError("is not a number; write seconds, as in 10") from None
     if not (math.isfinite(seconds) and seconds > 0):
-        raise ValueError("is no finite number above zero; write seconds, as in 10")
+        raise ValueError("is not a finite number above zero; write seconds, as in 10")
     if seconds < SHORTEST_INTERVAL_SECONDS:
-        raise ValueError(f"is below {SHORTEST_INTERVAL_SECONDS:g}, the shortest interval there is; write more seconds")
+        raise ValueError(f"is below {SHORTEST_INTERVAL_SECONDS:g}, the shortest interval; write more seconds")
     return seconds
 
 
 def hosts(text: str) -> str | None:
-    """Return the hosts of PostgreSQL, with commas between them; None for the embedded one."""
+    """Parse the hosts of PostgreSQL, separated by commas; None for the embedded one."""
     if not text.strip():
         return None
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if not name or (":" in name and not name.startswith("/") and name.count(":") == 1):
-            raise ValueError("is not a list of hosts; write names or addresses alone, and ports in POSTGRES_PORT")
+            raise ValueError("is not a list of hosts; write only names or addresses here, and ports in POSTGRES_PORT")
     return ",".join(names)
 
 
 def location(text: str) -> str:
-    """Return the name of a place."""
+    """Parse the name of a location."""
     complaint = complaint_about_location(text)
     if complaint is not None:
         raise ValueError(complaint)
@@ -56,26 +56,26 @@ def location(text: str) -> str:
 
 
 def replica(text: str) -> str | None:
-    """Return the name of a daemon among others, None for one that is made."""
+    """Parse the name of a replica; None for a generated name."""
     if one_line(text, limit_chars=MAX_REPLICA_CHARS) != text:
         raise ValueError(f"is not a name; write one line of at most {MAX_REPLICA_CHARS} printable characters")
     return text or None
 
 
 def path(text: str) -> Path:
-    """Return a path."""
+    """Parse a path."""
     if not text.isprintable():
         raise ValueError("has an unprintable character; write a path without one")
     return Path(text)
 
 
 def file(text: str) -> str | None:
-    """Return the path of a file, None for no file."""
+    """Parse the path of a file; None for an empty text."""
     return str(path(text)) if text else None
 
 
 def count(text: str) -> int:
-    """Return a number of workers."""
+    """Parse a number of workers."""
     count = _whole_number(text)
     if not 1 <= count <= 1_000_000:
         raise ValueError("is not a whole number from 1 to 1000000; write how many checks may be in flight, as in 10")
@@ -83,7 +83,7 @@ def count(text: str) -> int:
 
 
 def ports(text: str) -> tuple[int, ...]:
-    """Return ports, of which there may be several with commas between them."""
+    """Parse one or more ports, separated by commas."""
     found = tuple(_whole_number(part.strip()) for part in text.split(","))
     if not all(1 <= port <= 65535 for port in found):
         raise ValueError("is not a port; write a whole number from 1 to 65535, as in 5432")
@@ -91,14 +91,14 @@ def ports(text: str) -> tuple[int, ...]:
 
 
 def session_attrs(text: str) -> str | None:
-    """Return what a server of PostgreSQL must be, None for what goes with the number of hosts."""
+    """Parse the required kind of PostgreSQL server; None for the default by the number of hosts."""
     if text and text not in SESSION_ATTRS:
         raise ValueError(f"is not one of {', '.join(SESSION_ATTRS)}; write one of these")
     return text or None
 
 
 def keep_seconds(text: str) -> float:
-    """Return for how long to keep, in seconds."""
+    """Parse how long failures are kept; return seconds."""
     seconds = seconds_in(text)
     if not MIN_KEEP_DAYS * 86_400 <= seconds <= MAX_KEEP_DAYS * 86_400:
         raise ValueError(f"is not from {MIN_KEEP_DAYS}d to {MAX_KEEP_DAYS}d; write how long to keep, as in 400d")
@@ -106,7 +106,7 @@ def keep_seconds(text: str) -> float:
 
 
 def outbox_bytes(text: str) -> int:
-    """Return the bound of the outbox in bytes."""
+    """Parse the size limit of the outbox in bytes."""
     count = _whole_number(text)
     if not MIN_OUTBOX_BYTES <= count <= MAX_OUTBOX_BYTES:
         raise ValueError(
@@ -117,44 +117,44 @@ def outbox_bytes(text: str) -> int:
 
 
 def outbox_seconds(text: str) -> float:
-    """Return the bound of the age of what waits, in seconds."""
+    """Parse the age limit of entries in the outbox; return seconds."""
     seconds = seconds_in(text)
     if seconds < MIN_OUTBOX_HOURS * 3600:
-        raise ValueError(f"is below {MIN_OUTBOX_HOURS}h; write how long the outbox keeps what waits, as in 7d")
+        raise ValueError(f"is below {MIN_OUTBOX_HOURS}h; write how long an entry may wait in the outbox, as in 7d")
     if seconds > MAX_OUTBOX_DAYS * 86_400:
-        raise ValueError(f"is above {MAX_OUTBOX_DAYS}d, for which the rollups of minutes are kept; write less")
+        raise ValueError(f"is above {MAX_OUTBOX_DAYS}d, how long rollups of minutes are kept; write less")
     return seconds
 
 
 def keep_stored_seconds(text: str) -> float:
-    """Return how long the outbox keeps what is stored, in seconds."""
+    """Parse how long the outbox keeps stored entries; return seconds."""
     seconds = seconds_in(text)
     if seconds > MAX_KEEP_STORED_SECONDS:
-        raise ValueError("is above 1h; write how long the outbox keeps what PostgreSQL has stored, as in 1m")
+        raise ValueError("is above 1h; write how long the outbox keeps entries that PostgreSQL has stored, as in 1m")
     return seconds
 
 
 def _whole_number(text: str) -> int:
-    """Return the number, or -1 for what is none or has too many digits for any key."""
+    """Return the number, or -1 if the text is not one or has too many digits for any key."""
     return int(text) if len(text) <= 14 and text.isascii() and text.isdigit() else -1
 
 
 def ssl_mode(text: str) -> str:
-    """Return one of libpq's modes."""
+    """Parse one of libpq's TLS modes."""
     if text not in SSL_MODES:
         raise ValueError(f"is not one of {', '.join(SSL_MODES)}; write one of these")
     return text
 
 
 def log_format(text: str) -> str:
-    """Return one of the formats of log lines."""
+    """Parse a log format."""
     if text not in LOG_FORMATS:
         raise ValueError(f"is not one of {', '.join(LOG_FORMATS)}; write one of these")
     return text
 
 
 def on_or_off(text: str) -> bool:
-    """Return whether something is switched on."""
+    """Parse `on` or `off`."""
     if text not in {"on", "off"}:
         raise ValueError("is neither on nor off; write one of them")
     return text == "on"

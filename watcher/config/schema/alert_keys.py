@@ -1,11 +1,11 @@
-"""The keys of `config.yaml` that say how incidents are told: those of an entry, and those of the file."""
+"""The keys of `config.yaml` for alerting: those of an entry, and those of the file."""
 
 from __future__ import annotations
 
 from typing import Annotated, Required
 
 from pydantic import BeforeValidator, with_config
-from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from watcher.config.schema.keys import TOLD, Key
 from watcher.config.schema.limits import MAX_DESCRIPTION_CHARS, MAX_LABELS, SHORTEST_LOOK_SECONDS
@@ -19,13 +19,13 @@ _LOOK = {"minimum": SHORTEST_LOOK_SECONDS}
 
 @with_config(STRICT)
 class RouteKeys(TypedDict, total=False):
-    """An item of `alerts`; the name of a channel alone stands for a mapping with nothing but that."""
+    """An item of `alerts`; a name alone means `{channel: NAME}`."""
 
     channel: Required[Annotated[str, Key("the name of a channel", bounds=FILLED, example="page-me")]]
     after: Annotated[
         Duration,
         Key(
-            "only if it is still open then, and not acknowledged",
+            "sends only if the incident is still open then, and not acknowledged",
             default=0,
             bounds={"minimum": 0},
             example="15m",
@@ -35,12 +35,10 @@ class RouteKeys(TypedDict, total=False):
 
 @with_config(exactly_one_of("target", "group"))
 class DependencyKeys(TypedDict, total=False):
-    """An item of `depends_on`; the name of a target alone stands for a mapping with nothing but that."""
+    """An item of `depends_on`; a name alone means `{target: NAME}`."""
 
     target: Annotated[str | None, Key("the name of a target", bounds=FILLED, example="Router")]
-    group: Annotated[
-        str | None, Key("a group, which is down when all of its targets are", bounds=FILLED, example="core")
-    ]
+    group: Annotated[str | None, Key("a group; it is down when all of its targets are", bounds=FILLED, example="core")]
 
 
 def _route(value: object) -> object:
@@ -57,22 +55,22 @@ _Dependency = Annotated[DependencyKeys, BeforeValidator(_dependency, json_schema
 
 @with_config(STRICT)
 class ToldOptions(TypedDict, total=False):
-    """How the incidents of a target are told."""
+    """The alerting options of a target."""
 
     alerts: Annotated[
         list[_Route] | None,
         Key(
-            "the channels that are told, by name; `[]` for none",
+            "names of the channels to notify; `[]` for none",
             TOLD,
-            default_text="all whose `default` is true",
+            default_text="all channels with `default: true`",
             example="[ops, {channel: page-me, after: 15m}]",
         ),
     ]
     depends_on: Annotated[
         list[_Dependency] | None,
         Key(
-            "names of targets, or groups: while one of these is down, this target is not told of; it is checked all the"
-            " same; in `defaults`, it does not hold for what everything depends on",
+            "names of targets, or groups: while one of these is down, nothing is sent about this target; its checks go"
+            " on; in `defaults`, it does not apply to the targets that it names, nor to their dependencies",
             TOLD,
             example="[Router, {group: core}]",
         ),
@@ -80,7 +78,7 @@ class ToldOptions(TypedDict, total=False):
     maintenance: Annotated[
         list[MaintenanceKeys] | None,
         Key(
-            "windows in which it is not expected to work, beside those of the file",
+            "windows in which the target may be down, in addition to those of the file",
             TOLD,
             example='[{weekdays: [sat], start: "02:00", duration: 90m, timezone: Europe/Berlin}]',
         ),
@@ -88,7 +86,7 @@ class ToldOptions(TypedDict, total=False):
     description: Annotated[
         str | None,
         Key(
-            f"for people who are told, of up to {MAX_DESCRIPTION_CHARS} characters",
+            f"text for the readers of notifications, up to {MAX_DESCRIPTION_CHARS} characters",
             TOLD,
             bounds={"pattern": r"\S", "maxLength": MAX_DESCRIPTION_CHARS},
             example='"Runbook: https://wiki.example/shop"',
@@ -113,7 +111,7 @@ class ConnectivityKeys(TypedDict, total=False):
         Annotated[
             list[str],
             Key(
-                "addresses, of different providers at best; any answer will do",
+                "addresses, best of different providers; any answer counts",
                 bounds=SOME,
                 example='["https://one.one.one.one/", "https://dns.google/"]',
             ),
@@ -122,7 +120,7 @@ class ConnectivityKeys(TypedDict, total=False):
     interval: Annotated[
         Duration,
         Key(
-            "time between two looks",
+            "time between two checks",
             default=f"{DEFAULT_CONNECTIVITY_INTERVAL_SECONDS:g}s",
             bounds=_LOOK,
             example="60s",
@@ -134,7 +132,9 @@ class ConnectivityKeys(TypedDict, total=False):
 class HeartbeatKeys(TypedDict, total=False):
     """`heartbeat`."""
 
-    url: Annotated[str | None, Key("what is called", bounds=_HTTP, example="https://hc-ping.example/uuid", secret=True)]
+    url: Annotated[
+        str | None, Key("the URL to call", bounds=_HTTP, example="https://hc-ping.example/uuid", secret=True)
+    ]
     url_file: Annotated[
         str | None, Key("path of a file with the URL instead", bounds=FILLED, example="/run/secrets/heartbeat")
     ]

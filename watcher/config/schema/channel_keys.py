@@ -1,11 +1,11 @@
-"""The keys of `channels`: where messages go, and how often."""
+"""The keys of `channels`: where and how often messages are sent."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal, Required
 
 from pydantic import with_config
-from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from watcher.config.schema.keys import Key
 from watcher.config.schema.limits import MAX_DELIVERY_TIMEOUT_SECONDS, MAX_NAME_CHARS, MAX_TEMPLATE_CHARS
@@ -42,13 +42,13 @@ class WebhookKeys(TypedDict, total=False):
 
     url: Annotated[
         str | None,
-        Key("what the message is posted to", bounds=_HTTP, example="https://hooks.example/x", secret=True),
+        Key("the URL to post the message to", bounds=_HTTP, example="https://hooks.example/x", secret=True),
     ]
     url_file: Annotated[str | None, _URL_FILE]
     secret: Annotated[
         str | None,
         Key(
-            "signs each message as [Standard Webhooks](https://www.standardwebhooks.com/) has it",
+            "signs each message, as in [Standard Webhooks](https://www.standardwebhooks.com/)",
             bounds=FILLED,
             example="${HOOK_SECRET}",
             secret=True,
@@ -59,7 +59,7 @@ class WebhookKeys(TypedDict, total=False):
     ]
     headers: Annotated[
         dict[str, str] | None,
-        Key("names and values that are sent along", bounds=SOME_KEYS, example="{X-Team: web}", secret=True),
+        Key("names and values to send with the message", bounds=SOME_KEYS, example="{X-Team: web}", secret=True),
     ]
 
 
@@ -69,7 +69,7 @@ class AlertmanagerKeys(TypedDict, total=False):
 
     url: Annotated[
         str | None,
-        Key("where it is, without `/api/v2`", bounds=_HTTP, example="http://alertmanager:9093", secret=True),
+        Key("its URL, without `/api/v2`", bounds=_HTTP, example="http://alertmanager:9093", secret=True),
     ]
     url_file: Annotated[str | None, _URL_FILE]
 
@@ -82,7 +82,7 @@ class ChannelKeys(TypedDict, total=False):
         Annotated[
             str,
             Key(
-                "by which `alerts` name the channel",
+                "name of the channel, for `alerts`",
                 bounds={"pattern": r"\S", "maxLength": MAX_NAME_CHARS},
                 example="ops",
             ),
@@ -91,7 +91,7 @@ class ChannelKeys(TypedDict, total=False):
     url: Annotated[
         str | None,
         Key(
-            "any URL of [Apprise](https://appriseit.com/services/), which knows mail, chats and pagers",
+            "any [Apprise](https://appriseit.com/services/) URL, for mail, chats and pagers",
             bounds={"pattern": f"^[A-Za-z0-9][A-Za-z0-9_.+-]*://|{VARIABLE_PATTERN}"},
             example="ntfys://ntfy.example/ops",
             secret=True,
@@ -101,7 +101,7 @@ class ChannelKeys(TypedDict, total=False):
     webhook: Annotated[
         WebhookKeys | None,
         Key(
-            "an HTTP endpoint that the message is posted to, as JSON",
+            "an HTTP endpoint that receives the message as JSON",
             example='{url: "https://hooks.example/x"}',
             secret=True,
         ),
@@ -109,8 +109,8 @@ class ChannelKeys(TypedDict, total=False):
     exec: Annotated[
         list[str] | None,
         Key(
-            "a program and its arguments, without a shell: the same JSON is on its standard input, and exit status 0 is"
-            " delivered",
+            "a program and its arguments, run without a shell: it reads the same JSON from standard input, and exit"
+            " status 0 means delivered",
             bounds=SOME,
             example="[/usr/local/bin/page, --urgent]",
             secret=True,
@@ -119,17 +119,17 @@ class ChannelKeys(TypedDict, total=False):
     alertmanager: Annotated[
         AlertmanagerKeys | None,
         Key(
-            "an Alertmanager of Prometheus, which is told what is open now; it groups, repeats and words that itself",
+            "a Prometheus Alertmanager; it receives the open alerts, and groups, repeats and words them itself",
             example='{url: "http://alertmanager:9093"}',
             secret=True,
         ),
     ]
-    default: Annotated[bool | None, Key("whether targets without `alerts` use it", default=True)]
+    default: Annotated[bool | None, Key("whether targets without `alerts` use the channel", default=True)]
     events: Annotated[
         list[EventName] | None,
         Key(
-            "what it is told of; `degraded` may be added; `unknown` is only told where this monitor cannot tell about a"
-            " site while it can about others",
+            "the events to send; `degraded` may be added; `unknown` is sent only if this monitor cannot tell the state"
+            " of a site while it can for others",
             default=[topic.value for topic in Topic if topic in DEFAULT_TOPICS],
             bounds=SOME,
             example="[down, up, degraded]",
@@ -138,7 +138,7 @@ class ChannelKeys(TypedDict, total=False):
     group_wait: Annotated[
         Duration,
         Key(
-            "changes within it are one message",
+            "changes within this time are sent in one message",
             default=f"{DEFAULT_GROUP_WAIT_SECONDS:g}s",
             bounds=_FROM_ZERO,
             example="30s",
@@ -147,7 +147,7 @@ class ChannelKeys(TypedDict, total=False):
     group_interval: Annotated[
         Duration,
         Key(
-            "the least time between two messages of one group",
+            "minimum time between two messages of one group",
             default=f"{DEFAULT_GROUP_INTERVAL_SECONDS:g}s",
             bounds=_FROM_ZERO,
             example="5m",
@@ -156,7 +156,7 @@ class ChannelKeys(TypedDict, total=False):
     group_by: Annotated[
         list[Literal["group", "target"]] | None,
         Key(
-            "`[]`: all that happens is one group; `[group]`: one for each group of targets; `[target]`: one for each"
+            "`[]`: one message group for everything; `[group]`: one for each group of targets; `[target]`: one for each"
             " target",
             default_text="`[]`",
             bounds={"maxItems": 1},
@@ -166,7 +166,8 @@ class ChannelKeys(TypedDict, total=False):
     reminder_interval: Annotated[
         Duration,
         Key(
-            "time to the first reminder of what lasts; it doubles from one to the next, up to a day; 0: no reminders",
+            "time to the first reminder of an open incident; it doubles with each reminder, up to a day; 0: no"
+            " reminders",
             default="4h",
             bounds=_FROM_ZERO,
             example="1h",
@@ -175,7 +176,7 @@ class ChannelKeys(TypedDict, total=False):
     quiet_hours: Annotated[
         list[QuietHoursKeys] | None,
         Key(
-            "messages are kept back meanwhile, and what is still true afterwards is told in one",
+            "messages are held back during these hours; afterwards, what is still true is sent in one message",
             bounds=SOME,
             example='[{start: "22:00", end: "07:00", timezone: Europe/Berlin}]',
         ),
@@ -183,23 +184,23 @@ class ChannelKeys(TypedDict, total=False):
     timeout: Annotated[
         Duration,
         Key(
-            f"the deadline of one delivery; up to {MAX_DELIVERY_TIMEOUT_SECONDS:g} s",
+            f"deadline of one delivery; up to {MAX_DELIVERY_TIMEOUT_SECONDS:g} s",
             default=f"{DEFAULT_DELIVERY_TIMEOUT_SECONDS:g}s",
             bounds=ABOVE_ZERO,
             example="20s",
         ),
     ]
     allow_private: Annotated[
-        bool | None, Key("false: nothing is posted to private, loopback and link-local addresses", default=True)
+        bool | None, Key("false: private, loopback and link-local addresses are refused", default=True)
     ]
     give_up_after: Annotated[
         Duration,
-        Key("how long the delivery of a message is tried again", default="24h", bounds=ABOVE_ZERO, example="6h"),
+        Key("how long the delivery of a message is retried", default="24h", bounds=ABOVE_ZERO, example="6h"),
     ]
     title: Annotated[
         str | None,
         Key(
-            "a template of Jinja2 for the title",
+            "Jinja2 template for the title",
             default_text="as in `Checkout is down`",
             bounds=_TEMPLATE,
             example='"{{ title }}"',
@@ -208,8 +209,8 @@ class ChannelKeys(TypedDict, total=False):
     body: Annotated[
         str | None,
         Key(
-            "a template of Jinja2 for the text",
-            default_text="what, since when, why, and the link to the page",
+            "Jinja2 template for the text",
+            default_text="the event, its time and reason, and a link to the page",
             bounds=_TEMPLATE,
             example='"{{ text }}"',
             secret=True,

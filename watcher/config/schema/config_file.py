@@ -1,6 +1,6 @@
-"""The shape of `config.yaml`: which keys there are, what kind of value each takes, and what is said of it to users.
+"""The shape of `config.yaml`: its keys, their types and their documentation.
 
-It is the one source: `docs/configuration.md` and `config/schema.json` are made from it.
+`docs/configuration.md` and `config/schema.json` are generated from it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Required
 
 from pydantic import ConfigDict, with_config
-from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from watcher.config.schema.alert_keys import (
     ConnectivityKeys,
@@ -46,9 +46,9 @@ _ONE_AUTHORIZATION = ConfigDict(**STRICT, json_schema_extra={"not": {"required":
 
 @with_config(STRICT)
 class BasicOptions(TypedDict, total=False):
-    """What nearly all entries say."""
+    """The options that most entries have."""
 
-    group: Annotated[str | None, Key("what the target belongs to, as a shop or a team", bounds=_NAME, example="shop")]
+    group: Annotated[str | None, Key("group of the target, such as a shop or a team", bounds=_NAME, example="shop")]
     interval: Annotated[
         Duration,
         Key(
@@ -62,7 +62,7 @@ class BasicOptions(TypedDict, total=False):
     timeout: Annotated[
         Duration,
         Key(
-            "the deadline of one attempt, from DNS to the last byte, redirects included; not above the interval",
+            "deadline of one attempt, from DNS to the last byte, including redirects; at most the interval",
             default=int(DEFAULT_TIMEOUT_SECONDS),
             default_text=f"{DEFAULT_TIMEOUT_SECONDS:g}, or the interval if that is less",
             bounds=ABOVE_ZERO,
@@ -73,12 +73,12 @@ class BasicOptions(TypedDict, total=False):
 
 @with_config(_ONE_AUTHORIZATION)
 class Options(BasicOptions, SendingOptions, ExpectedOptions, ConnectingOptions, ToldOptions, total=False):
-    """What may stand in `defaults` and in each entry of `urls`."""
+    """The options of `defaults` and of each entry of `urls`."""
 
     retries: Annotated[
         int | None,
         Key(
-            "so many more attempts for a check that fails, inside its slot; the last one counts; from 0 to"
+            "number of further attempts of a failing check, within its slot; the last attempt counts; from 0 to"
             f" {MAX_RETRIES}",
             default=0,
             bounds={"minimum": 0, "maximum": MAX_RETRIES},
@@ -91,9 +91,9 @@ class Options(BasicOptions, SendingOptions, ExpectedOptions, ConnectingOptions, 
     recheck_interval: Annotated[
         Duration,
         Key(
-            "time between two checks while a change is not confirmed; from"
-            f" {SHORTEST_INTERVAL_SECONDS:g} s to the interval, also below `MIN_INTERVAL_VAL`; in `defaults`, one above"
-            " a target's interval does not hold for it",
+            "time between two checks until a change is confirmed; from"
+            f" {SHORTEST_INTERVAL_SECONDS:g} s to the interval, even below `MIN_INTERVAL_VAL`; in `defaults`, a value"
+            " above a target's interval does not apply to it",
             STATE,
             default_text="the interval",
             bounds={"minimum": SHORTEST_INTERVAL_SECONDS},
@@ -103,7 +103,7 @@ class Options(BasicOptions, SendingOptions, ExpectedOptions, ConnectingOptions, 
     failure_threshold: Annotated[
         int | None,
         Key(
-            f"so many failing checks in a row make a target down; from 1 to {MAX_THRESHOLD}",
+            f"number of failing checks in a row until a target is down; from 1 to {MAX_THRESHOLD}",
             STATE,
             default=DEFAULT_THRESHOLDS.failure,
             bounds=_THRESHOLD,
@@ -112,7 +112,7 @@ class Options(BasicOptions, SendingOptions, ExpectedOptions, ConnectingOptions, 
     success_threshold: Annotated[
         int | None,
         Key(
-            f"so many good ones make it up again; from 1 to {MAX_THRESHOLD}",
+            f"number of successful checks in a row until it is up again; from 1 to {MAX_THRESHOLD}",
             STATE,
             default=DEFAULT_THRESHOLDS.success,
             bounds=_THRESHOLD,
@@ -124,10 +124,10 @@ class Options(BasicOptions, SendingOptions, ExpectedOptions, ConnectingOptions, 
     locations: Annotated[
         list[str] | None,
         Key(
-            "the places that watch the target, by their `WATCHER_LOCATION`, and decide together where it stands; up to"
-            f" {MAX_LOCATIONS}; `[]` for none, which takes away those of `defaults`",
+            "the locations that watch the target and decide its state together, by their `WATCHER_LOCATION`; up to"
+            f" {MAX_LOCATIONS}; `[]` for none, which removes those of `defaults`",
             STATE,
-            default_text="each place that has it in its file watches it for itself",
+            default_text="each location that has the target in its file watches it on its own",
             bounds={"uniqueItems": True, "maxItems": MAX_LOCATIONS},
             example="[fra, nyc, sgp]",
         ),
@@ -135,8 +135,8 @@ class Options(BasicOptions, SendingOptions, ExpectedOptions, ConnectingOptions, 
     quorum: Annotated[
         int | None,
         Key(
-            "so many places must say that the target is down; from 1 to the number of `locations`; in `defaults`, one"
-            " above that number does not hold for a target",
+            "number of locations that must find the target down; from 1 to the number of `locations`; in `defaults`, a"
+            " larger value is lowered to that number",
             STATE,
             default_text="more than half of `locations`",
             bounds={"minimum": 1},
@@ -149,7 +149,7 @@ class Options(BasicOptions, SendingOptions, ExpectedOptions, ConnectingOptions, 
 class UrlEntry(Options, total=False):
     """One entry of `urls`.
 
-    Of a hundred thousand mappings with only the keys that are written, each is a fifth of an object with all.
+    A mapping with only the written keys takes a fifth of the memory of an object with all keys.
     """
 
     address: Required[
@@ -165,7 +165,7 @@ class UrlEntry(Options, total=False):
     name: Annotated[
         str | None,
         Key(
-            "the history of a target hangs on it",
+            "name of the target; its history is stored under this name",
             default_text="the address without its secrets",
             bounds=_NAME,
             example="Checkout",
@@ -181,7 +181,7 @@ class ConfigFile(TypedDict, total=False):
         Annotated[
             list[UrlEntry],
             Key(
-                "what to watch",
+                "the targets",
                 bounds=SOME,
                 example="[{address: https://example.com/}]",
             ),
@@ -190,22 +190,22 @@ class ConfigFile(TypedDict, total=False):
     defaults: Annotated[
         Options | None,
         Key(
-            "what holds for every entry that does not say otherwise: any key but `address` and `name`",
+            "values for entries that do not set the key themselves: any key but `address` and `name`",
             example="{interval: 10}",
         ),
     ]
     page: Annotated[
         PageKeys | None,
-        Key("how the status page looks, and what of it the public sees", example='{title: "Status of Example"}'),
+        Key("how the status page looks, and what the public sees", example='{title: "Status of Example"}'),
     ]
     channels: Annotated[
         list[ChannelKeys] | None,
-        Key("where alerts go", bounds=SOME, example='[{name: ops, url: "ntfys://ntfy.example/ops"}]'),
+        Key("where alerts are sent", bounds=SOME, example='[{name: ops, url: "ntfys://ntfy.example/ops"}]'),
     ]
     connectivity: Annotated[
         ConnectivityKeys | None,
         Key(
-            "sites that tell whether this machine has a network: while none of them answers, targets are `unknown`, not"
+            "sites that show whether this machine has a network: while none of them answers, targets are `unknown`, not"
             " `down`",
             example='{targets: ["https://one.one.one.one/", "https://dns.google/"]}',
         ),
@@ -213,8 +213,8 @@ class ConfigFile(TypedDict, total=False):
     heartbeat: Annotated[
         HeartbeatKeys | None,
         Key(
-            "an address that is called while checks start on time and what they find is stored, so that its owner tells"
-            " when they do not",
+            "a URL that is called while checks start on time and their results are stored, so that an outside service"
+            " reports when they are not",
             example='{url: "https://hc-ping.example/uuid"}',
             secret=True,
         ),
@@ -222,14 +222,14 @@ class ConfigFile(TypedDict, total=False):
     maintenance: Annotated[
         list[MaintenanceKeys] | None,
         Key(
-            "windows in which targets are not expected to work: all, or those of a group or with some names",
+            "windows in which targets may be down: all targets, those of a group, or those with given names",
             bounds=SOME,
             example='[{start: "2026-12-01T22:00", duration: 2h, timezone: Europe/Berlin}]',
         ),
     ]
 
 
-# The mappings that there are, by the key that holds one (None: the file).
+# All mappings, by the key that holds one (None: the file).
 SHAPES: dict[str | None, type] = {
     None: ConfigFile,
     "urls": UrlEntry,
@@ -252,7 +252,7 @@ SHAPES: dict[str | None, type] = {
     "heartbeat": HeartbeatKeys,
 }
 _FIRST_KEYS = ("address", "name")
-# What the keys of a mapping may be, by the key that holds the mapping.
+# The keys of each mapping, by the key that holds it.
 KNOWN_KEYS: dict[str | None, tuple[str, ...]] = {
     holder: tuple(sorted(shape.__annotations__, key=lambda name: name not in _FIRST_KEYS))
     for holder, shape in SHAPES.items()
@@ -260,5 +260,5 @@ KNOWN_KEYS: dict[str | None, tuple[str, ...]] = {
 
 
 def all_keys() -> dict[str, Key]:
-    """Return every key that may stand anywhere in the file; of a name with two meanings, the one that comes first."""
+    """Return all keys of the file; for a name with two meanings, the first."""
     return {name: key for shape in reversed(SHAPES.values()) for name, key in keys_of(shape).items()}

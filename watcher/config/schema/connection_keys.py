@@ -1,11 +1,11 @@
-"""The keys of `config.yaml` that say how to connect."""
+"""The keys of `config.yaml` for connecting: TLS, addresses, proxy and HTTP version."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from pydantic import ConfigDict, with_config
-from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from watcher.config.schema.keys import CONNECTED, Key
 from watcher.config.schema.limits import PROXY_SCHEMES
@@ -17,23 +17,21 @@ from watcher.model.target import IpProtocol, TlsVersion  # noqa: TC001  # pydant
 class TlsConfig(TypedDict, total=False):
     """`tls_config`."""
 
-    insecure_skip_verify: Annotated[bool | None, Key("true: any certificate is taken", default=False)]
+    insecure_skip_verify: Annotated[bool | None, Key("true: any certificate is accepted", default=False)]
     ca_file: Annotated[
         str | None,
         Key(
-            "path of the authorities that are trusted, in PEM",
+            "path of the trusted authorities, in PEM",
             default_text="the system's",
             bounds=FILLED,
             example="/etc/ssl/private-ca.pem",
         ),
     ]
-    cert_file: Annotated[
-        str | None, Key("path of the certificate of this client, in PEM", bounds=FILLED, example="client.pem")
-    ]
+    cert_file: Annotated[str | None, Key("path of the client certificate, in PEM", bounds=FILLED, example="client.pem")]
     key_file: Annotated[
         str | None,
         Key(
-            "path of its key, in PEM and without a password",
+            "path of its private key, in PEM and without a password",
             default_text="in `cert_file`",
             bounds=FILLED,
             example="client.key",
@@ -42,20 +40,20 @@ class TlsConfig(TypedDict, total=False):
     server_name: Annotated[
         str | None,
         Key(
-            "the name that is asked for (SNI) and looked for in the certificate",
+            "server name sent in SNI and expected in the certificate",
             default_text="the address's host",
             bounds=FILLED,
             example="shop.example",
         ),
     ]
     min_version: Annotated[
-        TlsVersion | None, Key("the oldest version: `TLS10`, `TLS11`, `TLS12` or `TLS13`", default="TLS12")
+        TlsVersion | None, Key("oldest allowed version: `TLS10`, `TLS11`, `TLS12` or `TLS13`", default="TLS12")
     ]
-    max_version: Annotated[TlsVersion | None, Key("the newest version", default="TLS13")]
+    max_version: Annotated[TlsVersion | None, Key("newest allowed version", default="TLS13")]
     legacy_renegotiation: Annotated[
         bool | None,
         Key(
-            "true: a server that cannot renegotiate safely (RFC 5746) is taken, as is an old firewall;"
+            "true: a server without safe renegotiation (RFC 5746), such as an old firewall, is accepted;"
             " `min_version: TLS10` or `TLS11` implies it",
             default=False,
         ),
@@ -69,7 +67,7 @@ class ConnectingOptions(TypedDict, total=False):
     tls_config: Annotated[
         TlsConfig | None,
         Key(
-            "how TLS is spoken",
+            "options of TLS",
             CONNECTED,
             default_text="the system's authorities, TLS 1.2 and later",
             bounds=SOME_KEYS,
@@ -79,7 +77,7 @@ class ConnectingOptions(TypedDict, total=False):
     preferred_ip_protocol: Annotated[
         IpProtocol | None,
         Key(
-            "`any`: both, as browsers do; `ip4`, `ip6`: only such addresses where the name has one",
+            "`any`: both, as browsers do; `ip4`, `ip6`: only such addresses, if the name has one",
             CONNECTED,
             default="any",
         ),
@@ -96,8 +94,8 @@ class ConnectingOptions(TypedDict, total=False):
     proxy_url: Annotated[
         str | None,
         Key(
-            "`http://`, `socks5://` (names are resolved here) or `socks5h://` (and there), with `user:password@`"
-            " where it wants them",
+            "`http://`, `socks5://` (names are resolved here) or `socks5h://` (names are resolved by the proxy), with"
+            " `user:password@` if needed",
             CONNECTED,
             bounds={"pattern": f"^(?:{'|'.join(PROXY_SCHEMES)})://|{VARIABLE_PATTERN}"},
             example="http://proxy:3128",
@@ -106,13 +104,13 @@ class ConnectingOptions(TypedDict, total=False):
     ]
     http_version: Annotated[
         SpokenVersion,
-        Key('`auto`: what a TLS server chooses of 1.1 and 2; `"1.1"`; `"2"`', CONNECTED, default="auto"),
+        Key('`auto`: a TLS server chooses 1.1 or 2; `"1.1"`; `"2"`', CONNECTED, default="auto"),
     ]
     keep_alive: Annotated[
         bool | None,
         Key(
             "true: the connection is used again for the next check, within two minutes; DNS, TCP and TLS are then"
-            " tested only when it breaks, or says nothing for half of the `timeout`",
+            " tested only when it breaks, or does not answer within half of the `timeout`",
             CONNECTED,
             default=False,
         ),
@@ -121,7 +119,7 @@ class ConnectingOptions(TypedDict, total=False):
         bool | None,
         Key(
             "false: private, loopback, link-local and reserved addresses are refused before a byte is sent, in every"
-            " spelling and on every redirect; not through a proxy",
+            " spelling and on every redirect; not possible with a proxy",
             CONNECTED,
             default=True,
         ),

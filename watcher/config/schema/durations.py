@@ -1,4 +1,4 @@
-"""Durations as users write them."""
+"""Parses the durations of the config file and of `.env`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def duration_seconds(value: object) -> object:
     """Turn `500ms`, `60s`, `5m`, `24h` or `1m30s` into seconds, and a number into itself.
 
     Args:
-        value: what stands in the file; None is left for others to judge.
+        value: the value in the file; None is returned as it is.
 
     Returns:
         seconds; infinite and negative numbers pass.
 
     Raises:
-        PydanticCustomError: it is neither.
+        PydanticCustomError: it is neither a duration nor a number.
     """
     if value is None:
         return None
@@ -39,13 +39,13 @@ def duration_seconds(value: object) -> object:
 
 
 def seconds_in(text: str) -> float:
-    """Turn text such as `400d`, `12h` or `90`, which is in seconds, into seconds.
+    """Turn a text such as `400d`, `12h` or `90` into seconds; a plain number is in seconds.
 
     Args:
-        text: what stands in `.env`.
+        text: the value in `.env`.
 
     Raises:
-        ValueError: it is neither; the message is what follows the value in an error line.
+        ValueError: it is not a duration; the message follows the value in an error line.
     """
     seconds = float(text) if _NUMBER.fullmatch(text) else seconds_of(text)
     if seconds is None:

@@ -1,4 +1,4 @@
-"""The JSON Schema of `config.yaml`, for editors: they complete and check by it while the file is written."""
+"""Generates the JSON Schema of `config.yaml`, which editors use to complete and check the file."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ _HEAD = {
     "$id": "urn:watcher:config",
     "$comment": "Made by `python -m docs.generate` from the types in watcher/config/schema: change those.",
     "title": "What to watch",
-    "description": "The config file of watcher, or one of a folder of them; docs/configuration.md says more.",
+    "description": "The config file of watcher, or one file of a config folder; see docs/configuration.md.",
 }
 
 
 def editor_schema() -> dict[str, Any]:
-    """Return the schema, as values of JSON."""
+    """Return the schema as JSON values."""
     made = TypeAdapter(ConfigFile).json_schema(schema_generator=_Generator)
     del made["required"]
     return {
         **_HEAD,
-        # In a folder, the defaults and the rest may have files of their own.
+        # In a folder, each section may have its own file.
         "anyOf": [{"required": [key]} for key in made["properties"]],
         **made,
     }
 
 
 def editor_schema_text() -> str:
-    """Return the schema as it stands in `config/schema.json`."""
+    """Return the text of `config/schema.json`."""
     return json.dumps(editor_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 class _Generator(GenerateJsonSchema):
-    """Describes what users write: a variable for any value that is no text, and no null where it is a mistake."""
+    """Allows `${VARIABLE}` in place of any value that is not text, and disallows null."""
 
     def int_schema(self, schema: core_schema.IntSchema) -> dict[str, Any]:
         return _or_variable(super().int_schema(schema))
@@ -60,7 +60,7 @@ class _Generator(GenerateJsonSchema):
 
     def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> dict[str, Any]:
         made = super().typed_dict_schema(schema)
-        # What there is to say of a mapping is said at the key that holds it.
+        # The description of a mapping is at the key that holds it.
         return {name: value for name, value in made.items() if name not in {"title", "description"}}
 
     def sort(self, value: Any, parent_key: str | None = None) -> Any:  # noqa: ARG002  # as in pydantic

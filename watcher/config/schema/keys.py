@@ -1,4 +1,4 @@
-"""What is said to users of a key of `config.yaml`; it stands at the key's type, and costs validation nothing."""
+"""The documentation of a key of `config.yaml`, attached to its type; it does not slow validation."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
-# Where in the table of the page a key stands: how its group is called there.
+# The groups of keys in `docs/configuration.md`.
 STATE, SENT, CONNECTED, EXPECTED, TOLD = "state", "sent", "connected", "expected", "told"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What there is to say of a key, besides its type.
+    """The documentation of a key.
 
     Attributes:
-        meaning: for users, in Markdown: the page and the schema for editors have it.
-        heading: the group of keys that it belongs to; nothing for what each entry has.
-        default: what holds where it is not written; None for nothing.
-        default_text: the same, in the words of the page, where the value alone does not say it.
-        example: its value as users would write it, in YAML.
-        reason: with which a check fails that does not hold to it.
-        secret: whether its value may be shown to nobody.
+        meaning: for users, in Markdown; used in `docs/configuration.md` and in the editors' schema.
+        heading: the group of the key; empty for the basic keys of an entry.
+        default: the default value; None if there is not one.
+        default_text: the default in words, if the value alone does not say it.
+        example: a value as users would write it, in YAML.
+        reason: the failure reason of a check that does not meet it.
+        secret: whether its value is never shown.
         bounds: keywords of JSON Schema that narrow its type.
     """
 
@@ -42,7 +42,7 @@ class Key:
     bounds: Mapping[str, Any] = field(default_factory=dict)
 
     def description(self) -> str:
-        """Return what there is to say in sentences, with the default where a value alone does not say it."""
+        """Return the documentation in sentences, with `default_text` if there is one."""
         first = self.meaning[:1] if self.meaning.startswith(("true:", "false:")) else self.meaning[:1].upper()
         sentences = [f"{first}{self.meaning[1:]}."]
         if self.reason is not None:
@@ -52,7 +52,7 @@ class Key:
         return " ".join(sentences)
 
     def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Describe the key, for editors; pydantic asks for it."""
+        """Describe the key for editors; pydantic calls this."""
         schema: dict[str, Any] = {"description": self.description(), **handler(core_schema), **self.bounds}
         if self.default is not None:
             schema["default"] = self.default
@@ -62,12 +62,12 @@ class Key:
 
 
 def keys_of(shape: type) -> dict[str, Key]:
-    """Return the keys of a mapping that has a type of its own, in the order in which they stand there."""
+    """Return the keys of a mapping type, in their order of definition."""
     return {name: next(_said_in(hint)) for name, hint in get_type_hints(shape, include_extras=True).items()}
 
 
 def mandatory_keys(shape: type) -> frozenset[str]:
-    """Return those of them that must be written."""
+    """Return the mandatory keys of a mapping type."""
     hints = get_type_hints(shape, include_extras=True)
     return frozenset(name for name, hint in hints.items() if get_origin(hint) is Required)
 

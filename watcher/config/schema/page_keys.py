@@ -1,11 +1,11 @@
-"""The keys of `page`: how the status page looks, and what of it the public sees."""
+"""The keys of `page`: how the status page looks, and what the public sees."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from pydantic import with_config
-from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from watcher.config.schema.keys import Key
 from watcher.config.schema.limits import MAX_INTRO_CHARS, MAX_LOGO_BYTES, MAX_NAME_CHARS
@@ -14,12 +14,12 @@ from watcher.config.schema.value_types import SOME, STRICT
 
 @with_config(STRICT)
 class PageKeys(TypedDict, total=False):
-    """What may stand in `page`."""
+    """The options of `page`."""
 
     title: Annotated[
         str | None,
         Key(
-            "stands above all pages, and in the feed",
+            "title of all pages and of the feed",
             default="Status",
             bounds={"pattern": r"\S", "maxLength": MAX_NAME_CHARS},
             example="Status of Example",
@@ -28,7 +28,7 @@ class PageKeys(TypedDict, total=False):
     intro: Annotated[
         str | None,
         Key(
-            f"a text above all sites, of up to {MAX_INTRO_CHARS} characters; each line is a paragraph",
+            f"text above the list of sites, up to {MAX_INTRO_CHARS} characters; each line is a paragraph",
             bounds={"pattern": r"\S", "maxLength": MAX_INTRO_CHARS},
             example="Write to help@example.com.",
         ),
@@ -36,8 +36,8 @@ class PageKeys(TypedDict, total=False):
     logo_file: Annotated[
         str | None,
         Key(
-            "a picture beside the title: PNG, SVG, WebP or JPEG of up to"
-            f" {MAX_LOGO_BYTES // 1024} KiB; the path begins at the folder of the file",
+            "picture beside the title: PNG, SVG, WebP or JPEG of up to"
+            f" {MAX_LOGO_BYTES // 1024} KiB; a relative path starts at the folder of the config file",
             bounds={"minLength": 1},
             example="logo.svg",
         ),
@@ -46,8 +46,8 @@ class PageKeys(TypedDict, total=False):
         list[str] | None,
         Key(
             "the groups that readers without credentials see; all other groups, and targets without a group, are"
-            " hidden from them; it matters only with `WATCHER_HTTP_PUBLIC=on`, or where others than this machine"
-            " reach the page",
+            " hidden from them; it matters only with `WATCHER_HTTP_PUBLIC=on`, or if the page is reachable from other"
+            " machines",
             default_text="all targets",
             bounds=SOME,
             example="[shop]",

@@ -1,4 +1,4 @@
-"""The kinds of value in `config.yaml` that YAML has no type for."""
+"""The types of values in `config.yaml` that YAML does not have."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 def exactly_one_of(*keys: str) -> ConfigDict:
-    """Return the configuration of a mapping that has one of these keys; only editors look at that, see its reader."""
+    """Return the configuration of a mapping with exactly one of these keys; only editors check it, see the readers."""
     return ConfigDict(**STRICT, json_schema_extra={"oneOf": [{"required": [key]} for key in keys]})
 
 
@@ -28,7 +28,7 @@ FILLED = {"minLength": 1}
 SOME = {"minItems": 1}
 SOME_KEYS = {"minProperties": 1}
 ABOVE_ZERO = {"exclusiveMinimum": 0}
-# An editor sees the file before variables are put into it.
+# An editor sees the file before variables are filled in.
 VARIABLE_PATTERN = r"\$\{.+\}"
 VARIABLE = {"type": "string", "pattern": VARIABLE_PATTERN}
 
@@ -46,14 +46,14 @@ def _status_range(value: object) -> tuple[int, int]:
         low, high = int(match[1]), int(match[2] or match[1])
         if 100 <= low <= high:
             return low, high
-    raise _complaint(f'{shown(value)} is no status; write one from 100 to 999 or a range, as in [200, "300-399"]')
+    raise _complaint(f'{shown(value)} is not a status; write one from 100 to 999 or a range, as in [200, "300-399"]')
 
 
 def _http_version(value: object) -> object:
     plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
     version = _HTTP_VERSIONS.get(str(value)) if plain else None
     if version is None and value is not None:
-        raise _complaint(f'{shown(value)} is no version of HTTP that is spoken; write "1.1", "2" or auto')
+        raise _complaint(f'{shown(value)} is not a supported HTTP version; write "1.1", "2" or auto')
     return version
 
 
@@ -69,9 +69,9 @@ def _plain_json(value: object) -> object:
         elif isinstance(item, list):
             waiting.extend(item)
         elif isinstance(item, float) and not math.isfinite(item):
-            raise _complaint(f"{shown(item)} stands in no JSON; write a finite number")
+            raise _complaint(f"{shown(item)} is not allowed in JSON; write a finite number")
         elif not isinstance(item, (str, int, float, bool, type(None))):
-            raise _complaint(f"{shown(item)} is no value of JSON; write text, a number, true, false or null")
+            raise _complaint(f"{shown(item)} is not a JSON value; write text, a number, true, false or null")
     return value
 
 

@@ -1,11 +1,11 @@
-"""The keys of `config.yaml` that say when: maintenance and quiet hours."""
+"""The keys of `config.yaml` for maintenance windows and quiet hours."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal, Required
 
 from pydantic import with_config
-from typing_extensions import TypedDict  # pydantic takes none of before Python 3.12 but this
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from watcher.config.schema.keys import Key
 from watcher.config.schema.limits import MAX_NAME_CHARS
@@ -16,13 +16,13 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _TIME = "[0-9]{1,2}:[0-9]{2}"
 _TIME_OF_DAY = {"pattern": f"^{_TIME}$|{VARIABLE_PATTERN}"}
 _ZONE = Key(
-    "a name of the IANA database, which knows its daylight saving time",
+    "name of an IANA time zone; daylight saving time is respected",
     default="UTC",
     bounds=FILLED,
     example="Europe/Berlin",
 )
 _WEEKDAYS = Key(
-    "the days on which it starts: `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`",
+    "days on which it starts: `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`",
     default_text="every day",
     bounds=SOME,
     example="[sat, sun]",
@@ -33,12 +33,12 @@ _WEEKDAYS = Key(
 class QuietHoursKeys(TypedDict, total=False):
     """An item of `quiet_hours`."""
 
-    start: Required[Annotated[str, Key("the time of day at which they start", bounds=_TIME_OF_DAY, example='"22:00"')]]
+    start: Required[Annotated[str, Key("time of day of the start", bounds=_TIME_OF_DAY, example='"22:00"')]]
     end: Required[
         Annotated[
             str,
             Key(
-                "when they end; on the next day, where this is not after the start",
+                "time of day of the end; on the next day if it is not after the start",
                 bounds=_TIME_OF_DAY,
                 example='"07:00"',
             ),
@@ -55,7 +55,7 @@ class MaintenanceKeys(TypedDict, total=False):
     start: Annotated[
         str | None,
         Key(
-            "a date and a time for a window that comes once, a time of day for one that comes again",
+            "date and time of a single window, or time of day of a repeated one",
             bounds={"pattern": f"^(?:[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ])?{_TIME}|{VARIABLE_PATTERN}"},
             example='"2026-12-01T22:00"',
         ),
@@ -63,7 +63,7 @@ class MaintenanceKeys(TypedDict, total=False):
     cron: Annotated[
         str | None,
         Key(
-            "in place of `start` and `weekdays`: minute, hour, day, month and weekday, as in crontab",
+            "instead of `start` and `weekdays`: minute, hour, day, month and weekday, as in crontab",
             bounds=FILLED,
             example='"0 3 1 * *"',
         ),
@@ -71,7 +71,7 @@ class MaintenanceKeys(TypedDict, total=False):
     duration: Required[
         Annotated[
             Duration,
-            Key("how long it lasts, also where the clocks change meanwhile", bounds=ABOVE_ZERO, example="2h"),
+            Key("how long it lasts, even if the clocks change meanwhile", bounds=ABOVE_ZERO, example="2h"),
         ]
     ]
     weekdays: Annotated[list[Weekday] | None, _WEEKDAYS]
@@ -79,16 +79,16 @@ class MaintenanceKeys(TypedDict, total=False):
     why: Annotated[
         str | None,
         Key(
-            "a sentence for people",
+            "reason, for people",
             bounds={"pattern": r"\S", "maxLength": MAX_NAME_CHARS},
             example="move to the new rack",
         ),
     ]
     group: Annotated[
         str | None,
-        Key("only the targets of this group; not in an entry's own", bounds=FILLED, example="shop"),
+        Key("only the targets of this group; not in an entry", bounds=FILLED, example="shop"),
     ]
     targets: Annotated[
         list[str] | None,
-        Key("only the targets of these names; not in an entry's own", bounds=SOME, example="[Checkout]"),
+        Key("only the targets with these names; not in an entry", bounds=SOME, example="[Checkout]"),
     ]

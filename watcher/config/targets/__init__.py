@@ -1,1 +1,1 @@
-"""From nodes to targets."""
+"""Reads and validates targets."""

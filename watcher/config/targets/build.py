@@ -1,4 +1,4 @@
-"""`config.yaml` to targets."""
+"""Builds the targets from `config.yaml`."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part")
 
-# What is not read as a part that many targets may have.
+# Keys outside the parts that many targets share.
 _TOLD = frozenset(TOLD_KEYS)
 _READ_APART = frozenset({"address", "name", *TOLD_KEYS})
-# Nothing is a value of these: what the defaults say does not hold.
+# An empty value of these keys overrides the defaults.
 _MAY_BE_EMPTY = frozenset({"alerts", "locations", "depends_on", "maintenance", "labels"})
 
 
 class Loaded(NamedTuple):
-    """What the config files say.
+    """The content of the config files.
 
     Attributes:
-        sources: what it was read from.
-        targets: in the order of the files.
-        page: of the status page.
-        alerting: of channels, and of alerts as a whole.
+        sources: the files that were read.
+        targets: the targets, in the order of the files.
+        page: the options of the status page.
+        alerting: the channels, and the options that hold for all alerts.
     """
 
     sources: tuple[Source, ...]
@@ -67,11 +67,11 @@ class Loaded(NamedTuple):
 
 
 def load_targets(settings: Settings, variables: Mapping[str, str] | None = None) -> tuple[Target, ...]:
-    """Read the config file that the settings name, or all of the folder.
+    """Read the config file, or the folder of config files, that the settings name.
 
     Args:
-        settings: name it, and have the bounds of an interval.
-        variables: what `${NAME}` in it becomes; none is set by default.
+        settings: have the path, and the bounds of an interval.
+        variables: the values for `${NAME}`; empty by default.
 
     Returns:
         the targets, in the order of the files.
@@ -83,7 +83,7 @@ def load_targets(settings: Settings, variables: Mapping[str, str] | None = None)
 
 
 def load_sources(settings: Settings, variables: Mapping[str, str], inspect: Inspect | None = None) -> Loaded:
-    """Read the same as `load_targets`, and keep what else the files say; for `inspect`, see `read_alerting`."""
+    """Read all sections of the config files, as `load_targets`; for `inspect`, see `read_alerting`."""
     files = config_files(settings.config_file, settings.config_file_place)
     named_at = None if settings.config_file.is_dir() else settings.config_file_place
     mistakes = Mistakes(map(str, files))
@@ -116,7 +116,7 @@ def _built(
     in_folder: bool,
     inspect: Inspect | None = None,
 ) -> Loaded:
-    is_whole = not len(mistakes)  # a file that cannot be read may have what seems to be missing
+    is_whole = not len(mistakes)  # an unreadable file may have the keys that seem to be missing
     has_urls = any(isinstance(document.data, dict) and "urls" in document.data for _, document in documents)
     shapes = []
     for path, document in documents:
@@ -124,10 +124,10 @@ def _built(
         if document.data is not None:
             shapes.append(validated(document, path, mistakes, urls_elsewhere=in_folder))
         elif not in_folder:
-            text = "is missing; list what to watch, as in `urls: [{address: https://example.com/}]`"
+            text = "is missing; list the targets, as in `urls: [{address: https://example.com/}]`"
             mistakes.add([Mistake(Place(document.source, 1, 1), "urls", text)])
     if in_folder and is_whole and not has_urls:
-        text = "is missing in every file; list what to watch, as in `urls: [{address: https://example.com/}]`"
+        text = "is missing in every file; list the targets, as in `urls: [{address: https://example.com/}]`"
         mistakes.add([Mistake(Place(str(settings.config_file)), "urls", text)])
     targets = _Builder(shapes, settings, mistakes).targets()
     page = read_page(shapes, mistakes)
@@ -139,12 +139,12 @@ def _built(
 
 
 class _Builder:
-    """Makes the targets of all files, collecting every mistake on the way."""
+    """Builds the targets of all files, and collects every mistake."""
 
     def __init__(self, files: Sequence[ValidFile], settings: Settings, mistakes: Mistakes) -> None:
         self._files = files
         self._settings = settings
-        self._mistakes = mistakes  # what is wrong with a default, once
+        self._mistakes = mistakes
         self._defaults = joined_defaults(files, mistakes)
         self._patterns = Patterns()
         self._channels = names_of_channels(files)
@@ -157,7 +157,7 @@ class _Builder:
     def targets(self) -> tuple[Target, ...]:
         if not self._files:
             return ()
-        self._parts_of(self._defaults.options, None, self._files[0])  # a mistake even where nothing uses it
+        self._parts_of(self._defaults.options, None, self._files[0])  # checks the defaults even if nothing uses them
         of_defaults = self._told(self._defaults.options, None, self._files[0])
         entries = [(index, entry, file) for file in self._files for index, entry in file.entries]
         return settled(
@@ -202,12 +202,12 @@ class _Builder:
         )
 
     def _parts_of(self, entry: Options, index: int | None, file: ValidFile) -> Any:
-        """Read all parts of an entry: each that is written in the same way becomes the same object.
+        """Read all parts of an entry; equally written parts become the same object.
 
         Args:
-            entry: what is written.
-            index: of the entry, None for the defaults.
-            file: in which it is written. All files are in one folder, so that a path means the same in each.
+            entry: the entry as written.
+            index: of the entry; None for the defaults.
+            file: the file of the entry. All files are in one folder, so a relative path means the same in each.
         """
         own = {key: value for key, value in entry.items() if key not in _READ_APART}
         key = frozen(own)
@@ -236,7 +236,7 @@ class _Builder:
         )
 
     def _told(self, entry: Options, index: int | None, file: ValidFile) -> TargetAlerts:
-        """Read how a target is told of; beside the other parts, since many say of each what it is (`description`)."""
+        """Read the alerting options of a target; apart from the other parts, since `description` often differs."""
         written: Mapping[str, Any] = entry
         if not self._told_by_default and _TOLD.isdisjoint(written):
             return NOTHING_SAID  # as most entries have it
@@ -258,14 +258,14 @@ class _Builder:
 
     def _merged(self, entry: Options) -> Options:
         defaults: Any = self._defaults.options
-        # Of two ways to authorise, the entry's own counts.
+        # The entry's own authorization replaces the other kind in the defaults.
         if "basic_auth" in entry or "authorization" in entry:
             defaults = {key: value for key, value in defaults.items() if key not in {"basic_auth", "authorization"}}
         return cast("Options", {**defaults, **entry})
 
     def _refuse_empty(self, entry: Options, complain: Complain) -> None:
         for key, value in entry.items():
-            # Of a value that was forgotten, nobody should think that it is checked.
+            # A forgotten value must not look like one that is checked.
             empty = (
                 value is None
                 or (value in ([], {}) and key not in _MAY_BE_EMPTY)
@@ -281,7 +281,7 @@ class _Builder:
     def _refuse_doubled_name(self, name: str, index: int, file: ValidFile) -> None:
         other, first = self._named.setdefault(name, (file, index))
         doubled = other is not file or first != index
-        # What is called after a variable that cannot be put in has another name once that is mended.
+        # A name with an unusable variable changes once the variable is mended.
         if doubled and not (_is_called_by_refused(file, index) or _is_called_by_refused(other, first)):
             where = "" if other is file else f" in {other.document.place_of(('urls', first, 'name'))}"
             text = f"{shown(name)} is the name of urls[{first}]{where} too; give one of them another `name`"
@@ -306,9 +306,9 @@ def _is_called_by_refused(file: ValidFile, index: int) -> bool:
 
 
 def frozen(value: Any) -> Any:
-    """Return what stands for a value as a key of a dict: unlike `True` and `1`, two that are equal are the same.
+    """Return a hashable stand-in for a value; equal stand-ins mean equal values and types, unlike `True` and `1`.
 
-    The text in it is not copied, however long, and hashed once for all targets that share it.
+    Text is not copied, and is hashed once for all targets that share it.
     """
     kind = value.__class__
     if kind is dict:

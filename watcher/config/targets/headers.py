@@ -1,4 +1,4 @@
-"""Headers, as users write them."""
+"""Reads request headers."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _OF_THE_CONNECTION = frozenset(
 def read_headers(
     headers: Mapping[str, str], path: tuple[str | int, ...], complain: Complain
 ) -> tuple[tuple[str, str], ...]:
-    """Read names and values.
+    """Read the names and values of headers.
 
     Args:
         headers: as written.
-        path: of them.
-        complain: takes what is wrong.
+        path: their path.
+        complain: records a mistake.
     """
     first_names: dict[str, str] = {}
     for name, value in headers.items():
         here = (*path, name)
         first = first_names.setdefault(name.lower(), name)
-        # A value may be a secret: it is quoted nowhere.
+        # A value may be a secret, so it is never quoted.
         if not TOKEN.fullmatch(name):
-            complain(here, f"{shown(dotted([name]))} is not the name of a header; write one as in Accept", key=True)
+            complain(here, f"{shown(dotted([name]))} is not a header name; write one as in Accept", key=True)
         elif name.lower() in _OF_THE_CONNECTION:
-            complain(here, "is written by the connection itself; remove it", key=True)
+            complain(here, "is set by the connection itself; remove it", key=True)
         elif first != name:
             complain(here, f"is the same header as {shown(first)}; remove one", key=True)
         elif value != value.strip() or _CONTROL.search(value):

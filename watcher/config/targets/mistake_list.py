@@ -1,4 +1,4 @@
-"""Collects what is wrong with the config files: each with its place, once, and without the values of variables."""
+"""Collects the mistakes in the config files: each once, with its place, and without the values of variables."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ if TYPE_CHECKING:
     from watcher.config.yaml.document import Document
 
 
-# The bound of the mistakes that are told: nobody reads more, and aliases can make a short file into a million of them.
+# The bound of reported mistakes: aliases can make a million of them in a short file.
 MAX_MISTAKES = 10_000
-MORE = "has more mistakes than are told here; mend these first"
+MORE = "has more mistakes than are reported here; mend these first"
 
 
 class Mistakes:
     """The mistakes of all config files."""
 
     def __init__(self, sources: Iterable[str]) -> None:
-        """Begin with none.
+        """Start without mistakes.
 
         Args:
-            sources: the files, in the order in which their mistakes are told; what is about none of them comes first.
+            sources: the files, in the order of the report; mistakes outside these files come first.
         """
         self._by_source: dict[str, dict[Mistake, None]] = {source: {} for source in sources}
         self._others: dict[Mistake, None] = {}
         self._count = 0
 
     def __len__(self) -> int:
-        """Count them."""
+        """Return the number of mistakes."""
         return self._count
 
     def add(self, mistakes: Iterable[Mistake]) -> None:
-        """Take over mistakes that are whole."""
+        """Add complete mistakes."""
         for mistake in mistakes:
             self._by_source.get(mistake.place.source, self._others)[mistake] = None
             self._count += 1
 
     def complain(self, document: Document, path: Sequence[str | int], text: str, *, key: bool = False) -> None:
-        """Add what is wrong at a path of a file.
+        """Add a mistake at a path of a file.
 
         Args:
-            document: what stands in the file.
+            document: the parsed file.
             path: keys and indexes from its root.
-            text: what is wrong and what to do.
-            key: whether it is about the last key, and not about its value.
+            text: the problem and its remedy.
+            key: whether the last key is wrong, not its value.
         """
         if self._count >= MAX_MISTAKES:
             self._by_source[document.source].setdefault(Mistake(Place(document.source), "", MORE))
@@ -57,10 +57,10 @@ class Mistakes:
             self.add([Mistake(place, dotted(path), document.without_values(path, text))])
 
     def raise_if_any(self) -> None:
-        """Tell them, in the order of the files and their lines.
+        """Raise all mistakes, in the order of the files and their lines.
 
         Raises:
-            ConfigurationError: there are some.
+            ConfigurationError: there is a mistake.
         """
         if len(self):
             files = (self._others, *self._by_source.values())

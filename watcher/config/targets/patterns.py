@@ -1,4 +1,4 @@
-"""Regular expressions as users write them, compiled by RE2."""
+"""Compiles regular expressions with RE2."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import re2
 from watcher.config.mistakes import shown
 from watcher.text.redaction import quotable
 
-# RE2 takes time proportional to body times program; this keeps the worst pattern to seconds on a full body.
+# RE2's time is proportional to body times program; this limits the worst pattern to seconds on a full body.
 MAX_REGEX_PROGRAM_STEPS = 5000
 
-# The longest piece of a pattern that is quoted besides the pattern.
+# The longest piece of a pattern that an error line quotes beside the whole pattern.
 MAX_PIECE_CHARS = 40
 _SYNTAX = "https://github.com/google/re2/wiki/Syntax"
 
 
 class Patterns:
-    """Compiles patterns, each of them once: a hundred thousand targets look for the same few."""
+    """Compiles each pattern once, since 100,000 targets may share a few."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without patterns."""
         self._compiled: dict[str, Any] = {}
 
     def compiled(self, text: str) -> Any:
-        """Compile a pattern.
+        """Return a compiled pattern.
 
         Args:
             text: in RE2's syntax.
@@ -34,7 +34,7 @@ class Patterns:
             a pattern for bytes.
 
         Raises:
-            ValueError: it cannot be used; the message says why, and quotes it.
+            ValueError: it cannot be used; the message quotes it and says why.
         """
         pattern = self._compiled.get(text)
         if pattern is None:
@@ -51,7 +51,7 @@ def _compile(text: str) -> Any:
         compiled = re2.compile(text.encode(), options=options)
     except (re2.error, UnicodeEncodeError) as error:
         reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
-        problem = f"{shown(text)} is no regular expression: {_quoting(reason, text)}; {_SYNTAX}"
+        problem = f"{shown(text)} is not a regular expression: {_quoting(reason, text)}; {_SYNTAX}"
         raise ValueError(problem) from error
     if compiled.programsize > MAX_REGEX_PROGRAM_STEPS:
         size = f"{compiled.programsize} steps, {MAX_REGEX_PROGRAM_STEPS} is the limit"
@@ -60,7 +60,7 @@ def _compile(text: str) -> Any:
 
 
 def _quoting(reason: str, text: str) -> str:
-    """Put in quotes what RE2 quotes, so that what may be a secret can be told from its words."""
+    """Quote the piece of the pattern in RE2's message, so that a possible secret can be masked."""
     words, colon, piece = reason.partition(": ")
     is_of_use = colon and piece != text and len(piece) <= MAX_PIECE_CHARS and quotable(text) == text
     return f"{words}: {shown(piece)}" if is_of_use else words

@@ -1,4 +1,4 @@
-"""What the files say of channels, and of alerts as a whole."""
+"""Reads channels, connectivity, heartbeat and maintenance."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from watcher.model.alerts.windows import Maintenance
     from watcher.model.target import Target
 
-    # Finds what only those who deliver can know. It returns for each mistake the index of the channel, the key that it
-    # is about (`url`, `title`, `body`), and what is wrong and what to do, without secrets.
+    # Checks what only the delivery code can check. It returns for each mistake the index of the channel, the key
+    # (`url`, `title`, `body`), and the problem and its remedy without secrets.
     Inspect = Callable[[Sequence[Channel]], Iterable[tuple[int, str, str]]]
 
 
 def names_of_channels(files: Sequence[ValidFile]) -> frozenset[str]:
-    """Return the names of all channels, also of those in which something else is wrong."""
+    """Return the names of all channels, including those with mistakes."""
     raw = [item for file in files for item in _items(file, "channels") if isinstance(item, dict)]
     return frozenset(name for item in raw if isinstance(name := item.get("name"), str))
 
@@ -48,10 +48,10 @@ def read_alerting(
     """Read channels, connectivity, heartbeat and maintenance.
 
     Args:
-        files: all of them: channels and windows add up, the others may stand in one.
-        targets: those of all files.
-        mistakes: take what is wrong.
-        inspect: finds what is wrong with the channels that are good otherwise.
+        files: all files; channels and windows add up, the other sections may be in one file only.
+        targets: the targets of all files.
+        mistakes: collects mistakes.
+        inspect: checks the channels that have no other mistake.
     """
     return AlertingOptions(
         channels=_channels(files, mistakes, inspect),
@@ -132,7 +132,7 @@ def _heartbeat(file: ValidFile | None, mistakes: Mistakes) -> Heartbeat | None:
 
 def _maintenance(files: Sequence[ValidFile], targets: Sequence[Target], mistakes: Mistakes) -> tuple[Maintenance, ...]:
     found = []
-    names: Names | None = None  # nobody asks for them as a rule
+    names: Names | None = None  # rarely needed
     for file in files:
         for index, written in file.maintenance:
             complain = _complainer(file, ("maintenance", index), mistakes)

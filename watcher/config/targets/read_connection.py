@@ -1,4 +1,4 @@
-"""How a target is connected to, as users write it."""
+"""Reads the connection options of a target."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from watcher.config.schema.config_file import Options
 
 CONNECTING_KEYS = tuple(ConnectingOptions.__annotations__)
-_OF_NO_NAME = frozenset(":@[]")  # what stands around a host in an address
+_NOT_IN_NAMES = frozenset(":@[]")  # they delimit the host in an address
 _TLS_VERSIONS = ("TLS10", "TLS11", "TLS12", "TLS13")
 
 
 def read_connecting(values: Options, complain: Complain, folder: Path) -> Connecting:
-    """Read how to connect.
+    """Read the connection options.
 
     Args:
-        values: an entry and the defaults, merged.
-        complain: takes what is wrong.
-        folder: where relative paths of files begin.
+        values: an entry merged with the defaults.
+        complain: records a mistake.
+        folder: the base of relative paths.
     """
     proxy_url, allow_private = values.get("proxy_url"), values.get("allow_private") is not False
     if proxy_url is not None:
         if complaint := _complaint_about_proxy(proxy_url):
             complain(("proxy_url",), complaint)
         if not allow_private:
-            text = "false cannot be kept through proxy_url, since the proxy connects; allow them, or use no proxy"
+            text = "false is not possible with proxy_url, since the proxy connects; allow them, or remove the proxy"
             complain(("allow_private",), text)
     return Connecting(
         ip_protocol=values.get("preferred_ip_protocol") or "any",
@@ -59,18 +59,18 @@ def _resolve_to(values: Options, complain: Complain) -> str | None:
     try:
         return str(ipaddress.ip_address(ip))
     except ValueError:
-        complain(("resolve_to",), f"{shown(ip)} is no IP address; write one, as in 203.0.113.7 or 2001:db8::7")
+        complain(("resolve_to",), f"{shown(ip)} is not an IP address; write one, as in 203.0.113.7 or 2001:db8::7")
         return None
 
 
 def _complaint_about_proxy(url: str) -> str | None:
-    # A password may stand in it: it is quoted nowhere.
+    # The URL may have a password, so it is never quoted.
     try:
         scheme = urlsplit(url).scheme
     except ValueError:
         scheme = ""
     if scheme not in PROXY_SCHEMES:
-        return "is no URL of a proxy; write http://, socks5:// or socks5h:// and its host and port"
+        return "is not a proxy URL; write http://, socks5:// or socks5h:// and its host and port"
     complaint = complaint_about(f"http{url.removeprefix(scheme)}")
     if complaint is not None:
         return complaint
@@ -105,13 +105,13 @@ def _read_tls(values: TlsConfig, complain: Complain, folder: Path) -> TlsOptions
     if options.server_name is not None and not _is_name(options.server_name):
         text = f"{shown(options.server_name)} is not a name; write one, as in shop.example"
         complain(("tls_config", "server_name"), text)
-    # Of a file that was complained of nothing is read: it may be a pipe.
+    # A file with a complaint is not read: it may be a pipe.
     return options if complaint else replace(options, files_digest=_digest_of(options))
 
 
 def _is_name(name: str) -> bool:
     try:
-        is_whole = urlsplit(f"https://{name}").netloc == name and _OF_NO_NAME.isdisjoint(name)
+        is_whole = urlsplit(f"https://{name}").netloc == name and _NOT_IN_NAMES.isdisjoint(name)
         return is_whole and complaint_about(f"https://{name}/") is None
     except ValueError:
         return False
@@ -121,7 +121,7 @@ def _digest_of(options: TlsOptions) -> str | None:
     names = [name for name in (options.ca_file, options.cert_file, options.key_file) if name is not None]
     digest = hashlib.sha256()
     for name in names:
-        with suppress(OSError, ValueError):  # it has been complained about
+        with suppress(OSError, ValueError):  # it was reported before
             digest.update(hashlib.sha256(Path(name).read_bytes()).digest())
     return digest.hexdigest() if names else None
 

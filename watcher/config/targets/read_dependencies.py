@@ -1,4 +1,4 @@
-"""What targets depend on, seen over all of them: that it is there, and goes round in no circle."""
+"""Checks the dependencies of all targets: each must exist, and circles are refused."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def settled(
     has_own: Callable[[int], bool],
     complain_of: Callable[[int], Complain],
 ) -> tuple[Target, ...]:
-    """Look at what each target depends on.
+    """Check all dependencies, and remove those of the defaults where they do not apply.
 
     Args:
-        targets: all of them, each with its own dependencies or those of the defaults.
-        from_defaults: what the defaults say: it does not hold for what is named there, nor for what that depends on,
-            or nothing could be said there.
-        has_own: says of a target, by its index, whether its entry says what it depends on.
-        complain_of: what takes the mistakes in an entry, by the same index.
+        targets: all targets, each with its own dependencies or those of the defaults.
+        from_defaults: the dependencies of the defaults. They do not apply to the targets that they name, nor to the
+            dependencies of these; otherwise every such default would be a circle.
+        has_own: returns whether the entry of a target, by its index, has dependencies of its own.
+        complain_of: returns the function that records mistakes in an entry, by the same index.
 
     Returns:
-        the targets, as they are from now on.
+        the targets with their final dependencies.
     """
     if not any(target.alerts.depends_on for target in targets):
         return tuple(targets)
@@ -52,13 +52,13 @@ def settled(
 
 
 def _refuse_unknown(targets: Sequence[Target], names: Names, complain_of: Callable[[int], Complain]) -> None:
-    looked_at: dict[int, list[tuple[int, str, str]]] = {}  # by what targets share
+    looked_at: dict[int, list[tuple[int, str, str]]] = {}  # by the shared dependencies
     for index, target in enumerate(targets):
         shared = target.alerts.depends_on
         if id(shared) not in looked_at:
             found = looked_at[id(shared)] = []
             for position, node in enumerate(nodes_of(shared)):
-                complaint = names.complaint_about(node) if node.name else None  # what says nothing has been told
+                complaint = names.complaint_about(node) if node.name else None  # an empty one was reported before
                 if complaint is not None:
                     found.append((position, "group" if node.is_group else "target", complaint))
         for position, key, complaint in looked_at[id(shared)]:
@@ -75,7 +75,7 @@ def _refuse_circles(
         if len(circle) == 2:
             text = "is the target itself; remove it"
         elif len(circle) == 3 and circle[1].is_group:
-            text = "is the group that the target itself is in; name another, or targets"
+            text = "is the target's own group; name another, or targets"
         else:
-            text = f"goes round in a circle: {' -> '.join(map(str, circle))}; remove one of these dependencies"
+            text = f"forms a circle: {' -> '.join(map(str, circle))}; remove one of these dependencies"
         complain_of(index)(("depends_on", position), text)

@@ -1,4 +1,4 @@
-"""What is expected of a response, as users write it."""
+"""Reads the expected response of a target."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from watcher.config.targets.patterns import Patterns
 
 _SPECIFICATION = "https://jmespath.org/specification.html"
-# As much of a path is quoted from where it cannot be read on.
+# The length of the quoted piece of a bad path.
 _PIECE_CHARS = 20
 
 _BODY_KEYS = ("regex", "fail_if_body_matches_regexp", "fail_if_body_not_matches_regexp", "json")
-# With `method`, since no response to HEAD has a body to look at.
+# With `method`, since a response to HEAD does not have a body to check.
 EXPECTED_KEYS = (*ExpectedOptions.__annotations__, "method")
 
 
 def read_expectations(values: Options, complain: Complain, patterns: Patterns) -> Expectations:
-    """Read what a response must be.
+    """Read the expected response.
 
     Args:
-        values: an entry and the defaults, merged.
-        complain: takes what is wrong.
-        patterns: compiles.
+        values: an entry merged with the defaults.
+        complain: records a mistake.
+        patterns: compiles the regular expressions.
     """
     reader = _Reader(values, complain, patterns)
     codes, limit_bytes = values.get("valid_status_codes"), values.get("body_size_limit")
@@ -47,7 +47,8 @@ def read_expectations(values: Options, complain: Complain, patterns: Patterns) -
         for key in _BODY_KEYS:
             if values.get(key):
                 complain(
-                    (key,), "looks at the body, which a response to HEAD has not; write `method: GET`, or remove it"
+                    (key,),
+                    "checks the body, but a response to HEAD does not have one; write `method: GET`, or remove this",
                 )
     return Expectations(
         status_codes=tuple(codes) if codes else Expectations().status_codes,
@@ -94,14 +95,14 @@ class _Reader:
             try:
                 expectations.append(JsonExpectation(path, jmespath.compile(path), entry["equals"]))
             except (JMESPathError, RecursionError) as error:
-                text = f"{shown(path)} is no path of JMESPath: {_reason(error, path)}; {_SPECIFICATION}"
+                text = f"{shown(path)} is not a JMESPath expression: {_reason(error, path)}; {_SPECIFICATION}"
                 self._complain(("json", index, "path"), text)
         return tuple(expectations)
 
     def above_zero(self, key: str, example: str) -> float | None:
         number: float | None = self._values.get(key)
         if number is not None and not 0 < number < float("inf"):
-            self._complain((key,), f"{number:g} is no finite number above zero; write one, as in {example}")
+            self._complain((key,), f"{number:g} is not a finite number above zero; write one, as in {example}")
         return number
 
     def _compiled(self, path: tuple[str | int, ...], text: str) -> tuple[Any, ...]:
@@ -113,7 +114,7 @@ class _Reader:
 
 
 def _reason(error: Exception, path: str) -> str:
-    """Say what is wrong with a path, without the words of JMESPath where they quote it: it may have a secret in it."""
+    """Return the problem with a path; JMESPath's own message may quote a secret, so it is used only without quotes."""
     if isinstance(error, LexerError):
         at = error.lexer_position
     elif isinstance(error, ParseError) and not isinstance(error, IncompleteExpressionError):

@@ -1,4 +1,4 @@
-"""`page` to the options of the status page."""
+"""Reads the options of the status page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SVG_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?>(?:<!--.*?-->|<\?.*?\?>|<![a-z][^>]*>)\s*)*+<svg[\s>]", re.IGNORECASE | re.DOTALL
 )
-# By what a file begins with: its name may say anything.
+# By the first bytes of a file, since its name may be wrong.
 _KINDS = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
@@ -32,11 +32,11 @@ _KINDS = (
 
 
 def read_page(files: Iterable[ValidFile], mistakes: Mistakes) -> PageOptions:
-    """Read the options of the page.
+    """Read the options of the status page.
 
     Args:
-        files: all of them; one may have `page`.
-        mistakes: take what is wrong.
+        files: all files; only one may have `page`.
+        mistakes: collects mistakes.
     """
     written = [file for file in files if file.page]
     for other in written[1:]:

@@ -1,4 +1,4 @@
-"""What is sent to a target, as users write it."""
+"""Reads the request of a target."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SENDING_KEYS = tuple(SendingOptions.__annotations__)
 
 
 def read_sending(values: Options, complain: Complain, folder: Path) -> Sending:
-    """Read what is sent.
+    """Read the request.
 
     Args:
-        values: an entry and the defaults, merged.
-        complain: takes what is wrong.
-        folder: where relative paths of files begin.
+        values: an entry merged with the defaults.
+        complain: records a mistake.
+        folder: the base of relative paths.
     """
     max_redirects = values.get("max_redirects")
     if max_redirects is not None and not 0 <= max_redirects <= MAX_REDIRECTS:
@@ -49,7 +49,7 @@ def _method(values: Options, complain: Complain) -> str:
     if method is None:
         return "GET"
     if not TOKEN.fullmatch(method) or method.upper() == "CONNECT":
-        complain(("method",), f"{shown(method)} is no method that can be sent; write one as in POST")
+        complain(("method",), f"{shown(method)} is not a method that can be sent; write one as in POST")
     return method.upper()
 
 
@@ -71,8 +71,8 @@ def _authorization(values: Options, complain: Complain, folder: Path) -> str | N
     if bearer is not None:
         scheme = bearer.get("type") or "Bearer"
         if not TOKEN.fullmatch(scheme):
-            # It is quoted nowhere: the token may stand there as well.
-            text = "is no type; write one word, as in Bearer, and what follows it under credentials"
+            # Never quoted, since the token may be in it.
+            text = "is not an authorization type; write one word, as in Bearer, and the rest under credentials"
             complain(("authorization", "type"), text)
         return f"{scheme} {written_secret(('authorization', 'credentials'), bearer, complain, folder)}"
     return None

@@ -1,4 +1,4 @@
-"""When a target is checked, as users write it."""
+"""Reads the intervals, timeouts, retries and thresholds of a target."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ THRESHOLD_KEYS = ("failure_threshold", "success_threshold")
 
 @dataclass(frozen=True, slots=True)
 class TargetTimes:
-    """See `Target`, which has the same names."""
+    """Attributes as in `Target`."""
 
     interval_seconds: float
     timeout_seconds: float
@@ -36,12 +36,12 @@ class TargetTimes:
 
 
 def read_times(entry: Options, values: Options, complain: Complain, settings: Settings) -> TargetTimes:
-    """Read when to check.
+    """Read the intervals, timeouts and retries.
 
     Args:
-        entry: what the entry itself says.
-        values: the entry and the defaults, merged.
-        complain: takes what is wrong.
+        entry: the entry itself.
+        values: the entry merged with the defaults.
+        complain: records a mistake.
         settings: have the bounds of an interval.
     """
     interval_seconds = _interval_seconds(values, complain, settings)
@@ -52,7 +52,7 @@ def read_times(entry: Options, values: Options, complain: Complain, settings: Se
         )
     retry_interval = values.get("retry_interval")
     if retry_interval is not None and not 0 <= retry_interval < float("inf"):
-        complain(("retry_interval",), f"{retry_interval:g} is no finite number from zero; write seconds, as in 1")
+        complain(("retry_interval",), f"{retry_interval:g} is not a finite number from zero; write seconds, as in 1")
     return TargetTimes(
         interval_seconds=interval_seconds,
         timeout_seconds=_timeout_seconds(entry, values, complain, interval_seconds),
@@ -64,11 +64,11 @@ def read_times(entry: Options, values: Options, complain: Complain, settings: Se
 
 
 def read_thresholds(values: Options, complain: Complain) -> Thresholds:
-    """Read how many checks in a row it takes to change the state.
+    """Read how many checks in a row change the state.
 
     Args:
-        values: an entry and the defaults, merged.
-        complain: takes what is wrong.
+        values: an entry merged with the defaults.
+        complain: records a mistake.
     """
     failure, success = values.get("failure_threshold"), values.get("success_threshold")
     for key, count, kind in (("failure_threshold", failure, "failing"), ("success_threshold", success, "good")):
@@ -87,7 +87,7 @@ def _interval_seconds(values: Options, complain: Complain, settings: Settings) -
     if interval is None:
         return min(max(DEFAULT_INTERVAL_SECONDS, low), high)
     if not 0 < interval < float("inf"):
-        complain(("interval",), f"{interval:g} is no finite number above zero; write seconds, as in 10")
+        complain(("interval",), f"{interval:g} is not a finite number above zero; write seconds, as in 10")
     elif interval < low:
         text = f"{interval:g} is below MIN_INTERVAL_VAL={low:g}; lower that in .env, or raise this"
         complain(("interval",), text)
@@ -102,10 +102,10 @@ def _timeout_seconds(entry: Options, values: Options, complain: Complain, interv
     if timeout is None:
         return min(DEFAULT_TIMEOUT_SECONDS, interval_seconds)
     if not 0 < timeout < float("inf"):
-        complain(("timeout",), f"{timeout:g} is no finite number above zero; write seconds, as in 5")
+        complain(("timeout",), f"{timeout:g} is not a finite number above zero; write seconds, as in 5")
     elif timeout > interval_seconds:
         if "timeout" not in entry:
-            return interval_seconds  # a default is for many, and gives way
+            return interval_seconds  # a default is for many targets, so it adapts
         text = f"{timeout:g} is above the interval of {interval_seconds:g}; lower it, or raise the interval"
         complain(("timeout",), text)
     return timeout
@@ -116,13 +116,13 @@ def _recheck_seconds(entry: Options, values: Options, complain: Complain, interv
     if recheck is None:
         return None
     if not 0 < recheck < float("inf"):
-        complain(("recheck_interval",), f"{recheck:g} is no finite number above zero; write seconds, as in 5")
+        complain(("recheck_interval",), f"{recheck:g} is not a finite number above zero; write seconds, as in 5")
     elif recheck < SHORTEST_INTERVAL_SECONDS:
-        text = f"{recheck:g} is below {SHORTEST_INTERVAL_SECONDS:g}, the shortest interval there is; write more seconds"
+        text = f"{recheck:g} is below {SHORTEST_INTERVAL_SECONDS:g}, the shortest interval; write more seconds"
         complain(("recheck_interval",), text)
     elif recheck > interval_seconds:
         if "recheck_interval" not in entry:
-            return None  # a default is for many, and gives way
+            return None  # a default is for many targets, so it adapts
         text = f"{recheck:g} is above the interval of {interval_seconds:g}; lower it, or raise the interval"
         complain(("recheck_interval",), text)
     return recheck

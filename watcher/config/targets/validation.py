@@ -1,4 +1,4 @@
-"""Validates the shape of the config files, in the words of their users; drops entries that fail."""
+"""Validates the shape of the config files and drops entries that fail."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
     from watcher.config.yaml.document import Document
 
 _KEYS = all_keys()
-# How the value of a key looks, where it is a list or a mapping.
+# Examples for keys whose value is a list or a mapping.
 _EXAMPLES = {name: f"{name}: {key.example}" for name, key in _KEYS.items() if key.example is not None}
-# What may hold a secret is not shown at all.
+# Values that may have a secret are not shown.
 _SECRET_KEYS = frozenset(name for name, key in _KEYS.items() if key.secret)
 
-# Beside `urls`: what stands once in a file, or is a list there.
+# The other sections beside `urls`: mappings and lists.
 _SECTIONS = ("defaults", "page", "connectivity", "heartbeat")
 _LISTS = ("channels", "maintenance")
 
 
 @cache
 def _adapter(keys: Any) -> TypeAdapter[Any]:
-    """Return what validates a mapping; to make it takes long, and most commands need none."""
+    """Return the validator of a mapping; building one is slow, and most commands do not need it."""
     return TypeAdapter(keys)
 
 
 def _shape_text(path: Sequence[str | int], detail: ErrorDetails) -> str:
-    """Say what is wrong at a path, and what to do."""
+    """Return the problem at a path, and its remedy."""
     kind, value, key = detail["type"], _shown_at(path, detail["input"]), _last_key(path)
     if kind == "complaint":
         return detail["msg"]
@@ -55,11 +55,11 @@ def _shape_text(path: Sequence[str | int], detail: ErrorDetails) -> str:
     if kind == "string_type":
         if detail["input"] is None and path[-2:-1] == ("headers",):
             return "has no value; write a colon and a space after the name, as in `Accept: application/json`"
-        return f"{value} is no text; put it in quotes"
+        return f"{value} is not text; put it in quotes"
     if kind.startswith("float"):
-        return f"{value} is no number; write one, as in 14"
+        return f"{value} is not a number; write one, as in 14"
     if kind.startswith("int"):
-        return f"{value} is no whole number; write one, as in 3"
+        return f"{value} is not a whole number; write one, as in 3"
     if kind == "bool_type":
         return f"{value} is neither true nor false; write one of them"
     if kind == "literal_error":
@@ -75,17 +75,17 @@ def _text_of_wrong_kind(path: Sequence[str | int], key: str | None, kind: str, v
     if key == "urls":
         if kind == "list_type":
             return "must be a list; write one `- address: https://example.com/` a line under it"
-        return f"{value} is no mapping; write `- address: https://example.com/`"
+        return f"{value} is not a mapping; write `- address: https://example.com/`"
     noun = "list" if kind == "list_type" else "mapping"
     example = _EXAMPLES.get(key, "")
-    return f"{value} is no {noun}; write it as in `{example}`" if path else f"{value} is no {noun}"
+    return f"{value} is not a {noun}; write it as in `{example}`" if path else f"{value} is not a {noun}"
 
 
 def _shown_at(path: Sequence[str | int], value: object) -> str:
-    # So may the text in the place of a channel.
+    # A text in place of a channel may have a secret, too.
     if _SECRET_KEYS.intersection(step for step in path if isinstance(step, str)) or path[:-1] == ("channels",):
         return "this"
-    # It may be an address, as in `- https://user:password@example.com/`; words that no query follows are none.
+    # It may be an address, as in `- https://user:password@example.com/`; a text with spaces and without a query is not.
     is_address = isinstance(value, str) and ("?" in value or not any(map(str.isspace, value)))
     return shown(without_secrets(str(value)) if is_address else value)
 
@@ -96,17 +96,16 @@ def _last_key(path: Sequence[str | int]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ValidFile:
-    """A config file.
+    """A config file, with its valid entries and sections.
 
     Attributes:
-        document: as it is written.
-        path: of the file; relative paths in it begin at its folder.
-        entries: those that have the right shape, so that one bad entry hides no mistake in the others, each with its
-            index in `urls`.
-        defaults: those of this file.
-        page: what it says of the status page; empty where it says nothing, or nothing that has the right shape.
-        channels, maintenance: the items of these that have the right shape, each with its index.
-        connectivity, heartbeat: as `page`, and None where there is nothing.
+        document: the parsed file.
+        path: of the file; relative paths in it start at its folder.
+        entries: the valid entries, each with its index in `urls`; a bad entry does not hide mistakes in the others.
+        defaults: the defaults of this file.
+        page: the options of the status page; empty if missing or invalid.
+        channels, maintenance: the valid items, each with its index.
+        connectivity, heartbeat: None if missing or invalid.
     """
 
     document: Document
@@ -122,12 +121,12 @@ class ValidFile:
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The defaults of all files, which hold for all entries.
+    """The defaults of all files, for all entries.
 
     Attributes:
-        options: what they say.
-        homes: the file that says it, by key.
-        first: the file to complain about where a key is in none.
+        options: the merged defaults.
+        homes: the file of each key.
+        first: the file to complain about if no file has the key.
     """
 
     options: Options
@@ -135,25 +134,25 @@ class Defaults:
     first: Document | None = None
 
     def home_of(self, key: str | int) -> Document:
-        """Return the file in which a key is written."""
+        """Return the file that has a key."""
         home = self.homes.get(str(key), self.first)
-        assert home is not None  # who complains has a file
+        assert home is not None  # a complaint always has a file
         return home
 
 
 def validated(document: Document, path: Path, mistakes: Mistakes, *, urls_elsewhere: bool) -> ValidFile:
-    """Check the shape of a file.
+    """Validate the shape of a file.
 
     Args:
-        document: what stands in it.
+        document: the parsed file.
         path: of the file.
-        mistakes: take what is wrong.
-        urls_elsewhere: whether it may do without `urls`, since another file has them.
+        mistakes: collects mistakes.
+        urls_elsewhere: whether `urls` may be missing, since another file has them.
     """
     data = document.data if isinstance(document.data, dict) else {}
     raw = data.get("urls")
     if raw == []:
-        text = "is empty; list what to watch, as in `- address: https://example.com/`"
+        text = "is empty; list the targets, as in `- address: https://example.com/`"
         mistakes.complain(document, ("urls",), text)
     for key in (*_SECTIONS, *_LISTS):
         if data.get(key, data) is None or (key in _LISTS and data.get(key) == []):
@@ -186,7 +185,7 @@ def _whole(document: Document, path: Path, file: ConfigFile) -> ValidFile:
 
 
 def _parts(document: Document, path: Path, data: dict[str, Any], broken: set[tuple[str | int, ...]]) -> ValidFile:
-    """Return of a file with mistakes what has none; `broken` has the first two steps of what has one."""
+    """Return the valid parts of a file; `broken` has the first two steps of the path of each mistake."""
     broken_sections = {loc[0] for loc in broken if loc}
 
     def items(key: str, keys: Any) -> list[tuple[int, Any]]:
@@ -212,11 +211,11 @@ def _parts(document: Document, path: Path, data: dict[str, Any], broken: set[tup
 
 
 def joined_defaults(files: Iterable[ValidFile], mistakes: Mistakes) -> Defaults:
-    """Join the defaults of all files.
+    """Merge the defaults of all files.
 
     Args:
-        files: all of them.
-        mistakes: take the keys that are written in two of them.
+        files: all files.
+        mistakes: collects the keys that two files have.
     """
     options: Any = {}
     homes: dict[str, Document] = {}

@@ -1,1 +1,1 @@
-"""What is told to people, by which channels and when: frozen values."""
+"""Frozen values of alerting: channels, messages, silences and windows."""

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class Topic(enum.StrEnum):
-    """What a channel can be told of: the words of its `events`."""
+    """A topic that a channel can be notified of: the words of its `events`."""
 
     DOWN = "down"
     UP = "up"
     DEGRADED = "degraded"
-    UNKNOWN = "unknown"  # only where this monitor can tell about other sites
+    UNKNOWN = "unknown"  # only while this monitor can check other sites
     CERTIFICATE = "certificate"
     FLAPPING = "flapping"
 
@@ -33,18 +33,18 @@ GroupBy = Literal["channel", "group", "target"]
 
 @dataclass(frozen=True, slots=True)
 class AppriseReceiver:
-    """Any service that Apprise knows, by its URL, which holds secrets."""
+    """Any service that Apprise supports, by its URL, which holds secrets."""
 
     url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookReceiver:
-    """An HTTP endpoint that takes the JSON of a notification.
+    """An HTTP endpoint that receives the JSON of a notification.
 
     Attributes:
         url: may hold secrets.
-        secret: signs each message as Standard Webhooks has it; None for no signature.
+        secret: signs each message by Standard Webhooks; None for no signature.
         headers: sent along; they may hold secrets.
     """
 
@@ -66,7 +66,7 @@ class ExecReceiver:
 
 @dataclass(frozen=True, slots=True)
 class AlertmanagerReceiver:
-    """Prometheus' Alertmanager, by the address that its API v2 stands under."""
+    """Prometheus' Alertmanager, by the base address of its API v2."""
 
     url: str = field(repr=False)
 
@@ -76,22 +76,22 @@ Receiver = AppriseReceiver | WebhookReceiver | ExecReceiver | AlertmanagerReceiv
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Where messages go, and when.
+    """Where messages are sent, how often, and when.
 
     Attributes:
         name: unique.
-        receiver: takes the messages.
+        receiver: gets the messages.
         is_default: whether targets without `alerts` use it.
-        topics: what it is told of.
-        group_wait_seconds: changes within it are one message.
+        topics: those it is notified of.
+        group_wait_seconds: changes within this time are one message.
         group_interval_seconds: the least time between two messages of one group.
         group_by: one group for the channel, for each group of targets, or for each target.
-        reminder_interval_seconds: time to the first reminder of what lasts, then doubling up to a day; 0 for none.
-        quiet_hours: messages are kept back meanwhile.
+        reminder_interval_seconds: time to the first reminder of a lasting trouble, doubling up to a day; 0 for none.
+        quiet_hours: when messages are kept back.
         timeout_seconds: the deadline of one delivery.
-        allow_private: whether private addresses are posted to.
+        allow_private: whether private addresses are allowed.
         give_up_after_seconds: how long the delivery of a message is tried.
-        title, body: templates of Jinja2, None for the default text.
+        title, body: Jinja2 templates; None for the default text.
     """
 
     name: str
@@ -112,11 +112,11 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A channel that a target's incidents are told to.
+    """A channel that is notified of a target's incidents.
 
     Attributes:
         channel: its name.
-        after_seconds: only incidents that are open and not acknowledged for so long; 0 at once.
+        after_seconds: only of incidents that are open and not acknowledged for so long; 0 for at once.
     """
 
     channel: str

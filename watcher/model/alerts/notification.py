@@ -1,4 +1,4 @@
-"""A message to a channel: a row that is written before it is sent, and what became of sending it."""
+"""A message to a channel, which is stored before it is sent, and the result of sending it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_TARGETS_LISTED = 50
-# Timeout, too early, too many requests: what RFC 9110, RFC 8470 and RFC 6585 say to try once more.
+# Timeout, too early, too many requests: RFC 9110, RFC 8470 and RFC 6585 suggest another try.
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
 
 
 class Kind(enum.StrEnum):
-    """What a message tells."""
+    """The kind of a message."""
 
     DOWN = "down"
     UP = "up"
@@ -35,15 +35,15 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A message to one channel; what it tells never changes.
+    """A message to one channel; its content never changes.
 
     Attributes:
-        id: from the channel, the kind and the first flip in it, so that writing it twice is writing it once.
+        id: made from the channel, the kind and the first flip in it, so that storing it twice is storing it once.
         channel: its name.
-        kind: what it tells.
-        created_at: when it was decided on.
+        kind: of the message.
+        created_at: when it was decided.
         payload: the JSON of version 1 (docs/alerts.md), with the default title and text.
-        members: the incidents that it tells of, all of them: what tells of one of these must not overtake it.
+        members: all incidents in it: another message about one of these must not overtake it.
     """
 
     id: uuid.UUID
@@ -56,14 +56,14 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver has taken it: what it answered, in words, without secrets."""
+    """The receiver has accepted it: the answer in words, without secrets."""
 
     answer: str
 
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """It may work later: why it did not, without secrets, and how long the receiver wants nothing, in seconds."""
+    """It may work later: the error, without secrets, and how long the receiver asks to wait, in seconds."""
 
     error: str
     after_seconds: float | None = None
@@ -71,7 +71,7 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It can never work: why, without secrets."""
+    """It can never work: the error, without secrets."""
 
     error: str
 
@@ -80,5 +80,5 @@ Delivery = Delivered | TryAgain | Refused
 
 
 def is_refusal(status_code: int) -> bool:
-    """Say whether an HTTP status, of what was not taken, means that to send the same once more is in vain."""
+    """Return whether an HTTP error status means that sending the same again is in vain."""
     return 300 <= status_code < 500 and status_code not in _WORTH_ANOTHER_TRY

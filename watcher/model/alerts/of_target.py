@@ -1,4 +1,4 @@
-"""What alerts need to know of a target."""
+"""The alerting options of a target."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """What a target depends on: another target, or a whole group, which is down when all of it is. One is None."""
+    """A parent of a target: another target, or a whole group, which is down when all of it is. One is None."""
 
     target: str | None = None
     group: str | None = None
@@ -20,14 +20,14 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class TargetAlerts:
-    """How a target's incidents are told; targets that say the same share one.
+    """The alerting options of a target; targets with equal ones share one object.
 
     Attributes:
-        routes: channels, with delays; None for all that are the default, empty for none.
-        depends_on: while one of these is down, the target's own incidents are not told.
-        maintenance: windows of its own; their `group` and `targets` are None.
-        description: for people, as where the runbook is.
-        labels: for machines: names and values.
+        routes: channels, with delays; None for all default ones, empty for none.
+        depends_on: parents: while one of them is down, the target's own incidents are held back.
+        maintenance: the target's own windows; their `group` and `targets` are None.
+        description: for people, such as the address of the runbook.
+        labels: names and values for machines.
     """
 
     routes: tuple[Route, ...] | None = None

@@ -1,4 +1,4 @@
-"""What the configuration says of alerts, beside what it says of each target."""
+"""The alerting options of a configuration, apart from those of each target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_HEARTBEAT_INTERVAL_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Connectivity:
-    """Sites that tell whether this machine has a network at all: it has none while none of them answers.
+    """Sites that prove that this machine has a network: it has none while none of them answers.
 
     Attributes:
         targets: addresses.
@@ -28,7 +28,7 @@ class Connectivity:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """An address that is called while all is well, so that its owner tells when it is not.
+    """An address that is called while the monitor is well, so that its receiver notices silence.
 
     Attributes:
         url: may hold secrets.
@@ -41,7 +41,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class AlertingOptions:
-    """Channels in the order of the files, and what else holds for all targets."""
+    """Channels in the order of the files, and options for all targets."""
 
     channels: tuple[Channel, ...] = ()
     connectivity: Connectivity | None = None

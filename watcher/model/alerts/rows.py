@@ -1,4 +1,4 @@
-"""Values of rows of the outbox, of which a damaged disk may have made anything."""
+"""Checks values in rows of the outbox, which a damaged disk may have changed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _T = TypeVar("_T")
 
 
 class UnreadableRowError(ValueError):
-    """A row of the outbox is not what was written there."""
+    """A row of the outbox is not what was written."""
 
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Say that a row cannot be read, whichever of its values is missing or of another kind.
+    """Raise UnreadableRowError if a value of a row is missing or of another type.
 
     Args:
-        what: the row tells of.
+        what: the content of the row, for the message.
 
     Raises:
-        UnreadableRowError: in place of what a value of another kind raises.
+        UnreadableRowError: instead of the errors of single values.
     """
     try:
         yield
@@ -33,28 +33,28 @@ def reading(what: str) -> Iterator[None]:
 
 
 def a_text(value: object) -> str:
-    """Return a value that is a text.
+    """Return a value if it is a text.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it is not.
     """
     return _of_type(str, value)
 
 
 def a_number(value: object) -> int:
-    """Return a value that is a whole number.
+    """Return a value if it is a whole number.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it is not.
     """
     return _of_type(int, value)
 
 
 def a_flag(value: object) -> bool:
-    """Return a value that is true or false.
+    """Return a value if it is true or false.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is not.
     """
     return _of_type(bool, value)
 
@@ -73,7 +73,7 @@ def a_moment(value: object) -> datetime:
 
 
 def maybe(read_value: Callable[[object], _T], value: object) -> _T | None:
-    """Read a value, or return None where it is None."""
+    """Read a value; return None for None."""
     return None if value is None else read_value(value)
 
 

@@ -1,4 +1,4 @@
-"""What operators say of incidents: that they do not want to hear of them, or that they know."""
+"""The orders of operators about incidents: silences and acknowledgements."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """No notifications for a while; states are not touched.
+    """A time without notifications; states are not affected.
 
     Attributes:
-        id: for ever.
-        start, end: moments with a time zone; an end may be moved forward when somebody ends it.
-        why, by: of whoever asked for it; `by` may be empty.
+        id: permanent.
+        start, end: moments with a time zone; the end may be moved forward to end it early.
+        why, by: the reason and the author; `by` may be empty.
         targets: names; None for all, or all of a group.
         group: None for all, or for the targets.
     """
@@ -31,7 +31,7 @@ class Silence:
     group: str | None = None
 
     def covers(self, target: str, group: str | None, moment: datetime) -> bool:
-        """Say whether nothing of a target, of a group or of none, is to be told at a moment."""
+        """Return whether notifications of a target, of a group or of none, are silenced at a moment."""
         if not self.start <= moment < self.end:
             return False
         if self.targets is not None:
@@ -41,13 +41,13 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """Somebody knows of the open incident of a target: no reminders of it, no escalation.
+    """The acknowledgement of a target's open incident: it stops reminders and escalation.
 
     Attributes:
-        id: for ever.
-        target: whose incidents, at every location, that are open at the moment.
+        id: permanent.
+        target: its incidents open at the moment, at every location.
         at: the moment.
-        why, by: of whoever said so; both may be empty.
+        why, by: the reason and the author; both may be empty.
     """
 
     id: uuid.UUID

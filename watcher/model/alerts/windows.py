@@ -1,4 +1,4 @@
-"""Times that come again: maintenance, and hours in which nobody wants to hear of anything."""
+"""Recurring times: maintenance windows, and quiet hours of channels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EVERY_DAY = frozenset(range(7))
 
 @dataclass(frozen=True, slots=True)
 class OnceWindow:
-    """A window that comes once: from `start`, a moment with a time zone, for so many elapsed seconds."""
+    """A window that opens once: at `start`, a moment with a time zone, for so many elapsed seconds."""
 
     start: datetime
     duration_seconds: float
@@ -24,9 +24,9 @@ class WeeklyWindow:
     """A window on days of the week.
 
     Attributes:
-        weekdays: on which it starts, Monday is 0.
-        start: the wall-clock time at which it starts, without a time zone.
-        duration_seconds: elapsed time, also over a change of the clocks.
+        weekdays: those on which it starts; Monday is 0.
+        start: the wall-clock time of its start, without a time zone.
+        duration_seconds: elapsed time, even when the clocks change.
         timezone: a name of the IANA database.
     """
 
@@ -38,7 +38,7 @@ class WeeklyWindow:
 
 @dataclass(frozen=True, slots=True)
 class CronWindow:
-    """A window that starts whenever a cron expression says so, in its time zone, for so many elapsed seconds."""
+    """A window that starts at each moment of a cron expression, in its time zone, for so many elapsed seconds."""
 
     cron: str
     duration_seconds: float
@@ -55,7 +55,7 @@ class QuietHours:
     Attributes:
         start, end: wall-clock times; an end that is not after the start lies on the next day.
         timezone: a name of the IANA database.
-        weekdays: on which they start, Monday is 0.
+        weekdays: those on which they start; Monday is 0.
     """
 
     start: time
@@ -71,8 +71,8 @@ class Maintenance:
     Attributes:
         window: when.
         why: a sentence for people, or None.
-        group: only targets of this group, None for all.
-        targets: only those with these names, None for all.
+        group: only targets of this group; None for all.
+        targets: only those with these names; None for all.
     """
 
     window: Window

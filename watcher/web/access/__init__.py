@@ -1,1 +1,1 @@
-"""Who may see what, and who may write."""
+"""Decides who may read what, and who may write."""

@@ -1,4 +1,4 @@
-"""The door of the page: every request passes here, and every answer gets the headers that browsers obey."""
+"""Checks access for every request to the page, and adds security headers to every response."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
     from watcher.web.access.rules import AccessRules
 
-# They tell nothing, and whoever asks has neither a name nor credentials: probes of containers and the like.
+# They reveal nothing, and their callers, such as container probes, have neither a host name nor credentials.
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
-# Whoever may read asks nothing of browsers, and they tell nothing: here they are asked, on a page that is public.
+# A public page never asks for credentials; this path makes browsers ask for them.
 SIGN_IN_PATH = "/sign-in"
-# Below it there are more methods to come, and each path says itself which it has.
+# Paths below it have more methods, and each checks its own.
 API_PATH = "/api/"
 READING_METHODS = frozenset({"GET", "HEAD"})
 METHODS = READING_METHODS | {"POST", "DELETE"}
-# How long wrong credentials wait for their answer.
+# How long the answer to wrong credentials is delayed.
 FAILURE_SECONDS = 1.0
-# The bound of those that wait of one address; what comes from it meanwhile is not even looked at.
+# The bound of delayed answers to one address; its further credentials are not even checked.
 MAX_FAILURES_IN_WAIT = 5
 
 HEADERS = {
@@ -33,30 +33,28 @@ HEADERS = {
         " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",  # without any, a browser would not say that a form of ours is ours
+    "referrer-policy": "same-origin",  # without it, browsers omit the origin of our own forms
     "cross-origin-opener-policy": "same-origin",
 }
 _HOW_TO_WRITE = (
-    "Nobody may write here: no auth is configured. Set WATCHER_HTTP_TOKEN, or WATCHER_HTTP_USER and"
-    " WATCHER_HTTP_PASSWORD."
+    "Writing is refused: no auth is configured. Set WATCHER_HTTP_TOKEN, or WATCHER_HTTP_USER and WATCHER_HTTP_PASSWORD."
 )
 
 
 class Gate:
-    """Lets in who may come in.
+    """Passes on allowed requests.
 
-    What follows finds in `scope["state"]`: `sees_all`, whether addresses, details and excerpts may be shown;
-    `may_write`, whether whoever asks has said who he is; the
-    prefix of a proxy in `scope["root_path"]`, for links; and what a browser has asked a trusted proxy for in the header
-    `Host` and in `scope["scheme"]`.
+    It sets `scope["state"]`: `sees_all`, whether addresses, details and excerpts may be shown, and `may_write`, whether
+    the caller is authenticated. It sets `scope["root_path"]` to the prefix of a proxy, for links. For a trusted proxy,
+    it sets the header `Host` and `scope["scheme"]` to those of the browser's request.
     """
 
     def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
-        """Stand before an app.
+        """Protect an app.
 
         Args:
-            app: called for requests that may be answered.
-            rules: who may what.
+            app: called for allowed requests.
+            rules: the access rules.
         """
         self._app = app
         self._rules = rules
@@ -78,12 +76,12 @@ class Gate:
         await app(scope, receive, send_with_headers)
 
     async def _refusal(self, scope: Scope) -> PlainTextResponse | None:
-        """Prepare a request for what follows, or return why that is not to see it."""
+        """Prepare a request for the app, or return a refusal."""
         headers, rules = MutableHeaders(scope=scope), self._rules
         address = scope["client"][0].partition("%")[0] if scope["client"] else ""
         host = headers.get("host", "")
         if rules.trusts(address):
-            # Proxies add to what they got: the last word is that of the one that is trusted.
+            # Proxies append to the received value: the last entry is that of the trusted one.
             host = headers["host"] = headers.get("x-forwarded-host", host).rpartition(",")[2].strip()
             if headers.get("x-forwarded-proto", "") in {"http", "https"}:
                 scope["scheme"] = headers["x-forwarded-proto"]
@@ -93,9 +91,9 @@ class Gate:
         if path in OPEN_PATHS and scope["method"] in READING_METHODS:
             return None
         if not rules.has_host(host):
-            return _answer(421, "This name is not one of this page; WATCHER_HTTP_HOSTS may name it.")
+            return _answer(421, "Unknown host name; add it to WATCHER_HTTP_HOSTS to allow it.")
         if scope["method"] not in METHODS and not path.startswith(API_PATH):
-            return _answer(405, "There is no such method.", allow=", ".join(sorted(METHODS)))
+            return _answer(405, "Method not allowed.", allow=", ".join(sorted(METHODS)))
         is_known = False
         if (authorization := headers.get("authorization")) is not None and rules.has_auth:
             if self._failing[address] >= MAX_FAILURES_IN_WAIT:
@@ -103,23 +101,23 @@ class Gate:
             is_known = rules.knows(authorization)
             if not is_known:
                 await self._slow_down(address)
-                return self._unauthorized("These credentials are wrong.")
+                return self._unauthorized("Wrong credentials.")
         scope["state"].update(sees_all=rules.sees_all(is_known=is_known), may_write=is_known)
         if scope["method"] not in READING_METHODS:
             return self._refusal_to_write(headers, host, is_known=is_known)
         if path == SIGN_IN_PATH and rules.has_auth and not is_known:
-            return self._unauthorized("Who are you?", by_a_person=True)
-        return None if rules.may_read(is_known=is_known) else self._unauthorized("Who are you?")
+            return self._unauthorized("Authentication required.", by_a_person=True)
+        return None if rules.may_read(is_known=is_known) else self._unauthorized("Authentication required.")
 
     def _refusal_to_write(self, headers: MutableHeaders, host: str, *, is_known: bool) -> PlainTextResponse | None:
         if not self._rules.has_auth:
             return _answer(403, _HOW_TO_WRITE)
         if not self._rules.is_same_origin(host, headers.get("origin"), headers.get("sec-fetch-site")):
-            return _answer(403, "Another site asks for this.")
-        return None if is_known else self._unauthorized("Who are you?")
+            return _answer(403, "Cross-site request refused.")
+        return None if is_known else self._unauthorized("Authentication required.")
 
     def _unauthorized(self, sentence: str, *, by_a_person: bool = False) -> PlainTextResponse:
-        basic = by_a_person or self._rules.user is not None  # a browser asks for nothing else
+        basic = by_a_person or self._rules.user is not None  # browsers prompt only for basic auth
         return _answer(401, sentence, www_authenticate=f'{"Basic" if basic else "Bearer"} realm="watcher"')
 
     async def _slow_down(self, address: str) -> None:
@@ -132,7 +130,7 @@ class Gate:
                 del self._failing[address]
 
     def _path_without_prefix(self, scope: Scope) -> str:
-        """Return the path below that of WATCHER_HTTP_URL, whether a proxy has taken that off or not; ASGI has both."""
+        """Return the path below that of WATCHER_HTTP_URL, also if a proxy strips it; sets both for ASGI."""
         prefix, path = self._rules.prefix, scope["path"]
         if prefix and (path == prefix or path.startswith(f"{prefix}/")):
             path = path.removeprefix(prefix) or "/"

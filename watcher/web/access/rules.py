@@ -1,4 +1,4 @@
-"""Who may see what, and who may write: decided from settings and the heads of requests alone; pure."""
+"""Decides who may read and write, from settings and request headers alone; pure."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AccessRules:
-    """What the settings say of access.
+    """The access rules of the settings.
 
     Attributes:
-        user, password, token: of those who see all and may write; None for nobody.
-        is_public: whether whoever has no auth sees names and states.
-        is_local: whether only this machine can reach it.
-        hosts: the names that `Host` may have, in small letters; IP addresses it may always have.
-        trusted_proxies: whose `X-Forwarded-*` are believed.
-        url: the address as people reach it, without a slash at its end, or None.
+        user, password, token: credentials that allow reading all and writing; None for none.
+        is_public: whether callers without auth see names and states.
+        is_local: whether only this machine can reach the page.
+        hosts: the allowed names in `Host`, in lower case; IP addresses are always allowed.
+        trusted_proxies: the proxies whose `X-Forwarded-*` are trusted.
+        url: the public address of the page, without a trailing slash, or None.
     """
 
     user: str | None = None
@@ -45,42 +45,42 @@ class AccessRules:
 
     @property
     def has_auth(self) -> bool:
-        """Whether anybody can say who he is."""
+        """Whether any credentials are configured."""
         return self.user is not None or self.token is not None
 
     @property
     def is_open_to_others(self) -> bool:
-        """Whether it can be reached from elsewhere, and nobody has said that this is meant."""
+        """Whether other machines can reach the page, without a setting that allows it."""
         return not (self.is_local or self.has_auth or self.is_public)
 
     @property
     def origin(self) -> str | None:
-        """Scheme and host of the page as people reach it; None where nobody says."""
+        """Scheme and host of the page's public address; None if it is not configured."""
         own = urlsplit(self.url) if self.url else None
         return f"{own.scheme}://{own.netloc}" if own else None
 
     @property
     def prefix(self) -> str:
-        """The path under which a proxy has it; empty, or without a slash at its end."""
+        """The path prefix at a proxy, without a trailing slash; empty for none."""
         return urlsplit(self.url).path if self.url else ""
 
     def sees_all(self, *, is_known: bool) -> bool:
-        """Tell whether addresses, details and excerpts are shown.
+        """Return whether addresses, details and excerpts are shown.
 
         Args:
-            is_known: whether credentials came that are right.
+            is_known: whether the credentials are right.
         """
         return is_known or (self.is_local and not self.has_auth and not self.is_public)
 
     def may_read(self, *, is_known: bool) -> bool:
-        """Tell whether anything is shown at all."""
+        """Return whether any content is shown."""
         return is_known or self.is_public or not self.has_auth
 
     def knows(self, authorization: str) -> bool:
-        """Compare credentials, in a time that tells nothing of them.
+        """Check credentials in constant time.
 
         Args:
-            authorization: the value of the header, as RFC 7617 (basic) or RFC 6750 (bearer) have it.
+            authorization: the header's value, by RFC 7617 (basic) or RFC 6750 (bearer).
         """
         scheme, _, credentials = authorization.strip().partition(" ")
         given = credentials.strip()
@@ -92,12 +92,12 @@ class AccessRules:
             pair = base64.b64decode(given, validate=True)
         except (binascii.Error, ValueError):
             return False
-        is_bearer = _is_same(pair.partition(b":")[2], self.token)  # for tools that know nothing but basic auth
+        is_bearer = _is_same(pair.partition(b":")[2], self.token)  # for tools that support only basic auth
         is_user = _is_same(pair, None if self.user is None else f"{self.user}:{self.password}")
         return is_user or is_bearer
 
     def has_host(self, host: str) -> bool:
-        """Tell whether a `Host` is one of this page: a foreign name that leads here is another site's trick.
+        """Return whether a `Host` belongs to this page: a foreign name means DNS rebinding by another site.
 
         Args:
             host: the value of the header, with or without a port.
@@ -108,11 +108,11 @@ class AccessRules:
         return name in self.hosts or is_ip(name)
 
     def is_same_origin(self, host: str, origin: str | None, fetch_site: str | None) -> bool:
-        """Tell whether a browser, if it is one that asks, does so for a page of ours.
+        """Return whether a request comes from a page of ours, or not from a browser.
 
         Args:
             host: the value of `Host`.
-            origin, fetch_site: those of `Origin` and `Sec-Fetch-Site`; None where they were not sent.
+            origin, fetch_site: the values of `Origin` and `Sec-Fetch-Site`; None if missing.
         """
         if fetch_site is not None and fetch_site not in {"same-origin", "none"}:
             return False
@@ -127,15 +127,15 @@ class AccessRules:
         return is_own or (parts.scheme in {"http", "https"} and parts.netloc.lower() == host.strip().lower())
 
     def trusts(self, address: str) -> bool:
-        """Tell whether an IP address is that of a proxy whose word is taken, as is that of a unix socket."""
+        """Return whether an IP address is that of a trusted proxy; unix sockets are trusted."""
         return not address or any(_is_within(address, network) for network in self.trusted_proxies)
 
     def may_be_many(self, address: str) -> bool:
-        """Tell whether many people may stand behind an IP address, or the empty one of a unix socket."""
+        """Return whether many people may share an IP address, or the empty one of a unix socket."""
         return self.trusts(address) or ipaddress.ip_address(address).is_loopback
 
     def client_of(self, address: str, forwarded_for: Sequence[str]) -> str:
-        """Find out who asks, behind proxies that are trusted.
+        """Return the caller's address behind trusted proxies.
 
         Args:
             address: of the connection.
@@ -151,7 +151,7 @@ class AccessRules:
 
 
 def rules_of(settings: Settings) -> AccessRules:
-    """Make the rules of the settings."""
+    """Return the access rules of the settings."""
     bound, url = settings.http, settings.http_url
     own = urlsplit(url).hostname if url else None
     names = {
@@ -165,7 +165,7 @@ def rules_of(settings: Settings) -> AccessRules:
         password=settings.http_password,
         token=settings.http_token,
         is_public=settings.http_public,
-        # Whoever names another address has a proxy in front: it connects from this machine, and brings everybody.
+        # With another public address, a proxy on this machine passes on everyone's requests.
         is_local=(bound is None or bound.is_local) and (own is None or is_loopback(own)),
         hosts=frozenset(name.lower() for name in names),
         trusted_proxies=settings.http_trusted_proxies,
@@ -174,7 +174,7 @@ def rules_of(settings: Settings) -> AccessRules:
 
 
 def _is_same(given: bytes, expected: str | None) -> bool:
-    """Compare digests, which have one length; where nothing is expected, nothing is the same."""
+    """Compare digests, which have equal length; nothing equals a missing expectation."""
     digest = hashlib.sha256((expected or "").encode()).digest()
     return hmac.compare_digest(hashlib.sha256(given).digest(), digest) and expected is not None
 

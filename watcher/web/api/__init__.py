@@ -1,1 +1,1 @@
-"""The API: what Gatus has, in its names and shapes, and the records of this daemon, as JSON and as badges."""
+"""The HTTP API: endpoints compatible with Gatus, and this daemon's records, as JSON and badges."""

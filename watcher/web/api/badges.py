@@ -1,4 +1,4 @@
-"""Badges: a label and a value in one small picture (SVG), or as JSON for shields.io; pure."""
+"""Draws badges: a label and a value in a small SVG, or as JSON for shields.io; pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TIMES_MS = ((200, _GREEN), (500, _LIME), (1000, _YELLOW), (3000, _ORANGE))  # a
 _STATES = {State.UP: _GREEN, State.DEGRADED: _YELLOW, State.DOWN: _RED, State.MAINTENANCE: "#2f5f9e"}
 _NAMES_OF_SHIELDS = {State.UP: "brightgreen", State.DEGRADED: "yellow", State.DOWN: "red", State.MAINTENANCE: "blue"}
 
-# Widths of letters of Verdana at 11 pixels; `textLength` makes any other face fit.
+# Widths of letters of Verdana at 11 pixels; `textLength` makes other fonts fit.
 _NARROW, _WIDE = "fijlrt.,:;'|!()1 ", "mwMW%@"
 _NARROW_PX, _USUAL_PX, _WIDE_PX = 4.6, 7.0, 11.0
 _PADDING_PX = 12
@@ -47,7 +47,7 @@ def health_badge(state: State) -> str:
 
 
 def health_for_shields(state: State) -> dict[str, str | int]:
-    """Tell the present state as https://shields.io/badges/endpoint-badge reads it."""
+    """Return the present state as https://shields.io/badges/endpoint-badge expects it."""
     colour = _NAMES_OF_SHIELDS.get(state, "lightgrey")
     return {"schemaVersion": 1, "label": "health", "message": str(state), "color": colour}
 

@@ -1,4 +1,4 @@
-"""What may stand in a body: each field once, for whoever reads it and for the document; pure."""
+"""Defines the fields of request bodies, for the parser and the OpenAPI document; pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_MS = LONGEST_SILENCE // timedelta(milliseconds=1)
 
 
 class BodyRefusedError(Exception):
-    """A body that is not read; the arguments are the status and a sentence."""
+    """A refused body; the arguments are the status and a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Field:
     """A field of a body.
 
     Attributes:
-        schema: what it may be, as JSON Schema.
-        read: makes a value of it; raises ValueError with what is wrong, without a subject.
+        schema: its JSON Schema.
+        read: parses its value; raises ValueError with the complaint, without a subject.
     """
 
     schema: Mapping[str, Any]
@@ -40,9 +40,9 @@ class Body:
     """A JSON object.
 
     Attributes:
-        fields: that there may be, by name.
-        needed: that there must be.
-        choices: of each group of fields, exactly one must be there.
+        fields: allowed fields, by name.
+        needed: required fields.
+        choices: groups of fields; each group requires exactly one.
     """
 
     fields: Mapping[str, Field]
@@ -51,12 +51,12 @@ class Body:
 
     @property
     def is_needed(self) -> bool:
-        """Whether there must be a body at all."""
+        """Whether a body is required at all."""
         return bool(self.needed or self.choices)
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The object as JSON Schema: each choice is an object of its own."""
+        """The JSON Schema of the object: each choice is a separate object."""
         chosen = {name for choice in self.choices for name in choice}
         free = [name for name in self.fields if name not in chosen]
         objects = [
@@ -71,10 +71,10 @@ class Body:
         return objects[0] if len(objects) == 1 else {"anyOf": objects}
 
     def values_of(self, content: bytes, media_type: str) -> dict[str, Any]:
-        """Read a body; None for each field that is not there.
+        """Parse a body; missing fields are None.
 
         Args:
-            content: as it came.
+            content: the raw body.
             media_type: the value of `Content-Type`.
 
         Raises:
@@ -106,7 +106,7 @@ class Body:
         wrong |= {name: "is missing" for name in self.needed if name not in given}
         for choice in self.choices:
             if sum(name in given for name in choice) != 1:
-                wrong[choice[0]] = f"is one of {', '.join(choice)}, of which there must be exactly one"
+                wrong[choice[0]] = f"is missing or not alone: give exactly one of {', '.join(choice)}"
         if wrong:
             raise WrongValuesError(wrong)
         return values
@@ -148,7 +148,7 @@ def _length(value: Any) -> timedelta:
 def _why(value: object) -> str:
     text = _text(value, MAX_WHY_CHARS)
     if not re.search(r"\S", text):
-        raise ValueError("has nothing but blanks")
+        raise ValueError("is blank")
     return text
 
 

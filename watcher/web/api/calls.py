@@ -1,4 +1,4 @@
-"""One call of the API: who asks, for what, and how the past is read for it. It is trio-flavoured."""
+"""The context of one API call, and its reads of the history. Trio."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# How long the database may take to say anything at all; whoever asks is told within a second that it is away.
+# How long the database may take to answer at all; callers learn within a second that it is away.
 ANSWER_SECONDS = 0.8
-# The longest that all queries for an answer may take.
+# The time limit of all queries for one answer.
 READ_SECONDS = 8.0
 RETRY_AFTER_SECONDS = 10
 
@@ -39,22 +39,22 @@ _FOR_NOW = {"Cache-Control": "no-cache"}
 
 
 class HistoryAwayError(Exception):
-    """The past cannot be read now."""
+    """The history cannot be read now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the API tells of.
+    """The data that the API serves.
 
     Attributes:
         present: the states of targets.
-        sites: returns what a viewer may see, by whether it is the public's view.
-        database: returns where the past is read; None while PostgreSQL is away.
+        sites: returns the sites that a viewer may see; its argument is whether the viewer is the public.
+        database: returns the database with the history; None while PostgreSQL is away.
         clock: returns the time, UTC.
-        location: whose checks count.
-        turn: shared by all that takes long, see `in_turns`.
-        silences: what holds of silences and acks.
-        keeper: returns what takes more of them; None while there is nothing yet that does.
+        location: the location whose checks count.
+        turn: shared by all long tasks, see `in_turns`.
+        silences: the active silences and acks.
+        keeper: returns the keeper that stores new ones; None until it has started.
     """
 
     present: Standings
@@ -68,15 +68,15 @@ class Source:
 
     @property
     def version(self) -> object:
-        """What differs when an answer about the present may be another one."""
+        """Changes when an answer about the present may change."""
         return self.present.changes, self.silences.changes
 
     def flips_at(self, site: Site) -> str:
-        """Return the location whose flips count for a site: `*` if it has a common state."""
+        """Return the location whose flips count for a site: `*` if it has a combined state."""
         return COMBINED if self.present.is_combined(site) else self.location
 
     async def read(self, read: Callable[[Database], Awaitable[Result]]) -> Result:
-        """Read the past.
+        """Read from the history.
 
         Raises:
             HistoryAwayError: the database does not answer.
@@ -95,14 +95,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call whose parameters are in order.
+    """A call with valid parameters.
 
     Attributes:
-        request: as it came.
-        source: what the API tells of.
+        request: the HTTP request.
+        source: the data that the API serves.
         public: whether addresses, reasons and details stay hidden.
-        sites: what the caller may see.
-        values: those of the query, by name.
+        sites: the sites that the caller may see.
+        values: the parsed query, by name.
         now: in UTC.
     """
 
@@ -115,39 +115,39 @@ class Call:
 
     @property
     def site(self) -> Site:
-        """The site whose key stands in the path; who handles such a path is called only where there is one."""
+        """The site whose key is in the path; handlers of such a path are called only if it exists."""
         site = self.sites.with_key(self.request.path_params["key"])
         assert site is not None
         return site
 
     @property
     def keeper(self) -> SilenceKeeper:
-        """What takes silences and acks.
+        """The keeper that stores silences and acks.
 
         Raises:
-            OutboxUnavailableError: there is nothing yet that does.
+            OutboxUnavailableError: it has not started yet.
         """
         keeper = self.source.keeper()
         if keeper is None:
-            raise OutboxUnavailableError("the daemon has not begun")
+            raise OutboxUnavailableError("the daemon has not started")
         return keeper
 
     @property
     def duration(self) -> str:
-        """The duration that stands in the path."""
+        """The duration in the path."""
         return str(self.request.path_params["duration"])
 
     async def in_turns(self, steps: Generator[Any, None, Result]) -> Result:
-        """Go through all steps, in turns with the checks."""
+        """Run all steps, in turns with the checks."""
         return await in_turns(steps, self.source.turn)
 
     async def list_response(self, name: str, rows: Iterable[Mapping[str, Any]], **rest: Any) -> Response:
-        """Answer with a long list.
+        """Return a response with a long list.
 
         Args:
             name: its key.
-            rows: what is in it; each is made when it is written.
-            rest: what else there is to tell.
+            rows: its entries; each is created when it is written.
+            rest: other keys of the response.
         """
 
         def steps() -> Generator[None, None, str]:
@@ -163,13 +163,13 @@ class Call:
 
 
 def json_response(value: Mapping[str, Any], status: int = 200) -> Response:
-    """Answer with something that is soon written."""
+    """Return a response with a short JSON object."""
     response = content_response(json.dumps(value).encode(), "application/json")
     response.status_code = status
     return response
 
 
 def content_response(content: bytes, media_type: str) -> Response:
-    """Make an answer that whoever has it asks for again only if it has changed."""
+    """Return a response with an ETag, so that clients download it again only if it has changed."""
     etag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
     return Response(content, headers={**_FOR_NOW, "ETag": etag}, media_type=media_type)

@@ -1,4 +1,4 @@
-"""Where a list goes on: the place of its last entry, not a number, so that nothing shifts meanwhile; pure."""
+"""Cursors of lists: the place of the last entry instead of a number, so that new entries shift nothing; pure."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def cursor_of(*place: str | datetime) -> str:
-    """Write a cursor, which callers only hand back.
+    """Encode a cursor, which clients only pass back.
 
     Args:
-        place: what the entries are ordered by, and what else holds for the whole list.
+        place: the sort key of the last entry, and values that apply to the whole list.
     """
     values = [one if isinstance(one, str) else (one - EPOCH) // _MICROSECOND for one in place]
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
 def place_of(cursor: str, *types: type[str] | type[datetime]) -> list[str | datetime]:
-    """Read a cursor.
+    """Decode a cursor.
 
     Args:
         cursor: of the same list.
-        types: of what it was made of.
+        types: the types of its values.
 
     Raises:
-        ValueError: it is none of this list.
+        ValueError: it is not a cursor of this list.
     """
     try:
         values = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))

@@ -1,4 +1,4 @@
-"""The document of the API (OpenAPI 3.1), made of its operations and of the shapes of their answers; pure."""
+"""Builds the OpenAPI 3.1 document from the operations and the shapes of their answers; pure."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ if TYPE_CHECKING:
 
 _REFERENCES = "#/components/schemas/{model}"
 _ABOUT = (
-    "Times are ISO 8601 in UTC, durations milliseconds, but in what has Gatus' shape. Without auth, where the page is"
-    " public, addresses, reasons, details, status codes and excerpts are null or left out."
+    "Times are ISO 8601 in UTC, durations are milliseconds, except in Gatus' shapes. On a public page, callers without"
+    " auth get null, or no value, for addresses, reasons, details, status codes and excerpts."
 )
-# What any operation may answer beside what it is asked for.
+# Answers that any operation may give.
 _OF_READING = {
-    "304": "Nothing has changed since the answer whose ETag `If-None-Match` has",
+    "304": "Not changed since the answer with the ETag in `If-None-Match`",
     "422": "Values of the query are wrong; `errors` says which",
 }
 _OF_WRITING = {
-    "403": "Nobody may write: no auth is configured; or another site asks for this",
+    "403": "No auth is configured, or a cross-site request",
     "413": "The body is too large",
     "415": "The body is not JSON by its `Content-Type`",
     "422": "Values of the body are wrong; `errors` says which",
 }
 _WRITERS = [{"basic": list[str]()}, {"token": list[str]()}]
 _OF_ALL = {
-    "400": "The request is not one, or the duration is none of those",
-    "401": "Whoever asks has not said who it is, or said it wrongly",
+    "400": "The request is malformed, or the duration is not one of those listed",
+    "401": "Credentials are missing or wrong",
     "414": "The address is too long",
-    "421": "`Host` is not a name of this page",
+    "421": "`Host` is not an allowed name of this page",
     "429": "Too many wrong credentials",
     "431": "The head of the request is too large",
-    "503": "Too much is asked for at once",
+    "503": "Too many requests at once",
 }
-_AWAY = "The history cannot be read now, or too much is asked for at once"
+_AWAY = "The history cannot be read now, or there are too many requests at once"
 
 
 def document_of(operations: Iterable[Operation], root: str) -> dict[str, Any]:
-    """Make the document.
+    """Return the document.
 
     Args:
-        operations: all.
-        root: what stands before all paths, without a slash at its end.
+        operations: all operations.
+        root: the prefix of all paths, without a trailing slash.
     """
     _, definitions = TypeAdapter.json_schemas(
         [(name, "serialization", TypeAdapter(shape)) for name, shape in SHAPES.items()], ref_template=_REFERENCES
@@ -81,7 +81,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         str(operation.status): {"description": operation.summary, "content": _content(operation)}
     }
     if operation.may_be_empty:
-        answers["204"] = {"description": "Nothing is known of that time"}
+        answers["204"] = {"description": "No data for that time"}
     told = {**(_OF_WRITING if operation.writes else _OF_READING), **_OF_ALL}
     told |= {**({"404": "There is no target with this key"} if in_path else {}), **operation.refusals}
     if operation.reads_history:

@@ -1,4 +1,4 @@
-"""What Gatus has, in its shapes, so that dashboards that were made for it read this daemon. It is trio-flavoured."""
+"""Serves Gatus' endpoints in Gatus' shapes, so that dashboards made for Gatus can read this daemon. Trio."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def statuses(call: Call) -> Response:
 
 
 def pieces_of_statuses(call: Call) -> Iterator[bytes]:
-    """Write the list of all targets and their newest results, a target at a time."""
+    """Write the list of all targets and their newest results, one target at a time."""
     mark = b"["
     for site in call.sites.all:
         yield mark + json.dumps(_status_of(call, site)).encode()
@@ -59,7 +59,7 @@ def pieces_of_statuses(call: Call) -> Iterator[bytes]:
 
 
 async def status(call: Call) -> Response:
-    """Answer with one target, its newest results, and where the past can be read, how its health changed."""
+    """Answer with one target, its newest results and, if the history can be read, its changes of health."""
     told, name = _status_of(call, call.site), call.site.target
     source, since, location = call.source, call.now - EVENTS_BACK, call.source.flips_at(call.site)
     try:
@@ -114,7 +114,7 @@ async def health_as_shields(call: Call) -> Response:
 
 
 def events_of(flips: Sequence[Flip]) -> list[GatusEvent]:
-    """Return how a target's health changed, oldest first: what is neither up nor down changes nothing."""
+    """Return a target's changes of health, oldest first; states that are neither up nor down change nothing."""
     events: list[GatusEvent] = []
     if flips and flips[0].before is State.PENDING:
         events.append({"type": "START", "timestamp": timestamp(flips[0].at)})
@@ -128,13 +128,13 @@ def events_of(flips: Sequence[Flip]) -> list[GatusEvent]:
 
 
 def result_of(result: Result, hostname: str | None, latest: Latest | None, *, public: bool) -> GatusResult:
-    """Tell one check.
+    """Return one check in Gatus' shape.
 
     Args:
         result: of the check.
-        hostname: of the target; None where it is hidden.
-        latest: the same check, of which more is known; None where it is not the newest, or has succeeded.
-        public: whether it stays hidden why it failed.
+        hostname: of the target; None if hidden.
+        latest: the same check with its detail; None if it is not the newest, or has succeeded.
+        public: whether the reason stays hidden.
     """
     told: GatusResult = {
         "duration": round(result.duration_seconds * 1_000_000_000),
@@ -187,7 +187,7 @@ async def _mean_of(call: Call) -> float | None:
 
 
 def _number(text: str | None) -> Response:
-    """Answer with a plain number; where nothing is known, with nothing, since 0 would be one."""
+    """Answer with a plain number, or without a body if it is unknown, since 0 would be a number."""
     if text is None:
         return Response(None, 204, {"Cache-Control": "no-cache"})
     return content_response(text.encode(), "text/plain")

@@ -1,7 +1,4 @@
-"""What the API can be asked: a path, what may stand in it, and what answers; and the one way by which all is answered.
-
-It is trio-flavoured.
-"""
+"""Operations of the API: path, parameters and handler of each, and the one way of answering them. Trio."""
 
 from __future__ import annotations
 
@@ -32,31 +29,31 @@ if TYPE_CHECKING:
 
 READING = ("GET", "HEAD")
 NO_TARGET = "There is no target with this key."
-# The list of more sites is sent while it is written: a site has up to 3 KB, and an answer that is held has a bound.
+# Lists of more sites are streamed: a site has up to 3 KB, and buffered answers have a bound.
 MAX_WHOLE_SITES = 1000
-MAX_STREAMS = 16  # each has a buffer, and all together one portion of each turn
+MAX_STREAMS = 16  # each has a buffer, and all share one portion of each turn
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Something that can be asked.
+    """An operation of the API.
 
     Attributes:
         path: with the names of its parameters in braces.
-        name: of it in the document, where it is unique.
+        name: its unique name in the document.
         summary: in a few words.
-        answer: makes the answer.
-        media_type: of the answer.
-        shape: the name of the shape of the answer, or None for one that is not JSON.
-        is_list: whether the answer is a bare list of that shape.
+        answer: returns the response.
+        media_type: of the response.
+        shape: the name of the response's shape, or None if it is not JSON.
+        is_list: whether the response is a bare list of that shape.
         query: its parameters.
         reads_history: whether it needs the database.
-        may_be_empty: whether there may be nothing to tell: 204.
-        pieces: writes the answer piece by piece, where it may be a large one.
+        may_be_empty: whether it may have no data: 204.
+        pieces: writes the response piece by piece, if it may be large.
         method: of HTTP; all but GET write.
-        body: what may stand in the body of a request; None for none.
-        status: of the answer where all is well.
-        refusals: what else may be answered, by the status, as a sentence.
+        body: of the request; None for none.
+        status: of a successful response.
+        refusals: other responses: a sentence for each status.
     """
 
     path: str
@@ -77,7 +74,7 @@ class Operation:
 
     @property
     def writes(self) -> bool:
-        """Whether it changes anything, which the gate lets only those do who have said who they are."""
+        """Whether it changes data, which the gate allows only to authenticated callers."""
         return self.method != "GET"
 
 
@@ -85,7 +82,7 @@ class Methods:
     """Answers all operations of one path, each by its method; an ASGI app."""
 
     def __init__(self, operations: Iterable[Operation], source: Source, shared: Shared) -> None:
-        """Take the operations; see `Answering`."""
+        """Create the app of each operation; see `Answering`."""
         self._apps: dict[str, ASGIApp] = {}
         for one in operations:
             app = Writing(one, source) if one.writes else Answering(one, source, shared)
@@ -96,7 +93,7 @@ class Methods:
         app = self._apps.get(scope["method"])
         if app is None:
             allow = ", ".join(self._apps)
-            app = problem_response(405, f"There is {allow} here.", {"Allow": allow})
+            app = problem_response(405, f"Allowed here: {allow}.", {"Allow": allow})
         await app(scope, receive, send)
 
 
@@ -104,12 +101,12 @@ class Answering:
     """Answers one operation; an ASGI app."""
 
     def __init__(self, operation: Operation, source: Source, shared: Shared) -> None:
-        """Take what there is to tell.
+        """Create the app.
 
         Args:
-            operation: what is answered.
-            source: what the API tells of.
-            shared: keeps what many ask for.
+            operation: the operation.
+            source: the data that the API serves.
+            shared: caches responses for simultaneous callers.
         """
         self._operation = operation
         self._source = source
@@ -146,10 +143,10 @@ class Answering:
 
 
 class Writing:
-    """Answers one operation that changes something; an ASGI app."""
+    """Answers one operation that changes data; an ASGI app."""
 
     def __init__(self, operation: Operation, source: Source) -> None:
-        """Take what is changed; see `Answering`."""
+        """Create the app; see `Answering`."""
         self._operation = operation
         self._source = source
 
@@ -176,7 +173,7 @@ class Writing:
         except TooManyError as error:
             return problem_response(409, f"{error}.")
         except OutboxUnavailableError:
-            return problem_response(503, "It cannot be written down now.", {"Retry-After": str(RETRY_AFTER_SECONDS)})
+            return problem_response(503, "It cannot be stored now.", {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def _wrong_values(where: str, error: WrongValuesError) -> Response:
@@ -185,7 +182,7 @@ def _wrong_values(where: str, error: WrongValuesError) -> Response:
 
 
 def unless_known(request: Request, response: Response) -> Response:
-    """Return the answer, or that it has not changed (RFC 9110, section 13.1.2)."""
+    """Return the response, or 304 if it has not changed (RFC 9110, section 13.1.2)."""
     etag = response.headers.get("etag")
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if etag is None or response.status_code != 200 or not {etag.removeprefix("W/"), "*"} & set(known):

@@ -1,4 +1,4 @@
-"""What may stand in an address: each parameter once, for whoever reads it and for the document; pure."""
+"""Defines the parameters of paths and queries, for the parser and the OpenAPI document; pure."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 MAX_NUMBER = 1_000_000_000
 MAX_TEXT_CHARS = 500
-# Gatus' own.
+# The durations of Gatus.
 DURATIONS = {
     "1h": timedelta(hours=1),
     "24h": timedelta(days=1),
     "7d": timedelta(days=7),
     "30d": timedelta(days=30),
 }
-# As far back as rows are read, and as far back as anything is added up.
+# How far back rows are read, and how far back totals are computed.
 OLDEST_ROW = timedelta(days=3660)
 OLDEST = timedelta(days=366)
 
@@ -38,11 +38,11 @@ class Parameter:
     """One parameter of a path or a query.
 
     Attributes:
-        name: as it is written.
-        about: what it means.
-        schema: what it may be, as JSON Schema.
-        read: makes a value of its text; raises ValueError with what is wrong, without a subject.
-        default: the value where it is not given.
+        name: as written.
+        about: its meaning.
+        schema: its JSON Schema.
+        read: parses its text; raises ValueError with the complaint, without a subject.
+        default: the value if it is missing.
     """
 
     name: str
@@ -53,19 +53,19 @@ class Parameter:
 
 
 class WrongValuesError(Exception):
-    """Values of a query are not what they may be; the argument is what is wrong with each, by its name."""
+    """Values of a query or body are wrong; the argument is the complaint about each, by name."""
 
     def __init__(self, wrong: Mapping[str, str]) -> None:
-        """Take what is wrong with each."""
+        """Store the complaint about each."""
         super().__init__("; ".join(f"{name} {what}" for name, what in wrong.items()))
         self.wrong = dict(wrong)
 
 
 def values_of(parameters: Iterable[Parameter], given: QueryParams) -> dict[str, Any]:
-    """Read a query; what is in it besides is nobody's.
+    """Parse a query; unknown parameters are ignored.
 
     Args:
-        parameters: those that are known.
+        parameters: the known ones.
         given: the query.
 
     Raises:
@@ -90,13 +90,13 @@ def values_of(parameters: Iterable[Parameter], given: QueryParams) -> dict[str, 
 def moment(
     value: timedelta | datetime | None, now: datetime, default: timedelta = timedelta(), oldest: timedelta = OLDEST
 ) -> datetime:
-    """Return the moment that is meant, not in the future and not before anything is read.
+    """Return the moment that a value means, limited to between `oldest` and now.
 
     Args:
-        value: what was given, a moment or how long ago it was.
+        value: a moment, or how long ago it was.
         now: in UTC.
-        default: how long ago it was, where nothing was given.
-        oldest: as far back as anything is read.
+        default: how long ago it was, if no value was given.
+        oldest: the limit of reads into the past.
     """
     meant = value if isinstance(value, datetime) else now - (default if value is None else value)
     return min(max(meant, now - oldest), now)
@@ -124,7 +124,7 @@ def _one_of(words: Iterable[str]) -> Callable[[str], str]:
 
 def _text(text: str) -> str:
     if not 0 < len(text) <= MAX_TEXT_CHARS:
-        raise ValueError(f"has no characters, or more than {MAX_TEXT_CHARS}")
+        raise ValueError(f"is empty or longer than {MAX_TEXT_CHARS} characters")
     return text
 
 
@@ -139,7 +139,7 @@ def _moment(text: str) -> timedelta | datetime:
     if seconds is not None:
         return timedelta(seconds=min(seconds, LONGEST_SECONDS))
     try:
-        # A plus sign that is not quoted has become a space on its way.
+        # An unquoted plus sign has been decoded to a space.
         at = datetime.fromisoformat(text.upper().replace(" ", "+"))
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):
@@ -164,22 +164,22 @@ def _time(name: str, about: str) -> Parameter:
 
 _TEXT_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS}
 
-PAGE = _integer("page", "which page of the results of each endpoint; 1 has the newest", 1, MAX_NUMBER, 1)
-PAGE_SIZE = _integer("pageSize", "how many results of each endpoint; 20 are kept", 1, MAX_NUMBER, 50)
-LIMIT = _integer("limit", "how many entries at most", 1, MAX_LIMIT, DEFAULT_LIMIT)
+PAGE = _integer("page", "page of the results of each endpoint; 1 has the newest", 1, MAX_NUMBER, 1)
+PAGE_SIZE = _integer("pageSize", "number of results of each endpoint; 20 are kept", 1, MAX_NUMBER, 50)
+LIMIT = _integer("limit", "maximum number of entries", 1, MAX_LIMIT, DEFAULT_LIMIT)
 CURSOR = Parameter(
     "cursor",
-    "`next` of the page before; it holds for the same query, and is stable while entries come",
+    "`next` of the page before, for the same query; new entries do not shift it",
     {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": MAX_CHARS},
     _cursor,
 )
-GROUP = Parameter("group", "only those of this group", _TEXT_SCHEMA, _text)
-TARGET_KEY = Parameter("key", "only those of the target with this key", _TEXT_SCHEMA, _text)
-STATE = _word("state", "only those in this state", [str(state) for state in State])
-ENDED = _word("state", "only those that go on, or that have ended", ["open", "ended"])
-REASON = _word("reason", "only those with this reason", [str(reason) for reason in Reason])
-SINCE = _time("since", "only from then on: how long ago, as `30m`, `24h` or `7d`, or a time")
-UNTIL = _time("until", "only before then; as `since`")
-KEY_IN_PATH = Parameter("key", "of the target: `group_name`, trimmed, in small letters", {"type": "string"}, str)
+GROUP = Parameter("group", "only entries of this group", _TEXT_SCHEMA, _text)
+TARGET_KEY = Parameter("key", "only entries of the target with this key", _TEXT_SCHEMA, _text)
+STATE = _word("state", "only targets in this state", [str(state) for state in State])
+ENDED = _word("state", "only open incidents, or only ended ones", ["open", "ended"])
+REASON = _word("reason", "only failures with this reason", [str(reason) for reason in Reason])
+SINCE = _time("since", "start of the time: how long ago, as `30m`, `24h` or `7d`, or a moment")
+UNTIL = _time("until", "end of the time; as `since`")
+KEY_IN_PATH = Parameter("key", "of the target: `group_name`, trimmed, in lower case", {"type": "string"}, str)
 ID_IN_PATH = Parameter("id", "of the silence", {"type": "string", "format": "uuid"}, str)
 DURATION_IN_PATH = _word("duration", "how far back", DURATIONS)

@@ -1,7 +1,4 @@
-"""The records of this daemon, a page at a time: the keys, times and units are those of the commands' `--json`.
-
-It is trio-flavoured.
-"""
+"""Serves this daemon's records, one page at a time, with the keys, times and units of the commands' `--json`. Trio."""
 
 from __future__ import annotations
 
@@ -36,9 +33,9 @@ if TYPE_CHECKING:
 
 INCIDENTS_BACK = timedelta(days=90)
 REPORT_BACK = timedelta(days=7)
-MAX_REPORTED = 200  # targets of one page of a report: a query adds up what all of them have
+MAX_REPORTED = 200  # targets of one page of a report: one query adds up the data of all
 
-# What whoever has no auth is not told.
+# Fields hidden from callers without auth.
 _HIDDEN_OF_TARGET = dict.fromkeys(("address", "reason", "detail", "status_code"))
 _HIDDEN_OF_ENTRY = dict.fromkeys(("reason", "detail"))
 _HIDDEN_OF_FAILURE: dict[str, Any] = {
@@ -48,7 +45,7 @@ _HIDDEN_OF_FAILURE: dict[str, Any] = {
 
 
 async def targets(call: Call) -> Response:
-    """Answer with where targets stand, in the order of their keys."""
+    """Answer with the states of targets, in the order of their keys."""
     limit, state = call.values["limit"], call.values["state"]
 
     def look() -> Generator[None, None, list[tuple[Site, Latest]]]:
@@ -123,7 +120,7 @@ async def failures(call: Call) -> Response:
 
 
 async def report(call: Call) -> Response:
-    """Answer with what `watcher report` tells, of those targets that are watched, in the order of their keys."""
+    """Answer with the data of `watcher report`, for watched targets, in the order of their keys."""
     limit = min(call.values["limit"], MAX_REPORTED)
     since, until = _window(call, REPORT_BACK)
     after = ""
@@ -205,7 +202,7 @@ def _report_record(call: Call, site: Site, report: TargetReport) -> dict[str, An
 
 
 def _sites_after(call: Call, key: str) -> Iterator[Site]:
-    """Yield the sites that are asked for, in the order of their keys, from behind a key on."""
+    """Yield the requested sites after a key, in the order of their keys."""
     group, only = call.values["group"], call.values.get("key")
     following: Iterable[Site] = call.sites.after_key(key)
     if only is not None:
@@ -218,7 +215,7 @@ def _sites_after(call: Call, key: str) -> Iterator[Site]:
 def _site(call: Call, key: str) -> Site:
     site = call.sites.with_key(key)
     if site is None:
-        raise WrongValuesError({"key": "is that of no target"})
+        raise WrongValuesError({"key": "is not the key of a target"})
     return site
 
 

@@ -1,4 +1,4 @@
-"""What is answered below `/api`. It is trio-flavoured."""
+"""Routes below `/api`. Trio."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Api:
     """The API of a daemon.
 
     Attributes:
-        source: what it tells of.
-        look: returns what is the same on all pages of this viewer.
-        shared: keeps what many ask for.
+        source: the data that it serves.
+        look: returns the parts that all pages of this viewer share.
+        shared: caches responses for simultaneous callers.
     """
 
     source: Source
@@ -42,7 +42,7 @@ class Api:
     shared: Shared
 
     def routes(self) -> list[Route]:
-        """Return the routes to be mounted."""
+        """Return the routes to mount."""
         return [
             Route("/api", self.page, methods=["GET"]),
             Route("/api/openapi.json", self.document, methods=["GET"]),
@@ -54,7 +54,7 @@ class Api:
         ]
 
     async def page(self, request: Request) -> Response:
-        """Answer with the document as people read it."""
+        """Answer with the document as a page for people."""
 
         async def write() -> Response:
             look = self.look(request)
@@ -74,12 +74,12 @@ class Api:
 
 
 async def nothing(request: Request) -> Response:
-    """Answer that there is nothing of that path."""
+    """Answer that the path does not exist."""
     del request
-    return problem_response(404, "There is nothing here; /api tells what there is.")
+    return problem_response(404, "Not found; /api lists what exists.")
 
 
 @cache
 def _document(root: str) -> dict[str, Any]:
-    """Make the document once it is asked for; there is one root."""
+    """Build the document on first use; there is one root."""
     return document_of(OPERATIONS, root)

@@ -1,4 +1,4 @@
-"""What answers look like: for mypy, and for the document. Only that imports what reads them."""
+"""The shapes of answers, for mypy and for the OpenAPI document, whose builder is the only importer at run time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ StateWord = Literal["pending", "up", "degraded", "down", "unknown", "maintenance
 
 
 class GatusResult(TypedDict):
-    """One check, as Gatus has it; `status`, `hostname` and `errors` are not there where there is nothing to tell."""
+    """One check, in Gatus' shape; `status`, `hostname` and `errors` are missing if they have no value."""
 
     status: NotRequired[int]
     hostname: NotRequired[str]
@@ -24,14 +24,14 @@ class GatusResult(TypedDict):
 
 
 class GatusEvent(TypedDict):
-    """A change of health, as Gatus has it."""
+    """A change of health, in Gatus' shape."""
 
     type: Literal["START", "HEALTHY", "UNHEALTHY"]
     timestamp: Time
 
 
 class GatusStatus(TypedDict):
-    """A target with its newest results, the oldest of them first, as Gatus has it."""
+    """A target with its newest results, oldest first, in Gatus' shape."""
 
     name: str
     group: NotRequired[str]
@@ -48,7 +48,7 @@ class ResponseTimeHistory(TypedDict):
 
 
 class ShieldsBadge(TypedDict):
-    """What shields.io draws."""
+    """A badge for shields.io."""
 
     schemaVersion: int
     label: str
@@ -57,7 +57,7 @@ class ShieldsBadge(TypedDict):
 
 
 class PhasesMs(TypedDict):
-    """Where the time went, in milliseconds; null for a phase that did not happen."""
+    """Durations of the phases in milliseconds; null for a phase that did not happen."""
 
     resolve: float | None
     connect: float | None
@@ -67,20 +67,20 @@ class PhasesMs(TypedDict):
 
 
 class PlaceRecord(TypedDict):
-    """The state of a target as one of its places sees it."""
+    """The state of a target as seen from one of its locations."""
 
     location: str
     state: StateWord
     since: Time | None
     reason: str | None
     detail: str | None
-    has_replica: bool  # without one, the place does not count, and its state is unknown
+    has_replica: bool  # without one, the location does not count, and its state is unknown
 
 
 class TargetRecord(TypedDict):
-    """Where a target stands, and what its newest check here found.
+    """The state of a target, and the result of its newest check here.
 
-    Where several places watch it together, `location` is `*`, and `locations` says what each of them sees.
+    If several locations watch it together, `location` is `*`, and `locations` has the state of each of them.
     """
 
     key: str
@@ -109,7 +109,7 @@ class TargetList(TypedDict):
 
 
 class Entry(TypedDict):
-    """An incident, or a time in which a target went down and up too often to tell each."""
+    """An incident, or a time in which a target went down and up too often to list each."""
 
     kind: Literal["incident", "flapping"]
     start: Time
@@ -124,7 +124,7 @@ class Entry(TypedDict):
 
 
 class IncidentRecord(Entry):
-    """An incident, with whose it is."""
+    """An incident with its target."""
 
     key: str
     target: str
@@ -139,7 +139,7 @@ class IncidentList(TypedDict):
 
 
 class FailureRecord(TypedDict):
-    """A row of the table of failures; `key` is null for a target that is watched no more."""
+    """A row of the table of failures; `key` is null for a target that is no longer watched."""
 
     key: str | None
     id: str
@@ -166,7 +166,7 @@ class FailureList(TypedDict):
 
 
 class ReportRecord(TypedDict):
-    """What a report says of a target at one location."""
+    """The report on a target at one location."""
 
     key: str
     target: str
@@ -190,7 +190,7 @@ class ReportRecord(TypedDict):
 
 
 class Report(TypedDict):
-    """A report over a window of time, in the order of the keys of the targets."""
+    """A report over a window of time, sorted by the keys of the targets."""
 
     since: Time
     until: Time
@@ -199,7 +199,7 @@ class Report(TypedDict):
 
 
 class SilenceRecord(TypedDict):
-    """No notifications for a while: of the targets, of the group, or of all where both are null."""
+    """A time without notifications: of the targets, of the group, or of all if both are null."""
 
     id: Id
     start: Time
@@ -211,14 +211,14 @@ class SilenceRecord(TypedDict):
 
 
 class SilenceList(TypedDict):
-    """Silences that hold, the newest first."""
+    """Active silences, newest first."""
 
     silences: list[SilenceRecord]
     next: str | None
 
 
 class AckRecord(TypedDict):
-    """Somebody knows of the incident that was open at a target at the moment."""
+    """An acknowledgement of the incident that was open at a target at that moment."""
 
     id: Id
     target: str
@@ -228,7 +228,7 @@ class AckRecord(TypedDict):
 
 
 class Wrong(TypedDict):
-    """What is wrong with a value of a query."""
+    """A wrong value of a query or body."""
 
     name: str
     detail: str

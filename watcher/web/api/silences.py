@@ -1,4 +1,4 @@
-"""Silences and acks over the API. It is trio-flavoured."""
+"""Silences and acks over the API. Trio."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 async def silences(call: Call) -> Response:
-    """Answer with the silences that hold, the newest first; the public is not told why, nor of what it does not see."""
+    """Answer with the active silences, newest first; the public sees neither the reason nor hidden targets."""
     shown = (_shown(call, one) for one in call.source.silences.silences if one.end > call.now)
     return await call.list_response("silences", [one for one in shown if one is not None], next=None)
 
 
 async def begin(call: Call) -> Response:
-    """Begin a silence."""
+    """Start a silence."""
     given = call.values
     known = {site.target for site in call.sites.all}
     groups = {site.group for site in call.sites.all if site.group}
     if any(name not in known for name in given["targets"] or ()):
-        raise WrongValuesError({"targets": "has a name that no target has"})
+        raise WrongValuesError({"targets": "contains an unknown target name"})
     if given["group"] is not None and given["group"] not in groups:
-        raise WrongValuesError({"group": "is that of no target"})
+        raise WrongValuesError({"group": "is not the group of a target"})
     try:
         silence = new_silence(
             start=call.now,
@@ -47,18 +47,18 @@ async def begin(call: Call) -> Response:
 
 
 async def end(call: Call) -> Response:
-    """End a silence that holds."""
+    """End an active silence."""
     wanted = call.request.path_params["id"].lower()
     for one in call.source.silences.silences:
         if str(one.id) == wanted and one.end > call.now:
             over = await call.keeper.take(ended(one, call.now))
             assert isinstance(over, Silence)
             return json_response(silence_as_json(over))
-    return problem_response(404, "There is no silence with this id that holds.")
+    return problem_response(404, "There is no active silence with this id.")
 
 
 async def acknowledge(call: Call) -> Response:
-    """Acknowledge what is open at a target."""
+    """Acknowledge the open incident of a target."""
     target = call.site.target
     if not await call.keeper.has_open(target):
         return problem_response(409, "Nothing is open at this target.")
@@ -68,7 +68,7 @@ async def acknowledge(call: Call) -> Response:
 
 
 def _shown(call: Call, silence: Silence) -> dict[str, Any] | None:
-    """Return the JSON object of a silence as the caller may see it; None for one of which he sees nothing."""
+    """Return the JSON object of a silence as the caller may see it; None if the caller may not see it."""
     record = silence_as_json(silence)
     if not call.public:
         return record

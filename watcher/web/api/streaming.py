@@ -1,4 +1,4 @@
-"""Answers that are too large to be held whole: sent as they are written, in turns with the checks. Trio-flavoured."""
+"""Streams answers that are too large to buffer: writes and sends them in turns with the checks. Trio."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
     from watcher.web.serving.few import Few
 
-# What is sent at once; a buffer holds little more.
+# Bytes sent at once; a buffer holds little more.
 SEND_BYTES = 64 * 1024
 _HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 
 
 class Streamed(Response):
-    """A JSON document that is sent piece by piece, compressed where that is taken."""
+    """A JSON document sent piece by piece, compressed if the client accepts that."""
 
     def __init__(self, request: Request, pieces: Iterator[bytes], turn: trio.Lock, few: Few) -> None:
-        """Take what is to be sent.
+        """Create the response.
 
         Args:
-            request: what is answered.
-            pieces: of the document; each is soon written.
+            request: the request.
+            pieces: of the document; each is written quickly.
             turn: see `in_turns`.
-            few: bounds how many are sent at once.
+            few: bounds the simultaneous streams.
         """
         gzip = compressor() if takes_gzip(request.headers.get("accept-encoding", "")) else None
         coding = {} if gzip is None else {"Content-Encoding": "gzip"}
@@ -44,7 +44,7 @@ class Streamed(Response):
         self._gzip = gzip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, or that enough others are being sent."""
+        """Send the document, or 503 if too many are being sent."""
         try:
             async with self._few.turn():
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -61,7 +61,7 @@ class Streamed(Response):
         await send({"type": "http.response.body"})
 
     def _fill(self, waiting: bytearray) -> Generator[None, None, bool]:
-        """Write until there is enough to send, and tell whether there may be more."""
+        """Write until there is enough to send; return whether more may follow."""
         for piece in self._pieces:
             waiting += piece if self._gzip is None else self._gzip.compress(piece)
             if len(waiting) >= SEND_BYTES:

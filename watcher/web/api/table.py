@@ -96,7 +96,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/targets",
         "targets",
-        "Where targets stand, and what their newest checks found",
+        "The states of targets, and the results of their newest checks",
         records.targets,
         shape="TargetList",
         query=(LIMIT, CURSOR, GROUP, STATE),
@@ -105,7 +105,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/incidents",
         "incidents",
-        "Incidents of the last 90 days, or of another time",
+        "Incidents of the last 90 days, or of another period",
         records.incidents,
         shape="IncidentList",
         query=(LIMIT, CURSOR, SINCE, UNTIL, GROUP, TARGET_KEY, ENDED),
@@ -121,7 +121,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/report",
         "report",
-        "Uptime, percentiles and incidents of the last 7 days, or of another time; 200 targets a page at most",
+        "Uptime, percentiles and incidents of the last 7 days, or of another period; at most 200 targets a page",
         records.report,
         shape="Report",
         query=(LIMIT, CURSOR, SINCE, UNTIL, GROUP, TARGET_KEY),
@@ -129,7 +129,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/silences",
         "silences",
-        "Silences that hold: no notifications of what they cover",
+        "Active silences",
         silences.silences,
         shape="SilenceList",
         reads_history=False,
@@ -137,14 +137,14 @@ OPERATIONS = (
     Operation(
         "/api/v1/silences",
         "silence",
-        "Begin a silence",
+        "Start a silence",
         silences.begin,
         shape="SilenceRecord",
         reads_history=False,
         method="POST",
         body=NEW_SILENCE,
         status=201,
-        refusals={"409": "Too many silences hold already"},
+        refusals={"409": "Too many silences are active"},
     ),
     Operation(
         "/api/v1/silences/{id}",
@@ -154,7 +154,7 @@ OPERATIONS = (
         shape="SilenceRecord",
         reads_history=False,
         method="DELETE",
-        refusals={"404": "There is no silence with this id that holds"},
+        refusals={"404": "There is no active silence with this id"},
     ),
     Operation(
         f"{_ONE}/ack",

@@ -1,1 +1,1 @@
-"""What Prometheus reads: written as text, in portions, in the loop of the checks."""
+"""Metrics for Prometheus, written as text, in portions, in the loop of the checks."""

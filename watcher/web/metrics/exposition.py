@@ -1,4 +1,4 @@
-"""The text formats of Prometheus (0.0.4) and OpenMetrics (1.0.0): pure."""
+"""Writes the text formats of Prometheus (0.0.4) and OpenMetrics (1.0.0): pure."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A name with what it means.
+    """A metric family.
 
     Attributes:
-        name: of a counter, with `_total` at its end.
-        kind: see there.
+        name: its name; counters end in `_total`.
+        kind: its type.
         meaning: a sentence for people.
     """
 
@@ -35,14 +35,14 @@ class Family:
     meaning: str
 
     def head(self, *, is_open_metrics: bool) -> str:
-        """Write what stands before the samples."""
+        """Write the HELP and TYPE lines."""
         name = self.name.removesuffix("_total") if is_open_metrics else self.name
         return f"# HELP {name} {self.meaning.translate(_HELP_ESCAPES)}\n# TYPE {name} {self.kind}\n"
 
 
 def escaped(value: str) -> str:
-    """Write the value of a label, without its quotation marks."""
-    # To look first is five times as fast, and hardly a name has any.
+    """Escape the value of a label, without quotation marks."""
+    # Testing first is five times as fast, and hardly any name needs escapes.
     return value.translate(_ESCAPES) if "\\" in value or '"' in value or "\n" in value else value
 
 
@@ -51,26 +51,26 @@ def sample(name: str, labels: str, value: float) -> str:
 
     Args:
         name: of the sample.
-        labels: as they stand in the braces; empty for none.
-        value: of it.
+        labels: the text between the braces; empty for none.
+        value: of the sample.
     """
     return f"{name}{{{labels}}} {value!r}\n" if labels else f"{name} {value!r}\n"
 
 
 def samples(name: str, targets: Iterable[str], values: Iterable[float], more: str = "", form: str = "") -> str:
-    """Write samples of a family of the targets.
+    """Write the samples of a family, one for each target.
 
     Args:
         name: of the samples.
         targets: the label `target` of each sample, escaped.
-        values: one for each; NaN stands for no sample.
-        more: other labels of all of them, with a comma at the beginning.
-        form: how each value is written; see `format`.
+        values: one for each; NaN for no sample.
+        more: other labels of all of them, with a leading comma.
+        form: the format of each value; see `format`.
     """
-    begin, end = f'{name}{{target="', f'"{more}}} '
+    prefix, suffix = f'{name}{{target="', f'"{more}}} '
     pairs = zip(targets, values, strict=True)
-    # What is not equal to itself is NaN.
-    return "".join([f"{begin}{target}{end}{value:{form}}\n" for target, value in pairs if value == value])
+    # NaN is not equal to itself.
+    return "".join([f"{prefix}{target}{suffix}{value:{form}}\n" for target, value in pairs if value == value])
 
 
 def histogram_samples(name: str, histogram: Histogram) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The series of the daemon itself."""
+"""Writes the metrics of the daemon itself."""
 
 from __future__ import annotations
 
@@ -17,26 +17,22 @@ if TYPE_CHECKING:
 
     from watcher.web.present import Present
 
-LATENESS = Family("watcher_check_lateness_seconds", "histogram", "How long after its slot a check began.")
-DURATION = Family(
-    "watcher_check_duration_seconds", "histogram", "How long a check took, from its start to its verdict."
-)
-SKIPPED = Family("watcher_checks_skipped_total", "counter", "Slots that were missed, and are not made up.")
+LATENESS = Family("watcher_check_lateness_seconds", "histogram", "Delay between the slot and the start of a check.")
+DURATION = Family("watcher_check_duration_seconds", "histogram", "Duration of a check, from its start to its verdict.")
+SKIPPED = Family("watcher_checks_skipped_total", "counter", "Slots that were missed and are not caught up.")
 LOST = Family(
     "watcher_entries_lost_total",
     "counter",
-    "Entries that were dropped, too many or too old, before PostgreSQL had them.",
+    "Entries dropped, as too many or too old, before they reached PostgreSQL.",
 )
 NOTIFICATIONS = Family(
-    "watcher_notifications_total", "counter", "Tries to deliver a notification, by channel and what they came to."
+    "watcher_notifications_total", "counter", "Delivery attempts of notifications, by channel and result."
 )
-GARBAGE = Family(
-    "python_gc_collections_total", "counter", "How often the garbage collector has looked through a generation."
-)
-CPU = Family("process_cpu_seconds_total", "counter", "User and system time that the daemon has taken.")
+GARBAGE = Family("python_gc_collections_total", "counter", "Collections of a generation by the garbage collector.")
+CPU = Family("process_cpu_seconds_total", "counter", "User and system CPU time of the daemon.")
 
-_PROCESS = psutil.Process()  # to find it out takes longer than to ask it
-# Nearly; the system would tell by /proc/stat, which the unit of systemd hides.
+_PROCESS = psutil.Process()  # creating it takes longer than querying it
+# Approximate; /proc/stat, which has the exact value, is hidden by the systemd unit.
 _STARTED_AT = time.time()
 
 
@@ -44,10 +40,10 @@ def daemon_text(present: Present, targets: int, *, sees_all: bool, is_open_metri
     """Write all families of the daemon itself.
 
     Args:
-        present: what there is to tell.
-        targets: how many whoever asks may see.
-        sees_all: whether the reader may know the names of channels.
-        is_open_metrics: whether it is to be in that format.
+        present: the present state of the daemon.
+        targets: the number of targets that the reader may see.
+        sees_all: whether the reader may see the names of channels.
+        is_open_metrics: whether to write OpenMetrics.
     """
     pieces = [
         family.head(is_open_metrics=is_open_metrics) + text for family, text in _families(present, targets, sees_all)
@@ -84,23 +80,23 @@ def _of_share(present: Present) -> Iterator[tuple[str, str, float]]:
 def _gauges(present: Present, targets: int) -> Iterator[tuple[str, str, float]]:
     rows, size = present.outbox_size()
     workers = present.workers
-    yield "watcher_targets", "Targets that are watched.", targets
-    yield "watcher_checks_in_flight", "Checks under way.", 0 if workers is None else workers.borrowed_tokens
+    yield "watcher_targets", "Watched targets.", targets
+    yield "watcher_checks_in_flight", "Running checks.", 0 if workers is None else workers.borrowed_tokens
     yield (
         "watcher_check_slots",
-        "Checks that may be under way at once (MAX_WORKERS).",
+        "Maximum of simultaneous checks (MAX_WORKERS).",
         (0 if workers is None else workers.total_tokens),
     )
     yield "watcher_outbox_rows", "Entries on disk that wait for PostgreSQL.", rows
-    yield "watcher_outbox_bytes", "What these take.", size
+    yield "watcher_outbox_bytes", "Size of these entries.", size
     yield (
         "watcher_database_up",
-        "Whether PostgreSQL could be used when it was last tried.",
+        "Whether the last use of PostgreSQL succeeded.",
         int(present.is_database_up()),
     )
     yield "watcher_notifications_pending", "Notifications that wait to be sent.", present.notifications()[0]
     if (drained_until := present.drained_until()) is not None:
-        meaning = "How long ago all that was known then had come to PostgreSQL."
+        meaning = "Age of the newest moment up to which all data has reached PostgreSQL."
         yield "watcher_drain_lag_seconds", meaning, max(0.0, present.clock() - drained_until)
     yield "process_resident_memory_bytes", "Memory of the daemon.", _PROCESS.memory_info().rss
-    yield "process_start_time_seconds", "When the daemon was started, in seconds since 1970.", _STARTED_AT
+    yield "process_start_time_seconds", "Start of the daemon, in seconds since 1970.", _STARTED_AT

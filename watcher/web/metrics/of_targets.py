@@ -1,4 +1,4 @@
-"""The series of each target: one look at the board, in portions, then one family after the other."""
+"""Writes the metrics of each target: reads the board once, in portions, then writes family after family."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from watcher.recording.board import Board, Kept
     from watcher.web.present import Present
 
-# So many targets are looked at, and so many samples are written, before the checks get a turn: less than a millisecond.
+# After this many targets read, or samples written, the checks get a turn: less than a millisecond.
 TARGETS_A_TURN = 50
 SAMPLES_A_TURN = 250
 
 NO_VALUE = math.nan
-# Of durations, which are kept as exactly as that; all digits of a float would take twice the time, and twice the bytes.
+# For durations, which are stored with that precision; all digits of a float would take twice the time and the bytes.
 SIX_DIGITS = ".6g"
 
 _OF_A_PATTERN = frozenset({Reason.REGEX, Reason.HEADER})
 
-# Each with the column that it is read from, and how; blackbox_exporter's names and meanings.
+# Each with its column and how to read it; blackbox_exporter's names and meanings.
 GAUGES: tuple[tuple[Family, str, Callable[[Any], float]], ...] = (
     (
         Family("probe_success", "gauge", "Whether the last check succeeded."),
@@ -62,28 +62,28 @@ GAUGES: tuple[tuple[Family, str, Callable[[Any], float]], ...] = (
     ),
     (Family("probe_ip_protocol", "gauge", "4 or 6."), "ip_version", lambda version: version or NO_VALUE),
 )
-# What the public is not told: it sees that checks failed, and not why.
+# Hidden from the public, which sees that checks failed, but not why.
 TELL_WHY = frozenset({"probe_http_status_code", "probe_failed_due_to_regex"})
 ANY_REASON = "failed"
 
-DURATION = Family("probe_duration_seconds", "gauge", "How long the last check took.")
-PHASE = Family("probe_http_duration_seconds", "gauge", "How long each phase took, summed over redirects.")
+DURATION = Family("probe_duration_seconds", "gauge", "Duration of the last check.")
+PHASE = Family("probe_http_duration_seconds", "gauge", "Duration of each phase, summed over redirects.")
 PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 STATE = Family("watcher_target_state", "gauge", "1 for the present state.")
-CHECKS = Family("watcher_checks_total", "counter", "Checks since the start, by why they failed; `ok` is a success.")
+CHECKS = Family("watcher_checks_total", "counter", "Checks since the start, by reason of failure; `ok` is a success.")
 
 
 def targets_text(
     present: Present, targets: Sequence[Target], shown: Sequence[str], *, sees_all: bool, is_open_metrics: bool
 ) -> Iterator[str]:
-    """Write all families of the targets, piece by piece; between two, the checks should get a turn.
+    """Write all families of the targets, piece by piece; after each piece, the checks should get a turn.
 
     Args:
-        present: what there is to tell.
-        targets: those to be told of.
-        shown: the name of each, as it is shown, escaped.
-        sees_all: whether the reader may know why checks failed, and with which status, and the labels of targets.
-        is_open_metrics: whether it is to be in that format.
+        present: the present state of the daemon.
+        targets: the targets to write.
+        shown: their shown names, escaped.
+        sees_all: whether the reader may see the reasons and status codes of failures, and the labels of targets.
+        is_open_metrics: whether to write OpenMetrics.
     """
     if sees_all:
         named, shown = shown, []
@@ -125,9 +125,9 @@ def targets_text(
 def _noting(
     board: Board, targets: Sequence[Target], shown: Sequence[str]
 ) -> Generator[str, None, tuple[list[str], list[Kept], list[State | None]]]:
-    """Note the names of those that were checked, what that found, and where all stand.
+    """Collect the names and newest checks of the checked targets, and the states of all.
 
-    What is noted of a target is there anyway: objects of its own for each would take more memory than the board.
+    The lists refer to existing objects: new ones for each target would take more memory than the board.
     """
     checked: list[str] = []
     newest: list[Kept] = []
@@ -157,7 +157,7 @@ def _states_text(location: str, targets: Sequence[Target], shown: Sequence[str],
 
 
 def _combined_texts(present: Present, targets: Sequence[Target], shown: Sequence[str]) -> Iterator[str]:
-    """Write the common state of targets that several places watch, as far as it is decided here."""
+    """Write the combined state of targets that several locations watch, if this replica decides it."""
     for first in range(0, len(targets), TARGETS_A_TURN):
         some = slice(first, first + TARGETS_A_TURN)
         told = [
@@ -171,7 +171,7 @@ def _combined_texts(present: Present, targets: Sequence[Target], shown: Sequence
 
 
 def _own_labels(target: Target) -> str:
-    """Write what follows the name of a target up to the last quotation mark, which follows the name as well."""
+    """Write the labels between the name of a target and its final quotation mark, which is the last label's then."""
     return "".join([f'",label_{name}="{escaped(value)}' for name, value in target.alerts.labels])
 
 
@@ -182,12 +182,12 @@ def _group_label(target: Target) -> str:
 def _checks_texts(present: Present, targets: Sequence[Target], shown: Sequence[str], sees_all: bool) -> Iterator[str]:
     successes_of, failures_of = present.tally.successes_of, present.tally.failures_of
     for target, written in zip(targets, shown, strict=True):
-        begin = f'{CHECKS.name}{{target="{written}",reason="'
+        prefix = f'{CHECKS.name}{{target="{written}",reason="'
         if (successes := successes_of.get(target.name)) is not None:
-            yield f'{begin}ok"}} {successes}\n'
+            yield f'{prefix}ok"}} {successes}\n'
         failures = failures_of.get(target.name)
         if failures and not sees_all:
-            yield f'{begin}{ANY_REASON}"}} {sum(failures.values())}\n'
+            yield f'{prefix}{ANY_REASON}"}} {sum(failures.values())}\n'
         elif failures:
             for reason, count in failures.items():
-                yield f'{begin}{reason}"}} {count}\n'
+                yield f'{prefix}{reason}"}} {count}\n'

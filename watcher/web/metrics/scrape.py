@@ -1,4 +1,4 @@
-"""`/metrics`: an ASGI app of its own, which sends piece by piece and lets the checks go first."""
+"""Serves `/metrics`: a separate ASGI app, which sends piece by piece and lets the checks go first."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
     from watcher.web.present import Present
 
-# The bound of scrapes under way: each holds a list of all targets.
+# The bound of simultaneous scrapes: each holds a list of all targets.
 MAX_SCRAPES = 2
-# So many bytes are sent at once; a buffer holds no more than twice as many.
+# Bytes sent at once; a buffer holds at most twice as many.
 SEND_BYTES = 32 * 1024
 
 
@@ -35,11 +35,11 @@ class Metrics:
     """Answers scrapes."""
 
     def __init__(self, present: Present, turn: trio.Lock) -> None:
-        """Tell what there is to tell of a daemon.
+        """Create the app.
 
         Args:
-            present: what there is to tell.
-            turn: of whatever takes long, see `in_turns`.
+            present: the present state of the daemon.
+            turn: shared by all long tasks, see `in_turns`.
         """
         self._present = present
         self._turn = turn
@@ -95,7 +95,7 @@ class Metrics:
                 yield ""
             visible += 1
             is_wanted = (not groups or target.group in groups) and (not names or name in names)
-            if is_wanted and not present.board.is_elsewhere(target.name):  # who checks it has its series
+            if is_wanted and not present.board.is_elsewhere(target.name):  # the replica that checks it has its series
                 targets.append(target)
                 written.append(escaped(name))
         if present.shows_targets:
@@ -106,7 +106,7 @@ class Metrics:
 
 
 def _take_portion(pieces: Iterator[str], waiting: bytearray, gzip: zlib._Compress | None) -> bool:
-    """Write for about a millisecond, and return whether that was all."""
+    """Write for about a millisecond; return whether that was all."""
     ends_at = trio.current_time() + PORTION_SECONDS
     for text in pieces:
         data = text.encode("utf-8", "backslashreplace")

@@ -1,1 +1,1 @@
-"""The pages for people: values in, HTML and SVG out."""
+"""The pages for people: turns values into HTML and SVG."""

@@ -1,4 +1,4 @@
-"""Bars, lines and tiles as SVG whose classes the style sheet colours; pure."""
+"""Draws bars, lines and tiles as SVG; the style sheet colours them by class; pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from watcher.web.pages.glance import Glance
     from watcher.web.sites import Site
 
-_BAR, _HIGH = 4, 26  # a bar with its gap, and how high a row's charts are
+_BAR, _HIGH = 4, 26  # a bar with its gap, and the height of a row's charts
 _SPARK_STEP = 4
 _TILES, _TILE = 100, 10  # tiles a line, and a tile with its gap
 MAX_LINKED_TILES = 500
@@ -29,7 +29,7 @@ _NOT_KNOWN = frozenset({State.PENDING, State.UNKNOWN})
 
 
 def bars(days: Sequence[Part], *, with_causes: bool) -> Markup:
-    """Draw a bar a day: good days are one shape, and each other day tells what it was.
+    """Draw one bar a day: good days are one shape, and each other day has a title.
 
     Args:
         days: oldest first.
@@ -37,7 +37,7 @@ def bars(days: Sequence[Part], *, with_causes: bool) -> Markup:
     """
     shapes = {"up": "", "none": ""}
     told = []
-    worsts = [day.worst for day in days]  # of a hundred rows it takes a while, and is asked for again and again
+    worsts = [day.worst for day in days]  # computed once: it is slow for a hundred rows, and used repeatedly
     for number, (day, worst) in enumerate(zip(days, worsts, strict=True)):
         left = number * _BAR
         if worst in _NOT_KNOWN:
@@ -50,7 +50,7 @@ def bars(days: Sequence[Part], *, with_causes: bool) -> Markup:
                     worst, left, _HIGH, day_sentence(day, with_cause=with_causes)
                 )
             )
-    titles = {"up": "nothing went wrong on these days", "none": "nothing is known of these days"}
+    titles = {"up": "nothing went wrong on these days", "none": "no data for these days"}
     drawn = [
         Markup('<path class="{}" d="{}"><title>{}</title></path>').format(name, shape, titles[name])
         for name, shape in shapes.items()
@@ -64,7 +64,7 @@ def bars(days: Sequence[Part], *, with_causes: bool) -> Markup:
 
 
 def days_sentence(days: Sequence[Part]) -> str:
-    """Say what days were, as in `Last 90 days: down on 2, the last on Nov 24; degraded on 1; 12 not known`."""
+    """Summarise days, as in `Last 90 days: down on 2, the last on Nov 24; degraded on 1; 12 not known`."""
     return _sentence_of(days, [day.worst for day in days])
 
 
@@ -80,7 +80,7 @@ def _sentence_of(days: Sequence[Part], worsts: Sequence[State]) -> str:
 
 
 def day_sentence(day: Part, *, with_cause: bool) -> str:
-    """Say what a day was, as in `2026-11-24: 98.750 %, down 18m (status: 503 Service Unavailable)`."""
+    """Describe a day, as in `2026-11-24: 98.750 %, down 18m (status: 503 Service Unavailable)`."""
     text = f"{day.start:%Y-%m-%d}: {percent(day.uptime)}"
     if lost := losses(day.uptime):
         text += f", {lost}"
@@ -90,7 +90,7 @@ def day_sentence(day: Part, *, with_cause: bool) -> str:
 
 
 def sparkline(means_ms: Sequence[float | None]) -> Markup:
-    """Draw a line from nothing up to the longest duration; it is broken where there were no checks."""
+    """Draw a line from zero to the longest duration; it has gaps where there were no checks."""
     highest = max((value for value in means_ms if value is not None), default=0.0)
     if not highest:
         return Markup("")
@@ -107,14 +107,14 @@ def sparkline(means_ms: Sequence[float | None]) -> Markup:
 
 
 def heat_map(glance: Glance, root: str) -> Generator[str, None, Markup]:
-    """Draw a tile a site: neighbours that are well are one dashed line, and each of the others leads to its page.
+    """Draw one tile a site: neighbours that are well share one dashed line, and each other tile links to its page.
 
     Args:
         glance: at all sites.
-        root: what stands before all paths.
+        root: the prefix of all paths.
 
     Yields:
-        nothing to write, after each line of tiles, so that others can have a turn.
+        an empty text after each line of tiles, so that other tasks get a turn.
     """
     well: dict[State, list[str]] = {}
     linked: list[Markup] = []
@@ -131,7 +131,7 @@ def heat_map(glance: Glance, root: str) -> Generator[str, None, Markup]:
                 linked.append(_linked_tile(glance.sites.all[place], state, column * _TILE, top, root))
                 column += 1
             if rest := len(some) - linked_here:
-                # Each line is dashed anew from where it begins; the last tile has no gap behind it.
+                # Each line starts its own dashes; the last tile has no gap after it.
                 shape = f"M{column * _TILE} {top + _TILE // 2 - 1}h{rest * _TILE - 2}"
                 well.setdefault(state, []).append(shape)
                 column += rest

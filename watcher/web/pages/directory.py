@@ -1,4 +1,4 @@
-"""What a viewer may see, made anew only when the targets have changed. It is trio-flavoured."""
+"""Caches the sites that a viewer may see; rebuilt only when the targets have changed. Trio."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 class Directory:
-    """The sites of the public and of those who see all."""
+    """The sites of the public, and of viewers who see all."""
 
     def __init__(
         self, targets: Callable[[], Mapping[str, Target]], public_groups: Callable[[], Collection[str] | None]
     ) -> None:
-        """Take what returns the targets and the groups that the public sees: other objects after each change."""
+        """Store what returns the targets and the public groups: different objects after each change."""
         self._targets = targets
         self._public_groups = public_groups
         self._made: dict[bool, tuple[Mapping[str, Target], Collection[str] | None, Sites]] = {}
         self._making = trio.Lock()
 
     def is_public(self, target: str) -> bool:
-        """Tell of a target, by its name, whether the public sees it; of one that has gone, nobody knows any more."""
+        """Return whether the public sees a target, by its name; true for a target that is gone."""
         groups, found = self._public_groups(), self._targets().get(target)
         return groups is None or found is None or found.group in groups
 
     async def sites(self, public: bool) -> Sites:
-        """Return what a viewer may see; of many targets it takes a while, which is a thread's."""
+        """Return the sites that a viewer may see; built in a thread, since many targets take a while."""
         async with self._making:
             targets, groups = self._targets(), self._public_groups()
             made = self._made.get(public)

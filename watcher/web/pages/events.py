@@ -1,6 +1,6 @@
-"""Server-sent events (HTML Living Standard, section 9.2): a word to each viewer whenever a state has changed.
+"""Server-sent events (HTML Living Standard, section 9.2): notifies viewers of each change of state.
 
-It is trio-flavoured, and plain ASGI: a generator that is cancelled while it sends would complain.
+Trio, and plain ASGI: a generator that is cancelled while it sends would raise.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from watcher.web.standings import Standings
 
-# One viewer looks for all. When something has changed, each of them wakes the next one, so that many are never woken at
-# once; if each looked by itself, that would be half of what viewers cost.
+# One viewer looks for all. After a change, each viewer wakes the next, so that never many wake at once; a look by each
+# viewer would be half of the cost of viewers.
 LOOK_SECONDS = 0.7
-LEAST_SECONDS = 0.5  # between two changes, however many there are: each makes every viewer ask for its page
-SECONDS_A_VIEWER = 0.01  # is added for each, so that all of them together ask a hundred times a second at most
-BEAT_SECONDS = 10.0  # how long a viewer hears nothing, at most; proxies cut what is silent for a minute
+LEAST_SECONDS = 0.5  # minimum between two changes, however many there are: each makes every viewer reload its page
+SECONDS_A_VIEWER = 0.01  # added for each viewer, so that all of them together send at most a hundred requests a second
+BEAT_SECONDS = 10.0  # longest silence for a viewer; proxies close connections that are silent for a minute
 MAX_VIEWERS = 1000
 
 _HEADERS = [
@@ -35,8 +35,8 @@ _BEAT = b"event: beat\ndata: 1\n\n"
 
 
 @dataclass(slots=True)
-class _Told:
-    """What some viewers are told of: the newest change, and how many there were when somebody looked last."""
+class _Announced:
+    """The events of a group of viewers: the newest change, and the number of changes at the last look."""
 
     version: tuple[int, int] = (-1, -1)
     looked_until: tuple[int, int] = (-1, -1)
@@ -44,7 +44,7 @@ class _Told:
 
 
 class Events:
-    """Tells viewers that a state has changed; what it is now, they ask for, as they may see it."""
+    """Notifies viewers that a state has changed; they then request what they may see."""
 
     def __init__(
         self,
@@ -52,22 +52,22 @@ class Events:
         is_public: Callable[[str], bool] = lambda _target: True,
         other_changes: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Make one.
+        """Create the app.
 
         Args:
-            present: where changes are counted.
-            is_public: tells whether whoever does not see all hears of a target, by its name.
-            other_changes: returns how many others there were, of which only they hear who see all.
+            present: counts changes.
+            is_public: returns whether viewers who do not see all may learn of a target, by its name.
+            other_changes: returns the number of other changes, for viewers who see all.
         """
         self._present = present
         self._is_public = is_public
         self._other_changes = other_changes
         self._viewers = 0
         self._looking = {public: trio.Lock() for public in (False, True)}
-        self._told = {public: _Told() for public in (False, True)}
+        self._announced = {public: _Announced() for public in (False, True)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send events to one viewer until it goes."""
+        """Send events to one viewer until it disconnects."""
         if scope["method"] != "GET" or self._viewers >= MAX_VIEWERS:
             status = 503 if scope["method"] == "GET" else 405
             await send({"type": "http.response.start", "status": status, "headers": [(b"retry-after", b"60")]})
@@ -76,7 +76,7 @@ class Events:
         self._viewers += 1
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._tell, send, not scope.get("state", {}).get("sees_all", False))
+                nursery.start_soon(self._send_events, send, not scope.get("state", {}).get("sees_all", False))
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 nursery.cancel_scope.cancel()
@@ -84,12 +84,12 @@ class Events:
             self._viewers -= 1
 
     def version(self, *, public: bool) -> tuple[int, int]:
-        """Return the newest change that viewers are told of: a page that is asked for after that must have it.
+        """Return the newest change announced to viewers: a page requested later must contain it.
 
         Args:
-            public: whether they do not see all.
+            public: whether the viewers do not see all.
         """
-        told, changes = self._told[public], self._present.changes
+        told, changes = self._announced[public], self._present.changes
         if told.looked_until != changes and trio.current_time() >= told.next_at:
             if not public or self._concerns_the_public(told.looked_until):
                 told.version = changes
@@ -101,7 +101,7 @@ class Events:
         changed = self._present.changed_since(looked_until)
         return changed is None or any(self._is_public(target) for target in changed)
 
-    async def _tell(self, send: Send, public: bool) -> None:
+    async def _send_events(self, send: Send, public: bool) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         told: tuple[object, int] = (None, -1)
         while True:
@@ -119,5 +119,5 @@ class Events:
         if self._changes(public) != told:
             return
         async with self._looking[public]:
-            while self._changes(public) == told:  # noqa: ASYNC110  # nobody tells of a change
+            while self._changes(public) == told:  # noqa: ASYNC110  # no event signals a change
                 await trio.sleep(LOOK_SECONDS)

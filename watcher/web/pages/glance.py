@@ -1,4 +1,4 @@
-"""A look at all sites, of which a page shows a few."""
+"""Reads the states of all sites at once; a page shows a few of them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from watcher.web.sites import Site, Sites
     from watcher.web.standings import Standings
 
-SITES_A_STEP = 500  # that are looked at in one step: less than a millisecond
+SITES_A_STEP = 500  # read in one step: less than a millisecond
 
 
 class Seen(NamedTuple):
-    """A site, what is known of it now, and what its places say, if several of them watch it together."""
+    """A site, its present state and newest check, and the views of its locations, if several watch it together."""
 
     site: Site
     latest: Latest
@@ -30,22 +30,22 @@ class Seen(NamedTuple):
 
     @property
     def state(self) -> State:
-        """Where it stands."""
+        """Its present state."""
         return self.latest.standing.state
 
     def since(self, down_since: datetime | None) -> datetime | None:
-        """Return since when it is so; see `since`."""
+        """Return the start of its state; see `since`."""
         return since(self.latest.standing, down_since)
 
 
 class Row(NamedTuple):
-    """What little of a site is shown in a row.
+    """The part of a site that a row shows.
 
     Attributes:
-        site: see there.
-        state: where it stands.
-        seconds: how long its newest check took; None where there was none.
-        places: what each place says of it, if several of them watch it together.
+        site: the site.
+        state: its present state.
+        seconds: the duration of its newest check; None without a check.
+        places: the view of each location, if several watch it together.
     """
 
     site: Site
@@ -55,11 +55,11 @@ class Row(NamedTuple):
 
 
 def since(standing: Standing, down_since: datetime | None) -> datetime | None:
-    """Return since when a site stands so: of an outage that has outlived a restart, since it began.
+    """Return the start of a site's state; for an outage older than the daemon's start, the start of the outage.
 
     Args:
         standing: of the site.
-        down_since: what the past says of it; None where it says nothing, or cannot be read.
+        down_since: the start in the history; None if it has none, or cannot be read.
     """
     began = standing.since
     return min(began, down_since) if began and down_since and standing.state is State.DOWN else began
@@ -67,16 +67,16 @@ def since(standing: Standing, down_since: datetime | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """Where all sites stand at one moment.
+    """The standings of all sites at one moment.
 
-    It has lists of what is there anyway: ten thousand new objects at each look would keep the garbage collector busy,
-    and to keep them for the next one would take memory.
+    It has lists of existing objects: ten thousand new objects at each look would keep the garbage collector busy, and
+    keeping them for the next look would take memory.
 
     Attributes:
         sites: those that the viewer may see.
-        standings, states: of each, in their order; None of one that is watched no more.
-        counts: how many sites are in which state.
-        present: where everything else is read.
+        standings, states: of each site, in order; None for one that is no longer watched.
+        counts: the number of sites in each state.
+        present: the source of all other values.
     """
 
     sites: Sites
@@ -87,35 +87,35 @@ class Glance:
 
     @property
     def total(self) -> int:
-        """How many sites there are."""
+        """The number of sites."""
         return self.counts.total()
 
     def seen(self, place: int) -> Seen:
-        """Return what is known of one site.
+        """Return one site with its state and newest check.
 
         Args:
-            place: among all sites.
+            place: its index among all sites.
         """
         site, standing = self.sites.all[place], self.standings[place]
         latest = self.present.latest_of(site)
-        if latest is None:  # it has gone since then
+        if latest is None:  # it has been removed since then
             assert standing is not None
             latest = Latest(site.target, standing)
         return Seen(site, latest, self.present.places_of(site))
 
     def row(self, place: int) -> Row:
-        """Return what is shown of one site in a row."""
+        """Return the row of one site."""
         site, state = self.sites.all[place], self.states[place]
         seconds = self.present.board.duration_of(site.target)
         return Row(site, state or State.UNKNOWN, seconds, self.present.places_of(site))
 
     def seconds(self, place: int) -> float:
-        """Return how long the newest check of a site took; 0 where there was none."""
+        """Return the duration of a site's newest check; 0 without a check."""
         return self.present.board.duration_of(self.sites.all[place].target) or 0.0
 
 
 def glancing(sites: Sites, present: Standings) -> Generator[None, None, Glance]:
-    """Look at all sites, in steps between which others should get a turn."""
+    """Look at all sites, in steps; after each step, other tasks should get a turn."""
     standings: list[Standing | None] = []
     states: list[State | None] = []
     counts = Counter[State]()

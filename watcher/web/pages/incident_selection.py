@@ -1,4 +1,4 @@
-"""Which incidents a viewer asked for: read from the address of the page, and written to it; pure."""
+"""The incidents that a viewer selected: parses the address of the page, and writes it; pure."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ STATES = {"": "Open and ended", OPEN: "Open", ENDED: "Ended"}
 
 @dataclass(frozen=True, slots=True)
 class IncidentSelection:
-    """What the address of the page says.
+    """The selection in the address of the page.
 
     Attributes:
-        text: what must be in the name, group or address of the site; empty for all.
+        text: searched for in the name, group or address of the site; empty for all.
         group: None for all.
         state: one of STATES.
         since: how far back, one of SINCE.
@@ -44,7 +44,7 @@ class IncidentSelection:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> IncidentSelection:
-        """Read the query of an address; what makes no sense in it is as if it were not there."""
+        """Parse the query of an address; invalid values are ignored."""
         state, since = query.get("state", ""), query.get("since", "")
         return cls(
             text=query.get("q", "")[:MAX_QUERY_CHARS].strip(),
@@ -56,11 +56,11 @@ class IncidentSelection:
 
     @property
     def length(self) -> timedelta:
-        """How far back it goes."""
+        """The period that it covers."""
         return SINCE[self.since]
 
     def address(self, **changes: Any) -> str:
-        """Return the query of this selection, or of one that differs; from the first page, unless a page is given."""
+        """Return the query of this selection with changes; of the first page, unless a page is given."""
         changed = replace(self, **{"page": 1, **changes})
         parts = {
             "q": changed.text,
@@ -73,9 +73,9 @@ class IncidentSelection:
         return f"?{query}" if query else ""
 
     def has_site(self, site: Site) -> bool:
-        """Tell whether incidents of this site are asked for."""
+        """Return whether incidents of this site are selected."""
         return matches(site, self.text, self.group)
 
     def has_entry(self, entry: Incident | Flapping) -> bool:
-        """Tell whether an incident or a time of flapping is one that goes on, or has ended, as it is asked for."""
+        """Return whether an incident or a time of flapping has the selected state, open or ended."""
         return not self.state or (self.state == OPEN) == (entry.end is None)

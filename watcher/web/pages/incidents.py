@@ -1,4 +1,4 @@
-"""The page of incidents, and the same as an Atom feed (RFC 4287); pure."""
+"""Writes the page of incidents, and the same as an Atom feed (RFC 4287); pure."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from watcher.web.sites import Site
 
 FEED_ENTRIES = 100
-# Ids of entries are made from what never changes: the key of the site and the start, wherever the page stands.
+# Ids of entries depend only on what never changes: the key of the site and the start, not the address of the page.
 _FEED_NAMESPACE = uuid.UUID("6f0d7b0e-6f5a-4f0e-9a53-1d2b4f6d7c11")
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An incident or a time of flapping, as it is told.
+    """An incident or a time of flapping, in words.
 
     Attributes:
-        site: whose.
-        start, end: of it; no end while it goes on.
-        lasted: how long, in words.
+        site: its site.
+        start, end: of it; None as the end while it is open.
+        lasted: its length, in words.
         what: the cause, or that it flapped.
     """
 
@@ -45,20 +45,20 @@ class Told:
 
     @property
     def id(self) -> str:
-        """What stays the same of it, wherever and whenever it is told."""
+        """A stable id, the same in every feed."""
         return f"urn:uuid:{uuid.uuid5(_FEED_NAMESPACE, f'{self.site.key} {timestamp(self.start)}')}"
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentsView:
-    """What the page of incidents shows.
+    """The values of the page of incidents.
 
     Attributes:
-        told: newest first, those of one page; None where the past cannot be read.
-        total: how many there are on all pages.
-        selection: what was asked for, on a page that there is.
-        groups: all that there are.
-        history_lost_at: since when the past cannot be read; None where it can.
+        told: the entries of one page, newest first; None if the history cannot be read.
+        total: the number of entries on all pages.
+        selection: the selection, with an existing page.
+        groups: all groups.
+        history_lost_at: since when the history cannot be read; None if it can.
         now: in UTC.
     """
 
@@ -71,7 +71,7 @@ class IncidentsView:
 
     @property
     def pages(self) -> int:
-        """How many pages there are, one at least."""
+        """The number of pages, at least one."""
         return pages_of(self.total)
 
     @property
@@ -81,7 +81,7 @@ class IncidentsView:
 
 
 def pages_of(total: int) -> int:
-    """Return how many pages so many incidents have, one at least."""
+    """Return the number of pages for this many incidents, at least one."""
     return max(1, -(-total // PAGE_ENTRIES))
 
 
@@ -91,20 +91,20 @@ def all_told(
     """Put incidents into words.
 
     Args:
-        found: those of one page, each with the name of its target.
-        sites: of all those targets, by their names.
+        found: the entries of one page, each with the name of its target.
+        sites: the sites of all those targets, by name.
         public: whether causes stay hidden.
     """
     return [told_of(sites[target], entry, public=public) for target, entry in found]
 
 
 def told_of(site: Site, entry: Incident | Flapping, *, public: bool) -> Told:
-    """Put an incident or a time of flapping into words, in public without its cause."""
+    """Put an incident or a time of flapping into words; in public, without its cause."""
     lasted = duration(entry.length_seconds)
     if not isinstance(entry, Incident):
         what = f"flapping: {entry.flips} flips, down {duration(entry.down_seconds)}"
         return Told(site, entry.start, entry.end, lasted, what)
-    lasted += ", goes on" if entry.end is None else "" if entry.end_is_exact else ", its end is not known exactly"
+    lasted += ", ongoing" if entry.end is None else "" if entry.end_is_exact else ", its end is not known exactly"
     cause = entry.cause
     what = "down" if public or cause is None else safe(why(str(cause.reason), cause.detail))
     return Told(site, entry.start, entry.end, lasted, what)
@@ -114,8 +114,8 @@ def incidents_page(view: IncidentsView, look: Look) -> Iterator[str]:
     """Write the page of incidents, as HTML in pieces.
 
     Args:
-        view: what it shows.
-        look: what is the same on all pages.
+        view: its values.
+        look: the parts that all pages share.
     """
     return pieces_of(
         "incidents.html",
@@ -132,8 +132,8 @@ def feed_atom(view: IncidentsView, look: Look, origin: str) -> Iterator[str]:
     """Write the incidents as an Atom feed, in pieces.
 
     Args:
-        view: what it tells.
-        look: what is the same on all pages.
+        view: its values.
+        look: the parts that all pages share.
         origin: scheme and host of the page, as in `https://status.example`.
     """
     return pieces_of("feed.xml", look, view=view, query=view.selection.address(), origin=origin, now=view.now)

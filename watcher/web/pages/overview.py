@@ -1,4 +1,4 @@
-"""The page of all sites: what it is made of, and how it is written; pure."""
+"""Writes the page of all sites; pure."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from watcher.web.pages.rows import Past
     from watcher.web.pages.selection import Chosen
 
-MAX_NOW = 5  # of the sites that are told before the list
+MAX_NOW = 5  # sites in trouble shown above the list
 HEAT_MAP_BEYOND = 200
 
-_TOLD_OF = {State.DOWN: State.DOWN, State.DEGRADED: State.DEGRADED}  # what the sentence counts itself
+_TOLD_OF = {State.DOWN: State.DOWN, State.DEGRADED: State.DEGRADED}  # counted by the sentence itself
 _WRONG = (State.DOWN, State.DEGRADED)
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What the page of all sites shows.
+    """The values of the page of all sites.
 
     Attributes:
         glance: at all sites that the viewer may see.
-        chosen: those of this page.
-        pasts: of those of this page, by the names of their targets; None where the past cannot be read.
-        history_lost_at: since when it cannot be read; None where it can, or was never asked for.
+        chosen: the sites of this page.
+        pasts: the history of the rows of this page, by target name; None if it cannot be read.
+        history_lost_at: since when it cannot be read; None if it can, or was never read.
         now: in UTC.
-        silences: those that hold, the one that ends first at the top.
+        silences: the active ones, sorted by their end.
     """
 
     glance: Glance
@@ -56,11 +56,11 @@ def overview_page(view: Overview, look: Look) -> Iterator[str]:
     """Write the page of all sites, as HTML in pieces.
 
     Args:
-        view: what it shows.
-        look: what is the same on all pages.
+        view: its values.
+        look: the parts that all pages share.
     """
     glance, counts = view.glance, view.glance.counts
-    wrong: list[tuple[int, float, int]] = []  # by how bad, since when and where, the worst and newest first
+    wrong: list[tuple[int, float, int]] = []  # severity, start and index, the worst and newest first
     down_since: datetime | None = None
     for first in range(0, len(glance.states), SITES_A_STEP):
         for place, state in enumerate(glance.states[first : first + SITES_A_STEP], first):

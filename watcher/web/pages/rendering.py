@@ -1,4 +1,4 @@
-"""The templates: what they can call, and what is the same on all pages; whatever they write is escaped."""
+"""Renders the templates: their globals, and the parts that all pages share; autoescaping is on."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ _RING = "M6 0a6 6 0 1 0 0 12A6 6 0 0 0 6 0zm0 2a4 4 0 1 1 0 8 4 4 0 0 1 0-8z"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is the same on all pages.
+    """The parts that all pages share.
 
     Attributes:
-        title: of the whole.
-        root: what stands before all paths, without a slash at its end.
+        title: of the whole site.
+        root: the prefix of all paths, without a trailing slash.
         public: whether addresses, reasons and details stay hidden.
-        intro: a text of the operator's, a paragraph each; empty for none.
-        logo: a picture of the operator's, or None.
-        sign_in: whether whoever sees only what is public may say who he is.
+        intro: the operator's text, one item a paragraph; empty for none.
+        logo: the operator's picture, or None.
+        sign_in: whether a viewer of the public page may sign in.
         may_write: whether this viewer may silence and acknowledge.
     """
 
@@ -60,18 +60,18 @@ class Look:
 
     @classmethod
     def of(cls, page: PageOptions, *, root: str, public: bool, sign_in: bool = False, may_write: bool = False) -> Look:
-        """Put together what the operator says, and what is known of the viewer."""
+        """Combine the operator's options with the viewer's rights."""
         intro = tuple(line for line in map(str.strip, (page.intro or "").splitlines()) if line)
         return cls(page.title or DEFAULT_TITLE, root, public, intro, page.logo, sign_in and public, may_write)
 
 
 def pieces_of(template: str, look: Look, **values: Any) -> Iterator[str]:
-    """Write a page piece by piece, so that whoever takes them can let others have a turn in between.
+    """Write a page piece by piece, so that the caller can let other tasks run in between.
 
     Args:
         template: the name of its file.
-        look: what is the same on all pages.
-        values: what the template calls by name.
+        look: the parts that all pages share.
+        values: the variables of the template.
     """
     return _ENVIRONMENT.get_template(template).generate(look=look, **values)
 
@@ -80,7 +80,7 @@ def static_file(name: str) -> bytes:
     """Return a file that pages load.
 
     Raises:
-        KeyError: there is none of this name.
+        KeyError: there is no file of this name.
     """
     return _FILES[name]
 
@@ -93,14 +93,14 @@ def mark(state: State) -> Markup:
 
 @cache
 def shape(state: State | str) -> Markup:
-    """Draw the shape of a state alone, where its word stands beside it."""
+    """Draw the shape of a state alone, for use beside its word."""
     return Markup(
         '<svg class="shape {}" viewBox="0 0 12 12" aria-hidden="true"><path fill-rule="evenodd" d="{}"/></svg>'
     ).format(state, _SHAPES.get(State(state), _RING))
 
 
 def _icon(state: State | str) -> str:
-    """Name the icon of a page that tells of a state; its tab says what is wrong while nobody looks at it."""
+    """Return the icon of a page by state, so that its tab shows trouble in the background."""
     name = f"icon-{state}.svg"
     name = name if name in _FILES else "icon.svg"
     return f"{name}?v={_DIGESTS[name]}"

@@ -1,4 +1,4 @@
-"""The chart of response times: five phases stacked, the band from p50 to p95, outages and what does not count; pure."""
+"""Draws the chart of response times: stacked phases, the band from p50 to p95, outages and uncounted times; pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _GAP_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Where values and moments are drawn."""
+    """The positions of values and moments."""
 
     top_ms: float
     since: datetime
@@ -56,10 +56,10 @@ class _Scale:
 
 
 def chart(history: TargetHistory) -> Markup:
-    """Draw how long checks took.
+    """Draw the durations of checks.
 
     Args:
-        history: of the target; what of it lies in the range.
+        history: of the target; the part in the range.
     """
     stacks = [_stack(part) for part in history.chart]
     quantiles = [None if part is None else part.percentiles_ms(list(LINES.values())) for part in history.chart]
@@ -80,7 +80,7 @@ def chart(history: TargetHistory) -> Markup:
 
 
 def _stack(part: Rollup | None) -> list[float] | None:
-    """Return where each phase begins, and where the last one ends: means over all checks, so that they add up."""
+    """Return the start of each phase, and the end of the last one: means over all checks, so that they add up."""
     if part is None or not part.timed():
         return None
     tops = [0.0]
@@ -139,7 +139,7 @@ def _phases(scale: _Scale, stacks: Sequence[Sequence[float] | None]) -> Iterator
 
 
 def _lines(scale: _Scale, quantiles: Sequence[Sequence[float | None] | None]) -> Iterator[Markup]:
-    """Draw a line through the middle of each part, and the band between the two; broken where there were no checks."""
+    """Draw lines through the middle of each part, and the band between them, with gaps where there were no checks."""
     runs: list[list[tuple[float, Sequence[float]]]] = [[]]
     for number, values in enumerate(quantiles):
         known = [value for value in values or () if value is not None]
@@ -165,11 +165,11 @@ def _lines(scale: _Scale, quantiles: Sequence[Sequence[float | None] | None]) ->
 def _spans(scale: _Scale, history: TargetHistory) -> Iterator[Markup]:
     spans = [(start, end, "outage", "down") for start, end in history.outages]
     spans += [(start, end, f"gap {state}", _GAP_WORDS[state]) for start, end, state in history.gaps]
-    joined: dict[tuple[str, str], list[list[float]]] = {}  # of each kind: from where to where, seconds, and how many
+    joined: dict[tuple[str, str], list[list[float]]] = {}  # for each kind: left, right, seconds and count
     for start, end, name, words in spans:
         left, right, of_kind = scale.of_moment(start), scale.of_moment(end), joined.setdefault((name, words), [])
         seconds = (end - start).total_seconds()
-        if of_kind and left - of_kind[-1][1] < 1.0:  # nobody could tell them apart, and a site may flap for a year
+        if of_kind and left - of_kind[-1][1] < 1.0:  # indistinguishable, and a site may flap for a year
             of_kind[-1] = [of_kind[-1][0], right, of_kind[-1][2] + seconds, of_kind[-1][3] + 1]
         else:
             of_kind.append([left, right, seconds, 1])
@@ -184,7 +184,7 @@ def _spans(scale: _Scale, history: TargetHistory) -> Iterator[Markup]:
 def _parts(
     scale: _Scale, chart_parts: Sequence[Rollup | None], quantiles: Sequence[Sequence[float | None] | None]
 ) -> Iterator[Markup]:
-    """Lay over each part what tells its figures."""
+    """Lay a rectangle with the figures over each part."""
     length = (scale.until - scale.since) / scale.parts
     for number, (part, values) in enumerate(zip(chart_parts, quantiles, strict=True)):
         if part is None or values is None:

@@ -1,4 +1,4 @@
-"""The handlers of the pages: they gather what a page shows, and have it written. They are trio-flavoured."""
+"""Handlers of the pages: they gather the values of a page and render it. Trio."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-HISTORY_SECONDS = 0.8  # a page without its past is better than none within a second
+HISTORY_SECONDS = 0.8  # a page without history is better than no page within a second
 
 _STATIC_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FOR_A_YEAR = {"Cache-Control": "public, max-age=31536000, immutable"}  # their addresses have digests
@@ -51,21 +51,21 @@ _LOGO_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 @dataclass(slots=True)
 class Pages:
-    """What the pages are made of.
+    """The pages, and the data that they show.
 
     Attributes:
         present: the states of targets.
-        sites: returns what a viewer may see, by whether it is the public's view.
-        look: returns what is the same on all pages of this viewer.
-        database: returns where the past is read; None while PostgreSQL is away.
+        sites: returns the sites that a viewer may see; its argument is whether the viewer is the public.
+        look: returns the parts that all pages of this viewer share.
+        database: returns the database with the history; None while PostgreSQL is away.
         clock: returns the time, UTC.
-        location: whose checks count.
-        shared: keeps what many ask for.
-        turn: of whatever takes long.
-        is_public: tells whether the public hears of changes of a target, by its name.
-        origin: scheme and host of the page as people reach it; None for what the request names.
-        silencing: what is known of silences and acks.
-        history_lost_at: since when the past cannot be read.
+        location: the location whose checks count.
+        shared: caches responses for simultaneous callers.
+        turn: shared by all long tasks.
+        is_public: returns whether the public learns of changes of a target, by its name.
+        origin: scheme and host of the page's public address; None for those of the request.
+        silencing: the active silences and acks.
+        history_lost_at: since when the history cannot be read.
     """
 
     present: Standings
@@ -80,16 +80,16 @@ class Pages:
     is_public: Callable[[str], bool] = lambda _target: True
     silencing: Silencing = field(default_factory=Silencing)
     history_lost_at: datetime | None = field(default=None, init=False)
-    _row_histories: dict[bool, RowHistories] = field(init=False)  # by whether they are the public's
+    _row_histories: dict[bool, RowHistories] = field(init=False)  # by whether they are for the public
     _events: Events = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make what tells viewers of changes."""
+        """Create the parts that depend on others."""
         self._events = Events(self.present, self.is_public, lambda: self.silencing.present.changes)
         self._row_histories = {public: RowHistories() for public in (False, True)}
 
     def routes(self) -> list[Route]:
-        """Return the routes to be mounted."""
+        """Return the routes to mount."""
         return [
             Route("/", self._shared(self.overview), methods=["GET"]),
             Route("/targets/{key}", self._shared(self.target), methods=["GET"]),
@@ -104,7 +104,7 @@ class Pages:
     def _shared(self, page: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             look = self.look(request)
-            # Whoever has sent a form sees at once what has become of it.
+            # A viewer who has sent a form must see its result at once.
             version = self._events.version(public=look.public), self.silencing.present.changes, look
             return await self.shared.response(request, lambda: page(request), version)
 
@@ -121,11 +121,11 @@ class Pages:
         return await self._answer(overview_page(view, look))
 
     async def missing(self, request: Request) -> Response:
-        """Answer that there is no such page."""
+        """Answer 404 with a page."""
         return await self._answer(missing_page(self.look(request), self.clock()), 404)
 
     async def target(self, request: Request) -> Response:
-        """Answer with the page of one site; of a key that nobody has, or that this viewer may not see, 404."""
+        """Answer with the page of one site; 404 for an unknown key, or one that this viewer may not see."""
         look, now = self.look(request), self.clock()
         site = (await self.sites(look.public)).with_key(request.path_params["key"])
         latest = None if site is None else self.present.latest_of(site)
@@ -152,7 +152,7 @@ class Pages:
         return await self._answer(incidents_page(await self._incidents(selection, look, PAGE_ENTRIES), look))
 
     async def feed(self, request: Request) -> Response:
-        """Answer with the incidents as an Atom feed; without the past there is none, which readers try again."""
+        """Answer with the incidents as an Atom feed; 503 without the history, which feed readers retry."""
         look, selection = self.look(request), replace(IncidentSelection.of(request.query_params), page=1)
         view = await self._incidents(selection, look, FEED_ENTRIES)
         if view.told is None:
@@ -161,7 +161,7 @@ class Pages:
         return await self._answer(feed_atom(view, look, origin), media_type="application/atom+xml")
 
     async def logo(self, request: Request) -> Response:
-        """Answer with the operator's logo; a script in it would run for nobody, also where it is opened by itself."""
+        """Answer with the operator's logo; its policy blocks scripts, also if it is opened by itself."""
         logo = self.look(request).logo
         if logo is None:
             return Response("not found\n", 404, media_type="text/plain")
@@ -182,7 +182,7 @@ class Pages:
         return IncidentsView(told, len(chosen), selection, sites.groups, self.history_lost_at, now)
 
     async def _pasts_of(self, rows: Sequence[Row], now: datetime, *, public: bool) -> dict[str, Past] | None:
-        """Return the past of rows; None where it cannot be read."""
+        """Return the history of rows; None if it cannot be read."""
         histories = self._row_histories[public]
         known = histories.known(rows, trio.current_time())
         names = [one.site.target for one in rows if one.site.target not in known]
@@ -197,12 +197,12 @@ class Pages:
         return {**known, **written}
 
     async def _answer(self, pieces: Iterator[str], status_code: int = 200, media_type: str = "text/html") -> Response:
-        """Have a page written."""
+        """Render a page."""
         written = await in_turns(_gathered(pieces), self.turn)
         return Response("".join(written).encode("utf-8", "replace"), status_code, _FOR_NOW, media_type)
 
     async def _read(self, read: Callable[[Database], Awaitable[Result]]) -> Result | None:
-        """Read the past; None where the database does not answer in time."""
+        """Read the history; None if the database does not answer in time."""
         database = self.database()
         result: Result | None = None
         with trio.move_on_after(HISTORY_SECONDS):

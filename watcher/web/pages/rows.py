@@ -1,4 +1,4 @@
-"""The rows of the page of all sites: what they say of the past is written once, and kept for a minute; pure."""
+"""Writes the rows of the page of all sites; their history is written once, and cached for a minute; pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from watcher.web.pages.glance import Row
 
 KEPT_SECONDS = 60.0
-# The bound of those that are kept, the oldest go first: five pages of 100 rows, each row some 5 KB.
+# The bound of cached histories, the oldest are dropped first: five pages of 100 rows, each row some 5 KB.
 MAX_KEPT = 500
 
 _CELLS = Markup(
@@ -31,10 +31,10 @@ _CELLS = Markup(
 
 
 class Past(NamedTuple):
-    """What a row says of the past of its site.
+    """The history part of a row.
 
     Attributes:
-        cells: as they stand in the row: days, uptimes, response times.
+        cells: the cells of the row: days, uptimes, response times.
         down_since: see `RowHistory`.
     """
 
@@ -46,7 +46,7 @@ NO_PAST = Past(_CELLS.format("", DASH, DASH, DASH))
 
 
 def past_of(history: RowHistory, *, with_causes: bool) -> Past:
-    """Write what a row says of the past.
+    """Write the history part of a row.
 
     Args:
         history: of its target.
@@ -58,16 +58,16 @@ def past_of(history: RowHistory, *, with_causes: bool) -> Past:
 
 
 def row_of(row: Row, past: Past, root: str) -> Markup:
-    """Write a row; of a hundred rows a template would take half of the time of a page.
+    """Write a row; without a template, which would take half of the time of a page with a hundred rows.
 
     Args:
-        row: what it shows of the present.
-        past: what it shows of the past.
-        root: what stands before all paths.
+        row: its present part.
+        past: its history part.
+        root: the prefix of all paths.
     """
     site, name = row.site, escape(row.site.name)
     address = escape(site.address) if site.address and site.address != site.name else ""
-    return Markup(  # noqa: S704  # whatever is not markup is escaped
+    return Markup(  # noqa: S704  # all text is escaped
         f'<li class="row {row.state}">'
         f'<span class="name"><a href="{escape(target_path(root, site.key))}" title="{name}"><bdi>{name}</bdi></a>'
         f"{f'<small>{address}</small>' if address else ''}</span>\n"
@@ -77,57 +77,57 @@ def row_of(row: Row, past: Past, root: str) -> Markup:
 
 
 def dots_of(places: Sequence[PlaceView]) -> str | Markup:
-    """Write a row of dots, one for each place, followed by the same in words.
+    """Write a row of dots, one for each location, followed by the same in words.
 
     Args:
-        places: what each place says of a site; without any, the text is empty.
+        places: the view of each location; without any, the result is empty.
     """
     if not places:
         return ""
     dots = Markup("").join(shape(one.state) for one in places)
     told = ", ".join(f"{one.location}: {one.state}{'' if one.is_alive else ' (no replica)'}" for one in places)
-    # It takes the focus, so that the words can be read without a pointer.
+    # Focusable, so that the words can be read without a pointer.
     return Markup('<span class="places" tabindex="0">{}<span class="told">{}</span></span>').format(dots, safe(told))
 
 
 class RowHistories:
-    """Keeps the past of rows for as long as nothing has happened to them."""
+    """Caches the history of rows until their states change."""
 
     def __init__(self) -> None:
-        """Begin with none."""
-        self._kept: dict[str, tuple[float, tuple[State, bool], Past]] = {}  # with when each ends
+        """Start empty."""
+        self._kept: dict[str, tuple[float, tuple[State, bool], Past]] = {}  # with its expiry time
 
     def known(self, rows: Iterable[Row], now: float) -> dict[str, Past]:
-        """Return what is kept, by the targets' names: of those whose state has not changed, and not for too long.
+        """Return the cached histories that have not expired, of rows with an unchanged state, by target name.
 
         Args:
-            rows: those of a page.
+            rows: the rows of a page.
             now: in seconds.
         """
         found = {}
         for one in rows:
             ends_at, stood, history = self._kept.get(one.site.target, (now, None, None))
-            if history is not None and ends_at > now and stood == _stands(one):
+            if history is not None and ends_at > now and stood == _state_of(one):
                 found[one.site.target] = history
         return found
 
     def keep(self, read: Mapping[str, Past], rows: Iterable[Row], now: float) -> None:
-        """Keep what was read.
+        """Cache histories.
 
         Args:
-            read: by the targets' names.
-            rows: those of a page.
+            read: by target name.
+            rows: the rows of a page.
             now: in seconds.
         """
         for one in rows:
             name = one.site.target
             if name in read:
                 self._kept.pop(name, None)
-                self._kept[name] = now + KEPT_SECONDS, _stands(one), read[name]
+                self._kept[name] = now + KEPT_SECONDS, _state_of(one), read[name]
         while len(self._kept) > MAX_KEPT:
             del self._kept[next(iter(self._kept))]
 
 
-def _stands(row: Row) -> tuple[State, bool]:
-    """Return the state of a site, and whether it is that of several places: on that depends which past is shown."""
+def _state_of(row: Row) -> tuple[State, bool]:
+    """Return the state of a site, and whether several locations decide it, which selects the history shown."""
     return row.state, bool(row.places)

@@ -1,4 +1,4 @@
-"""Which sites a viewer asked for, and in which order: read from the address of the page, and written to it; pure."""
+"""The sites that a viewer selected, and their order: parses the address of the page, and writes it; pure."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _RANKS = {state: rank for rank, state in enumerate(WORST_FIRST)}
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What the address of the page says.
+    """The selection in the address of the page.
 
     Attributes:
-        text: what must be in the name, group or address; empty for all.
+        text: searched for in the name, group or address; empty for all.
         state: None for all.
         group: None for all.
         sort: one of SORTS.
@@ -55,7 +55,7 @@ class Selection:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Selection:
-        """Read the query of an address; what makes no sense in it is as if it were not there."""
+        """Parse the query of an address; invalid values are ignored."""
         state, sort = query.get("state", ""), query.get("sort", "")
         return cls(
             text=query.get("q", "")[:MAX_QUERY_CHARS].strip(),
@@ -66,7 +66,7 @@ class Selection:
         )
 
     def address(self, **changes: Any) -> str:
-        """Return the query of this selection, or of one that differs; from the first page, unless a page is given."""
+        """Return the query of this selection with changes; of the first page, unless a page is given."""
         changed = replace(self, **{"page": 1, **changes})
         parts = {
             "q": changed.text,
@@ -84,8 +84,8 @@ class Group:
 
     Attributes:
         name: None for the sites without a group.
-        rows: those of its sites that stand on this page.
-        states: how many of all its selected sites are in which state, the worst first.
+        rows: its sites on this page.
+        states: the number of its selected sites in each state, the worst first.
     """
 
     name: str | None
@@ -94,19 +94,19 @@ class Group:
 
     @property
     def total(self) -> int:
-        """How many of its sites are selected."""
+        """The number of its selected sites."""
         return sum(self.states.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What one page shows.
+    """The content of one page.
 
     Attributes:
-        selection: what was asked for, on a page that there is.
+        selection: the selection, with an existing page.
         groups: in their order.
-        total: how many sites are selected, on all pages.
-        pages: how many pages there are, one at least.
+        total: the number of selected sites on all pages.
+        pages: the number of pages, at least one.
         first: the number of the first row of this page, from 1 on.
     """
 
@@ -123,11 +123,11 @@ class Chosen:
 
 
 def choosing(glance: Glance, selection: Selection) -> Generator[None, None, Chosen]:
-    """Choose what one page shows, in steps between which others should get a turn.
+    """Choose the content of one page, in steps; after each step, other tasks should get a turn.
 
     Args:
         glance: at all sites.
-        selection: what is asked for.
+        selection: the viewer's selection.
     """
     found = yield from _finding(glance, selection)
     counts = {name: {state: len(found[name][state]) for state in WORST_FIRST if state in found[name]} for name in found}
@@ -153,7 +153,7 @@ def choosing(glance: Glance, selection: Selection) -> Generator[None, None, Chos
     return Chosen(replace(selection, page=page), tuple(groups), total, pages, first + 1 if total else 0)
 
 
-# Sites by their groups and states, each as its place in the order of names; all of them are in that order.
+# Sites by group and state, each as its index in the order of names; each list is sorted.
 _Found = defaultdict[str | None, defaultdict[State, list[int]]]
 
 
@@ -177,7 +177,7 @@ def _finding(glance: Glance, selection: Selection) -> Generator[None, None, _Fou
 def _ordering(
     glance: Glance, found: _Found, sort: str
 ) -> Generator[None, None, list[tuple[str | None, Iterable[int]]]]:
-    """Order groups, by their worst sites, then by names, with what has no group last; and the sites of each."""
+    """Sort groups by their worst sites, then by name, those without a group last; and sort the sites of each."""
     by_name = glance.sites.by_name
     ranked: list[tuple[float, str | None, Iterable[int]]] = []
     for name, of_states in found.items():
@@ -209,11 +209,11 @@ def _has(site: Site, wanted: str) -> bool:
 
 
 def matches(site: Site, text: str, group: str | None) -> bool:
-    """Tell whether a site is asked for.
+    """Return whether a site is selected.
 
     Args:
         site: as the viewer may see it.
-        text: what must be in its name, group or address; empty for all.
+        text: searched for in its name, group or address; empty for all.
         group: None for all.
     """
     if group is not None and site.group != group:
@@ -222,7 +222,7 @@ def matches(site: Site, text: str, group: str | None) -> bool:
 
 
 def page_number(query: Mapping[str, str]) -> int:
-    """Read the number of a page from the query of an address; what is none is the first."""
+    """Parse the number of a page from the query of an address; invalid numbers mean the first."""
     page = query.get("page", "")
     is_number = page.isascii() and page.isdigit() and len(page) < len(str(MAX_PAGE))
     return max(1, int(page)) if is_number else 1

@@ -1,4 +1,4 @@
-"""The page of one site: what it is made of, and how it is written; pure."""
+"""Writes the page of one site; pure."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from watcher.web.pages.rendering import Look
 
 SHOWN_ENTRIES = 50
-SHOWN_FAILURES = 8  # the others are folded
+SHOWN_FAILURES = 8  # the others are collapsed
 
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
-    """What the page of one site shows.
+    """The values of the page of one site.
 
     Attributes:
-        seen: the site, and what is known of it now.
-        history: its past; None where it cannot be read.
+        seen: the site, with its present state and newest check.
+        history: its history; None if it cannot be read.
         range_name: of the chart, one of RANGES.
-        history_lost_at: since when the past cannot be read; None where it can, or was never asked for.
+        history_lost_at: since when the history cannot be read; None if it can, or was never read.
         now: in UTC.
-        silences: those that hold for the site.
-        acks: those of what is open, the newest first.
+        silences: the active silences of the site.
+        acks: the acks of its open incident, newest first.
         location: of this daemon, whose response times are shown.
     """
 
@@ -61,8 +61,8 @@ def target_page(view: TargetView, look: Look) -> Iterator[str]:
     """Write the page of one site, as HTML in pieces.
 
     Args:
-        view: what it shows.
-        look: what is the same on all pages.
+        view: its values.
+        look: the parts that all pages share.
     """
     history, latest = view.history, view.seen.latest
     quantiles = {}
@@ -79,7 +79,7 @@ def target_page(view: TargetView, look: Look) -> Iterator[str]:
         quantiles=quantiles,
         since=_since(view),
         last_down=entries[0].end if entries else None,
-        said=_said_now(view),
+        said=_newest_failure(view),
         certificate=certificate(latest.cert_expires_at, view.now) if latest.cert_expires_at else None,
         next_check=next_check(latest.started_at, view.seen.site.interval_seconds, view.seen.state, view.now),
         shown_failures=SHOWN_FAILURES,
@@ -95,18 +95,18 @@ def _since(view: TargetView) -> datetime | None:
     return view.seen.since(None if view.history is None else down_since(view.history.entries))
 
 
-def _said_now(view: TargetView) -> dict[str, Any] | None:
-    """Return the newest failure of an outage that goes on, with the response that was kept; None for none."""
+def _newest_failure(view: TargetView) -> dict[str, Any] | None:
+    """Return the newest failure of a present outage, with the stored response; None for none."""
     failures = view.history.failures if view.history is not None else ()
     newest = failures[0] if failures and view.seen.state is State.DOWN else None
     return newest if newest is not None and (newest["excerpt"] or newest["headers"]) else None
 
 
 def missing_page(look: Look, now: datetime) -> Iterator[str]:
-    """Write that there is no such page, as HTML in pieces.
+    """Write the page for unknown paths, as HTML in pieces.
 
     Args:
-        look: what is the same on all pages.
+        look: the parts that all pages share.
         now: in UTC.
     """
     return pieces_of("missing.html", look, now=now)

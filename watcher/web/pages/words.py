@@ -1,4 +1,4 @@
-"""Numbers, times and sentences as the pages write them; pure."""
+"""Formats numbers, times and sentences for the pages; pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_TEXT_CHARS = 500
 DAY_SECONDS = 86_400
-LEAST_DAYS = 2  # what is nearer is told in hours and less
+LEAST_DAYS = 2  # shorter distances are shown in hours and minutes
 CERTIFICATE_IS_NEAR = timedelta(days=14)
 DASH = "\N{EN DASH}"
 
@@ -43,17 +43,17 @@ _OF_ONE = {
 
 
 def safe(text: object) -> str:
-    """Make a text of a site or of the configuration fit for one line; whoever writes it into HTML escapes it."""
+    """Escape a text of a site or of the configuration for one line; templates escape it for HTML."""
     return one_line(str(text), MAX_TEXT_CHARS)
 
 
 def sites(count: int) -> str:
-    """Write how many sites, as in `1 site` or `10,000 sites`."""
+    """Format a number of sites: `1 site` or `10,000 sites`."""
     return f"{count:,} {'site' if count == 1 else 'sites'}"
 
 
 def percent(uptime: Uptime) -> str:
-    """Write an uptime as `watcher report` does, rounded down; a dash where nothing is known."""
+    """Format an uptime as `watcher report` does, rounded down; a dash without data."""
     value = uptime.percent()
     if value is None:
         return DASH
@@ -61,7 +61,7 @@ def percent(uptime: Uptime) -> str:
 
 
 def losses(uptime: Uptime) -> str:
-    """Say what was not up, as in `down 12m, unknown 1h 3m`; empty where all was, but for the last seconds."""
+    """List the times not up, as in `down 12m, unknown 1h 3m`; empty for none but the last seconds."""
     told = []
     for state in (State.DOWN, State.DEGRADED, State.MAINTENANCE, State.PAUSED, State.UNKNOWN):
         length = uptime.lengths[state]
@@ -71,23 +71,23 @@ def losses(uptime: Uptime) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Write a duration in whole milliseconds, as in `1,630 ms`; one decimal below 10."""
+    """Format a duration in whole milliseconds, as in `1,630 ms`; one decimal below 10."""
     if value is None:
         return DASH
     return f"{value:.1f} ms" if value < 10 else f"{value:,.0f} ms"
 
 
 def seconds(value: float | None) -> str:
-    """Write a duration that is given in seconds."""
+    """Format a duration given in seconds."""
     return milliseconds(None if value is None else value * 1000)
 
 
 def moment(at: datetime | None, style: str = "full") -> Markup:
-    """Write a moment as an element that tells the exact UTC; a script writes it in the reader's zone.
+    """Format a moment as an element with the exact UTC time; a script shows it in the reader's zone.
 
     Args:
         at: with a time zone; None for a dash.
-        style: `time` leaves the date away, `day` the time.
+        style: `time` omits the date, `day` the time.
     """
     if at is None:
         return Markup.escape(DASH)
@@ -97,7 +97,7 @@ def moment(at: datetime | None, style: str = "full") -> Markup:
 
 
 def distance(at: datetime, now: datetime) -> str:
-    """Write how far a moment is away, as in `in 23 days`, `in 5h 3m` or `2 days ago`."""
+    """Format the distance to a moment, as in `in 23 days`, `in 5h 3m` or `2 days ago`."""
     seconds_left = (at - now).total_seconds()
     days = int(abs(seconds_left) // DAY_SECONDS)
     length = duration(abs(seconds_left)) if days < LEAST_DAYS else f"{days:,} days"
@@ -105,10 +105,10 @@ def distance(at: datetime, now: datetime) -> str:
 
 
 def certificate(ends_at: datetime, now: datetime) -> tuple[str, State]:
-    """Say how far away the end of a certificate is, and which state that is like.
+    """Return the distance to the end of a certificate, and the state that it corresponds to.
 
     Args:
-        ends_at: the first of its chain.
+        ends_at: the first end in its chain.
         now: in UTC.
     """
     state = State.DOWN if ends_at <= now else State.DEGRADED if ends_at - now < CERTIFICATE_IS_NEAR else State.UP
@@ -116,11 +116,11 @@ def certificate(ends_at: datetime, now: datetime) -> tuple[str, State]:
 
 
 def next_check(started_at: datetime | None, interval_seconds: float, state: State, now: datetime) -> Markup | None:
-    """Write when a site is checked next; None where nobody knows, or it is not checked.
+    """Format the time of a site's next check; None if it is unknown, or the site is not checked.
 
     Args:
         started_at: of its newest check.
-        interval_seconds: between two.
+        interval_seconds: between two checks.
         state: of the site.
         now: in UTC.
     """
@@ -134,15 +134,15 @@ def next_check(started_at: datetime | None, interval_seconds: float, state: Stat
 
 
 def since(at: datetime | None, now: datetime) -> str:
-    """Write how long ago a moment is."""
+    """Format the time since a moment."""
     return DASH if at is None else duration(max(0.0, (now - at).total_seconds()))
 
 
 def verdict(counts: Mapping[State, int]) -> tuple[str, State]:
-    """Say in a sentence how all sites are, and in which state that is.
+    """Summarise all sites in a sentence, and return the state that it means.
 
     Args:
-        counts: how many sites are in which state.
+        counts: the number of sites in each state.
     """
     total, down, degraded, up, pending, unknown = (
         sum(counts.values()),
@@ -171,6 +171,6 @@ def verdict(counts: Mapping[State, int]) -> tuple[str, State]:
 
 
 def counted(counts: Mapping[State, int], *, without: State | None = None) -> str:
-    """Count the states, as in `44 up, 1 in maintenance`."""
+    """List the counts of states, as in `44 up, 1 in maintenance`."""
     told = [(state, word) for state, word in COUNTED.items() if counts.get(state) and state is not without]
     return ", ".join(f"{counts[state]:,} {word}" for state, word in told)

@@ -1,1 +1,1 @@
-"""Connections and their bounds: whoever asks, and however, the checks do not feel it."""
+"""Serves viewers under bounds, so that no load on the page slows the checks."""

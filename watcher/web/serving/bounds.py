@@ -1,4 +1,4 @@
-"""What a request may be: every one passes here first, and none that is too large or too slow comes any further."""
+"""Checks the size and speed of every request before any other code sees it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Of the address and all header fields together; browsers send some 2 KB.
+# The address and all header fields together; browsers send some 2 KB.
 MAX_HEAD_BYTES = 16 * 1024
 MAX_BODY_BYTES = 64 * 1024
-# The longest that a body may take to come.
+# The time limit for receiving a body.
 BODY_SECONDS = 5.0
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class _Refused(Exception):  # noqa: N818  # it is an answer
-    """A request that is answered here; the arguments are the status and a sentence."""
+class _Refused(Exception):  # noqa: N818  # it is a response
+    """A refused request; the arguments are the status and a sentence."""
 
 
 class Bounded:
-    """Passes requests on whose head and body are within their bounds, with the whole body at hand."""
+    """Passes on requests whose head and body are within bounds, with the body already received."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Stand before an app."""
+        """Protect an app."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; a WebSocket is refused."""
+        """Answer a request; refuses WebSockets."""
         if scope["type"] != "http":
             await send({"type": "websocket.close"})
             return
@@ -56,14 +56,14 @@ class Bounded:
 
         try:
             await self._app(scope, receive, noting)
-        except Exception:  # the boundary of a request: the checks go on, whatever a request makes of this program
-            log.exception("a request has failed because of a fault of this program", path=scope["path"])
+        except Exception:  # the boundary of a request: checks go on whatever it causes
+            log.exception("request failed inside watcher", path=scope["path"])
             if not has_begun:
-                await PlainTextResponse("A fault of this program; its log says more.\n", 500)(scope, receive, send)
+                await PlainTextResponse("Internal error; see the log.\n", 500)(scope, receive, send)
 
 
 async def _body_of(scope: Scope, receive: Receive) -> bytes | None:
-    """Return the whole body; None where none is announced."""
+    """Return the whole body; None if none is announced."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     address_bytes = len(scope["raw_path"]) + len(scope["query_string"])
     if address_bytes > MAX_HEAD_BYTES:
@@ -72,12 +72,12 @@ async def _body_of(scope: Scope, receive: Receive) -> bytes | None:
     if head_bytes > MAX_HEAD_BYTES:
         raise _Refused(431, f"The head of the request has more than {MAX_HEAD_BYTES} bytes.")
     if not scope["path"].startswith("/") or _CONTROL.search(scope["path"]):
-        raise _Refused(400, "The path of the address is not one.")
+        raise _Refused(400, "The path of the address is not valid.")
     announced = dict(headers)
     if b"content-length" not in announced and b"transfer-encoding" not in announced:
         return None
     if b"content-length" in announced and b"transfer-encoding" in announced:
-        # A proxy may believe the other one, and take the rest for a request of its own (RFC 9112, section 6.1).
+        # A proxy may use the other one, and treat the rest as a request of its own (RFC 9112, section 6.1).
         raise _Refused(400, "A request has one of Content-Length and Transfer-Encoding, not both.")
     too_large = _Refused(413, f"The body of the request has more than {MAX_BODY_BYTES} bytes.")
     if int(announced.get(b"content-length", b"0")) > MAX_BODY_BYTES:
@@ -95,7 +95,7 @@ async def _body_of(scope: Scope, receive: Receive) -> bytes | None:
 
 
 def _with_body(body: bytes, receive: Receive) -> Receive:
-    """Return what hands out the body first, and then whatever comes."""
+    """Return a `receive` that returns the body first, then later events."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_next() -> Message:
@@ -105,7 +105,7 @@ def _with_body(body: bytes, receive: Receive) -> Receive:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, refused: _Refused) -> None:
-    """Answer without having read the body, and let go of whatever of it still comes until that is sent."""
+    """Answer without reading the body, and discard its remaining data until the answer is sent."""
 
     async def discard() -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -1,8 +1,8 @@
-"""A connection of a viewer: Hypercorn's HTTP/1.1 on trio, under bounds of our own. Trio-flavoured.
+"""Handles one viewer's connection: Hypercorn's HTTP/1.1 on trio, with bounds of our own. Trio.
 
-Hypercorn's own server shields what it sends, so that one reader who has stalled holds a stop up for as long as it
-likes, and it bounds neither bodies nor the time that they take. Nothing is shielded here: whatever is too slow or too
-large, and every stop, cancels the scope of the connection.
+Hypercorn's own server shields its sends, so that one stalled reader can delay a stop without limit, and it bounds
+neither the size nor the time of bodies. Nothing is shielded here: a connection that is too slow or too large, and every
+stop, cancels the scope of the connection.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from hypercorn.typing import AppWrapper, ASGIFramework, ASGISendEvent, Scope
     from starlette.types import ASGIApp
 
-# How long a connection may have nothing to say: the whole head of a request must come within it, too.
+# How long a connection may be idle; the whole head of a request must arrive within it, too.
 IDLE_SECONDS = 5.0
-# The longest that what is sent at once may take; writers send some 64 KB.
+# The time limit of one send; writers send some 64 KB at once.
 SEND_SECONDS = 10.0
-# The bound of a request as it comes over the wire. Heads and bodies have lower ones; this is for what stands around
-# them, such as chunks of one byte.
+# The bound of a request as received. Heads and bodies have lower bounds; this one limits their framing, such as chunks
+# of one byte.
 MAX_REQUEST_BYTES = 256 * 1024
 _READ_BYTES = 16 * 1024
 
 
 def connection_config() -> Config:
-    """Return what all connections are told."""
+    """Return the configuration of all connections."""
     config = Config()
     config.accesslog = None
     config.errorlog = None
@@ -48,14 +48,14 @@ def connection_config() -> Config:
 
 
 class _Http1(H11Protocol):
-    """HTTP/1.1 alone: no viewer needs to change over to HTTP/2, which would have other bounds."""
+    """HTTP/1.1 only: no viewer needs an upgrade to HTTP/2, which would have other bounds."""
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        """Stay with it."""
+        """Do not upgrade."""
 
 
 class _Tasks(TaskGroup):
-    """The tasks of a connection; an app that is cancelled says nothing any more, as Hypercorn's would try to."""
+    """The tasks of a connection; a cancelled app sends nothing more, which Hypercorn's own would try to."""
 
     async def spawn_app(
         self,
@@ -64,7 +64,7 @@ class _Tasks(TaskGroup):
         scope: Scope,
         send: Callable[[ASGISendEvent | None], Awaitable[None]],
     ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
-        """Run an app for one request, and return what takes the events of that."""
+        """Run an app for one request, and return the function that passes it events."""
         events, received = trio.open_memory_channel[ASGIReceiveEvent](config.max_app_queue_size)
 
         async def answer() -> None:
@@ -85,13 +85,13 @@ class Connection(TCPServer):
         stream: trio.SocketStream,
         take_turn: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
     ) -> None:
-        """Take a connection over.
+        """Create a connection.
 
         Args:
-            app: answers.
+            app: answers requests.
             config: see `connection_config`.
-            stream: closed by whoever opened it.
-            take_turn: waits until what has come may be looked at.
+            stream: the connected stream; its opener closes it.
+            take_turn: waits until received data may be processed.
         """
         never_tls = cast("trio.SSLStream[trio.SocketStream]", stream)
         super().__init__(ASGIWrapper(cast("ASGIFramework", app)), config, WorkerContext(None), {}, never_tls)
@@ -102,10 +102,10 @@ class Connection(TCPServer):
         self._is_read = False
 
     async def run(self) -> None:
-        """Answer until either side has had enough."""
+        """Answer requests until either side ends the connection."""
         try:
             peer, own = self._socket.getpeername(), self._socket.getsockname()
-        except OSError:  # it has gone already
+        except OSError:  # it has closed already
             return
         with self._scope:
             async with _Tasks() as group:
@@ -127,17 +127,17 @@ class Connection(TCPServer):
                 await self.idle_task.stop()
 
     def forget(self) -> None:
-        """Let go of all that this has been made of.
+        """Release all attributes.
 
-        A connection, its protocol and its tasks know each other: what `gc.freeze` has set apart of such a circle would
-        stay for good, see `daemon/garbage.py`.
+        A connection, its protocol and its tasks refer to each other: a part of such a cycle that `gc.freeze` catches is
+        never freed, see `daemon/garbage.py`.
         """
         for one in (getattr(self, "protocol", None), self):
             if one is not None:
                 vars(one).clear()
 
     async def protocol_send(self, event: Event) -> None:
-        """Send what the protocol has to say, or take note of what it says of itself."""
+        """Send the protocol's data, or handle its changes of state."""
         if isinstance(event, RawData):
             await self._send(event.data)
         elif isinstance(event, Closed):

@@ -1,4 +1,4 @@
-"""Bounds what is expensive: so much of it at once, so much that waits, for so long. It is trio-flavoured."""
+"""Bounds expensive work: how much runs at once, how much waits, and for how long. Trio."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class BusyError(Exception):
-    """Enough of this is in work; `busy_response` says so."""
+    """Too much work at once; `busy_response` is the answer."""
 
 
 class Few:
-    """Lets a few in at once."""
+    """Limits simultaneous work."""
 
     def __init__(self, at_once: int, in_wait: int = 0, wait_seconds: float = 0.0) -> None:
-        """Let nobody in yet.
+        """Create a limit.
 
         Args:
-            at_once: how many may be in work.
-            in_wait: the bound of those that wait for their turn.
-            wait_seconds: the longest that each of them waits.
+            at_once: the maximum that runs at once.
+            in_wait: the bound of waiting callers.
+            wait_seconds: the longest wait of each.
         """
         self._slots = trio.Semaphore(at_once)
         self._in_wait = in_wait
@@ -35,10 +35,10 @@ class Few:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Take one's turn for the time of a block.
+        """Hold one slot during a block.
 
         Raises:
-            BusyError: others are in work, and no turn came in time.
+            BusyError: no slot became free in time.
         """
         try:
             self._slots.acquire_nowait()
@@ -59,5 +59,5 @@ class Few:
 
 
 def busy_response() -> Response:
-    """Answer that enough is in work, and that another try may be lucky."""
-    return PlainTextResponse("Enough of this is in work.\n", 503, {"retry-after": "1"})
+    """Return 503, with a hint to retry."""
+    return PlainTextResponse("Too many requests at once.\n", 503, {"retry-after": "1"})

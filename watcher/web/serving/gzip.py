@@ -1,4 +1,4 @@
-"""The one content coding that everybody takes (RFC 9110, section 8.4.1.3), in portions. It is trio-flavoured."""
+"""Compresses with gzip, which every client accepts (RFC 9110, section 8.4.1.3), in portions. Trio."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import zlib
 
 import trio
 
-# What is compressed before the checks get a turn: about a millisecond.
+# Bytes compressed before the checks get a turn: about a millisecond.
 PORTION_BYTES = 64 * 1024
-# The fastest; a page so has a seventh of its size, and the best level would take four times as long for a ninth.
+# The fastest: it shrinks a page to a seventh; the best level takes four times as long for a ninth.
 LEVEL = 1
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 def takes_gzip(accepted: str) -> bool:
-    """Tell whether whoever asks takes gzip.
+    """Return whether a client accepts gzip.
 
     Args:
-        accepted: the value of Accept-Encoding; empty where there is none.
+        accepted: the value of Accept-Encoding; empty if missing.
     """
     for word in accepted.lower().split(","):
         coding, _, weight = word.partition(";")
@@ -27,12 +27,12 @@ def takes_gzip(accepted: str) -> bool:
 
 
 def compressor() -> zlib._Compress:
-    """Return what compresses step by step."""
+    """Return an incremental compressor."""
     return zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP)
 
 
 async def compressed(body: bytes) -> bytes:
-    """Compress something, and let others have their turn in between."""
+    """Compress a body, with turns for other tasks in between."""
     gzip, pieces = compressor(), list[bytes]()
     for start in range(0, len(body), PORTION_BYTES):
         pieces.append(gzip.compress(memoryview(body)[start : start + PORTION_BYTES]))

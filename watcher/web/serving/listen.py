@@ -1,4 +1,4 @@
-"""The sockets on which viewers are listened to."""
+"""Opens the sockets that the page listens on."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from watcher.config.env.http_values import authority
 if TYPE_CHECKING:
     from watcher.config.env.http_values import HttpAddress
 
-# The bound of those that have connected and have not been taken yet.
+# The bound of connections that are not accepted yet.
 BACKLOG = 128
-# The longest that finding out the addresses of a name may take.
+# The time limit for resolving a name.
 LOOKUP_SECONDS = 2.0
-# Of the socket's file: its group may connect as well, as the proxy's.
+# The mode of the socket's file: its group, such as a proxy's, may connect as well.
 SOCKET_MODE = 0o660
 
 
 class CannotListenError(Exception):
-    """Nobody can be listened to there now; the message says why."""
+    """Listening there fails now; the message says why."""
 
 
 async def open_listeners(address: HttpAddress) -> list[trio.SocketListener]:
     """Listen; for a name, on all of its addresses.
 
     Raises:
-        CannotListenError: the port is taken, or the like.
+        CannotListenError: for example, the port is taken.
     """
     try:
         if address.path:
@@ -45,7 +45,7 @@ async def open_listeners(address: HttpAddress) -> list[trio.SocketListener]:
 
 
 def urls_of(listeners: list[trio.SocketListener]) -> list[str]:
-    """Return the addresses at which a browser finds them, with the ports that the system has chosen."""
+    """Return the URLs of listeners for a browser, with the ports that the system chose."""
     urls = []
     for listener in listeners:
         name = listener.socket.getsockname()
@@ -55,7 +55,7 @@ def urls_of(listeners: list[trio.SocketListener]) -> list[str]:
 
 
 def remove_socket_file(address: HttpAddress) -> None:
-    """Remove the file that listening at a unix socket has made."""
+    """Remove the file of a unix socket listener."""
     if address.path:
         with suppress(OSError):
             Path(address.path).unlink()
@@ -75,7 +75,7 @@ async def _open_unix_listener(path: trio.Path) -> trio.SocketListener:
 
 
 async def _remove_stale(path: trio.Path) -> None:
-    """Remove the socket of a daemon that was killed: one at which nobody listens."""
+    """Remove the socket of a killed daemon: one without a listener."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK((await path.stat()).st_mode):
             raise CannotListenError("there is a file that is not a socket")

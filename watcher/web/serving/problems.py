@@ -1,4 +1,4 @@
-"""Errors of the API as machines read them (RFC 9457), whoever below refuses a request, and in whatever words."""
+"""Turns the API's error responses into RFC 9457 problems, whichever layer refused the request."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
-# The bound of a sentence that is turned into a problem; ours are short.
+# The bound of a sentence that is turned into a problem; our sentences are short.
 MAX_SENTENCE_BYTES = 4096
 
 
 def problem_response(status: int, sentence: str, headers: Mapping[str, str] | None = None, **members: Any) -> Response:
-    """Make the answer to a request that cannot be met.
+    """Return an error response.
 
     Args:
         status: of HTTP.
         sentence: what is wrong, for people.
-        headers: beside those of every answer.
-        members: what else machines may want to know.
+        headers: in addition to those of every response.
+        members: further members for machines.
     """
     problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": sentence}
     return Response(json.dumps(problem | members).encode(), status, {**_NOT_KEPT, **(headers or {})}, MEDIA_TYPE)
 
 
 class Problems:
-    """Passes requests on; an error that comes back as a sentence goes out as a problem where the API was asked."""
+    """Passes on requests; below the API's path, turns plain-text errors into problems."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Stand before an app."""
+        """Wrap an app."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""All connections of viewers: so many in all, so many of one address; what goes wrong with one ends that one."""
+"""Serves all connections of viewers, with bounds in total and for each address; a failure ends only its connection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """How many connections there may be: in all, and from one address that is not exempt."""
+    """Maximum numbers of connections: in total, and from one address that is not exempt."""
 
     total: int = 1000
     per_address: int = 100
@@ -36,7 +36,7 @@ class Server:
     """Serves an app on sockets.
 
     Attributes:
-        open_connections: by the address that they come from; all of a unix socket count as one.
+        open_connections: by client address; all of a unix socket count as one.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Server:
         limits: ConnectionLimits | None = None,
         is_exempt: Callable[[str], bool] = lambda address: not address or ipaddress.ip_address(address).is_loopback,
     ) -> None:
-        """Make one.
+        """Create a server.
 
         Args:
-            app: answers; it is called for nothing but requests, whose bodies are bounded.
+            app: answers; called only for HTTP requests, with bounded bodies.
             limits: of connections.
-            is_exempt: tells of an address whether many people may stand behind it, as behind a proxy; by default, those
-                on this machine. Empty for a unix socket.
+            is_exempt: returns whether many people may share an address, such as that of a proxy; by default true for
+                addresses of this machine. The address is empty for a unix socket.
         """
         self._app = Problems(Bounded(app))
         self._limits = limits or ConnectionLimits()
@@ -61,11 +61,11 @@ class Server:
         self.open_connections: Counter[str] = Counter()
 
     async def serve(self, listeners: Sequence[trio.SocketListener]) -> NoReturn:
-        """Serve until cancelled; every connection is then cut."""
+        """Serve until cancelled, which closes every connection."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._doorway.run)
             await trio.serve_listeners(self._serve_one, list(listeners))
-        raise AssertionError("listeners end by a cancellation only")
+        raise AssertionError("listeners end only when cancelled")
 
     async def _serve_one(self, stream: trio.SocketStream) -> None:
         address = _address_of(stream)
@@ -78,16 +78,16 @@ class Server:
         try:
             await connection.run()
         except OSError:
-            pass  # the network is the viewer's business
+            pass  # a viewer's network may fail
         except BaseExceptionGroup as group:
-            # The boundary of a connection: the checks go on, whatever a viewer makes of this program.
+            # The boundary of a connection: checks go on whatever a viewer causes.
             cancelled, failed = group.split(trio.Cancelled)
             if failed is not None:
-                log.error("a connection has ended because of a fault of this program", exc_info=failed)
+                log.error("connection failed inside watcher", exc_info=failed)
             if cancelled is not None:
                 raise cancelled from None
         except Exception:  # as before
-            log.exception("a connection has ended because of a fault of this program")
+            log.exception("connection failed inside watcher")
         finally:
             connection.forget()
             self.open_connections[address] -= 1
@@ -96,7 +96,7 @@ class Server:
 
 
 def _address_of(stream: trio.SocketStream) -> str:
-    """Return the IP address of whoever is connected; empty for a unix socket, and where it has gone already."""
+    """Return the IP address of a client; empty for a unix socket, and if it has closed already."""
     if stream.socket.family not in {socket.AF_INET, socket.AF_INET6}:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Answers that many viewers share: each is computed once, for all who ask at about the same time. Trio-flavoured."""
+"""Computes responses once for all viewers who request them at about the same time. Trio."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-# How long an answer is good for others who ask.
+# How long an answer is reused.
 SHARED_SECONDS = 1.0
-# The bounds of those that are kept; what is larger than its part of them is shared only by those who wait for it.
+# The bounds of cached answers; an answer above MAX_ANSWER_BYTES is shared only by those who wait for it.
 MAX_KEPT = 256
 MAX_KEPT_BYTES = 16 * 1024 * 1024
 MAX_ANSWER_BYTES = MAX_KEPT_BYTES // 4
-# Different answers that are computed at once, and the bound of those that wait for it.
+# The maximum of answers computed at once, and the bound of those that wait for it.
 MAX_COMPUTED = 2
 MAX_IN_WAIT = 32
 WAIT_SECONDS = 2.0
-# So many of those who have waited for one answer go on in one turn of the loop: all at once, the checks would feel it.
+# How many waiters for one answer continue in one turn of the loop: all at once would delay the checks.
 VIEWERS_A_TURN = 4
-# What is sent at once, and has its own time on the way.
+# Bytes sent at once; each send has its own time limit.
 SEND_BYTES = 64 * 1024
-LEAST_GZIP_BYTES = 1024  # less comes in one packet either way
+LEAST_GZIP_BYTES = 1024  # a smaller answer fits into one packet anyway
 
 
 class Answer(NamedTuple):
-    """What is sent to everybody who asks for the same.
+    """An answer for all viewers with the same request.
 
     Attributes:
-        status: of it.
-        headers: without those that tell length and coding.
-        body: as it is.
-        compressed: the same with gzip; None where that is not worth it.
+        status: of HTTP.
+        headers: without length and coding.
+        body: uncompressed.
+        compressed: with gzip; None if that is not worthwhile.
     """
 
     status: int
@@ -51,15 +51,15 @@ class Answer(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that it takes."""
+        """Its size in bytes."""
         return len(self.body) + len(self.compressed or b"")
 
 
 class AnswerResponse(Response):
-    """An answer for one viewer, sent in pieces: each has the time that a piece may take."""
+    """An answer for one viewer, sent in pieces, each with its own time limit."""
 
     def __init__(self, answer: Answer, *, is_gzip: bool) -> None:
-        """Take the answer; its headers are copied, since what sends them on adds some."""
+        """Store the answer; its headers are copied, since later layers add some."""
         super().__init__(None, answer.status)
         self.body, self.raw_headers = answer.body, list(answer.headers)
         if is_gzip and answer.compressed is not None:
@@ -69,7 +69,7 @@ class AnswerResponse(Response):
         self.raw_headers.append((b"content-length", str(len(self.body)).encode()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the answer."""
         del scope, receive
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         last = max(len(self.body) - 1, 0) // SEND_BYTES * SEND_BYTES
@@ -80,7 +80,7 @@ class AnswerResponse(Response):
 
 @dataclass(slots=True)
 class _Flight:
-    """One answer that is being computed, and those who wait for it."""
+    """One answer that is being computed, and its waiters."""
 
     waiting: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
     answer: Answer | None = None
@@ -92,30 +92,30 @@ class _Flight:
 
 
 class Shared:
-    """Computes answers: the same one once a second, others a few at a time."""
+    """Computes answers: the same one at most once a second, different ones a few at a time."""
 
     def __init__(self, few: Few | None = None, clock: Callable[[], float] = trio.current_time) -> None:
-        """Begin with none.
+        """Start without answers.
 
         Args:
-            few: bounds what is computed at once.
-            clock: seconds, for how long an answer is good.
+            few: bounds simultaneous computations.
+            clock: returns seconds.
         """
         self._few = few or Few(MAX_COMPUTED, MAX_IN_WAIT, WAIT_SECONDS)
         self._clock = clock
-        self._kept: dict[object, tuple[float, Answer]] = {}  # with when each ends, the oldest first
+        self._kept: dict[object, tuple[float, Answer]] = {}  # with its expiry time, the oldest first
         self._kept_bytes = 0
         self._flights: dict[object, _Flight] = {}  # bounded by the connections
 
     async def response(
         self, request: Request, compute: Callable[[], Awaitable[Response]], version: object = None
     ) -> Response:
-        """Answer a request as everybody who asks for the same, and may see the same; with gzip to who takes it.
+        """Answer a request with the shared answer for its address and view; with gzip if the client accepts it.
 
         Args:
-            request: whose address, with host and query, and view tell what is the same.
-            compute: makes the response, whole; where whoever called for it goes away, the next one's is called.
-            version: of what it is made from; what was computed from another one is not good enough.
+            request: its address, with host and query, and its view select the answer.
+            compute: computes the whole response; if its caller goes away, a waiter's `compute` is called.
+            version: of the underlying data; answers of another version are not reused.
         """
         is_gzip = takes_gzip(request.headers.get("accept-encoding", ""))
         sees_all = request.scope.get("state", {}).get("sees_all", False)
@@ -130,14 +130,14 @@ class Shared:
         return AnswerResponse(answer, is_gzip=is_gzip)
 
     async def answer(self, key: object, compute: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Return what was computed less than a second ago, or is being computed, or compute it.
+        """Return the cached answer, wait for a running computation, or compute it.
 
         Args:
-            key: of what is the same.
+            key: identifies the answer.
             compute: computes it.
 
         Raises:
-            BusyError: enough else is being computed.
+            BusyError: too many others are being computed.
         """
         ends_at, kept = self._kept.get(key, (0.0, None))
         if kept is not None and self._clock() < ends_at:
@@ -148,7 +148,7 @@ class Shared:
             flight = self._flights[key] = _Flight()
         else:
             await flight.waiting.park()
-        if not flight.is_over:  # nobody computes it, or who did so has gone
+        if not flight.is_over:  # no task computes it, or the one that did was cancelled
             return await self._compute(key, flight, compute)
         flight.waiting.unpark()
         if flight.answer is None:
@@ -199,5 +199,5 @@ async def _answer_of(response: Response) -> Answer:
 
 
 def _weak(etag: bytes) -> bytes:
-    """Return the tag of what differs in its coding only (RFC 9110, section 8.8.1)."""
+    """Return the tag for content that differs only in its coding (RFC 9110, section 8.8.1)."""
     return etag if etag.startswith(b"W/") else b"W/" + etag

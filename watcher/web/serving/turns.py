@@ -1,7 +1,7 @@
-"""Work in turns with the checks: whatever takes long is done in steps, in the loop. It is trio-flavoured.
+"""Runs long work in turns with the checks: in steps, in the loop. Trio.
 
-A thread is no way out: it takes the interpreter's lock away from the loop whenever that waits for the kernel, for 5 ms
-each time.
+A thread does not help: it takes the interpreter's lock away from the loop whenever the loop waits for the kernel, for
+5 ms each time.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 PORTION_SECONDS = 0.001
-# Of what has come over connections: a request takes about a millisecond.
+# Reads of connections in one turn: a request takes about a millisecond.
 READS_A_TURN = 2
 
 
-# The longest that the page waits for the loop to have nothing else to do: where checks take all time, it is slow.
+# How long the page waits at most for an idle loop: while checks take all time, the page is slow.
 LONGEST_WAIT_SECONDS = 0.02
-# It is public as trio.testing.wait_all_tasks_blocked, but that module imports all of pytest where there is one.
+# Public as trio.testing.wait_all_tasks_blocked, but that module imports all of pytest if it is installed.
 _wait_all_tasks_blocked: Callable[[], Awaitable[None]] = vars(trio_core)["wait_all_tasks_blocked"]
 
 
 async def until_idle() -> None:
-    """Let all go first that can go on now."""
+    """Let all runnable tasks run first."""
     with trio.move_on_after(LONGEST_WAIT_SECONDS):
         await _wait_all_tasks_blocked()
 
 
 class Doorway:
-    """Lets a few in whenever the loop has nothing else to do, in their order: however many come, a turn stays short."""
+    """Admits a few tasks, in order, whenever the loop is idle: however many come, a turn stays short."""
 
     def __init__(self, a_turn: int = READS_A_TURN) -> None:
-        """Open it; `run` has to be running where more than so many come."""
+        """Open it; `run` must run for more than `a_turn` tasks."""
         self._a_turn = self._left = a_turn
         self._waiting = trio.lowlevel.ParkingLot()  # bounded by the connections
         self._used = trio.Event()
 
     async def pass_through(self) -> None:
-        """Wait for one's turn, which mostly is now."""
+        """Wait for admission, which usually is immediate."""
         if not self._left:
             await self._waiting.park()
             return
@@ -52,7 +52,7 @@ class Doorway:
         await trio.lowlevel.checkpoint_if_cancelled()
 
     async def run(self) -> NoReturn:
-        """Let the next ones in again and again, until cancelled."""
+        """Admit waiting tasks, until cancelled."""
         while True:
             await self._used.wait()
             await until_idle()
@@ -64,14 +64,14 @@ class Doorway:
 
 
 async def in_turns(steps: Generator[Any, None, Result], turn: trio.Lock) -> Result:
-    """Go through all steps, a portion of them whenever the loop has nothing else to do.
+    """Run all steps, one portion whenever the loop is idle.
 
     Args:
-        steps: each takes no longer than a portion; what they yield is let go.
-        turn: shared by all that takes long, so that a turn of the loop has one portion of all of it.
+        steps: each takes less than a portion; yielded values are ignored.
+        turn: shared by all long tasks, so that a turn of the loop has one portion of all of them.
 
     Returns:
-        what the last one returns.
+        the return value of `steps`.
     """
     while True:
         async with turn:

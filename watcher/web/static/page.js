@@ -1,11 +1,11 @@
-// Keeps a page live: hears from the monitor that something has changed, fetches the page anew and swaps what differs.
+// Keeps a page live: listens for changes, fetches the page again and replaces the parts that differ.
 "use strict";
 (() => {
   const root = document.currentScript.dataset.root;
   const asof = document.getElementById("asof");
-  const REFRESH_MS = 30_000; // figures move on even where no state changes
-  const PAUSE_MS = 500; // between two fetches, however much changes
-  const SILENCE_MS = 25_000; // the monitor says something every ten seconds
+  const REFRESH_MS = 30_000; // figures change even if no state does
+  const PAUSE_MS = 500; // minimum between two fetches
+  const SILENCE_MS = 25_000; // the monitor sends a beat every ten seconds
   const AGAIN_MS = 5_000;
   const BAR = 4; // the width of a bar with its gap
   const styles = {
@@ -22,7 +22,7 @@
     return isToday ? `today ${date.toLocaleTimeString(undefined, styles.time)}` : date.toLocaleString(undefined, styles[style]);
   }
 
-  // Times are written in the reader's zone, and bars and charts tell their parts by pointer and by arrow keys.
+  // Times are shown in the reader's zone, and bars and charts show their values by pointer and by arrow keys.
   function prepare(part) {
     for (const time of part.querySelectorAll("time")) {
       const isDay = time.dataset.style === "day" && time.dateTime.endsWith("T00:00:00.000Z");
@@ -56,7 +56,7 @@
     const told = [...bars.querySelectorAll("rect[data-tip]")].find((one) => one.getAttribute("x") === left);
     const isUp = [...bars.querySelectorAll("path.up")].some((one) => one.getAttribute("d").includes(`M${left} 0h`));
     const date = day.toLocaleDateString(undefined, { ...styles.day, timeZone: "UTC" });
-    return [date, told ? told.dataset.tip.replace(/^[-\d]+: /, "") : isUp ? "nothing went wrong" : "nothing is known"];
+    return [date, told ? told.dataset.tip.replace(/^[-\d]+: /, "") : isUp ? "nothing went wrong" : "no data"];
   }
 
   const tip = document.createElement("div");
@@ -118,7 +118,7 @@
     pick(event.target, Number(event.target.getAttribute("aria-valuenow")) - 1 + step);
   });
 
-  // What the reader has folded stays folded, and what has the focus keeps it.
+  // Details that the reader has collapsed stay collapsed, and the focused element keeps the focus.
   const placeOf = (one) => {
     const row = one.closest("li, tr");
     const link = one.matches("a") ? one : row && row.querySelector("a");
@@ -145,7 +145,7 @@
     again.focus({ preventScroll: true });
   }
 
-  // What is folded stays so on the next page as well, and an address says only what was asked for.
+  // Collapsed details stay so on the next page, and the address has only fields with a value.
   const folded = new Set(JSON.parse(sessionStorage.getItem("folded") ?? "[]"));
   for (const one of document.querySelectorAll("details[data-name]")) if (folded.has(one.dataset.name)) one.open = false;
   document.addEventListener("toggle", ({ target }) => {
@@ -172,7 +172,7 @@
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         prepare(page);
         announce(page);
-        // Where parts have come or gone, as when the history can be read again, all of them are new.
+        // If parts have appeared or disappeared, as when the history can be read again, the whole page is replaced.
         const whole = partsOf(page) === partsOf(document) ? "[data-live]" : "main, #icon, #as-of-now";
         for (const old of document.querySelectorAll(whole)) {
           const fresh = page.getElementById(old.id);
@@ -190,7 +190,7 @@
 
   prepare(document);
   if (!document.querySelector("main [data-live]")) return;
-  // Whoever does not see the page hears when its first sentence has changed; how long it has been so is no news.
+  // For screen readers: announces when the first sentence has changed, without its duration.
   const news = document.createElement("p");
   news.className = "unseen";
   news.setAttribute("role", "status");
@@ -225,7 +225,7 @@
     events.addEventListener("error", () => tell(false));
   }
   if (!document.hidden) listen();
-  // A browser gives up where it is answered with an error, and does not notice a connection that is dead.
+  // A browser stops reconnecting after an error response, and does not notice a dead connection.
   setInterval(() => {
     if (document.hidden) return;
     const isDead = Date.now() - heardAt > SILENCE_MS;
@@ -234,9 +234,9 @@
   }, AGAIN_MS);
   setInterval(() => document.hidden || refresh(), REFRESH_MS);
   addEventListener("online", listen);
-  // A browser has six connections to one host, for all its tabs: those that nobody sees hold none.
+  // A browser has six connections to one host for all its tabs: hidden tabs hold none.
   document.addEventListener("visibilitychange", () => (document.hidden ? events?.close() : listen()));
-  // Between two fetches, the next check moves on.
+  // Between two fetches, advance the time of the next check.
   setInterval(() => {
     for (const time of document.querySelectorAll("time[data-every]")) {
       const every = Number(time.dataset.every) * 1000;

@@ -1,1 +1,1 @@
-"""What a channel has told of each target, what it has still to tell, and what that waits for."""
+"""Records of a channel: what it was notified of, what is still to be sent, and what that waits for."""

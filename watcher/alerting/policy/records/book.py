@@ -1,4 +1,4 @@
-"""The records and groups of a channel, and what waits where: it keeps both in step, and decides nothing."""
+"""Stores the records and groups of a channel together with the places where they wait. It decides nothing."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ NETWORK = f"{_NOTICE}network"
 
 
 class Book:
-    """Records and groups by their keys, and when each is to be looked at."""
+    """Records and groups by their keys, and when to look at each."""
 
     def __init__(self, channel: Channel, texts: Mapping[str, str], *, is_written: bool = True) -> None:
-        """Read what was written before.
+        """Load stored texts.
 
         Args:
-            channel: whose.
-            texts: by key; what nobody understands is left out, and deleted by the next changes.
-            is_written: whether there will be anybody who writes down what changes.
+            channel: the channel of the records.
+            texts: by key; unreadable ones are left out, and deleted with the next changes.
+            is_written: whether changes will be written.
         """
         self._is_written = is_written
         self.records: dict[str, Record] = {}
         self.notices: dict[str, Notice] = {}
         self.groups: dict[str, Group] = {}
-        self.unreadable: dict[str, str] = {}  # why, by key
+        self.unreadable: dict[str, str] = {}  # the error, by key
         for key, text in texts.items():
             try:
                 if key.startswith(_GROUP):
@@ -55,14 +55,14 @@ class Book:
         self.take_up(channel)
 
     def take_up(self, channel: Channel) -> None:
-        """Go on with a configuration of the channel: make anew all that does not stand in the texts."""
+        """Continue with a configuration of the channel: rebuild everything that is not in the texts."""
         self.channel = channel
         self.agenda = Agenda()
         self.waiting = WaitingForParents()
         self.silenced = set[str]()
         self._wait = timedelta(seconds=channel.group_wait_seconds)
         self._interval = timedelta(seconds=channel.group_interval_seconds)
-        # What they depend on stands in the configuration, which the first decision sees.
+        # Their parents are in the configuration, which the first decision sees.
         self.resumed = sorted(key for key, record in self.records.items() if record.place is Place.PARENTS)
         for key, group in self.groups.items():
             group.pending, group.reminders = {}, []
@@ -74,16 +74,16 @@ class Book:
             self._take_up(key, self.waiter(key))
 
     def leave_groups(self) -> None:
-        """Forget the groups: they are others from now on."""
+        """Drop the groups: the channel groups in another way from now on."""
         self._changed |= self.groups.keys()
         self.groups = {}
 
     def note_change(self, key: str) -> None:
-        """Have a record or a group written."""
+        """Mark a record or a group as changed."""
         self._changed.add(key)
 
     def take_changes(self) -> dict[str, str | None]:
-        """Return the texts of what has changed since the last time; None for what is to be deleted."""
+        """Return the texts changed since the last call; None for those to delete."""
         changed, self._changed = sorted(self._changed), set()
         return {key: self._text_of(key) for key in changed} if self._is_written else {}
 
@@ -92,11 +92,11 @@ class Book:
         return self.notices[key] if key in self.notices else self.records[key]
 
     def order_of(self, key: str) -> tuple[datetime, str]:
-        """Return what records and notices are put in order by: when they were found out."""
+        """Return the sort key of a record or notice: the moment when it was found."""
         return self.waiter(key).at, key
 
     def drop(self, key: str) -> None:
-        """Forget a record or a notice."""
+        """Drop a record or a notice."""
         if key in self.records or key in self.notices:
             self.leave(key, self.waiter(key))
             self.records.pop(key, None)
@@ -104,7 +104,7 @@ class Book:
             self._changed.add(key)
 
     def adopt(self, key: str, record: Record | Notice) -> None:
-        """Take up a record or a notice that another replica has kept until now."""
+        """Add a record or a notice of another replica."""
         if isinstance(record, Notice):
             self.notices[key] = record
         else:
@@ -115,14 +115,14 @@ class Book:
         self._take_up(key, record)
 
     def adopt_group(self, group_name: str, group: Group) -> None:
-        """Take over when another replica has told a group last."""
+        """Apply the moment of the last message to a group from another replica."""
         if group.last_at is not None:
             known = self.groups.setdefault(group_name, Group())
             if known.last_at is None or known.last_at < group.last_at:
                 self.note_message(group_name, group.last_at)
 
     def rename(self, old: str, new: str, target: str) -> None:
-        """Let a record go on under the name that its target has now; it waits where it has waited.
+        """Move a record to the new name of its target; it waits where it has waited.
 
         Args:
             old, new: its keys.
@@ -141,12 +141,12 @@ class Book:
         self._take_up(new, record)
 
     def join(self, key: str, record: Record | Notice, at: datetime, *, at_once: bool = False) -> None:
-        """Let a record wait for the next message of its group.
+        """Add a record to the next message of its group.
 
         Args:
-            key, record: it waits nowhere.
-            at: when its news was found out.
-            at_once: whether it does not wait for others.
+            key, record: waits nowhere.
+            at: when its news was found.
+            at_once: whether not to wait for others.
         """
         record.place = Place.GROUP
         self._changed.add(key)
@@ -156,13 +156,13 @@ class Book:
             self._flush_later(group_name, group)
 
     def keep_back(self, group_name: str, until: datetime) -> None:
-        """Let the next message of a group wait for a moment."""
+        """Delay the next message of a group until a moment."""
         group = self.groups[group_name]
         group.flush_at = until
         self._flush_later(group_name, group)
 
     def wait_until(self, key: str, record: Record | Notice, place: Place, until: datetime) -> None:
-        """Let a record, which waits nowhere, wait for a moment."""
+        """Let a record, which waits nowhere, wait until a moment."""
         record.place, record.until = place, until
         self._changed.add(key)
         self.agenda.add(until, Task.RECORD, key)
@@ -170,7 +170,7 @@ class Book:
             self.silenced.add(key)
 
     def wait_for_parents(self, key: str, record: Record, depends_on: Sequence[Dependency], now: datetime) -> None:
-        """Let a record, which waits nowhere, wait for what its target depends on."""
+        """Let a record, which waits nowhere, wait for its target's parents."""
         record.place = Place.PARENTS
         self._changed.add(key)
         look, is_first = self.waiting.add(key, depends_on)
@@ -178,12 +178,12 @@ class Book:
             self.agenda.add(next_look(now, LOOK), Task.PARENTS, look)
 
     def wait_for_nothing(self, key: str, record: Record) -> None:
-        """Let a record, which waits nowhere, not be told, since somebody knows."""
+        """Keep a record, which waits nowhere, from being sent, since its incident is acknowledged."""
         record.place = Place.ACK
         self._changed.add(key)
 
     def leave(self, key: str, record: Record | Notice) -> None:
-        """Take a record away from where it waits."""
+        """Remove a record from the place where it waits."""
         match record.place:
             case Place.GROUP:
                 self.groups[self._group_name(record)].pending.pop(key, None)
@@ -197,7 +197,7 @@ class Book:
         self._changed.add(key)
 
     def await_reminder(self, key: str, record: Record) -> None:
-        """Put the next reminder of a record among those of its group."""
+        """Add the next reminder of a record to its group."""
         assert record.reminder_at is not None
         group_name = self._group_name(record)
         reminders = self.groups.setdefault(group_name, Group()).reminders
@@ -206,7 +206,7 @@ class Book:
             self.agenda.add(record.reminder_at, Task.REMIND, group_name)
 
     def take_reminders(self, group_name: str, now: datetime, together: timedelta) -> list[tuple[str, Record]]:
-        """Take out the records of a group that are to be reminded of: where one is due, those too that are due soon.
+        """Remove and return the records of a group to remind of: if one is due, also those due soon.
 
         Args:
             group_name: of the group.
@@ -230,13 +230,13 @@ class Book:
         return taken
 
     def note_message(self, group_name: str, now: datetime) -> None:
-        """Take down when a group was told last."""
+        """Record the moment of a group's last message."""
         self.groups[group_name].last_at = now
         self._changed.add(group_name)
         self.agenda.add(now + self._interval, Task.TIDY, group_name)
 
     def tidy(self, group_name: str, now: datetime) -> None:
-        """Forget a group that nothing waits in, once it may be told of anything at once."""
+        """Drop a group without pending records, once its interval is over."""
         group = self.groups.get(group_name)
         if group is None or group.pending or (group.last_at is not None and group.last_at + self._interval > now):
             return
@@ -292,5 +292,5 @@ def record_key(location: str, target: str) -> str:
 
 
 def certificate_key(location: str, target: str) -> str:
-    """Return the key of what is to be told of a target's certificate."""
+    """Return the key of the notice about a target's certificate."""
     return f"{_NOTICE}certificate/{location}/{target}"

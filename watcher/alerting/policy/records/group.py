@@ -1,4 +1,4 @@
-"""When the changes of a group become one message."""
+"""Decides when the changes of a group become one message."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Group:
-    """What is told together.
+    """Records that are sent in one message.
 
     Attributes:
-        pending: keys of the records that the next message tells of.
-        flush_at: when it is due, None where nothing is pending.
-        last_at: when the message before was decided on.
-        reminders: a heap of when reminders are due, and of what.
+        pending: keys of the records in the next message.
+        flush_at: when it is due; None if nothing is pending.
+        last_at: when the last message was decided.
+        reminders: a heap of the moments and keys of reminders.
     """
 
     pending: dict[str, None] = field(default_factory=dict)
@@ -32,18 +32,18 @@ class Group:
     reminders: list[tuple[datetime, str]] = field(default_factory=list)
 
     def join(self, key: str, at: datetime, wait: timedelta, interval: timedelta) -> bool:
-        """Put a record into the next message; return whether that has got another moment.
+        """Add a record to the next message; return whether that changes the message's moment.
 
         Args:
             key: of the record.
-            at: when its news was found out.
-            wait: for others that may come with it.
-            interval: the least time since the message before.
+            at: when its news was found.
+            wait: for others in the same message.
+            interval: the least time since the last message.
         """
         self.pending[key] = None
         due = at + wait
         if self.last_at is not None:
-            # Never longer than the interval, also where the clock was set back.
+            # Never longer than the interval, even after the clock was set back.
             due = min(max(due, self.last_at + interval), at + max(wait, interval))
         if self.flush_at is not None and self.flush_at <= due:
             return False
@@ -63,12 +63,12 @@ def group_key(channel: Channel, target: str, group: str | None) -> str:
 
 
 def encode_group(group: Group) -> str:
-    """Return the text of a group; what is pending stands in the records."""
+    """Return the text of a group; the pending keys are in the records."""
     return json.dumps({"flush_at": written(group.flush_at), "last_at": written(group.last_at)})
 
 
 def decode_group(text: str) -> Group:
-    """Return a group, with nothing pending.
+    """Return a group without pending records.
 
     Raises:
         UnreadableRowError: it is not the text of a group.

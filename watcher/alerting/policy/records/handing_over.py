@@ -1,4 +1,4 @@
-"""What a channel's policy makes of what another replica has told the channel; pure."""
+"""Merges into a channel's records what another replica has sent to the channel. Pure."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def absorb(
     note_told: Callable[[str, Record], None],
     settle: Callable[[str, Record], None],
 ) -> None:
-    """Take in what another replica knows, after all events that it has told of: nobody is to be told twice.
+    """Merge the state of another replica, after all its events, so that nothing is sent twice.
 
     Args:
         book: of the channel.
-        records: what the other has kept, by key.
-        over: location and target of what it has told, and of which nothing is left to tell.
+        records: stored by the other replica, by key.
+        over: location and target of what it has sent and what needs no further message.
         at: when it was handed over.
-        state_at: the present state of a target by its location and name; None where others know of the same troubles,
-            so that only those matter that were told.
-        note_told: called with the key of a record, which waits nowhere, and itself, where the channel knows of it.
-        settle: called with them where it has news.
+        state_at: returns the present state of a target by its location and name; None if other replicas know the same
+            troubles, so that only sent ones matter.
+        note_told: called with the key and the record, which waits nowhere, if the channel was notified of its news.
+        settle: called with the key and a record that has news.
     """
     theirs = Book(book.channel, records, is_written=False)
     for group_name, group in theirs.groups.items():
@@ -44,7 +44,7 @@ def absorb(
         known = book.records.get(key)
         if known is None:
             if state_at is None:
-                # A place that decided alone while PostgreSQL was away is the only one that knows of its incident.
+                # A place that decided alone while PostgreSQL was away: no other replica knows its incident.
                 if record.location == COMBINED and record.told is not None:
                     book.adopt(key, record)
                 continue
@@ -65,7 +65,7 @@ def absorb(
 
 
 def _note_over(book: Book, over: Iterable[tuple[str, str]], note_told: Callable[[str, Record], None]) -> None:
-    """Drop the news of brief troubles that another replica has told already."""
+    """Drop the news of brief troubles that another replica has sent."""
     for place in over:
         key = record_key(*place)
         known = book.records.get(key)
@@ -75,7 +75,7 @@ def _note_over(book: Book, over: Iterable[tuple[str, str]], note_told: Callable[
 
 
 def _tells_the_same(known: Record, other: Record) -> bool:
-    """Whether the channel was told by another of what is news here."""
+    """Whether another replica has sent the channel the news of this record."""
     if other.has_news or known.is_about_flapping != other.is_about_flapping:
         return False
     if known.visible is None or other.visible is None or known.flip_id == other.told_flip_id:
@@ -84,7 +84,7 @@ def _tells_the_same(known: Record, other: Record) -> bool:
 
 
 def _end(record: Record, visible: State, at: datetime) -> None:
-    """End what is over by now: whoever has found that may have said so before this was known here."""
+    """End a trouble that is over by now: its end may have been reported before its start was known here."""
     flip = Flip(record.target, record.location, at, at, State.UP, visible)
     record.place, record.until = Place.NOWHERE, None
     is_untold = record.told is None

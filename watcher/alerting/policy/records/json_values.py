@@ -1,4 +1,4 @@
-"""Flips, causes and moments as values of JSON."""
+"""Converts flips, causes and moments to JSON values and back."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def a_trouble(value: object) -> State:
-    """Return the trouble that a word stands for.
+    """Return the trouble with this name.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a trouble.
     """
     state = State(a_text(value))
     if state not in TROUBLE:
-        raise ValueError(f"no trouble: {value!r}")
+        raise ValueError(f"{value!r} is not a trouble")
     return state
 
 
 def flip_as_json(flip: Flip) -> dict[str, Any]:
-    """Return a flip as values of JSON."""
+    """Return a flip as JSON values."""
     cause = flip.cause
     return {
         "target": flip.target,
@@ -44,7 +44,7 @@ def flip_as_json(flip: Flip) -> dict[str, Any]:
 
 
 def flip_from_json(row: Mapping[str, Any]) -> Flip:
-    """Return a flip that `flip_as_json` has written; a word that a later version has for a state is `unknown`."""
+    """Return a flip written by `flip_as_json`; a state that only a later version knows becomes `unknown`."""
     return Flip(
         a_text(row["target"]),
         a_text(row["location"]),
@@ -59,12 +59,12 @@ def flip_from_json(row: Mapping[str, Any]) -> Flip:
 
 
 def fault_as_json(fault: Fault) -> list[str]:
-    """Return a cause as values of JSON."""
+    """Return a cause as JSON values."""
     return [fault.reason, fault.detail]
 
 
 def fault_from_json(row: Sequence[str] | None) -> Fault | None:
-    """Return a cause, None for none."""
+    """Return a cause; None for None."""
     return None if row is None else Fault(_reason_named(row[0]), a_text(row[1]))
 
 
@@ -74,12 +74,12 @@ def written(moment: datetime | None) -> str | None:
 
 
 def read(text: str | None) -> datetime | None:
-    """Return the moment of a text, None for none."""
+    """Return the moment of a text; None for None."""
     return maybe(a_moment, text)
 
 
 def an_id(text: str | None) -> uuid.UUID | None:
-    """Return the id of a text, None for none."""
+    """Return the id of a text; None for None."""
     return None if text is None else uuid.UUID(text)
 
 

@@ -1,4 +1,4 @@
-"""What is to be told beside incidents: a certificate that ends soon, and a gap in this machine's network."""
+"""Notices beside incidents: a certificate that ends soon, and a gap in this machine's network."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Notice:
-    """What is told once, and then forgotten.
+    """A notice that is sent once and then dropped.
 
     Attributes:
-        target, location: whose certificate; both empty of a gap in the network.
-        group: of targets.
-        at: when it was found out.
-        step_days, expires_at: of a certificate: how many days are left at most, and when it ends.
-        gap_start: of a gap.
+        target, location: of the certificate; both empty for a gap in the network.
+        group: of the target.
+        at: when it was found.
+        step_days, expires_at: for a certificate: the most days left, and its end.
+        gap_start: for a gap: its start.
         place, until: where it waits.
     """
 
@@ -75,6 +75,6 @@ def decode_notice(text: str) -> Notice:
             read(row["until"]),
         )
         if notice.expires_at is None and notice.gap_start is None:
-            raise ValueError("it tells of nothing")
+            raise ValueError("it is about neither a certificate nor a gap")
         check_place(notice.place, notice.until)
         return notice

@@ -1,4 +1,4 @@
-"""Records that wait for what their targets depend on: one look serves all that depend on the same."""
+"""Finds records that wait for parents; records with the same parents share one look."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
 
 class WaitingForParents:
-    """Keys of records, by what they wait for."""
+    """Keys of records, by the parents that they wait for."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Create it without records."""
         self._children: dict[str, set[str]] = {}
         self._depends_on: dict[str, Sequence[Dependency]] = {}
         self._of_child: dict[str, str] = {}
         self._of_parent: dict[str, set[str]] = {}
 
     def add(self, key: str, depends_on: Sequence[Dependency]) -> tuple[str, bool]:
-        """Let a record wait.
+        """Add a waiting record.
 
         Args:
             key: of the record.
-            depends_on: what for.
+            depends_on: its parents.
 
         Returns:
-            the name of the look that is to be taken for it, and whether nothing has waited for that before.
+            the name of its look, and whether no other record shares that look.
         """
         look = " ".join(map(_name, depends_on))
         self._of_child[key] = look
@@ -42,7 +42,7 @@ class WaitingForParents:
         return look, is_first
 
     def discard(self, key: str) -> None:
-        """Let a record wait no longer."""
+        """Remove a record."""
         look = self._of_child.pop(key, None)
         if look is None:
             return
@@ -56,21 +56,21 @@ class WaitingForParents:
                     del self._of_parent[_name(dependency)]
 
     def depends_on(self, look: str) -> Sequence[Dependency]:
-        """Return what is looked at; nothing where no record waits for it any more."""
+        """Return the parents of a look; nothing if no record waits for it any more."""
         return self._depends_on.get(look, ())
 
     def children(self, look: str) -> list[str]:
-        """Return the keys of the records that a look is taken for, in order."""
+        """Return the keys of the records that share a look, in order."""
         return sorted(self._children.get(look, ()))
 
     def looks_at(self, target: str, group: str | None) -> Iterable[str]:
-        """Return the looks that a target is part of, of a group or of none."""
+        """Return the looks with a target among their parents, by its name or its group."""
         if not self._of_parent:
             return ()
         return self._of_parent.get(f"t{target!r}", set()) | self._of_parent.get(f"g{group!r}", set())
 
     def count(self, target: str, group: str | None) -> int:
-        """Count the records that wait for a target, or for its group."""
+        """Return the number of records that wait for a target or its group."""
         return sum(len(self._children[look]) for look in self.looks_at(target, group))
 
 

@@ -1,4 +1,4 @@
-"""What a channel has told of a target, and what it has still to tell: one record each, as it is kept over a restart."""
+"""The record of a target in a channel: what was sent, what is still to be sent. It outlives a restart."""
 
 from __future__ import annotations
 
@@ -32,42 +32,42 @@ _to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 class Place(enum.StrEnum):
-    """Where a record with something to tell waits."""
+    """The places where a record with news can wait."""
 
-    NOWHERE = "nowhere"  # it has nothing to tell
+    NOWHERE = "nowhere"  # it has no news
     GROUP = "group"  # for the next message of its group
-    LATER = "later"  # for a moment: `until`
-    SILENCE = "silence"  # for the end of a silence, at `until` unless somebody ends it sooner
-    PARENTS = "parents"  # for what it depends on
-    ACK = "ack"  # for nothing: somebody knows of it
+    LATER = "later"  # until a moment: `until`
+    SILENCE = "silence"  # for the end of a silence: at `until`, or when it is ended sooner
+    PARENTS = "parents"  # for its target's parents
+    ACK = "ack"  # not sent: the incident is acknowledged
 
 
 @dataclass(slots=True)
 class Record:
-    """What a channel knows of a target at a location.
+    """The state of a target at a location, as a channel knows it.
 
     Attributes:
-        target, location: whose.
-        group: of targets, in which the target was when it last changed.
-        visible: the trouble as the channel sees it, None for none: what is not among its topics is none.
-        flip: the newest that changed that.
+        target, location: of the record.
+        group: the target's group at its last change.
+        visible: the trouble as far as the channel's topics go; None for none.
+        flip: the newest one that changed `visible`.
         flip_id: its id.
-        incident_id: of the incident that the flip belongs to; `incident_since`: when that began.
-        at: when the flip was found out.
-        opened_at: when the visible trouble, whichever it is now, was found out first.
+        incident_id: of the incident that the flip belongs to; `incident_since`: its start.
+        at: when the flip was found.
+        opened_at: when the visible trouble was first found, in whatever state.
         last_up_at: when a check last found the target up before.
-        trouble_cause: why the last visible trouble was, also when it is over.
-        key: of the incident, the same for all replicas that find the outage; None where there is none.
-        told, told_flip_id, told_incident_id, told_since: the trouble that the channel has heard of and not the end of.
-        told_key: the key of the told incident; None where the channel has heard of it by its flip alone.
-        briefs: how many troubles have ended since, of which it has heard nothing.
-        brief: the last of these, and `brief_since`: when it began.
-        is_suppressed: whether the untold trouble was under a silence, a maintenance or a parent's trouble.
-        is_acked: whether somebody knows of the incident.
-        reminders: how many were sent of what was told last.
-        reminder_at: when the next is due; None for never.
-        changes: when the visible trouble changed, newest last: as many as it takes to flap.
-        flapping_since: since when it flaps, None where it does not; `is_flapping_told`: whether the channel knows.
+        trouble_cause: the cause of the last visible trouble, also after its end.
+        key: of the incident, the same for all replicas that find the outage; None without one.
+        told, told_flip_id, told_incident_id, told_since: the trouble whose start, but not end, was sent to the channel.
+        told_key: the key of the told incident; None if only its flip identifies it.
+        briefs: the number of troubles that have ended since without any message.
+        brief: the last of these, and `brief_since`: its start.
+        is_suppressed: whether the unsent trouble was under a silence, a maintenance or a parent's trouble.
+        is_acked: whether the incident is acknowledged.
+        reminders: the number of reminders sent since the last message.
+        reminder_at: when the next one is due; None for never.
+        changes: the moments when the visible trouble changed, newest last: as many as flapping takes.
+        flapping_since: None if it does not flap; `is_flapping_told`: whether this was sent to the channel.
         place, until: where it waits.
     """
 
@@ -101,7 +101,7 @@ class Record:
     is_flapping_told: bool = False
     place: Place = Place.NOWHERE
     until: datetime | None = None
-    # The flip as text, once it was written: a record is written several times for each.
+    # The flip as text, kept since a record is written several times for each flip.
     _written_flip: tuple[Flip, str] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -113,13 +113,13 @@ class Record:
 
     @property
     def opening(self) -> uuid.UUID | None:
-        """The key of the outage whose beginning, or told end, is the news; None for other news, or without a key."""
+        """The key of the outage whose start or told end is the news; None for other news, or without a key."""
         if self.visible is None:
             return self.told_key
         return self.key if self.flip_id == self.incident_id else None
 
     def is_same_outage(self, flip: Flip, key: uuid.UUID | None, last_up_at: datetime | None) -> bool:
-        """Say whether another replica has found the same outage as the visible one.
+        """Return whether another replica has found the same outage as the visible one.
 
         Args:
             flip: of that replica.
@@ -138,7 +138,7 @@ class Record:
 
     @property
     def has_news(self) -> bool:
-        """Whether the channel has not heard of how it is now."""
+        """Whether the channel does not know the present state."""
         if self.is_about_flapping:
             return (self.flapping_since is not None) is not self.is_flapping_told
         if self.visible is not None:
@@ -147,33 +147,33 @@ class Record:
 
     @property
     def is_end_of_told(self) -> bool:
-        """Whether the news is the end of what the channel has heard of: that is held back by silences alone."""
+        """Whether the news is the end of a told trouble: only silences hold that back."""
         if self.is_about_flapping:
             return self.is_flapping_told
         return self.visible is None and self.told is not None
 
     @property
     def is_brief(self) -> bool:
-        """Whether the news is of what began and ended untold."""
+        """Whether the news is a trouble that started and ended unsent."""
         return self.visible is None and self.told is None and not self.is_about_flapping
 
     @property
     def is_about_flapping(self) -> bool:
-        """Whether it flaps, or has flapped and the channel does not know of the end."""
+        """Whether it flaps, or has stopped to flap without a message to the channel."""
         return self.flapping_since is not None or self.is_flapping_told
 
     @property
     def is_done(self) -> bool:
-        """Whether there is nothing to tell, now or later, unless something happens."""
+        """Whether nothing is left to send unless another event comes."""
         is_over = self.visible is None and self.told is None and not self.briefs
         return is_over and not self.is_about_flapping and not self.changes
 
     def note_further_end(self, flip: Flip, at: datetime) -> bool:
-        """Let the next flip replace an end of a combined trouble that is still to be told: places come up one by one.
+        """Let the next flip replace an unsent end of a combined trouble: places come up one by one.
 
         Args:
-            flip: of the target; to a state that is no trouble for the channel.
-            at: when it was found out.
+            flip: of the target; to a state that is not a trouble for the channel.
+            at: when it was found.
 
         Returns:
             whether the end was replaced.
@@ -194,15 +194,15 @@ class Record:
         is_silent: bool,
         is_escalated_to: bool,
     ) -> None:
-        """Take down a flip of the target.
+        """Record a flip of the target.
 
         Args:
             flip: the newest.
-            visible: the trouble as the channel sees it from now on; None for none.
-            at: when the flip was found out.
+            visible: the trouble in the channel's view from now on; None for none.
+            at: when the flip was found.
             last_up_at: when a check last found the target up before the trouble.
             is_silent: whether a silence covers the target.
-            is_escalated_to: whether the channel hears only of what has lasted for a while.
+            is_escalated_to: whether the channel is notified only of what has lasted for a while.
         """
         if visible is not None:
             if self.visible is None:
@@ -219,10 +219,10 @@ class Record:
         self.reminders, self.reminder_at = 0, None
 
     def note_pause(self, *, is_known: bool = True) -> bool:
-        """Take down that nobody checks the target any more; say whether the channel is to hear of that, as an end.
+        """Record that the target is not checked any more; return whether to notify the channel of that, as an end.
 
         Args:
-            is_known: whether a flip says so, which is noted next; else what is told has no other.
+            is_known: whether a flip to `paused` is recorded next; otherwise a told trouble has no other end.
         """
         if self.is_flapping_told and self.told is None:
             self.told, self.told_since = self.visible or State.DOWN, self.flapping_since
@@ -233,23 +233,23 @@ class Record:
         return self.told is not None
 
     def note_incident(self, incident_id: uuid.UUID, since: datetime, key: uuid.UUID | None) -> None:
-        """Take down which incident the flip belongs to; nobody has acknowledged another one yet."""
+        """Record the incident of the flip; another incident is not acknowledged yet."""
         if self.incident_id != incident_id:
             self.incident_id, self.incident_since, self.is_acked = incident_id, since, False
         self.key = key
 
     def note_change(self, at: datetime, most: int, within: timedelta) -> None:
-        """Take down when the visible trouble changed: more than `most` times within a time is flapping."""
+        """Record when the visible trouble changed: more than `most` changes within a time are flapping."""
         self.changes = [*self.changes[-most:], at]
         if self.flapping_since is None and len(self.changes) > most and at - self.changes[0] <= within:
             self.flapping_since = self.changes[0]
 
     def forget_briefs(self) -> None:
-        """Leave out what has ended untold."""
+        """Drop the troubles that ended unsent."""
         self.briefs, self.brief, self.brief_since = 0, None, None
 
     def note_told(self) -> None:
-        """Take down that the channel hears of how it is now."""
+        """Record that the channel is sent the present state."""
         self.forget_briefs()
         self.is_suppressed = False
         if self.flapping_since is not None:
@@ -265,7 +265,7 @@ class Record:
 
 
 def encode_record(record: Record) -> str:
-    """Return the text of a record; what is as it is at first is left out."""
+    """Return the text of a record; default values are left out."""
     row: dict[str, Any] = {
         "target": record.target,
         "location": record.location,
@@ -346,10 +346,10 @@ def decode_record(text: str) -> Record:
 
 
 def check_place(place: Place, until: datetime | None) -> None:
-    """See to it that what waits for a moment has one.
+    """Check that a place that waits for a moment has one.
 
     Raises:
-        ValueError: it has none.
+        ValueError: it does not.
     """
     if place in {Place.LATER, Place.SILENCE} and until is None:
-        raise ValueError("it waits for no moment")
+        raise ValueError("it waits without a moment")

@@ -1,4 +1,4 @@
-"""What was put down by a clock that has been set back since: no wait ends later than it could end from now on."""
+"""Corrects moments written before the clock was set back: no wait ends later than it could from now on."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from watcher.alerting.policy.records.group import Group
     from watcher.alerting.policy.records.notice import Notice
 
-# Clocks are corrected by less than this all the time.
+# Clocks are often corrected by less than this.
 SET_BACK = timedelta(seconds=1)
 _LONGEST_REMINDER_STEP = timedelta(days=1)
 
 
 def reminder_step(interval: timedelta, reminders: int) -> timedelta:
-    """Return how long after a message the next reminder comes.
+    """Return the time from a message to the next reminder.
 
     Args:
-        interval: to the first one.
-        reminders: how many were sent.
+        interval: the time to the first one.
+        reminders: the number already sent.
     """
     doublings = min(reminders, 20)
     return min(interval * (1 << doublings), max(_LONGEST_REMINDER_STEP, interval))
@@ -34,13 +34,13 @@ def reminder_step(interval: timedelta, reminders: int) -> timedelta:
 def bring_back(
     book: Book, now: datetime, last_look: Callable[[Record | Notice], datetime], quiet_until: datetime | None
 ) -> None:
-    """Bring back what lies further ahead than it may, and make the agenda anew; all else stays as it is.
+    """Correct moments that are too far ahead, and rebuild the agenda; the rest stays.
 
     Args:
         book: of a channel.
         now: the moment.
-        last_look: until when a record or a notice that waits for a moment may have to wait, but for quiet hours.
-        quiet_until: when the channel's quiet hours end; None where there are none now.
+        last_look: returns the last moment until which a waiting record or notice may wait, apart from quiet hours.
+        quiet_until: the end of the channel's quiet hours; None outside them.
     """
     for name, group in book.groups.items():
         _bring_group_back(book, name, group, now, quiet_until)
@@ -74,11 +74,11 @@ def _bring_record_back(book: Book, key: str, record: Record, now: datetime, quie
         record.reminder_at = last
         book.note_change(key)
     if record.at > now or record.opened_at > now:
-        # Parents are waited for from the one on, escalations from the other.
+        # The wait for parents starts at `at`, that for escalations at `opened_at`.
         record.at, record.opened_at = min(record.at, now), min(record.opened_at, now)
         book.note_change(key)
     if record.changes and record.changes[-1] > now:
-        # The times between them stay: they say whether it flaps.
+        # The times between changes stay: they decide whether it flaps.
         ahead = record.changes[-1] - now
         record.changes = [moment - ahead for moment in record.changes]
         book.note_change(key)

@@ -1,1 +1,1 @@
-"""What undoes a Content-Encoding, in steps of bounded size."""
+"""Decodes content encodings in steps of bounded size."""

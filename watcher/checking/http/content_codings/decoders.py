@@ -1,4 +1,4 @@
-"""Decoders of gzip, deflate, brotli and zstd; what one step yields is bounded, since bombs grow a thousandfold."""
+"""Decodes gzip, deflate, brotli and zstd; each step has bounded output, since bombs grow a thousandfold."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# About the most that one step of decompression may yield: a chunk off the socket must not be inflated at once.
+# About the most that one decompression step may return: a chunk from the socket must not be inflated at once.
 STEP_BYTES = 64 * 1024
-# RFC 9659: no server may need more than 8 MB of what it has sent before.
+# RFC 9659: a server may refer back at most 8 MB.
 _ZSTD_WINDOW_LOG = 23
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -22,14 +22,14 @@ class BodyEncodingError(Exception):
 
 
 class Decoder(Protocol):
-    """Undoes one coding."""
+    """Decodes one coding."""
 
     @property
     def at_an_end(self) -> bool:
-        """Whether nothing is missing; where nothing has come, nothing is."""
+        """Whether the data is complete; true also before any data."""
 
     def decode(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield what a chunk stands for, in steps.
+        """Yield the decoded chunk, in steps.
 
         Raises:
             BodyEncodingError: it is broken.
@@ -37,12 +37,12 @@ class Decoder(Protocol):
 
 
 def decoder_for(coding: str) -> Decoder | None:
-    """Make the decoder for a coding, in small letters; None where there is none, or its library is not installed."""
+    """Create the decoder for a coding in lower case; None if it is unknown, or its library is not installed."""
     if coding in {"gzip", "x-gzip", "deflate"}:
         return _Inflater(may_be_raw=coding == "deflate")
     if coding == "br":
         brotli = _library("brotli")
-        # Before 1.2, a step has no bound.
+        # Before 1.2, the output of a step has no bound.
         return _Brotli(brotli) if brotli is not None and hasattr(brotli.Decompressor, "can_accept_more_data") else None
     if coding == "zstd":
         zstd = _library("compression.zstd") or _library("backports.zstd")
@@ -59,16 +59,16 @@ def _library(name: str) -> Any:
 
 
 class _Inflater:
-    """Undoes gzip, of one member or several (RFC 1952, section 2.2), and zlib, whichever the first bytes say.
+    """Decodes gzip, of one member or several (RFC 1952, section 2.2), and zlib; the first bytes tell which.
 
-    Of `deflate`, the stream may come without zlib's wrapping as well (RFC 9110, section 8.4.1.2): some servers do so.
+    A `deflate` stream may also come without zlib's wrapping (RFC 9110, section 8.4.1.2): some servers send that.
     """
 
     def __init__(self, *, may_be_raw: bool) -> None:
         self._member = _new_member()
         self._may_be_raw = may_be_raw
         self._started = False
-        self._held = b""  # behind an end: the first byte of what may be the next member's magic
+        self._held = b""  # after an end: possibly the first byte of the next member's magic
 
     @property
     def at_an_end(self) -> bool:
@@ -85,7 +85,7 @@ class _Inflater:
                         self._held = chunk
                         return
                     if not chunk.startswith(_GZIP_MAGIC):
-                        return  # what comes behind the end is nobody's
+                        return  # data after the end is ignored
                     self._member = _new_member()
                 yield self._decompress(chunk)
                 chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
@@ -108,7 +108,7 @@ def _new_member() -> zlib._Decompress:
 
 
 class _Brotli:
-    """Undoes brotli (RFC 7932)."""
+    """Decodes brotli (RFC 7932)."""
 
     def __init__(self, brotli: Any) -> None:
         self._process: Callable[..., bytes] = (decompressor := brotli.Decompressor()).process
@@ -127,7 +127,7 @@ class _Brotli:
         try:
             piece = self._process(chunk, output_buffer_limit=STEP_BYTES)
             yield piece
-            # After a full step more may come, even where the decompressor says that it can take more in.
+            # After a full step more output may follow, even if the decompressor says that it accepts more input.
             while len(piece) >= STEP_BYTES or not self._decompressor.can_accept_more_data():
                 piece = self._process(b"", output_buffer_limit=STEP_BYTES)
                 yield piece
@@ -136,7 +136,7 @@ class _Brotli:
 
 
 class _Zstd:
-    """Undoes zstd, of one frame or several (RFC 8878)."""
+    """Decodes zstd, of one frame or several (RFC 8878)."""
 
     def __init__(self, zstd: Any) -> None:
         self._new: Callable[[], Any] = lambda: zstd.ZstdDecompressor(

@@ -1,1 +1,1 @@
-"""What servers send against the rules, and browsers take: brought to what the parser takes."""
+"""Repairs responses that violate the rules and that browsers accept, so that the parser accepts them."""

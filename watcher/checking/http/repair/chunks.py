@@ -1,45 +1,45 @@
-"""Chunks as lenient as curl and browsers read them (RFC 9112, section 7.1); llhttp refuses spaces around extensions."""
+"""Reads chunks as leniently as curl and browsers (RFC 9112, section 7.1); llhttp refuses spaces around extensions."""
 
 from __future__ import annotations
 
 import re
 from typing import Protocol
 
-# Of 16 digits is more than anybody can send; zeros before them do no harm.
+# A size of 16 digits is more than anyone can send; zeros before them are harmless.
 _SIZE = re.compile(rb"0*[0-9A-Fa-f]{1,16}")
-# How nearly all begin a chunk.
+# The form of nearly all chunk lines.
 _PLAIN_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
-# The bound of a line that is not whole yet, which is looked through again with each piece; of browsers as well.
+# The bound of an incomplete line, which is searched again with each piece; browsers use the same.
 MAX_LINE_BYTES = 16 * 1024
 
 
 class ChunkError(Exception):
-    """What came is not in chunks; the message is for people."""
+    """The data is not valid chunks; the message is for people."""
 
 
 class Taker(Protocol):
-    """Who is told of the body, as by the parser."""
+    """Receives the body, like the callbacks of the parser."""
 
     def on_message_begin(self) -> None:
-        """Learn that something follows the end."""
+        """Report data after the end."""
 
     def on_body(self, data: bytes) -> None:
-        """Take a piece."""
+        """Receive a piece."""
 
     def on_message_complete(self) -> None:
-        """Learn that it is whole."""
+        """Report the end."""
 
 
 class ChunkReader:
-    """Undoes chunks as they come in; it holds no more than a part of a line."""
+    """Decodes chunks as they arrive; holds at most part of a line."""
 
     __slots__ = ("_complete", "_held", "_in_trailers", "_left", "_line_end_due", "_taker")
 
     def __init__(self, taker: Taker) -> None:
-        """Begin with a body.
+        """Start a body.
 
         Args:
-            taker: is told of it.
+            taker: receives it.
         """
         self._taker = taker
         self._held = b""
@@ -47,10 +47,10 @@ class ChunkReader:
         self._line_end_due = self._in_trailers = self._complete = False
 
     def feed_data(self, data: bytes) -> None:
-        """Take what came.
+        """Process received data.
 
         Raises:
-            ChunkError: it is not in chunks.
+            ChunkError: it is not valid chunks.
         """
         if self._held:
             data = self._held + data
@@ -75,17 +75,17 @@ class ChunkReader:
             raise ChunkError(f"a line between chunks is longer than {MAX_LINE_BYTES} bytes")
         if self._complete:
             surplus, self._held = self._held, b""
-            if surplus.strip(b"\r\n"):  # empty lines mean nothing (RFC 9112, section 2.2)
+            if surplus.strip(b"\r\n"):  # empty lines are ignored (RFC 9112, section 2.2)
                 self._taker.on_message_begin()
 
     def _take_plain(self, data: bytes, position: int) -> int:
-        """Take the chunks that are here as a whole, without anything odd; return where the next line begins."""
+        """Process whole chunks of plain form; return where the next line starts."""
         while (line := _PLAIN_LINE.match(data, position)) is not None:
-            begin = line.end()
-            end = begin + int(line[1], 16)
-            if end == begin or not data.startswith(b"\r\n", end):
+            start = line.end()
+            end = start + int(line[1], 16)
+            if end == start or not data.startswith(b"\r\n", end):
                 break
-            self._taker.on_body(data[begin:end])
+            self._taker.on_body(data[start:end])
             position = end + 2
         return position
 

@@ -1,4 +1,4 @@
-"""Heads of responses that browsers and curl take, and llhttp does not: pure functions of their bytes."""
+"""Repairs response heads that browsers and curl accept and llhttp refuses: pure functions of their bytes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] \d{3}[ \r\n]")
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1\d\d[ \r\n]")
-# RFC 9110, section 5.6.2; and what is no token, yet harmless: control characters stay an error.
+# RFC 9110, section 5.6.2; and names that are not tokens, yet harmless: control characters stay an error.
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _PRINTABLE = re.compile(rb"[ -~\x80-\xff]*")
 
-# Headers that mean nothing twice; some servers add theirs to that of the application.
+# Headers that have one value; some servers add theirs to that of the application.
 _OF_ONE_VALUE = (b"location", b"content-type")
 
 EMPTY_LINE_NOTE = "an empty line stands before the response"
@@ -26,16 +26,16 @@ _CHUNKED_TWICE_NOTE = "the response says twice that it is in chunks, which proxi
 
 
 class ContradictionError(Exception):
-    """A head says what cannot both be true; the message is for people."""
+    """A head contradicts itself; the message is for people."""
 
 
 class MendedHead(NamedTuple):
-    """A head as it should have been sent.
+    """A repaired head.
 
     Attributes:
         head: with interim responses before it, and the empty line at its end.
-        rest: what came behind it.
-        notes: what was mended, in sentences.
+        rest: the data after it.
+        notes: a sentence on each repair.
     """
 
     head: bytes
@@ -44,20 +44,20 @@ class MendedHead(NamedTuple):
 
 
 def mended_head(raw: bytes) -> MendedHead | None:
-    """Bring a head to what llhttp takes.
+    """Repair a head so that llhttp accepts it.
 
-    A length that is repeated is taken once (RFC 9110, section 8.6); beside chunks it is dropped, and so is the transfer
-    coding `identity` (RFC 9112, section 6.3); a plus before a length and a space before a colon are dropped, and a
-    header without a proper name.
+    A repeated length is used once (RFC 9110, section 8.6). With chunks the length is dropped, and so is the transfer
+    coding `identity` (RFC 9112, section 6.3). A plus before a length, a space before a colon and a header without a
+    proper name are dropped.
 
     Args:
-        raw: all that came so far.
+        raw: all data received so far.
 
     Returns:
-        None while it is not whole.
+        None while the head is incomplete.
 
     Raises:
-        ContradictionError: it names two lengths that differ.
+        ContradictionError: it has two different lengths.
     """
     raw = raw.lstrip(b"\r\n")
     start, end = _last_head(raw)
@@ -89,13 +89,13 @@ def mended_head(raw: bytes) -> MendedHead | None:
 
 
 def behind_head(raw: bytes) -> bytes:
-    """Return what came behind the head of a response that is no interim one.
+    """Return the data after the head of a final response.
 
     Args:
-        raw: all that came, with the whole head.
+        raw: all received data, with the whole head.
     """
-    # Nearly all have no interim response before theirs, and their lines end as they should; then nothing is searched
-    # with a pattern, which would take as long as the parser takes for all.
+    # Nearly all responses have no interim response before them, and correct line ends; then no pattern is searched for,
+    # which would take as long as all of the parsing.
     if raw.startswith(b"HTTP/") and raw[9:10] != b"1":
         end = raw.find(b"\n\r\n")
         if end >= 0 and raw.find(b"\n\n", 0, end + 1) < 0:
@@ -105,42 +105,42 @@ def behind_head(raw: bytes) -> bytes:
 
 
 def codings_in(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-    """Return the transfer codings that headers name, in small letters.
+    """Return the transfer codings of headers, in lower case.
 
     Args:
-        headers: names in small letters, and values.
+        headers: names in lower case, and values.
     """
     return _values_of(b"transfer-encoding", headers)
 
 
 def notes_on_codings(codings: list[bytes]) -> tuple[str, ...]:
-    """Say in sentences what is odd about transfer codings.
+    """Return sentences on odd transfer codings.
 
     Args:
-        codings: in small letters.
+        codings: in lower case.
     """
     notes = (_IDENTITY_NOTE,) if b"identity" in codings else ()
     return (*notes, _CHUNKED_TWICE_NOTE) if codings.count(b"chunked") > 1 else notes
 
 
 def may_end_head(raw: bytes) -> bool:
-    """Tell whether a part of what came has the end of a head, so that looking at all of it is worth its time."""
+    """Return whether part of the data contains the end of a head, so that searching all of it is worth the time."""
     return _HEAD_END.search(raw) is not None
 
 
 def may_be_mended(raw: bytes) -> bool:
-    """Tell whether what came begins as a response does."""
+    """Return whether the data starts as a response does."""
     return _STATUS_LINE.match(raw.lstrip(b"\r\n")) is not None
 
 
 def without_repeats(headers: list[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, bytes]], list[str]]:
-    """Take headers once that mean nothing twice, where the values are the same.
+    """Remove repeated headers that have one value, if the values are the same.
 
     Args:
-        headers: of a response; names are in small letters.
+        headers: of a response; names are in lower case.
 
     Returns:
-        the headers, and a sentence for each that was there more than once.
+        the headers, and a sentence for each repeated one.
     """
     if len(dict(headers)) == len(headers):  # nothing is there twice
         return headers, []
@@ -154,7 +154,7 @@ def without_repeats(headers: list[tuple[bytes, bytes]]) -> tuple[list[tuple[byte
 
 
 def _named(lines: Iterable[bytes], notes: dict[str, None]) -> Iterable[tuple[bytes, bytes]]:
-    """Yield the name of each header, in small letters, and its line; what has no colon is left to the parser."""
+    """Yield the name of each header, in lower case, and its line; lines without a colon are left to the parser."""
     for line in lines:
         name, colon, value = line.partition(b":")
         token = name.rstrip(b" \t")
@@ -174,7 +174,7 @@ def _values_of(name: bytes, headers: Iterable[tuple[bytes, bytes]]) -> list[byte
 
 
 def _last_head(raw: bytes) -> tuple[int, re.Match[bytes] | None]:
-    """Return where the head of a response begins, past those of interim ones, and the match of its end."""
+    """Return where the head of the final response starts, and the match of its end."""
     start = _behind_empty_lines(raw, 0)
     while (end := _HEAD_END.search(raw, start)) is not None and _INTERIM.match(raw, start) is not None:
         start = _behind_empty_lines(raw, end.end())
