@@ -126,7 +126,7 @@ async def monitor_url(
                     )
                     first_checks, is_checking, is_slow = None, False, False
                     slot = schedule.next(slot, context.clock.now(), _recheck_seconds(watch.standing, target))
-            is_slow = is_checking  # what was broken off, since others waited, is made anew, with all its time
+            is_slow = is_checking  # a check that was broken off is repeated, in the lane of failing targets
     finally:
         _end_loop(probe, context, watch)
 

@@ -50,7 +50,7 @@ MAX_WITNESSES = 3
 MAX_HOSTS = 2000
 
 
-# The host that an address names. Not `urlsplit`, which remembers 128 addresses only, and takes ten times as long.
+# The host of an address. `urlsplit` takes ten times as long, except for the 128 addresses in its cache.
 _HOST = re.compile(r"[^:/]*://(?:[^/?#\\]*@)?(\[[^\]]*\]|[^/?#\\:]*)")
 
 

@@ -35,8 +35,8 @@ log = structlog.get_logger()
 MAX_WAITING = 50_000
 # The limit of one transaction: a larger burst is written in pieces.
 MAX_AT_ONCE = 2_000
-# Between two transactions, unless one is urgent: to have a thread make one costs as much as what a hundred checks put
-# into it. A success so waits for as long, and would be lost with the process; what is news waits for nothing.
+# The shortest time between two transactions without news: handing one to the thread costs as much as the data of many
+# checks. A success waits so long at most, and is lost if the process is killed meanwhile. News never waits.
 GATHER_SECONDS = 0.25
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 1.0
@@ -120,7 +120,7 @@ class OutboxWriter:
             self._urgent.set()
 
     def hurry(self) -> None:
-        """Write what waits at once."""
+        """Write all waiting conclusions at once."""
         self._wake.set()
         self._urgent.set()
 

@@ -76,6 +76,6 @@ def quoted(text: str) -> str:
 
 
 def value_text(text: str) -> str:
-    """Write the value of `key_values`."""
+    """Format one value of `key_values`."""
     safe = one_line(text, limit_chars=MAX_VALUE_CHARS)
     return safe if _BARE_VALUE.fullmatch(safe) else quoted(safe)

@@ -32,7 +32,7 @@ _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")  # RFC 3056: the IPv4 address 
 # On loopback, a refusal comes at once.
 _REFUSALS = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED})
 
-# What `connect` says while the handshake goes on: the first two when it begins it, the last when it is asked again.
+# What `connect` returns while the handshake is under way: EALREADY at the second call.
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EAGAIN, errno.EALREADY})
 
 _FAMILIES = {"ip4": socket.AF_INET, "ip6": socket.AF_INET6}
@@ -122,7 +122,7 @@ async def _connect_one(address: Address) -> socket.socket:
         number = sock.connect_ex(address.sockaddr)
         at_once = number not in _UNDER_WAY
         if not at_once:
-            # Within a machine the handshake is over by now, and to ask costs much less than to wait in the loop.
+            # On the same machine the handshake is complete by now; a second call costs much less than a wait.
             number = sock.connect_ex(address.sockaddr)
             if number in _UNDER_WAY:
                 await trio.lowlevel.wait_writable(sock)

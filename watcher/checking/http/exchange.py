@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Url(NamedTuple):
-    """An address that can be asked for, taken apart once: every check needs the parts.
+    """An address, parsed once: each check needs its parts.
 
     Attributes:
         scheme: `http` or `https`.
-        host: in small letters; the zone of an IPv6 address stands behind a plain `%`.
-        port: the scheme's own where the address names none.
-        netloc: host and port in ASCII, as the address has them.
-        raw_path: path and query, as they go out.
+        host: in lower case; the zone of an IPv6 address follows a plain `%`.
+        port: the default port of the scheme if the address has none.
+        netloc: host and port in ASCII, as written in the address.
+        raw_path: path and query, as they are sent.
         text: the whole address.
     """
 

@@ -115,7 +115,7 @@ class Http1:
             reception.complete = True
             if reception.take_chunks():
                 self._clean = False
-            self.forget()  # the parser waits for a body
+            self.forget()  # the parser would wait for a body
         stopwatch.enter("transfer")
         return Head(reception.status_code, reception.phrase, reception.http_version, reception.headers, self._notes)
 
@@ -174,7 +174,7 @@ class Http1:
         self._raw, self._notes, self._odd, self._broken = [], (), None, None
         reception = self._reception
         has_parser = reception.parser is not None and self._parser is reception.parser
-        if has_parser and self.reusable and not reception.in_chunks:  # which take other leniencies
+        if has_parser and self.reusable and not reception.in_chunks:  # chunks change the leniencies
             reception.begin()
         else:
             self._begin_to_parse()

@@ -170,7 +170,7 @@ def _read(reference: str, base: Url | None) -> Url:
         url.port or DEFAULT_PORTS[url.scheme],
         url.netloc,
         url.raw_path,
-        reference if text == reference else text,  # of a hundred thousand targets, the same text is kept once
+        reference if text == reference else text,  # one string in memory instead of two, for 100,000 targets
     )
 
 

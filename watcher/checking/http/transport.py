@@ -36,7 +36,7 @@ _NOT_IN_HTTP2 = frozenset(
 # Connections idle for longer are not reused, as in curl (CURLOPT_MAXAGE_CONN): load balancers forget a connection
 # after one or several minutes.
 MAX_IDLE_SECONDS = 118.0
-# The bound of the headers that are kept as they go out. With cookies, one may have some 200 KB.
+# The bound of the cache of header lines. With cookies, an entry may have some 200 KB.
 MAX_KEPT_LINES = 64
 _SAFE_TO_REPEAT = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})  # RFC 9110, section 9.2.2
 
@@ -326,7 +326,7 @@ class Transport:
 
 @lru_cache(MAX_KEPT_LINES)
 def _header_lines(headers: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes | None, bytes]:
-    """Return the host among the headers, and all of them as they go out; targets share theirs, as a rule."""
+    """Return the value of the `Host` header, if any, and all header lines; most targets have the same ones."""
     host = next((value for name, value in headers if name.lower() == b"host"), None)
     return host, b"".join([b"%s: %s\r\n" % pair for pair in headers])
 

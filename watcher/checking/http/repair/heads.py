@@ -142,7 +142,7 @@ def without_repeats(headers: list[tuple[bytes, bytes]]) -> tuple[list[tuple[byte
     Returns:
         the headers, and a sentence for each repeated one.
     """
-    if len(dict(headers)) == len(headers):  # nothing is there twice
+    if len(dict(headers)) == len(headers):  # no name is repeated
         return headers, []
     names = [name for name, _ in headers]
     notes = []
