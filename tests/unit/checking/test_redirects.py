@@ -67,8 +67,8 @@ def test_an_address_that_is_told_twice_is_one() -> None:
 @pytest.mark.parametrize(
     ("location", "text"),
     [
-        ("ftp://shop.example/", "no http or https"),
-        ("javascript:alert(1)", "no http or https"),
+        ("ftp://shop.example/", "not http or https"),
+        ("javascript:alert(1)", "not http or https"),
         ("http://", "not valid"),
         ("http://[::bad/", "not valid"),
         ("http://a..b/", "not valid"),
