@@ -1,4 +1,4 @@
-# The stage that installs; nothing of it but the virtual environment reaches the image.
+# The build stage: only the virtual environment and wait-for-it.sh of it reach the image.
 FROM python:3.13-slim-bookworm AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -10,8 +10,8 @@ RUN python -m venv --without-pip /opt/watcher
 
 WORKDIR /build
 
-# The dependencies come first, with an empty package in the place of the real one: this layer, by far the
-# slowest, is made anew only when the requirements change.
+# The dependencies come first, with an empty package in place of the real one: this layer, by far the slowest, is
+# rebuilt only when the requirements change.
 COPY pyproject.toml setup.cfg constraints.txt ./
 RUN mkdir watcher \
     && echo '__version__ = "0"' > watcher/__init__.py \
@@ -20,13 +20,13 @@ RUN mkdir watcher \
 
 COPY . .
 RUN pip --python /opt/watcher/bin/python install --no-deps --force-reinstall . \
-    # A checkout under a strict umask would give a script that only root may run.
+    # After a checkout under a strict umask, only root could run the script.
     && chmod 0755 wait-for-it.sh
 
 
 FROM python:3.13-slim-bookworm
 
-# netcat is what wait-for-it.sh waits with.
+# wait-for-it.sh needs netcat.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends netcat-openbsd \
     && rm -rf /var/lib/apt/lists/*
@@ -47,11 +47,11 @@ ENV PATH=/opt/watcher/bin:$PATH \
     WATCHER_LOG_FILE=/var/lib/watcher/monitor.log
 
 WORKDIR /app
-# A number, so that an orchestrator can tell without the image's /etc/passwd that it is not root.
+# A number, so that an orchestrator sees without the image's /etc/passwd that it is not root.
 USER 10001:10001
 VOLUME ["/var/lib/watcher"]
 
-# The daemon's loop touches the file every second: a process that lives but hangs is found out too.
+# The daemon's loop touches the file every second: so a process that hangs is detected too.
 # The start period covers the wait for the database.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 \
     CMD heartbeat=$(stat -c %Y "$WATCHER_DATA_DIR/heartbeat") && [ $(($(date +%s) - heartbeat)) -lt 15 ] || exit 1

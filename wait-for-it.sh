@@ -1,8 +1,8 @@
 #!/bin/sh
-# Waits until HOST:PORT takes TCP connections, then becomes COMMAND.
+# Waits until HOST:PORT accepts TCP connections, then becomes COMMAND.
 #
-# A container of the application starts faster than PostgreSQL next to it does; this bridges the gap.
-# Exits 1 when nothing took a connection in time, 2 when called wrongly, 127 without netcat;
+# A container of the application starts faster than the PostgreSQL next to it; this bridges the gap.
+# Exits 1 when nothing accepted a connection in time, 2 when called wrongly, 127 without netcat;
 # otherwise the exit code is that of COMMAND.
 set -u
 
@@ -74,7 +74,7 @@ done
 [ $# -gt 0 ] || usage_error 'the command is missing'
 host=${target%:*}
 port=${target##*:}
-# An IPv6 address stands in brackets, so that its colons are not taken for the port's.
+# An IPv6 address is in brackets, so that its colons are not mistaken for the port's.
 case $host in
     '['*']')
         host=${host#'['}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the tests that failed, with the end of each failure's text, out of a report of pytest (JUnit, xunit1).
+"""Prints the failed tests, with the end of each failure's text, from a pytest report (JUnit, xunit1).
 
 usage: failures.py [--names] REPORT
 """

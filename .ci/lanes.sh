@@ -1,21 +1,21 @@
 # shellcheck shell=bash disable=SC2154  # .ci/run sets what is not set here
-# Lanes that run side by side, each with its output in a file of its own. Sourced by .ci/run.
+# Runs lanes side by side, each with its output in its own file. Sourced by .ci/run.
 
-# Longer than any run takes; a lane that hangs would otherwise never show what it has printed.
+# Longer than any run takes; otherwise the output of a lane that hangs would never be printed.
 readonly LANES_SECONDS=1800
-# pytest, when interrupted, takes down what its fixtures have set up.
+# After an interrupt, pytest needs this long to tear down its fixtures.
 readonly STOP_SECONDS=15
 
-declare -A lane_of=() # by process id, those that run
+declare -A lane_of=() # the running lanes, by process id
 
-# Runs each lane, a function of that name, and prints what it has printed when it ends. One that fails stops the others.
+# Runs lanes, which are functions, and prints the output of each when it ends. A failing lane stops the others.
 run_lanes() {
     local name finished watchdog status=0
     end_of_step
-    set -m # each lane is a group of processes, which can be stopped as a whole
+    set -m # each lane is a process group, which can be stopped as a whole
     for name in "$@"; do
         (
-            # shellcheck disable=SC2034  # of .ci/steps.sh
+            # shellcheck disable=SC2034  # used in .ci/steps.sh
             lane=$name
             "$name"
             end_of_step
@@ -28,7 +28,7 @@ run_lanes() {
     while [ ${#lane_of[@]} -gt 0 ]; do
         wait -n -p finished "${!lane_of[@]}" "$watchdog" || status=$?
         if [ "$finished" = "$watchdog" ]; then
-            printf '\n== the lanes have not ended within %d s\n' "$LANES_SECONDS"
+            printf '\n== the lanes did not end within %d s\n' "$LANES_SECONDS"
             status=1
         else
             print_lane "$finished" "$status"
@@ -48,7 +48,7 @@ print_lane() {
 stop_lanes() {
     local pid waited
     for pid in "${!lane_of[@]}"; do
-        printf '\n== lane %s is stopped\n' "${lane_of[$pid]}"
+        printf '\n== stopping lane %s\n' "${lane_of[$pid]}"
         kill -INT -- "-$pid" 2>/dev/null || true
         for ((waited = 0; waited < STOP_SECONDS; waited++)); do
             if ! kill -0 -- "-$pid" 2>/dev/null; then break; fi

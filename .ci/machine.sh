@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154  # .ci/run sets what is not set here
-# What a run needs of the machine: Debian's packages, a Docker engine, Pythons. Sourced by .ci/run.
+# Prepares the machine: Debian's packages, a Docker engine, Pythons. Sourced by .ci/run.
 
 dockerd_pid=
 
@@ -44,7 +44,7 @@ version_of() {
     "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 }
 
-# Prints an interpreter of a version that is here, Debian's own, in PATH or in pyenv; nothing where there is none.
+# Prints an interpreter of a version: Debian's own, in PATH or in pyenv; nothing if there is none.
 find_python() {
     local candidate
     for candidate in /usr/bin/python3 "$(command -v "python$1" || true)" \

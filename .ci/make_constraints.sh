@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Writes constraints.txt: one exact version of everything that is installed, for every supported Python and platform.
+# Writes constraints.txt: one exact version of every installed package, for every supported Python and platform.
 #
-# usage: .ci/make_constraints.sh            after a change in setup.cfg; what still fits keeps its version
-#        .ci/make_constraints.sh --upgrade  takes the newest of everything
+# usage: .ci/make_constraints.sh            after a change in setup.cfg; fitting versions stay
+#        .ci/make_constraints.sh --upgrade  takes the newest versions
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)

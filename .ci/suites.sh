@@ -1,31 +1,31 @@
 # shellcheck shell=bash disable=SC2154  # .ci/run sets what is not set here
-# Suites of tests in fresh clones, and once more what failed in them. Sourced by .ci/run.
+# Runs suites of tests in fresh clones, and reruns failed tests. Sourced by .ci/run.
 
-# More than these are no flaky tests.
+# With more failed tests, none is rerun: they are not flaky.
 readonly MAX_ONCE_MORE=20
-# Of tests/containers/make_images.sh.
+# From tests/containers/make_images.sh.
 readonly SID_IMAGE=watcher-stand-in/debian:sid
 
-# A fresh clone, as a user would have it: nothing that git does not know is in it.
+# Makes a fresh clone, as a user would have it: without files that git does not know.
 fresh_clone() {
     git clone -q "$project" "$1"
 }
 
-# The command of the README's first screen that passes the tests, for an interpreter.
+# Prints the README's command that runs the tests, for an interpreter.
 readme_test_command() {
     local command
     command=$(grep -E '^python3 -m venv .*pytest$' README.md)
     echo "${command/python3/"$1"}"
 }
 
-# The same command up to the tests themselves.
+# Prints the same command without the tests themselves.
 readme_install_command() {
     local command
     command=$(readme_test_command "$1")
     echo "${command% && .venv/bin/pytest}"
 }
 
-# Three ways of running a command in a clone.
+# Three ways to run a command in a clone.
 as_root() {
     (cd "$1" && bash -euc "$2" </dev/null)
 }
@@ -39,17 +39,17 @@ as_ordinary_user() {
     )
 }
 
-# As an ordinary user there, too; every path is the same inside.
+# Also as an ordinary user; every path is the same inside.
 in_sid() {
     docker run --rm --init --name "$sid_container" --network host --user nobody:nogroup \
         --env HOME=/tmp --env PYTEST_ADDOPTS --env DOCKER_HOST=unix:///nonexistent \
         --volume "$1:$1" --volume "$work/results:$work/results" --workdir "$1" "$SID_IMAGE" bash -euc "$2" </dev/null
 }
 
-# Runs pytest, and notes a suite in which tests failed; whatever else goes wrong ends the lane.
+# Runs pytest, and records a suite with failed tests; any other error ends the lane.
 #
 # usage: suite NAME RUNNER CLONE COMMAND SELECTION
-# RUNNER is one of the three above, COMMAND ends in pytest, SELECTION is what pytest is told to run.
+# RUNNER is one of the three above, COMMAND ends in pytest, SELECTION is pytest's selection of tests.
 suite() {
     local name=$1 runner=$2 clone=$3 command=$4 selection=$5 results status=0
     results=$(results_of "$name")
@@ -59,21 +59,21 @@ suite() {
     if [ "$status" -eq 1 ] && [ -e "$results/first.xml" ]; then
         printf '%s\t%s\t%s\t%s\n' "$name" "$runner" "$clone" "$selection" >>"$work/failed"
     elif [ "$status" -ne 0 ]; then
-        echo "$name: exit code $status, which no failing test brings about"
+        echo "$name: exit code $status, which is not from a failing test"
         return "$status"
     fi
 }
 
-# As above, where no test may be skipped.
+# The same, but no test may be skipped.
 suite_without_skips() {
     suite "$@"
     if ! grep -q ' skipped="0"' "$(results_of "$1")/first.xml"; then
-        echo "$1: nothing may be skipped"
+        echo "$1: no test may be skipped"
         return 1
     fi
 }
 
-# Prints where the results of a suite are: outside of its clone, in which nothing is that git does not know.
+# Prints the folder for the results of a suite, outside its clone, which has only files that git knows.
 results_of() {
     echo "$work/results/${1//[^A-Za-z0-9.]/-}"
 }
@@ -82,7 +82,7 @@ pytest_options() {
     echo "-o cache_dir=$1/cache -o junit_family=xunit1 --junit-xml=$1/$2"
 }
 
-# Runs the tests that failed once more, by themselves; fails when one fails again.
+# Reruns the tests that failed, by themselves; fails if one fails again.
 once_more() {
     local name runner clone selection results status=0
     if [ ! -e "$work/failed" ]; then return; fi
@@ -90,7 +90,7 @@ once_more() {
         results=$(results_of "$name")
         step "once more: what failed in $name"
         if [ "$(.ci/failures.py --names "$results/first.xml" | wc -l)" -gt "$MAX_ONCE_MORE" ]; then
-            echo "more than $MAX_ONCE_MORE tests: that is no bad luck"
+            echo "more than $MAX_ONCE_MORE tests failed: they are not flaky"
             status=1
         elif PYTEST_ADDOPTS="$(pytest_options "$results" again.xml)" "$runner" "$clone" \
             ".venv/bin/pytest --last-failed --last-failed-no-failures none $selection"; then

@@ -1,5 +1,5 @@
-"""What a check costs: watcher beside other programs that do the same work at the same rate, on one pinned core.
+"""Measures the cost of a check: watcher beside other programs that do the same work at the same rate, on one core.
 
-`python -m benchmarks --help` says how; `workload.py` says what the work is, `programs.py` who does it, and `measure.py`
-what is measured.
+See `python -m benchmarks --help`. The work is defined in `workload.py`, the programs in `programs.py`, the measurement
+in `measure.py`.
 """

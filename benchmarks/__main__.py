@@ -1,4 +1,4 @@
-"""The command line: compare programs, or measure lateness, reloads, replicas, what keeping costs and queries take."""
+"""The command line: compares programs; measures lateness, reloads, the page, replicas, the outbox and queries."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 TARGETS = "100,1000,10000,100000"
 MEMORY_COLUMNS = ("kind", "program", "targets", "memory a target")
-# The commands for which no site is asked.
+# The commands that need no site.
 WITHOUT_NGINX = ("storage", "queries", "assignment")
 LATENESS_COLUMNS = ("what", "lateness")
 
 
 class _Names(click.ParamType[tuple[str, ...]]):
-    """Several names with commas in between."""
+    """Several names, separated by commas."""
 
     name = "names"
 
@@ -61,14 +61,14 @@ class _Names(click.ParamType[tuple[str, ...]]):
 
 
 class _Counts(click.ParamType[tuple[int, ...]]):
-    """Several whole numbers with commas in between."""
+    """Several whole numbers, separated by commas."""
 
     name = "numbers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         parts = value.split(",") if isinstance(value, str) else [str(number) for number in value]
         if not all(part.isdecimal() and int(part) > 0 for part in parts):
-            self.fail(f"{value!r} is no list of numbers; write it as in 100,1000", param, ctx)
+            self.fail(f"{value!r} is not a list of numbers such as 100,1000", param, ctx)
         return tuple(map(int, parts))
 
 
@@ -81,17 +81,17 @@ class _Counts(click.ParamType[tuple[int, ...]]):
     default=",".join(program.name for program in PROGRAMS),
     show_default=True,
 )
-@click.option("--rate", type=float, default=750.0, show_default=True, help="Checks a second, all targets together.")
+@click.option("--rate", type=float, default=750.0, show_default=True, help="Checks a second of all targets.")
 @click.option("--workers", type=int, default=100, show_default=True, help="Checks in flight at once.")
-@click.option("--seconds", type=float, default=20.0, show_default=True, help="Of each measurement.")
+@click.option("--seconds", type=float, default=20.0, show_default=True, help="Length of each measurement.")
 @click.option("--warm-up", type=float, default=6.0, show_default=True, help="Seconds before each measurement.")
-@click.option("--start", type=float, default=600.0, show_default=True, help="Seconds a program has to begin.")
-@click.option("--repeat", type=int, default=1, show_default=True, help="Runs of each; the programs take turns.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--start", type=float, default=600.0, show_default=True, help="Seconds that a program may take to start.")
+@click.option("--repeat", type=int, default=1, show_default=True, help="Runs of each program, in turns.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="File for all figures.")
 @click.option("--markdown", is_flag=True, help="Print the tables in Markdown.")
 @click.pass_context
 def main(context: click.Context, /, **options: Any) -> None:
-    """Compare what a check costs: CPU time and memory, each program alone on one core.
+    """Compare the cost of a check: CPU time and memory, each program alone on one core.
 
     Example: python -m benchmarks --kinds http --targets 1000 --programs watcher,aiohttp --seconds 10
     """
@@ -103,13 +103,13 @@ def main(context: click.Context, /, **options: Any) -> None:
 
 
 @main.command()
-@click.option("--rate", type=float, default=1000.0, show_default=True, help="Checks a second, all targets together.")
+@click.option("--rate", type=float, default=1000.0, show_default=True, help="Checks a second of all targets.")
 @click.option("--targets", type=int, default=1000, show_default=True)
 @click.option("--kind", type=click.Choice([kind.value for kind in Kind]), default="http", show_default=True)
 @click.option("--workers", type=int, default=100, show_default=True, help="Checks in flight at once.")
-@click.option("--seconds", type=float, default=20.0, show_default=True, help="Of the measurement.")
-@click.option("--warm-up", type=float, default=6.0, show_default=True, help="Seconds before it.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--seconds", type=float, default=20.0, show_default=True, help="Length of the measurement.")
+@click.option("--warm-up", type=float, default=6.0, show_default=True, help="Seconds before the measurement.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="File for all figures.")
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
 def lateness(
     rate: float,
@@ -121,7 +121,7 @@ def lateness(
     json_file: Path | None,
     markdown: bool,
 ) -> None:
-    """Measure how long after its slot a check of watcher begins.
+    """Measure how long after its slot a check of watcher starts.
 
     Example: python -m benchmarks lateness --rate 1000 --targets 1000
     """
@@ -137,10 +137,10 @@ def lateness(
                 begin = time.time()
                 wait_running(running.process, seconds, running.said)
                 end = time.time()
-                wait_running(running.process, 1, running.said)  # for what is in its buffers
+                wait_running(running.process, 1, running.said)  # until its buffers are written
             except ProgramEndedError as error:
                 raise click.ClickException(f"watcher {error}") from error
-            names = workload.addresses(bench.site.origin(workload.kind))  # without a name of its own, it is the address
+            names = workload.addresses(bench.site.origin(workload.kind))  # the address is the name by default
             with running.successes.open(encoding="utf-8") as lines:
                 whole = (line for line in lines if line.endswith("\n"))
                 found = late.lateness_of(whole, names, workload.interval_seconds, begin, end)
@@ -152,12 +152,12 @@ def lateness(
 
 @main.command()
 @click.option("--targets", type=int, default=10_000, show_default=True)
-@click.option("--rate", type=float, default=500.0, show_default=True, help="Checks a second, all targets together.")
-@click.option("--times", type=int, default=5, show_default=True, help="How many reloads there are.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--rate", type=float, default=500.0, show_default=True, help="Checks a second of all targets.")
+@click.option("--times", type=int, default=5, show_default=True, help="Number of reloads.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="File for all figures.")
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
 def reload(targets: int, rate: float, times: int, json_file: Path | None, markdown: bool) -> None:
-    """Change one target again and again: how long until that is taken over, and how late the checks begin meanwhile.
+    """Change one target repeatedly: measure the time until it is applied, and the lateness of checks meanwhile.
 
     Example: python -m benchmarks reload --targets 10000 --times 5
     """
@@ -175,13 +175,13 @@ def reload(targets: int, rate: float, times: int, json_file: Path | None, markdo
 
 @main.command()
 @click.option("--targets", type=int, default=10_000, show_default=True)
-@click.option("--rate", type=float, default=500.0, show_default=True, help="Checks a second, all targets together.")
-@click.option("--seconds", type=float, default=20.0, show_default=True, help="Of each measurement.")
-@click.option("--repeat", type=int, default=0, show_default=True, help="Turns of what a check costs with and without.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--rate", type=float, default=500.0, show_default=True, help="Checks a second of all targets.")
+@click.option("--seconds", type=float, default=20.0, show_default=True, help="Length of each measurement.")
+@click.option("--repeat", type=int, default=0, show_default=True, help="Runs with and without the page.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="File for all figures.")
 @click.option("--markdown", is_flag=True, help="Print the tables in Markdown.")
 def web(targets: int, rate: float, seconds: float, repeat: int, json_file: Path | None, markdown: bool) -> None:
-    """Look at the page, and attack it: how late the checks begin meanwhile, and what a check costs.
+    """Load and attack the page: measure the lateness of checks meanwhile, and the cost of a check.
 
     Example: python -m benchmarks web --targets 10000 --rate 500 --repeat 3
     """
@@ -203,11 +203,11 @@ def web(targets: int, rate: float, seconds: float, repeat: int, json_file: Path 
 @main.command()
 @click.option("--targets", type=_Counts(), default="10000,100000", show_default=True)
 @click.option("--replicas", type=_Counts(), default="1,2,4", show_default=True)
-@click.option("--rate", type=float, default=500.0, show_default=True, help="Checks a second, all replicas together.")
-@click.option("--seconds", type=float, default=60.0, show_default=True, help="Of each measurement; whole minutes.")
+@click.option("--rate", type=float, default=500.0, show_default=True, help="Checks a second of all replicas.")
+@click.option("--seconds", type=float, default=60.0, show_default=True, help="Each measurement; whole minutes.")
 @click.option("--warm-up", type=float, default=30.0, show_default=True, help="Seconds before each measurement.")
-@click.option("--limit", type=float, default=120.0, show_default=True, help="Seconds each step may take.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--limit", type=float, default=120.0, show_default=True, help="Seconds that each step may take.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="File for all figures.")
 @click.option("--markdown", is_flag=True, help="Print the tables in Markdown.")
 def scale(
     targets: tuple[int, ...],
@@ -219,7 +219,7 @@ def scale(
     json_file: Path | None,
     markdown: bool,
 ) -> None:
-    """Run replicas on one database: what a check costs them and the database, and how long a handover takes.
+    """Run replicas on one database: measure the cost of a check in both, and the time of a handover.
 
     Example: python -m benchmarks scale --targets 500 --replicas 2 --rate 50 --seconds 5 --warm-up 2
     """
@@ -250,11 +250,11 @@ def _compare(
     chosen = [program for program in PROGRAMS if program.name in programs]
     workloads = [Workload(Kind(kind), count, rate, workers) for kind in kinds for count in targets]
     for program in (program for program in chosen if program.missing):
-        say(f"{program.name} is left out: {program.missing}")
+        say(f"{program.name} skipped: {program.missing}")
     for kind in kinds:
         unable = [program.name for program in chosen if kind not in program.kinds]
         if unable:
-            say(f"{kind} is not for {', '.join(unable)}")
+            say(f"{kind} not supported by {', '.join(unable)}")
     runs = list(_in_turns(chosen, workloads, repeat))
     figures: list[Figures] = []
     with _bench() as bench:
@@ -276,7 +276,7 @@ def _compare(
 
 
 def _in_turns(programs: Sequence[Program], workloads: Sequence[Workload], repeat: int) -> Iterator[Run]:
-    """Let the programs take turns at each workload, so that a drift of the machine meets all alike."""
+    """Run the programs in turns at each workload, so that a drift of the machine affects all alike."""
     for workload in workloads:
         for turn in range(repeat):
             for program in programs:
@@ -286,7 +286,7 @@ def _in_turns(programs: Sequence[Program], workloads: Sequence[Workload], repeat
 
 @contextmanager
 def _bench() -> Iterator[Bench]:
-    """Run nginx and PostgreSQL; this process moves to their core, and hands it down."""
+    """Run nginx and PostgreSQL on one core; this process moves there first, and they inherit it."""
     cores = Cores.of(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores.others})
     with ExitStack() as stack:

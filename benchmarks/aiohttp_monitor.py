@@ -1,6 +1,6 @@
-"""The competitor: a monitor as a good programmer writes it in an afternoon, with asyncio, aiohttp and asyncpg.
+"""The competitor: a monitor as a good programmer would write it in an afternoon, with asyncio, aiohttp and asyncpg.
 
-It does what watcher does at its simplest, and in the usual way: a task for each URL, a semaphore around the checks, one
+It does what watcher does at its simplest, in the usual way: a task for each URL, a semaphore around the checks, one
 session, a deadline for each check, successes to a log file, failures into PostgreSQL.
 """
 
@@ -45,7 +45,7 @@ class Target:
     regex: re.Pattern[str] | None
 
     def seconds_to_next(self, now: float) -> float:
-        """Return how long to sleep until the next slot; the slots of all targets are spread over the interval."""
+        """Return the seconds to the next slot; the slots of all targets are spread over the interval."""
         offset = zlib.crc32(self.address.encode()) / 2**32 * self.interval_seconds
         index = math.floor((now - offset) / self.interval_seconds) + 1
         return offset + index * self.interval_seconds - now
@@ -53,7 +53,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """What all checks share."""
+    """The state shared by all checks."""
 
     session: aiohttp.ClientSession
     database: asyncpg.Pool
@@ -67,7 +67,7 @@ class Monitor:
                 await self.check(target)
 
     async def check(self, target: Target) -> None:
-        """Check once, and record what came of it."""
+        """Check once, and record the result."""
         started_at, started, status, size = time.time(), time.perf_counter(), None, 0
         try:
             async with self.session.get(target.address, timeout=target.timeout, max_redirects=10) as response:
@@ -88,7 +88,7 @@ class Monitor:
     async def store_failure(
         self, target: Target, started_at: float, duration_ms: float, status: int | None, reason: str
     ) -> None:
-        """Write a failure to the database, and to the log when that fails."""
+        """Write a failure to the database, or to the log if that fails."""
         try:
             await self.database.execute(INSERT_FAILURE, target.address, started_at, duration_ms, status, reason)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -96,7 +96,7 @@ class Monitor:
 
 
 def read_targets(file: Path) -> tuple[list[Target], bool]:
-    """Read the config file; the second value tells whether connections are kept."""
+    """Read the config file; the second value is whether connections are kept."""
     with file.open(encoding="utf-8") as stream:
         urls = yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["urls"]  # noqa: S506
     targets = [

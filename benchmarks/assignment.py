@@ -1,4 +1,4 @@
-"""How evenly replicas share targets, and what moves when one comes or goes: by the hashes alone, without any check."""
+"""Measures how evenly replicas share targets, and how many move when one joins or leaves; by the hashes, no checks."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ COLUMNS = (
     *("replicas", "targets each", "deviation", "fullest, median", "fullest", "emptiest"),
     *("one joins: moved", "needed", "time"),
 )
-# As many to ask for their owner as one daemon may have; the time of more is in proportion.
+# As many targets to look up as one daemon may have; the time of more is in proportion.
 ASKED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """How a number of replicas share targets, over several draws of their ids.
+    """The shares of a number of replicas, over several draws of their ids.
 
     Attributes:
-        replicas: how many there are.
+        replicas: their number.
         mean: targets each.
-        fullest: the most that one has, of each draw, in rising order.
-        emptiest: the fewest that one has, over all draws.
-        joined: how many move when one more comes, on average, all of them to it.
-        strays: how many move between two that stay; 0, or the hashing is wrong.
+        fullest: the largest share of each draw, in rising order.
+        emptiest: the smallest share of all draws.
+        joined: how many targets move on average when a replica joins, all of them to it.
+        strays: how many move between two replicas that stay; not 0 if the hashing is wrong.
         seconds: processor time to find the owners of all buckets.
     """
 
@@ -57,7 +57,7 @@ def targets_by_bucket(targets: int) -> array[int]:
     """Count the targets of each bucket.
 
     Args:
-        targets: how many there are, with names such as a list of sites has.
+        targets: their number; names are like those of a list of sites.
     """
     counts = array("q", bytes(8 * BUCKETS))
     for number in range(targets):
@@ -66,13 +66,13 @@ def targets_by_bucket(targets: int) -> array[int]:
 
 
 def sharing_of(replicas: int, by_bucket: Sequence[int], draws: int, random: Random) -> Sharing:
-    """Draw replicas, let them share targets, let one more come, and go.
+    """Draw replicas and share targets among them; then let one more join, and leave.
 
     Args:
-        replicas: how many.
-        by_bucket: how many targets each bucket has.
-        draws: how often.
-        random: where the ids come from.
+        replicas: their number.
+        by_bucket: the number of targets of each bucket.
+        draws: their number.
+        random: the source of the ids.
     """
     fullest: list[int] = []
     emptiest, joined, strays, seconds = sum(by_bucket), 0, 0, 0.0
@@ -95,7 +95,7 @@ def sharing_of(replicas: int, by_bucket: Sequence[int], draws: int, random: Rand
 
 
 def rows(found: Sequence[Sharing], targets: int) -> list[tuple[str, ...]]:
-    """Write the cells of each row, as in COLUMNS."""
+    """Return the cells of each row, as in COLUMNS."""
     return [
         (
             f"{one.replicas}",
@@ -114,13 +114,11 @@ def rows(found: Sequence[Sharing], targets: int) -> list[tuple[str, ...]]:
 
 @click.command()
 @click.option("--targets", type=int, default=10_000_000, show_default=True)
-@click.option(
-    "--draws", type=int, default=20, show_default=True, help="Sets of replicas that are drawn for each count."
-)
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--draws", type=int, default=20, show_default=True, help="Sets of replicas to draw for each count.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="File for all figures.")
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
 def assignment(targets: int, draws: int, json_file: Path | None, markdown: bool) -> None:
-    """Share targets among 2 to 256 replicas by the hashes alone: how evenly, and what moves when one comes or goes.
+    """Share targets among 2 to 256 replicas by hashes: measure how evenly, and what moves with one more or less.
 
     Example: python -m benchmarks assignment --targets 10000000
     """
@@ -131,7 +129,7 @@ def assignment(targets: int, draws: int, json_file: Path | None, markdown: bool)
     random = Random(BUCKETS)  # noqa: S311 the same draws in each run
     found = [sharing_of(replicas, by_bucket, draws, random) for replicas in COUNTS]
     if any(one.strays for one in found):
-        raise click.ClickException("targets have moved between replicas that stay")
+        raise click.ClickException("targets moved between replicas that stay")
     present = Assignment.among([uuid.UUID(int=random.getrandbits(128), version=4) for _ in range(8)])
     names = [f"https://site-{number}.example.org/" for number in range(ASKED)]
     began_at = time.process_time()

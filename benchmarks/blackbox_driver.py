@@ -1,7 +1,7 @@
-"""Asks blackbox_exporter for one probe after the other at a steady rate, in the place of Prometheus.
+"""Requests probes from blackbox_exporter one by one at a steady rate, in place of Prometheus.
 
-It runs on the other core, and what it uses counts for nobody. It keeps its connections, as Prometheus does, and asks
-for no compression, which Prometheus does: that spares blackbox_exporter some work.
+It runs on the other core, and its CPU time is not counted. It keeps its connections, as Prometheus does, but asks for
+no compression, which Prometheus does: that saves blackbox_exporter some work.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 
 async def probe(session: aiohttp.ClientSession, parameters: dict[str, str], successes: TextIO) -> None:
-    """Ask for one probe, and note it when it succeeded."""
+    """Request one probe, and record it if it succeeded."""
     try:
         async with session.get("/probe", params=parameters) as response:
             page = await response.text()
-    except aiohttp.ClientError:  # as before the exporter listens
+    except aiohttp.ClientError:  # for example before the exporter listens
         return
     if "\nprobe_success 1\n" in page:
         successes.write(f"{time.time():.3f} success {parameters['target']}\n")
 
 
 async def drive(options: argparse.Namespace, successes: TextIO) -> None:
-    """Ask for ever; when all workers are busy, the next probe waits."""
+    """Request probes for ever; while all workers are busy, the next probe waits."""
     free = asyncio.Semaphore(options.workers)
     pace = Pace(options.rate, time.monotonic())
     targets = itertools.cycle(range(options.targets))
@@ -58,10 +58,10 @@ async def drive(options: argparse.Namespace, successes: TextIO) -> None:
 
 
 def main() -> None:
-    """Read the arguments, and drive."""
+    """Read the arguments, and request probes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--exporter", required=True, help="as http://127.0.0.1:9115")
-    parser.add_argument("--origin", required=True, help="as http://127.0.0.1:8080")
+    parser.add_argument("--exporter", required=True, help="such as http://127.0.0.1:9115")
+    parser.add_argument("--origin", required=True, help="such as http://127.0.0.1:8080")
     parser.add_argument("--targets", type=int, required=True)
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--workers", type=int, required=True)

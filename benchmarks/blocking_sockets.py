@@ -1,8 +1,8 @@
-"""The floor: what the kernel, OpenSSL and Python's socket calls alone take for a check.
+"""The lower bound: the cost of a check for the kernel, OpenSSL and Python's socket calls alone.
 
-One process that opens a connection, shakes hands where there is TLS, sends a request, reads to the end and closes, one
+One process opens a connection, does the TLS handshake if needed, sends a request, reads to the end and closes, one
 check after the other at a steady rate. It has no deadline, reads no header, matches no regex, writes no log line and
-knows no targets: no monitor in Python can be below it by much.
+knows no targets: no monitor in Python can be much cheaper.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Checks:
     """The three kinds of check."""
 
     def __init__(self, port: int) -> None:
-        """Make the TLS context; it is shared, and trusts whom SSL_CERT_FILE names."""
+        """Create the shared TLS context, which trusts the authorities in SSL_CERT_FILE."""
         self._port = port
         self._tls = ssl.create_default_context()
         self._kept: socket.socket | None = None
@@ -48,7 +48,7 @@ class Checks:
             _ask(connection, request)
 
     def keep_alive(self, request: bytes) -> None:
-        """Check over the one connection that is kept; every response has the size of the first."""
+        """Check over the one kept connection; every response has the size of the first."""
         if self._kept is None:
             self._kept = socket.create_connection((HOST, self._port))
             self._kept.settimeout(None)
@@ -60,7 +60,7 @@ class Checks:
         while received < self._response_bytes:
             chunk = self._kept.recv(CHUNK_BYTES)
             if not chunk:
-                raise ConnectionError("the server closed the connection that was to be kept")
+                raise ConnectionError("the server closed the kept connection")
             received += len(chunk)
 
 
@@ -99,7 +99,7 @@ def run(origin: str, kind: str, targets: int, rate: float) -> NoReturn:
 def main() -> None:
     """Read the arguments, and check."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--origin", required=True, help="as http://127.0.0.1:8080")
+    parser.add_argument("--origin", required=True, help="such as http://127.0.0.1:8080")
     parser.add_argument("--kind", required=True)
     parser.add_argument("--targets", type=int, required=True)
     parser.add_argument("--rate", type=float, required=True)

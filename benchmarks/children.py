@@ -1,4 +1,4 @@
-"""The processes of a run: pinned when they start, and ended by their own number whatever happens."""
+"""Runs the processes of a benchmark: pins them when they start, and always ends them by their own number."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ PROJECT = Path(__file__).resolve().parents[1]
 STOP_SECONDS = 10.0
 MAX_SAID_CHARS = 300
 
-# What would make a program behave otherwise than on its user's machine, or lead it to another database.
+# Variables that would change a program's behaviour, or lead it to another database.
 _NOT_HANDED_DOWN = ("POSTGRES_", "PG", "WATCHER_", "SSL_CERT_", "PYTHON")
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
 
 
 class ProgramEndedError(Exception):
-    """A program is gone before it was measured; the message has what it said last."""
+    """A program ended before it was measured; the message has the end of its output."""
 
 
 def environment(certificate_authority: Path) -> dict[str, str]:
-    """Return the environment of every program: OpenSSL and Go both find the authority by the same variable."""
+    """Return the environment of every program; OpenSSL and Go read the authority from the same variable."""
     inherited = {
         key: value
         for key, value in os.environ.items()
@@ -41,7 +41,7 @@ def environment(certificate_authority: Path) -> dict[str, str]:
 
 @contextmanager
 def running(command: Sequence[str], folder: Path, core: int, env: Mapping[str, str], said: Path) -> Iterator[Process]:
-    """Run a program on one core, in a folder; it has ended when the block has.
+    """Run a program on one core, in a folder; it is ended at the end of the block.
 
     Args:
         command: program and arguments.
@@ -68,28 +68,28 @@ def running(command: Sequence[str], folder: Path, core: int, env: Mapping[str, s
 
 
 def wait_running(process: Process, seconds: float, said: Path) -> None:
-    """Sleep for so long, and find out at once when the process ends.
+    """Sleep for some seconds, and notice at once if the process ends.
 
     Raises:
-        ProgramEndedError: it has.
+        ProgramEndedError: it has ended.
     """
     try:
         status = process.wait(max(seconds, 0))
     except subprocess.TimeoutExpired:
         return
     lines = said.read_text("utf-8", "replace").split("\n")
-    text = next((line for line in reversed(lines) if line), "it said nothing")
+    text = next((line for line in reversed(lines) if line), "no output")
     raise ProgramEndedError(f"ended with status {status}: {text[:MAX_SAID_CHARS]}")
 
 
 def end_on_signals() -> None:
-    """Let SIGTERM and SIGHUP leave through every `finally`, as Ctrl-C does."""
+    """Make SIGTERM and SIGHUP run every `finally`, as Ctrl-C does."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: sys.exit(128 + received))
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nothing listens."""
+    """Return an unused port of 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
@@ -101,5 +101,5 @@ def _end(process: Process) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
     finally:
-        process.kill()  # nothing, where it has ended
+        process.kill()  # does nothing if it has ended
         process.wait()

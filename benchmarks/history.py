@@ -1,4 +1,4 @@
-"""A year of history, made inside PostgreSQL: what a thousand targets would have left there, in the order of time."""
+"""Makes a year of history inside PostgreSQL, as a thousand targets would have left it, in the order of time."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 FILL_SECONDS = 3600.0
 LOCATION = "default"
 SEED = 1
-# How many different rollups of a period there are; the targets take turns at them.
+# The number of different rollups of a period, which are spread over the targets.
 SHAPES = 50
 CHECKS_A_MINUTE = 4
 PERIODS_AT_ONCE = 100
 PERIODS = {"minutes": 60, "hours": 3600, "days": 86_400}
-# A place for each phase, in seconds, around which its durations lie: a check from another continent.
+# The typical duration of each phase, in seconds: a check from another continent.
 PHASE_SECONDS = (0.003, 0.025, 0.05, 0.08, 0.01)
 
 _TARGETS = """
@@ -45,7 +45,7 @@ SELECT *, CASE WHEN period_seconds > 60 THEN {PACKED} END
 FROM jsonb_to_recordset($1::jsonb) AS row (
     period_seconds int, shape int, results jsonb, sums_ms double precision[], mins_ms double precision[],
     maxs_ms double precision[], keys smallint[], counts int[])
-"""  # noqa: S608  # nothing of it comes from outside
+"""  # noqa: S608  # no part of it comes from outside
 _FILL_ROLLUPS = """
 INSERT INTO rollups
 SELECT $1::int, began_at, name, 'default', 0, results, sums_ms, mins_ms, maxs_ms, keys, counts, packed
@@ -56,7 +56,7 @@ JOIN shapes ON shapes.period_seconds = $1::int
                AND shape = ((extract(epoch FROM began_at) / $1::int)::bigint + number) % $4::int
 ORDER BY began_at
 """
-# Every target fails as often as any other, all day: for a search by target nothing lies together.
+# All targets fail equally often, all day: the failures of one target are not stored together.
 _FILL_FAILURES = """
 INSERT INTO failures (id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail,
                       status_code, phases_ms, excerpt, headers)
@@ -104,15 +104,15 @@ _DROP = "DROP TABLE shapes, names"
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much history there is.
+    """The amount of history.
 
     Attributes:
         until: its end, which is now.
-        targets: how many.
-        failures: how many of all targets.
-        incidents: how many a target; each is two flips.
-        days, hour_days, minute_days: for how long there are rollups of days, hours and minutes; the failures and the
-            flips are as old as the days.
+        targets: their number.
+        failures: the number of all targets' failures.
+        incidents: the number of each target's incidents; each is two flips.
+        days, hour_days, minute_days: for how long there are rollups of days, hours and minutes; failures and flips go
+            back as far as the days.
     """
 
     until: datetime
@@ -125,28 +125,28 @@ class Extent:
 
     @property
     def since(self) -> datetime:
-        """The begin of the history."""
+        """The start of the history."""
         return self.until - timedelta(days=self.days)
 
     def window(self, period: str) -> tuple[datetime, datetime]:
-        """Return from when to when there are rollups of a period: whole ones, of which the last is over."""
+        """Return the window with rollups of a period: whole ones, the last of which is over."""
         days = {"minutes": self.minute_days, "hours": self.hour_days, "days": self.days}[period]
         end = floor(self.until, PERIODS[period])
         return floor(end - timedelta(days=days), PERIODS[period]), end
 
 
 def floor(moment: datetime, seconds: int) -> datetime:
-    """Return the begin of a minute, an hour or a day in UTC."""
+    """Return the start of a minute, an hour or a day in UTC."""
     return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, UTC)
 
 
 async def fill(database: Database, extent: Extent, say: Callable[[str], None]) -> None:
-    """Make the history in empty tables, a step at a time.
+    """Create the history in empty tables, step by step.
 
     Args:
-        database: where `init_db` has been done.
-        extent: how much of it.
-        say: told what is done next.
+        database: after `init_db`.
+        extent: the amount of history.
+        say: called with the name of the next step.
     """
     for what, step in _steps(extent):
         say(what)
@@ -171,7 +171,7 @@ def _steps(extent: Extent) -> Iterator[tuple[str, Any]]:
 
 
 def _pieces(begin: datetime, end: datetime, seconds: int) -> Iterator[tuple[datetime, datetime]]:
-    """Split a time so that the server can sort the rows of each piece in memory, more or less."""
+    """Split a window so that the server can about sort the rows of each piece in memory."""
     while begin < end:
         piece = min(begin + PERIODS_AT_ONCE * timedelta(seconds=seconds), end)
         yield begin, piece
@@ -199,7 +199,7 @@ def _partitions(extent: Extent) -> list[tuple[str, tuple[Any, ...]]]:
 
 
 def partitions_between(table: Table, begin: datetime, end: datetime) -> list[Any]:
-    """List the partitions in which the rows of a time are."""
+    """List the partitions of a window's rows."""
     partitions, moment = [], begin
     while moment <= end:
         partitions.append(partition_of(table, moment))
@@ -208,7 +208,7 @@ def partitions_between(table: Table, begin: datetime, end: datetime) -> list[Any
 
 
 def shapes() -> Iterator[dict[str, Any]]:
-    """Make the different rollups of each period, of checks as there are."""
+    """Create the different rollups of each period, from realistic checks."""
     moments = random.Random(SEED)  # noqa: S311
     for seconds in PERIODS.values():
         for shape in range(SHAPES):
@@ -226,7 +226,7 @@ def shapes() -> Iterator[dict[str, Any]]:
 
 
 def a_rollup(moments: random.Random, checks: int) -> Rollup:
-    """Roll up checks that took about as long as checks do."""
+    """Roll up checks of realistic durations."""
     measurements = []
     for _ in range(checks):
         phases = [round(seconds * moments.lognormvariate(0, 0.3) * 1_000_000) for seconds in PHASE_SECONDS]

@@ -1,4 +1,4 @@
-"""How late checks begin: the times in watcher's own log of successes against the slots of its schedule."""
+"""Measures the lateness of checks: the times in watcher's log of successes against the slots of its schedule."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from watcher.checking.scheduling.schedule import Schedule
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# The log cuts its times to whole milliseconds, and wall time is slewed under the clock that the schedule runs on: a
-# check may so seem to begin before its slot, by this much at the most.
+# The log cuts its times to whole milliseconds, and wall time is slewed under the clock that the schedule runs on: so a
+# check may seem to start before its slot, by at most this much.
 EARLY_SECONDS = 0.005
 
 _LINE = re.compile(r'(\S+) success target="([^"]*)" ')
@@ -22,13 +22,13 @@ _LINE = re.compile(r'(\S+) success target="([^"]*)" ')
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """How late the checks of a window began.
+    """The lateness of the checks of a window.
 
     Attributes:
-        checks: how many there were.
-        slots: how many there should have been.
+        checks: their number.
+        slots: the number of checks that were due.
         seconds: the lateness of each, in rising order.
-        twice: how many of them were of a slot that another was of as well.
+        twice: how many were of a slot that another check had as well.
     """
 
     checks: int
@@ -38,7 +38,7 @@ class Lateness:
 
     @property
     def missed(self) -> int:
-        """How many slots had no check."""
+        """The number of slots without a check."""
         return max(self.slots - self.checks + self.twice, 0)
 
     def quantile(self, part: float) -> float:
@@ -56,7 +56,7 @@ def lateness_of(
         lines: of the log, to some time after the window.
         names: of all targets.
         interval_seconds: of every target.
-        begin: of the window, in seconds since 1970; what counts is the slot, not when the check began.
+        begin: of the window, in seconds since 1970; the slot counts, not the start of the check.
         end: of the window.
     """
     late, found = [], set()
@@ -82,14 +82,14 @@ def seconds_after_slot(started: float, name: str, interval_seconds: float) -> fl
 
 
 def rows(found: Lateness) -> Sequence[tuple[str, str]]:
-    """Write the cells of the table."""
+    """Return the cells of the table."""
     quantiles = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "most": 1.0}
     late = [(name, f"{found.quantile(part) * 1000:.0f} ms") for name, part in quantiles.items()]
     return [*late, ("slots without a success", f"{found.missed:,} of {found.slots:,}")]
 
 
 def _slot_before(started: float, name: str, interval_seconds: float) -> tuple[float, float]:
-    """Return the number of the slot that a check is of, and the time since then."""
+    """Return the number of the slot of a check, and the time since then."""
     offset_seconds = Schedule.of(name, interval_seconds).offset_seconds
     number, seconds = divmod(started - offset_seconds + EARLY_SECONDS, interval_seconds)
     return number, seconds - EARLY_SECONDS

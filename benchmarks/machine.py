@@ -1,4 +1,4 @@
-"""The machine: its cores, and what it is, for those who read the figures elsewhere."""
+"""Describes the machine for readers elsewhere, and chooses its cores."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PACKAGES = ("watcher", "trio", "aiohttp", "asyncpg")
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Where things run: the measured program alone on one core, all else on another.
+    """The core of the measured program, and the core of everything else.
 
     Attributes:
-        program: the number of the core of the measured program.
+        program: the number of the measured program's core.
         others: the number of the core of nginx, PostgreSQL, drivers and the benchmark itself.
     """
 
@@ -32,17 +32,17 @@ class Cores:
 
     @classmethod
     def of(cls, numbers: set[int]) -> Cores:
-        """Choose from the cores that this process may use; where there is one only, all share it."""
+        """Choose from the cores that this process may use; with only one, all share it."""
         return cls(program=min(numbers), others=max(numbers))
 
     @property
     def shared(self) -> bool:
-        """Whether there is one core only: figures then have the server's work on the caches in them."""
+        """Whether there is only one core: figures then include the server's effect on the caches."""
         return self.program == self.others
 
 
 def describe(cores: Cores) -> dict[str, str]:
-    """Say what the figures were measured with, in the order in which it is shown."""
+    """Return the environment of the figures, in the order of its display."""
     shared = "; ONE CORE ONLY, the program shares it with nginx: do not quote these figures"
     return {
         "date": datetime.now(UTC).isoformat(timespec="minutes").replace("+00:00", "Z"),
@@ -51,19 +51,19 @@ def describe(cores: Cores) -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **{package: _package_version(package) for package in PACKAGES},
-        "blackbox_exporter": "not installed" if BLACKBOX is None else _said_version(BLACKBOX, "--version"),
-        "nginx": _said_version(NGINX, "-v") if Path(NGINX).exists() else "not installed",
+        "blackbox_exporter": "not installed" if BLACKBOX is None else _version_of(BLACKBOX, "--version"),
+        "nginx": _version_of(NGINX, "-v") if Path(NGINX).exists() else "not installed",
         "openssl": ssl.OPENSSL_VERSION,
     }
 
 
 def version_in(text: str) -> str:
-    """Find the first version number in what a program says of itself."""
+    """Return the first version number in a program's output."""
     found = re.search(r"\d+\.\d+[\w.+~-]*", text)
     return found[0] if found else "unknown"
 
 
-def _said_version(program: str, option: str) -> str:
+def _version_of(program: str, option: str) -> str:
     done = subprocess.run([program, option], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)  # noqa: S603
     return version_in(done.stdout.decode("utf-8", "replace"))
 

@@ -1,4 +1,4 @@
-"""One run: a program does its work for a while, and what it used is divided by what the server saw of it."""
+"""Measures one run: divides the CPU time of a program by the number of checks that the server saw."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long a run takes.
+    """The durations of a run.
 
     Attributes:
-        start_seconds: how long a program may take to begin.
-        warm_up_seconds: between its beginning and the measurement.
+        start_seconds: the longest that a program may take to start.
+        warm_up_seconds: from its start to the measurement.
         seconds: of the measurement.
     """
 
@@ -38,13 +38,13 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the counters stand at.
+    """A reading of all counters.
 
     Attributes:
         at: seconds on a monotonic clock.
-        cpu_seconds: of the program, with its threads that have ended.
-        core_busy_seconds: of its core, whoever used it.
-        server_core_busy_seconds: of the core of the server and of all else.
+        cpu_seconds: of the program, with its ended threads.
+        core_busy_seconds: of its core, by any program.
+        server_core_busy_seconds: of the core of the server and everything else.
         served: by nginx.
         success_bytes: the size of the file of successes.
     """
@@ -72,22 +72,22 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a run brought.
+    """The figures of a run.
 
     Attributes:
-        program, kind, targets, rate_asked: what was run.
+        program, kind, targets, rate_asked: the run.
         repeat: its number, from 0.
-        error: why there are no figures; all below is 0 then.
-        start_seconds: until it had begun.
+        error: why there are no figures; the rest is 0 then.
+        start_seconds: until the first checks.
         seconds: of the measurement.
         checks: requests that the server saw in it.
         connections: that the server saw.
-        successes: lines written in it, or None where the program writes none.
+        successes: lines written in it, or None if the program writes none.
         cpu_seconds: that the program used.
         others_share: the part of its core that others used, from 0 to 1.
-        server_core_share: the part of the other core that was used; at 1 it is the server that cannot do more.
-        peak_bytes: the most memory that it ever had (VmHWM).
-        resident_bytes: what it had at the end (VmRSS).
+        server_core_share: the used part of the other core; at 1 the server is the limit.
+        peak_bytes: its peak memory (VmHWM).
+        resident_bytes: its memory at the end (VmRSS).
     """
 
     program: str
@@ -109,7 +109,7 @@ class Figures:
 
     @property
     def rate(self) -> float:
-        """Checks a second that were done."""
+        """Checks a second."""
         return self.checks / self.seconds if self.seconds else 0.0
 
     @property
@@ -119,12 +119,12 @@ class Figures:
 
     @property
     def core_share(self) -> float:
-        """The part of the program's core that was used, by it and by others."""
+        """The used part of the program's core, by it and by others."""
         return self.cpu_seconds / self.seconds + self.others_share if self.seconds else 0.0
 
 
 def measure(program: Program, workload: Workload, bench: Bench, timing: Timing, repeat: int) -> Figures:
-    """Run a program once; one that cannot do the work is an `error`."""
+    """Run a program once; if it cannot do the work, the figures have an `error`."""
     head = (program.name, workload.kind.value, workload.targets, workload.rate, repeat)
     with TemporaryDirectory(prefix="benchmark-") as name:
         try:
@@ -161,10 +161,10 @@ def measure(program: Program, workload: Workload, bench: Bench, timing: Timing, 
 
 
 def wait_begun(program: Program, workload: Workload, bench: Bench, running: Running, limit_seconds: float) -> None:
-    """Wait for the first check, or the first of every target where a program begins with these in a burst.
+    """Wait for the first check, or for one of every target if the program starts with a burst of all.
 
     Raises:
-        ProgramEndedError: it has ended, or not begun in time.
+        ProgramEndedError: it has ended, or not started in time.
     """
     before = bench.site.served()
     give_up_at = time.monotonic() + limit_seconds
@@ -181,10 +181,10 @@ def wait_begun(program: Program, workload: Workload, bench: Bench, running: Runn
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process and those that it started, to the nanosecond, with threads that have ended.
+    """Return the CPU time of a process and its children, to the nanosecond, with ended threads.
 
-    It is the clock that clock_getcpuclockid(3) names: on Linux, the complement of the number of the process and the
-    clock of the scheduler (2), as in the kernel's include/linux/posix-timers_types.h.
+    It is the clock of clock_getcpuclockid(3): on Linux, the complement of the process number and the
+    clock of the scheduler (2), see the kernel's include/linux/posix-timers_types.h.
     """
     pids = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
     return sum(time.clock_gettime((~number << 3) | 2) for number in pids)
@@ -196,14 +196,14 @@ def memory(pid: int) -> tuple[int, int]:
 
 
 def parse_memory(status: str) -> tuple[int, int]:
-    """Read VmHWM and VmRSS, in bytes, from a text as of /proc/PID/status (proc_pid_status(5))."""
+    """Return VmHWM and VmRSS in bytes, from the text of /proc/PID/status (proc_pid_status(5))."""
     values = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     peak, resident = (int(values[key].split()[0]) * KIB for key in ("VmHWM", "VmRSS"))
     return peak, resident
 
 
 def lines_between(file: Path | None, begin: int, end: int) -> int | None:
-    """Count the lines that end within these bytes of a file; None where there is no file."""
+    """Count the lines that end within these bytes of a file; None without a file."""
     if file is None:
         return None
     with file.open("rb") as stream:

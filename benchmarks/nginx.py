@@ -1,4 +1,4 @@
-"""The server: one nginx with a plain port, one for TLS and one for HTTP/2, which counts what it serves."""
+"""Runs the server: one nginx with a plain port, one for TLS and one for HTTP/2, which counts what it serves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 START_SECONDS = 10.0
 DESCRIPTORS_FOR_OTHER_THINGS = 64
 
-# No tickets and no session cache: every handshake is a whole one, for every program.
+# No tickets and no session cache: every handshake is a full one, for every program.
 CONFIGURATION = """
 daemon off;
 master_process off;
@@ -63,17 +63,17 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What nginx has counted since it started, our own questions included: connections and requests."""
+    """nginx's counters since its start, including the benchmark's own requests."""
 
     connections: int
     requests: int
 
     @classmethod
     def parse(cls, text: str) -> Served:
-        """Read a page of stub_status.
+        """Parse a page of stub_status.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is not a page of stub_status.
         """
         found = re.search(r"requests\s+(\d+)\s+\d+\s+(\d+)", text)
         if found is None:
@@ -81,7 +81,7 @@ class Served:
         return cls(connections=int(found[1]), requests=int(found[2]))
 
     def since(self, earlier: Served) -> Served:
-        """Return what came after an earlier question, without this one."""
+        """Return the counts since an earlier reading, without this one."""
         return Served(self.connections - earlier.connections - 1, self.requests - earlier.requests - 1)
 
 
@@ -91,8 +91,8 @@ class Site:
 
     Attributes:
         ports: the port of each kind.
-        status_port: where it says what it has counted.
-        certificate_authority: the file of the authority that its certificate comes from.
+        status_port: the port of its counters.
+        certificate_authority: the file of the authority of its certificate.
     """
 
     ports: dict[Kind, int]
@@ -100,11 +100,11 @@ class Site:
     certificate_authority: Path
 
     def origin(self, kind: Kind) -> str:
-        """Return the beginning of all addresses of a kind."""
+        """Return the start of all addresses of a kind."""
         return f"{kind.scheme}://127.0.0.1:{self.ports[kind]}"
 
     def served(self) -> Served:
-        """Ask what it has counted.
+        """Read its counters.
 
         Raises:
             OSError: it does not answer.
@@ -141,11 +141,11 @@ def serving(folder: Path, core: int) -> Iterator[Site]:
 
 
 def configuration(site: Site, descriptors: int) -> str:
-    """Write nginx.conf.
+    """Return the text of nginx.conf.
 
     Args:
         site: its ports.
-        descriptors: how many files and sockets nginx may have open.
+        descriptors: the most files and sockets that nginx may have open.
     """
     return CONFIGURATION.format(
         connections=descriptors - DESCRIPTORS_FOR_OTHER_THINGS,
@@ -158,10 +158,10 @@ def configuration(site: Site, descriptors: int) -> str:
 
 
 def write_certificates(folder: Path) -> Path:
-    """Write the site's certificate and key, of RSA 2048 under an intermediate as usual sites have, and the root.
+    """Write the site's certificate and key (RSA 2048, with an intermediate, as usual sites have), and the root.
 
     Returns:
-        the file of the root, for those who check.
+        the file of the root, for the programs that check.
     """
     root = trustme.CA(key_type=trustme.KeyType.RSA)
     intermediate = root.create_child_ca(key_type=trustme.KeyType.RSA)
@@ -172,7 +172,7 @@ def write_certificates(folder: Path) -> Path:
 
 
 def _descriptors() -> int:
-    """Take the descriptors that the system allows, for nginx to inherit."""
+    """Raise the limit of descriptors to the system's maximum, for nginx to inherit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

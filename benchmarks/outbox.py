@@ -1,4 +1,4 @@
-"""What it costs to keep what checks come to: the parts of `benchmarks.storage` that run on the program's core."""
+"""Measures the cost of storing check results: the parts of `benchmarks.storage` that run on the program's core."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 BOUNDS = Bounds(max_bytes=2**40, max_age_seconds=1e9)
-# As often as the recorder hands on what it has gathered, and as the shared timer of the checks ticks.
+# The period of the recorder's hand-over, and of the shared timer of the checks.
 GATHER_SECONDS = 0.05
 TICK_SECONDS = 0.005
 APPENDED_AT_ONCE = 2000
@@ -56,14 +56,14 @@ _FAULT = Fault(Reason.STATUS, "503 Service Unavailable")
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """What a burst of failures did to the checks beside it.
+    """The effect of a burst of failures on the checks beside it.
 
     Attributes:
-        kept: whether they were kept, or only made.
-        failures: how many there were.
+        kept: whether they were stored, or only made.
+        failures: their number.
         seconds: from the first until the last was on disk.
         most_waiting: the most that were not on disk yet.
-        late_seconds: how late each tick of the schedule was, in rising order.
+        late_seconds: the lateness of each tick of the schedule, in rising order.
         cpu_seconds: of all threads of the process.
     """
 
@@ -82,12 +82,12 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """How fast rows came into PostgreSQL.
+    """The speed of storing rows in PostgreSQL.
 
     Attributes:
-        name: in which way.
-        rows: how many.
-        seconds: how long it took.
+        name: of the way.
+        rows: their number.
+        seconds: that it took.
         cpu_seconds: of this process.
     """
 
@@ -98,14 +98,14 @@ class Drained:
 
 
 class NotingThread(OutboxThread):
-    """An outbox that tells when something has been done to it."""
+    """An outbox with an event for each finished job."""
 
     def __init__(self, outbox: Outbox) -> None:
         super().__init__(outbox)
         self.done = trio.Event()
 
     async def run(self, job: Callable[[Outbox], Result]) -> Result:
-        """Have a job done."""
+        """Run a job."""
         result = await super().run(job)
         self.done.set()
         self.done = trio.Event()
@@ -113,7 +113,7 @@ class NotingThread(OutboxThread):
 
 
 def conclusions(count: int, *, failing: bool, first: int = 0, targets: int = 1000) -> Iterator[Conclusion]:
-    """Make what checks of many targets come to, in the order of time."""
+    """Create conclusions of checks of many targets, in the order of time."""
     for number in range(first, first + count):
         at = BEGIN + timedelta(milliseconds=number)
         outcome = _FINE._replace(target=f"site {number % targets:04}", scheduled_at=at, started_at=at)
@@ -121,13 +121,13 @@ def conclusions(count: int, *, failing: bool, first: int = 0, targets: int = 100
 
 
 async def burst(folder: Path, rate: int, seconds: float, *, kept: bool) -> Burst:
-    """Let checks fail fast, and measure how late a schedule runs in the same loop.
+    """Let checks fail fast, and measure the lateness of a schedule in the same loop.
 
     Args:
         folder: for the outbox.
         rate: failures a second.
-        seconds: for how long.
-        kept: whether they are kept; without it, what it takes to make them is measured.
+        seconds: length of the burst.
+        kept: whether to store them; otherwise the cost of making them is measured.
     """
     disk, told, most_waiting = OutboxThread(Outbox(folder / "outbox.sqlite")), 0, 0
     late: list[float] = []
@@ -150,7 +150,7 @@ async def burst(folder: Path, rate: int, seconds: float, *, kept: bool) -> Burst
                     outbox_writer.put(conclusion)
                 made += 1
             most_waiting = max(most_waiting, made - told)
-        while kept and told < made:  # noqa: ASYNC110  # no event tells
+        while kept and told < made:  # noqa: ASYNC110  # there is no event for it
             await trio.sleep(TICK_SECONDS)
         scope.cancel()
     figures = Burst(
@@ -169,12 +169,12 @@ async def _tick(late: list[float]) -> None:
 
 
 async def cost_of_keeping(folder: Path, count: int, at_once: int, *, failing: bool) -> float:
-    """Return the CPU seconds, of all threads, that it takes to keep a conclusion.
+    """Return the CPU seconds, of all threads, for storing a conclusion.
 
     Args:
         folder: for the outbox.
-        count: how many to keep.
-        at_once: how many are gathered; each such burst is a transaction.
+        count: the number to store.
+        at_once: the size of a burst; each is a transaction.
         failing: whether the checks failed.
     """
     making = time.process_time()
@@ -205,7 +205,7 @@ async def fill_with_failures(disk: OutboxThread, count: int, at_once: int = APPE
 
 
 async def fill_with_an_hour(disk: OutboxThread, targets: int, checks_a_minute: int, failures_a_second: int) -> float:
-    """Put what an hour's checks come to into an outbox, and return the seconds that a minute's rollups took."""
+    """Put the results of an hour's checks into an outbox; return the seconds for a minute's rollups."""
     spent = 0.0
     for minute in range(60):
         batch = [*conclusions(targets * checks_a_minute, failing=False, first=minute * 60_000, targets=targets)]
@@ -231,7 +231,7 @@ async def drain(disk: OutboxThread, database: Database, name: str) -> Drained:
     count, ready = disk.outbox.rows, trio.Event()
     worker = Drain(disk, TableStore(database, Registration("default", disk.outbox.id, BEGIN, ())))
     ready.set()
-    worker.close()  # so that it ends when all is stored
+    worker.close()  # so that it ends when everything is stored
     begun, cpu = time.perf_counter(), time.process_time()
     await worker.run(ready)
     assert disk.outbox.rows == 0, "the database went away"
@@ -239,7 +239,7 @@ async def drain(disk: OutboxThread, database: Database, name: str) -> Drained:
 
 
 async def insert_directly(database: Database, count: int, at_once: int, name: str) -> Drained:
-    """Write failures to PostgreSQL without an outbox, so many in a statement; each is a transaction."""
+    """Write failures to PostgreSQL without an outbox, `at_once` in a statement and transaction."""
     batches = [
         joined(encode_failure(one.outcome)[1] for one in conclusions(at_once, failing=True, first=first))
         for first in range(0, count, at_once)

@@ -1,13 +1,13 @@
-"""A steady rate, for the programs that have no schedule of their own."""
+"""Keeps a steady rate, for the programs without a schedule of their own."""
 
 from __future__ import annotations
 
-# What is behind by more is given up: a burst to make up for it would measure something else.
+# Checks overdue by more are skipped: a burst to catch up would measure something else.
 MAX_BEHIND_SECONDS = 1.0
 
 
 class Pace:
-    """Says when the next check is due."""
+    """Computes when the next check is due."""
 
     def __init__(self, rate: float, now: float) -> None:
         """Start now.
@@ -20,7 +20,7 @@ class Pace:
         self._due = now
 
     def seconds_to_next(self, now: float) -> float:
-        """Return how long to sleep before the next check, 0 when it is overdue, and go one check further."""
+        """Return the seconds to the next check, 0 if it is overdue, and advance by one check."""
         wait_seconds = self._due - now
         if wait_seconds < -MAX_BEHIND_SECONDS:
             self._due, wait_seconds = now, 0.0

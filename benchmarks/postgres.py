@@ -1,4 +1,4 @@
-"""The PostgreSQL that the monitors write failures to, on the other core; what it uses counts for nobody."""
+"""Runs the PostgreSQL for the monitors' failures, on the other core; its CPU time is not counted."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MAX_CONNECTIONS = 100  # PostgreSQL's own default, which does for several replicas
+MAX_CONNECTIONS = 100  # PostgreSQL's own default, which is enough for several replicas
 
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """Where a server is: `host` is the folder of its unix socket."""
+    """The location of a server: `host` is the folder of its unix socket."""
 
     host: str
     port: int
@@ -30,7 +30,7 @@ class Postgres:
 
     @classmethod
     def at(cls, url: str) -> Postgres:
-        """Read a URL whose host and port stand in its query."""
+        """Parse a URL that has its host and port in the query."""
         parts = urlsplit(url)
         query = parse_qs(parts.query)
         return cls(
@@ -42,7 +42,7 @@ class Postgres:
         )
 
     def settings(self) -> dict[str, object]:
-        """Return the lines of `.env` that lead watcher there."""
+        """Return the settings of `.env` that make watcher use it."""
         return {
             "POSTGRES_HOST": self.host,
             "POSTGRES_PORT": self.port,
@@ -59,7 +59,7 @@ class Postgres:
 
 @contextmanager
 def database(folder: Path) -> Iterator[Postgres]:
-    """Run the server that watcher embeds, but as one of its own that any program may use.
+    """Run watcher's embedded server as a separate one that any program may use.
 
     It inherits the core of this process.
     """

@@ -1,4 +1,4 @@
-"""Who is compared: each a whole program, run as its user runs it, and pinned to the core of the measurement."""
+"""The programs to compare: each is whole, run as its user runs it, and pinned to the core of the measurement."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What all programs have in common.
+    """The environment that all programs share.
 
     Attributes:
-        site: what they check.
-        database: where failures go.
-        cores: where they run.
+        site: to check.
+        database: for failures.
+        cores: to run on.
     """
 
     site: Site
@@ -43,12 +43,12 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A program that runs.
+    """A running program.
 
     Attributes:
-        process: the one that is measured.
+        process: the measured one.
         said: the file of its stdout and stderr.
-        successes: a file with one line a success, or None where it writes none.
+        successes: a file with one line a success, or None if it writes none.
     """
 
     process: Process
@@ -58,14 +58,14 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One of those compared.
+    """A program to compare.
 
     Attributes:
         name: for `--programs`, and in tables.
         start: runs it in a folder while the block lasts.
         missing: why it cannot run here, or empty.
-        kinds: what it can do.
-        checks_all_at_start: whether it begins with a check of every target at once, which is not to be measured.
+        kinds: the kinds of check that it supports.
+        checks_all_at_start: whether it starts with a check of every target at once, which must not be measured.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Program:
 
 @contextmanager
 def start_watcher(bench: Bench, workload: Workload, folder: Path, **more: object) -> Iterator[Running]:
-    """Run the daemon with an external database; `more` are other lines of its `.env`."""
+    """Run the daemon with an external database; `more` are further settings of its `.env`."""
     write_targets(folder / "config.yaml", workload, bench.site.origin(workload.kind))
     settings = {
         "CONFIG_FILE_PATH": "config.yaml",
@@ -107,13 +107,13 @@ def start_aiohttp(bench: Bench, workload: Workload, folder: Path) -> Iterator[Ru
 
 @contextmanager
 def start_blackbox(bench: Bench, workload: Workload, folder: Path) -> Iterator[Running]:
-    """Run blackbox_exporter, and who asks it for probes on the other core."""
+    """Run blackbox_exporter, and its driver on the other core."""
     probing = {"preferred_ip_protocol": "ip4", "fail_if_body_not_matches_regexp": [PATTERN]}
     module = {"prober": "http", "timeout": f"{workload.timeout_seconds:.6f}s", "http": probing}
     (folder / "blackbox.yml").write_text(yaml.safe_dump({"modules": {"site": module}}), encoding="utf-8")
     assert BLACKBOX is not None
     address = f"127.0.0.1:{free_port()}"
-    # Without an offset the timeout is the module's own, as short as those of the others.
+    # Without an offset the timeout is the module's own, as short as those of the other programs.
     options = [
         "--config.file=blackbox.yml",
         f"--web.listen-address={address}",
@@ -135,7 +135,7 @@ def start_blackbox(bench: Bench, workload: Workload, folder: Path) -> Iterator[R
 
 @contextmanager
 def start_sockets(bench: Bench, workload: Workload, folder: Path) -> Iterator[Running]:
-    """Run the floor."""
+    """Run the lower bound."""
     options = ["--origin", bench.site.origin(workload.kind), "--kind", workload.kind.value]
     amounts = ["--targets", f"{workload.targets}", "--rate", f"{workload.rate}"]
     module = [sys.executable, "-m", "benchmarks.blocking_sockets"]
@@ -150,9 +150,9 @@ def _measured(bench: Bench, folder: Path, *command: str) -> AbstractContextManag
 
 PROGRAMS = (
     Program("watcher", start_watcher, checks_all_at_start=True),
-    # aiohttp speaks no HTTP/2, and frames are more than sockets alone.
+    # aiohttp does not speak HTTP/2, and frames are more than sockets alone.
     Program("aiohttp", start_aiohttp, kinds=frozenset(Kind) - {Kind.HTTP2}),
-    # It opens a new connection for every probe; there is no setting for another way.
+    # It opens a new connection for every probe, and has no setting to change that.
     Program(
         "blackbox",
         start_blackbox,

@@ -1,4 +1,4 @@
-"""How long the queries take that commands and a status page make, over a year of history."""
+"""Measures the queries of commands and of a status page, over a year of history."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 ASKED_SECONDS = 0.05
 READ_SECONDS = 120.0
-# So many times a query is made before it counts: the server has then what it needs in memory, and its plan.
+# Runs of a query before it counts: the server then has the pages in memory, and its plan.
 WARM_UP = 6
-REPORT_WARM_UP, REPORT_REPEAT = 1, 3  # of what takes seconds
+REPORT_WARM_UP, REPORT_REPEAT = 1, 3  # for queries that take seconds
 BUCKETS = 40
 WINDOWS = {
     "24 h": timedelta(days=1),
@@ -46,7 +46,7 @@ WINDOWS = {
 }
 COLUMNS = ("what", "rows", "first", "median", "most", "below 50 ms")
 MAX_PLAN_CHARS = 110
-# What a reader of plans can do without.
+# Parts of a plan that readers do not need.
 _NOISE = re.compile(
     r" \(never executed\)|(?:Settings|Query Identifier|Sort Method|Planning|JIT|Heap Fetches|Memory|Storage: Memory"
     r"|Index Searches).*|Batches: 1$"
@@ -55,12 +55,12 @@ _NOISE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question to the history.
+    """A query on the history.
 
     Attributes:
-        name: what it answers.
-        ask: asks it, as the commands do.
-        of_a_page: whether somebody waits for it at a page; else it is part of a report of all targets.
+        name: of its answer.
+        ask: runs it, as the commands do.
+        of_a_page: whether a viewer waits for it at a page; otherwise it is part of a report of all targets.
     """
 
     name: str
@@ -70,14 +70,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How long a query took.
+    """The durations of a query.
 
     Attributes:
         name: of the query.
-        rows: how many answers it had.
+        rows: the number of rows in its answer.
         first_seconds: on a new connection, with the rest of the history in memory or not.
-        seconds: those that count, in rising order.
-        plans: how the server went about it.
+        seconds: of the runs that count, in rising order.
+        plans: of the server.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Times:
 
 
 def questions(extent: Extent) -> list[Query]:
-    """List what `watcher status`, `failures` and `report` ask, and what a status page would."""
+    """List the queries of `watcher status`, `failures` and `report`, and of a status page."""
     until, one = extent.until, [f"site {extent.targets // 2:04}"]
     found = [
         Query("where all targets stand", present_states),
@@ -133,14 +133,14 @@ def _means(since: datetime, until: datetime, targets: list[str] | None) -> Ask:
 
 
 class Explaining(Database):
-    """A database that has the server explain each query before it is made."""
+    """A database that makes the server explain each query before running it."""
 
     def __init__(self, url: str, *, command_seconds: float) -> None:
         super().__init__(url, command_seconds=command_seconds)
         self.plans: list[str] = []
 
     async def operate(self, operation: Any, limit_seconds: float | None = None) -> Any:
-        """Do an operation on a connection that explains."""
+        """Run an operation on a connection that explains."""
         return await super().operate(
             lambda connection: operation(_ExplainingConnection(connection, self.plans)), limit_seconds
         )
@@ -171,7 +171,7 @@ class _ExplainingConnection:
 
 
 def shortened(plan: str) -> str:
-    """Leave of a plan what says how the rows are found."""
+    """Reduce a plan to the lines that show how the rows are found."""
     lines = []
     for line in plan.splitlines():
         kept = _NOISE.sub("", line).rstrip()
@@ -181,7 +181,7 @@ def shortened(plan: str) -> str:
 
 
 def rows(found: list[Times]) -> list[tuple[str, ...]]:
-    """Write the cells of the table."""
+    """Return the cells of the table."""
     return [
         (
             one.name,
@@ -230,17 +230,17 @@ async def _time(url: str, query: Query, repeat: int) -> Times:
 @click.command()
 @click.option("--targets", type=int, default=1000, show_default=True)
 @click.option("--failures", type=int, default=1_000_000, show_default=True)
-@click.option("--days", type=int, default=365, show_default=True, help="Of days, flips and failures.")
-@click.option("--hour-days", type=int, default=400, show_default=True, help="Days of which the hours are there.")
-@click.option("--minute-days", type=int, default=1, show_default=True, help="Days of which the minutes are there.")
-@click.option("--repeat", type=int, default=20, show_default=True, help="Times that each query counts.")
-@click.option("--plans", is_flag=True, help="Print how the server goes about each query.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--days", type=int, default=365, show_default=True, help="Days of history.")
+@click.option("--hour-days", type=int, default=400, show_default=True, help="Days of rollups of hours.")
+@click.option("--minute-days", type=int, default=1, show_default=True, help="Days of rollups of minutes.")
+@click.option("--repeat", type=int, default=20, show_default=True, help="Counted runs of each query.")
+@click.option("--plans", is_flag=True, help="Print the server's plan of each query.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="File for all figures.")
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
 def queries(*, repeat: int, plans: bool, json_file: Path | None, markdown: bool, **extents: int) -> None:
-    """Make a year of history, and measure how long it takes to read it.
+    """Create a year of history, and measure how long it takes to read it.
 
-    It takes some 12 GB for a while, and minutes.
+    It takes about 12 GB of disk for a while, and some minutes.
 
     Example: python -m benchmarks queries --hour-days 60 --plans
     """

@@ -1,4 +1,4 @@
-"""What a reload costs: how long it takes to be taken over, and how late checks begin meanwhile."""
+"""Measures a reload: the time until it is applied, and the lateness of checks meanwhile."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 COLUMNS = ("what", "without reloads", "with reloads")
 STEP_SECONDS = 4.0
 
-_TAKEN_OVER = re.compile(rb"^(\S+) info reloaded .*changed=\S+ unchanged=(\d+)", re.MULTILINE)
+_TAKEN_OVER = re.compile(rb"^(\S+) info configuration reloaded .*changed=\S+ unchanged=(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Reloads:
-    """What was found.
+    """The result of the measurement.
 
     Attributes:
-        seconds: from each signal to the line that says that it is taken over, in rising order.
-        without, during: how late checks began in as much time without reloads, and with them.
+        seconds: from each signal to the log line that reports the reload, in rising order.
+        without, during: the lateness of checks in equal times without reloads, and with them.
     """
 
     seconds: tuple[float, ...]
@@ -44,13 +44,13 @@ class Reloads:
 
 
 def measure_reloads(bench: Bench, targets: int, rate: float, reloads: int) -> Reloads:
-    """Run the daemon, and have one target changed again and again.
+    """Run the daemon, and change one target repeatedly.
 
     Args:
         bench: sites, database and cores.
-        targets: how many there are.
-        rate: checks a second, all together.
-        reloads: how many times.
+        targets: their number.
+        rate: checks a second of all targets.
+        reloads: their number.
     """
     workload = Workload(Kind.HTTP, targets, rate, workers=100)
     watcher = next(program for program in PROGRAMS if program.name == "watcher")
@@ -63,12 +63,12 @@ def measure_reloads(bench: Bench, targets: int, rate: float, reloads: int) -> Re
         middle = time.time()
         sent = [_change_one(Path(name) / "config.yaml", running, number) for number in range(reloads)]
         end = time.time()
-        wait_running(running.process, 1, running.said)  # for what is in its buffers
+        wait_running(running.process, 1, running.said)  # until its buffers are written
         done = [datetime.fromisoformat(match[1].decode()).timestamp() for match in _matches(running.said, targets)]
         if len(done) != reloads:
-            raise click.ClickException(f"{len(done)} of {reloads} reloads were told of; look at its log")
+            raise click.ClickException(f"{len(done)} of {reloads} reloads logged; see the log of the daemon")
         changed, *names = workload.addresses(bench.site.origin(workload.kind))
-        # What has changed begins anew, at once and in no slot.
+        # The changed target starts again at once, outside any slot.
         lines = [line for line in running.successes.read_text("utf-8").split("\n")[:-1] if f'"{changed}"' not in line]
     found = [
         late.lateness_of(lines, names, workload.interval_seconds, *times) for times in ((begin, middle), (middle, end))
@@ -78,7 +78,7 @@ def measure_reloads(bench: Bench, targets: int, rate: float, reloads: int) -> Re
 
 
 def _change_one(config: Path, running: Running, number: int) -> float:
-    """Give the first target another pattern, say so, and return when that was said."""
+    """Give the first target another pattern, send the signal, and return its time."""
     text = config.read_text("utf-8")
     changed = re.sub(r"(regex: )\S+.*", rf"\1'<title>|{number}'", text, count=1)
     config.with_suffix(".new").write_text(changed, "utf-8")
@@ -95,7 +95,7 @@ def _matches(said: Path, targets: int) -> list[re.Match[bytes]]:
 
 
 def rows(found: Reloads) -> list[tuple[str, str, str]]:
-    """Write the cells of the table."""
+    """Return the cells of the table."""
     middle, most = found.seconds[len(found.seconds) // 2], found.seconds[-1]
     lateness = [
         (f"lateness, {name}", without, during)

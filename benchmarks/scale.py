@@ -1,4 +1,4 @@
-"""What several replicas on one database cost, and how long a handover between them takes."""
+"""Measures the cost of several replicas on one database, and the time of a handover between them."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ HANDOVER_COLUMNS = (
     "missed",
     "twice",
 )
-# The longest that each step may take, beside what the first checks take, of which there are 500 a second at most.
+# The longest that each step may take, except the first checks, which run at no more than 500 a second.
 LIMIT_SECONDS = 120.0
 FIRST_CHECKS_A_SECOND = 250
 POLL_SECONDS = 0.1
-# For checks that are caught up on, and for what is in the buffers of the log, before that is read.
+# Time to catch up on checks, and to write the buffers of the log, before it is read.
 SETTLE_SECONDS = 4.0
 
 _STARTED = re.compile(rb"^(\S+) info started targets=", re.MULTILINE)
 _SHARE = re.compile(rb"^(\S+) info share epoch=(\d+) replicas=(\d+) targets=(\d+)", re.MULTILINE)
 _EMPTY = ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-# The connection that asks is not among those counted.
+# The connection that asks is not counted.
 _COUNTERS = """
 SELECT tup_inserted + tup_updated + tup_deleted AS rows, xact_commit AS commits,
        split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int AS pid,
@@ -66,7 +66,7 @@ FROM pg_stat_database WHERE datname = current_database()
 
 
 class Share(NamedTuple):
-    """What a replica has said of its share last: when, in seconds since 1970, and of how many replicas and targets."""
+    """The last log line of a replica's share: its time in seconds since 1970, its replicas and targets."""
 
     at: float
     epoch: int
@@ -76,18 +76,17 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """How targets came from some replicas to others.
+    """A move of targets from some replicas to others.
 
     Attributes:
-        name: of what happened.
-        before, after: how many replicas there were, and are.
-        targets: how many came to others; of those that it took longer than it may, how many were to.
-        seconds: from the signal, or from when the last of those that come had read its file, until others had all of
-            them; how long that was waited for, where they did not have them by then.
-        has_ended: whether they had.
-        cpu_seconds: of all replicas that ran, meanwhile, their checks included; and of those that come, what they
-            took to begin.
-        lateness: of all checks from the beginning until a second after that.
+        name: of the event.
+        before, after: the number of replicas.
+        targets: how many moved; if it did not end in time, how many had to.
+        seconds: from the signal, or from when the last new replica had read its file, until the others had all
+            targets; or the whole wait, if they did not have them by then.
+        has_ended: whether they had them in time.
+        cpu_seconds: of all running replicas meanwhile, their checks included; of new replicas also their start.
+        lateness: of all checks from the start until a second after the end.
     """
 
     name: str
@@ -102,19 +101,19 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What so many replicas did together.
+    """The figures of a number of replicas together.
 
     Attributes:
-        targets, replicas: how many there were.
+        targets, replicas: their numbers.
         seconds: of the measurement.
         checks: requests that the server saw in it.
         cpu_seconds: of all daemons.
         database_cpu_seconds: of PostgreSQL, with all its processes.
-        rows: that were written, changed or deleted.
+        rows: written, changed or deleted.
         commits: transactions.
         connections: of all daemons, at the end of the measurement.
-        peak_bytes: the most memory of each daemon, added up.
-        handovers: to those that came, and of one that was stopped, and of one that was killed; empty for one replica.
+        peak_bytes: the sum of the daemons' peak memory.
+        handovers: when replicas joined, when one was stopped, and when one was killed; empty for one replica.
     """
 
     targets: int
@@ -150,14 +149,14 @@ class _Fleet:
         self.replicas: list[Running] = []
 
     def start(self, folder: Path | None = None) -> None:
-        """Start one more, in a new folder or in that of one that has ended."""
+        """Start one more replica, in a new folder or in that of one that has ended."""
         if folder is None:
             folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="benchmark-")))
             self._folders.append(folder)
         self.replicas.append(self._stack.enter_context(start_watcher(self.bench, self.workload, folder)))
 
     def wait(self, done: Callable[[], bool], what: str, limit_seconds: float | None = None) -> bool:
-        """Wait until something is so, while all replicas run; for so long at most, and return whether it is."""
+        """Wait for a condition while all replicas run; return whether it came within the limit."""
         limit_seconds = limit_seconds or self.limit_seconds
         give_up_at = time.monotonic() + limit_seconds
         while not done():
@@ -168,22 +167,22 @@ class _Fleet:
         return True
 
     def go_on(self, seconds: float) -> None:
-        """Let all run for a time."""
+        """Let all replicas run for some seconds."""
         wait_until = time.monotonic() + seconds
         for one in self.replicas:
             wait_running(one.process, wait_until - time.monotonic(), one.said)
 
     def shares(self) -> list[Share]:
-        """Return what each replica has said of its share last, of those that have said anything."""
+        """Return the last share in the log of each replica that logged one."""
         return [share for one in self.replicas for share in newest_share(one.said.read_bytes())]
 
     def has_shared(self) -> bool:
-        """Whether all targets are checked, each by one of the replicas that run."""
+        """Return whether all targets are checked, each by one of the running replicas."""
         return is_shared(self.shares(), len(self.replicas), self.workload.targets)
 
     def counters(self) -> _Counters:
         """Read all counters."""
-        # What is asked of the database counts for it, in both readings alike.
+        # This query is counted as well, in both readings alike.
         database = trio.run(_ask, self.bench.database.url(), (_COUNTERS,))[0]
         return _Counters(
             at=time.monotonic(),
@@ -194,11 +193,11 @@ class _Fleet:
         )
 
     def cpu_seconds(self) -> float:
-        """Return what all that run have used."""
+        """Return the CPU time of all running replicas."""
         return sum(cpu_seconds(one.process.pid) for one in self.replicas)
 
     def lines(self) -> Iterator[str]:
-        """Read the whole lines of everybody's successes, also of those that have ended."""
+        """Yield the complete lines of all replicas' successes, also of ended ones."""
         for folder in self._folders:
             with (folder / "monitor.log").open(encoding="utf-8") as lines:
                 yield from (line for line in lines if line.endswith("\n"))
@@ -214,7 +213,7 @@ class _Fleet:
         return self._handed_over("joined", before, moved, max([began, *started]), has_ended, used)
 
     def hand_over(self, name: str, number: signal.Signals) -> Handover:
-        """Send the last replica a signal, and wait until the others have its targets."""
+        """Send a signal to the last replica, and wait until the others have its targets."""
         leaving = self.replicas.pop()
         moved = sum(share.targets for share in newest_share(leaving.said.read_bytes()))
         sent, used = time.time(), self.cpu_seconds()
@@ -234,19 +233,19 @@ class _Fleet:
         return Handover(name, before, len(self.replicas), moved, done - began, has_ended, used, found)
 
     def start_again(self) -> None:
-        """Start the replica anew that has ended, with what it had on its disk."""
+        """Restart the replica that has ended, with its data folder."""
         self.start(self._folders[-1])
         self.wait(self.has_shared, "a start on the same data folder")
         self.go_on(SETTLE_SECONDS)
 
 
 def started_at(said: bytes) -> list[float]:
-    """Read when a daemon has started from what it has said, in seconds since 1970; empty where it has not."""
+    """Return when a daemon started, in seconds since 1970, from its log; empty if it did not."""
     return [datetime.fromisoformat(match[1].decode()).timestamp() for match in _STARTED.finditer(said)]
 
 
 def newest_share(said: bytes) -> list[Share]:
-    """Read the last line about its share from what a daemon has said; empty where there is none."""
+    """Return the last share in a daemon's log; empty if there is none."""
     found = [*_SHARE.finditer(said)][-1:]
     return [
         Share(datetime.fromisoformat(match[1].decode()).timestamp(), *(int(match[part]) for part in (2, 3, 4)))
@@ -255,7 +254,7 @@ def newest_share(said: bytes) -> list[Share]:
 
 
 def is_shared(shares: Sequence[Share], replicas: int, targets: int) -> bool:
-    """Whether so many replicas agree, and have all targets between them."""
+    """Return whether so many replicas agree, and have all targets together."""
     return (
         len(shares) == replicas
         and len({share.epoch for share in shares}) == 1
@@ -265,7 +264,7 @@ def is_shared(shares: Sequence[Share], replicas: int, targets: int) -> bool:
 
 
 def server_cpu_seconds(server: psutil.Process) -> float:
-    """Return the CPU time of PostgreSQL: its first process, those it has now, and those that have ended."""
+    """Return the CPU time of PostgreSQL: its first process, its present children, and those that have ended."""
     ended = server.cpu_times()
     return cpu_seconds(server.pid) + float(ended.children_user + ended.children_system)
 
@@ -280,19 +279,19 @@ def measure_scale(
 ) -> Scale:
     """Let replicas share targets on an empty database; then stop one, start it again, and kill it.
 
-    The first one begins alone; the others come when it has checked all targets. What does not end in time is said, and
-    the rest is measured all the same.
+    The first one starts alone; the others start when it has checked all targets. A step that does not end in time is
+    reported, and the others are measured all the same.
 
     Args:
         bench: sites, database and cores; all replicas are on one core.
-        workload: what all of them do together.
-        replicas: how many.
+        workload: of all of them together.
+        replicas: their number.
         warm_up_seconds: before the measurement.
-        seconds: of the measurement; a whole number of minutes has as many rollups as it should.
+        seconds: of the measurement; whole minutes, so that the number of rollups is right.
         limit_seconds: the longest that each step may take.
 
     Raises:
-        ProgramEndedError: one has ended.
+        ProgramEndedError: a replica has ended.
     """
     trio.run(_ask, bench.database.url(), _EMPTY)
     before = bench.site.served().requests
@@ -303,7 +302,7 @@ def measure_scale(
         checked = lambda: bench.site.served().requests - before >= workload.targets  # noqa: E731
         fleet.wait(checked, "the first checks", first_checks_seconds)
         handovers = []
-        if replicas > 1:  # one that is alone says nothing of shares
+        if replicas > 1:  # a replica alone logs no share
             handovers.append(fleet.come(replicas - 1))
         fleet.go_on(warm_up_seconds)
         first = fleet.counters()
@@ -318,7 +317,7 @@ def measure_scale(
         workload.targets,
         replicas,
         last.at - first.at,
-        last.checks - first.checks - 1,  # the question itself
+        last.checks - first.checks - 1,  # the request for the counters
         last.cpu_seconds - first.cpu_seconds,
         last.database_cpu_seconds - first.database_cpu_seconds,
         last.database["rows"] - first.database["rows"],
@@ -338,7 +337,7 @@ def runs(
     seconds: float,
     limit: float,
 ) -> Iterator[Scale]:
-    """Measure each number of targets with each number of replicas, all at one pace."""
+    """Measure each number of targets with each number of replicas, all at the same rate."""
     for count in targets:
         for several in replicas:
             workload = Workload(Kind.HTTP, count, rate, workers=100)
@@ -349,7 +348,7 @@ def runs(
 
 
 def rows(found: Sequence[Scale]) -> list[tuple[str, ...]]:
-    """Write the cells of each row, as in COLUMNS."""
+    """Return the cells of each row, as in COLUMNS."""
     return [
         (
             f"{one.targets:,}",
@@ -368,7 +367,7 @@ def rows(found: Sequence[Scale]) -> list[tuple[str, ...]]:
 
 
 def handover_rows(found: Sequence[Scale]) -> list[tuple[str, ...]]:
-    """Write the cells of each handover, as in HANDOVER_COLUMNS."""
+    """Return the cells of each handover, as in HANDOVER_COLUMNS."""
     return [
         (
             handover.name,

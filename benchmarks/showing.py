@@ -1,4 +1,4 @@
-"""Tables, lines and files: what the benchmarks print and write."""
+"""Prints tables and lines, and writes files."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-MIN_WIDTH = 120  # a table that is cut says nothing, and off a terminal nobody knows how wide it may be
+MIN_WIDTH = 120  # a cut table is useless, and without a terminal the width is unknown
 
 
 def say(line: str) -> None:
-    """Print a line beside the tables."""
+    """Print a line besides the tables."""
     click.echo(line, err=True)
 
 
 def show(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], *, markdown: bool) -> None:
-    """Print a table, for a terminal or in Markdown, which has no title."""
+    """Print a table for a terminal, or in Markdown without its title."""
     if markdown:
         click.echo(f"{tables.markdown_table(columns, cells)}\n")
         return
@@ -34,12 +34,12 @@ def show(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]], *, 
 
 
 def show_machine(machine: dict[str, str], *, markdown: bool) -> None:
-    """Print what was measured with."""
+    """Print the environment of the measurement."""
     line_begin = "- " if markdown else ""
     click.echo("\n".join(f"{line_begin}{key}: {value}" for key, value in machine.items()))
 
 
 def write(file: Path | None, document: dict[str, Any]) -> None:
-    """Write all figures as JSON, where a file is named."""
+    """Write all figures as JSON if a file is given."""
     if file is not None:
         file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

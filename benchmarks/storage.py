@@ -1,4 +1,4 @@
-"""What the outbox costs, how much it takes in, and how fast it comes into PostgreSQL."""
+"""Measures the cost of the outbox, how much it takes in, and how fast it is stored in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BURST_COLUMNS = ("what", "failures", "until kept", "most waiting", "late p50", "
 COST_COLUMNS = ("what", "at once", "CPU a check", "of 750 checks/s")
 DRAIN_COLUMNS = ("what", "rows", "seconds", "rows/s", "CPU here", "÷ the outbox")
 HOUR_COLUMNS = ("what", "figure")
-# What the recorder gathers in 50 ms of 750 checks a second, and the most that is one transaction.
+# The conclusions of 50 ms at 750 checks a second, and the most in one transaction.
 AT_ONCE = (38, 2000)
 CHECKS_A_SECOND = 750
 ROWS_ONE_BY_ONE = 5000
@@ -48,7 +48,7 @@ ROWS_ONE_BY_ONE = 5000
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The CPU time that it takes to keep one conclusion, when so many come at once."""
+    """The CPU time for storing one conclusion, when `at_once` come together."""
 
     name: str
     at_once: int
@@ -57,10 +57,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """What an outage of an hour leaves in the outbox, and how long it takes to be over.
+    """The content of the outbox after an outage of an hour, and the time to store it.
 
     Attributes:
-        entries, payload_bytes, file_bytes: what waited, and the size of the files.
+        entries, payload_bytes, file_bytes: the waiting entries, and the size of the files.
         roll_up_seconds: CPU time for the rollups of one minute.
         drained: into PostgreSQL.
     """
@@ -73,7 +73,7 @@ class Hour:
 
 
 def burst_rows(found: Sequence[tuple[str, Burst]]) -> list[tuple[str, ...]]:
-    """Write the cells of the table of bursts."""
+    """Return the cells of the table of bursts."""
     return [
         (
             name,
@@ -88,7 +88,7 @@ def burst_rows(found: Sequence[tuple[str, Burst]]) -> list[tuple[str, ...]]:
 
 
 def cost_rows(found: Sequence[Cost]) -> list[tuple[str, ...]]:
-    """Write the cells of the table of costs."""
+    """Return the cells of the table of costs."""
     return [
         (one.name, f"{one.at_once:,}", f"{one.cpu_seconds * 1e6:.1f} µs", f"{one.cpu_seconds * CHECKS_A_SECOND:.1%}")
         for one in found
@@ -96,7 +96,7 @@ def cost_rows(found: Sequence[Cost]) -> list[tuple[str, ...]]:
 
 
 def drain_rows(found: Sequence[Drained]) -> list[tuple[str, ...]]:
-    """Write the cells of the table of rates, each against the first one."""
+    """Return the cells of the table of rates, each against the first one."""
     first = found[0].rows / found[0].seconds
     return [
         (
@@ -112,7 +112,7 @@ def drain_rows(found: Sequence[Drained]) -> list[tuple[str, ...]]:
 
 
 def hour_rows(hour: Hour) -> list[tuple[str, ...]]:
-    """Write the cells of the table of an hour's outage."""
+    """Return the cells of the table of an hour's outage."""
     return [
         ("entries in the outbox", f"{hour.entries:,}"),
         ("their text", f"{hour.payload_bytes / MIB:.1f} MiB"),
@@ -124,7 +124,7 @@ def hour_rows(hour: Hour) -> list[tuple[str, ...]]:
 
 @contextmanager
 def _bench() -> Iterator[tuple[str, Path, Cores]]:
-    """Run PostgreSQL on one core, and this process, all threads of it, on the other."""
+    """Run PostgreSQL on one core, and all threads of this process on the other."""
     cores = Cores.of(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores.others})
     with TemporaryDirectory(prefix="benchmark-") as name:
@@ -198,17 +198,17 @@ def _costs(folder: Path, count: int) -> list[Cost]:
 
 
 @click.command()
-@click.option("--rate", type=int, default=10_000, show_default=True, help="Failures a second of the burst.")
-@click.option("--seconds", type=float, default=10.0, show_default=True, help="Of the burst.")
+@click.option("--rate", type=int, default=10_000, show_default=True, help="Failures a second in the burst.")
+@click.option("--seconds", type=float, default=10.0, show_default=True, help="Length of the burst.")
 @click.option("--rows", type=int, default=200_000, show_default=True, help="Failures to drain.")
-@click.option("--checks", type=int, default=100_000, show_default=True, help="Conclusions to keep for their cost.")
-@click.option("--targets", type=int, default=1000, show_default=True, help="Of the outage of an hour.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--checks", type=int, default=100_000, show_default=True, help="Conclusions to store for their cost.")
+@click.option("--targets", type=int, default=1000, show_default=True, help="Targets in the outage of an hour.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="File for all figures.")
 @click.option("--markdown", is_flag=True, help="Print the tables in Markdown.")
 def storage(
     *, rate: int, seconds: float, rows: int, checks: int, targets: int, json_file: Path | None, markdown: bool
 ) -> None:
-    """Measure what the outbox costs, how much it takes in, and how fast PostgreSQL has it.
+    """Measure the cost of the outbox, how much it takes in, and how fast it is stored in PostgreSQL.
 
     Example: python -m benchmarks storage --rows 50000 --markdown
     """

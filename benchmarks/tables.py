@@ -1,4 +1,4 @@
-"""Figures as tables, for a terminal and for a document."""
+"""Formats figures as tables, for a terminal and for a document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from benchmarks.measure import Figures
 
-# Others take time from a program's caches, and from its core: what is above this is told.
+# Other programs disturb a program's caches and take time from its core: a larger share is reported.
 DISTURBED_SHARE = 0.05
 COMPARED_TO = ("aiohttp", "blackbox", "sockets")
 COLUMNS = (
@@ -35,7 +35,7 @@ class Summary:
     """The medians of one program's runs of one workload.
 
     Attributes:
-        program, kind, targets: what was run.
+        program, kind, targets: of the runs.
         runs: those with figures.
         error: why there are none.
     """
@@ -53,12 +53,12 @@ class Summary:
 
     @property
     def rate(self) -> float:
-        """Checks a second that were done."""
+        """Checks a second."""
         return self._median("rate")
 
     @property
     def peak_bytes(self) -> float:
-        """The most memory."""
+        """Peak memory."""
         return self._median("peak_bytes")
 
     @property
@@ -71,7 +71,7 @@ class Summary:
 
 
 def summaries(figures: Sequence[Figures]) -> list[Summary]:
-    """Join the repeats of every run, in the order in which they came first."""
+    """Join the repeats of every run, in the order of their first run."""
 
     def key(run: Figures) -> tuple[str, int, str]:
         return run.kind, run.targets, run.program
@@ -89,7 +89,7 @@ def summaries(figures: Sequence[Figures]) -> list[Summary]:
 
 
 def rows(found: Sequence[Summary]) -> Iterator[tuple[str, ...]]:
-    """Write the cells of each row of the main table, as in COLUMNS."""
+    """Yield the cells of each row of the main table, as in COLUMNS."""
     costs = {(one.kind, one.targets, one.program): one.cpu_microseconds for one in found if one.runs}
     for one in found:
         head = (one.kind, f"{one.targets:,}", one.program)
@@ -103,7 +103,7 @@ def rows(found: Sequence[Summary]) -> Iterator[tuple[str, ...]]:
 
 
 def memory_rows(found: Sequence[Summary]) -> Iterator[tuple[str, str, str, str]]:
-    """Write the cells of the memory a target takes: of each program, between its fewest and its most targets."""
+    """Yield the cells of the memory a target: of each program, between its fewest and its most targets."""
     pairs = dict.fromkeys((one.kind, one.program) for one in found)
     for kind, program in pairs:
         runs = sorted((one for one in found if one.runs and (one.kind, one.program) == (kind, program)), key=_targets)
@@ -114,7 +114,7 @@ def memory_rows(found: Sequence[Summary]) -> Iterator[tuple[str, str, str, str]]
 
 
 def complaints(figures: Sequence[Figures]) -> Iterator[str]:
-    """Say what makes a run no good one: it could not be had, fell behind, failed checks, or was disturbed."""
+    """Yield what is wrong with a run: an error, too few checks, failed checks, or a disturbance."""
     for run in figures:
         name = f"{run.program}, {run.kind}, {run.targets:,} targets, run {run.repeat + 1}"
         if run.error:
@@ -130,7 +130,7 @@ def complaints(figures: Sequence[Figures]) -> Iterator[str]:
 
 
 def terminal_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
-    """Lay out a table; all but words stand to the right."""
+    """Lay out a table; all but words are aligned to the right."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, justify="left" if column in ("kind", "program", "what") else "right", no_wrap=True)
@@ -140,7 +140,7 @@ def terminal_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[
 
 
 def markdown_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """Write a table in Markdown."""
+    """Return a table in Markdown."""
     aligned = ["---" if column in ("kind", "program", "what") else "---:" for column in columns]
     return "\n".join(f"| {' | '.join(row)} |" for row in (columns, aligned, *cells))
 

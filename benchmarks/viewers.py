@@ -1,6 +1,6 @@
-"""Looks at the page of watcher from the other core: browsers, a Prometheus, and those who only want to be in the way.
+"""Loads watcher's page from the other core: browsers, a Prometheus, and attackers.
 
-What it finds stands on its standard output when it is ended, as one line of JSON.
+When it is ended, it prints its findings as one line of JSON.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from functools import partial
 
 import trio
 
-# The head of a request drips a byte at a time, and is begun again when the server has had enough.
+# The head of a request is sent a byte at a time, and starts again when the server closes.
 DRIP_SECONDS = 0.5
-REFRESH_SECONDS = 30.0  # as the script of the page does
-STARTS_SECONDS = 2.0  # all begin within this time
+REFRESH_SECONDS = 30.0  # like the script of the page
+STARTS_SECONDS = 2.0  # all start within this time
 _CHUNK = 65536
 
 
 @dataclass
 class Found:
-    """What was seen.
+    """The findings.
 
     Attributes:
         events: that came over all streams.
         first_byte_seconds, page_seconds: of each page that was answered with 200.
         scrape_seconds, scrape_bytes: of each scrape.
-        refused: answers with 503, and connections that were not taken.
+        refused: answers with 503, and refused connections.
     """
 
     events: int = 0
@@ -42,7 +42,7 @@ class Found:
 
 
 async def ask(port: int, path: str) -> tuple[int, float, float, int]:
-    """Ask for a path, and return status, seconds to the first byte and to the last, and bytes; 0 for no answer."""
+    """Request a path; return status, seconds to the first byte and to the last, and bytes; 0 without an answer."""
     begun = trio.current_time()
     first, received, size = 0.0, b"", 0
     try:
@@ -60,7 +60,7 @@ async def ask(port: int, path: str) -> tuple[int, float, float, int]:
 
 
 async def look(port: int, path: str, found: Found) -> None:
-    """Look at a page once."""
+    """Load a page once."""
     status, first, whole, _ = await ask(port, path)
     if status == 200:
         found.first_byte_seconds.append(first)
@@ -70,7 +70,7 @@ async def look(port: int, path: str, found: Found) -> None:
 
 
 async def browse(port: int, found: Found, *, refreshes: bool) -> None:
-    """Have a page open: hear of changes, and with `refreshes`, fetch it anew again and again."""
+    """Keep a page open: receive its events and, with `refreshes`, load it again and again."""
     await trio.sleep(random.uniform(0, STARTS_SECONDS))  # noqa: S311
     async with trio.open_nursery() as nursery:
         if refreshes:
@@ -124,7 +124,7 @@ async def _again_and_again(seconds: float, work: partial[object]) -> None:
 
 
 async def main(options: argparse.Namespace) -> None:
-    """Look until ended."""
+    """Load the page until ended."""
     found = Found()
     async with trio.open_nursery() as nursery:
         for _ in range(options.streams):
@@ -146,8 +146,8 @@ async def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--streams", type=int, default=0, help="of events, with nothing else")
-    parser.add_argument("--browsers", type=int, default=0, help="streams of events, with a page each few seconds")
+    parser.add_argument("--streams", type=int, default=0, help="streams of events alone")
+    parser.add_argument("--browsers", type=int, default=0, help="streams of events, with a page every few seconds")
     parser.add_argument("--drips", type=int, default=0)
     parser.add_argument("--scrape-seconds", type=float, default=0.0)
     parser.add_argument("--look-seconds", type=float, default=0.0)

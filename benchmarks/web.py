@@ -1,4 +1,4 @@
-"""What the page costs the checks: under attack, and with a few who look at it."""
+"""Measures the cost of the page for the checks: under attack, and with a few viewers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WRK = shutil.which("wrk")
 WRK_CONNECTIONS = 100
 IN_TIME_SECONDS = 0.05
 START_SECONDS = 600.0
-SETTLE_SECONDS = 4.0  # until all viewers are there
+SETTLE_SECONDS = 4.0  # until all viewers have connected
 
 ATTACK = ("--streams", "500", "--drips", "300", "--scrape-seconds", "1", "--look-seconds", "0.5")
 TEN_BROWSERS = ("--browsers", "10", "--scrape-seconds", "15")
@@ -39,15 +39,15 @@ QUIET = ("--scrape-seconds", "5", "--look-seconds", "1")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was found in one time.
+    """The figures of one window.
 
     Attributes:
-        name: of what was going on.
+        name: of the load.
         lateness: of the checks.
         cpu_microseconds: of the daemon, a check.
         core_share: of its core that the daemon used.
         seen: by the viewers, see `benchmarks/viewers.py`.
-        wrk: what that said of its requests a second, empty where it did not run.
+        wrk: its requests a second, empty if it did not run.
     """
 
     name: str
@@ -59,18 +59,18 @@ class Window:
 
     @property
     def in_time_share(self) -> float:
-        """The share of all slots whose checks began in time."""
+        """The share of all slots whose checks started in time."""
         in_time = sum(seconds <= IN_TIME_SECONDS for seconds in self.lateness.seconds)
         return in_time / max(self.lateness.slots, self.lateness.checks, 1)
 
 
 def measure_web(bench: Bench, targets: int, rate: float, seconds: float) -> Iterator[Window]:
-    """Run the daemon, and have its page looked at: a little, by ten browsers, and by far too many.
+    """Run the daemon, and load its page: a little, by ten browsers, and by far too many.
 
     Args:
         bench: sites, database and cores.
-        targets: how many there are.
-        rate: checks a second, all together.
+        targets: their number.
+        rate: checks a second of all targets.
         seconds: of each measurement.
     """
     workload = Workload(Kind.HTTP, targets, rate, workers=100)
@@ -89,7 +89,7 @@ def measure_web(bench: Bench, targets: int, rate: float, seconds: float) -> Iter
 
 
 def measure_cost(bench: Bench, targets: int, rate: float, seconds: float, repeat: int) -> Iterator[tuple[str, float]]:
-    """Measure what a check costs, in turns without a page and with ten browsers: yield the setting and microseconds."""
+    """Measure the cost of a check in turns, without a page and with ten browsers; yield setting and microseconds."""
     workload = Workload(Kind.HTTP, targets, rate, workers=100)
     for _ in range(repeat):
         for name, viewers in (("off", ()), ("on", TEN_BROWSERS)):
@@ -136,7 +136,7 @@ def _window(
         after, end = Sample.take(daemon, bench), time.time()
         if with_wrk and WRK:
             wrk.wait(START_SECONDS)
-    wait_running(daemon.process, 1, daemon.said)  # for what is in its buffers
+    wait_running(daemon.process, 1, daemon.said)  # until its buffers are written
     assert daemon.successes is not None
     names = workload.addresses(bench.site.origin(workload.kind))
     lines = daemon.successes.read_text("utf-8").split("\n")[:-1]
@@ -158,7 +158,7 @@ def _requests_a_second(said: Path) -> str:
 
 
 def rows(windows: Sequence[Window]) -> list[tuple[str, ...]]:
-    """Write the cells of the table: a line for each figure, a column for each window."""
+    """Return the cells of the table: a line for each figure, a column for each window."""
 
     def milliseconds(values: Sequence[float], part: float) -> str:
         ordered = sorted(values)
@@ -189,7 +189,7 @@ def rows(windows: Sequence[Window]) -> list[tuple[str, ...]]:
 
 
 def cost_rows(costs: Sequence[tuple[str, float]]) -> list[tuple[str, str]]:
-    """Write the cells of the table of costs: each run, then the ratio of the medians."""
+    """Return the cells of the table of costs: each run, then the ratio of the medians."""
     medians = {name: median(cost for one, cost in costs if one == name) for name in ("off", "on")}
     cells = [(name, f"{cost:.0f} µs") for name, cost in costs]
     return [*cells, ("on ÷ off", f"{medians['on'] / medians['off']:.3f}")]

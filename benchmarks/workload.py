@@ -1,4 +1,4 @@
-"""The work that every program of a comparison does: how many targets, of which kind, how often."""
+"""The work of every program in a comparison: how many targets, of which kind, how often."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# What a monitor's own default would be; a target that is checked more often must have answered before its next slot.
+# A monitor's usual default; a target that is checked more often must answer before its next slot.
 LONGEST_TIMEOUT_SECONDS = 10.0
 
-# nginx sends this as every body, and every monitor looks for the pattern in it.
+# nginx sends this as every body, and every monitor searches it for the pattern.
 BODY = (
     "<!doctype html>\n<title>Shop</title>\n<h1>Shop</h1>\n"
     + "<p>We sell what others do not.</p>\n" * 12
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
     @property
     def scheme(self) -> str:
-        """The scheme of the addresses; `https` is over HTTP/1.1, and connections that are kept are plain ones."""
+        """The scheme of the addresses; `https` is over HTTP/1.1, and kept connections are plain ones."""
         return "https" if self in {Kind.HTTPS, Kind.HTTP2} else "http"
 
 
@@ -44,7 +44,7 @@ class Workload:
 
     Attributes:
         kind: how a check reaches its site.
-        targets: how many.
+        targets: their number.
         rate: checks a second, all targets together.
         workers: checks in flight at once, at most.
     """
@@ -65,12 +65,12 @@ class Workload:
         return min(LONGEST_TIMEOUT_SECONDS, self.interval_seconds)
 
     def addresses(self, origin: str) -> Iterator[str]:
-        """Yield the address of each target, `origin` being as in `http://127.0.0.1:8080`."""
+        """Yield the address of each target; `origin` is such as `http://127.0.0.1:8080`."""
         return (f"{origin}/t/{number}" for number in range(self.targets))
 
 
 def write_targets(file: Path, workload: Workload, origin: str) -> None:
-    """Write a config file as watcher reads it; the aiohttp monitor reads the same."""
+    """Write a config file for watcher; the aiohttp monitor reads the same."""
     kept = {"keep_alive": True} if workload.kind is Kind.KEEP_ALIVE else {}
     times = {"interval": workload.interval_seconds, "timeout": workload.timeout_seconds}
     urls = [{"address": address, **times, "regex": PATTERN, **kept} for address in workload.addresses(origin)]

@@ -205,7 +205,7 @@ async def test_after_kill_9_the_next_daemon_takes_the_database_up_again(folder: 
     told_before = told_ids(daemon.log.read_text())
     connected_before = len(daemon.lines("database connected"))
     async with folder.daemon() as daemon:
-        await daemon.until(lambda: daemon.lines("taken up again"))
+        await daemon.until(lambda: daemon.lines("embedded PostgreSQL still runs"))
         await daemon.until(lambda: len(daemon.lines("database connected")) > connected_before)
         await daemon.until(lambda: len(daemon.lines(" failure ")) > len(told_before))
         status, seconds = await daemon.stop()
@@ -224,7 +224,7 @@ async def test_a_second_daemon_on_the_same_folder_gets_one_line(folder: Folder) 
         second = await folder.run()
         assert second.returncode == 1
         assert second.stderr.decode() == (
-            f"watcher: process {daemon.process.pid} works in data already; stop it, or set another WATCHER_DATA_DIR\n"
+            f"watcher: process {daemon.process.pid} already uses data; stop it, or set another WATCHER_DATA_DIR\n"
         )
         assert daemon.process.poll() is None
         await daemon.stop()

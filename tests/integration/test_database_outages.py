@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("bridge")
 
 RECOVERY_SECONDS = 5.0
-UNAVAILABLE, CONNECTED = "database unavailable, the outbox keeps what comes", "database connected"
+UNAVAILABLE, CONNECTED = "database unavailable, the outbox keeps new entries", "database connected"
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ async def test_what_no_table_takes_is_set_aside_and_holds_up_no_other(
         await pipeline.drain_all()
     assert pipeline.outbox.rows == 0
     assert [(entry["event"], entry.get("kind")) for entry in logs if entry["log_level"] == "error"] == [
-        ("refused by the database and set aside in the outbox", kind)
+        ("entry refused by the database and set aside in the outbox", kind)
     ]
     assert {row["target"] for row in await test_db.failures()} == {"before", "after"}
     assert [await count(test_db, table) for table in ("flips", "rollups")] == [1, 1]
@@ -263,7 +263,7 @@ async def test_a_target_that_no_index_takes_holds_up_nothing(tmp_path: Path, tes
             await pipeline.drain_all()
         assert pipeline.outbox.rows == 0
     assert (await states(test_db))["Checkout"]["state"] == "up"
-    assert "the database refuses to be told what is watched" in [entry["event"] for entry in logs]
+    assert "the database refuses the registration of the targets" in [entry["event"] for entry in logs]
 
 
 async def test_a_batch_is_stored_as_a_whole_or_not_at_all(test_db: Database) -> None:
@@ -318,7 +318,7 @@ async def test_a_daemon_with_a_copy_of_the_data_folder_is_told_as_such(test_db: 
     assert [await store.open(nothing_ended) for store in (first, second)] == [0, 0]
     kind, payload = encode_failure(a_failure())
     await first.store([Entry(5, kind, 0.0, payload)], 0)
-    with pytest.raises(DatabaseUnavailableError, match="with a copy of this data folder"):
+    with pytest.raises(DatabaseUnavailableError, match="a copy of this data folder"):
         await second.mark_alive(MOMENT, 0)
 
 

@@ -162,7 +162,7 @@ async def test_what_no_daemon_watches_is_unknown_at_its_location_only(folder: Fo
 
 async def test_status_without_a_database_is_3(folder: Folder, test_db: Database, tmp_path: Path) -> None:
     await test_db.fetch("DROP TABLE states")
-    assert "its tables are not there yet" in await complaint(folder, "status", status=3)
+    assert "its tables do not exist yet" in await complaint(folder, "status", status=3)
     folder.configure([{"address": "https://shop.example/"}], POSTGRES_HOST="127.0.0.1", POSTGRES_PORT=1)
     assert "cannot be reached" in await complaint(folder, "status", status=3)
     folder.configure([{"address": "https://shop.example/"}])

@@ -170,7 +170,7 @@ async def _everything_came_once_and_in_order(database: Database) -> None:
 
 
 def _one_line_for_each_change(logs: list[EventDict], outages: int) -> None:
-    up, down = "database connected", "database unavailable, the outbox keeps what comes"
+    up, down = "database connected", "database unavailable, the outbox keeps new entries"
     events = [entry["event"] for entry in logs]
     assert set(events) <= {up, down}
     assert all(one != following for one, following in pairwise(events))

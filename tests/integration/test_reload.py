@@ -82,7 +82,7 @@ async def test_a_hangup_takes_the_difference_over(folder: Folder, proxy: Proxy, 
         urls = [a_url("comes", site), a_url("changes", site, regex="bye"), a_url("stays", site)]
         folder.configure(urls, **settings)
         line = await reload(daemon)
-        assert re.search(r"info reloaded added=comes removed=goes changed=changes unchanged=1$", line), line
+        assert re.search(r"configuration reloaded added=comes removed=goes changed=changes unchanged=1$", line), line
         await daemon.until(lambda: len(moments(folder, "comes")) > 2 and daemon.lines('failure target="changes"'))
         kept = len(moments(folder, "stays"))
         await daemon.until(lambda: len(moments(folder, "stays")) > kept + 3)

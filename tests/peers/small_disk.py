@@ -98,7 +98,7 @@ def is_full_when_the_outbox_is_deleted(folder: Path) -> None:
         path.unlink()
     for _ in range(2):  # the first time frees what is in reserve
         _fill_by_others(folder)
-        with pytest.raises(OutboxUnavailableError, match="cannot be written anew"):
+        with pytest.raises(OutboxUnavailableError, match="cannot be restored"):
             outbox.append([("failure", "-1 in vain")], now=1.0, minute=0)
         assert {path.name for path in folder.iterdir()} == {"others"}
         assert numbers(outbox) == list(range(400))

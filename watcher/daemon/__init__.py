@@ -1,1 +1,1 @@
-"""What runs: the daemon opens everything in order, and closes it in the reverse one."""
+"""The daemon: opens everything in order, and closes it in reverse order."""

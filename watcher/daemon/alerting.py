@@ -1,4 +1,4 @@
-"""Alerts in the daemon: what they know of the present, and who delivers them. Trio."""
+"""Connects the alerts to the daemon: the present state, the replicas, and delivery. Trio."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Alerting:
-    """Alerts, with what they know of the present.
+    """Alerts, and their view of the present.
 
     Attributes:
         alerts: see there.
-        silences: what operators have said and holds now.
+        silences: the silences and acks that apply now.
     """
 
     def __init__(
@@ -65,24 +65,24 @@ class Alerting:
         replicas: Replicas | None = None,
         seen: Seen = NOTHING_SEEN,
     ) -> None:
-        """Begin with no channels.
+        """Start without channels.
 
         Args:
             disk: the outbox.
-            board: has the newest of each target.
-            written: called when something new is in the outbox.
-            replicas: that share the channels; None where there can be none.
-            seen: what places say of targets that several of them watch.
+            board: has the newest outcome and standing of each target.
+            written: called when the outbox has a new entry.
+            replicas: those that share the channels; None if there are none.
+            seen: the places' views of targets that several of them watch.
         """
         self._disk = disk
         self._board = board
-        self._combined = CombinedPresent(seen, self._decide_anew)
+        self._combined = CombinedPresent(seen, self._decide_again)
         self._replicas, self._places = replicas, replicas
         self._sharing: AlertSharing | None = None
         self._elsewhere: Elsewhere | None = None
         sharing = None
         if replicas is not None:
-            elsewhere = Elsewhere(replicas.ledger, lambda: self.alerts.dispatches_for_others, self._decide_anew)
+            elsewhere = Elsewhere(replicas.ledger, lambda: self.alerts.dispatches_for_others, self._decide_again)
             place = replicas.ledger, replicas, replicas.location
             ask, routes_of = elsewhere.ask, self._routes_of
             sharing = AlertSharing(disk, *place, written, prepare=ask, routes_of=routes_of)
@@ -97,17 +97,17 @@ class Alerting:
         self.silences = Silences(tell=self._hear)
 
     async def begin(self, configuration: Configuration, targets: Mapping[str, Target]) -> None:
-        """Take over what is configured, before anything happens; `targets` has it by name."""
+        """Apply the configuration at the start; `targets` has its targets by name."""
         self._channels = configuration.alerting.channels
         await self._retarget(targets, configuration.settings)
         await self.alerts.note_channels(self._channels)
         await self._use_combined(configuration.settings.location, {})
         if self._replicas is not None and self._sharing is not None and self._disk.outbox.combined_targets:
-            # Before the others of all places are asked, nothing is shared with those of this place.
+            # Nothing is shared with the replicas of this place before those of all places are queried.
             self._sharing.enter(Scope(COMBINED, self._replicas.ledger.at(COMBINED), Joining()))
 
     async def run(self) -> None:
-        """Tell of what happens until closed or cancelled; then helper processes are killed."""
+        """Send notifications until closed or cancelled; then helper processes are killed."""
         async with open_tools() as tools, trio.open_nursery() as nursery:
             nursery.start_soon(self._combined.run)
             if self._elsewhere is not None:
@@ -116,10 +116,10 @@ class Alerting:
             nursery.cancel_scope.cancel()
 
     def share_with(self, membership: Membership | None) -> None:
-        """Share channels with replicas of all places, or again with those of this place alone.
+        """Share channels with the replicas of all places, or again with those of this place only.
 
         Args:
-            membership: who is there of all places; None where no target is watched by several.
+            membership: the replicas of all places; None if no target is watched by several places.
         """
         replicas, sharing = self._replicas, self._sharing
         if replicas is None or sharing is None or self._elsewhere is None:
@@ -133,11 +133,11 @@ class Alerting:
         sharing.enter(Scope(self._places.location, self._places.ledger, self._places))
 
     async def change(self, change: Change, targets: Mapping[str, Target]) -> None:
-        """Take over another configuration.
+        """Apply another configuration.
 
         Args:
             change: see there.
-            targets: all that there are now, by name.
+            targets: all present targets, by name.
         """
         channels = change.alerting.channels
         is_other = channels != self._channels
@@ -150,7 +150,7 @@ class Alerting:
         self.alerts.decide_anew()
 
     async def _use_combined(self, location: str, renamed: Mapping[str, str]) -> None:
-        """Have incidents follow what all places say together of targets that several of them watch."""
+        """Make incidents of targets that several places watch follow the combined state."""
         # With a database of its own, this place decides for itself.
         targets = {} if self._replicas is None else self._view.targets
         use = partial(use_combined, targets=targets, location=location, now=wall_seconds(), renamed=renamed)
@@ -158,12 +158,12 @@ class Alerting:
             with trio.fail_after(SETTLE_SECONDS):
                 await self._disk.run(use)
         except (OutboxUnavailableError, trio.TooSlowError) as error:
-            log.error("the outbox cannot be told which targets several places watch, the next start will", error=error)
+            log.error("targets of several places not written to the outbox, the next start will retry", error=error)
 
     async def _retarget(self, targets: Mapping[str, Target], settings: Settings) -> None:
         page_url, keys = settings.http_url if self._channels else None, dict[str, str]()
         if page_url is not None:
-            # In a thread: of 100,000 it takes half a second.
+            # In a thread: 100,000 targets take half a second.
             keys = await trio.to_thread.run_sync(partial(_keys_of, list(targets.values())))
         shares = self._replicas is not None
         self._combined.use({name: one for name, one in targets.items() if shares and one.locations})
@@ -173,16 +173,16 @@ class Alerting:
     def _routes_of(self, target: str) -> Mapping[str, float]:
         return routes_to(self._channels, self._view.targets.get(target))
 
-    def _decide_anew(self) -> None:
+    def _decide_again(self) -> None:
         self.alerts.decide_anew()
 
     def _hear(self) -> None:
-        """Decide anew by what operators have said."""
+        """Decide again after a new silence or ack."""
         self._view = replace(self._view, silences=self.silences.silences, acks=self.silences.acks)
         self.alerts.decide_anew()
 
     def in_trouble_since(self, target: str) -> datetime | None:
-        """Return since when a target is in trouble that others watch or decide on, or may be; None where it is not."""
+        """Return since when a target that others watch or decide on is, or may be, in trouble; None if it is not."""
         if self._combined.has(target):
             state, since = self._combined.state_of(target), self._combined.since(target)
         elif self._board.is_elsewhere(target) and (standing := self._board.standing_of(target)) is not None:
@@ -191,7 +191,7 @@ class Alerting:
             return None
         if state in {State.DOWN, State.DEGRADED}:
             return since
-        # Where it was in trouble before, it is open still, and nobody here knows since when.
+        # If it was in trouble before, its incident is still open, but its start is unknown here.
         return _LONG_AGO if state in {State.UNKNOWN, State.MAINTENANCE} else None
 
     def _is_here(self, target: str) -> bool:
@@ -233,12 +233,12 @@ class Alerting:
 
 @dataclass(frozen=True)
 class Replicas:
-    """How this replica stands with others that share its channels.
+    """This replica's relation to the others that share its channels.
 
     Attributes:
-        membership: who is there.
+        membership: the replicas.
         ledger: the tables of channels.
-        location: where they stand.
+        location: of the replicas.
     """
 
     membership: Membership
@@ -247,24 +247,24 @@ class Replicas:
 
     @property
     def share(self) -> Share | None:
-        """What is agreed on; None where nobody could be asked yet."""
+        """This replica's share by the agreement; None until the database has answered."""
         return self.membership.share
 
     def holds_lease(self) -> bool:
-        """Whether no other replica may have taken over what this one has."""
+        """Whether no other replica can have taken over this one's targets."""
         return self.membership.is_held
 
     def is_cut_off(self) -> bool:
-        """Whether the lease is over, and the database could not be asked for another one."""
+        """Whether the lease is over and the database could not be reached to renew it."""
         return self.membership.is_cut_off
 
     def holds(self, target: str) -> bool:
-        """Whether a target is watched here, by what is agreed on."""
+        """Whether a target is watched here by the agreement."""
         return self.share is None or self.share.holds(target)
 
 
 class _Deliverer:
-    """Delivers with the tools that all deliveries share."""
+    """Delivers notifications with shared tools."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools

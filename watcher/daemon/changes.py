@@ -1,4 +1,4 @@
-"""What a daemon is to do otherwise from now on, on its way from whoever finds it out to the pipeline."""
+"""Changes of the configuration, on their way from the reload to the pipeline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from watcher.config.env.settings import Settings
     from watcher.model.difference import Difference
 
-# The bound of the channel: a change is handed over when the one before it has been taken over.
+# The limit of the channel: a change is handed over when the one before it has been applied.
 MAX_CHANGES_IN_CHANNEL = 0
 
 
@@ -23,11 +23,11 @@ class Change:
     """Other settings, or other targets, or both.
 
     Attributes:
-        settings: all that hold from now on.
-        difference: what comes, goes and changes, and all targets that there are now.
-        page: of the status page, from now on.
-        alerting: of channels and alerts as a whole, from now on.
-        taken_over: set when the daemon works by it.
+        settings: all new settings.
+        difference: added, removed and changed targets, and all present ones.
+        page: the new page configuration.
+        alerting: the new configuration of channels and alerts, as a whole.
+        taken_over: set when the daemon has applied the change.
     """
 
     settings: Settings
@@ -38,6 +38,6 @@ class Change:
 
 
 async def deliver(changes: trio.MemorySendChannel[Change], change: Change) -> None:
-    """Send a change, and wait until it is taken over."""
+    """Send a change, and wait until it is applied."""
     await changes.send(change)
     await change.taken_over.wait()

@@ -1,4 +1,4 @@
-"""What can go wrong with the daemon; apart from it, since commands that run none need not wait for its import."""
+"""Errors of the daemon; a separate module, so that other commands need not import the daemon."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Looks for changed files once a second, whoever changed them: an editor, git, Kubernetes, or the far side of a mount.
+"""Looks for changed files once a second, whatever changed them: an editor, git, Kubernetes, or another host of a mount.
 
-Events of the system (inotify) would come sooner. But some mounts send none, the number of watches is limited, and links
-must be followed by hand, so the look would be needed beside them. A change is only a hint: whoever is told reads the
-files and compares.
+System events (inotify) would come sooner. But some mounts send none, the number of watches is limited, and links must
+be followed by hand, so the look would still be needed. A change is only a hint to read the files and compare.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ if TYPE_CHECKING:
     Stamp = tuple[int, ...]
 
 LOOK_SECONDS = 1.0
-# Of more files the looks are further apart, so that they cost no more: a configuration may name thousands of secrets.
+# With more files the looks are further apart, so that they cost no more: a configuration may name thousands of secrets.
 MAX_FILES_PER_SECOND = 500
-# An editor writes several times. So a change is reported when two looks in a row see the same, or when time is up.
+# An editor writes several times. So a change is reported when two looks in a row are equal, or when the time is up.
 SETTLE_SECONDS = 0.2
 MAX_SETTLE_SECONDS = 2.0
-# A file that is new in the list was read at most so long before the first look at it: if it is younger, it has changed.
+# A file that is new in the list was read at most this long before its first look: if it is younger, it has changed.
 FRESH_SECONDS = 10.0
-# When the system refuses a thread, the look is repeated so much later.
+# When the system has no thread, the look is repeated after this time.
 RETRY_SECONDS = 3.0
 
 
@@ -40,19 +39,19 @@ async def watch_files(
 ) -> NoReturn:
     """Call `changed` whenever one of the files may have changed; never returns unless cancelled.
 
-    Files may be missing, unreadable, links, and folders. Of a folder, files that are added, renamed and removed count;
-    the content of a file in it counts when that file is among the files itself.
+    Files may be missing, unreadable, links, and folders. In a folder, added, renamed and removed files count; the
+    content of a file in it counts only if that file is listed itself.
 
     Args:
-        files: returns them; called before each look, so that they may change.
+        files: returns them; called before each look, so that the list may change.
         changed: called from the loop, a moment after the last change; must not block.
-        read_at: when reading them began, in unix seconds; what is younger counts as changed. The present by default.
+        read_at: when their reading started, in unix seconds; younger files count as changed. Now by default.
         look_seconds: the time between two looks.
         task_status: started when every later change will be reported.
     """
     limiter = trio.CapacityLimiter(1)
     before: Mapping[Path, Stamp] = {}
-    # The machine's clock, by which the system dates files.
+    # The machine's clock, since the system dates files by it.
     since = time.time() if read_at is None else read_at
     has_started = False
     while True:
@@ -69,7 +68,7 @@ async def watch_files(
 
 
 def _has_changed(before: Mapping[Path, Stamp], stamps: Mapping[Path, Stamp], since_ns: int) -> bool:
-    """Return whether a file differs, or is new in the list and younger than a moment."""
+    """Return whether a file differs, or is new in the list and younger than `since_ns`."""
     return any(stamp != before[path] if path in before else stamp[-1] > since_ns for path, stamp in stamps.items())
 
 
@@ -85,7 +84,7 @@ async def _look_until_quiet(
 
 
 async def _look(files: Callable[[], Iterable[Path]], limiter: trio.CapacityLimiter) -> Mapping[Path, Stamp]:
-    """Look at all files in a thread, since a file system may hang; waits until the system has a thread to give."""
+    """Look at all files in a thread, since a file system may hang; waits until the system has a thread."""
     paths = tuple(dict.fromkeys(files()))
     while True:
         try:

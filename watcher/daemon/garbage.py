@@ -1,4 +1,4 @@
-"""When Python's garbage collector works, and on what: so that it never holds up the loop for long."""
+"""Controls when Python's garbage collector runs, and on which objects, so that it never blocks the loop for long."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# A full collection that takes longer has looked through what stays for good, and need not do so again.
+# After a longer full collection, the surviving objects are frozen, so that the collector does not visit them again.
 LONG_COLLECTION_SECONDS = 0.005
-# For `gc.set_threshold`. A full collection so comes after some 7,000 new objects, and not 77,000: it finds as much in
-# all, in steps of a tenth. Viewers who only listen make as many within seconds.
+# For `gc.set_threshold`. A full collection comes after some 7,000 new objects instead of 77,000: in total it finds as
+# much, in steps a tenth as large. Viewers who only listen make as many objects within seconds.
 THRESHOLDS = (700, 5, 2)
 
 
 def stop_collecting() -> None:
-    """Let no collection begin: not while memory only grows, and not amid 100,000 tasks that end."""
+    """Stop collecting, while memory only grows or 100,000 tasks end."""
     gc.disable()
 
 
 def collect_in_small_steps(long_seconds: float = LONG_COLLECTION_SECONDS) -> Callable[[str, dict[str, Any]], None]:
-    """Let the collector work, on what is made from now on.
+    """Run the collector on new objects only.
 
-    To go through 100,000 targets and their loops takes it seconds, in which no check is made, and what each check
-    leaves until the next makes it do so twice a minute. So all that there is now is set apart (`gc.freeze`), and again
-    whenever a full collection has taken long: what it left is no garbage. What is set apart is freed as ever when the
-    last reference goes; only a cycle that dies after that is kept.
+    Visiting 100,000 targets and their loops takes it seconds, during which no check runs, and the objects that each
+    check keeps until the next would trigger it twice a minute. So all present objects are frozen (`gc.freeze`), and
+    again whenever a full collection has taken long, since its survivors are not garbage. Frozen objects are freed as
+    usual when their last reference goes; only a cycle that dies later stays in memory.
 
     Args:
-        long_seconds: how long a full collection may take before what it left is set apart.
+        long_seconds: a full collection that takes longer freezes its survivors.
 
     Returns:
-        what is called for each collection; it stands in `gc.callbacks`.
+        the function that is called for each collection; it is in `gc.callbacks`.
     """
     began = 0.0
 
@@ -56,7 +56,7 @@ def collect_in_small_steps(long_seconds: float = LONG_COLLECTION_SECONDS) -> Cal
 
 @contextmanager
 def not_collecting() -> Iterator[None]:
-    """Let no collection begin in the block, in which much is made that goes again by itself."""
+    """Do not collect in the block, which makes many objects that are freed without the collector."""
     was_collecting = gc.isenabled()
     gc.disable()
     try:

@@ -1,6 +1,6 @@
-"""A file that is touched by the loop itself: a container or a supervisor sees by its age whether the daemon lives.
+"""Touches a file from the loop: its age shows a container or a supervisor whether the daemon is alive.
 
-Where the daemon does not follow the clock of the machine, the file has how far that is ahead, for commands.
+If the daemon does not follow the clock of the machine, the file has the difference, for commands.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ BEAT_SECONDS = 1.0
 async def beat(file: Path) -> NoReturn:
     """Touch a file every second; never returns unless cancelled, and removes the file then.
 
-    A fresh one that a clean stop left would have the next start look well before it is.
+    A fresh file left by a clean stop would make the next start look healthy before it is.
     """
-    thread = trio.CapacityLimiter(1)  # no touch that is under way makes the file anew after it was removed
+    thread = trio.CapacityLimiter(1)  # so that no touch under way creates the file again after its removal
     try:
         while True:
-            with suppress(OSError, RuntimeError):  # a full disk, or no thread, shows in the file's age: it is for that
+            with suppress(OSError, RuntimeError):  # a full disk, or no thread, shows in the file's age
                 await trio.to_thread.run_sync(_touch, file, abandon_on_cancel=True, limiter=thread)
             await trio.sleep(BEAT_SECONDS)
     finally:

@@ -1,4 +1,4 @@
-"""Checks, and where what they come to goes: the channels are wired here, and closed in order when the checks stop."""
+"""Wires checks, recorder, outbox and database together, and shuts them down in order."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# The bound of what is on its way to the recorder, which waits for nothing: a burst, not a backlog.
+# The limit of conclusions on their way to the recorder, which never waits: a burst, not a backlog.
 MAX_CONCLUSIONS_IN_CHANNEL = 1000
 
 
@@ -71,11 +71,11 @@ async def watch(
     """Check and record until `stopping` is cancelled, then write what is pending.
 
     Args:
-        configuration: what is watched, and how, at the start.
-        changes: what is to be otherwise from then on.
+        configuration: at the start.
+        changes: of the configuration.
         stopping: cancelled from outside.
-        sinks: where what checks come to goes.
-        begun: called when the checks have begun.
+        sinks: the destinations of results.
+        begun: called when the checks have started.
     """
     disk, started_at = sinks.disk, wall_seconds()
     sinks.lines.use(configuration.settings.log_format)
@@ -91,35 +91,35 @@ async def watch(
                         await parts.sharing.join()
                     lived_until = await _lived_until(disk)
                     await parts.keeper.begin()
-                    # Before `_resume` finds out what has happened meanwhile.
+                    # Before `_resume`, which records what has happened meanwhile.
                     await parts.alerting.begin(configuration, parts.present.targets)
                     beginning, standings = await _resume(configuration, disk, parts)
                     _start_meanwhile(meanwhile, configuration, sinks, parts)
-                    # Not before: the outbox writer notes that the daemon lives, and the gap until now would be lost.
+                    # Not earlier: the outbox writer records that the daemon is alive, which would hide the gap.
                     _start_writing(writing, receive, sinks, parts)
                     async with _open_checks(configuration, sinks, send, parts, lived_until) as (watched, conditions):
                         await watched.begin(beginning.targets, standings, checked_until_of(beginning.taken))
-                        # What is known of the past would stay in memory with this function.
+                        # This function would keep the past in memory.
                         beginning, standings = replace(beginning, taken={}, owners={}), {}
                         begun()
                         parts.present.begin(watched.context.lanes.workers)
                         await _follow(changes, beginning, sinks, watched, conditions, parts)
                 _start_leaving(writing, parts)
                 meanwhile.cancel_scope.cancel()
-            # The channel is closed: all end when it is empty, on disk, and stored or the database is away.
+            # The channel is closed: the tasks end when everything is stored, or on disk while the database is away.
             writing.cancel_scope.deadline = trio.current_time() + DRAIN.seconds
     finally:
-        await _tell_stop_and_close(sinks, parts)
+        await _log_stop_and_close(sinks, parts)
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Those who work on what checks come to, and the page's view of all of it.
+    """The tasks that process check results, and the page's view of them.
 
     Attributes:
         listeners: called with the conclusions that are on disk now, and without any about once a second.
-        sharing: shares the targets with other replicas; None where there can be none.
-        places: shares decisions with the replicas of all places; None where there can be none.
+        sharing: shares the targets with other replicas; None if there are none.
+        places: shares decisions with the replicas of all places; None if there are none.
     """
 
     drain: Drain
@@ -135,7 +135,7 @@ class _Parts:
 
 
 def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> _Parts:
-    settings, trust = configuration.settings, ClockTrust(_tell_leap)
+    settings, trust = configuration.settings, ClockTrust(_log_clock_jump)
     targets = watched_at(configuration.targets, settings.location)
     flip_lines = FlipLines(_checked(targets), sinks.put_stderr, sinks.lines, start_spread_seconds(len(targets)))
     sharing, replicas = None, None
@@ -160,8 +160,8 @@ def _parts_of(configuration: Configuration, sinks: Sinks, started_at: float) -> 
     return _Parts(drain, flip_lines, trust, alerting, keeper, outbox_writer, present, listeners, sharing, places)
 
 
-async def _tell_stop_and_close(sinks: Sinks, parts: _Parts) -> None:
-    """Say what was done and what is not stored, and close the outbox."""
+async def _log_stop_and_close(sinks: Sinks, parts: _Parts) -> None:
+    """Log what was done and what is not stored, and close the outbox."""
     not_stored, waiting = parts.outbox_writer.give_up(), sinks.disk.outbox.rows
     parts.flip_lines.finish()
     log.info("stopped", **sinks.tally.as_fields(), failures_not_stored=not_stored, waiting=waiting)
@@ -170,7 +170,7 @@ async def _tell_stop_and_close(sinks: Sinks, parts: _Parts) -> None:
 
 
 def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks: Sinks, parts: _Parts) -> None:
-    """Start what goes along with the checks and hands nothing on that must not be lost."""
+    """Start the tasks beside the checks that have nothing to lose at a stop."""
     keep_failures = timedelta(seconds=configuration.settings.keep_failures_seconds)
     keep_up = partial(upkeep, sinks.database, keep_failures, up=parts.drain.first_up, trusts=parts.trust.trusts)
     nursery.start_soon(keep_up)
@@ -189,7 +189,7 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
 def _start_writing(
     nursery: trio.Nursery, conclusions: trio.MemoryReceiveChannel[Conclusion], sinks: Sinks, parts: _Parts
 ) -> None:
-    """Start what hands on all that checks come to, and ends when that is done."""
+    """Start the tasks that store check results; they end when everything is stored."""
     nursery.start_soon(_keep_all, conclusions, sinks, parts.outbox_writer, parts.drain)
     nursery.start_soon(_drain_all, sinks, parts)
     nursery.start_soon(parts.alerting.run)
@@ -265,7 +265,7 @@ def _outbox_writer(
 
 
 async def _lived_until(disk: OutboxThread) -> float:
-    """Return the last slot that was checked before, in seconds since 1970; 0 where nobody knows."""
+    """Return the last slot that was checked before, in seconds since 1970; 0 if unknown."""
     try:
         found = await disk.run(lambda outbox: outbox.meta("slots_until"))
     except OutboxUnavailableError:
@@ -273,9 +273,9 @@ async def _lived_until(disk: OutboxThread) -> float:
     return found if isinstance(found, float | int) else 0.0
 
 
-def _tell_leap(seconds: float) -> None:
+def _log_clock_jump(seconds: float) -> None:
     log.warning(
-        "the clock has leapt, or the daemon was away for more than an hour: nothing is dropped for its age for a day",
+        "clock jump, or the daemon was away for more than an hour: nothing is dropped for its age for a day",
         leap=f"{seconds / 3600:+.1f} h",
     )
 
@@ -283,7 +283,7 @@ def _tell_leap(seconds: float) -> None:
 async def _resume(
     configuration: Configuration, disk: OutboxThread, parts: _Parts
 ) -> tuple[Beginning, Mapping[str, Standing]]:
-    """Find out what is watched here, and take up again what the outbox knows; nothing, where it cannot be read."""
+    """Find the targets to watch here, and their standings from the outbox; none if it cannot be read."""
     location, trust = configuration.settings.location, parts.trust
     targets = watched_at(configuration.targets, location)
     beginning = Beginning(targets) if parts.sharing is None else await parts.sharing.begin()
@@ -296,7 +296,7 @@ async def _resume(
             return beginning, await parts.sharing.resume(beginning, now)
         return beginning, await disk.run(lambda outbox: resume_from(outbox, targets, location, now))
     except OutboxUnavailableError as error:
-        log.error("the outbox cannot be read, nothing is known of the past", error=error)
+        log.error("the outbox cannot be read, earlier states are unknown", error=error)
         return beginning, {}
 
 
@@ -308,7 +308,7 @@ async def _open_checks(
     parts: _Parts,
     lived_until: float,
 ) -> AsyncIterator[tuple[WatchedTargets, Conditions]]:
-    """Make what checks need, and run what goes along with them."""
+    """Create what checks need, and run the tasks beside them."""
     settings, gate = configuration.settings, None if parts.sharing is None else parts.sharing.gate
     async with (
         open_check_context(settings.max_workers, settings.location, lived_until=lived_until, gate=gate) as context,
@@ -333,7 +333,7 @@ async def _follow(
     conditions: Conditions,
     parts: _Parts,
 ) -> None:
-    """Take over what the file and the other replicas change, until cancelled."""
+    """Apply changes of the file and of the other replicas, until cancelled."""
     apply = partial(_take_step, sinks, watched, conditions, parts)
     if parts.sharing is not None:
         await parts.sharing.run(watched.context, beginning, changes, apply)
@@ -347,7 +347,7 @@ async def _follow(
 
 
 async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditions, parts: _Parts, step: Step) -> None:
-    """Take a step: the one way by which any change reaches the checks and their results."""
+    """Apply a step. Every change reaches the checks and their results this way."""
     found, file = step.difference, step.file
     configured = None if file is None or file.difference.is_empty else file.difference.targets
     if file is not None:
@@ -370,7 +370,7 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
 async def _take_file(
     change: Change, sinks: Sinks, watched: WatchedTargets, conditions: Conditions, parts: _Parts
 ) -> None:
-    """Take over what a changed file says of all but the checks, before the first check of a target that is new."""
+    """Apply a changed file to everything but the checks, before the first check of a new target."""
     present, found = parts.present, change.difference
     sinks.use(change.settings)
     present.page = change.page
@@ -381,7 +381,7 @@ async def _take_file(
 
 
 async def _drain_all(sinks: Sinks, parts: _Parts) -> None:
-    """Drain until all is stored after the stop, or the database is away; then nobody needs to wait for this replica."""
+    """Drain until all is stored after the stop, or the database is away; then no replica waits for this one."""
     await parts.drain.run(sinks.database_ready)
     if parts.drain.is_up and not sinks.disk.outbox.rows:
         for part in (parts.sharing, parts.places):

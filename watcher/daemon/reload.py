@@ -1,4 +1,4 @@
-"""A changed configuration is taken over while checks go on: what is the same stays, what is broken changes nothing."""
+"""Applies a changed configuration while checks go on: unchanged targets stay, a broken file changes nothing."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# After a refusal: what is wrong may be something that nobody looks at, as a folder on the way to a secret.
+# The time to a retry after a refusal: the cause may be unwatched, for example a folder on the way to a secret.
 RETRY_SECONDS = 60.0
 # The longest that reading may take: 100,000 targets take some seconds.
 READING_SECONDS = 120.0
-# The bounds of the names in a line of the log, and of the lines about mistakes and about warnings.
+# The most names in a log line, and the most lines about mistakes and about warnings.
 MAX_NAMES = 20
 MAX_MISTAKES = 100
 
@@ -43,10 +43,10 @@ _FIXED = {setting.field: setting.key for setting in SETTINGS if not setting.relo
 
 
 class Reloader:
-    """Reads the configuration again when asked to, and hands on what has changed.
+    """Reads the configuration again on request, and hands on the changes.
 
     Attributes:
-        current: what is configured now.
+        current: the present configuration.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class Reloader:
         changes: trio.MemorySendChannel[Change],
         announce: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Begin with what the daemon was started with.
+        """Start with the daemon's first configuration.
 
         Args:
-            configuration: that.
+            configuration: the first one.
             load: reads it again; called in a thread.
-            changes: where what has changed goes; a reload lasts until that is taken over.
-            announce: makes what is entered for the time of each reload.
+            changes: takes the changes; a reload lasts until its change is applied.
+            announce: makes the context of each reload.
         """
         self.current = configuration
         self._load = load
@@ -76,25 +76,25 @@ class Reloader:
 
     @property
     def is_refused(self) -> bool:
-        """Whether what the files say now has mistakes, and is not in use."""
+        """Whether the present files have mistakes, so that they are not in use."""
         return bool(self._refused)
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files whose change is worth a reload: those in use, and those of a configuration that was refused."""
+        """The files to watch: those in use, and those of a refused configuration."""
         return (*self.current.files, *self._refused_files)
 
     def ask(self, *, by_hand: bool = False) -> None:
-        """Ask for a reload; what is asked while one is under way becomes one more after it.
+        """Request a reload; requests during a reload result in one more after it.
 
         Args:
-            by_hand: somebody waits for a word, also where nothing has changed.
+            by_hand: log the result even if nothing has changed.
         """
         self._by_hand |= by_hand
         self._asked.set()
 
     async def run(self) -> NoReturn:
-        """Reload whenever asked to, until cancelled."""
+        """Reload on each request, until cancelled."""
         while True:
             with trio.move_on_after(RETRY_SECONDS if self.is_refused else inf):
                 await self._asked.wait()
@@ -109,14 +109,14 @@ class Reloader:
                 loaded, found = await trio.to_thread.run_sync(self._load_and_compare, abandon_on_cancel=True)
         except ConfigurationError as error:
             if by_hand or error.mistakes != self._refused:
-                _tell_mistakes(error)
+                _log_mistakes(error)
             self._refused, self._refused_files = error.mistakes, error.files
             return
-        except trio.TooSlowError:  # as of a file system that hangs
+        except trio.TooSlowError:  # for example a file system that hangs
             log.error("the configuration cannot be read in time, nothing is changed", seconds=READING_SECONDS)
             return
-        except Exception:  # the boundary of a reload: checks go on, whatever a file makes of this program
-            log.exception("the configuration cannot be read because of a fault of this program, nothing is changed")
+        except Exception:  # the boundary of a reload: checks go on, whatever a file triggers
+            log.exception("the configuration cannot be read because of a bug in watcher, nothing is changed")
             return
         was_refused, self._refused, self._refused_files = self.is_refused, (), ()
         known = frozenset(self.current.warnings)
@@ -129,11 +129,11 @@ class Reloader:
         self.current = replace(loaded, settings=replace(loaded.settings, **fixed), targets=found.targets)
         await deliver(self._changes, Change(self.current.settings, found, loaded.page, loaded.alerting))
         if waiting and (by_hand or waiting != self._waiting):
-            log.warning("these settings need a restart, the former ones are still in use", keys=waiting)
+            log.warning("changed settings need a restart, the former values are still in use", keys=waiting)
         self._waiting = waiting
         if changed or has_new_page or has_new_alerting or not found.is_empty:
             log.info(
-                "reloaded",
+                "configuration reloaded",
                 added=_names_of(found.added),
                 removed=_names_of(found.removed),
                 changed=_names_of(found.changed),
@@ -143,7 +143,7 @@ class Reloader:
                 alerting="changed" if has_new_alerting else None,
             )
         elif by_hand or was_refused:
-            log.info("reloaded, nothing has changed", unchanged=found.unchanged)
+            log.info("configuration reloaded, nothing has changed", unchanged=found.unchanged)
 
     def _load_and_compare(self) -> tuple[Configuration, Difference]:
         loaded = self._load()
@@ -151,7 +151,7 @@ class Reloader:
 
 
 def tell_warnings(warnings: Sequence[Mistake]) -> None:
-    """Write what is no mistake and may surprise all the same."""
+    """Log warnings: valid configuration that may not do what its author expects."""
     for warning in warnings[:MAX_MISTAKES]:
         log.warning(log_event_of(warning, A_WARNING))
 
@@ -160,7 +160,7 @@ def _changed_keys(before: Settings, after: Settings) -> list[str]:
     return [key for field, key in KEY_OF_FIELD.items() if getattr(before, field) != getattr(after, field)]
 
 
-def _tell_mistakes(error: ConfigurationError) -> None:
+def _log_mistakes(error: ConfigurationError) -> None:
     log.error("the configuration has mistakes, nothing is changed", mistakes=len(error.mistakes))
     for mistake in error.mistakes[:MAX_MISTAKES]:
         log.error(log_event_of(mistake))

@@ -1,4 +1,4 @@
-"""Other targets while the daemon runs: all who must know are told, in the order in which nothing is lost."""
+"""Applies a new set of targets to the running daemon: check loops, outbox, then database, so that nothing is lost."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# How long a disk that is stuck or full may hold up the checks, each time it is asked.
+# How long a stuck or full disk may delay the checks, for each call.
 SETTLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class WatchedTargets:
-    """The targets that are watched, and all who must know which they are.
+    """The watched targets, and the parts of the daemon that must know them.
 
     Attributes:
-        context: what checks need.
-        roster: the loops.
+        context: of the checks.
+        roster: the check loops.
         conclusions: the channel to the recorder.
-        outbox_writer: takes what the recorder has.
+        outbox_writer: writes conclusions to the outbox.
         disk: the outbox.
         drain: to the database.
-        board: has the newest of each.
+        board: has the newest outcome of each target.
         clock: seconds since 1970.
     """
 
@@ -69,7 +69,7 @@ class WatchedTargets:
         standings: Mapping[str, Standing],
         checked_until: Mapping[str, float] = NOBODY_CHECKED,
     ) -> None:
-        """Begin to watch targets that are not watched yet; the arguments are those of `Roster.begin`."""
+        """Start to watch targets that are not watched yet; the arguments are those of `Roster.begin`."""
         self.board.place({target.name: standings.get(target.name, NEVER_CHECKED) for target in targets})
         await self.roster.begin(targets, standings, checked_until)
 
@@ -80,17 +80,16 @@ class WatchedTargets:
         taken: Mapping[str, Taken] | None = None,
         configured: Sequence[Target] | None = None,
     ) -> dict[str, Standing]:
-        """Begin, end and begin anew what has changed; what has not is not touched.
+        """Start, end and restart the targets that have changed; the others are not touched.
 
         Args:
-            found: the difference, whoever has found it.
-            moved: the names of those that are not removed altogether, but watched elsewhere from now on: they are not
-                paused, and what this outbox knows of them is forgotten.
-            taken: what the database knows of those that begin and were watched elsewhere, by name.
-            configured: what the database is to be told of, here and elsewhere; None where that has not changed.
+            found: the difference.
+            moved: names of removed targets that are now watched elsewhere: not paused, and forgotten by this outbox.
+            taken: what the database knows of starting targets that were watched elsewhere, by name.
+            configured: the targets to register in the database, watched here or elsewhere; None if unchanged.
 
         Returns:
-            where those stand that moved, by name.
+            the standings of moved targets, by name.
         """
         taken = taken or {}
         looked_until = self._checked_until()
@@ -104,12 +103,12 @@ class WatchedTargets:
         checked_until = checked_until_of(taken)
         await self.begin([one for one in beginning if one.name not in resumption.news], standings, checked_until)
         left = [target.name for target in found.removed] if self.disk.outbox.shares else []
-        # What goes on under a new name elsewhere is not known here under that.
+        # A renamed target that goes on elsewhere is not known here by its new name.
         here = {target.name for target in found.targets} if found.renamed else set[str]()
         forgotten = moved.union(name for name in found.renamed.values() if name not in here)
         leaving = _Leaving(forgotten, left, looked_until, found.renamed)
         if (resumption.news or found.removed) and not await self._note(resumption, leaving, now, after=ended):
-            # What was paused stays so until its first check, which tells of it once the outbox can be written again.
+            # A paused target stays so until its first check, which records the change once the outbox works again.
             enabled = (target.name for target in beginning if target.enabled and target.name not in taken)
             standings |= {name: past[name] for name in enabled if name in past}
         await self.begin([one for one in beginning if one.name in resumption.news], standings, checked_until)
@@ -141,7 +140,7 @@ class WatchedTargets:
         return None if gate is None else gate.checked_until(self.context.clock.now(), self.context.timer.next_due)
 
     async def _past_of(self, added: Sequence[Target]) -> dict[str, Standing]:
-        """Find out where targets stand that come back, paused as they are since they went."""
+        """Return the standings of targets that come back; they are paused since they were removed."""
         if not added:
             return {}
         names = [target.name for target in added]
@@ -152,16 +151,16 @@ class WatchedTargets:
     async def _note(
         self, resumption: Resumption, leaving: _Leaving, now: datetime, *, after: Mapping[str, Standing]
     ) -> bool:
-        """Write down who is paused and who no more, and who moves; flips form a chain.
+        """Record which targets are paused, resumed or moved; flips form a chain.
 
         Args:
-            resumption: who is paused and who no more.
-            leaving: who is left to other replicas.
-            now: a moment with a time zone.
-            after: those of which the last checks are to be written down before.
+            resumption: paused and resumed targets.
+            leaving: targets left to other replicas.
+            now: with a time zone.
+            after: targets whose last checks must be written first.
 
         Returns:
-            whether that is known to be written.
+            whether it is known to be written.
         """
         location = self.context.location
 
@@ -169,36 +168,36 @@ class WatchedTargets:
             note(outbox, resumption, location, now.timestamp(), leaving.renamed)
             if leaving.left:
                 release(outbox, leaving.left, location, now.timestamp(), leaving.checked_until)
-            # Not before, or a crash between the two would leave them to nobody.
+            # Last, or a crash in between would leave the targets without an owner.
             outbox.forget_standings(location, leaving.forgotten)
 
         with trio.move_on_after(SETTLE_SECONDS):
-            while after and not self._is_settled():  # noqa: ASYNC110  # what settles has its own tasks and times
+            while after and not self._is_settled():  # noqa: ASYNC110  # no event tells when they are idle
                 await trio.sleep(GATHER_SECONDS)
         try:
             with trio.fail_after(SETTLE_SECONDS):
                 await self.disk.run(write)
         except (OutboxUnavailableError, trio.TooSlowError) as error:
-            log.error("the outbox cannot be told what is no longer watched, the next start will", error=error)
+            log.error("removed targets not written to the outbox, the next start will retry", error=error)
             return False
         if leaving.left:
             self.drain.wake()
         return True
 
     def _is_settled(self) -> bool:
-        # The recorder hands on what it takes out of the channel in the same step.
+        # The recorder hands on each conclusion in the step in which it receives it.
         return self.conclusions.statistics().current_buffer_used == 0 and self.outbox_writer.is_idle
 
 
 @dataclass(frozen=True, slots=True)
 class _Leaving:
-    """Who is left to other replicas.
+    """The targets left to other replicas.
 
     Attributes:
-        forgotten: the names of those that others watch from now on.
-        left: the names of all that are watched here no more, where others may be there.
+        forgotten: names of targets that others watch from now on.
+        left: names of all targets no longer watched here, if other replicas may exist.
         checked_until: the last slot in which they were checked here, in seconds since 1970.
-        renamed: the new names of those that go on under another one, by the former names.
+        renamed: new names of renamed targets, by the former ones.
     """
 
     forgotten: frozenset[str]
@@ -208,7 +207,7 @@ class _Leaving:
 
 
 def checked_until_of(taken: Mapping[str, Taken]) -> dict[str, float]:
-    """Return the last slots in which others have checked what was taken from them, in seconds since 1970."""
+    """Return the last slots in which others checked the taken targets, in seconds since 1970."""
     return {
         name: known.checked_until.timestamp()
         for name, known in taken.items()
@@ -217,12 +216,12 @@ def checked_until_of(taken: Mapping[str, Taken]) -> dict[str, float]:
 
 
 def _going_on(renamed: Mapping[str, str], ended: Mapping[str, Standing], now: datetime) -> dict[str, Standing]:
-    """Return where targets begin that have another name: what is in trouble still is, as after a restart.
+    """Return the standings with which renamed targets start: one in trouble stays so, as after a restart.
 
     Args:
         renamed: new names, by the former ones.
-        ended: where those stood that are watched no more.
-        now: the moment, with a time zone.
+        ended: the standings of ended targets.
+        now: with a time zone.
     """
     interrupted = {new: ended[old].interrupted(now) for old, new in renamed.items() if old in ended}
     return {

@@ -1,4 +1,4 @@
-"""The daemon: opens things in their order, and closes them in the reverse one, each rung of the ladder bounded."""
+"""Runs the daemon: opens everything in order, and closes it in reverse order, each step within a time limit."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ log = structlog.get_logger()
 MAX_DESCRIPTORS = 1_048_576
 SETTLE_SECONDS = 5.0
 STDERR = 2
-# What the page has of the database for itself: whoever looks at it takes nothing from the drain.
+# The page's own database connections: its readers take nothing from the drain.
 PAGE_CONNECTIONS = 2
 PAGE_QUERY_SECONDS = 2.0
-# By which replicas know of each other: a beat waits for nothing, and beside it targets are claimed, here and for `*`.
+# For the membership of replicas: a beat never waits, while targets are claimed, here and for `*`.
 REPLICA_CONNECTIONS = 3
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -62,7 +62,7 @@ RELOAD_SIGNAL = signal.SIGHUP
 
 @dataclass(frozen=True)
 class _Stop:
-    """What the first signal to stop cancels; the rest follows from it."""
+    """The scope that the first stop signal cancels; the rest follows from it."""
 
     reloads: trio.CancelScope = field(default_factory=trio.CancelScope)
     checks: trio.CancelScope = field(default_factory=trio.CancelScope)
@@ -74,13 +74,13 @@ _open_page_database = partial(open_reading_database, connections=PAGE_CONNECTION
 async def run_daemon(
     configuration: Configuration, load: Callable[[], Configuration], read_at: float, timing: Timing | None = None
 ) -> None:
-    """Watch the targets until SIGINT or SIGTERM; read the configuration again at SIGHUP, and when its files change.
+    """Watch the targets until SIGINT or SIGTERM; reload the configuration on SIGHUP and when its files change.
 
     Args:
-        configuration: what to watch, and how.
+        configuration: of the start.
         load: reads the configuration again; called in a thread.
-        read_at: when reading it for the first time began, in seconds since 1970.
-        timing: of the leases by which replicas know that others live; the same for all of a location.
+        read_at: when its first reading started, in seconds since 1970.
+        timing: of the replicas' leases; the same for all replicas of a location.
 
     Raises:
         FolderLockedError: another daemon works in the data folder.
@@ -99,9 +99,9 @@ async def run_daemon(
         async with trio.open_nursery() as signals, _writing(StreamSink(STDERR), str, STDERR_FLUSH) as stderr:
             await signals.start(_watch_signals, stop, server, reloader, supervisor)
             signals.start_soon(_watch_files, reloader, read_at)
-            begun = partial(_tell_begun, supervisor, status, signals, partial(_reload, reloader, stop))
+            begun = partial(_report_started, supervisor, status, signals, partial(_reload, reloader, stop))
             with lines_through(stderr.put):
-                _tell_start(configuration)
+                _log_start(configuration)
                 async with (
                     open_page(settings) as page,
                     _writing(success_file, _complaints_about(success_file), SUCCESSES_FLUSH) as successes,
@@ -121,24 +121,24 @@ async def run_daemon(
 
 
 def _server_of(settings: Settings) -> tuple[EmbeddedPostgres | None, str]:
-    """Return the server that this daemon runs, None where there is another one; and the URL of the database."""
+    """Return the embedded server, None if the settings name another; and the URL of the database."""
     if settings.postgres_host:
         return None, external_url(settings)
     server = EmbeddedPostgres(settings.data_dir.resolve())
     return server, server.url()
 
 
-def _tell_begun(
+def _report_started(
     supervisor: Supervisor, status: _Status, nursery: trio.Nursery, reload: Callable[[], Awaitable[None]]
 ) -> None:
-    """Say that the checks have begun, and reload from now on."""
+    """Report that the checks have started, and reload from now on."""
     supervisor.ready(status.text)
     nursery.start_soon(reload)
 
 
 @asynccontextmanager
 async def _open_replicas(url: str, *, is_shared: bool) -> AsyncIterator[Database | None]:
-    """Open the database by which replicas know of each other; none where it is this daemon's own."""
+    """Open the database for the membership of replicas; None if it is this daemon's own."""
     if not is_shared:
         yield None
         return
@@ -150,7 +150,7 @@ async def _open_replicas(url: str, *, is_shared: bool) -> AsyncIterator[Database
         await database.cut()
 
 
-def _tell_start(configuration: Configuration) -> None:
+def _log_start(configuration: Configuration) -> None:
     settings = configuration.settings
     where = places_of(settings) if settings.postgres_host else "embedded"
     here = len(watched_at(configuration.targets, settings.location))
@@ -158,7 +158,7 @@ def _tell_start(configuration: Configuration) -> None:
 
 
 def _open_files(settings: Settings) -> tuple[FileSink, OutboxThread]:
-    """Open monitor.log and the outbox, and let as many files be open as the system does."""
+    """Open monitor.log and the outbox, and raise the limit of open files to the system's maximum."""
     _raise_descriptor_limit()
     with _blaming("WATCHER_LOG_FILE", settings.log_file):
         success_file = FileSink(settings.log_file)
@@ -173,18 +173,18 @@ def _lines_to(stderr: LineWriter) -> Callable[[str, str], None]:
 
 
 def _complaints_about(sink: FileSink) -> Callable[[str], None]:
-    """Return what takes what is to be said of a file that cannot be written."""
+    """Return a function that logs why a file cannot be written."""
     return lambda text: log.warning(f"{sink.path} {text}")
 
 
 async def _reload(reloader: Reloader, stop: _Stop) -> None:
-    """Reload whenever asked to, until the stop."""
+    """Reload on each request, until the stop."""
     with stop.reloads:
         await reloader.run()
 
 
 async def _watch_files(reloader: Reloader, read_at: float) -> NoReturn:
-    """Reload when a file changes, for as long as the settings say that this is wanted."""
+    """Reload when a file changes, while the settings enable it."""
 
     def files() -> Sequence[Path]:
         return reloader.files if reloader.current.settings.reload_on_change else ()
@@ -193,7 +193,7 @@ async def _watch_files(reloader: Reloader, read_at: float) -> NoReturn:
 
 
 class _Status:
-    """What `systemctl status` shows."""
+    """The text that `systemctl status` shows."""
 
     def __init__(self, supervisor: Supervisor, reloader: Reloader) -> None:
         self._supervisor = supervisor
@@ -209,13 +209,13 @@ class _Status:
         return f"watching {count} target{'' if count == 1 else 's'}{self._share}{refused}"
 
     def share(self, targets: int, replicas: int) -> None:
-        """Tell how many targets are checked here, and how many replicas share all of them."""
+        """Set how many targets are checked here, and how many replicas share all of them."""
         self._share = f", {targets} of them here, {replicas} replicas" if replicas > 1 else ""
         self._supervisor.status(self.text)
 
     @contextmanager
     def announced(self) -> Iterator[None]:
-        """Tell systemd of a reload, and what is watched when it is over."""
+        """Report a reload to systemd, and the status when it is over."""
         with self._supervisor.reloading():
             yield
         self._supervisor.status(self.text)
@@ -223,7 +223,7 @@ class _Status:
 
 @contextmanager
 def _claimed(settings: Settings) -> Iterator[None]:
-    """Hold the data folder: two daemons must not work in one."""
+    """Lock the data folder: two daemons must not use one."""
     lock = FolderLock(settings.data_dir / "daemon.lock")
     with _blaming("WATCHER_DATA_DIR", settings.data_dir):
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -236,7 +236,7 @@ def _claimed(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _blaming(key: str, path: Path) -> Iterator[None]:
-    """Name the setting behind a path that cannot be written."""
+    """Name the setting of a path that cannot be written."""
     try:
         yield
     except (OSError, OutboxUnavailableError) as error:
@@ -249,7 +249,7 @@ def _blaming(key: str, path: Path) -> Iterator[None]:
 async def _writing(
     sink: FileSink | StreamSink, report: Callable[[str], object], flush: Rung
 ) -> AsyncIterator[LineWriter]:
-    """Run a line writer, and write what waits at the end, whatever ended the block."""
+    """Run a line writer; write the waiting lines at the end, whatever ended the block."""
     writer = LineWriter(sink, report)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(writer.run)
@@ -265,7 +265,7 @@ async def _writing(
 async def _services(
     settings: Settings, server: EmbeddedPostgres | None, supervisor: Supervisor
 ) -> AsyncIterator[trio.Event]:
-    """Run what goes along: the heartbeats, and any embedded server; the event is set when that can be used."""
+    """Run the heartbeats and the embedded server, if any; the event is set when the database can be used."""
     ready = trio.Event()
     try:
         async with trio.open_nursery() as nursery:
@@ -280,7 +280,7 @@ async def _services(
             nursery.cancel_scope.cancel()
     finally:
         if server is not None:
-            with trio.move_on_after(WORST_SECONDS, shield=True):  # never so long: stop() has rungs of its own
+            with trio.move_on_after(WORST_SECONDS, shield=True):  # never reached: stop() has rungs of its own
                 await server.stop()
 
 
@@ -292,9 +292,9 @@ async def _watch_signals(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Reload when asked to; stop the checks at the first signal that says so, and end the process at the second."""
+    """Reload on SIGHUP; stop the checks at the first stop signal, and end the process at the second."""
     with trio.open_signal_receiver(*STOP_SIGNALS, RELOAD_SIGNAL) as received:
-        # What came since the start has waited, see watcher/cli/__init__.py.
+        # Signals since the start have waited, see watcher/cli/__init__.py.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELOAD_SIGNAL})
         task_status.started()
         async for number in received:
@@ -313,13 +313,13 @@ async def _watch_signals(
 
 
 async def _settle_memory() -> None:
-    """Let the garbage collector work, when the loops have been made; `watcher run` has switched it off."""
+    """Start the garbage collector once the loops exist; `watcher run` has switched it off."""
     await trio.sleep(SETTLE_SECONDS)
     collect_in_small_steps()
 
 
 def _raise_descriptor_limit() -> None:
-    """Take the descriptors that the system allows: with the usual 1024, a thousand checks would lack them."""
+    """Raise the limit of descriptors to the system's maximum: the usual 1024 are too few for a thousand checks."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):  # macOS allows fewer than it says
+    with suppress(OSError, ValueError):  # macOS allows fewer than it reports
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MAX_DESCRIPTORS)), hard))

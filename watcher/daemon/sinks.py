@@ -1,4 +1,4 @@
-"""Where what checks come to goes, as the daemon has opened it."""
+"""The destinations of check results, and the other parts that the daemon has opened."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Sinks:
-    """Where what checks come to goes.
+    """The destinations of check results, and the other parts that the daemon has opened.
 
     Attributes:
         success_file: monitor.log.
         put_success: takes a line of monitor.log, without blocking.
-        put_stderr: takes a level of the log and a line of stderr, without blocking.
+        put_stderr: takes a log level and a line of stderr, without blocking.
         disk: the outbox.
-        database: what the outbox is drained into.
-        database_ready: set when it can be tried.
-        lines: writes the lines, in the format of the moment.
-        board: has the newest of each target.
-        tally: what has been done since the start.
-        page: tells all of it over HTTP; None where nobody is told.
-        page_database: where the page reads the past, over connections of its own.
-        ask_reload: asks for the configuration to be read again, as somebody wants it by hand.
-        replicas: where this daemon meets the others of its location; None where there can be none.
+        database: the outbox is drained into it.
+        database_ready: set when the database can be tried.
+        lines: formats the lines, in the present format.
+        board: has the newest outcome of each target.
+        tally: counts since the start.
+        page: serves all of it over HTTP; None if it is off.
+        page_database: the page reads the past from it, over connections of its own.
+        ask_reload: requests a reload by hand.
+        replicas: the database shared with the other replicas of the location; None if there are none.
         timing: of the replicas' leases.
-        place_views: what places say of targets that several of them watch.
-        tell_share: told how many targets are watched here, and how many replicas share all of them.
+        place_views: the places' views of targets that several of them watch.
+        tell_share: called with the number of targets watched here, and of replicas that share all of them.
     """
 
     success_file: FileSink
@@ -70,14 +70,14 @@ class Sinks:
     tell_share: Callable[[int, int], None] = lambda _targets, _replicas: None
 
     def use(self, settings: Settings) -> None:
-        """Write where these settings say, and as they say."""
+        """Apply the log file and format of these settings."""
         _redirect(self.success_file, settings.log_file)
         configure(settings.log_format)
         self.lines.use(settings.log_format)
 
 
 def _redirect(sink: FileSink, path: Path) -> None:
-    """Write to another file, if it can be written."""
+    """Write to another file, if it is writable."""
     if path != sink.path:
         try:
             FileSink(path).close()

@@ -1,4 +1,4 @@
-"""The rungs of a stop, from the signal to the end of the process: what each may take when all of them hang."""
+"""The rungs of a stop, from the signal to the end of the process, with the longest time of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Rung:
     Attributes:
         name: of the step.
         seconds: the longest that it may take.
-        sentence: what is done in that time, and what becomes of what is not.
+        sentence: what is done in that time, and what happens to the rest.
     """
 
     name: str
@@ -24,17 +24,17 @@ class Rung:
     sentence: str
 
 
-HAND_OVER = Rung("hand over", HAND_OVER_SECONDS, "Checks that are done hand on what they came to, all at once.")
-DRAIN = Rung("drain", 1.2, "What checks came to is written to disk, then to the database, now or after the next start.")
-OUTBOX_CLOSE = Rung("outbox close", 0.3, "The outbox is closed; where the disk hangs, it is whole all the same.")
-POOL_CLOSE = Rung("pool close", CLOSE_SECONDS, "Connections say goodbye to the database, or are cut.")
-HEARTBEAT = Rung("heartbeat", 0.1, "Its file is removed, or stays; then its age tells that nobody lives.")
+HAND_OVER = Rung("hand over", HAND_OVER_SECONDS, "Finished checks hand on their results, all at once.")
+DRAIN = Rung("drain", 1.2, "Results are written to disk, then to the database, now or after the next start.")
+OUTBOX_CLOSE = Rung("outbox close", 0.3, "The outbox is closed; it stays intact even if the disk hangs.")
+POOL_CLOSE = Rung("pool close", CLOSE_SECONDS, "Connections to the database are closed, or cut.")
+HEARTBEAT = Rung("heartbeat", 0.1, "Its file is removed; if it stays, its age shows that the daemon is gone.")
 SERVER_FAST = Rung("server fast", STOP_FAST_SECONDS, "The embedded server ends its sessions and writes all to disk.")
-SERVER_IMMEDIATE = Rung("server immediate", STOP_IMMEDIATE_SECONDS, "It ends as it is; its next start recovers.")
-SUCCESSES_FLUSH = Rung("monitor.log flush", 0.3, "Lines that wait are written to monitor.log, or lost.")
-STDERR_FLUSH = Rung("stderr flush", 0.2, "Lines that wait are written to stderr, or lost.")
+SERVER_IMMEDIATE = Rung("server immediate", STOP_IMMEDIATE_SECONDS, "It ends at once; its next start recovers.")
+SUCCESSES_FLUSH = Rung("monitor.log flush", 0.3, "Waiting lines are written to monitor.log, or lost.")
+STDERR_FLUSH = Rung("stderr flush", 0.2, "Waiting lines are written to stderr, or lost.")
 
-# In their order; each begins when the one before is over.
+# In order; each starts when the one before is over.
 STOP_LADDER = (
     HAND_OVER,
     DRAIN,

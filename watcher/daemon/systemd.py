@@ -1,7 +1,6 @@
-"""What a supervisor is told: systemd's own protocol (sd_notify), a datagram to the socket that it names.
+"""Notifies a supervisor by systemd's protocol (sd_notify): a datagram to the socket in NOTIFY_SOCKET.
 
-Nothing here raises or waits: a daemon that works must not end because nobody listens. Without the variable there is
-nothing to tell anybody.
+Nothing here raises or waits: a working daemon must not end because nothing listens. Without the variable, it is silent.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ RETRY_SECONDS = 5.0
 
 
 class Supervisor:
-    """The one who started the daemon, or nobody.
+    """The program that started the daemon, if it listens.
 
     Attributes:
-        watchdog_seconds: within how long it wants to hear again that the loop runs; None when it does not.
+        watchdog_seconds: the longest time between two messages that it expects; None if it expects none.
     """
 
     def __init__(self, variables: Mapping[str, str] | None = None) -> None:
-        """Find out who listens.
+        """Read the socket and the watchdog time.
 
         Args:
             variables: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are read; the process's own by default.
@@ -36,59 +35,59 @@ class Supervisor:
         variables = os.environ if variables is None else variables
         self._address = _address(variables.get("NOTIFY_SOCKET", ""))
         self.watchdog_seconds = _watchdog_seconds(variables) if self._address else None
-        # What is to be told, the last word of each key: it stays when the socket is full, and goes with the next.
-        self._untold: dict[str, str] = {}
+        # The messages to send, the newest value of each key: they stay while the socket is full, and go with the next.
+        self._unsent: dict[str, str] = {}
 
     def ready(self, status: str) -> None:
-        """Tell that the checks have begun, and, for `systemctl status`, what they are: "watching 5 targets"."""
-        self._tell(READY="1", STATUS=status)
+        """Report that the checks have started, with a text for `systemctl status`: "watching 5 targets"."""
+        self._send(READY="1", STATUS=status)
 
     def status(self, text: str) -> None:
-        """Tell what `systemctl status` shows from now on."""
-        self._tell(STATUS=text)
+        """Set the text of `systemctl status`."""
+        self._send(STATUS=text)
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
-        """Tell that the configuration is read again, and, whatever comes of it, that this is over."""
-        self._tell(RELOADING="1", MONOTONIC_USEC=str(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000))
+        """Report a reload at the start of the block, and its end however the block ends."""
+        self._send(RELOADING="1", MONOTONIC_USEC=str(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000))
         try:
             yield
         finally:
-            self._tell(READY="1")
+            self._send(READY="1")
 
     def stopping(self) -> None:
-        """Tell that the daemon is about to end."""
-        self._tell(STOPPING="1", STATUS="stopping")
+        """Report that the daemon is stopping."""
+        self._send(STOPPING="1", STATUS="stopping")
 
     async def feed_watchdog(self) -> None:
-        """Tell, as often as it is asked for, that the loop runs: that this runs is the proof.
+        """Report regularly that the loop runs, as often as the supervisor expects.
 
-        Returns at once where nobody listens; never otherwise, unless cancelled.
+        Returns at once if it expects nothing; never otherwise, unless cancelled.
         """
         while self._address:
             if self.watchdog_seconds is not None:
-                self._tell(WATCHDOG="1")
-            elif self._untold:
-                self._tell()
+                self._send(WATCHDOG="1")
+            elif self._unsent:
+                self._send()
             await trio.sleep(RETRY_SECONDS if self.watchdog_seconds is None else self.watchdog_seconds / 2)
 
-    def _tell(self, **words: str) -> None:
+    def _send(self, **words: str) -> None:
         if not self._address:
             return
         if "RELOADING" in words:
-            self._untold.pop("READY", None)  # it was, and is no more
+            self._unsent.pop("READY", None)  # no longer true
         elif "READY" in words:
-            self._untold.pop("RELOADING", None)
-        self._untold.update(words)
-        text = "\n".join(f"{key}={' '.join(value.split())}" for key, value in self._untold.items())
+            self._unsent.pop("RELOADING", None)
+        self._unsent.update(words)
+        text = "\n".join(f"{key}={' '.join(value.split())}" for key, value in self._unsent.items())
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
             channel.setblocking(False)
             channel.sendto(text.encode("utf-8", "replace"), self._address)
-            self._untold.clear()
+            self._unsent.clear()
 
 
 def _address(name: str) -> str:
-    """Return what to send to: a path, or a name that is in no file system; nothing for what is neither."""
+    """Return the address of the socket: a path, or an abstract name; empty if it is neither."""
     if name.startswith("@"):
         return "\0" + name[1:]
     return name if name.startswith("/") else ""

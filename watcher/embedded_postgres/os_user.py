@@ -1,7 +1,7 @@
-"""Under which user the embedded PostgreSQL runs: the daemon's own, or, for root, an unprivileged one.
+"""Chooses the user of the embedded PostgreSQL: the daemon's own, or, for root, an unprivileged one.
 
-PostgreSQL refuses to run as root. No user is added and no folder opened for it: where project or virtual environment
-lie in a folder that only root may enter, the server gets the one capability that lets it pass and read there.
+PostgreSQL refuses to run as root. No user is added and no folder opened for it. If the project or the virtual
+environment is in a folder that only root may enter, the server gets the one capability to pass and read there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-# initdb wants a user with a name, so a free number does not do. `nobody` is on every system.
+# initdb needs a user with a name, so a free number is not enough. `nobody` exists on every system.
 _CANDIDATES = ("postgres", "nobody")
 _PROBE_SECONDS = 10
 
@@ -38,10 +38,10 @@ class OsUserError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OsUser:
-    """How to run a command as the server's user.
+    """A way to run commands as the server's user.
 
     Attributes:
-        uid, gid: who owns the server's files; None for the daemon's own user.
+        uid, gid: the owner of the server's files; None for the daemon's own user.
         prefix: put before the command.
         options: for subprocess.Popen.
     """
@@ -58,14 +58,14 @@ class OsUser:
 
 
 def server_os_user(folder: Path, binaries: Path) -> OsUser:
-    """Find the user for a server.
+    """Choose the user for a server.
 
     Args:
-        folder: the server's own, absolute; whoever owns it already keeps it.
+        folder: the server's own, absolute; if it exists, its owner stays.
         binaries: the folder of initdb and postgres, absolute.
 
     Raises:
-        OsUserError: root cannot hand the server down here.
+        OsUserError: root cannot run the server as another user here.
     """
     if os.geteuid() != 0:
         return OsUser()
@@ -79,8 +79,8 @@ def server_os_user(folder: Path, binaries: Path) -> OsUser:
         if _can_work(folder, binaries, prefix, {}):
             return OsUser(uid, gid, prefix=prefix)
     raise OsUserError(
-        f"run by root, the embedded PostgreSQL works as the user {name!r}, who cannot get into {folder} or {binaries};"
-        " keep the project, its virtual environment and WATCHER_DATA_DIR where all may enter (as below /srv or /opt),"
+        f"started by root, the embedded PostgreSQL runs as the user {name!r}, who cannot enter {folder} or {binaries};"
+        " keep the project, its virtual environment and WATCHER_DATA_DIR where all users may enter (such as /srv),"
         " run watcher as an ordinary user, or set POSTGRES_HOST"
     )
 
@@ -95,13 +95,13 @@ def _unprivileged_user(folder: Path) -> tuple[int, int, str]:
             continue
         return user.pw_uid, user.pw_gid, name
     raise OsUserError(
-        "run by root, the embedded PostgreSQL needs the user 'postgres' or 'nobody', and there is neither;"
+        "started by root, the embedded PostgreSQL needs the user 'postgres' or 'nobody', and neither exists;"
         " run watcher as an ordinary user, or set POSTGRES_HOST"
     )
 
 
 def _can_work(folder: Path, binaries: Path, prefix: tuple[str, ...], options: dict[str, Any]) -> bool:
-    """Try it out: permissions, access lists, mounts and capabilities together are past computing."""
+    """Try it: permissions, access lists, mounts and capabilities together are too complex to compute."""
     while not folder.exists():
         folder = folder.parent
     script = 'cd "$1" && cd "$2" && test -r postgres && exec ./postgres --version'

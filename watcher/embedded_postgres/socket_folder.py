@@ -1,4 +1,4 @@
-"""Where the embedded server's unix socket is."""
+"""Chooses the folder of the embedded server's unix socket."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 SOCKET_NAME = ".s.PGSQL.5432"
 
-# The shortest sun_path of the systems we run on (macOS: 104 with the final NUL).
+# The shortest sun_path of the supported systems (macOS: 104 with the final NUL).
 MAX_SOCKET_PATH_BYTES = 103
 
-# `unix_socket_directories` is a list with commas and quotes; these need none.
+# `unix_socket_directories` is a list with commas and quotes; these characters need no quotes.
 _PLAIN_PATH = re.compile(r"[\w/. +~:@=-]*")
 
 
@@ -24,8 +24,8 @@ def socket_folder(server_folder: Path) -> Path:
         server_folder: the server's own, absolute.
 
     Returns:
-        that folder, or, where its path is too long for a socket or too odd for PostgreSQL, one of the system's
-        temporary folder whose name is made from it.
+        that folder; if its path is too long for a socket or has characters that PostgreSQL would misread, one in the
+        system's temporary folder, with a name derived from it.
     """
     plain = _PLAIN_PATH.fullmatch(str(server_folder)) is not None
     if plain and len(os.fsencode(server_folder / SOCKET_NAME)) <= MAX_SOCKET_PATH_BYTES:

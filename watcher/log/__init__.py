@@ -40,9 +40,9 @@ MAX_TRACEBACK_CHARS = 4000
 
 # The keys of every line, and structlog's own; a field with such a name gets a `_`.
 _OWN_NAMES = frozenset({"time", "level", "event", "traceback", "exception"})
-# Fields in which somebody else speaks, as in every exception: any known secret could stand there. In the rest, which
-# are words of this program and names that users gave, to mask each word that is also somebody's user name or the value
-# of some query would leave nothing to read, and would tell it; there, only addresses are masked.
+# Fields with text from elsewhere, such as exceptions: any known secret may be in them. The other fields have words of
+# this program and names that users gave. Masking every word there that is also a user name or the value of a query
+# would leave nothing to read, and would give it away; so only addresses are masked there.
 _FOREIGN = frozenset({"error", "errors", "failed", "message", "output"})
 
 _log_format = "text"
@@ -129,7 +129,7 @@ class _Logger(structlog.BoundLogger):
                 write_line(to_stderr(method_name, line))
         except Exception as error:  # noqa: BLE001  # see above
             with suppress(Exception):
-                fields = {"level": "error", "event": "an event cannot be logged", "error": type(error).__name__}
+                fields = {"level": "error", "event": "log event cannot be formatted", "error": type(error).__name__}
                 write_line(_processors[-1](None, "error", {"time": timestamp(utc_now()), **fields}))  # type: ignore[arg-type]
 
 

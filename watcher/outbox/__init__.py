@@ -1,1 +1,1 @@
-"""The outbox: what is meant for PostgreSQL, on disk until it is there."""
+"""The outbox: keeps rows for PostgreSQL on disk until they are stored."""

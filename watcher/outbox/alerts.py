@@ -1,6 +1,6 @@
-"""Alert events: what flips make of incidents, written down together with them; every call blocks, as the outbox does.
+"""Alert events: changes of incidents, written in the transaction of their flips; every call blocks, as the outbox does.
 
-An event is kept until all channels have taken it in; where there are no channels, none is.
+An event is kept until all channels have taken it in; without channels, no event is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from watcher.model.state import Flip
     from watcher.outbox.outbox import Outbox
 
-# The bound of the events that wait; channels take them in at once, whatever becomes of what they send.
+# The limit of waiting events. Channels take them in at once, even if sending fails.
 MAX_EVENTS = 100_000
 
 _ANY_CHANNEL = "SELECT EXISTS (SELECT 1 FROM channels)"
@@ -34,18 +34,18 @@ _DROP_EVENTS = "DELETE FROM alert_events WHERE number <= (SELECT max(number) FRO
 
 
 class OpenIncidents(NamedTuple):
-    """The incidents that are open, and the location and target of those whose rows cannot be read."""
+    """The open incidents, and the location and target of those whose rows cannot be read."""
 
     found: list[Incident]
     unreadable: list[tuple[str, str]]
 
 
 class FlipsFollowed:
-    """What flips make of incidents, to be written in the transaction of the flips.
+    """The changes of incidents by flips, to be written in the transaction of the flips.
 
     Attributes:
-        events: how many events were written.
-        dropped: how many that waited were too many.
+        events: the number of events written.
+        dropped: the number of waiting events that were dropped, beyond the limit.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class FlipsFollowed:
 
         Args:
             flips: of each target in their order.
-            renamed: new names of targets that these flips take out, by the former names; what is open goes on under
+            renamed: new names of targets that these flips remove, by the former ones; an open incident goes on under
                 the new name.
-            beside: events that come with none of them; their numbers are made here.
+            beside: further events, which belong to none of the flips; they get their numbers here.
         """
         self._flips = flips
         self._renamed = renamed or {}
@@ -69,7 +69,7 @@ class FlipsFollowed:
         self._unreadable: list[str] = []
 
     def write(self, database: sqlite3.Connection) -> None:
-        """Write incidents and events; called in the transaction."""
+        """Write incidents and events, in the transaction."""
         events = [*self._beside]
         self._unreadable = []
         for flip in self._flips:
@@ -92,23 +92,23 @@ class FlipsFollowed:
         self.events, self.dropped = _add(database, events)
 
     def tell(self, outbox: Outbox) -> None:
-        """Say what was written, after the transaction."""
+        """Update the counts and give notices, after the transaction."""
         outbox.alert_events += self.events
         if self._unreadable:
             outbox.give_notice(
-                f"rows of incidents that cannot be read: {len(self._unreadable)}; what is known now takes their place:"
+                f"unreadable rows of incidents: {len(self._unreadable)}, replaced by present states, the first one:"
                 f" {self._unreadable[0]}"
             )
         if self.dropped:
-            outbox.give_notice(f"too many alert events wait: the oldest {self.dropped} were dropped")
+            outbox.give_notice(f"too many alert events wait, dropped the oldest {self.dropped}")
 
 
 def record_events(outbox: Outbox, events: Sequence[AlertEvent], now: float) -> None:
-    """Write events that come with no flip.
+    """Write events that belong to no flip.
 
     Args:
-        outbox: where they wait.
-        events: in their order; their numbers are made here.
+        outbox: to write.
+        events: in their order; they get their numbers here.
         now: seconds since 1970.
     """
     followed = FlipsFollowed((), beside=events)
@@ -117,12 +117,12 @@ def record_events(outbox: Outbox, events: Sequence[AlertEvent], now: float) -> N
 
 
 def record_certificates(outbox: Outbox, events: Sequence[AlertEvent], told: Mapping[str, str], now: float) -> None:
-    """Write events of certificates that end soon, with what is told by them; nothing, where there is no channel.
+    """Write events of certificates that end soon, and remember them; without a channel, do nothing.
 
     Args:
-        outbox: where they wait.
+        outbox: to write.
         events: of targets at one location.
-        told: what is to be remembered of each of the targets, by name.
+        told: the text to remember for each of the targets, by name.
         now: seconds since 1970.
     """
     followed = FlipsFollowed(())
@@ -138,14 +138,14 @@ def record_certificates(outbox: Outbox, events: Sequence[AlertEvent], told: Mapp
 
 
 def told_certificates(outbox: Outbox, location: str) -> dict[str, str]:
-    """Return what was remembered of certificates, by target."""
+    """Return the remembered texts of certificates, by target."""
     return dict(outbox.read("SELECT target, payload FROM certificates WHERE location = ?", location))
 
 
 def events_for(outbox: Outbox, channel: str, limit: int) -> list[AlertEvent]:
     """Return the oldest events that a channel has not taken in, at most `limit`.
 
-    One that cannot be read, as what a damaged disk has written, is dropped, and told of.
+    An unreadable one, for example from a damaged disk, is dropped with a notice.
     """
     query = (
         "SELECT number, payload FROM alert_events"
@@ -161,37 +161,37 @@ def events_for(outbox: Outbox, channel: str, limit: int) -> list[AlertEvent]:
 
 
 def drop_unreadable(outbox: Outbox, table: str, number: int, error: Exception) -> None:
-    """Drop a row that a damaged disk has spoilt, by its number, and have the operator told."""
+    """Drop an unreadable row by its number, and give the operator a notice."""
     query = f"DELETE FROM {table} WHERE number = ?"  # noqa: S608  # one of our own
     outbox.put((), now=0.0, alongside=lambda database: database.execute(query, (number,)))
-    outbox.give_notice(f"{table} has a row that cannot be read, it was dropped: {error}")
+    outbox.give_notice(f"dropped an unreadable row of {table}: {error}")
 
 
 def newest_event(outbox: Outbox) -> int:
-    """Return the number of the newest event that was written."""
+    """Return the number of the newest event ever written."""
     number: int = outbox.read("SELECT seq FROM sqlite_sequence WHERE name = 'alert_events'")[0][0]
     return number
 
 
 def open_incidents(outbox: Outbox) -> OpenIncidents:
-    """Return all incidents that are open, by location and target."""
+    """Return all open incidents, by location and target."""
     opened = OpenIncidents([], [])
     for location, target, payload in outbox.read(
         "SELECT location, target, payload FROM incidents ORDER BY location, target"
     ):
         try:
             opened.found.append(decode_incident(payload))
-        except UnreadableRowError:  # the next flip tells of it
+        except UnreadableRowError:  # the next flip gives a notice
             opened.unreadable.append((location, target))
     return opened
 
 
 def some_incidents(outbox: Outbox, is_wanted: Callable[[str, str], bool]) -> list[Incident]:
-    """Return those incidents that are open and wanted, by their location and target; many cost time to read."""
+    """Return the wanted open incidents, by location and target; reading many takes time."""
     found = []
     for key in outbox.read("SELECT location, target FROM incidents ORDER BY location, target"):
         if is_wanted(*key):
-            with suppress(UnreadableRowError):  # the next flip tells of it
+            with suppress(UnreadableRowError):  # the next flip gives a notice
                 found += [decode_incident(payload) for (payload,) in outbox.read(_INCIDENT, *key)]
     return found
 
@@ -202,7 +202,7 @@ def _incident_of(database: sqlite3.Connection, location: str, target: str) -> In
 
 
 def _renamed(database: sqlite3.Connection, incident: Incident | None, flip: Flip, name: str) -> Sequence[AlertEvent]:
-    """Give what is known of a target that is taken out its new name; return the event where it is in trouble."""
+    """Rename the records of a removed target; return the event if it has an open incident."""
     old, new = (flip.location, flip.target), (flip.location, name)
     database.execute("UPDATE OR REPLACE certificates SET target = ? WHERE location = ? AND target = ?", (name, *old))
     if incident is None:
@@ -214,13 +214,13 @@ def _renamed(database: sqlite3.Connection, incident: Incident | None, flip: Flip
 
 
 def _stand_in(flip: Flip) -> Incident:
-    """Return an incident in place of one that a damaged disk has spoilt: that it was open is known, so it can end."""
+    """Return an incident to replace an unreadable one: it is known to be open, so it can end."""
     trouble = flip.before if flip.before is State.DEGRADED else State.DOWN
     return Incident(flip.flip_id, flip.target, flip.location, trouble, flip.at, flip)
 
 
 def _add(database: sqlite3.Connection, events: Sequence[AlertEvent]) -> tuple[int, int]:
-    """Write events where there is a channel to take them in; return how many, and how many were too many."""
+    """Write events if there is a channel; return the numbers of written and of dropped events."""
     (is_wanted,) = database.execute(_ANY_CHANNEL).fetchone()
     if not events or not is_wanted:
         return 0, 0

@@ -1,4 +1,4 @@
-"""The bounds of the outbox: past them, what is stored is forgotten, and then the oldest of what waits dropped."""
+"""The limits of the outbox: past them, stored entries are forgotten, then the oldest waiting entries dropped."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ DROPPED_AT_ONCE_BYTES = 16 * 1024 * 1024
 
 
 def drop_oldest(outbox: Outbox, *, max_bytes: int, created_before: float) -> int:
-    """Drop what is past the bounds, the oldest first; blocks.
+    """Drop entries past the limits, the oldest first; blocks.
 
     Args:
-        outbox: where to drop it.
-        max_bytes: the most that it may hold.
-        created_before: seconds since 1970; what came earlier is dropped.
+        outbox: to drop entries from.
+        max_bytes: the most bytes that it may hold.
+        created_before: seconds since 1970; earlier entries are dropped.
 
     Returns:
-        how many entries were dropped that waited.
+        the number of dropped entries that were waiting.
 
     Raises:
         OutboxUnavailableError, OutboxDamagedError: see there.
     """
     outbox.forget_stored(max_bytes=max(max_bytes - outbox.payload_bytes, 0))
-    dropped, limit = 0, 1  # looked at every second: where nothing is past the bounds, one entry shows it
+    dropped, limit = 0, 1  # runs every second: one entry shows that nothing is past the limits
     while True:
         excess, past = outbox.payload_bytes - max_bytes, list["Entry"]()
         oldest = outbox.peek(limit, DROPPED_AT_ONCE_BYTES)

@@ -1,4 +1,4 @@
-"""Room on the disk that is held in reserve: on a full disk, SQLite cannot even delete."""
+"""Reserves room on the disk: on a full disk, SQLite cannot even delete."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RESERVE_BYTES = 4 * 1024 * 1024
-# Of a disk that is small, such as a tmpfs of some megabytes, it is but so much, or it could never be held again.
+# The limit on a small disk, such as a tmpfs of some megabytes; otherwise the reserve could never be made again.
 MAX_SHARE_OF_DISK = 1 / 3
 
 
 class Reserve:
-    """A file that is there for its size alone.
+    """A file that only takes up room.
 
     Attributes:
-        is_spent: whether the disk was full, and there has been no room for the file since: what room there is, is for
-            taking off the outbox, which on a disk that is full to the last byte could never be emptied.
+        is_spent: whether the disk was full, and had no room for the file since: the remaining room is for deleting
+            entries, or an outbox on a completely full disk could never be emptied.
     """
 
     def __init__(self, path: Path, size_bytes: int = RESERVE_BYTES) -> None:
-        """Name the file; nothing is made yet."""
+        """Set the file; it is not created yet."""
         self._path = path
         self._size_bytes = size_bytes
         self.is_spent = False
 
     def hold(self) -> None:
-        """Make the file where it is not there and the disk has twice the room for it."""
-        with suppress(OSError):  # without a reserve all works but a full disk
+        """Create the file if it does not exist and the disk has twice the room for it."""
+        with suppress(OSError):  # without a reserve, only a full disk is a problem
             if not self._path.exists():
                 room = os.statvfs(self._path.parent)
                 size_bytes = min(self._size_bytes, int(room.f_blocks * room.f_frsize * MAX_SHARE_OF_DISK))
@@ -40,7 +40,7 @@ class Reserve:
             self.is_spent = False
 
     def free(self) -> bool:
-        """Give the room back to the disk, and tell whether there was any."""
+        """Delete the file; return whether there was one."""
         self.is_spent = True
         try:
             self._path.unlink()
@@ -53,5 +53,5 @@ class Reserve:
             with self._path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, size_bytes)
         except OSError:
-            self._path.unlink(missing_ok=True)  # half a reserve would be taken for a whole one
+            self._path.unlink(missing_ok=True)  # half a reserve would be mistaken for a whole one
             raise

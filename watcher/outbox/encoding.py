@@ -1,7 +1,7 @@
-"""What stands in the outbox, as text: how outcomes, flips and standings are written there, and read again.
+"""Encodes outcomes, flips and standings as the texts of outbox entries, and decodes them.
 
 A failure and a flip are JSON objects with the names of their tables' columns, as `jsonb_to_recordset` takes them: many
-are joined into an array without being read.
+are joined into an array without being parsed.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ SILENCE, ACK = "silence", "ack"
 STANDING, RELEASE = "standing", "release"
 ALERT_EVENT, CHANNEL_STEP = "alert_event", "channel_step"
 
-# The bound of any text in a row: whatever a site or a config brings, PostgreSQL can hold it.
+# The limit of any text in a row, so that PostgreSQL can hold every text of a site or a configuration.
 MAX_TEXT_CHARS = 32_000
 
-# What a payload of each kind begins with.
+# The start of each kind's payloads.
 _BEGINNINGS = {
     ROLLUPS: "[",
     **dict.fromkeys((FAILURE, FLIP, NOTIFICATION, SILENCE, ACK, STANDING, RELEASE, ALERT_EVENT, CHANNEL_STEP), "{"),
 }
-# Rows of earlier versions, which may wait in an outbox: arrays of the values in this order, some of them JSON as text.
+# Rows of earlier versions, which may wait in an outbox: arrays of values in this order, some of them JSON as text.
 _FORMER_COLUMNS = {
     FAILURE: (
         *("id", "target", "address", "location", "scheduled_at", "started_at", "duration_ms", "reason", "detail"),
@@ -43,7 +43,7 @@ _FORMER_COLUMNS = {
     FLIP: ("id", "target", "location", "at", "confirmed_at", "state", "before", "reason", "detail", "check_id"),
 }
 _FORMER_JSON = ("phases_ms", "headers")
-# Other than ASCII as it is: of an escape, a database that is not in UTF-8 makes no character.
+# Non-ASCII characters stay as they are: a database that is not in UTF-8 cannot convert an escape to a character.
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -71,12 +71,12 @@ def encode_failure(outcome: Outcome) -> tuple[str, str]:
 
 
 def encode_order(kind: str, row: Mapping[str, object]) -> tuple[str, str]:
-    """Return the kind and the text of what an operator has said, by its columns."""
+    """Return the kind and the text of a silence or an ack, from its columns."""
     return kind, _encoded(row)
 
 
 def encode_flip(flip: Flip) -> tuple[str, str]:
-    """Return the kind and the text of a flip; called by the door of flips, and by nobody else."""
+    """Return the kind and the text of a flip; only `flip_door.py` calls it."""
     cause = flip.cause
     return FLIP, _encoded(
         {
@@ -98,12 +98,12 @@ def encode_flip(flip: Flip) -> tuple[str, str]:
 def encode_standing_entry(
     target: str, location: str, standing: Standing, checked_until: datetime | None = None
 ) -> tuple[str, str]:
-    """Return the kind and the text by which other replicas can go on with a target.
+    """Return the kind and the text of a standing, from which other replicas can go on with a target.
 
     Args:
-        target, location: whose.
-        standing: where it stands.
-        checked_until: the slot of the check that brought it there, None where no check did.
+        target, location: of the standing.
+        standing: of the target.
+        checked_until: the slot of the check that led to the standing, None if no check did.
     """
     row = {"target": target, "location": location, "checked_until": checked_until}
     return STANDING, _encoded({**row, "standing": encode_standing(standing)})
@@ -112,12 +112,12 @@ def encode_standing_entry(
 def encode_release(
     targets: Sequence[str], location: str, released_at: datetime, checked_until: datetime | None
 ) -> tuple[str, str]:
-    """Return the kind and the text by which targets are left to whoever takes them.
+    """Return the kind and the text that release targets to other replicas.
 
     Args:
         targets: their names.
-        location: where this replica stands.
-        released_at: until when this replica has looked.
+        location: of this replica.
+        released_at: until when this replica has watched them.
         checked_until: the last slot of any check of this replica.
     """
     row = {"location": location, "released_at": released_at, "checked_until": checked_until}
@@ -125,11 +125,11 @@ def encode_release(
 
 
 def encode_notification(row: Mapping[str, object], payload: object = None) -> tuple[str, str]:
-    """Return the kind and the text of a row of `notifications`, as far as it is known, by its columns.
+    """Return the kind and the text of a row of `notifications`, from its known columns.
 
     Args:
         row: all columns but the payload.
-        payload: plain values of JSON; None where the row has it already.
+        payload: plain JSON values; None if the row has it already.
     """
     return NOTIFICATION, _to_json(
         {**{name: _plain(value) for name, value in row.items()}, "payload": storable(payload)}
@@ -137,12 +137,12 @@ def encode_notification(row: Mapping[str, object], payload: object = None) -> tu
 
 
 def encode_whole(kind: str, row: Mapping[str, object]) -> tuple[str, str]:
-    """Return the kind and the text of a row whose texts are JSON themselves, and are not to be cut off."""
+    """Return the kind and the text of a row whose texts are JSON themselves, and must not be cut off."""
     return kind, _to_json({name: storable(_plain_value(value)) for name, value in row.items()})
 
 
 def storable(value: Any) -> Any:
-    """Return plain values of JSON, in the texts of which PostgreSQL refuses nothing; lines stay lines."""
+    """Return plain JSON values whose texts PostgreSQL can store; line breaks stay."""
     if isinstance(value, str):
         return value.replace("\0", "").encode("utf-8", "replace").decode()
     if isinstance(value, dict):
@@ -153,22 +153,22 @@ def storable(value: Any) -> Any:
 
 
 def present_form(kind: str, payload: str) -> str:
-    """Return a payload as this version writes it, which may be one of an earlier version.
+    """Return a payload in the form of this version, converted if an earlier version wrote it.
 
     Raises:
-        ValueError: it is neither, as what a damaged disk has written; what is wrong inside it, PostgreSQL finds out.
+        ValueError: it has neither form, for example on a damaged disk; PostgreSQL finds errors inside it.
     """
     if kind not in _BEGINNINGS:
-        raise ValueError(f"of the kind {kind}")
+        raise ValueError(f"unknown kind {kind}")
     if payload.startswith(_BEGINNINGS[kind]):
         return payload
     if kind not in _FORMER_COLUMNS:
-        raise ValueError(f"the text of {kind} begins with something else")
+        raise ValueError(f"the text of {kind} starts with something else")
     return _converted(_FORMER_COLUMNS[kind], payload)
 
 
 def joined(payloads: Iterable[str]) -> str:
-    """Return the one array in which PostgreSQL takes many payloads of a kind."""
+    """Return many payloads of a kind as one JSON array."""
     return f"[{','.join(payloads)}]"
 
 
@@ -178,7 +178,7 @@ def encode_standing(standing: Standing) -> str:
 
 
 def decode_standing(text: str) -> Standing:
-    """Return a standing, a new one where an older program wrote what nobody understands any more."""
+    """Return a standing; a new one if the text of an older program is no longer understood."""
     try:
         return _standing_of(json.loads(text))
     except (ValueError, TypeError):
@@ -192,13 +192,13 @@ def _values_of(standing: Standing) -> list[object]:
         for one in standing.unconfirmed
     ]
     values: list[object] = [standing.state, since, standing.before, sightings, standing.flips]
-    # An earlier version, which does not know it, takes up the standings of all that are not in maintenance.
+    # An earlier version, which does not know it, reads the standings of all targets that are not in maintenance.
     return values if standing.shadow is None else [*values, _values_of(standing.shadow)]
 
 
 def _standing_of(values: Sequence[Any], depth: int = 0) -> Standing:
     state, since, before, sightings, *rest = values
-    number = rest[0] if rest else 0  # of earlier versions, which have not counted
+    number = rest[0] if rest else 0  # earlier versions have no number
     shadow = rest[1] if len(rest) > 1 else None
     if depth > 1 or len(rest) > 2:
         raise ValueError("a shadow has no shadow")
@@ -222,14 +222,14 @@ def _plain(value: object) -> object:
 
 def _plain_value(value: object) -> object:
     if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)  # as a text, PostgreSQL takes it, and JSON can hold it
+        return value if math.isfinite(value) else str(value)  # as a text, both PostgreSQL and JSON can hold it
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value) if isinstance(value, uuid.UUID) else value
 
 
 def _safe(text: str) -> str:
-    # A NUL or half a character would be refused by PostgreSQL, megabytes would be a burden.
+    # PostgreSQL would refuse a NUL or half a character, and megabytes would be a burden.
     return one_line(text, limit_chars=MAX_TEXT_CHARS)
 
 
@@ -242,5 +242,5 @@ def _converted(columns: tuple[str, ...], payload: str) -> str:
         if row.get(name) is not None:
             row[name] = json.loads(str(row[name]))
     converted = _encoded(row)
-    converted.encode()  # half a character inside, of which no text can be made, is one more ValueError
+    converted.encode()  # half a character inside raises UnicodeEncodeError, a ValueError
     return converted

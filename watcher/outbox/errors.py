@@ -1,4 +1,4 @@
-"""What can go wrong with the outbox's file, and the one place where SQLite's errors become these."""
+"""The errors of the outbox's file, and the one place that maps SQLite's errors to them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OutboxDamagedError(Exception):
 
 @contextmanager
 def mapped_errors(reserve: Reserve) -> Iterator[None]:
-    """Turn what SQLite raises into the errors of this module; where the disk is full, the reserve is freed."""
+    """Map SQLite's errors to those of this module; if the disk is full, free the reserve."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -35,7 +35,7 @@ def mapped_errors(reserve: Reserve) -> Iterator[None]:
             raise OutboxDamagedError(str(error)) from error
         freed = code in _MAY_BE_FULL and reserve.free()
         raise OutboxUnavailableError(f"{error}{'; the reserve was freed' if freed else ''}") from error
-    except UnicodeDecodeError as error:  # SQLite's own words for damage have what is damaged in them
-        raise OutboxDamagedError(f"a text of it is none: {error.reason}") from error
+    except UnicodeDecodeError as error:  # SQLite's message for damage quotes the damaged text
+        raise OutboxDamagedError(f"a damaged text: {error.reason}") from error
     except OSError as error:
         raise OutboxUnavailableError(str(error)) from error

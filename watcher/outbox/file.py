@@ -1,4 +1,4 @@
-"""The file of the outbox: opened when needed, moved aside when damaged, and written anew when somebody deletes it.
+"""The file of the outbox: opened when needed, moved aside when damaged, and restored when deleted.
 
 One thread at a time may call, and every call blocks.
 """
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
     Identity = tuple[int, int] | None
 
-# A file that is larger is not looked through at the start: damage shows when it is met.
+# A larger file is not checked at the start: damage shows when it is read.
 MAX_CHECKED_BYTES = 64 * 1024 * 1024
-# SQLite takes nothing over from the -wal that a reader with an open transaction may still want, so that it grows.
+# SQLite moves nothing out of a -wal that a reader with an open transaction may still need, so it grows.
 MAX_HELD_WAL_BYTES = 4 * MAX_WAL_BYTES
 
 
 class OutboxFile:
-    """A file of SQLite's at a path, with the two that SQLite has beside it.
+    """An SQLite file at a path, with the two files that SQLite keeps beside it.
 
     Attributes:
         reserve: room on the same disk.
     """
 
     def __init__(self, path: Path, opened: Callable[[sqlite3.Connection], None]) -> None:
-        """Name the file; it is opened, or made, when it is first needed.
+        """Set the path; the file is opened or created when first needed.
 
         Args:
-            path: where it is to be.
-            opened: called whenever it has been opened, before it is used.
+            path: of the file.
+            opened: called each time the file was opened, before it is used.
         """
         self.reserve = Reserve(path.with_suffix(".reserve"))
         self._path = path
@@ -51,13 +51,13 @@ class OutboxFile:
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """Give the open file, and map what goes wrong; where it could not be opened before, that is tried again."""
+        """Yield the open file, and map its errors; opens it if it is not open."""
         with mapped_errors(self.reserve):
             yield self._connection if self._connection is not None and self._is_open else self._open()
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """Do all or nothing; what is `durable` outlives a loss of power as well, which costs a wait for the disk."""
+        """Run a transaction; a `durable` one survives a loss of power, at the cost of waiting for the disk."""
         with self.opened() as database:
             database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             database.execute("BEGIN IMMEDIATE")
@@ -70,13 +70,12 @@ class OutboxFile:
                 raise
 
     def restore_if_deleted(self) -> None:
-        """Write the file anew where somebody has deleted or replaced it, or what lies beside it, while it was in use.
+        """Restore the file if it, or a file beside it, was deleted or replaced while in use.
 
-        What was deleted can be read, and written, for as long as it is open, and is gone with the process. To look
-        takes some microseconds.
+        A deleted file can be read and written while it is open, and is lost with the process. The look takes some µs.
 
         Raises:
-            OutboxUnavailableError: it cannot be written anew now; all that it has can still be read and taken off.
+            OutboxUnavailableError: it cannot be restored now; its entries can still be read and deleted.
             OutboxDamagedError: it cannot be read.
         """
         if not self._is_open or self._connection is None:
@@ -84,14 +83,14 @@ class OutboxFile:
         try:
             with mapped_errors(self.reserve):
                 if self._found() != self._identities:
-                    self._write_anew(self._connection, "was deleted or replaced while it was in use")
+                    self._write_copy(self._connection, "was deleted or replaced while it was in use")
         except OutboxUnavailableError as error:
-            raise OutboxUnavailableError(f"{self._path} was deleted, and cannot be written anew: {error}") from error
+            raise OutboxUnavailableError(f"{self._path} was deleted, and cannot be restored: {error}") from error
 
     def leave_readers_behind(self) -> None:
-        """Write the file anew where a reader holds it open, and the -wal has grown past its bound for that.
+        """Write a copy of the file in its place if a reader holds it open and the -wal has grown past its limit.
 
-        What the reader holds takes no more room then, and is gone with its transaction.
+        The file that the reader holds then grows no more, and is gone with the reader's transaction.
         """
         wal_bytes = _size_bytes(self._parts[1])
         if not self._is_open or self._connection is None or wal_bytes <= self._max_wal_bytes:
@@ -100,32 +99,32 @@ class OutboxFile:
             with mapped_errors(self.reserve):
                 _, there, taken_over = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 if taken_over < there:
-                    self._write_anew(self._connection, f"is held open by a reader, and its -wal had {wal_bytes} bytes")
+                    self._write_copy(self._connection, f"is held open by a reader, and its -wal had {wal_bytes} bytes")
         except OutboxUnavailableError:
-            self._max_wal_bytes = 2 * wal_bytes  # no room for a copy, most likely: not tried again each time
+            self._max_wal_bytes = 2 * wal_bytes  # most likely no room for a copy: not tried again each time
         else:
             self._max_wal_bytes = MAX_HELD_WAL_BYTES
 
     def start_anew(self, error: OutboxDamagedError) -> None:
-        """Move the damaged file aside and begin with an empty one; `take_notices` has the names."""
+        """Move the damaged file aside and start an empty one; `take_notices` has the names."""
         self._is_open = False
         with mapped_errors(self.reserve):
-            aside = move_aside(self._path)  # before it is closed, when SQLite would remove what lies beside it
-        self._notices.append(f"the outbox was damaged ({error}) and is now {aside}; a new one is begun")
+            aside = move_aside(self._path)  # before closing, when SQLite would remove the files beside it
+        self._notices.append(f"the outbox was damaged ({error}) and is now {aside}; a new one was started")
         with self.opened():
             pass
 
     def take_notices(self) -> list[str]:
-        """Return what the operator should be told, once; in the thread that calls, nothing could be logged."""
+        """Return the notices for the operator, once; the calling thread cannot log them itself."""
         notices, self._notices = self._notices, []
         return notices
 
     def give_notice(self, text: str) -> None:
-        """Have the operator told something."""
+        """Add a notice for the operator."""
         self._notices.append(text)
 
     def close(self) -> None:
-        """Close the file; one that was deleted is written anew before."""
+        """Close the file; restore it first if it was deleted."""
         try:
             self.restore_if_deleted()
         except (OutboxUnavailableError, OutboxDamagedError) as error:
@@ -140,7 +139,7 @@ class OutboxFile:
     def _open(self) -> sqlite3.Connection:
         self._close()
         self._connection = database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        # What a damaged disk has made of a text is found out where it is read.
+        # A text that a damaged disk has changed is detected where it is read.
         database.text_factory = lambda raw: raw.decode("utf-8", "replace")
         prepare(database, check=self._path.stat().st_size <= MAX_CHECKED_BYTES)
         self._opened_by(database)
@@ -150,11 +149,11 @@ class OutboxFile:
         return database
 
     def _found(self) -> list[Identity]:
-        """Return what is at the path, and beside it."""
+        """Return the identities of the files at the path and beside it."""
         return [_identity(part) for part in self._parts]
 
-    def _write_anew(self, database: sqlite3.Connection, why: str) -> None:
-        """Copy the file to where it was, as it is; it is opened again when it is next needed."""
+    def _write_copy(self, database: sqlite3.Connection, why: str) -> None:
+        """Write a copy of the file to its path; it is opened again when next needed."""
         copy = self._path.with_name(f"{self._path.name}.new")
         copy.unlink(missing_ok=True)
         try:
@@ -164,21 +163,21 @@ class OutboxFile:
             stranger = self._clear()
             copy.replace(self._path)
         except BaseException:
-            copy.unlink(missing_ok=True)  # half a copy takes room on what may be a full disk
+            copy.unlink(missing_ok=True)  # half a copy takes room, and the disk may be full
             raise
-        self._close()  # not before: until then, all could be done once more
-        aside = f"; what was in its place is now {stranger}" if stranger else ""
-        self._notices.append(f"{self._path} {why}; it is written anew, with the {rows} entries that wait{aside}")
+        self._close()  # last: until here, everything can be repeated
+        aside = f"; the file in its place is now {stranger}" if stranger else ""
+        self._notices.append(f"{self._path} {why}; it was restored with {rows} waiting entries{aside}")
 
     def _clear(self) -> Path | None:
-        """Make room for another file: what is a stranger's is moved aside, what lies beside our own is removed."""
+        """Make room for another file: move a foreign file aside, remove the files beside our own."""
         found = self._found()
         is_stranger = found[0] not in {None, self._identities[0]}
         aside = aside_of(self._path, "replaced") if is_stranger else None
         for part, there, ours in zip(self._parts, found, self._identities, strict=True):
             if there is not None and there != ours and aside is not None:
                 part.rename(aside.with_name(aside.name + part.name.removeprefix(self._path.name)))
-            elif part != self._path:  # SQLite would take it for a part of the new file
+            elif part != self._path:  # SQLite would mistake it for a part of the new file
                 part.unlink(missing_ok=True)
         return aside
 

@@ -1,8 +1,8 @@
-"""The one door through which every flip is recorded, whoever has found it; it blocks, as the outbox does.
+"""Records every flip, whatever found it; blocks, as the outbox does.
 
-A flip is what a check confirmed (`writer.py`), what a start, a reload or a pause makes of the past (`startup.py`), or
-the end of what another outbox knew (the registration, by way of the drain). They stand in the outbox in the order in
-which they came through here, and go to PostgreSQL like all else. Whoever wants to know of each of them listens here.
+A flip comes from a check (`writer.py`), from a start, a reload or a pause (`startup.py`), or from the end of another
+outbox's states (the registration, through the drain). The outbox has them in the order of their calls here, and they
+are stored in PostgreSQL like all entries. To learn of every flip, listen here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from watcher.model.state import Flip
     from watcher.outbox.outbox import Outbox
 
-# The bound of the flips in one transaction, where many come that nothing ties together.
+# The limit of flips in one transaction, for many flips that need not be written together.
 MAX_AT_ONCE = 2000
 
 
@@ -36,16 +36,16 @@ def record_flips(
     has_ended: bool = False,
     renamed: Mapping[str, str] | None = None,
 ) -> None:
-    """Record flips, with what belongs into the same transaction: all or nothing. Incidents follow them.
+    """Record flips and their entries in one transaction, all or nothing. Incidents follow the flips.
 
     Args:
-        outbox: where they wait.
-        flips: in the order in which they happened to each target; one that was recorded before is harmless.
+        outbox: to write.
+        flips: in the order in which they happened to each target; recording one again is harmless.
         now: seconds since 1970.
         beside: kinds and payloads of other entries, to be stored after the flips.
         minute, measurements, standings, slots_until: see `Outbox.append`.
-        has_ended: whether they are the end of what another outbox knew, and say nothing of what is open here.
-        renamed: new names of those whose flips say that they are taken out, by their former names.
+        has_ended: whether the flips end another outbox's states, and concern no incident here.
+        renamed: new names of targets that the flips remove, by the former ones.
     """
     encoded = [(flip, encode_flip(flip)) for flip in flips]
     followed = FlipsFollowed(
@@ -57,7 +57,7 @@ def record_flips(
         minute=minute,
         measurements=measurements,
         standings=standings,
-        # What was recorded without a number is not part of the chain.
+        # A flip without a number is not part of the chain.
         newest_flips=[(flip.location, flip.target, text) for flip, (_, text) in encoded if flip.number is not None],
         slots_until=slots_until,
         alongside=followed.write if encoded else None,
@@ -66,13 +66,13 @@ def record_flips(
 
 
 def record_ended(outbox: Outbox, flips: Sequence[Flip], now: float) -> None:
-    """Record the flips that end what another outbox knew, in several transactions where they are many.
+    """Record the flips that end another outbox's states, in several transactions if there are many.
 
-    Where it is cut off, all are recorded once more: a flip has the same id each time, so that it is stored once.
+    If it is cut off, all are recorded again: a flip has the same id each time, so it is stored once.
 
     Args:
-        outbox: where they wait.
-        flips: one a target, of a time before this daemon began, so that no standing of its own changes.
+        outbox: to write.
+        flips: one for each target, from before this daemon started, so that its own standings stay.
         now: seconds since 1970.
     """
     for first in range(0, len(flips), MAX_AT_ONCE):
@@ -80,7 +80,7 @@ def record_ended(outbox: Outbox, flips: Sequence[Flip], now: float) -> None:
 
 
 def _with_incidents(outbox: Outbox, flips: Sequence[Flip]) -> Sequence[Flip]:
-    """Leave out what one place has found of a target that several watch: what all of them say has the incident."""
+    """Leave out flips of one place for targets that several places watch: combined flips have the incident."""
     combined = outbox.combined_targets
     if not combined:
         return flips
@@ -88,7 +88,7 @@ def _with_incidents(outbox: Outbox, flips: Sequence[Flip]) -> Sequence[Flip]:
 
 
 def _apart(outbox: Outbox, renamed: Mapping[str, str] | None) -> Mapping[str, str] | None:
-    """Leave out what several places watch under its new name, so that what is open at one of them ends."""
+    """Leave out new names that several places watch, so that the incident of one place ends."""
     combined = outbox.combined_targets
     if not combined or not renamed:
         return renamed

@@ -1,7 +1,7 @@
-"""The minutes of the rollups: what checks came to is gathered in the outbox, and rolled up when a minute is over.
+"""Collects measurements in the outbox, and makes the rollups of a minute when it is over.
 
-All functions block: they are called in the outbox's thread. There is nothing in memory between two calls, so what the
-journal has of a minute that a crash cut off is rolled up at the next start.
+All functions block: they run in the outbox's thread. Nothing is kept in memory between two calls, so the journal of a
+minute that a crash cut off is rolled up at the next start.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from watcher.outbox.outbox import Outbox
 
 MINUTE_SECONDS = 60
-# The bound of the rollups in one entry, which is stored or refused as a whole.
+# The limit of rollups in one entry, which is stored or refused as a whole.
 MAX_ROLLUPS_IN_ENTRY = 500
 ALL_MINUTES = 2**62
 
 
 def open_minute(outbox: Outbox, now: float) -> int:
-    """Return the minute to which checks belong that end now.
+    """Return the minute of checks that end now.
 
-    A minute that was closed is not opened again, or two rollups of it would be one to PostgreSQL: where the clock was
-    set back, its minutes become those of another `part`.
+    A closed minute is not opened again, since PostgreSQL would take two rollups of it for one: if the clock was
+    set back, its minutes get another `part`.
     """
     minute = int(now // MINUTE_SECONDS)
     if minute <= outbox.meta("closed_minute"):
@@ -38,7 +38,7 @@ def open_minute(outbox: Outbox, now: float) -> int:
 
 
 def close_minutes(outbox: Outbox, now: float, *, before_minute: int) -> None:
-    """Roll up what the journal has of earlier minutes."""
+    """Roll up the journal's earlier minutes."""
     rows = outbox.journal(before_minute)
     if not rows:
         return
@@ -50,7 +50,7 @@ def close_minutes(outbox: Outbox, now: float, *, before_minute: int) -> None:
 
 
 def _measurements(payload: str) -> list[Any]:
-    """Read measurements; what a damaged disk has made of them is lost, and holds up no others."""
+    """Read measurements; those that a damaged disk made unreadable are dropped, without blocking others."""
     try:
         found = json.loads(payload)
     except ValueError:
@@ -59,7 +59,7 @@ def _measurements(payload: str) -> list[Any]:
 
 
 def _rollups(minute: int, part: int, payloads: list[str]) -> Iterator[str]:
-    """Yield the rollups of a minute, encoded; one after the other, so that they are never all in memory as objects."""
+    """Yield the encoded rollups of a minute, one by one, so that they are never all in memory as objects."""
     began_at = datetime.fromtimestamp(minute * MINUTE_SECONDS, UTC)
     rollups = each_rolled_up(chain.from_iterable(map(_measurements, payloads)))
     while some := dict(islice(rollups, MAX_ROLLUPS_IN_ENTRY)):

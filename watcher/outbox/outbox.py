@@ -1,7 +1,7 @@
-"""The outbox: what is meant for PostgreSQL, on disk until it is there, in SQLite; every call blocks.
+"""The outbox: keeps rows for PostgreSQL on disk, in SQLite, until they are stored; every call blocks.
 
-One thread at a time may call. What was appended outlives the process in any case, and a loss of power where it is more
-than measurements. All methods may raise OutboxUnavailableError and OutboxDamagedError.
+One thread at a time may call. Appended entries outlive the process in any case, and a loss of power unless they are
+only measurements. All methods may raise OutboxUnavailableError and OutboxDamagedError.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-# The bound of what was refused and is kept for somebody to look at.
+# The limit of refused entries that are kept for an operator to look at.
 MAX_SET_ASIDE_ROWS = 10_000
-# More in one transaction would not fit into SQLite's cache of 2 MB, and be written to a disk that may be full.
+# More in one transaction would exceed SQLite's cache of 2 MB, and be written to a disk that may be full.
 _FREED_PAGES, _FREED_AT_ONCE_PAGES = 2000, 200
-# Of what is stored, so much at most is found, and forgotten, as one.
+# The most stored entries that are tracked, and forgotten, as one.
 _KEPT_AS_ONE_ROWS = 1000
 _FORGOTTEN_AT_ONCE = 20
 _SIZE = "length(CAST(payload AS BLOB))"
@@ -36,7 +36,7 @@ _ENTRIES = "SELECT id, kind, created_at, payload"
 
 
 class Entry(NamedTuple):
-    """Something meant for PostgreSQL: its place in the order, what it is, when it came, and itself."""
+    """An entry for PostgreSQL: its place in the order, its kind, its time, and its text."""
 
     id: int
     kind: str
@@ -45,12 +45,12 @@ class Entry(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        """What it takes of the bound."""
+        """Its size against the limit of the outbox."""
         return _size_bytes(self.payload)
 
 
 class _Kept(NamedTuple):
-    """Entries that were stored together: the last of them, how many bytes they take, and when it was."""
+    """Entries that were stored together: the last one's id, their bytes, and the time."""
 
     last_id: int
     size_bytes: int
@@ -61,20 +61,20 @@ class Outbox:
     """The file of the outbox.
 
     Attributes:
-        rows, payload_bytes: what waits.
-        kept_bytes: what is stored, and kept for a while in case the database goes back in time.
-        alert_events: how many were written since it was opened.
+        rows, payload_bytes: of the waiting entries.
+        kept_bytes: of the stored entries, which are kept for a while in case the database goes back in time.
+        alert_events: the number written since the file was opened.
         id: of this file, for ever.
         shares: whether standings go to PostgreSQL too, for other replicas.
-        combined_targets: names of targets that several places watch: what one of these finds makes no incident.
+        combined_targets: names of targets that several places watch: flips of one place make no incident of them.
     """
 
     def __init__(self, path: Path, steady: Callable[[], float] = steady_seconds, *, shares: bool = False) -> None:
-        """Open the file, or make it; a damaged one is moved aside.
+        """Open or create the file; a damaged one is moved aside.
 
         Args:
             path: of the file.
-            steady: returns seconds of a clock that nobody sets.
+            steady: returns seconds of a clock that is never set.
             shares: see the attribute.
 
         Raises:
@@ -108,15 +108,15 @@ class Outbox:
         slots_until: float | None = None,
         alongside: Callable[[sqlite3.Connection], object] | None = None,
     ) -> None:
-        """Keep what a burst of checks came to, all or nothing.
+        """Append the results of a burst of checks, all or nothing.
 
         Args:
             entries: kinds and payloads, in the order in which they are to be stored.
             now: seconds since 1970; until then the daemon is known to have watched.
             minute: to which the measurements belong.
             measurements: for the rollup of that minute, encoded.
-            standings: location, target and encoded standing of each target whose standing is news.
-            newest_flips: location, target and payload of flips, to be sent again where the database has lost them.
+            standings: location, target and encoded standing of each target with a new standing.
+            newest_flips: location, target and payload of flips, to be sent again if the database has lost them.
             slots_until: the last slot of those checks, in seconds since 1970.
             alongside: called with the open file, in the same transaction.
         """
@@ -138,7 +138,7 @@ class Outbox:
         now: float,
         alongside: Callable[[sqlite3.Connection], object],
     ) -> None:
-        """Keep entries that no check came to, all or nothing.
+        """Append entries that are not from checks, all or nothing.
 
         Args:
             entries: kinds and payloads, in the order in which they are to be stored.
@@ -149,12 +149,12 @@ class Outbox:
             alongside(database)
 
     def read(self, query: str, *arguments: object) -> list[Any]:
-        """Return the rows that a query finds."""
+        """Return the rows of a query."""
         with self._file.opened() as database:
             return database.execute(query, arguments).fetchall()
 
     def peek(self, limit: int, max_bytes: int) -> list[Entry]:
-        """Return the oldest entries that wait: at most `limit`, and no more once they have so many bytes."""
+        """Return the oldest waiting entries, up to `limit` entries and about `max_bytes`."""
         found: list[Entry] = []
         size = 0
         query = "SELECT id, kind, created_at, payload FROM entries ORDER BY id LIMIT ?"
@@ -167,12 +167,12 @@ class Outbox:
         return found
 
     def mark_stored(self, entries: Sequence[Entry]) -> None:
-        """Let the oldest that wait do so no more: they are stored, and kept until they are forgotten.
+        """Mark the oldest waiting entries as stored, and keep them until they are forgotten.
 
-        Where the disk is full, they are not kept: that would take room.
+        If the disk is full, they are deleted at once, since keeping them would take room.
 
         Args:
-            entries: all that wait up to the last of them, in their order.
+            entries: all waiting entries up to the last of these, in order.
         """
         last_id, size = entries[-1].id, sum(entry.size_bytes for entry in entries)
         is_kept = not self._file.reserve.is_spent
@@ -186,14 +186,14 @@ class Outbox:
             self._kept.append(_Kept(last_id, size, self._steady()))
             self.kept_bytes += size
         self._count(-len(entries), -size)
-        if there != len(entries):  # some went before, as past the bounds, or with a file that was damaged
+        if there != len(entries):  # some were dropped before, past the limits or with a damaged file
             with self._file.opened() as database:
                 self._recount(database)
         if not is_kept:
             self.forget_stored(0)
 
     def forget_stored(self, keep_seconds: float = math.inf, max_bytes: float = math.inf) -> None:
-        """Delete what has been stored for so long; and the oldest of it, where all that is kept takes more bytes."""
+        """Delete entries stored longer ago than `keep_seconds`, and the oldest stored ones past `max_bytes`."""
         now = self._steady()
         while self._kept:
             last_id, left_bytes = 0, self.kept_bytes
@@ -209,14 +209,14 @@ class Outbox:
                 self.kept_bytes -= self._kept.popleft().size_bytes
 
     def send_again(self, stored_until: int, now: float) -> int:
-        """Let what a database has not got any more wait once more, and with it the newest flip of each target.
+        """Make entries that a database has lost wait again, and with them the newest flip of each target.
 
         Args:
-            stored_until: the last entry that it has got, 0 where it knows of none.
+            stored_until: the last entry that it has, 0 if it knows of none.
             now: seconds since 1970.
 
         Returns:
-            how many entries wait that did not; none where the database has all that was marked as stored.
+            how many more entries wait now; none if the database has all that was marked as stored.
         """
         if stored_until >= self._stored_until:
             return 0
@@ -232,18 +232,18 @@ class Outbox:
         return self.rows - before
 
     def remove(self, entries: Sequence[Entry]) -> None:
-        """Take off what is not to wait, and not to be kept."""
+        """Delete entries without keeping them."""
         with self._file.transaction() as database:
             before = database.total_changes
             database.executemany("DELETE FROM entries WHERE id = ?", [(entry.id,) for entry in entries])
             removed = database.total_changes - before
         self._count(-removed, -sum(entry.size_bytes for entry in entries))
-        if removed != len(entries):  # some went before, as past the bounds, or with a file that was damaged
+        if removed != len(entries):  # some were dropped before, past the limits or with a damaged file
             with self._file.opened() as database:
                 self._recount(database)
 
     def set_aside(self, entry: Entry, error: str, now: float) -> None:
-        """Take one off that the database refuses, and keep it with the error for somebody to look at."""
+        """Move an entry that the database refuses to `set_aside`, with the error, for an operator to look at."""
         with self._file.transaction(durable=True) as database:
             database.execute(
                 "INSERT INTO set_aside (kind, at, error, payload) VALUES (?, ?, ?, ?)",
@@ -256,13 +256,13 @@ class Outbox:
         self._count(-removed, -removed * entry.size_bytes)
 
     def journal(self, before_minute: int) -> list[tuple[int, int, str]]:
-        """Return the id, the minute and the measurements of what was appended for earlier minutes."""
+        """Return the id, the minute and the measurements of earlier minutes."""
         query = "SELECT id, minute, payload FROM journal WHERE minute < ? ORDER BY id"
         with self._file.opened() as database:
             return database.execute(query, (before_minute,)).fetchall()
 
     def roll_up(self, journal_ids: Iterable[int], rollups: Iterable[str], *, now: float, closed_minute: int) -> None:
-        """Put rollups in the place of the measurements that they are made of."""
+        """Replace measurements by their rollups."""
         new = [("rollups", now, payload) for payload in rollups]
         with self._file.transaction() as database:
             database.executemany("DELETE FROM journal WHERE id = ?", [(number,) for number in journal_ids])
@@ -271,24 +271,24 @@ class Outbox:
         self._count(len(new), sum(_size_bytes(payload) for _, _, payload in new))
 
     def begin_part(self) -> None:
-        """Take another `part`: minutes that were closed come once more, since the clock was set back."""
+        """Start another `part`: closed minutes come again, since the clock was set back."""
         with self._file.transaction() as database:
             _set(database, "part", secrets.randbits(62))
             _set(database, "closed_minute", -1)
 
     def meta(self, key: str) -> Any:
-        """Return a value that is noted once, by its name, such as `alive_at`; None where it never was."""
+        """Return a single value by its name, such as `alive_at`; None if it was never set."""
         with self._file.opened() as database:
             return _get(database, key)
 
     def doubt_clock(self, until: float) -> None:
-        """Note until when nothing is to be dropped for its age, in seconds since 1970."""
+        """Record until when nothing may be dropped for its age, in seconds since 1970."""
         if self.meta("doubted_until") != until:
             with self._file.transaction(durable=True) as database:
                 _set(database, "doubted_until", until)
 
     def standings(self, location: str, names: Iterable[str] | None = None) -> dict[str, str]:
-        """Return the encoded standing of each target of a location, or of those of some names that are known."""
+        """Return the encoded standings of a location's targets, or of the known ones of some names."""
         query = "SELECT target, standing FROM standings WHERE location = ?"
         with self._file.opened() as database:
             if names is None:
@@ -297,7 +297,7 @@ class Outbox:
             return dict(database.execute(query, (location, json.dumps(list(names)))).fetchall())
 
     def forget_standings(self, location: str, targets: Iterable[str]) -> None:
-        """Forget where targets stand that are watched no more, and note at which location this was last looked at."""
+        """Forget the standings of targets that are no longer watched, and record the location."""
         places = [(location, target) for target in targets]
         with self._file.transaction() as database:
             database.executemany("DELETE FROM standings WHERE location = ? AND target = ?", places)
@@ -306,25 +306,25 @@ class Outbox:
             _set(database, "location", location)
 
     def tidy(self) -> None:
-        """Give room back to the disk, and hold some of it in reserve again."""
+        """Return free pages to the disk, and make the reserve again."""
         with self._file.opened() as database:
-            # It frees one page a step, and of a statement that has no rows, `execute` takes but one.
+            # It frees one page a step, and `execute` takes a single step of a statement without rows.
             for _ in range(_FREED_PAGES // _FREED_AT_ONCE_PAGES):
                 database.executescript(f"PRAGMA incremental_vacuum({_FREED_AT_ONCE_PAGES})")
-            if self._file.reserve.is_spent:  # what was freed is the disk's when it has been taken over
+            if self._file.reserve.is_spent:  # freed pages return to the disk with the checkpoint
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._file.reserve.hold()
 
     def start_anew(self, error: OutboxDamagedError) -> None:
-        """Move the damaged file aside and begin with an empty one; `take_notices` has the names."""
+        """Move the damaged file aside and start an empty one; `take_notices` has the names."""
         self._file.start_anew(error)
 
     def take_notices(self) -> list[str]:
-        """Return what the operator should be told, once; in the thread that calls, nothing could be logged."""
+        """Return the notices for the operator, once; the calling thread cannot log them itself."""
         return self._file.take_notices()
 
     def give_notice(self, text: str) -> None:
-        """Have the operator told something."""
+        """Add a notice for the operator."""
         self._file.give_notice(text)
 
     def close(self) -> None:
@@ -342,8 +342,8 @@ class Outbox:
 
     @contextmanager
     def _putting(self, entries: Iterable[tuple[str, str]], now: float) -> Iterator[sqlite3.Connection]:
-        """Keep entries in one transaction with what is done in the block."""
-        self._file.restore_if_deleted()  # nothing is told to be safe that goes with the process
+        """Append entries in one transaction with the block."""
+        self._file.restore_if_deleted()  # entries in a deleted file would be lost with the process
         self._file.leave_readers_behind()
         if self._file.reserve.is_spent:
             self.forget_stored(0)
@@ -370,7 +370,7 @@ def _size_bytes(payload: str) -> int:
 
 
 def _stored_until(database: sqlite3.Connection) -> int:
-    """Return up to which entry all is stored; the last that is kept, where a damaged disk has spoilt it."""
+    """Return the last stored entry; the last kept one if a damaged disk has changed the counter."""
     (last_id,) = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
     (kept_until,) = database.execute("SELECT coalesce(max(id), 0) FROM stored").fetchone()
     found = _get(database, "stored_until")

@@ -1,4 +1,4 @@
-"""The tables of the outbox, and how SQLite is to keep them."""
+"""The SQLite tables of the outbox and its settings."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from watcher.outbox.errors import OutboxDamagedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The bound of the file beside the database; SQLite takes part of it over at a thousand pages.
+# The limit of the -wal; SQLite moves part of it to the database at a thousand pages.
 MAX_WAL_BYTES = 16 * 1024 * 1024
-# What SQLite has beside an open file: the end of its name.
+# The suffixes of the files that SQLite keeps beside an open one.
 BESIDE = ("-wal", "-shm")
 
 _SCHEMA = """
@@ -39,32 +39,32 @@ CREATE TABLE IF NOT EXISTS newest_flips (
 CREATE TABLE IF NOT EXISTS set_aside (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, at REAL NOT NULL, error TEXT NOT NULL, payload TEXT NOT NULL
 );
--- What is open, and what has happened to incidents that a channel has not taken in yet.
+-- Open incidents, and their changes that a channel has not taken in yet.
 CREATE TABLE IF NOT EXISTS incidents (
     location TEXT NOT NULL, target TEXT NOT NULL, payload TEXT NOT NULL, PRIMARY KEY (location, target)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS alert_events (number INTEGER PRIMARY KEY AUTOINCREMENT, payload TEXT NOT NULL);
--- Until which event a channel has taken them in, when another was told last that it fails, and what its policy keeps.
+-- The last event a channel has taken in, when its failure was last reported to another, and its policy's records.
 CREATE TABLE IF NOT EXISTS channels (
     channel TEXT PRIMARY KEY, position INTEGER NOT NULL, failing_told_at REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS channel_records (
     channel TEXT NOT NULL, key TEXT NOT NULL, payload TEXT NOT NULL, PRIMARY KEY (channel, key)
 ) WITHOUT ROWID;
--- Messages that are to be sent, in the order in which they were decided on; one that is sent goes.
+-- Messages to be sent, in the order of their decisions; a sent one is deleted.
 CREATE TABLE IF NOT EXISTS notifications (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, kind TEXT NOT NULL,
     created_at REAL NOT NULL, members TEXT NOT NULL, payload TEXT NOT NULL,
     tries INTEGER NOT NULL DEFAULT 0, next_try_at REAL NOT NULL DEFAULT 0
 );
--- What operators have said, and which step of its certificate a target's last told was.
+-- Silences and acks, and the last reported step of a target's certificate.
 CREATE TABLE IF NOT EXISTS silences (id TEXT PRIMARY KEY, payload TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS acks (id TEXT PRIMARY KEY, payload TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS certificates (
     location TEXT NOT NULL, target TEXT NOT NULL, payload TEXT NOT NULL, PRIMARY KEY (location, target)
 ) WITHOUT ROWID;
 """
-# What is read: the words by which the file knows its own tables may be damaged, too.
+# The columns that are read: damage may also hit the words by which the file knows its own tables.
 _READ = (
     "key, value FROM meta",
     "id, kind, created_at, payload FROM entries",
@@ -82,16 +82,16 @@ _READ = (
     "id, payload FROM acks",
     "location, target, payload FROM certificates",
 )
-# Ids go on from the time, so that those of a file that was moved aside are none of the next.
+# Ids start from the time, so that no id of a file that was moved aside comes again in the next.
 _NUMBERED = ("entries", "alert_events", "notifications")
 
 
 def prepare(database: sqlite3.Connection, *, check: bool) -> None:
-    """Make what is not there yet.
+    """Create the tables that do not exist yet.
 
     Args:
         database: the open file.
-        check: whether to look through the whole file first.
+        check: whether to check the whole file first.
 
     Raises:
         OutboxDamagedError: the check found something, or the file has other tables.
@@ -101,7 +101,7 @@ def prepare(database: sqlite3.Connection, *, check: bool) -> None:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
             raise
-        raise OutboxDamagedError(str(error)) from error  # since nothing is wrong with our statements
+        raise OutboxDamagedError(str(error)) from error  # our own statements are correct
 
 
 def _prepare(database: sqlite3.Connection, *, check: bool) -> None:
@@ -126,25 +126,25 @@ def _prepare(database: sqlite3.Connection, *, check: bool) -> None:
 
 
 def id_of(text: object) -> uuid.UUID:
-    """Return the id of a file from what stands in it.
+    """Return the id of a file from its text.
 
     Raises:
-        OutboxDamagedError: it is none.
+        OutboxDamagedError: it is not an id.
     """
     try:
         return uuid.UUID(str(text))
     except ValueError as error:
-        raise OutboxDamagedError("its id is none") from error
+        raise OutboxDamagedError("its id is not a UUID") from error
 
 
 def aside_of(path: Path, why: str) -> Path:
-    """Return a name of now that no other file has, for one that is to be moved aside."""
+    """Return an unused name with the present time, for a file to be moved aside."""
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     return path.with_name(f"{path.name}.{why}-{stamp}-{secrets.token_hex(2)}")
 
 
 def move_aside(path: Path) -> Path:
-    """Rename a damaged file, with what SQLite has beside it, and return the new name."""
+    """Rename a damaged file and the files beside it, and return the new name."""
     aside = aside_of(path, "damaged")
     for suffix in ("", *BESIDE):
         part = path.with_name(path.name + suffix)

@@ -1,7 +1,7 @@
 """Sends the alert events and records that replicas share through the outbox to the tables; every call blocks.
 
-Each outbox numbers its events, and has sent those up to the number `alerts_exported`. Where it has no such number, the
-replica is alone, and tells its channels of its own events.
+Each outbox numbers its events, and has sent those up to the number `alerts_exported`. Without such a number, the
+replica is alone, and its channels take in its own events.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _MESSAGE = ("id", "channel", "kind", "created_at", "members", "payload", "tries"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A claim of a channel, by which its owner writes steps.
+    """A claim of a channel, with which its owner writes steps.
 
     Attributes:
         location, channel: where the channel is shared, and its name.
@@ -73,12 +73,12 @@ class Step:
         messages: Sequence[Mapping[str, Any]],
         ending: str | None = None,
     ) -> tuple[str, str]:
-        """Return the entry that takes the tables a step further.
+        """Return the entry for the next step of the channel in the tables.
 
         Args:
-            positions: until which number each origin's events were taken in, by the id of its outbox.
-            records: that have changed; None for those to delete.
-            messages: that are to be sent, see `message_rows`.
+            positions: the number up to which each origin's events were taken in, by the id of its outbox.
+            records: those that have changed; None for those to delete.
+            messages: those to be sent, see `message_rows`.
             ending: see `watcher.postgres.tables.alerting.apply_step`.
         """
         return encode_whole(
@@ -97,7 +97,7 @@ class Step:
 
 
 def is_taken_in(outbox: Outbox) -> bool:
-    """Say whether all channels have taken in all events of this outbox."""
+    """Return whether all channels have taken in all events of this outbox."""
     query = "SELECT NOT EXISTS (SELECT 1 FROM alert_events WHERE number > (SELECT min(position) FROM channels))"
     return bool(outbox.read(query)[0][0])
 
@@ -105,13 +105,13 @@ def is_taken_in(outbox: Outbox) -> bool:
 def export_events(
     outbox: Outbox, location: str, now: float, routes_of: Callable[[str], Mapping[str, float]] | None = None
 ) -> int:
-    """Put events that the other replicas do not have yet on their way to the tables; return how many.
+    """Send events that the other replicas do not have yet to the tables; return how many.
 
     Args:
         outbox: of a replica that shares.
         location: where channels are shared: that of the replica, or `*`.
         now: seconds since 1970.
-        routes_of: returns after how many seconds channels are told of a target, by their names. Given where replicas
+        routes_of: returns after how many seconds each channel gets a target's events, by its name. Given if replicas
             may have different files, so that the events carry the routes of this file.
     """
     exported = outbox.meta(EXPORTED)
@@ -127,18 +127,18 @@ def export_events(
 def hand_over(
     outbox: Outbox, location: str, channels: Iterable[str], now: datetime, *, is_whole: bool, must: bool = True
 ) -> bool:
-    """Begin to share: hand the records and messages of channels over to their next dispatcher, and drop them here.
+    """Start to share: hand the records and messages of channels over to their next dispatcher, and drop them here.
 
-    All events that are not on their way yet go first, so that the dispatcher knows them before their records come.
+    All unsent events go first, so that the dispatcher knows them before their records come.
 
     Args:
         outbox: of the replica.
         location: where channels are shared from now on: that of the replica, or `*`.
         channels: their names.
-        now: the moment.
-        is_whole: whether no other replica has told these channels of anything lately, so that the dispatcher takes up
-            all records; otherwise it takes from them only what was told already, so as not to tell it again.
-        must: whether to do it even while a channel has an event to take in, which would come before what is known.
+        now: the time.
+        is_whole: whether no other replica has dispatched these channels lately, so that the dispatcher uses all
+            records; otherwise it only learns from them what was sent already, so as not to send it again.
+        must: whether to do it even while a channel has an event to take in, which would come before the records.
 
     Returns:
         whether it was done.
@@ -160,7 +160,7 @@ def hand_over(
         entries.append(_event_entry(outbox, location, number, payload, name, positions.get(name, 0)))
 
     def write(database: sqlite3.Connection) -> None:
-        for _ in pieces:  # numbers of events, in which they have their place
+        for _ in pieces:  # each piece takes the number of an event
             database.execute(_NEXT_NUMBER).fetchall()
         database.execute(_SET_EXPORTED, (newest + len(pieces),))
         database.execute(_SET_SCOPE, (location,))
@@ -173,7 +173,7 @@ def hand_over(
 
 
 def go_on_alone(outbox: Outbox, now: float) -> None:
-    """Take back events that are still on their way: this replica tells them itself, since the database is away.
+    """Take back unsent events: this replica dispatches them itself, since the database is away.
 
     Args:
         outbox: of the replica.
@@ -183,7 +183,7 @@ def go_on_alone(outbox: Outbox, now: float) -> None:
     back = list[Entry]()
     for row in outbox.read(query, ALERT_EVENT):
         if json.loads(row[3])["channel"] is not None:
-            break  # what was written before a handover must stay before it
+            break  # entries from before a handover must stay before it
         back.append(Entry(*row))
     if not back:
         return
@@ -201,14 +201,14 @@ def take_over(
     messages: Iterable[Mapping[str, Any]],
     now: float,
 ) -> None:
-    """Take up a channel as the tables know it.
+    """Start to dispatch a channel with its contents from the tables.
 
     Args:
         outbox: of the replica that has claimed it.
         channel: its name.
-        position: until which event of this outbox it was taken in.
+        position: the last event of this outbox that it has taken in.
         records: of its policy.
-        messages: that wait to be sent, oldest first.
+        messages: waiting to be sent, oldest first.
         now: seconds since 1970.
     """
 
@@ -222,18 +222,18 @@ def take_over(
 
 
 def add_messages(outbox: Outbox, messages: Sequence[Mapping[str, Any]], step: tuple[str, str], now: float) -> None:
-    """Take messages that another replica was to send, and tell the tables of them in a step."""
+    """Add messages that another replica had to send, and write them to the tables in a step."""
     outbox.put([step], now=now, alongside=lambda database: _add(database, messages))
 
 
 def message_rows(outbox: Outbox, channel: str) -> list[dict[str, Any]]:
-    """Return the messages of a channel that wait, as others take them, oldest first."""
+    """Return the waiting messages of a channel in the form for other replicas, oldest first."""
     rows = outbox.read(f"{_MESSAGES} WHERE channel = ? ORDER BY number", channel)
     return [dict(zip(_MESSAGE, row, strict=True)) for row in rows]
 
 
 def rows_for_step(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return messages as a step of their channel has them."""
+    """Return messages in the form of a step of their channel."""
     found = []
     for place, row in enumerate(rows):
         number = int(float(row["created_at"]) * 1_000_000) + place
@@ -242,12 +242,12 @@ def rows_for_step(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def end_turn(outbox: Outbox, step: Step, ending: str, now: float) -> None:
-    """Dispatch a channel no more: let the tables have what still waits here, and say so.
+    """Stop dispatching a channel: write its waiting content to the tables, with the ending.
 
     Args:
         outbox: of the replica that has dispatched it.
-        step: by which claim.
-        ending: `released`, after which nothing is known of it here; or another that a step may have.
+        step: its claim.
+        ending: `released`, after which this outbox knows nothing of it; or another ending of a step.
         now: seconds since 1970.
     """
     messages = rows_for_step(message_rows(outbox, step.channel)) if ending == "released" else []
@@ -261,7 +261,7 @@ def end_turn(outbox: Outbox, step: Step, ending: str, now: float) -> None:
 
 
 def share_no_more(outbox: Outbox, steps: Iterable[Step], now: float) -> None:
-    """Stop sharing, with all that is known of channels here, and have the tables forget it."""
+    """Stop sharing: keep the content of channels here, and delete it from the tables."""
     entries = [taken_home(outbox, step) for step in steps]
     outbox.put(entries, now=now, alongside=lambda database: database.execute(FORGET_EXPORTED))
 
@@ -269,13 +269,13 @@ def share_no_more(outbox: Outbox, steps: Iterable[Step], now: float) -> None:
 def taken_home(outbox: Outbox, step: Step) -> tuple[str, str]:
     """Return the entry by which a replica takes a channel home.
 
-    It names the newest event of this outbox: the tables delete the handovers up to there, which the replica has made.
+    It names the newest event of this outbox: the tables delete the handovers of this replica up to there.
     """
     return step.entry({str(step.owner): newest_event(outbox)}, {}, (), "taken_home")
 
 
 def advance(outbox: Outbox, positions: Mapping[str, int], now: float) -> None:
-    """Note the number of the last event of this outbox that each channel has taken in, at whichever replica."""
+    """Record the last event of this outbox that each channel has taken in, at any replica."""
     known = dict(outbox.read("SELECT channel, position FROM channels"))
     news = [(position, name) for name, position in positions.items() if position > known.get(name, position)]
     if news:
@@ -283,13 +283,13 @@ def advance(outbox: Outbox, positions: Mapping[str, int], now: float) -> None:
 
 
 def adopt_incidents(outbox: Outbox, location: str, targets: Iterable[str], incidents: Iterable[Incident]) -> None:
-    """Go on with the incidents of targets that others have watched until now.
+    """Continue the incidents of targets that other replicas have watched until now.
 
     Args:
-        outbox: of who watches them from now on, and has not recorded anything of them since.
-        location: where they are.
+        outbox: of the replica that watches them from now on, and has recorded nothing of them since.
+        location: of the targets.
         targets: the names of all of them.
-        incidents: those that are open.
+        incidents: the open ones.
     """
     opened = {incident.target: encode_incident(incident) for incident in incidents}
     rows = [(location, name, opened[name]) for name in targets if name in opened]
@@ -303,17 +303,17 @@ def adopt_incidents(outbox: Outbox, location: str, targets: Iterable[str], incid
 
 
 def is_on_its_way(outbox: Outbox, kind: str) -> bool:
-    """Say whether entries of a kind, of those that alerts make, are not stored yet."""
+    """Return whether entries of a kind are not stored yet."""
     return bool(outbox.read("SELECT EXISTS (SELECT 1 FROM entries WHERE kind = ?)", kind)[0][0])
 
 
 def decode_handover(text: str) -> tuple[Handover, list[dict[str, Any]]]:
-    """Return what a replica hands over of a channel: its records, and the messages that wait.
+    """Return a replica's handover of a channel: its records, and the waiting messages.
 
     Raises:
-        UnreadableRowError: it is not the text of that.
+        UnreadableRowError: it is not the text of a handover.
     """
-    with reading("what a replica has handed over"):
+    with reading("a handover"):
         row = json.loads(text)
         handover = Handover(
             a_moment(row["at"]),
@@ -327,7 +327,7 @@ def decode_handover(text: str) -> tuple[Handover, list[dict[str, Any]]]:
 def _pieces_of(
     outbox: Outbox, channel: str, now: datetime, over: Sequence[tuple[str, str]], *, is_whole: bool
 ) -> list[str]:
-    """Return the records and messages of a channel as the texts of handovers, one at least."""
+    """Return the records and messages of a channel as the texts of at least one handover."""
     records = outbox.read("SELECT key, payload FROM channel_records WHERE channel = ? ORDER BY key", channel)
     messages = message_rows(outbox, channel)
     most = max(len(records), len(messages), len(over), 1)
@@ -379,12 +379,12 @@ def _event_entry(
 def _subject_of(payload: str) -> dict[str, str | None]:
     """Return the target and the location that an event is about, as columns.
 
-    The target is None where another owner of it does not make the event a thing of the past.
+    The target is None if the event stays valid under another owner of the target.
     """
     try:
         row = json.loads(payload)
         target, place, flip = row["target"], row["location"], row["flip"]
-        # A replica that decided alone while PostgreSQL was away tells the end itself; the owner has no such incident.
+        # A replica that decided alone while PostgreSQL was away ends the incident itself; the owner does not have it.
         is_own = place == COMBINED and flip is not None and flip["number"] is None
     except (ValueError, TypeError, KeyError):  # the dispatcher that takes it in logs it
         return {"target": None, "target_location": None}

@@ -1,4 +1,4 @@
-"""The start of the outbox: what it knows of when the daemon last ran becomes where each target stands now."""
+"""Starts from the outbox: computes each target's present standing from its last one."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
     from watcher.outbox.outbox import Outbox
 
-# The bound of what is kept of targets that are in the configuration no more: where names come and go all day.
+# How long standings of removed targets are kept, since names may come and go all day.
 FORGET_SECONDS = 30 * 86_400.0
-# So many names are in one entry.
+# The most names in one entry.
 RELEASED_AT_ONCE = 1000
-# The number of the last release, which is the last to be stored.
+# The number of the last release, which is stored after all others.
 _NOTE_RELEASE = """
 INSERT OR REPLACE INTO meta SELECT 'last_release', seq FROM sqlite_sequence WHERE name = 'entries'
 """
@@ -38,27 +38,27 @@ _ANY_RELEASE = "SELECT 1 FROM entries WHERE id = (SELECT value FROM meta WHERE k
 
 
 def resume_from(outbox: Outbox, targets: Iterable[Target], location: str, now: float) -> Mapping[str, Standing]:
-    """Take up again what the outbox knows, and note in it what has changed since; blocks.
+    """Resume the standings of the outbox, and record in it what has changed since; blocks.
 
     Args:
         outbox: to read and to write.
-        targets: what is to be watched.
-        location: where this replica stands.
+        targets: to be watched.
+        location: of this replica.
         now: seconds since 1970.
 
     Returns:
-        where each target stands that was checked before, by name.
+        the standing of each target that was checked before, by name.
     """
     leave_former_location(outbox, location, now)
     return _take_up(outbox, targets, location, now)
 
 
 def leave_former_location(outbox: Outbox, location: str, now: float) -> None:
-    """Pause what was watched where this replica stood before, since nobody watches there any more; blocks.
+    """Pause the targets of this replica's former location, since it no longer watches there; blocks.
 
     Args:
         outbox: to read and to write.
-        location: where this replica stands now.
+        location: the present one of this replica.
         now: seconds since 1970.
     """
     former = outbox.meta("location")
@@ -67,19 +67,19 @@ def leave_former_location(outbox: Outbox, location: str, now: float) -> None:
 
 
 def past_of(outbox: Outbox, location: str, now: float) -> tuple[dict[str, Standing], datetime | None]:
-    """Return what the outbox knows of when the daemon last ran; blocks.
+    """Return the outbox's knowledge from when the daemon last ran; blocks.
 
     Args:
         outbox: to read.
-        location: where the targets are.
+        location: of the targets.
         now: seconds since 1970.
 
     Returns:
-        where each target stood, by name, and until when the daemon is known to have watched; None where nobody knows.
+        the standings of targets, by name, and until when the daemon is known to have watched; None if unknown.
     """
     standings = {name: decode_standing(text) for name, text in outbox.standings(location).items()}
     alive_at = outbox.meta("alive_at")
-    # Never noted, or the clock was set back, or a damaged disk has made something else of it.
+    # Never recorded, or the clock was set back, or a damaged disk has changed it.
     if not isinstance(alive_at, float | int) or not 0 <= alive_at <= now:
         return standings, None
     return standings, datetime.fromtimestamp(alive_at, UTC)
@@ -95,14 +95,14 @@ def _take_up(outbox: Outbox, targets: Iterable[Target], location: str, now: floa
 def note(
     outbox: Outbox, resumption: Resumption, location: str, now: float, renamed: Mapping[str, str] | None = None
 ) -> None:
-    """Write down what has changed; blocks.
+    """Record a resumption; blocks.
 
     Args:
         outbox: to write.
-        resumption: what has.
-        location: where this replica stands.
+        resumption: the changes.
+        location: of this replica.
         now: seconds since 1970.
-        renamed: new names of those that are taken out, by their former names.
+        renamed: new names of removed targets, by the former ones.
     """
     if resumption.ended:
         record_ended(outbox, resumption.ended, now)
@@ -116,7 +116,7 @@ def note(
         standings=[(location, name, encode_standing(standing)) for name, standing in news],
         renamed=renamed,
     )
-    # What was taken out is known for a while, so that its pause ends when it comes back.
+    # A removed target is kept for a while, so that its pause ends when it comes back.
     forgotten = [
         name
         for name in resumption.taken_out
@@ -128,13 +128,13 @@ def note(
 def release(
     outbox: Outbox, names: Sequence[str], location: str, now: float, checked_until: float | None = None
 ) -> None:
-    """Leave targets to other replicas, once PostgreSQL has all that came before; blocks.
+    """Release targets to other replicas, once PostgreSQL has everything that came before; blocks.
 
     Args:
         outbox: to write.
-        names: of targets that are checked here no more, and of which all that they came to has been written.
-        location: where this replica stands.
-        now: until when they were looked at here, in seconds since 1970.
+        names: of targets that are no longer checked here, and whose results have all been written.
+        location: of this replica.
+        now: until when they were watched here, in seconds since 1970.
         checked_until: the last slot in which all of them were checked here, in seconds since 1970; None for the last
             one of any check.
     """
@@ -142,19 +142,19 @@ def release(
     slots_until = datetime.fromtimestamp(until, UTC) if isinstance(until, float | int) else None
     moment = datetime.fromtimestamp(now, UTC)
     pieces = (names[first : first + RELEASED_AT_ONCE] for first in range(0, len(names), RELEASED_AT_ONCE))
-    # Before, since what comes after a release is another's; to where the channels are shared.
+    # First, since events after a release are another replica's; to the location that shares the channels.
     export_events(outbox, shared_at if isinstance(shared_at := outbox.meta(SCOPE), str) else location, now)
     entries = [encode_release(some, location, moment, slots_until) for some in pieces]
     outbox.put(entries, now=now, alongside=lambda database: database.execute(_NOTE_RELEASE))
 
 
 def state_anew(outbox: Outbox, names: Iterable[str], location: str) -> None:
-    """Tell PostgreSQL once more where targets stand; blocks.
+    """Write the standings of targets to PostgreSQL again; blocks.
 
     Args:
         outbox: to read and to write.
         names: of targets that are checked here.
-        location: where this replica stands.
+        location: of this replica.
     """
     standings = standings_of(outbox, names, location)
     entries = [encode_standing_entry(name, location, one) for name, one in standings.items()]
@@ -162,8 +162,8 @@ def state_anew(outbox: Outbox, names: Iterable[str], location: str) -> None:
 
 
 def waiting_releases(outbox: Outbox, location: str) -> set[str]:
-    """Return the names of targets that were released, and of which PostgreSQL is not told yet."""
-    if not outbox.read(_ANY_RELEASE):  # of what may be a million entries, all would have to be looked at
+    """Return the names of targets whose release is not stored in PostgreSQL yet."""
+    if not outbox.read(_ANY_RELEASE):  # otherwise up to a million entries would have to be searched
         return set()
     rows = outbox.read("SELECT payload FROM entries WHERE kind = ?", RELEASE)
     released = (json.loads(payload) for (payload,) in rows)
@@ -171,11 +171,11 @@ def waiting_releases(outbox: Outbox, location: str) -> set[str]:
 
 
 def last_entry(outbox: Outbox) -> int:
-    """Return the number of the newest entry that was ever written."""
+    """Return the number of the newest entry ever written."""
     number: int = outbox.read("SELECT seq FROM sqlite_sequence WHERE name = 'entries'")[0][0]
     return number
 
 
 def standings_of(outbox: Outbox, names: Iterable[str], location: str) -> dict[str, Standing]:
-    """Return where targets stand of which the outbox knows; blocks."""
+    """Return the standings of targets that the outbox knows; blocks."""
     return {name: decode_standing(text) for name, text in outbox.standings(location, names).items()}

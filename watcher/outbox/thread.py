@@ -1,4 +1,4 @@
-"""The outbox for the loop: its file is worked on in one thread of its own, and a damaged one is replaced on the way."""
+"""Runs the outbox in a thread of its own, and replaces a damaged file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 @contextmanager
 def lack_of_a_thread_mapped(words: str) -> Iterator[None]:
-    """Raise `OutboxUnavailableError`, with these words, where the system has no thread to give to trio."""
+    """Raise `OutboxUnavailableError`, with these words, if the system has no thread for trio."""
     try:
         yield
     except RuntimeError as error:
@@ -35,24 +35,24 @@ class OutboxThread:
     """Runs calls to an outbox in a thread, one at a time, in the order in which they come."""
 
     def __init__(self, outbox: Outbox) -> None:
-        """Take an outbox over: from now on nobody else may call it."""
+        """Take an outbox; nothing else may call it from now on."""
         self.outbox = outbox
         self._thread = trio.CapacityLimiter(1)
 
     async def run(self, job: Callable[[Outbox], Result]) -> Result:
-        """Have a job done.
+        """Run a job in the thread.
 
         Args:
-            job: called in the thread. When the caller is cancelled it goes on, and its result is lost.
+            job: called in the thread. If the caller is cancelled, it goes on, and its result is lost.
 
         Returns:
             what the job returns.
 
         Raises:
-            OutboxUnavailableError: the file cannot be used now, or was damaged, and has been replaced by an empty one.
+            OutboxUnavailableError: the file cannot be used now, or was damaged and has been replaced by an empty one.
         """
         try:
-            with lack_of_a_thread_mapped("no thread for it"):
+            with lack_of_a_thread_mapped("no thread for the outbox"):
                 return await trio.to_thread.run_sync(self._do, job, abandon_on_cancel=True, limiter=self._thread)
         finally:
             for notice in self.outbox.take_notices():

@@ -1,4 +1,4 @@
-"""Keeps what checks came to: in memory for a moment, then on disk, many at once."""
+"""Batches check results in memory and writes them to the outbox."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# The bound of what waits in memory while the disk cannot be written: some 50 MB.
+# The limit of conclusions in memory while the disk cannot be written: some 50 MB.
 MAX_WAITING = 50_000
-# The bound of one transaction: what comes in a burst is told in pieces.
+# The limit of one transaction: a larger burst is written in pieces.
 MAX_AT_ONCE = 2_000
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 1.0
@@ -43,16 +43,16 @@ COMPLAINT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much may wait in the outbox: bytes of it all, and seconds since an entry came."""
+    """The limits of the outbox: bytes in all, and the age of an entry in seconds."""
 
     max_bytes: int
     max_age_seconds: float
 
 
 class OutboxWriter:
-    """Writes conclusions to the outbox, and tells of each failure once it is safe there.
+    """Writes conclusions to the outbox, and reports each failure once it is safe there.
 
-    `put` never blocks. While the disk cannot be written, conclusions wait; past the bound the oldest are given up.
+    `put` never blocks. While the disk cannot be written, conclusions wait; past the limit the oldest are given up.
     """
 
     def __init__(
@@ -65,23 +65,23 @@ class OutboxWriter:
         tell_kept: Callable[[Sequence[Conclusion]], None] = lambda _conclusions: None,
         trust: ClockTrust | None = None,
     ) -> None:
-        """Make a writer.
+        """Create a writer.
 
         Args:
             disk: the outbox.
-            bounds: of the outbox; past them its oldest entries go.
+            bounds: of the outbox; past them its oldest entries are dropped.
             tell: called once for each failure, when it is on disk (True) or given up (False).
-            kept: called when something new is in the outbox.
+            kept: called when the outbox has a new entry.
             clock: seconds since 1970.
             tell_kept: called with the conclusions that are on disk now, and without any about once a second.
-            trust: asked whether the clock may be believed; None where it always may.
+            trust: decides whether the clock can be trusted; None if it always can.
         """
         self._disk = disk
         self._bounds = bounds
-        self._tell = tell
+        self._report = tell
         self._kept = kept
         self._clock = clock
-        self._tell_kept = tell_kept
+        self._report_kept = tell_kept
         self._trust = trust
         self._waiting: deque[Conclusion] = deque()
         self._wake = trio.Event()
@@ -90,43 +90,43 @@ class OutboxWriter:
         self._given_up = 0  # failures
         self._given_up_of_waiting = 0  # conclusions
         self._tick_at = self._tidy_at = self._complaint_at = 0.0
-        self._dropped = self._dropped_and_told = 0  # entries
+        self._dropped = self._dropped_and_logged = 0  # entries
 
     @property
     def lost(self) -> int:
-        """How many entries and failures were dropped before PostgreSQL had them, for want of room or for their age."""
+        """The number of entries and failures dropped before PostgreSQL had them, for lack of room or for their age."""
         return self._dropped + self._given_up
 
     @property
     def written_at(self) -> float:
-        """When the outbox was written last, in seconds since 1970; about once a second while that works."""
+        """The time of the last write to the outbox, in seconds since 1970; about once a second while that works."""
         return self._tick_at
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that came is on disk, or has been given up."""
+        """Whether every conclusion is on disk or given up."""
         return not self._waiting
 
     def put(self, conclusion: Conclusion) -> None:
-        """Take what a check came to."""
+        """Take the conclusion of a check."""
         if len(self._waiting) >= MAX_WAITING:
             self._give_up(self._waiting.popleft())
         self._waiting.append(conclusion)
         self._wake.set()
 
     def close(self) -> None:
-        """Let `run` end when nothing waits any more."""
+        """Let `run` end when no conclusion waits."""
         self._closed = True
         self._wake.set()
 
     def give_up(self) -> int:
-        """Give up what still waits, and return how many failures were given up in all."""
+        """Give up waiting conclusions; return how many failures were given up in all."""
         while self._waiting:
             self._give_up(self._waiting.popleft())
         return self._given_up
 
     async def run(self) -> None:
-        """Keep until closed and nothing waits, or until cancelled; what is not on disk keeps waiting."""
+        """Write until closed and nothing waits, or until cancelled; unwritten conclusions keep waiting."""
         while True:
             with trio.move_on_after(TICK_SECONDS):
                 await self._wake.wait()
@@ -135,7 +135,7 @@ class OutboxWriter:
                 while self._waiting:
                     await self._keep(list(islice(self._waiting, MAX_AT_ONCE)))
                 await self._look_after()
-                self._tell_kept(())
+                self._report_kept(())
                 self._note_state(None)
             except OutboxUnavailableError as error:
                 self._note_state(error)
@@ -148,20 +148,20 @@ class OutboxWriter:
     async def _keep(self, batch: Sequence[Conclusion]) -> None:
         given_up_before = self._given_up_of_waiting
         await self._disk.run(lambda outbox: _append(outbox, batch, self._clock()))
-        # Those that were given up meanwhile stood at the front: they are told of, though they have been kept after all.
+        # Conclusions given up meanwhile were at the front: they are reported as given up, though now written.
         rest = batch[self._given_up_of_waiting - given_up_before :]
         for _ in rest:
             self._waiting.popleft()
         for conclusion in rest:
             if not conclusion.outcome.ok:
-                self._tell(conclusion.outcome, True)
-        self._tell_kept(rest)
+                self._report(conclusion.outcome, True)
+        self._report_kept(rest)
         is_told = self._disk.outbox.shares
         if any(one.flips or not one.outcome.ok or (is_told and one.is_news) for one in batch):
             self._kept()
 
     async def _look_after(self) -> None:
-        """Do what is due now and then, and at the end: say that the daemon lives, close minutes, keep the bounds."""
+        """Do regular work, also at the end: record that the daemon is alive, close minutes, apply the limits."""
         now = self._clock()
         if 0 <= now - self._tick_at < TICK_SECONDS and not self._closed:
             return
@@ -176,16 +176,16 @@ class OutboxWriter:
             self._tidy_at = now
         if self._disk.outbox.rows > before:
             self._kept()
-        dropped = self._dropped - self._dropped_and_told
+        dropped = self._dropped - self._dropped_and_logged
         if dropped and not 0 <= now - self._complaint_at < COMPLAINT_SECONDS:
-            log.warning("the outbox is past its bounds: the oldest entries were dropped", dropped=dropped)
-            self._dropped_and_told, self._complaint_at = self._dropped, now
+            log.warning("outbox over its limits, dropped the oldest entries", dropped=dropped)
+            self._dropped_and_logged, self._complaint_at = self._dropped, now
 
     def _give_up(self, conclusion: Conclusion) -> None:
         self._given_up_of_waiting += 1
         if not conclusion.outcome.ok:
             self._given_up += 1
-            self._tell(conclusion.outcome, False)
+            self._report(conclusion.outcome, False)
 
     def _note_state(self, error: Exception | None) -> None:
         if (error is not None) == self._failing:
@@ -194,11 +194,11 @@ class OutboxWriter:
         if error is None:
             log.info("the outbox can be written again")
         else:
-            log.error("the outbox cannot be written, what checks find waits in memory", error=error)
+            log.error("the outbox cannot be written, new results wait in memory", error=error)
 
 
 def _append(outbox: Outbox, batch: Sequence[Conclusion], now: float) -> None:
-    """Write conclusions to the outbox; called in its thread, since to encode takes longer than to write."""
+    """Write conclusions to the outbox; runs in its thread, since encoding takes longer than writing."""
     record_flips(
         outbox,
         [flip for conclusion in batch for flip in conclusion.flips],
@@ -210,7 +210,7 @@ def _append(outbox: Outbox, batch: Sequence[Conclusion], now: float) -> None:
         minute=open_minute(outbox, now),
         measurements=json.dumps([measurement_of(conclusion.outcome) for conclusion in batch]),
         slots_until=max(one.outcome.scheduled_at.timestamp() for one in batch),
-        # Of each target the last one holds.
+        # The last one of each target counts.
         standings=[
             (one.outcome.location, one.outcome.target, encode_standing(one.standing)) for one in batch if one.is_news
         ],
@@ -225,10 +225,10 @@ def _shared(conclusion: Conclusion) -> tuple[str, str]:
 def _look_after(outbox: Outbox, bounds: Bounds, now: float, doubted_until: float, *, tidy: bool) -> int:
     created_before = now - bounds.max_age_seconds
     if doubted_until > now:
-        outbox.doubt_clock(doubted_until)  # before the time is noted, from which the next start takes it up
+        outbox.doubt_clock(doubted_until)  # before the time from which the next start resumes is recorded
         created_before = -math.inf
     close_minutes(outbox, now, before_minute=int(now // MINUTE_SECONDS))
-    outbox.append((), now=now, minute=0)  # nothing but the time
+    outbox.append((), now=now, minute=0)  # only the time
     if tidy:
         outbox.tidy()
     return drop_oldest(outbox, max_bytes=bounds.max_bytes, created_before=created_before)

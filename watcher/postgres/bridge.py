@@ -1,6 +1,6 @@
-"""The bridge between trio and asyncio, and a pool of asyncpg over it: the only importer of trio_asyncio.
+"""Bridges trio to asyncio and pools asyncpg connections over the bridge; the only importer of trio_asyncio.
 
-Every operation crosses the bridge once: one asyncio coroutine does all from acquire to release. Split over several
+Every operation crosses the bridge once: one asyncio coroutine does everything from acquire to release. With several
 crossings (`async with aio_as_trio(pool.acquire())`), a trio cancellation leaks the connection for ever: the asyncio
 task of `__aexit__` is cancelled before its first step.
 """
@@ -45,35 +45,35 @@ Result = TypeVar("Result")
 
 log = structlog.get_logger()
 
-# The bound on connections of a pool. In the daemon's own: one for the writer, the rest for the upkeep.
+# The limit of connections in a pool. The daemon's own pool uses one for the writer, the rest for the upkeep.
 MAX_CONNECTIONS = 4
 CONNECT_SECONDS = 3.0
-# With packets lost on the way, asyncpg waits for ever without this. Short, so that a server that is back after
-# such a time is used within 5 s; cutting off a slow command is harmless, since every write may be repeated.
+# Without this, asyncpg waits for ever when packets are lost. Short, so that a server that is back after such a time is
+# used within 5 s. Cutting off a slow command is harmless, since every write may be repeated.
 COMMAND_SECONDS = 3.0
 RELEASE_SECONDS = 1.0
-# The server stops by itself a little before the client gives up: else what waits for a lock would hold its backend.
+# The server gives up a little before the client does; otherwise its backend would go on waiting for a lock.
 _SERVER_SHARE = 0.9
 CANCEL_SECONDS = 1.0
-MAX_CANCELS = 4  # on their way at once; more connections than that are not cut at once
+MAX_CANCELS = 4  # cancel requests under way at once; further connections are cut without one
 CLOSE_SECONDS = 0.3  # a rung of the stop, see watcher/daemon/stop_ladder.py
-# Lookups of the database's name: some that hang, none that wait.
+# Lookups of the database's name. Several, so that one that hangs does not block the next.
 RESOLVER_THREADS = 8
 
 _REFUSALS = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,  # as of a value that no index takes
+    asyncpg.ProgramLimitExceededError,  # such as a value too large for an index
     asyncpg.exceptions._base.DataError,
 )
-# Classes of SQLSTATE that a single row may bring, as by a trigger of somebody's, or by a fault of the server.
+# Classes of SQLSTATE that a single row may cause, for example through a user's trigger, or that a server fault causes.
 _PERHAPS_OF_A_ROW = ("0A", "21", "2F", "38", "39", "42", "44", "54", "P0", "XX")
 
 
 class _AbandoningExecutor(trio_asyncio.TrioExecutor):  # type: ignore[misc]  # trio_asyncio has no types
-    """Runs the loop's blocking calls, above all getaddrinfo, in threads that a cancellation leaves behind.
+    """Runs the loop's blocking calls, above all getaddrinfo, in threads that a cancellation abandons.
 
-    trio-asyncio's own waits for the thread, so that a hung lookup of the database's name would hold up the stop.
+    trio-asyncio's own executor waits for the thread, so a hung lookup of the database's name would delay the stop.
     """
 
     async def submit(self, func: Callable[..., Any], *args: Any) -> Any:
@@ -83,7 +83,7 @@ class _AbandoningExecutor(trio_asyncio.TrioExecutor):  # type: ignore[misc]  # t
 
 @asynccontextmanager
 async def open_bridge() -> AsyncIterator[None]:
-    """Open the asyncio loop that a `Database` needs; once, around all that uses one.
+    """Open the asyncio loop that every `Database` needs; open it once, around all of them.
 
     This is a trio-flavoured function.
     """
@@ -97,18 +97,18 @@ async def open_bridge() -> AsyncIterator[None]:
 async def transaction(
     connection: Connection, *, limit_seconds: float | None = COMMAND_SECONDS, **options: Any
 ) -> AsyncIterator[None]:
-    """Do all of a block or nothing, as asyncpg's own `connection.transaction()`, but never wait for what cannot come.
+    """Run a block in a transaction, like asyncpg's `connection.transaction()`, but never wait for a lost server.
 
-    What is committed is on the server's disk, even where that is set to tell of it sooner.
+    A commit is on the server's disk, even if the server is set to confirm it sooner.
 
-    When the block is cut off, asyncpg would ask the server to roll back, and wait for the answer, for as long as a
-    command may take when packets are lost: here the connection is cut, and the server rolls back by itself. This is
+    When the block is cut off, asyncpg would ask the server to roll back and wait for the answer, as long as a
+    command may take when packets are lost. Here the connection is cut, and the server rolls back by itself. This is
     an asyncio-flavoured function; its options are those of asyncpg.
 
     Args:
-        connection: that is in no transaction.
-        limit_seconds: about the longest that the server is to spend on a statement, or on waiting for a lock; None
-            for what only reads, and is bounded by the client alone. A bound of the pool holds as well.
+        connection: outside any transaction.
+        limit_seconds: about the longest that the server may spend on a statement or on waiting for a lock; None
+            for reads that only the client limits. A limit of the pool applies as well.
     """
     begun = connection.transaction(**options)
     await begun.start()
@@ -126,7 +126,7 @@ async def transaction(
 
 
 def _local_settings(limit_seconds: float | None) -> str:
-    """Write the settings of a transaction: of that alone, since behind a pooler the connection is others' as well."""
+    """Write the settings of one transaction only, since others share the connection behind a pooler."""
     durable = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
     if (most_seconds := _most_seconds.get()) is not None:
         limit_seconds = most_seconds if limit_seconds is None else min(limit_seconds, most_seconds)
@@ -138,9 +138,9 @@ def _local_settings(limit_seconds: float | None) -> str:
 
 
 class Pool:
-    """Connections to a server that are made when first needed, and made anew when lost.
+    """A pool of connections to a server, opened when first needed and reopened when lost.
 
-    All methods are trio-flavoured and need `open_bridge` around them; a cancellation leaves the pool whole.
+    All methods are trio-flavoured and need `open_bridge` around them; a cancellation leaves the pool usable.
     """
 
     def __init__(
@@ -157,10 +157,10 @@ class Pool:
         Args:
             url: `postgresql://user:password@host:port/database?sslmode=...`, as libpq takes it; of one host or several.
             command_seconds: the longest that one command may take.
-            connections: how many there may be.
-            most_seconds: the bound of each operation, and of each of its statements on the server, whatever else is
-                said of it; None for no other.
-            reads: whether it is only read from, so that a standby will do where nothing takes writes.
+            connections: the most connections.
+            most_seconds: the limit of each operation, and of each of its statements on the server, whatever limit the
+                operation has itself; None for no further limit.
+            reads: whether it is only read from, so that a standby will do if no server takes writes.
         """
         self._servers = servers_of(url, reads=reads)
         self.command_seconds = command_seconds
@@ -169,18 +169,18 @@ class Pool:
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def connect(self) -> None:
-        """Make the pool; the server need not be there yet."""
+        """Create the pool; the server need not be reachable yet."""
         self._pool = await trio_asyncio.aio_as_trio(self._open_pool)()
 
     async def operate(
         self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
     ) -> Result:
-        """Do one operation on a connection, in one crossing of the bridge.
+        """Run one operation on a connection, in one crossing of the bridge.
 
         Args:
-            operation: an asyncio-flavoured function; its commands take the limit as their `timeout`, where it is longer
+            operation: an asyncio-flavoured function; its commands take the limit as their `timeout` if it is longer
                 than that of the pool.
-            limit_seconds: the longest that the whole may take, that of one command by default.
+            limit_seconds: the longest that the whole operation may take; by default that of one command.
 
         Returns:
             what the operation returns.
@@ -193,37 +193,38 @@ class Pool:
         return result
 
     async def listen(self, channel: str, heard: Callable[[str], object]) -> NoReturn:
-        """Hear what is notified on a channel, over a connection of its own beside the pool, until that breaks.
+        """Receive the notifications of a channel over a connection beside the pool, until that connection breaks.
 
-        Through a pooler there may be nothing to hear, without a word: it can only hurry what would come anyway.
+        A pooler may drop notifications silently, so they can only speed up what would happen anyway.
 
         Args:
             channel: its name.
-            heard: called with what is told along; and with an empty text when listening begins, for what was missed.
+            heard: called with the payload of each notification, and with an empty text when listening starts, because
+                earlier notifications were missed.
 
         Raises:
             DatabaseUnavailableError: the connection cannot be made, or has broken.
         """
         with _mapped_errors():
             await trio_asyncio.aio_as_trio(self._listen)(channel, heard)
-        raise DatabaseUnavailableError("the connection on which it was listened is closed")
+        raise DatabaseUnavailableError("the connection for notifications was closed")
 
     async def close(self) -> None:
-        """Close the pool; after a deadline, or when cancelled, its connections are cut."""
+        """Close the pool; cut its connections after a deadline or when cancelled."""
         if self._pool is not None:
             # asyncpg terminates the connections itself when close() is cancelled.
-            # A server that goes at this moment breaks the goodbye, and the connections are gone, as was wanted.
+            # A server that goes away at this moment breaks the close, and the connections are gone, as wanted.
             with trio.move_on_after(CLOSE_SECONDS, shield=True), suppress(OSError):
                 await trio_asyncio.aio_as_trio(self._pool.close)()
 
     async def cut(self) -> None:
-        """Close the pool, and cut its connections at once."""
+        """Close the pool and cut its connections at once."""
         if self._pool is not None:
             with trio.move_on_after(CLOSE_SECONDS, shield=True):
                 await trio_asyncio.aio_as_trio(self._cut_all)()
 
     def statistics(self) -> dict[str, int]:
-        """Count the pool's connections: how many there are, and how many of them nobody uses."""
+        """Count the pool's connections and those that are idle."""
         assert self._pool is not None
         return {"connections": self._pool.get_size(), "idle": self._pool.get_idle_size()}
 
@@ -233,11 +234,11 @@ class Pool:
         self._pool.terminate()
 
     async def _open_pool(self) -> asyncpg.Pool[asyncpg.Record]:
-        """Make the pool. This is an asyncio-flavoured function."""
-        connect: Any = partial(connect_to, self._servers)  # asyncpg's protocol names all that is passed on here
+        """Create the pool. This is an asyncio-flavoured function."""
+        connect: Any = partial(connect_to, self._servers)  # asyncpg's protocol lists every argument passed here
         return await asyncpg.create_pool(
             connect=connect,
-            min_size=0,  # with more, making the pool fails when the server is away
+            min_size=0,  # with more, creating the pool fails when the server is away
             max_size=self._connections,
             **self._options(),
         )
@@ -247,12 +248,12 @@ class Pool:
         await listen_on(await connect_to(self._servers, **self._options()), channel, heard)
 
     def _options(self) -> dict[str, Any]:
-        """Return what asyncpg is told of each connection."""
+        """Return the arguments of each asyncpg connection."""
         return {
             "timeout": CONNECT_SECONDS,
             "command_timeout": self.command_seconds,
-            # A prepared statement stays with one connection of the server, which a pooler such as PgBouncer changes
-            # behind this one after each transaction.
+            # A prepared statement belongs to one connection of the server. A pooler such as PgBouncer may switch to
+            # another after each transaction.
             "statement_cache_size": 0,
             "server_settings": {"application_name": "watcher"},
         }
@@ -260,45 +261,45 @@ class Pool:
     async def _operate(
         self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
     ) -> Result:
-        """Do one operation on a connection of the pool. This is an asyncio-flavoured function."""
+        """Run one operation on a connection of the pool. This is an asyncio-flavoured function."""
         if self._pool is None:
             raise RuntimeError("Database.connect() comes first")
         seconds = limit_seconds or self.command_seconds
         if self._most_seconds is not None:
-            _most_seconds.set(self._most_seconds)  # this is a task of its own
+            _most_seconds.set(self._most_seconds)  # this coroutine has its own task and context
             seconds = min(seconds, self._most_seconds)
         async with asyncio.timeout(CONNECT_SECONDS + seconds):
             connection = await self._pool.acquire(timeout=CONNECT_SECONDS)
             try:
                 return await operation(connection)
             except asyncpg.ReadOnlySQLTransactionError:
-                _cut(connection)  # what has become of the server since, only a new connection finds out
+                _cut(connection)  # only a new connection finds the server that takes writes
                 await self._pool.expire_connections()
                 raise
             except asyncpg.PostgresError:
                 raise
             except TimeoutError:
                 _cut(connection)
-                if len(self._servers.urls) > 1:  # it may be frozen, and another takes writes
+                if len(self._servers.urls) > 1:  # this server may be frozen, and another may take writes
                     await self._pool.expire_connections()
                 raise
             except BaseException:
-                # Cancelled, too late, or broken in a way of its own. Asking the server to cancel, as asyncpg would,
-                # hangs when packets are lost: cut the connection.
+                # Cancelled, too late, or an unexpected error. Asking the server to cancel, as asyncpg would, hangs when
+                # packets are lost: cut the connection.
                 _cut(connection)
                 raise
             finally:
                 await self._pool.release(connection, timeout=RELEASE_SECONDS)
 
 
-# In an operation: the longest that the server may spend on any statement of it, see `Pool`.
+# The longest that the server may spend on any statement of the present operation, see `Pool`.
 _most_seconds: ContextVar[float | None] = ContextVar("most_seconds", default=None)
 
 _cancels: set[asyncio.Task[None]] = set()
 
 
 def _cut(connection: Connection) -> None:
-    """Cut a connection, and ask the server, over another and without waiting, to end what it does for this one."""
+    """Cut a connection, and ask the server over another one, without waiting, to cancel its statement."""
     with suppress(asyncpg.InterfaceError):  # it has been cut already
         cut: Any = getattr(connection, "_con", None)
         if cut is not None and not cut.is_closed() and len(_cancels) < MAX_CANCELS:
@@ -311,9 +312,9 @@ def _cut(connection: Connection) -> None:
 
 
 async def _ask_to_cancel(**backend: Any) -> None:
-    """Ask the server to cancel what a backend does. This is an asyncio-flavoured function.
+    """Ask the server to cancel the statement of a backend. This is an asyncio-flavoured function.
 
-    asyncpg has no public way to ask that does not wait for the backend as well.
+    asyncpg has no public function for this that does not wait for the backend as well.
     """
     ask: Any = vars(connect_utils)["_cancel"]
     with suppress(OSError, asyncpg.InterfaceError, TimeoutError):
@@ -323,20 +324,20 @@ async def _ask_to_cancel(**backend: Any) -> None:
 
 @contextmanager
 def _mapped_errors() -> Iterator[None]:
-    """Turn what asyncpg raises into the errors of this package; the one place where that is done."""
+    """Turn asyncpg's exceptions into the errors of this package. No other place does so."""
     try:
         yield
     except StorageError:
         raise
     except _REFUSALS as error:
         if isinstance(error, asyncpg.CheckViolationError) and error.constraint_name is None:
-            # No row is to blame: a partition has been dropped, also that for all other times; the upkeep makes it.
+            # No row is to blame: the partition and the default one were dropped. The upkeep creates them again.
             raise DatabaseUnavailableError(sentence_for(error)) from error
         raise DatabaseRefusedError(sentence_for(error)) from error
     except asyncpg.UndefinedTableError as error:
-        raise DatabaseUnavailableError(f"its tables are not there yet: {error}") from error
+        raise DatabaseUnavailableError(f"its tables do not exist yet: {error}") from error
     except asyncpg.PostgresError as error:
-        is_allowed = not isinstance(error, asyncpg.InsufficientPrivilegeError)  # which no row brings
+        is_allowed = not isinstance(error, asyncpg.InsufficientPrivilegeError)  # no row causes this one
         if is_allowed and (error.sqlstate or "").startswith(_PERHAPS_OF_A_ROW):
             raise StatementFailedError(sentence_for(error)) from error
         raise DatabaseUnavailableError(sentence_for(error)) from error
@@ -345,17 +346,17 @@ def _mapped_errors() -> Iterator[None]:
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         raise DatabaseUnavailableError(sentence_for(error)) from error
     except Exception as error:
-        # A connection that breaks at a bad moment, or a server that is none, brings asyncpg to AttributeErrors and
-        # the like: the connection is cut, and what is behind it can only be unavailable.
+        # When a connection breaks at a bad moment, or the server does not speak PostgreSQL, asyncpg raises
+        # AttributeError and the like. The connection is cut; the database counts as unavailable.
         raise DatabaseUnavailableError(f"the driver failed: {type(error).__name__}: {error}") from error
 
 
 def _log_background_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what fails inside the driver with nobody waiting for it.
+    """Log an error inside the driver that no caller waits for.
 
-    trio-asyncio's own handler raises it in the nursery of the loop, which ends the daemon.
+    trio-asyncio's own handler raises it in the nursery of the loop, which would end the daemon.
     """
     error = context.get("exception")
     if isinstance(error, OSError):
-        return  # what is left of a connection that was lost or cut; whoever used it has been told
+        return  # from a lost or cut connection, whose user already got the error
     log.warning("background error in the database driver", message=context.get("message"), exc_info=error)

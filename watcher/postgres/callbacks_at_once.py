@@ -1,8 +1,8 @@
 """Makes trio-asyncio 0.16 run all waiting callbacks in one turn, as asyncio does.
 
 By itself it runs one callback, and gives all other tasks a turn before the next. A query takes some 30 callbacks. With
-a hundred checks under way, each of which takes a step in each turn, a query for one row took 0.8 s of processor time,
-and beats and claims ran into their limits.
+a hundred checks under way, each taking a step in each turn, a query for one row took 0.8 s of processor time, and
+beats and claims exceeded their limits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-# The bound of one turn: the work of some milliseconds.
+# The most callbacks in one turn: some milliseconds of work.
 CALLBACKS_A_TURN = 100
 
 

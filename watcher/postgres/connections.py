@@ -1,4 +1,4 @@
-"""Connections of asyncpg to one server, or to the one of several that will do. All functions are asyncio-flavoured."""
+"""Opens asyncpg connections to one server, or to the suitable one of several. All functions are asyncio-flavoured."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
     OwnConnection = asyncpg.Connection[asyncpg.Record]
 
-# Of several servers, those that would be preferred have so long to answer before another is taken.
+# The preferred servers get this long to answer before another is chosen.
 ASK_SECONDS = 1.0
-# A connection on which nothing is heard is tried so often: packets may be lost on the way.
+# An idle listening connection is pinged this often, since packets may be lost on the way.
 LISTENING_PING_SECONDS = 10.0
 
 
 async def connect_to(servers: Servers, _dsn: None = None, **options: Any) -> OwnConnection:
-    """Connect to the server, or to the one of several that will do.
+    """Connect to the server, or to the suitable one of several.
 
     Args:
         servers: where the database may be.
         options: those of `asyncpg.connect`.
 
     Raises:
-        DatabaseUnavailableError: none of several is what is wanted; it says what each has said.
+        DatabaseUnavailableError: no server is suitable; the message has the answer of each.
     """
     *preferred, last = servers.wanted
     if len(servers.urls) == 1:
@@ -44,12 +44,12 @@ async def connect_to(servers: Servers, _dsn: None = None, **options: Any) -> Own
 
 
 async def listen_on(connection: OwnConnection, channel: str, heard: Callable[[str], object]) -> None:
-    """Hear what is notified on a channel until the connection is closed, and close it.
+    """Receive the notifications of a channel until the connection is closed, and close it.
 
     Args:
-        connection: that nobody else uses.
+        connection: used by nothing else.
         channel: its name.
-        heard: called with what is told along; and with an empty text when listening begins.
+        heard: called with the payload of each notification, and with an empty text when listening starts.
     """
     closed = asyncio.Event()
 
@@ -58,7 +58,7 @@ async def listen_on(connection: OwnConnection, channel: str, heard: Callable[[st
 
     try:
         connection.add_termination_listener(lambda _connection: closed.set())
-        async with connection.transaction():  # of several messages, which a pooler must not spread
+        async with connection.transaction():  # keeps a pooler from spreading the messages over connections
             await connection.add_listener(channel, hear)
         heard("")
         while not closed.is_set():
@@ -72,17 +72,17 @@ async def listen_on(connection: OwnConnection, channel: str, heard: Callable[[st
 
 
 async def _first_of(urls: Sequence[str], wanted: str, **options: Any) -> OwnConnection:
-    """Connect to the first of some servers that is what is wanted.
+    """Connect to the first server that has the wanted role.
 
-    asyncpg asks one after the other, and one that is frozen hides those behind it: here all are asked at once.
+    asyncpg asks one server after the other, so a frozen one hides the servers behind it. Here all are asked at once.
 
     Args:
         urls: of the servers.
-        wanted: what it must be, as libpq's `target_session_attrs` has it.
+        wanted: the role, as in libpq's `target_session_attrs`.
         options: those of `asyncpg.connect`.
 
     Raises:
-        DatabaseUnavailableError: none of them is; it says what each has said.
+        DatabaseUnavailableError: no server has it; the message has the answer of each.
     """
     asked = {asyncio.create_task(_ask(url, wanted, **options)): place_of(url) for url in urls}
     said, waiting, found = [], set(asked), None
@@ -105,13 +105,13 @@ async def _first_of(urls: Sequence[str], wanted: str, **options: Any) -> OwnConn
 
 
 async def _ask(url: str, wanted: str, **options: Any) -> OwnConnection:
-    """Connect to one server, if it is what is wanted."""
+    """Connect to one server if it has the wanted role."""
     found: OwnConnection = await asyncpg.connect(url, target_session_attrs=SessionAttribute(wanted), **options)
     return found
 
 
 async def _close_all(asked: Iterable[asyncio.Task[OwnConnection]]) -> None:
-    """End all tries to connect, and cut what they have brought."""
+    """Cancel all attempts to connect, and cut the connections that they made."""
     ending = list(asked)
     for task in ending:
         task.cancel()

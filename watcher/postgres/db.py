@@ -1,4 +1,4 @@
-"""PostgreSQL, as the rest of watcher sees it; how it is reached stands in `bridge.py`."""
+"""The PostgreSQL database as the rest of watcher uses it; `bridge.py` has the connections."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 async def open_database(
     url: str, *, command_seconds: float = COMMAND_SECONDS, **bounds: Any
 ) -> AsyncIterator[Database]:
-    """Open a database for the time of a block; the server need not be there yet.
+    """Open a database for a block; the server need not be reachable yet.
 
     This is a trio-flavoured function. Its arguments are those of `Database`.
     """
@@ -42,13 +42,13 @@ async def open_database(
 
 @asynccontextmanager
 async def open_reading_database(url: str, *, connections: int, most_seconds: float) -> AsyncIterator[Database]:
-    """Open a database for whoever only reads, for the time of a block; in the end its connections are cut at once.
+    """Open a database for reading only, for a block; at its end the connections are cut at once.
 
     This is a trio-flavoured function.
 
     Args:
         url: as that of `Database`.
-        connections: how many there may be.
+        connections: the most connections.
         most_seconds: the longest that any operation, and any statement on the server, may take.
     """
     bounds = {"command_seconds": most_seconds, "most_seconds": most_seconds}
@@ -61,10 +61,10 @@ async def open_reading_database(url: str, *, connections: int, most_seconds: flo
 
 
 class Database:
-    """A PostgreSQL server: a pool of connections that are made when first needed, and made anew when lost.
+    """A PostgreSQL server: a pool of connections, opened when first needed and reopened when lost.
 
     All methods are trio-flavoured and need `open_bridge` around them. Those that talk to the server raise
-    DatabaseUnavailableError or DatabaseRefusedError; a cancellation leaves the pool whole.
+    DatabaseUnavailableError or DatabaseRefusedError; a cancellation leaves the pool usable.
     """
 
     def __init__(self, url: str, *, command_seconds: float = COMMAND_SECONDS, **bounds: Any) -> None:
@@ -73,26 +73,26 @@ class Database:
         Args:
             url: `postgresql://user:password@host:port/database?sslmode=...`, as libpq takes it.
             command_seconds: the longest that one command may take.
-            bounds: others of `Pool`.
+            bounds: further arguments of `Pool`.
         """
         self._pool = Pool(url, command_seconds=command_seconds, **bounds)
 
     async def connect(self) -> None:
-        """Make the pool; the server need not be there yet."""
+        """Create the pool; the server need not be reachable yet."""
         await self._pool.connect()
 
     async def init_db(self) -> None:
-        """Create the tables, or upgrade them, under a lock that lets one replica do it.
+        """Create or upgrade the tables, under a lock so that one replica does it.
 
         Raises:
-            SchemaTooNewError: a newer version of watcher has upgraded them already.
+            SchemaTooNewError: a newer version of watcher has upgraded them.
         """
         await self._pool.operate(apply_schema, SCHEMA_SECONDS)
 
     async def operate(
         self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
     ) -> Result:
-        """Do one operation on a connection; see `Pool.operate`."""
+        """Run one operation on a connection; see `Pool.operate`."""
         return await self._pool.operate(operation, limit_seconds)
 
     async def fetch(self, query: str, *arguments: object, limit_seconds: float | None = None) -> list[dict[str, Any]]:
@@ -101,25 +101,25 @@ class Database:
         Args:
             query: SQL with `$1`, `$2` ... for the arguments.
             arguments: values of the types that asyncpg takes.
-            limit_seconds: the longest it may take, that of the database's commands by default.
+            limit_seconds: the longest that it may take; by default that of the database's commands.
 
         Returns:
             the rows.
         """
 
         async def run(connection: Connection) -> list[dict[str, Any]]:
-            # A pooler changes the server's connection between transactions only: a query takes several messages.
+            # A query takes several messages, and a pooler switches connections only between transactions.
             async with transaction(connection, limit_seconds=limit_seconds or self._pool.command_seconds):
                 return [dict(row) for row in await connection.fetch(query, *arguments, timeout=limit_seconds)]
 
         return await self._pool.operate(run, limit_seconds)
 
     async def listen(self, channel: str, heard: Callable[[str], object]) -> NoReturn:
-        """Hear what is notified on a channel; see `Pool.listen`."""
+        """Receive the notifications of a channel; see `Pool.listen`."""
         await self._pool.listen(channel, heard)
 
     async def execute_query(self, query: str, *arguments: object) -> list[dict[str, Any]]:
-        """Run one query, and log what goes wrong; see `fetch`."""
+        """Run one query and log its error; see `fetch`."""
         try:
             return await self.fetch(query, *arguments)
         except (DatabaseUnavailableError, DatabaseRefusedError) as error:
@@ -135,7 +135,7 @@ class Database:
         await self.fetch(INSERT_FAILURES, joined(encode_failure(outcome)[1] for outcome in outcomes))
 
     async def failures(self, *, limit: int = 100, **filters: Any) -> list[dict[str, Any]]:
-        """Read what is in the table `failures`.
+        """Read the table `failures`.
 
         Args:
             limit: the most rows to return.
@@ -148,17 +148,17 @@ class Database:
         return [decode_failure(row) for row in rows]
 
     async def ping(self) -> None:
-        """Find out whether the server answers."""
+        """Check that the server answers."""
         await self.fetch("SELECT 1")
 
     async def close(self) -> None:
-        """Close the pool; after a deadline, or when cancelled, its connections are cut."""
+        """Close the pool; cut its connections after a deadline or when cancelled."""
         await self._pool.close()
 
     async def cut(self) -> None:
-        """Close the pool, and cut its connections at once."""
+        """Close the pool and cut its connections at once."""
         await self._pool.cut()
 
     def statistics(self) -> dict[str, int]:
-        """Count the pool's connections: how many there are, and how many of them nobody uses."""
+        """Count the pool's connections and those that are idle."""
         return self._pool.statistics()

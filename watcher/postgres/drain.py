@@ -1,4 +1,4 @@
-"""From the outbox to PostgreSQL: in batches, in order, and off the outbox once they are stored."""
+"""Copies outbox entries to PostgreSQL in order and deletes each batch once it is committed."""
 
 from __future__ import annotations
 
@@ -26,49 +26,49 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# The bounds of one batch. A server that is too slow for one gets smaller ones, until it keeps up.
+# The limits of one batch. A server that is too slow for one gets smaller batches, until it keeps up.
 MAX_BATCH_ROWS = 1000
 MAX_BATCH_BYTES = 4 * 1024 * 1024
-# Time between two tries, with full jitter: it begins with the first and doubles up to the second, which is short: a new
-# leader of a cluster is to be found within seconds.
+# Time between two tries, with full jitter. It starts with the first value and doubles up to the second, which is short:
+# a new leader of a cluster should be found within seconds.
 MIN_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 5.0
 PING_SECONDS = 3.0
-# A release of a thousand targets takes the database as long as so many rows.
+# A release of a thousand targets takes the database as long as this many rows.
 ROWS_OF_A_RELEASE = 200
-# What comes meanwhile is stored together.
+# Entries that arrive within this time are stored together.
 GATHER_SECONDS = 0.25
 OUTBOX_RETRY_SECONDS = 1.0
-# A store that takes longer for a batch gets no larger ones: twice as much could be too much.
+# A batch that takes longer is not followed by a larger one: twice the size could be too much.
 QUICK_SECONDS = 1.0
 
 
 class Store(Protocol):
-    """Where entries go; see `watcher.postgres.store.TableStore`."""
+    """The destination of entries; see `watcher.postgres.store.TableStore`."""
 
     async def open(self, record: Callable[[Sequence[Flip]], Awaitable[None]]) -> int:
-        """Make or upgrade the tables, tell them what is watched, and record what follows; return what they have got."""
+        """Create or upgrade the tables and register the targets; return the last entry that they have."""
 
     def retarget(self, targets: Sequence[Target]) -> None:
-        """Take other targets, to tell the tables of when it is opened next."""
+        """Replace the targets that the next `open` registers."""
 
     async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
         """Store entries, all or none; storing them again is harmless."""
 
     async def is_known(self) -> bool:
-        """Say whether what the tables were told when it was opened is still there."""
+        """Return whether the registration of the last `open` is still there."""
 
     async def mark_alive(self, moment: datetime, follows: int | None = None) -> None:
-        """Note until when the history is complete."""
+        """Record until when the history is complete."""
 
 
 class Drain:
-    """Empties the outbox into a store as soon as that can be reached.
+    """Empties the outbox into a store whenever the store can be reached.
 
     Attributes:
-        drained_until: until when all that the outbox was told has been stored, in seconds since 1970; None where this
-            drain has not got so far yet.
-        first_up: set when it was reached for the first time.
+        drained_until: the time up to which every entry has been stored, in seconds since 1970; None until this drain
+            has stored everything once.
+        first_up: set when the store was reached for the first time.
     """
 
     def __init__(
@@ -78,23 +78,23 @@ class Drain:
         clock: Callable[[], float] = wall_seconds,
         keep_stored_seconds: float = 60.0,
     ) -> None:
-        """Make a drain.
+        """Create a drain.
 
         Args:
             disk: the outbox.
-            store: where entries go.
+            store: the destination of entries.
             clock: seconds since 1970.
-            keep_stored_seconds: how long entries stay in the outbox that are stored, while the database is there.
+            keep_stored_seconds: how long stored entries stay in the outbox while the database is there.
         """
         self._disk = disk
         self._store = store
         self._keep_stored_seconds = keep_stored_seconds
-        # The last entry that the database is known to have got; None until it is asked, after each time it was away.
+        # The last entry that the database is known to have; None until it is queried, each time after it was away.
         self._stored_until: int | None = None
         self._clock = clock
         self._wake = trio.Event()
         self._closing = trio.Event()
-        # Unknown until the first try: a database that is there from the start is worth one line too.
+        # Unknown until the first try, so that a database that is there from the start is logged too.
         self._up: bool | None = None
         self._is_open = False
         self._tries = 0
@@ -104,26 +104,26 @@ class Drain:
 
     @property
     def is_up(self) -> bool:
-        """Whether the database could be used when it was last tried."""
+        """Whether the last try to use the database succeeded."""
         return self._up is True
 
     def wake(self) -> None:
-        """Say that something new is in the outbox."""
+        """Wake the drain: the outbox has a new entry."""
         self._wake.set()
 
     def retarget(self, targets: Sequence[Target]) -> None:
-        """Have the store told what is watched from now on, as soon as it can be."""
+        """Register other targets in the store, as soon as it can be reached."""
         self._store.retarget(targets)
         self._is_open = False
         self._wake.set()
 
     def close(self) -> None:
-        """Let `run` end when the outbox is empty, or when the database is away."""
+        """Let `run` end when the outbox is empty or the database is away."""
         self._closing.set()
         self._wake.set()
 
     async def run(self, ready: trio.Event) -> None:
-        """Drain until closed, or until cancelled; what is not stored stays in the outbox.
+        """Drain until closed or cancelled; entries that are not stored stay in the outbox.
 
         Args:
             ready: set when the store can be tried.
@@ -133,14 +133,14 @@ class Drain:
         """
         await _wait_for_any(ready, self._closing)
         while ready.is_set():
-            is_last = self._closing.is_set()  # else something may have come after the last look into the outbox
+            is_last = self._closing.is_set()  # otherwise an entry may have come after the last look
             try:
                 await self._drain()
             except (DatabaseUnavailableError, DatabaseRefusedError) as error:
-                # Refused as well, where no entry is to blame: somebody may mend it.
+                # Also when the database refuses and no entry is to blame: an operator may repair it.
                 await self._back_off(error)
                 is_last = self._closing.is_set()
-            except OutboxUnavailableError:  # the outbox writer tells of it
+            except OutboxUnavailableError:  # the outbox writer logs it
                 await trio.sleep(OUTBOX_RETRY_SECONDS)
             if is_last:
                 return
@@ -151,14 +151,14 @@ class Drain:
                     await self._wake.wait()
 
     async def _drain(self) -> None:
-        """Store all that waits."""
+        """Store all waiting entries."""
         if not (self._up and self._is_open):
-            self._is_open = True  # before, so that what changes meanwhile is told next time
+            self._is_open = True  # set before, so that a change meanwhile is registered next time
             self._stored_until = None
             try:
                 await self._open()
             except OutboxUnavailableError:
-                self._is_open = False  # once more when there is room, as on a full disk what is stored now makes it
+                self._is_open = False  # again when the disk has room: storing entries frees some
         is_all = False
         while not is_all:
             self._wake, begun = trio.Event(), trio.current_time()
@@ -169,8 +169,8 @@ class Drain:
                 if trio.current_time() - begun < QUICK_SECONDS:
                     self._batch_rows = min(2 * self._batch_rows, MAX_BATCH_ROWS)
             if is_all and alive_at is not None and self._is_open:
-                # All that the outbox had been told until then is stored. Before this outbox has followed another, it
-                # would say so of that one.
+                # All entries of the outbox up to then are stored. Before this outbox has followed another one, the mark
+                # would be wrong for that one.
                 await self._store.mark_alive(alive_at, self._stored_until)
                 self.drained_until = alive_at.timestamp()
                 if self._disk.outbox.kept_bytes:
@@ -180,25 +180,25 @@ class Drain:
             self._note_up()
 
     async def _open(self) -> None:
-        """Open the store, and give it once more what it has lost: a standby or a copy knows less than was stored."""
+        """Open the store, and send again what it has lost: a standby or a restored copy may lack stored entries."""
         stored_until = await self._store.open(self._record_ended)
         waiting = await self._disk.run(lambda outbox: outbox.send_again(stored_until, self._clock()))
         if waiting:
-            log.warning("the database has lost what it had stored: what is still here is sent again", entries=waiting)
+            log.warning("the database has lost stored entries, sending again those still here", entries=waiting)
         self._stored_until = stored_until
 
     async def _record_ended(self, flips: Sequence[Flip]) -> None:
         await self._disk.run(lambda outbox: record_ended(outbox, flips, self._clock()))
 
     def _look(self, outbox: Outbox) -> tuple[list[Entry], bool, datetime | None]:
-        """Return what to store next, whether that is all, and until when the outbox knows; called in its thread."""
+        """Return the entries to store next, whether they are all, and the outbox's alive time; runs in its thread."""
         entries, alive_at = outbox.peek(self._batch_rows, MAX_BATCH_BYTES), outbox.meta("alive_at")
         entries = _of_so_many_rows(entries, self._batch_rows)
         is_all = not entries or len(entries) >= outbox.rows
         return entries, is_all, None if alive_at is None else datetime.fromtimestamp(alive_at, UTC)
 
     async def _store_all(self, entries: Sequence[Entry]) -> None:
-        """Store entries and take them off the outbox; one that is refused is set aside, and holds up no other."""
+        """Store entries and delete them from the outbox; set a refused one aside, so that it blocks no other."""
         try:
             await self._store_in_order(entries)
         except DatabaseRefusedError as refusal:
@@ -212,24 +212,24 @@ class Drain:
             await self._store_apart(entries, failure)
 
     async def _store_in_order(self, entries: Sequence[Entry]) -> None:
-        """Store the oldest entries that wait, and let them do so no more."""
+        """Store the oldest waiting entries and mark them as stored."""
         await self._store.store(entries, self._stored_until)
-        if self._stored_until is None:  # the disk is full, most likely
+        if self._stored_until is None:  # most likely the disk is full
             await self._disk.run(lambda outbox: outbox.remove(entries))
             return
         self._stored_until = entries[-1].id
         await self._disk.run(partial(_mark_stored, entries, self._keep_stored_seconds))
 
     async def _store_apart(self, entries: Sequence[Entry], failure: StatementFailedError) -> None:
-        """Store all but those of which a statement fails that succeeds with others of their kind.
+        """Store all entries except those whose statement fails while others of their kind succeed.
 
         Raises:
-            StatementFailedError: it fails with any.
+            StatementFailedError: the statement fails with any entry.
         """
         left, proven = list(entries), set[str]()
         while left:
             size = len(left)
-            while size:  # half as many each time, until those that are first can be stored, or the very first cannot
+            while size:  # halve the batch until its start can be stored, or the very first entry cannot
                 try:
                     await self._store_in_order(left[:size])
                 except StatementFailedError as again:
@@ -245,7 +245,7 @@ class Drain:
             proven |= {entry.kind for entry in first}
 
     async def _can_store_one(self, kind: str, entries: Sequence[Entry]) -> bool:
-        """Say whether the newest of some entries that are of a kind can be stored; storing it again is harmless."""
+        """Return whether the newest entry of a kind can be stored; storing it again is harmless."""
         for entry in reversed(entries):
             if entry.kind == kind:
                 try:
@@ -258,11 +258,11 @@ class Drain:
     async def _set_aside(self, entry: Entry, error: StorageError) -> None:
         text = str(error)
         await self._disk.run(lambda outbox: outbox.set_aside(entry, text, self._clock()))
-        log.error("refused by the database and set aside in the outbox", kind=entry.kind, error=text)
+        log.error("entry refused by the database and set aside in the outbox", kind=entry.kind, error=text)
 
     async def _back_off(self, error: StorageError) -> None:
         if self._up is not False:
-            log.warning("database unavailable, the outbox keeps what comes", error=error)
+            log.warning("database unavailable, the outbox keeps new entries", error=error)
             self._up, self._tries = False, 0
         self._batch_rows = max(self._batch_rows // 2, 1)
         longest = min(MIN_BACKOFF_SECONDS * 2**self._tries, MAX_BACKOFF_SECONDS)
@@ -278,7 +278,7 @@ class Drain:
 
 
 def _of_so_many_rows(entries: list[Entry], rows: int) -> list[Entry]:
-    """Return the first of some entries, as many as make so many rows: a release counts for those of its targets."""
+    """Return the first entries that make up so many rows; a release counts by its number of targets."""
     for place, entry in enumerate(entries):
         rows -= ROWS_OF_A_RELEASE if entry.kind == RELEASE else 1
         if rows < 0:

@@ -1,11 +1,11 @@
-"""What can go wrong with the database.
+"""The errors of the database.
 
 StorageError
 ├── DatabaseUnavailableError   it cannot be reached or used now; trying again later may help
 │   ├── DatabaseSilentError    it does not answer in time
-│   └── StatementFailedError   it answers, but a statement fails; whether for what it was given, others show
-├── DatabaseRefusedError       it refuses what it was given; trying again does not help
-└── SchemaTooNewError          a newer watcher has been here; this one must stop
+│   └── StatementFailedError   it answers, but a statement fails; trying others shows whether the values are to blame
+├── DatabaseRefusedError       it refuses the values; trying again does not help
+└── SchemaTooNewError          a newer watcher has upgraded the tables; this one must stop
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UNKNOWN_AUTHORITY = (18, 19, 20)
 
 
 class StorageError(Exception):
-    """Something is wrong with the database; the message is a sentence for the operator."""
+    """An error of the database; the message is a sentence for the operator."""
 
 
 class DatabaseUnavailableError(StorageError):
@@ -26,15 +26,15 @@ class DatabaseUnavailableError(StorageError):
 
 
 class DatabaseSilentError(DatabaseUnavailableError):
-    """The database does not answer in time, where one that is being started or stopped would refuse."""
+    """The database does not answer in time; one that is starting or stopping would refuse instead."""
 
 
 class StatementFailedError(DatabaseUnavailableError):
-    """The database answers, but a statement fails: for what it was given, if it succeeds with something else."""
+    """The database answers, but a statement fails; its values are to blame if it succeeds with others."""
 
 
 class DatabaseRefusedError(StorageError):
-    """The database refuses what it was given, as a value that it cannot hold; trying again does not help."""
+    """The database refuses the values, for example one that it cannot hold; trying again does not help."""
 
 
 class SchemaTooNewError(StorageError):
@@ -42,7 +42,7 @@ class SchemaTooNewError(StorageError):
 
 
 def sentence_for(error: Exception) -> str:
-    """Say in words what a driver or the system raised."""
+    """Describe an error of the driver or the system in a sentence."""
     if isinstance(error, TimeoutError):
         return "the database does not answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -52,7 +52,7 @@ def sentence_for(error: Exception) -> str:
             else ""
         )
         return f"the database's certificate is refused: {error.verify_message}{hint}"
-    if isinstance(error, ssl.SSLError):  # whose number is none of the system's
+    if isinstance(error, ssl.SSLError):  # its number is not an errno
         reason = (error.reason or "it ended").lower().replace("_", " ")
         return f"TLS with the database fails: {reason}"
     if isinstance(error, OSError) and (error.errno or 0) > 0:

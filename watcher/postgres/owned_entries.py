@@ -1,6 +1,6 @@
-"""Stores the entries for which the owner of their target matters: flips, standings and releases of a batch.
+"""Stores the entries whose target has an owner: flips, standings and releases of a batch.
 
-Only the owner of a target writes its state. Flips of a former owner come late, and belong into the past. All functions
+Only the owner of a target writes its state. Flips of a former owner come late, and belong in the past. All functions
 are asyncio-flavoured, and run in the transaction of the batch.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from watcher.postgres.bridge import Connection
 
-# A clock that differs from the server's by more is wrong, and what it dated is taken for what it was on the server's.
+# A clock that differs from the server's by more is wrong; its times are then shifted to the server's clock.
 CLOCK_DIFFERENCE = timedelta(minutes=1)
 
 
@@ -36,7 +36,7 @@ class Numbered(NamedTuple):
 
 
 class Late(NamedTuple):
-    """A flip that came late: what stands in it, and when another took its target over; None where nobody asks."""
+    """A flip that came late: its content, and when another replica took its target over; None if that is not needed."""
 
     row: dict[str, Any]
     until: datetime | None
@@ -45,16 +45,16 @@ class Late(NamedTuple):
 async def lock_and_sort_out(
     connection: Connection, outbox: uuid.UUID, flips: Sequence[Numbered], others: Sequence[Numbered]
 ) -> tuple[list[str], list[Late]]:
-    """Lock the rows of all targets that some entries are about, and tell flips apart from those that come late.
+    """Lock the rows of all targets of some entries, and separate the late flips from the others.
 
     Args:
         connection: in the transaction that stores them.
-        outbox: the id of theirs.
-        flips: what may be late.
+        outbox: the id of the outbox of the entries.
+        flips: may be late.
         others: standings and releases.
 
     Returns:
-        the texts of the flips that the owner wrote, and the others.
+        the texts of the flips that the owner wrote, and the late flips.
     """
     encoding = connection.get_settings().server_encoding
     texts, _ = texts_and_numbers(connection, (*flips, *others))
@@ -72,49 +72,48 @@ async def lock_and_sort_out(
 
 
 def _is_late(row: Any, outbox: uuid.UUID, number: int, flip: Mapping[str, Any]) -> bool:
-    """Say whether an entry is of a time when another replica had the target."""
+    """Return whether an entry is from a time when another replica had the target."""
     moment = _on_the_servers_clock(flip, row["now"])
     if row["owner"] != outbox:
-        # Whoever took the target over may have released it by now. Where the owner is gone, nobody knows more than who
-        # checks the target meanwhile.
+        # The new owner may have released the target by now. If it is gone, the replica that now checks knows most.
         is_of_the_past = row["former_until"] is not None and moment <= row["former_until"]
         return bool(row["owner"] is not None and row["lease_lasts"]) or is_of_the_past
     if number > (row["owned_from"] or 0) or row["others_until"] is None:
         return False
-    # It may have checked the target before it could ask for it, and after all others.
+    # This replica may have checked the target before it could claim it, and after all others.
     return bool(moment <= row["others_until"])
 
 
 def _on_the_servers_clock(flip: Mapping[str, Any], now: datetime) -> datetime:
-    """Return when the state of a flip began, where the clock that has dated it is wrong now as it was then."""
+    """Return when the state of a flip began, corrected if the clock that dated it is wrong."""
     offset = now - utc_now()
     moment = datetime.fromisoformat(flip["at"])
     return moment if abs(offset) < CLOCK_DIFFERENCE else moment + offset
 
 
 async def store_standings(connection: Connection, outbox: uuid.UUID, standings: Sequence[Numbered]) -> None:
-    """Write where targets stand that are this outbox's."""
+    """Write the standings of targets that this outbox owns."""
     await connection.execute(UPDATE_STANDINGS, *texts_and_numbers(connection, standings), outbox)
 
 
 async def store_releases(connection: Connection, outbox: uuid.UUID, releases: Sequence[Numbered]) -> None:
-    """Leave targets that are this outbox's to others."""
+    """Release targets that this outbox owns."""
     encoding, now = connection.get_settings().server_encoding, utc_now()
     for number, payload in releases:
         await connection.execute(RELEASE_TARGETS, fitting_json(payload, encoding), number, outbox, now)
 
 
 def texts_and_numbers(connection: Connection, entries: Sequence[Numbered]) -> tuple[str, list[int]]:
-    """Return the texts of entries, `joined` and as the database of a connection can hold them, and their numbers."""
+    """Return the texts of entries, `joined` and escaped for the database's encoding, and their numbers."""
     encoding = connection.get_settings().server_encoding
     return fitting_json(joined(payload for _, payload in entries), encoding), [number for number, _ in entries]
 
 
 async def place_late(connection: Connection, late: Sequence[Late]) -> int:
-    """Put late flips where they belong; `states` stays as it is.
+    """Insert late flips at their place in the history; `states` stays as it is.
 
     Returns:
-        how many were left out, as of times at which another replica owned the target, or as seen by that too.
+        how many were left out, because another replica owned the target then or saw the flip as well.
     """
     now: datetime = await connection.fetchval("SELECT clock_timestamp()")
     by_place: defaultdict[tuple[str, str], list[Late]] = defaultdict(list)
@@ -147,7 +146,7 @@ def _link(row: Mapping[str, Any], now: datetime) -> Link:
 
 
 def _row_of(link: Link, place: tuple[str, str], row: Mapping[str, Any] | None) -> str:
-    """Return the text of a flip with the place that was found for it; of one that closes others, all of it."""
+    """Return the text of a flip with its new place; a flip that closes others is returned whole."""
     at = link.at.isoformat()
     found = {"id": str(link.id), "target": place[0], "location": place[1], "confirmed_at": at, **(row or {})}
     return json.dumps({**found, "at": at, "state": link.state, "before": link.before}, ensure_ascii=False)

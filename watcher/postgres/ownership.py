@@ -1,4 +1,4 @@
-"""Claims targets for this replica in the database, where several share them; the outbox releases them. Trio."""
+"""Claims targets for this replica in the database that several replicas share; trio-flavoured."""
 
 from __future__ import annotations
 
@@ -32,39 +32,39 @@ if TYPE_CHECKING:
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
 
-# The most targets claimed in one transaction: others that want the same rows wait until it ends.
+# The most targets claimed in one transaction: other replicas that want the same rows wait until it ends.
 CLAIMED_AT_ONCE = 5000
 CLAIM_SECONDS = 5.0
 
 
 class Ownership:
-    """Claims targets for this replica in the database; releases are entries of the outbox."""
+    """Claims targets for this replica in the database. The outbox releases them, by entries."""
 
     def __init__(self, database: Database, disk: OutboxThread, location: str) -> None:
-        """Make one.
+        """Create the claims of a location.
 
         Args:
-            database: that the replicas share.
+            database: the one that the replicas share.
             disk: the outbox, whose id is that of this replica.
-            location: where this replica stands.
+            location: the location of this replica.
         """
         self._database = database
         self._disk = disk
-        self._outbox = disk.outbox.id  # of the start: a file that takes the place of a damaged one has another
+        self._outbox = disk.outbox.id  # as of the start: a file that replaces a damaged one has another id
         self._location = location
 
     async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
-        """Claim targets that no other living replica has. Targets that this replica has already are claimed as well.
+        """Claim targets that no other living replica has. Targets that this replica already has are claimed as well.
 
-        A target that this replica has released itself is not claimed before the database has the release, since the
-        database does not know the state of the target until then.
+        A target that this replica has released itself is not claimed before the release is stored: until then the
+        database does not know the target's state.
 
         Args:
             names: of the targets.
             by_force: whether to claim them from living replicas too.
 
         Returns:
-            what is known of the claimed ones, by name; None where the database cannot be asked.
+            what is known of the claimed targets, by name; None if the database cannot be queried.
         """
         taken: dict[str, Taken] = {}
         try:
@@ -86,23 +86,23 @@ class Ownership:
             location: where they are watched, that of this replica by default.
 
         Raises:
-            DatabaseUnavailableError, DatabaseRefusedError: the database cannot be asked.
+            DatabaseUnavailableError, DatabaseRefusedError: the database cannot be queried.
         """
         rows = await self._database.fetch(OWNERS, location or self._location, list(names))
         return {row["target"]: row["owner"] for row in rows}
 
     async def take_back(self, names: Sequence[str], epoch: int) -> int:
-        """Write again who owns the targets of this replica, as after the database was restored from a backup.
+        """Write again that this replica owns its targets, for example after a restore of the database.
 
         Args:
             names: of the targets, which this replica has claimed.
-            epoch: of the agreement by which it has them; nothing is written if the database has another one.
+            epoch: of the agreement that gives it the targets; nothing is written if the database has another one.
 
         Returns:
             how many had another owner there, or none.
 
         Raises:
-            DatabaseUnavailableError, DatabaseRefusedError, OutboxUnavailableError: it cannot be asked, or told.
+            DatabaseUnavailableError, DatabaseRefusedError, OutboxUnavailableError: it cannot be read or written.
         """
         (row,) = await self._database.fetch(COUNT_OWNED, self._location, self._outbox)
         if row["owned"] >= len(names):
@@ -117,7 +117,7 @@ class Ownership:
 
     async def _take_back(self, names: Sequence[str], epoch: int) -> list[str]:
         async def take(connection: Connection) -> list[Any]:
-            """Do it in one transaction, locks first. This is an asyncio-flavoured function."""
+            """Run in one transaction, locks first. This is an asyncio-flavoured function."""
             encoding = connection.get_settings().server_encoding
             stored.update((stored_name(name, encoding), name) for name in names)
             place = self._location, list(stored)
@@ -133,7 +133,7 @@ class Ownership:
             return {}
 
         async def claim(connection: Connection) -> list[Any]:
-            """Do it in one transaction, locks first. This is an asyncio-flavoured function."""
+            """Run in one transaction, locks first. This is an asyncio-flavoured function."""
             encoding = connection.get_settings().server_encoding
             stored.update((stored_name(name, encoding), name) for name in names)
             place = self._location, list(stored)
@@ -162,7 +162,7 @@ def _taken(row: Mapping[str, Any], now: datetime) -> Taken:
 
 
 def _standing_of(row: Mapping[str, Any]) -> Standing | None:
-    """Return where a target stands: as its newest flip says, where that is newer than what the owner noted."""
+    """Return the standing of a target, from its newest flip if that is newer than the owner's note."""
     state, since = state_named(row["state"]), row["since"]
     noted = None if row["standing"] is None else decode_standing(row["standing"])
     if since is None or (noted is not None and (noted.state is state or (noted.since or since) >= since)):

@@ -1,8 +1,8 @@
-"""What trio-asyncio 0.16 lacks on Python 3.14; nothing on 3.13 and before. It goes when trio-asyncio supports 3.14.
+"""Makes trio-asyncio 0.16 work on Python 3.14; does nothing on 3.13 and before. Remove it when trio-asyncio does so.
 
-Its classes derive from names that 3.14 has dropped from asyncio. And it says which loop runs by replacing functions of
-asyncio in Python, while 3.14's tasks, in C, ask the state of the thread: "loop ... is not the running loop" (CPython,
-Modules/_asynciomodule.c, enter_task).
+Its classes derive from names that 3.14 has dropped from asyncio. It announces the running loop by replacing functions
+of asyncio in Python, while 3.14's tasks, in C, read it from the state of the thread: "loop ... is not the running loop"
+(CPython, Modules/_asynciomodule.c, enter_task).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator
 
 NEEDED = sys.version_info >= (3, 14)
-# What runs the callbacks of a loop: those that are due, and those of a socket that is ready.
+# The methods that run a loop's callbacks: those that are due, and those of a ready socket.
 _RUN_CALLBACKS = ("_main_loop_one", "_io_task")
 
 
 @contextmanager
 def names_for_the_import() -> Iterator[None]:
-    """Put back, for the length of the block, what the import of trio_asyncio asks asyncio for; hold back its warnings.
+    """Restore, for a block, the names of asyncio that the import of trio_asyncio needs; suppress its warnings.
 
-    The names are needed to derive classes from, and by nobody later.
+    trio_asyncio only derives classes from the names; nothing needs them later.
     """
     if not NEEDED:
         yield
@@ -41,7 +41,7 @@ def names_for_the_import() -> Iterator[None]:
     for module, name, substitute in substitutes:
         setattr(module, name, substitute)
     try:
-        # The policies of loops are deprecated altogether.
+        # Event loop policies are deprecated.
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
             yield
     finally:
@@ -50,7 +50,7 @@ def names_for_the_import() -> Iterator[None]:
 
 
 def show_the_running_loop(loop_class: type) -> None:
-    """Have a loop of trio-asyncio, and no other, stand in the state of the thread while it runs callbacks.
+    """Set a trio-asyncio loop as the running loop of the thread while it runs callbacks, and only then.
 
     Args:
         loop_class: trio_asyncio.BaseTrioEventLoop, which is changed in place.
@@ -70,7 +70,7 @@ def _shown(method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Cor
 
 @types.coroutine
 def _steps(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """Run a trio-flavoured coroutine; between its steps, while others run, the thread is as it was."""
+    """Run a trio-flavoured coroutine; between its steps the thread's running loop is restored."""
     step: Callable[[], Any] = functools.partial(coroutine.send, None)
     while True:
         former = _get_running_loop()
@@ -83,5 +83,5 @@ def _steps(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any])
             _set_running_loop(former)
         try:
             step = functools.partial(coroutine.send, (yield request))
-        except BaseException as error:  # noqa: BLE001  # what trio raises here, as a cancellation, is for the coroutine
+        except BaseException as error:  # noqa: BLE001  # trio's exceptions, such as Cancelled, belong to the coroutine
             step = functools.partial(coroutine.throw, error)

@@ -1,4 +1,4 @@
-"""The database for a command that only reads, whether the daemon runs or not."""
+"""Opens the database for a command that only reads, whether the daemon runs or not."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 READ_SECONDS = 30.0
-# Connection, TLS, login and one answer together: a command says within 5 s that there is no database, its own start
-# included. What is read then may take longer.
+# Connection, TLS, login and one answer together: a command reports a missing database within 5 s, its own start
+# included. The reads that follow may take longer.
 ANSWER_SECONDS = 3.5
 SHARING_SECONDS = 30.0
-STOP_FAST_SECONDS = 10.0  # a reader is in no hurry
+STOP_FAST_SECONDS = 10.0  # a reader can wait
 RETRY_SECONDS = 0.2
 
 NOTHING_STORED = "nothing has been stored in {} yet; start the daemon first"
 
 
 async def read_from(settings: Settings, read: Callable[[Database], Awaitable[Result]]) -> Result:
-    """Read from the database of the settings; the embedded one is started meanwhile where no daemon runs it.
+    """Read from the database of the settings; starts the embedded server meanwhile if no daemon runs it.
 
     Args:
         settings: they name the database.
-        read: what to read; it may be called again, when another process stops the embedded server meanwhile.
+        read: the reads; may be called again, if another process stops the embedded server meanwhile.
 
     Raises:
         DatabaseUnavailableError: the database cannot be reached, or does not answer within a few seconds.
-        EmbeddedError: the embedded one was never made, or cannot be started.
+        EmbeddedError: the embedded database was never created, or cannot be started.
     """
     if settings.postgres_host is not None:
         return await _read(external_url(settings), read)
@@ -57,7 +57,7 @@ async def read_from(settings: Settings, read: Callable[[Database], Awaitable[Res
         except DatabaseSilentError:
             raise
         except DatabaseUnavailableError:
-            # Whoever has it is about to start it, or has just stopped it.
+            # The holder of the lock is about to start the server, or has just stopped it.
             if trio.current_time() > deadline:
                 raise
             await trio.sleep(RETRY_SECONDS)
@@ -81,12 +81,12 @@ async def _read(url: str, read: Callable[[Database], Awaitable[Result]]) -> Resu
             return await read(database)
         except DatabaseUnavailableError as error:
             unavailable = error
-    # Raised inside, it would come out of the loop's nurseries in a group of groups.
+    # Raised inside, the loop's nurseries would wrap it in nested exception groups.
     raise unavailable
 
 
 async def _reach(database: Database) -> None:
-    """Find out whether somebody answers: a pooler takes a connection, and lets a query wait for a server that hangs."""
+    """Check that the server answers: a pooler accepts a connection even if the server behind it hangs."""
     try:
         with trio.fail_after(ANSWER_SECONDS):
             await database.ping()

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from watcher.model.target import Target
     from watcher.postgres.bridge import Connection
 
-# The longest that it may take, and how many targets are told in a second at least: a hundred thousand that the database
-# does not know yet take three seconds.
+# The longest that registration may take, and the least number of targets a second: a hundred thousand targets that are
+# new to the database take three seconds.
 REGISTRATION_SECONDS = 60.0
 TARGETS_A_SECOND = 20_000
 
-# Rows that are up to date are not even locked, since other replicas write in them meanwhile.
+# Rows that are up to date are not locked, since other replicas write in them meanwhile.
 _UPSERT_TARGETS = """
 INSERT INTO states AS present (target, location, address, group_name, watched)
 SELECT target, $1, address, group_name, true
@@ -41,7 +41,7 @@ SET address = excluded.address, group_name = excluded.group_name, watched = true
 WHERE (present.address, present.group_name, present.watched)
       IS DISTINCT FROM (excluded.address, excluded.group_name, true)
 """
-# A row that was lost, as deleted by hand, gets the state of the target's newest flip.
+# A lost row, for example one deleted by hand, gets the state of the target's newest flip.
 _RESTORE_STATES = """
 UPDATE states
 SET state = newest.state, since = newest.at, reason = newest.reason, detail = newest.detail
@@ -56,7 +56,7 @@ WHERE lost.location = $1 AND lost.since IS NULL
       AND states.target = lost.target AND states.location = lost.location
 """
 COUNT_WATCHED = "SELECT count(*) AS watched FROM states WHERE location = $1 AND watched"
-# Targets of another living replica stay watched: it may have another file.
+# Targets of another living replica stay watched, since it may have another file.
 _LIVES = """EXISTS (
     SELECT FROM members
     WHERE members.location = $1 AND replica = {} AND replica <> $2 AND expires_at > clock_timestamp()
@@ -71,9 +71,9 @@ UPDATE states SET watched = false
 WHERE watched AND location NOT IN ($1, '*')
       AND (owner = $2 OR owner IS NULL AND location IN (SELECT location FROM replicas WHERE outbox = $2))
 """
-# Another outbox than before knows nothing of what was: from when the one before was last heard of, all is unknown. Of
-# what is watched now, no more than what was before the start: clocks may differ, and the other may still be alive.
-# What has an owner is taken over as it stands, see `ownership.py`; where nobody watches it any more, it ends as well.
+# A new outbox knows nothing of the past: its targets are unknown from when the former outbox was last heard of. Of
+# targets watched now, only the time before the start is: clocks may differ, and the former daemon may still run.
+# Targets with an owner are taken over with their state, see `ownership.py`; if nobody watches them now, they end too.
 _ENDED = f"""
 SELECT target, state, at
 FROM (
@@ -101,9 +101,9 @@ ON CONFLICT (location) DO UPDATE
 SET outbox = excluded.outbox, started_at = excluded.started_at
 WHERE (present.outbox, present.started_at) IS DISTINCT FROM (excluded.outbox, excluded.started_at)
 """
-# Whoever takes up a name that others have left has a history of its own from then on.
+# A new target that takes a renamed target's old name has its own history from then on.
 _FORGET_RENAMES = "DELETE FROM renames WHERE old = ANY ($1::text[])"
-# With $5, where replicas share: a clock that is ahead must not make the right clocks of others look as if set back.
+# With $5, replicas share targets: a clock that is ahead must not make the right clocks of others look set back.
 MARK_ALIVE = """
 WITH past AS (
     SELECT marked_by, alive_at > greatest($2, now()) + interval '1 minute' AS was_ahead,
@@ -119,13 +119,13 @@ RETURNING past.marked_by, past.was_ahead, (SELECT stored_until FROM outboxes WHE
 
 @dataclass(frozen=True)
 class Registration:
-    """What a daemon tells the database when it reaches it.
+    """The registration of a daemon in the database.
 
     Attributes:
-        location: where it stands.
+        location: of the daemon.
         outbox: the id of its outbox.
         started_at: when it started.
-        targets: what it watches.
+        targets: those that it watches.
         host: the name of its machine.
     """
 
@@ -137,14 +137,14 @@ class Registration:
 
     @property
     def daemon(self) -> str:
-        """Which daemon this is, for the operator, and for others of the same location."""
+        """The name of this daemon, for the operator and for other daemons of the location."""
         return f"{self.host}, since {self.started_at.astimezone(UTC).isoformat(timespec='milliseconds')}"
 
     async def register(self, connection: Connection, limit_seconds: float = REGISTRATION_SECONDS) -> list[Flip]:
-        """Tell it what is watched, all or nothing; telling it again is harmless. This is an asyncio-flavoured function.
+        """Register the targets, all or none; doing so again is harmless. This is an asyncio-flavoured function.
 
         Returns:
-            the end of what another outbox knew of this location; to be recorded before `follow`, which forgets it.
+            the flips that end the former outbox's states here; record them before `follow`, which forgets that outbox.
         """
         async with transaction(connection, limit_seconds=limit_seconds):
             await connection.execute(_RELEASE_FORMER_LOCATIONS, self.location, self.outbox)
@@ -158,7 +158,7 @@ class Registration:
         ]
 
     async def follow(self, connection: Connection) -> None:
-        """Tell it that this is the outbox of the location now. This is an asyncio-flavoured function."""
+        """Make this the outbox of the location. This is an asyncio-flavoured function."""
         async with transaction(connection):  # for poolers, see `Database.fetch`
             await connection.execute(_UPSERT_REPLICA, self.location, self.outbox, self.started_at)
 
@@ -166,12 +166,12 @@ class Registration:
 async def tell_targets(
     connection: Connection, location: str, outbox: uuid.UUID, targets: Sequence[Target], limit_seconds: float
 ) -> list[str]:
-    """Tell the database which targets are watched at a location. This is an asyncio-flavoured function.
+    """Register the targets of a location. This is an asyncio-flavoured function.
 
     Args:
         connection: in the transaction.
         location: of the targets.
-        outbox: the id of the replica's; what other living replicas watch is left to them.
+        outbox: the id of the replica's; targets that other living replicas watch are left to them.
         targets: all that are watched there.
         limit_seconds: the longest that each statement may take.
 

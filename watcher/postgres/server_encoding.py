@@ -1,4 +1,4 @@
-"""What a database that is not in UTF-8 can hold: other characters are escaped, as is what no database can hold."""
+"""Escapes characters that a database cannot hold: those outside its encoding, and those that no database can hold."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from functools import cache, partial
 from watcher.text.escaping import one_line
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
-# SQL_ASCII stores whatever bytes come, which are those of UTF-8.
+# SQL_ASCII stores any bytes; watcher sends UTF-8.
 _TAKES_ALL = ("UTF8", "SQL_ASCII")
-# PostgreSQL's names, see its table of character sets: where one character is one byte, Python has the same ones.
+# PostgreSQL's names of its single-byte character sets; Python has the same sets.
 _ONE_BYTE = re.compile(r"LATIN\d+|WIN(?P<page>\d+)|ISO_8859_\d+|KOI8(?P<koi>[RU])")
 
 
 def advice_on(encoding: str) -> str | None:
-    """Say what is to be known of a database's encoding, None for UTF8.
+    """Return a warning about a database's encoding, None for UTF8.
 
     Args:
         encoding: as `SHOW server_encoding` gives it.
     """
     if encoding == "UTF8":
         return None
-    what = "nobody checks its text" if encoding in _TAKES_ALL else "characters that it cannot hold are stored escaped"
+    what = "its text is unchecked" if encoding in _TAKES_ALL else "characters that it cannot hold are stored escaped"
     return (
-        f"the database is in {encoding}: {what}; for all of them, make one by"
+        f"the database is in {encoding}: {what}; to store all characters, create one with"
         " CREATE DATABASE monitordb ENCODING 'UTF8' TEMPLATE template0"
     )
 
@@ -40,7 +40,7 @@ def stored_name(name: str, encoding: str) -> str:
 
 
 def fitting_json(text: str, encoding: str) -> str:
-    """Do so in JSON, whose own escapes stay as they are."""
+    """Escape the same characters in JSON; its own escapes stay as they are."""
     return text if encoding in _TAKES_ALL else _NOT_ASCII.sub(partial(_escaped, _codec(encoding), "\\\\"), text)
 
 

@@ -1,21 +1,21 @@
-"""The servers that a URL names: one, or several of which one takes writes now; pure."""
+"""The servers that a URL names: one, or several of which one takes writes; pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-# Of several servers, the one that takes writes is wanted; one alone may be anything.
+# Of several servers, watcher uses the one that takes writes; a single server may have any role.
 WRITABLE, ANY = "read-write", "any"
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where a database may be.
+    """The servers that may hold a database.
 
     Attributes:
-        urls: one of each server, with its host and its port.
-        wanted: what the server is to be, as libpq's `target_session_attrs` has it; what is preferred comes first.
+        urls: one for each server, with its host and its port.
+        wanted: the role, as in libpq's `target_session_attrs`; preferred roles come first.
     """
 
     urls: tuple[str, ...]
@@ -23,10 +23,10 @@ class Servers:
 
 
 def servers_of(url: str, *, reads: bool = False) -> Servers:
-    """Take a URL of several servers apart, as libpq would: one port is that of all.
+    """Split a URL of several servers, as libpq does: a single port applies to all.
 
     Args:
-        url: one that `external_url` has built, or of one server.
+        url: built by `external_url`, or of one server.
         reads: whether it is only read from.
     """
     parts = urlsplit(url)
@@ -45,6 +45,6 @@ def servers_of(url: str, *, reads: bool = False) -> Servers:
 
 
 def place_of(url: str) -> str:
-    """Say where the one server of a URL is, for people."""
+    """Return the host and port of a URL's one server, for people."""
     options = dict(parse_qsl(urlsplit(url).query))
     return f"{options.get('host', 'localhost')}:{options.get('port', '5432')}"

@@ -1,4 +1,4 @@
-"""The tables as the drain sees them: entries of the outbox become rows, a batch in one transaction."""
+"""Stores outbox entries in the tables, each batch in one transaction."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ log = structlog.get_logger()
 
 MAX_NAME_CHARS = 200
 LOOK_SECONDS = 60.0
-# In this order: replicas could wait for each other between two statements for rollups, so that is one, and the last.
+# The order matters: replicas could deadlock between two statements for rollups, so there is one, and it is the last.
 _INSERTS = (
     (FAILURE, INSERT_FAILURES),
     (FLIP, INSERT_FLIPS),
@@ -77,11 +77,11 @@ _INSERTS = (
 
 
 class TableStore:
-    """A database that takes what the outbox has; all methods are trio-flavoured, but for those that say otherwise.
+    """Stores outbox entries in a database; methods are trio-flavoured unless they say otherwise.
 
     Attributes:
-        registration: what to tell it of this daemon.
-        look_seconds: between two looks for whether what was told is still there.
+        registration: of this daemon.
+        look_seconds: time between two looks whether the registration is still there.
     """
 
     def __init__(
@@ -92,42 +92,42 @@ class TableStore:
         shares: bool = False,
         opened: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
     ) -> None:
-        """Take a database; it need not be there yet.
+        """Create the store of a database, which need not be reachable yet.
 
         Args:
-            database: where the rows go.
-            registration: what to tell it of this daemon.
-            shares: whether other replicas may be there.
-            opened: called each time it was opened, before anything is stored.
+            database: the destination of the rows.
+            registration: of this daemon.
+            shares: whether other replicas may exist.
+            opened: called after each `open`, before anything is stored.
         """
         self._shares = shares
         self._opened = opened
         self._database = database
         self.registration = registration
         self._limit_seconds = COMMAND_SECONDS
-        self._has_marked = self._has_put_right = False
+        self._has_marked = self._has_corrected = False
         self._other = ""
         self._advice: str | None = None
-        self._watched: int | None = None  # rows that there were after the registration, if it was taken
+        self._watched: int | None = None  # rows after the registration, if it succeeded
         self.look_seconds, self._look_at = LOOK_SECONDS, 0.0
 
     async def open(self, record: RecordFlips) -> int:
-        """Make or upgrade the tables, and tell them what is watched.
+        """Create or upgrade the tables, and register the targets.
 
-        What another outbox knew is ended before the database is told that this one has followed it: were it the other
-        way round, a crash in between would leave those targets up for ever.
+        The former outbox's states are ended before this outbox follows it in the database: the other way round, a crash
+        in between would leave those targets up for ever.
 
-        Where packets are lost, nothing but its limit ends it: that is short at first, and doubles while it is not
-        enough, as for many targets on a slow server.
+        When packets are lost, only the limit ends the registration. The limit is short at first, and doubles while it
+        is not enough, for example for many targets on a slow server.
 
         Args:
-            record: puts flips on their way to the tables, and returns when they are safe; may raise.
+            record: sends flips to the tables, and returns when they are safe; may raise.
 
         Returns:
-            the last entry of the outbox that the tables know to have got, 0 where they know of none.
+            the last entry of the outbox that the tables have, 0 if they know of none.
         """
         await self._database.init_db()
-        await self._tell_encoding()
+        await self._warn_of_encoding()
         limit_seconds = self._limit_seconds + len(self.registration.targets) / TARGETS_A_SECOND
         self._limit_seconds = min(2 * self._limit_seconds, REGISTRATION_SECONDS)
         self._watched, self._look_at = None, trio.current_time() + self.look_seconds
@@ -141,16 +141,16 @@ class TableStore:
             await self._database.operate(registration.follow)
             self._watched = await self._count_watched()
         except DatabaseRefusedError as error:
-            # As for an address that no index takes; what happens is stored all the same.
-            log.error("the database refuses to be told what is watched", error=error)
+            # For example an address too long for an index. Results are stored all the same.
+            log.error("the database refuses the registration of the targets", error=error)
         self._limit_seconds = COMMAND_SECONDS
-        await self._put_right()
+        await self._correct_times()
         await self._opened()
         rows = await self._database.fetch(STORED_UNTIL, registration.outbox)
         return max((row["stored_until"] for row in rows), default=0)
 
     def retarget(self, targets: Sequence[Target]) -> None:
-        """Take other targets, to tell the tables of when the store is opened next."""
+        """Replace the targets that the next `open` registers."""
         self.registration = replace(self.registration, targets=targets)
 
     async def store(self, entries: Sequence[Entry], follows: int | None = None) -> None:
@@ -158,22 +158,22 @@ class TableStore:
 
         Args:
             entries: of the outbox.
-            follows: the last entry that the tables are to have got; the last of these then takes its place. None where
-                they are neither asked nor told.
+            follows: the last entry that the tables should have; the last of these then replaces it. None to neither
+                check nor record it.
 
         Raises:
             DatabaseUnavailableError: trying again later may help.
-            DatabaseRefusedError: one of them is nothing that can be stored.
+            DatabaseRefusedError: one of them cannot be stored.
         """
         found: defaultdict[str, list[Numbered]] = defaultdict(list)
         try:
             for entry in entries:
                 found[entry.kind].append(Numbered(entry.id, present_form(entry.kind, entry.payload)))
         except (ValueError, RecursionError) as error:
-            raise DatabaseRefusedError(f"nothing that this version writes: {error}") from error
+            raise DatabaseRefusedError(f"not an entry that this version writes: {error}") from error
 
         async def write(connection: Connection) -> bool:
-            """Store all, and say whether any flip lies in the future. This is an asyncio-flavoured function."""
+            """Store all; return whether any flip lies in the future. This is an asyncio-flavoured function."""
             encoding = connection.get_settings().server_encoding
             async with transaction(connection):
                 if follows is not None:
@@ -189,17 +189,17 @@ class TableStore:
                     if payloads:
                         await connection.execute(insert, fitting_json(joined(payloads), encoding))
                 await self._store_owned(connection, found, late)
-                # To look for them in the tables takes long.
+                # Checked on the entries, since searching the tables takes long.
                 texts, _ = texts_and_numbers(connection, found[FLIP])
                 return bool(found[FLIP]) and bool(await connection.fetchval(ANY_AHEAD, texts))
 
         if await self._database.operate(write):
-            await self._put_right()
+            await self._correct_times()
 
     async def _sort_out(
         self, connection: Connection, found: Mapping[str, Sequence[Numbered]]
     ) -> tuple[list[str], list[Late]]:
-        """Tell the flips of targets that are this replica's from others. This is an asyncio-flavoured function."""
+        """Separate the flips of this replica's targets from late ones. This is an asyncio-flavoured function."""
         flips, others = found[FLIP], [*found[STANDING], *found[RELEASE]]
         if not self._shares or not (flips or others):
             return [payload for _, payload in flips], []
@@ -208,23 +208,23 @@ class TableStore:
     async def _store_owned(
         self, connection: Connection, found: Mapping[str, Sequence[Numbered]], late: Sequence[Late]
     ) -> None:
-        """Write what only the owner of a target, or a former one, may say. This is an asyncio-flavoured function."""
+        """Write what only the owner of a target, or a former one, may write. This is an asyncio-flavoured function."""
         outbox = self.registration.outbox
         if late and (left_out := await place_late(connection, late)):
-            log.info("flips were left out of targets that another replica watched by then", flips=left_out)
+            log.info("late flips left out, another replica watched their targets by then", flips=left_out)
         if found[STANDING]:
             await store_standings(connection, outbox, found[STANDING])
         if found[RELEASE]:
             await store_releases(connection, outbox, found[RELEASE])
 
-    async def _put_right(self) -> None:
-        """Date what lies in the future of the server's clock before now, and say so once."""
+    async def _correct_times(self) -> None:
+        """Date back what lies in the future of the server's clock, and log it once."""
         for row in await self._database.fetch(PUT_RIGHT):
-            if (row["flips"] or row["states"]) and not self._has_put_right:
-                self._has_put_right = True
-                log.warning("a clock was ahead of the database's: what lay in the future is dated back to now", **row)
+            if (row["flips"] or row["states"]) and not self._has_corrected:
+                self._has_corrected = True
+                log.warning("a clock was ahead of the database's: times in the future were dated back to now", **row)
 
-    async def _tell_encoding(self) -> None:
+    async def _warn_of_encoding(self) -> None:
         """Warn once of a database that is not in UTF-8."""
         for row in await self._database.fetch("SHOW server_encoding"):
             advice = advice_on(row["server_encoding"])
@@ -233,7 +233,7 @@ class TableStore:
             self._advice = advice
 
     async def is_known(self) -> bool:
-        """Look, once a minute, whether tables, and rows of what is watched, are still there; else all is told anew."""
+        """Return whether the tables and the registered rows are still there; looks once a minute."""
         if self._watched is None or trio.current_time() < self._look_at:
             return True
         self._look_at = trio.current_time() + self.look_seconds
@@ -245,14 +245,14 @@ class TableStore:
         return sum(row["watched"] for row in rows)
 
     async def mark_alive(self, moment: datetime, follows: int | None = None) -> None:
-        """Note until when the history is complete.
+        """Record until when the history is complete.
 
         Args:
             moment: until when it is.
-            follows: the last entry that the tables are to have got, None where they are not asked.
+            follows: the last entry that the tables should have, None to not check it.
 
         Raises:
-            DatabaseUnavailableError: it cannot be reached, or has not got that entry any more.
+            DatabaseUnavailableError: it cannot be reached, or no longer has that entry.
         """
         daemon, location = self.registration.daemon, self.registration.location
         arguments = location, moment, daemon, self.registration.outbox, self._shares
@@ -261,10 +261,10 @@ class TableStore:
                 _expect(follows, row["stored_until"])
             other = row["marked_by"]
             if row["was_ahead"]:
-                self._has_put_right = False
-                log.warning("a clock was ahead: until when the history is complete is put right", to=moment)
-                await self._put_right()
-            # Before the first mark it may be one that has ended. Replicas are as many as anybody wants.
+                self._has_corrected = False
+                log.warning("a clock was ahead: the time until which the history is complete was corrected", to=moment)
+                await self._correct_times()
+            # Before the first mark the other daemon may have ended. With replicas, others are expected.
             if self._has_marked and not self._shares and other not in {None, daemon, self._other}:
                 self._other = other
                 log.warning(
@@ -276,15 +276,13 @@ class TableStore:
 
 
 def _expect(follows: int, found: int | None) -> None:
-    """Raise where the tables have not got what they had.
+    """Raise if the tables do not have the last entry that they had.
 
     Raises:
-        DatabaseUnavailableError: another server may be there now: it is opened anew, and asked what it has got.
+        DatabaseUnavailableError: another server may answer now: it is opened again, and asked for its last entry.
     """
     if (found or 0) > follows:
-        # A daemon asks each time it opens a server, and none goes on by itself.
-        raise DatabaseUnavailableError(
-            "another daemon stores with a copy of this data folder: give each one of its own"
-        )
+        # A daemon reads the last entry each time it opens a server, and only the daemon advances it.
+        raise DatabaseUnavailableError("another daemon uses a copy of this data folder: give each daemon its own")
     if (found or 0) != follows:
-        raise DatabaseUnavailableError("it is not as it was left, as after a restore or where another server took over")
+        raise DatabaseUnavailableError("it lacks entries that it had, as after a restore or a failover")

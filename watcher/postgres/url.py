@@ -1,4 +1,4 @@
-"""The URL of the PostgreSQL that the settings name, which may be on one of several servers."""
+"""Builds the URL of the PostgreSQL that the settings name, on one server or several."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def external_url(settings: Settings) -> str:
-    """Build the URL of what is at POSTGRES_HOST, in libpq's form, password included.
+    """Build the URL of the servers at POSTGRES_HOST, in libpq's form, password included.
 
     Args:
-        settings: `postgres_host` has names, addresses, or folders of unix sockets, with commas between them.
+        settings: `postgres_host` has names, addresses, or folders of unix sockets, separated by commas.
     """
     user, password, database = (
         quote(part, safe="") for part in (settings.postgres_user, settings.postgres_password, settings.postgres_db)
@@ -36,7 +36,7 @@ def external_url(settings: Settings) -> str:
 
 
 def places_of(settings: Settings) -> str:
-    """Say where POSTGRES_HOST is, for people: each host with its port."""
+    """Return each host of POSTGRES_HOST with its port, for people."""
     hosts, ports = (settings.postgres_host or "").split(","), settings.postgres_ports
     return ",".join(f"{host}:{port}" for host, port in zip(hosts, ports * len(hosts), strict=False))
 

@@ -102,7 +102,7 @@ async def test_the_difference_is_handed_on_and_named() -> None:
     assert found.targets == files.reloader.current.targets == (C, other)
     [line] = logs
     expected = {
-        "event": "reloaded",
+        "event": "configuration reloaded",
         "added": ["c"],
         "removed": ["a"],
         "changed": ["b"],
@@ -118,7 +118,7 @@ async def test_changed_channels_are_handed_on_and_told() -> None:
     told = replace(A, alerts=TargetAlerts((Route("ops"),)))
     [line] = await files.reload(Configuration(SETTINGS, (told,), alerting=alerting))
     assert (files.alerting, [found.changed for found in files.applied]) == ([alerting], [(told,)])
-    assert (line["event"], line["alerting"], line["changed"]) == ("reloaded", "changed", ["a"])
+    assert (line["event"], line["alerting"], line["changed"]) == ("configuration reloaded", "changed", ["a"])
 
 
 async def test_a_broken_file_changes_nothing_and_is_told_as_validate_would() -> None:
@@ -140,7 +140,7 @@ async def test_the_same_mistakes_are_told_once_unless_somebody_asks() -> None:
     assert await files.reload(BROKEN) == []
     assert len(await files.reload(BROKEN, by_hand=True)) == 2
     [mended] = await files.reload(Configuration(SETTINGS, (A,)))
-    assert mended["event"] == "reloaded, nothing has changed"
+    assert mended["event"] == "configuration reloaded, nothing has changed"
     assert len(await files.reload(BROKEN)) == 2
 
 
@@ -155,7 +155,7 @@ async def test_where_nothing_has_changed_only_who_asked_by_hand_is_told() -> Non
     files = Files(A)
     assert await files.reload(Configuration(SETTINGS, (A,))) == []
     [line] = await files.reload(Configuration(SETTINGS, (A,)), by_hand=True)
-    assert (line["event"], line["unchanged"]) == ("reloaded, nothing has changed", 1)
+    assert (line["event"], line["unchanged"]) == ("configuration reloaded, nothing has changed", 1)
     assert files.applied == []
 
 

@@ -26,7 +26,7 @@ def test_another_process_is_named_and_its_end_frees_the_lock(tmp_path: Path) -> 
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(FolderLockedError, match=f"process {holder.pid} works in {tmp_path}"):
+        with pytest.raises(FolderLockedError, match=f"process {holder.pid} already uses {tmp_path}"):
             FolderLock(path).acquire()
         holder.kill()
     lock = FolderLock(path)

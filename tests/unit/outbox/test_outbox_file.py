@@ -67,7 +67,7 @@ def test_what_is_deleted_while_it_is_in_use_is_written_anew_with_all_that_waits(
     fill(outbox, "c")
     [notice] = outbox.take_notices()
     assert "deleted or replaced" in notice
-    assert "with the 2 entries" in notice
+    assert "with 2 waiting entries" in notice
     # As the next start finds it after a `kill -9`: nothing is closed.
     with closing(Outbox(path)) as another:
         assert payloads(another) == ["a", "b", "c"]
@@ -124,7 +124,7 @@ def test_where_it_cannot_be_written_anew_nothing_is_taken_in_and_all_can_be_take
         fill(outbox, "a", "b")
         folder.rename(tmp_path / "elsewhere")
         for _ in range(2):
-            with pytest.raises(OutboxUnavailableError, match="deleted, and cannot be written anew"):
+            with pytest.raises(OutboxUnavailableError, match="deleted, and cannot be restored"):
                 fill(outbox, "told to be safe")
         outbox.remove(outbox.peek(1, 1))
         assert payloads(outbox) == ["b"]
@@ -140,7 +140,7 @@ def test_where_there_is_no_room_it_is_written_anew_as_soon_as_there_is(path: Pat
         delete(path)
         with small_files(4096):
             for _ in range(2):
-                with pytest.raises(OutboxUnavailableError, match="cannot be written anew"):
+                with pytest.raises(OutboxUnavailableError, match="cannot be restored"):
                     fill(outbox, "in vain")
                 assert payloads(outbox) == ["a", "b"]
         fill(outbox, "c")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from watcher.model.outcome import Outcome
 
 FULL = OutboxUnavailableError("database or disk is full")
-FAILING, AGAIN = "the outbox cannot be written, what checks find waits in memory", "the outbox can be written again"
+FAILING, AGAIN = "the outbox cannot be written, new results wait in memory", "the outbox can be written again"
 BOUNDS = Bounds(10**9, 7 * 86400)
 
 
@@ -324,7 +324,7 @@ async def test_the_bounds_are_kept_and_complained_of_once_a_minute(
     left = failures_in(disk.outbox)
     assert disk.outbox.payload_bytes <= 5000
     assert left[-1] == f"site {2 * int(COMPLAINT_SECONDS) - 1}"
-    complaints = [entry["dropped"] for entry in logs if entry["event"].startswith("the outbox is past its bounds")]
+    complaints = [entry["dropped"] for entry in logs if entry["event"].startswith("outbox over its limits")]
     assert len(complaints) in (2, 3)
     assert sum(complaints) <= 2 * COMPLAINT_SECONDS - len(left) <= writer.lost  # rollups go as well
     nursery.cancel_scope.cancel()

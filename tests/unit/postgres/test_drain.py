@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from watcher.outbox.outbox import Entry
 
 AWAY = DatabaseUnavailableError("Connection refused")
-UNAVAILABLE, CONNECTED = "database unavailable, the outbox keeps what comes", "database connected"
+UNAVAILABLE, CONNECTED = "database unavailable, the outbox keeps new entries", "database connected"
 ALIVE_AT = 1_795_447_255.0
 
 

@@ -1,1 +1,1 @@
-"""Decides the combined state of targets that several places watch: for each target one replica of all places does."""
+"""Decides the combined state of targets that several places watch; one replica of all places decides each target."""

@@ -38,7 +38,7 @@ class Alone:
         owned: OwnedTargets,
         written: Callable[[], None],
     ) -> None:
-        """Begin with no decision.
+        """Start without decisions.
 
         Args:
             disk: the outbox.
@@ -46,7 +46,7 @@ class Alone:
             board: has the standing of each target that is watched here.
             views: the last views of all places.
             owned: the targets for which this replica decides at all times.
-            written: called when something new is in the outbox.
+            written: called when the outbox has a new entry.
         """
         self._disk = disk
         self._location = location
@@ -54,7 +54,7 @@ class Alone:
         self._views = views
         self._owned = owned
         self._written = written
-        # The state here that the last decision was made by. Not empty: this place decides alone.
+        # The state here at the last decision. Not empty while this place decides alone.
         self._seen: dict[str, State] = {}
         self._standings: dict[str, Standing] = {}  # decided here, of targets for which another replica decides
 
@@ -62,7 +62,7 @@ class Alone:
         """Decide for the targets whose state here has changed since the last decision.
 
         Args:
-            targets: that several places watch, by name.
+            targets: those that several places watch, by name.
             now: the time.
 
         Raises:
@@ -79,7 +79,7 @@ class Alone:
             if found is not None:
                 (own if name in self._owned.standings else others)[name] = found
         if seen and not self._seen:
-            log.warning("PostgreSQL does not answer: this place decides alone where targets of several places stand")
+            log.warning("PostgreSQL does not answer: this place decides the combined states alone")
         if own:
             await self._owned.record(own)
         if others:

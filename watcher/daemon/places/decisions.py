@@ -41,7 +41,7 @@ def decide(target: Target, standing: Standing, views: tuple[PlaceView, ...], now
         now: the time.
 
     Returns:
-        the decision; None where the state has not changed.
+        the decision; None if the state has not changed.
     """
     return _decision(target, standing, combine(views, target.quorum), now)
 

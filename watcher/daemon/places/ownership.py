@@ -41,28 +41,28 @@ class OwnedTargets:
     """
 
     def __init__(self, disk: OutboxThread, claims: Claims, written: Callable[[], None], force_seconds: float) -> None:
-        """Begin with none.
+        """Start without targets.
 
         Args:
             disk: the outbox.
             claims: takes targets at the location `*`.
-            written: called when something new is in the outbox.
-            force_seconds: for how long a living owner that does not release a target is waited for.
+            written: called when the outbox has a new entry.
+            force_seconds: how long to wait for a living owner that does not release a target.
         """
         self._disk = disk
         self._claims = claims
         self._written = written
         self._force_seconds = force_seconds
         self.standings: dict[str, Standing] = {}
-        self._doubted = set[str]()  # of the standings, those that another replica may have taken over
-        self._wanted_since: dict[str, float] = {}  # of the targets that are not held here yet; by the steady clock
+        self._doubted = set[str]()  # names in `standings` that another replica may have taken over
+        self._wanted_since: dict[str, float] = {}  # of targets that are not held here yet; by the steady clock
 
     def holds(self, target: str) -> bool:
         """Whether this replica decides for a target, and no other replica can have taken it over."""
         return target in self.standings and target not in self._doubted
 
     def doubt(self, names: Iterable[str] | None = None) -> None:
-        """Claim some targets, or all, anew before the next decision: another replica may have taken them over."""
+        """Claim some or all targets again before the next decision: another replica may have taken them over."""
         self._doubted |= self.standings.keys() if names is None else self.standings.keys() & set(names)
 
     async def follow(self, wanted: Collection[str], clock_seconds: float) -> set[str]:
@@ -70,7 +70,7 @@ class OwnedTargets:
 
         Args:
             wanted: the names of the targets for which this replica is to decide.
-            clock_seconds: of a clock that nobody sets.
+            clock_seconds: of a clock that is never set.
 
         Returns:
             the names of the targets that this call has claimed.
@@ -93,7 +93,7 @@ class OwnedTargets:
 
     @property
     def has_all(self) -> bool:
-        """Whether all wanted targets are held here, and none is still another replica's."""
+        """Whether all wanted targets are held here, and no other replica still has one."""
         return all(map(self.holds, self._wanted_since))
 
     async def record(self, decisions: Mapping[str, Decision]) -> None:
@@ -128,7 +128,7 @@ class OwnedTargets:
         self._written()
 
     async def end(self, names: Collection[str], renamed: Mapping[str, str], now: datetime) -> None:
-        """Pause and release targets that were taken out of the file, or have no `locations` any more.
+        """Pause and release targets that were removed from the file, or no longer have `locations`.
 
         Args:
             names: of targets for which this replica decides, or did when it ran last.
@@ -163,7 +163,7 @@ class OwnedTargets:
         late = [name for name in names if name not in taken and self._wanted_since[name] <= force_at]
         if not late:
             return taken
-        log.warning("decisions are taken over by force, whoever makes them does not release them", targets=len(late))
+        log.warning("decisions taken over by force, their replica does not release them", targets=len(late))
         return {**taken, **(await self._claims.claim(late, by_force=True) or {})}
 
     async def _take(self, taken: Mapping[str, Taken]) -> None:
@@ -180,7 +180,7 @@ def _standing_of(taken: Taken, mine: Standing | None) -> Standing:
     theirs = taken.standing or NEVER_CHECKED
     if mine is None or mine.flips <= theirs.flips:
         return theirs
-    # What this replica has decided before another took over comes late, but has its number.
+    # Decisions from before another replica took over come late, but keep their number.
     return mine if taken.until is None else replace(theirs, flips=mine.flips)
 
 

@@ -1,7 +1,7 @@
 """Makes this replica a member of the location `*`, whose replicas decide the combined states of targets. Trio.
 
 The location `*` has members, an agreement, owners and flips, as each location has. But its replicas do not check sites:
-they read the views of the places once a second, and decide by these.
+they read the views of the places once a second, and decide from these.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ log = structlog.get_logger()
 LOOK_SECONDS = 1.0
 # Between two claims of a target that another replica has not released yet.
 RETRY_SECONDS = 0.2
-# Between two records that a replica decides. One older than `STALE_AFTER`, three times as long, says that none does.
+# Between two records that a replica decides. Without one for `STALE_AFTER`, three times as long, no replica decides.
 MARK_SECONDS = 5.0
-# From the end of targets until the others are registered anew.
+# From the end of targets until the others are registered again.
 TELL_AGAIN_SECONDS = 5.0
 JOIN_SECONDS = 3.0
 # The most targets that are decided in one transaction, before other tasks get a turn.
 TARGETS_A_TURN = 500
-# After PostgreSQL was away, the others have decided by the views of all places within so many looks.
+# After PostgreSQL was away, the others have decided from the views of all places within this many looks.
 LOOKS_AFTER_AWAY = 3
 
 
@@ -99,15 +99,15 @@ class Places:
         written: Callable[[], None],
         share_with: Callable[[Membership | None], None],
     ) -> None:
-        """Make one that has not joined.
+        """Start without having joined.
 
         Args:
             databases: one for the membership and claims, and one for reading views.
             sinks: the parts of the daemon. The id of the outbox is that of the replica.
             settings: with the location and the name of this replica.
             home: the membership of its own location, which has the fingerprint of the configuration first.
-            written: called when something new is in the outbox.
-            share_with: called with the membership by which channels are shared over all places, or None.
+            written: called when the outbox has a new entry.
+            share_with: called with the membership that shares channels over all places, or None.
         """
         self._database, reader = databases
         self._disk = sinks.disk
@@ -124,12 +124,12 @@ class Places:
         self._poll = Poll(reader, self._views, self._timing.grace_seconds, self.decides)
         self.membership: Membership | None = None
         self._is_registered = False
-        self._tell_again_at = math.inf
+        self._register_again_at = math.inf
         self._mark_at = 0.0
         self._away_since: float | None = None
         self._settled_looks = 0
         self._due = set[str]()  # targets to decide: a view, the file or the owner has changed since the last decision
-        self._ended = set[str]()  # targets decided here that have no `locations` any more
+        self._ended = set[str]()  # targets decided here that no longer have `locations`
         self._renamed: dict[str, str] = {}
         self._known: tuple[Share | None, Mapping[str, Target]] = None, {}
         self._wanted = frozenset[str]()
@@ -174,12 +174,12 @@ class Places:
             await self.membership.leave()
 
     async def end(self) -> None:
-        """Tell the other replicas that the database has every decision of this one, so that they wait no longer."""
+        """End the lease: the database has every decision of this replica, so the others need not wait."""
         if self.membership is not None:
             await self.membership.end()
 
     async def _take_up_past(self) -> None:
-        """Find the targets that this replica decided for when it ran last, and that have no `locations` any more."""
+        """Find the targets that this replica decided for when it ran last, and that no longer have `locations`."""
         with suppress(OutboxUnavailableError, StorageError), trio.move_on_after(JOIN_SECONDS):
             known = await self._disk.run(lambda outbox: outbox.standings(COMBINED))
             gone = [name for name in known if name not in self._views.targets]
@@ -187,7 +187,7 @@ class Places:
             self._ended |= {name for name, owner in owners.items() if owner == self._disk.outbox.id}
 
     async def _take_part(self) -> None:
-        """Be a member of the location `*` until no target has `locations` any more."""
+        """Be a member of the location `*` until no target has `locations`."""
         seat = Seat(self._disk.outbox.id, uuid.uuid4(), self._home.fingerprint)
         membership = Membership(
             self._database, Replica(COMBINED, seat, self._name, __version__), self._figures, self._timing
@@ -233,16 +233,16 @@ class Places:
     async def _act(self, membership: Membership, look: Look) -> None:
         """Act on a look: register, claim and release targets, and decide for those that are held."""
         self._away_since = None
-        is_due = trio.current_time() >= self._tell_again_at
+        is_due = trio.current_time() >= self._register_again_at
         if look.is_back or look.missing or is_due or not self._is_registered:
             targets = self._views.targets
             await tell_combined(self._database, self._disk.outbox.id, tuple(targets.values()))
-            self._tell_again_at = math.inf
+            self._register_again_at = math.inf
             self._is_registered = targets is self._views.targets  # a reload meanwhile brings others
         self._owned.doubt(look.missing)
         await self._end_what_is_over(look.now)
         if not membership.is_held:
-            # As after a freeze: other replicas may have taken over the targets.
+            # For example after a freeze: other replicas may have taken over the targets.
             self._owned.doubt()
             return
         await self._follow(membership)
@@ -274,7 +274,7 @@ class Places:
         self._due = set(due)  # the others become due when they are claimed
         for first in range(0, len(due), TARGETS_A_TURN):
             decisions, some = dict[str, Decision](), due[first : first + TARGETS_A_TURN]
-            self._due.difference_update(some)  # before: what a reload changes meanwhile is due once more
+            self._due.difference_update(some)  # removed first: targets that a reload changes meanwhile become due again
             for name in some:
                 views = self._views.views_of(name)
                 found = decide(self._views.targets[name], self._owned.standings[name], views, now) if views else None
@@ -294,8 +294,8 @@ class Places:
 
     async def _end_what_is_over(self, now: datetime) -> None:
         ended, renamed = set(self._ended), dict(self._renamed)
-        if ended:  # as long as these had an owner, a replica with the former file may have registered them
-            self._tell_again_at = trio.current_time() + TELL_AGAIN_SECONDS
+        if ended:  # while these had an owner, a replica with the former file may have registered them
+            self._register_again_at = trio.current_time() + TELL_AGAIN_SECONDS
         await self._owned.end(ended, renamed, now)
         self._ended -= ended
         self._renamed = {old: new for old, new in self._renamed.items() if old not in renamed}

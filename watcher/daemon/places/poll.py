@@ -1,4 +1,4 @@
-"""Reads the views of all places from PostgreSQL, and finds out which places live. Trio."""
+"""Reads the views of all places from PostgreSQL, and finds which places are alive. Trio."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from watcher.postgres.queries.places import Age
     from watcher.recording.place_views import PlaceViews
 
-# A look for changes goes back so far, since a flip may have waited in an outbox after it was confirmed.
+# A look for changes goes back this far, since a flip may have waited in an outbox after it was confirmed.
 RECENT_SECONDS = 15.0
-# After a place had an older backlog than this, flips may be stored that are too old for a look for changes.
+# A place with an older backlog than this may store flips that are too old for a look for changes.
 LATE_SECONDS = 10.0
-# After so many looks for changes, a look at all targets finds flips that were stored later than that.
+# After this many looks for changes, a look at all targets finds flips that were stored too late for them.
 LOOKS_BETWEEN_ALL = 60
 # The most rows that are taken before other tasks get a turn.
 ROWS_A_TURN = 1000
@@ -39,7 +39,7 @@ class Look(NamedTuple):
     Attributes:
         now: the time, by the server's clock.
         changed: the names of the targets with a changed view.
-        is_other: whether other places live than before, or the wait for places without a view is over.
+        is_other: whether other places are alive than before, or the wait for places without a view is over.
         is_back: whether the look before failed, since the database was away.
         missing: the targets without a watched row at `*`; always empty after a look for changes.
     """
@@ -55,7 +55,7 @@ class Poll:
     """Fills the views of places from the database, one look at a time.
 
     Attributes:
-        is_settled: whether all places that live have stored the flips of the time in which the database was away.
+        is_settled: whether all living places have stored their flips from while the database was away.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Poll:
         is_decided_here: Callable[[str], bool],
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
-        """Begin with nothing known.
+        """Start without knowledge.
 
         Args:
-            database: to read; not shared with beats, which a long query would hold up.
+            database: to read; not shared with beats, which a long query would delay.
             views: to fill.
-            grace_seconds: how long a place lives after the last beat of its replicas.
-            is_decided_here: says whether this replica decides the combined state of a target. It then knows that state
-                earlier than the database does.
+            grace_seconds: how long a place counts as alive after the last beat of its replicas.
+            is_decided_here: returns whether this replica decides the combined state of a target. It then knows that
+                state earlier than the database does.
             clock: seconds.
         """
         self._database = database
@@ -84,17 +84,17 @@ class Poll:
         self._looks = 0
         self._is_away, self._looks_at_all = False, True
         self._ages: Mapping[str, Age] = {}
-        # When the database was back. The places that lived before, `_kept`, have one grace from then on for a beat.
+        # When the database was back. The places alive before, `_kept`, have one grace from then on for a beat.
         self._back_at = -math.inf
         self._kept = frozenset[str]()
         self.is_settled = True
 
     def look_at_all(self) -> None:
-        """Make the next look one at all targets, as when other targets are configured."""
+        """Look at all targets next time, for example because others are configured."""
         self._looks_at_all = True
 
     async def look(self) -> Look:
-        """Look once: for changes, or now and then, and after the database was away, at all targets.
+        """Look once: for changes, or at all targets, now and then and after the database was away.
 
         Raises:
             StorageError: the database cannot be read.
@@ -127,7 +127,7 @@ class Poll:
         return said
 
     def _has_caught_up(self, ages: Mapping[str, Age]) -> bool:
-        """Whether a place has stored a backlog that had waited in its outbox for long, or a part of it."""
+        """Return whether a place has stored a backlog that waited long in its outbox, or a part of it."""
         before = {place: age.stored for place, age in self._ages.items() if age.stored is not None}
         return any(
             age.stored is not None and (former := before.get(place, math.inf)) > LATE_SECONDS and age.stored < former
@@ -135,10 +135,10 @@ class Poll:
         )
 
     def _living(self, ages: Mapping[str, Age]) -> frozenset[str]:
-        """Return the places that live, and note in `is_settled` whether they have stored what waited in their outboxes.
+        """Return the living places, and set `is_settled` by whether they have stored the backlog of their outboxes.
 
         The views of a place are as old as the last moment until which it has stored everything. So a place that beats
-        and does not catch up lives for two graces after that moment.
+        without catching up counts as alive for two graces after that moment.
         """
         grace, since_back = self._grace_seconds, self._clock() - self._back_at
         living = frozenset(

@@ -1,1 +1,1 @@
-"""What this replica watches of all that is configured, as the file and the other replicas change."""
+"""Chooses which of the configured targets this replica watches, as the file and the other replicas change."""

@@ -23,45 +23,45 @@ class Told(Protocol):
     """Reads states; see `watcher.postgres.queries.channels`."""
 
     async def others(self) -> tuple[Mapping[str, OtherNow], datetime | None]:
-        """Return the targets of others that are not up, and until when the rest are known to be up."""
+        """Return the targets of others that are not up, and until when the others are known to be up."""
 
     async def at_other_places(self) -> Mapping[tuple[str, str], State]:
         """Return the states of targets at other locations that are not up, by location and target."""
 
 
 class Elsewhere:
-    """Knows the states of other replicas' targets as of a moment ago; nothing while there are no others.
+    """The recent states of other replicas' targets; empty while there are no other replicas.
 
     Attributes:
         asks_places: whether the replicas of other locations are among the others.
     """
 
     def __init__(self, told: Told, are_there: Callable[[], bool], heard: Callable[[], None]) -> None:
-        """Make one that knows nothing yet.
+        """Start without states.
 
         Args:
             told: reads the states.
             are_there: returns whether there are other replicas.
             heard: called when one of the states has changed.
         """
-        self._told = told
+        self._source = told
         self._are_there = are_there
-        self._heard = heard
+        self._changed = heard
         self._known: Mapping[str, OtherNow] = {}
         self._checked_until: datetime | None = None
-        self._has_heard = False
+        self._has_read = False
         self._at_places: Mapping[tuple[str, str], State] = {}
         self.asks_places = False
 
     def state_at(self, location: str, target: str) -> State | None:
-        """Return the state of a target that is watched at another location; None where nobody knows."""
-        if not (self._has_heard and self.asks_places):
+        """Return the state of a target that is watched at another location; None if unknown."""
+        if not (self._has_read and self.asks_places):
             return None
         return self._at_places.get((location, target), State.UP)
 
     def state_of(self, target: str) -> State | None:
-        """Return the state of a target that another replica watches; None where nobody knows."""
-        if not self._has_heard:
+        """Return the state of a target that another replica watches; None if unknown."""
+        if not self._has_read:
             return None
         known = self._known.get(target)
         return State.UP if known is None else known.state
@@ -77,26 +77,26 @@ class Elsewhere:
         return known is not None and known.is_in_doubt
 
     async def ask(self) -> None:
-        """Ask now.
+        """Read the states now.
 
         Raises:
             StorageError: the database does not answer; the former states are kept.
         """
-        known, self._checked_until = await self._told.others()
-        at_places = await self._told.at_other_places() if self.asks_places else {}
+        known, self._checked_until = await self._source.others()
+        at_places = await self._source.at_other_places() if self.asks_places else {}
         is_news = _states(known) != _states(self._known) or at_places != self._at_places
-        is_news = is_news and self._has_heard
-        self._known, self._at_places, self._has_heard = known, at_places, True
+        is_news = is_news and self._has_read
+        self._known, self._at_places, self._has_read = known, at_places, True
         if is_news:
-            self._heard()
+            self._changed()
 
     async def run(self) -> NoReturn:
-        """Ask now and then, until cancelled."""
+        """Read the states regularly, until cancelled."""
         while True:
             if not self._are_there():
-                self._known, self._at_places, self._checked_until, self._has_heard = {}, {}, None, False
+                self._known, self._at_places, self._checked_until, self._has_read = {}, {}, None, False
             else:
-                with suppress(StorageError):  # the drain tells of it
+                with suppress(StorageError):  # the drain logs it
                     await self.ask()
             await trio.sleep(ASK_SECONDS)
 

@@ -39,7 +39,7 @@ class ClaimsWithIncidents:
     """Claims targets together with their incidents."""
 
     def __init__(self, claims: Claims, past: Past, disk: OutboxThread, location: str) -> None:
-        """Make one.
+        """Create the claims.
 
         Args:
             claims: claims the targets.
@@ -54,7 +54,7 @@ class ClaimsWithIncidents:
         self._formers: dict[str, str] = {}  # the former names of renamed targets, by the new ones
 
     def rename(self, renamed: Mapping[str, str]) -> None:
-        """Note other names of targets, so that a claim of a new name continues the incident of the former.
+        """Record renames of targets, so that a claim of a new name continues the incident of the former.
 
         Args:
             renamed: the new names, by the former ones.
@@ -62,24 +62,24 @@ class ClaimsWithIncidents:
         self._formers |= {new: old for old, new in renamed.items()}
 
     async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
-        """Take targets, before anything is recorded of them here; see `watcher.postgres.ownership.Ownership`."""
+        """Claim targets before anything is recorded of them here; see `watcher.postgres.ownership.Ownership`."""
         taken = await self._claims.claim(names, by_force=by_force)
         from_others = {name: one for name, one in (taken or {}).items() if one.until is not None}
         if from_others:
             try:
                 await self._adopt(from_others)
             except (StorageError, OutboxUnavailableError) as error:
-                log.warning("of targets that were taken over, it is not known what is open", error=error)
+                log.warning("open incidents of targets taken over are unknown", error=error)
         new = [name for name, one in (taken or {}).items() if one.standing is None and name in self._formers]
         if new and taken is not None:
             try:
                 taken |= await self._go_on(new)
             except (StorageError, OutboxUnavailableError) as error:
-                log.warning("of targets that were renamed, it is not known what is open", error=error)
+                log.warning("open incidents of renamed targets are unknown", error=error)
         return taken
 
     async def _go_on(self, names: Sequence[str]) -> dict[str, Taken]:
-        """Continue incidents that are open under the former names of targets that are new by their new names."""
+        """Continue open incidents of renamed targets under their new names."""
         own = await self._disk.run(partial(standings_of, names=names, location=self._location))
         new_names = {self._formers[name]: name for name in names if name not in own}
         opened = [replace(one, target=new_names[one.target]) for one in await self._past.incidents(list(new_names))]

@@ -1,4 +1,4 @@
-"""Computes which targets begin and end here after a change of the file or of the share. Pure."""
+"""Computes which targets start and end here after a change of the file or of the share. Pure."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """What is to be done so that a replica watches what it holds, and nothing else.
+    """The changes after which a replica watches its targets and no others.
 
     Attributes:
-        lost: watched here, and another's from now on.
-        removed: watched here, and configured no more.
-        changed: watched here and to stay, but checked otherwise, as they are now.
-        wanted: to be watched here, and not yet.
-        staying: all that is watched here once those that are lost or removed are not, in the order of the file.
-        going_on: of those that are removed, under another name; they are to be watched here too.
-        renamed: the new names of those that are removed and go on under another one, here or elsewhere, by the former.
+        lost: watched here, and another replica's from now on.
+        removed: watched here, and no longer configured.
+        changed: watched here and staying, with another check.
+        wanted: to be watched here, and not yet watched.
+        staying: the watched targets without lost and removed ones, in the order of the file.
+        going_on: removed targets under their new names, to be watched here too.
+        renamed: new names of removed targets that go on under another name, here or elsewhere, by the former ones.
     """
 
     lost: tuple[Target, ...] = ()
@@ -38,12 +38,12 @@ class Moves:
 
     @property
     def ends_or_changes(self) -> bool:
-        """Whether any loop is to end, or to begin anew."""
+        """Whether any loop must end or restart."""
         return bool(self.lost or self.removed or self.changed)
 
     @property
     def first(self) -> Difference:
-        """What is to be done first: others wait for what is lost."""
+        """The changes to apply first: other replicas wait for the lost targets."""
         return Difference(
             added=self.going_on,
             removed=(*self.lost, *self.removed),
@@ -59,14 +59,13 @@ def find_moves(
     holds: Callable[[str], bool],
     renamed: Mapping[str, str] | None = None,
 ) -> Moves:
-    """Compare what is watched here with what is to be.
+    """Compare the targets watched here with those that should be.
 
     Args:
         watched: by name.
-        configured: all targets of this location, each with a name of its own; those that have not changed are the
-            objects of before.
-        holds: tells of a name whether that target is this replica's.
-        renamed: new names of targets that are configured no more, by the former ones.
+        configured: all targets of this location, with unique names; unchanged ones are the same objects as before.
+        holds: returns whether the target of a name is this replica's.
+        renamed: new names of targets that are no longer configured, by the former ones.
     """
     former = dict(watched)
     here = {new: old for old, new in (renamed or {}).items() if old in watched}
@@ -96,18 +95,18 @@ def find_moves(
 
 
 def gained(staying: Iterable[Target], beginning: Iterable[Target]) -> Difference:
-    """Return what is to be done when targets begin to be watched here.
+    """Return the changes for targets that start to be watched here.
 
     Args:
-        staying: what is watched here so far.
-        beginning: what is not.
+        staying: the targets watched here so far.
+        beginning: the targets that start.
     """
     added = tuple(beginning)
     return Difference(added=added, targets=(*staying, *added))
 
 
 def part_watched_at(location: str, found: Difference, watched: Sequence[Target]) -> Difference:
-    """Return what a change of the configuration changes for a daemon that shares its targets with no other.
+    """Return the part of a configuration change that concerns a daemon that does not share its targets.
 
     Args:
         location: of the daemon.

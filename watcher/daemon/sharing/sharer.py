@@ -1,7 +1,7 @@
 """Applies changes of the file and of the share to the targets that are watched here. Trio.
 
-It compares what is watched here with what should be, and takes steps until both are the same. So a step that is cut
-off, that comes too early, or that the database cannot take now, is found again by the next comparison.
+It compares the watched targets with those that should be watched, and takes steps until both are the same. So a step
+that is cut off, comes too early, or fails for lack of the database is found again by the next comparison.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 T = TypeVar("T")
 
-# A target that another has not released yet is claimed again so much later.
+# A target that another replica has not released yet is claimed again after this time.
 RETRY_SECONDS = 0.2
-# Claiming takes at most this share of the time, so that many claims in vain do not load the database.
+# Claiming takes at most this share of the time, so that many failing claims do not load the database.
 ASKING_SHARE = 1 / 3
-# How long a claim may hold up other steps, as while packets are lost; a claim that was cut off is repeated.
+# How long a claim may delay other steps, for example while packets are lost; a claim that is cut off is repeated.
 CLAIM_CUT_OFF_SECONDS = 3.0
-# The most targets in one claim: claimed ones begin while the next are claimed.
+# The most targets in one claim: claimed targets start while the next are claimed.
 TARGETS_A_CLAIM = 2000
 # The most targets compared in the loop; more would hold up the checks, so a thread compares them.
 COMPARED_IN_LOOP = 500
@@ -46,37 +46,37 @@ class Members(Protocol):
 
     @property
     def share(self) -> Share | None:
-        """What this replica does, by the newest agreement; one object for as long as it is the same."""
+        """This replica's share by the newest agreement; the same object while it is the same."""
 
     async def changed_from(self, known: Share | None) -> Share:
-        """Return what this replica does, once that is something else than what is known."""
+        """Return this replica's share, once it differs from the known one."""
 
     def set_fingerprint(self, fingerprint: str) -> None:
         """Announce another configuration."""
 
     def let_go(self, epoch: int) -> None:
-        """Say that nothing is checked here any more that an agreement has taken away."""
+        """Report that every target that an agreement took away has ended here."""
 
     def put_into_effect(self, epoch: int) -> None:
-        """Say that all that an agreement has brought is checked here."""
+        """Report that every target that an agreement brought is checked here."""
 
 
 class Claims(Protocol):
-    """Whose targets are, as the database says; see `watcher.postgres.ownership.Ownership`."""
+    """The ownership of targets in the database; see `watcher.postgres.ownership.Ownership`."""
 
     async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
-        """Take targets that no other living replica has, or by force; None where the database cannot be asked."""
+        """Claim targets that no other living replica has, or by force; None if the database is unreachable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change of what is watched here.
+    """One change of the targets watched here.
 
     Attributes:
-        difference: of what is watched here.
-        file: what the file has changed besides, if it was the file.
-        moved: the names of those that are removed here, and watched elsewhere from now on.
-        taken: what is known of targets that begin and were watched elsewhere, by name.
+        difference: of the targets watched here.
+        file: the whole change of the file, if a file caused the step.
+        moved: names of removed targets that are watched elsewhere from now on.
+        taken: what is known of starting targets that were watched elsewhere, by name.
     """
 
     difference: Difference
@@ -86,10 +86,10 @@ class Step:
 
 
 class Sharer:
-    """Has this replica watch its share of what is configured.
+    """Makes this replica watch its share of the configured targets.
 
     Attributes:
-        changed_at: when what is watched here or configured has changed last.
+        changed_at: when the watched or configured targets last changed.
     """
 
     def __init__(
@@ -103,20 +103,20 @@ class Sharer:
         tell: Callable[[int, int], None] = lambda _targets, _replicas: None,
         pick: Callable[[Sequence[Target]], Sequence[Target]] = lambda targets: targets,
     ) -> None:
-        """Make a sharer; it knows of nothing that is watched before `begin`.
+        """Create a sharer; it watches nothing before `begin`.
 
         Args:
             members: the replicas.
-            claims: whose targets are.
-            apply: has all parts of the daemon take a step.
+            claims: claims targets in the database.
+            apply: applies a step to all parts of the daemon.
             fingerprint: of a configuration; may be called in a thread.
-            beat_seconds: the time between two looks at who is there.
+            beat_seconds: the time between two looks at the other replicas.
             clock: seconds.
-            tell: told how many targets are watched here, and how many replicas share all of them.
+            tell: called with the number of targets watched here, and the number of replicas that share all of them.
             pick: returns those of the configured targets that the replicas share; may be called in a thread.
         """
         self._pick = pick
-        self._tell_watched = tell
+        self._report_watched = tell
         self._members = members
         self._claims = claims
         self._apply = apply
@@ -126,23 +126,23 @@ class Sharer:
         self._wake = trio.Event()
         self._pending: Change | None = None
         self._configured: Sequence[Target] = ()
-        self._new = frozenset[str]()  # of the newest file, the names that the one before did not have
+        self._new = frozenset[str]()  # names that the newest file has and the one before did not have
         self._watched: dict[str, Target] = {}
         self._wanted: dict[str, Wanted] = {}
-        self._unclaimed: set[str] = set()  # watched, though nobody could be asked for their owners
+        self._unclaimed: set[str] = set()  # watched, though their owners could not be queried
         self._is_away = False
-        self._news = frozenset[str]()  # what the file has changed since all replicas had the same one
+        self._news = frozenset[str]()  # names changed since all replicas last had the same file
         self._moved_at = -math.inf  # when any wanted target was claimed last
         self._asking_seconds = 0.0  # how long it took to claim all wanted targets
         self.changed_at = clock()
         self._gained = self._lost = 0
-        self._told = -1  # the epoch of the last line
+        self._logged = -1  # the epoch of the last line
         self._in_effect: Share | None = None
         self._effective = trio.Event()
 
     @property
     def watched(self) -> int:
-        """How many targets are watched here."""
+        """The number of targets watched here."""
         return len(self._watched)
 
     @property
@@ -157,28 +157,28 @@ class Sharer:
         return list(self._watched)
 
     def claim_anew(self, names: Iterable[str]) -> None:
-        """Claim targets again that are watched here, and that others may have claimed meanwhile."""
+        """Claim watched targets again that others may have claimed meanwhile."""
         self._unclaimed |= self._watched.keys() & set(names)
         self._wake.set()
 
     def begin(self, configured: Sequence[Target], watched: Sequence[Target], unclaimed: Iterable[str] = ()) -> None:
-        """Take note of what is watched from the start.
+        """Set the targets that are watched from the start.
 
         Args:
             configured: all targets that the replicas share.
             watched: those that are watched here.
-            unclaimed: the names of those that are watched though nobody could be asked for their owners.
+            unclaimed: names of those that are watched though their owners could not be queried.
         """
         self._configured, self._watched = configured, {target.name: target for target in watched}
         self._unclaimed = set(unclaimed)
 
     def may_check(self, name: str) -> bool:
-        """Whether a target is this replica's, also while the loops of those that it has lost have not ended yet."""
+        """Whether a target is this replica's, also while loops of lost targets have not ended yet."""
         share = self._members.share
         return share is self._in_effect or share is None or share.holds(name)
 
     async def caught_up(self) -> None:
-        """Wait until nothing is watched any more that the newest share takes away."""
+        """Wait until all targets that the newest share takes away have ended."""
         while self._members.share is not self._in_effect:
             await self._effective.wait()
 
@@ -186,8 +186,8 @@ class Sharer:
         """Follow the file and the share until cancelled.
 
         Args:
-            changes: of the file. Each is taken over when all has ended and begun, but for what another replica has not
-                released yet.
+            changes: of the file. Each is marked as applied when all targets have ended and started, except those that
+                another replica has not released yet.
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._take_changes, changes)
@@ -200,7 +200,7 @@ class Sharer:
 
     async def _take_changes(self, changes: trio.MemoryReceiveChannel[Change]) -> None:
         async for change in changes:
-            # Whoever sends one waits until it is taken over: there is never more than one.
+            # The sender waits until the change is applied: there is never more than one.
             self._pending = change
             self._wake.set()
 
@@ -211,7 +211,7 @@ class Sharer:
             self._wake.set()
 
     def _pause_seconds(self) -> float:
-        """Return after how many seconds to take the next step, unless something wakes it before."""
+        """Return the seconds to the next step, unless something wakes it before."""
         if not self._is_in_effect():
             return max(RETRY_SECONDS, self._asking_seconds * (1 / ASKING_SHARE - 1))
         return self._beat_seconds if self._unclaimed or self._wanted else math.inf
@@ -221,9 +221,9 @@ class Sharer:
         return all(wanted.is_left for wanted in self._wanted.values())
 
     async def _step(self) -> None:
-        """End what is lost, and begin what can be taken."""
+        """End lost targets, and start those that can be claimed."""
         share, change, self._pending = self._members.share, self._pending, None
-        assert share is not None, "it is asked for before anything is watched"
+        assert share is not None, "a share exists before anything is watched"
         if change is not None:
             await self._take_file(change)
         if change is not None or share is not self._in_effect:
@@ -233,12 +233,12 @@ class Sharer:
         self._asking_seconds = self._clock() - began_at
         if self._is_in_effect():
             self._members.put_into_effect(share.epoch)
-            self._tell(share)
+            self._log_share(share)
         if change is not None:
             change.taken_over.set()
 
     async def _take_file(self, change: Change) -> None:
-        """Take over the configured targets of a file, and note which of them are new in it."""
+        """Apply the configured targets of a file, and record which of them are new."""
         before, targets = self._configured, change.difference.targets
 
         def compute() -> tuple[Sequence[Target], frozenset[str], str]:
@@ -250,7 +250,7 @@ class Sharer:
         self._members.set_fingerprint(fingerprint)
 
     async def _compare(self, share: Share, change: Change | None) -> None:
-        """Find out what is to be done, and end first what is lost, since others wait for it."""
+        """Compare, and end lost targets first, since other replicas wait for them."""
         renamed = None if change is None else change.difference.renamed
         moves = await self._off_the_loop(lambda: find_moves(self._watched, self._configured, share.holds, renamed))
         if change is not None or moves.ends_or_changes:
@@ -270,7 +270,7 @@ class Sharer:
             self._members.let_go(share.epoch)
 
     def _want(self, targets: Iterable[Target], share: Share, change: Change | None) -> None:
-        """Note the targets that are to be watched here and that another may still have."""
+        """Record the targets to watch here that another replica may still have."""
         now = self.changed_at = self._clock()
         is_mixed = bool(share.peers) and share.peers != share.agreed
         new = frozenset[str]()
@@ -286,7 +286,7 @@ class Sharer:
             self._wanted[target.name] = Wanted(target, since, is_new, is_left)
 
     async def _gain(self) -> None:
-        """Claim the wanted targets, and begin each portion while the next is claimed."""
+        """Claim the wanted targets, and start each portion while the next is claimed."""
         names = [*self._wanted, *self._unclaimed]
         claimed: tuple[Sequence[str], Mapping[str, Taken] | None] = (), {}
         for first in range(0, len(names), TARGETS_A_CLAIM):
@@ -296,15 +296,15 @@ class Sharer:
                 taken = await self._claim(some)
             claimed = some, taken
             if taken is None or self._wake.is_set():
-                break  # the database cannot be asked, or other targets may be wanted by now
+                break  # the database is unreachable, or other targets may be wanted by now
         await self._begin(*claimed)
 
     async def _begin(self, some: Sequence[str], taken: Mapping[str, Taken] | None) -> None:
-        """Begin what could be claimed of some targets.
+        """Start the claimed ones of some targets.
 
         Args:
-            some: the names of what was claimed.
-            taken: what is known of those that were taken; None where nobody can be asked.
+            some: the names in the claim.
+            taken: what is known of the claimed ones; None if the database is unreachable.
         """
         if taken is None:
             beginning = self._overdue()
@@ -324,16 +324,16 @@ class Sharer:
             del self._wanted[target.name]
 
     def _overdue(self) -> list[Target]:
-        """Return what begins though nobody can be asked: better two that check than none.
+        """Return the targets to start without a claim: better two replicas that check a target than none.
 
-        What others have watched waits for as long as a claim may take: whoever begins it without asking repeats what
-        they have found, and a database that restarts is back soon.
+        Targets that others have watched wait as long as a claim may take: a replica that starts them without asking
+        repeats the others' findings, and a database that restarts is back soon.
         """
         since = self._clock() - CLAIM_CUT_OFF_SECONDS
         return [wanted.target for wanted in self._wanted.values() if wanted.is_new or wanted.since <= since]
 
     async def _go_on_as_others_did(self, claimed: Mapping[str, Taken]) -> None:
-        """Begin those anew that others have watched as well while nobody could be asked: flips are one chain."""
+        """Restart targets that others watched too while the database was away: flips are one chain."""
         others = {name: known for name, known in claimed.items() if known.until is not None and known.standing}
         if others:
             changed = tuple(self._watched[name] for name in others)
@@ -344,7 +344,7 @@ class Sharer:
         with trio.move_on_after(CLAIM_CUT_OFF_SECONDS):
             taken = await self._claims.claim(names)
         is_waiting = len(self._overdue()) < len(self._wanted)
-        self._tell_outage(is_away=taken is None and not is_waiting)
+        self._log_outage(is_away=taken is None and not is_waiting)
         if taken is None:
             return None
         beats = self._clock(), self._moved_at, self._beat_seconds
@@ -353,32 +353,32 @@ class Sharer:
         if not late:
             return taken
         forced = await self._claims.claim(late, by_force=True) or {}
-        if forced:  # those that this replica has released itself are not claimed even so
-            log.warning("targets are taken over by force, whoever has them does not release them", targets=len(forced))
+        if forced:  # targets that this replica has released itself are not claimed
+            log.warning("targets taken over by force, their replica does not release them", targets=len(forced))
         return {**taken, **forced}
 
-    def _tell_outage(self, *, is_away: bool) -> None:
-        """Write a line when nobody can be asked any more; of a daemon alone, others tell enough."""
+    def _log_outage(self, *, is_away: bool) -> None:
+        """Log that the database is unreachable; for a daemon alone, other lines suffice."""
         share = self._members.share
         if is_away and not self._is_away and share is not None and not share.is_alone:
-            log.warning("PostgreSQL cannot be asked whose targets are: those of this replica's share are checked here")
+            log.warning("PostgreSQL unreachable, owners of targets unknown: this replica checks those of its share")
         self._is_away = is_away
 
     async def _off_the_loop(self, compute: Callable[[], T], count: int = 0) -> T:
-        """Compute in a thread, where it is about many targets, or about so many others."""
+        """Compute in a thread if there are many targets, or `count` is large."""
         if max(len(self._configured), len(self._watched), count) <= COMPARED_IN_LOOP:
             return compute()
         with in_small_turns():
             return await trio.to_thread.run_sync(compute)
 
-    def _tell(self, share: Share) -> None:
-        """Write a line when all that a share brings has come."""
-        # Neither a daemon that is alone nor one that is not agreed on yet has anything to tell of.
-        is_other = share.epoch != self._told and bool(share.peers) and not (share.is_alone and self._told < 0)
+    def _log_share(self, share: Share) -> None:
+        """Log a share once all its targets have started."""
+        # Nothing is logged for a daemon alone, or for one that is not part of an agreement yet.
+        is_other = share.epoch != self._logged and bool(share.peers) and not (share.is_alone and self._logged < 0)
         if not (is_other or self._gained or self._lost):
             return
-        self._told = share.epoch
-        self._tell_watched(len(self._watched), len(share.peers))
+        self._logged = share.epoch
+        self._report_watched(len(self._watched), len(share.peers))
         log.info(
             "share",
             epoch=share.epoch,
@@ -391,7 +391,7 @@ class Sharer:
 
 
 def _may_be_others(former: Share | None, share: Share) -> bool:
-    """Return whether others may have claimed what stays here: by another file, or by an agreement in between."""
+    """Return whether others may have claimed targets that stay here: by another file, or an agreement between."""
     if former is None:
         return share.peers != share.agreed
     return former.peers != former.agreed or share.peers != share.agreed or share.epoch - former.epoch not in {0, 1}

@@ -1,4 +1,4 @@
-"""Has this replica join the others of its location, watch its share, and leave. Trio."""
+"""Makes this replica join the others of its location, watch its share, and leave. Trio."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# How long a start waits for the database: for who is there, and then for whose the targets are.
+# How long a start waits for the database: for the other replicas, and then for the owners of the targets.
 JOIN_SECONDS = 3.0
 FIRST_CLAIM_SECONDS = 3.0
 # How often the targets of this replica are compared with their owners in the database, and how long that may take.
 TAKE_BACK_EVERY_SECONDS = 10.0
 TAKE_BACK_SECONDS = 3.0
-# How long targets are on their way after a change of who has them.
+# How long targets may be between two owners after a change of the share.
 MOVING_SECONDS = 10
 
 
 class Surroundings(Protocol):
-    """What the daemon has opened; see `watcher.daemon.sinks.Sinks`."""
+    """The parts of the daemon that sharing needs; see `watcher.daemon.sinks.Sinks`."""
 
     @property
     def disk(self) -> OutboxThread:
@@ -69,28 +69,28 @@ class Surroundings(Protocol):
 
     @property
     def timing(self) -> Timing:
-        """Of the replicas' leases."""
+        """The times of the replicas' leases."""
 
     @property
     def tell_share(self) -> Callable[[int, int], None]:
-        """Told how many targets are watched here, and how many replicas share all of them."""
+        """Takes the number of targets watched here, and the number of replicas that share all of them."""
 
 
 class Sharing:
-    """Has this replica watch its share of the targets of its location.
+    """Makes this replica watch its share of the targets of its location.
 
     Attributes:
-        membership: who is there.
-        gate: what checks pass.
+        membership: the replicas of the location.
+        gate: which targets may be checked here.
     """
 
     def __init__(self, database: Database, sinks: Surroundings, configuration: Configuration) -> None:
-        """Make one that has not joined.
+        """Start without having joined.
 
         Args:
-            database: where the replicas meet; nobody else uses its connections.
-            sinks: what the daemon has opened. The id of its outbox is that of the replica.
-            configuration: what it begins with.
+            database: shared by the replicas; nothing else uses its connections.
+            sinks: the parts of the daemon. The id of its outbox is that of the replica.
+            configuration: of the start.
         """
         disk, timing, settings = sinks.disk, sinks.timing, configuration.settings
         location = settings.location
@@ -101,7 +101,7 @@ class Sharing:
         self._location = location
         self._timing = timing
         self._sinks = sinks
-        self._at_last_beat = 0.0, 0  # the seconds that all checks were late together, and how many they were
+        self._at_last_beat = 0.0, 0  # the summed lateness of all checks in seconds, and their number
         self._configured: Sequence[Target] = watched_at(configuration.targets, location)
         self._context: CheckContext | None = None
         self._sharer: Sharer | None = None
@@ -110,7 +110,7 @@ class Sharing:
         self._claims = ClaimsWithIncidents(self._ownership, past, disk, location)
         replica = Replica(location, seat, settings.replica or kept_name(settings.data_dir), __version__)
         self._first_share: Share | None = None
-        self._has_told_clock = False
+        self._has_logged_clock = False
         self._asked_at = math.inf  # when the last answered beat was sent
         self._lapsed = trio.Event()  # set when a beat came later than the lease
         self.membership = Membership(database, replica, self._figures, timing, refer=self._refer)
@@ -125,10 +125,10 @@ class Sharing:
         self._first_share = await self.membership.join(JOIN_SECONDS)
 
     async def begin(self) -> Beginning:
-        """Find out what is watched here from the start, after `join`."""
+        """Return the targets to watch from the start, after `join`."""
         share = self._first_share
         if share is None:
-            log.warning("PostgreSQL cannot be asked for other replicas: all targets of the file are checked here")
+            log.warning("PostgreSQL unreachable, other replicas unknown: all targets of the file are checked here")
             return Beginning(self._configured, frozenset(target.name for target in self._configured))
         held = [target for target in self._configured if share.holds(target.name)]
         names = [target.name for target in held]
@@ -143,7 +143,7 @@ class Sharing:
 
     @property
     def counts(self) -> tuple[int, int] | None:
-        """How many replicas share the targets, and how many of those are watched here; None where nobody knows."""
+        """The number of replicas that share the targets, and of targets watched here; None if unknown."""
         share = self.membership.share
         if share is None or self._sharer is None:
             return None
@@ -151,16 +151,16 @@ class Sharing:
 
     @property
     def shared_epoch(self) -> int | None:
-        """What changes when others watch other targets than before; None while there are no others."""
+        """A number that changes with the targets of the other replicas; None while there are no others."""
         share, sharer = self.membership.share, self._sharer
         if share is None or share.is_alone or sharer is None:
             return None
-        # What is lost is another's only when that has claimed it: until then, each look is at all of them.
+        # A lost target is another's only once that one has claimed it: until then, each look is at all of them.
         since = int(trio.current_time() - sharer.changed_at)
         return share.epoch * MOVING_SECONDS + min(since, MOVING_SECONDS - 1)
 
     def resume(self, beginning: Beginning, now: float) -> Awaitable[Mapping[str, Standing]]:
-        """Take up again what is watched here; see `resume_share`."""
+        """Resume the targets watched here; see `resume_share`."""
         configured = frozenset(target.name for target in self._configured)
         return self._disk.run(lambda outbox: resume_share(outbox, beginning, configured, self._location, now))
 
@@ -175,9 +175,9 @@ class Sharing:
 
         Args:
             context: of the checks.
-            beginning: what is watched from the start.
+            beginning: the targets watched from the start.
             changes: of the file.
-            apply: has all parts of the daemon take a step.
+            apply: applies a step to all parts of the daemon.
         """
         self._context = context
         beat_seconds, tell = self._timing.beat_seconds, self._sinks.tell_share
@@ -191,18 +191,18 @@ class Sharing:
             nursery.start_soon(self._keep_known)
             nursery.start_soon(self._claim_what_others_took)
             await trio.sleep_forever()
-        raise AssertionError("all of them run until cancelled")
+        raise AssertionError("all tasks run until cancelled")
 
     async def leave(self) -> None:
-        """Tell the others that they are to take over, as soon as the database has what this replica knows."""
+        """Leave: the others take over as soon as the database has what this replica knows."""
         await self.membership.leave()
 
     async def end(self) -> None:
-        """Tell the others that the database has it, and that they need not wait any more."""
+        """End the lease: the database has everything, so the others need not wait any more."""
         await self.membership.end()
 
     def rename(self, renamed: Mapping[str, str]) -> None:
-        """Note that targets have other names.
+        """Record renames of targets.
 
         Args:
             renamed: the new names, by the former ones.
@@ -213,12 +213,12 @@ class Sharing:
         """Write again who owns the targets that are watched here, if the database was restored from a backup."""
         share = self.membership.share
         if share is None or self._sharer is None or share.is_mixed or not self.membership.is_held:
-            return  # another may have taken it over
+            return  # another replica may have taken them over
         names, count = self._sharer.claimed, 0
         with suppress(OutboxUnavailableError, StorageError), trio.move_on_after(TAKE_BACK_SECONDS):
             count = await self._ownership.take_back(names, share.epoch)
         if count:
-            log.warning("the database has forgotten whose targets are, and is told anew", targets=count)
+            log.warning("the database has lost the owners of targets, writing them again", targets=count)
 
     async def _keep_known(self) -> NoReturn:
         while True:
@@ -226,7 +226,7 @@ class Sharing:
             await self.take_back()
 
     async def _claim_what_others_took(self) -> NoReturn:
-        """Claim again what others took while the lease may have been over, whatever the agreement is by now."""
+        """Claim targets again that others took while the lease may have been over, whatever the agreement."""
         while True:
             await self._lapsed.wait()
             self._lapsed = trio.Event()
@@ -242,18 +242,18 @@ class Sharing:
                 self._sharer.claim_anew(name for name in names if owners.get(name) != me)
 
     def _refer(self, asked_at: float, answered_at: float, seconds: float) -> None:
-        """Take in the database's time with the answer to a beat, and note whether the beat came after the lease."""
+        """Use the database's time in the answer to a beat, and record whether the beat came after the lease."""
         if answered_at > self._asked_at + self._timing.ttl_seconds:
             self._lapsed.set()
         self._asked_at = asked_at
         WALL_CLOCK.refer(asked_at, answered_at, seconds)
         ahead = WALL_CLOCK.ahead_seconds
-        if ahead is not None and not self._has_told_clock:
+        if ahead is not None and not self._has_logged_clock:
             far = f"{duration(round(abs(ahead)))} {'ahead of' if ahead > 0 else 'behind'}"
             log.warning(f"this clock is {far} the database's; times follow the database's")
-        elif ahead is None and self._has_told_clock:
-            log.info("this clock is as the database's again; times follow this one")
-        self._has_told_clock = ahead is not None
+        elif ahead is None and self._has_logged_clock:
+            log.info("this clock agrees with the database's again; times follow this clock")
+        self._has_logged_clock = ahead is not None
 
     def _may_check(self, name: str) -> bool:
         return self.membership.gate.is_open and (self._sharer is None or self._sharer.may_check(name))
@@ -265,14 +265,14 @@ class Sharing:
                 await self._sharer.caught_up()
 
     async def _owners_of_others(self, here: frozenset[str]) -> dict[str, uuid.UUID]:
-        """Return whose those targets are that this outbox knows and that are not watched here."""
+        """Return the owners of the targets that this outbox knows and that are not watched here."""
         with suppress(OutboxUnavailableError, StorageError):
             known = await self._disk.run(lambda outbox: outbox.standings(self._location))
             return await self._ownership.owners_of([name for name in known if name not in here])
         return {}
 
     async def _leave_former_location(self) -> None:
-        """Forget what others watch by now where this replica stood before: what goes on there is not paused."""
+        """Forget targets that others now watch at this replica's former location: they are not paused."""
         with suppress(OutboxUnavailableError, StorageError):
             former = await self._disk.run(lambda outbox: outbox.meta("location"))
             if former in {None, self._location}:
@@ -290,7 +290,7 @@ class Sharing:
         return Figures(self._sharer.watched, self._lateness_ms(), datetime.fromtimestamp(until, UTC))
 
     def _lateness_ms(self) -> float | None:
-        """Return how late checks were on average since the last beat."""
+        """Return the mean lateness of checks since the last beat."""
         seconds, checks = self._sinks.tally.lateness.sum, self._sinks.tally.successes + self._sinks.tally.failures
         (seconds_before, checks_before), self._at_last_beat = self._at_last_beat, (seconds, checks)
         return (seconds - seconds_before) / (checks - checks_before) * 1000 if checks > checks_before else None

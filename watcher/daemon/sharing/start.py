@@ -1,4 +1,4 @@
-"""The start among other replicas: what this outbox knows and what the database says become where each target stands."""
+"""Starts among other replicas: computes each target's standing from this outbox and the database."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What a replica watches from its start.
+    """The targets that a replica watches from its start.
 
     Attributes:
-        targets: those.
-        unclaimed: the names of those that are watched though nobody could be asked for their owners.
+        targets: those targets.
+        unclaimed: names of those that are watched though their owners could not be queried.
         taken: what the database knows of the others, by name.
-        owners: of the targets that this outbox knows and that are not watched here, by name; what is not among them
-            has no owner that is known.
+        owners: known owners of the targets that this outbox knows and that are not watched here, by name.
     """
 
     targets: Sequence[Target]
@@ -40,23 +39,23 @@ class Beginning:
 def resume_share(
     outbox: Outbox, beginning: Beginning, configured: Collection[str], location: str, now: float
 ) -> Mapping[str, Standing]:
-    """Take up again what is watched here, and let go of what others watch; blocks.
+    """Resume the targets watched here, and release those that others watch; blocks.
 
     Args:
         outbox: to read and to write.
-        beginning: what is watched here.
+        beginning: the targets watched here.
         configured: the names of all targets.
-        location: where this replica stands.
+        location: of this replica.
         now: seconds since 1970.
 
     Returns:
-        where each target stands that is watched here, by name.
+        the standing of each target watched here, by name.
     """
     leave_former_location(outbox, location, now)
     own, alive_at = past_of(outbox, location, now)
     moment = datetime.fromtimestamp(now, UTC)
     looked_until = alive_at or moment
-    # Of what only this replica has looked at, all is unknown since, for however short a time.
+    # Targets that only this replica has checked are unknown since it stopped, for however short a time.
     alone = [one for one in beginning.targets if one.name in own and not _has_other(beginning.taken, one.name)]
     resumption = resume(
         alone, {one.name: own[one.name] for one in alone}, location, alive_at=looked_until, now=moment
@@ -73,7 +72,7 @@ def resume_share(
     here = {target.name for target in beginning.targets}
     others = {name: standing for name, standing in own.items() if name not in here}
     mine = [name for name in others if beginning.owners.get(name) == outbox.id]
-    # What is configured nowhere any more is paused by whoever has watched it last.
+    # A target that is no longer configured anywhere is paused by the replica that watched it last.
     gone = {
         name: standing
         for name, standing in others.items()
@@ -88,5 +87,5 @@ def resume_share(
 
 
 def _has_other(taken: Mapping[str, Taken], name: str) -> bool:
-    """Whether another replica has looked at a target since this one did."""
+    """Return whether another replica has checked a target since this one did."""
     return name in taken and taken[name].until is not None

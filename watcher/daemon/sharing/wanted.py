@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from watcher.model.target import Target
 
-# After so many beats without any release, a target is taken by force: its owner is alive, and does not act.
+# After this many beats without any release, a target is taken by force: its owner is alive, and does not act.
 FORCE_BEATS = 3
-# A target that the file has not changed is left to replicas with another file for so many beats, since a new file
+# A target that the file has not changed is left to replicas with another file for this many beats, since a new file
 # reaches one replica after the other.
 LEFT_BEATS = 45
 
 
 class Wanted(NamedTuple):
-    """A target that this replica is to watch, and that another may still have.
+    """A target that this replica is to watch, and that another replica may still have.
 
     Attributes:
         target: to watch.
-        since: when it began to be wanted, on the sharer's clock.
-        is_new: whether nobody is known to have watched it before.
+        since: since when it is wanted, on the sharer's clock.
+        is_new: whether it is not known to have been watched before.
         is_left: whether replicas with another file may check it for a while, in the same way.
     """
 
@@ -30,7 +30,7 @@ class Wanted(NamedTuple):
     is_left: bool
 
     def is_late(self, now: float, moved_at: float, beat_seconds: float) -> bool:
-        """Return whether the wait is over, so that the target is taken whoever has it.
+        """Return whether the wait is over, so that the target is taken by force.
 
         Args:
             now: on the sharer's clock.

@@ -1,1 +1,1 @@
-"""Outbox statements for incidents at the location `*`, and for the move of alerts to another location."""
+"""Incidents at the location `*`, and the move of alerts to another location."""

@@ -1,7 +1,7 @@
 """Keeps one incident for all places of a target, at the location `*`; every call blocks.
 
-When a target gets `locations`, or loses them, its open incident ends as that of a target that was taken out. The next
-incident begins at the other location.
+When a target gets or loses `locations`, its open incident ends like that of a removed target. The next incident starts
+at the other location.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def use_combined(
     """Set which targets several places watch, before the first flip by that configuration, and move their incidents.
 
     Args:
-        outbox: whose flips are followed by incidents.
-        targets: all that are configured, by name. From now on, flips of one place make no incident of a target with
+        outbox: whose incidents follow its flips.
+        targets: all configured targets, by name. From now on, flips of one place make no incident of a target with
             `locations`.
         location: of this replica.
         now: seconds since 1970.
@@ -59,7 +59,7 @@ def use_combined(
     misplaced = [
         (place, name) for place, name in opened if (place == COMBINED) is not (renamed.get(name, name) in names)
     ]
-    # Targets that lost `locations` in a reload, and may be in trouble at this place.
+    # Targets that lost `locations` in a reload, and may have an incident at this place.
     apart = [name for name in sorted(before - names) if name in targets and (location, name) not in opened]
     if not (misplaced or apart or going_on):
         return
@@ -104,7 +104,7 @@ def end_alone(outbox: Outbox, targets: Iterable[str], is_over: Callable[[str], b
     Args:
         outbox: of a replica that has PostgreSQL again.
         targets: the names of targets that another replica owns.
-        is_over: says whether the combined state of a target is not in trouble: then channels are told the end.
+        is_over: returns whether the incident of a target is over: then channels get its end.
         now: seconds since 1970.
     """
     moment = datetime.fromtimestamp(now, UTC)
@@ -122,7 +122,7 @@ def end_alone(outbox: Outbox, targets: Iterable[str], is_over: Callable[[str], b
 
 
 def _ended(incident: Incident, state: State, now: datetime) -> AlertEvent:
-    """Return the end of an incident that no flip of its target ends. The flip made up here has no number."""
+    """Return the end of an incident that no flip of its target ends. The flip made here has no number."""
     cause = TAKEN_OUT if state is State.PAUSED else None
     flip = Flip(incident.target, incident.location, now, now, state, incident.trouble, cause)
     return AlertEvent(0, Change.CLOSED, now, incident, flip, incident.target, incident.location)

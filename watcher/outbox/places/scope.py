@@ -1,4 +1,4 @@
-"""Moves shared alerts to another location, as when all places begin to share channels; every call blocks."""
+"""Moves shared alerts to another location, such as when all places start to share channels; every call blocks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NUMBER_ANEW = (
 
 
 def open_anew(outbox: Outbox, now: datetime) -> list[AlertEvent]:
-    """Return events that open each open incident of this outbox once more."""
+    """Return events that open each open incident of this outbox again."""
     return [
         AlertEvent(0, Change.OPENED, now, incident, incident.flip, incident.target, incident.location)
         for incident in open_incidents(outbox).found
@@ -36,12 +36,12 @@ def open_anew(outbox: Outbox, now: datetime) -> list[AlertEvent]:
 
 
 def leave_scope(outbox: Outbox, steps: Iterable[Step], reopened: Sequence[AlertEvent], now: float) -> None:
-    """Stop sharing at the former location. The next `hand_over` hands over all that is known here at the new one.
+    """Stop sharing at the former location. The next `hand_over` hands over everything known here at the new one.
 
     Args:
         outbox: of the replica.
         steps: of the channels that it has taken home from the former location.
-        reopened: events of open incidents to tell once more, where another replica has kept the records of a channel.
+        reopened: events of open incidents to send again if another replica has kept the records of a channel.
         now: seconds since 1970.
     """
     entries = [taken_home(outbox, step) for step in steps]

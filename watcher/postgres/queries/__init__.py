@@ -1,1 +1,1 @@
-"""How the history is read."""
+"""Reads and writes the history by queries."""

@@ -1,4 +1,4 @@
-"""Channels as replicas share them: whose each is, what has happened, what is known of it; trio-flavoured."""
+"""Queries on the channels that replicas share: their owners, events, records and messages; trio-flavoured."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from watcher.model.state import State
     from watcher.postgres.db import Database
 
-# A channel is free where its owner has released it or is no longer alive, or where the claim is by force. A claim by an
-# agreement that is older than that of the last claim fails.
+# A channel is free if its owner has released it or is no longer alive, or if the claim is by force. A claim by an
+# agreement older than that of the last claim fails.
 _CLAIM = """
 INSERT INTO channel_owners AS known (location, channel, owner, epoch) VALUES ($1, $2, $3, $4)
 ON CONFLICT (location, channel) DO UPDATE SET owner = $3, epoch = $4
@@ -34,7 +34,7 @@ WHERE known.epoch <= $4 AND (
 )
 RETURNING positions
 """
-# One that shares its channels elsewhere from now on takes home what no other living replica dispatches.
+# A replica that will share its channels elsewhere takes home those that no other living replica dispatches.
 _BRING_HOME = """
 UPDATE channel_owners AS known SET owner = $3
 WHERE location = $1 AND channel = $2 AND (owner IS NULL OR owner = $3 OR NOT EXISTS (
@@ -44,14 +44,14 @@ RETURNING epoch, positions
 """
 _IS_THERE = "SELECT EXISTS (SELECT FROM channel_owners WHERE (location, channel) = ($1, $2)) AS is_there"
 _RECORDS = "SELECT key, payload FROM channel_records WHERE location = $1 AND channel = $2"
-# With how often each was tried, as far as that is known here.
+# With the number of tries of each, as far as known here.
 _MESSAGES = """
 SELECT waiting.payload, known.tries, extract(epoch FROM known.next_try_at)::float8 AS next_try_at
 FROM channel_messages AS waiting LEFT JOIN notifications AS known USING (id)
 WHERE location = $1 AND waiting.channel = $2 AND sent_at IS NULL AND given_up_at IS NULL
 ORDER BY number
 """
-# An origin is known by what was taken in of it, or else by what it has handed over last: what it had told until then.
+# An origin's events count from the last one taken in, or else from its last handover: it told earlier events itself.
 _EVENTS = """
 WITH taken AS (
     SELECT key::uuid AS origin, value::bigint AS position FROM jsonb_each_text($3::jsonb)
@@ -77,7 +77,7 @@ _SETTLED = """
 SELECT id FROM notifications
 WHERE id = ANY ($1::text[]::uuid[]) AND (sent_at IS NOT NULL OR given_up_at IS NOT NULL)
 """
-# What all channels have taken in is kept for as long as anybody may look back.
+# An event that all channels have taken in is kept for as long as a replica may look back.
 _FORGET = """
 DELETE FROM alert_events AS event
 WHERE location = $1 AND written_at < clock_timestamp() - interval '1 hour' AND NOT EXISTS (
@@ -87,7 +87,7 @@ WHERE location = $1 AND written_at < clock_timestamp() - interval '1 hour' AND N
 )
 """
 
-# Of the targets that others watch: those of which something else is to be known than that they are up.
+# The targets that other replicas watch, except those that are up and not in doubt.
 _OTHERS = """
 SELECT target, state, coalesce(position('[["' IN standing) > 0, false) AS is_in_doubt,
     greatest(checked_until, members.slots_until) AS checked_until
@@ -102,7 +102,7 @@ _CHECKED_UNTIL = """
 SELECT min(slots_until) AS checked_until FROM members
 WHERE location = $1 AND replica <> $2 AND expires_at > clock_timestamp()
 """
-# Where channels are told of all places, what these say together stands for what each of them says of a target.
+# For channels that all places share, the combined state of a target replaces the states of its places.
 _OPEN = """
 SELECT location, target FROM states
 WHERE watched AND state NOT IN ('up', 'paused', 'pending') AND (location = $1 OR $1 = '*' AND NOT EXISTS (
@@ -111,7 +111,7 @@ WHERE watched AND state NOT IN ('up', 'paused', 'pending') AND (location = $1 OR
 ))
 ORDER BY location, target
 """
-# The flips of some targets since each was up or paused last.
+# The flips of some targets since each was last up or paused.
 _FLIPS_OF_INCIDENTS = """
 SELECT flip.*
 FROM unnest($1::text[], $2::text[]) AS wanted (location, target) CROSS JOIN LATERAL (
@@ -128,7 +128,7 @@ ORDER BY at, confirmed_at
 
 
 class SharedEvent(NamedTuple):
-    """Something that has happened, or that a replica has handed over: whose, its number there, and the text of it."""
+    """An event, or a handover of a replica: its origin, its number there, and its text."""
 
     origin: str
     number: int
@@ -137,7 +137,7 @@ class SharedEvent(NamedTuple):
 
 
 class ChannelLook(NamedTuple):
-    """Whose a channel is, and until which number it has taken in the events of the replica that looks."""
+    """The owner of a channel, and the number up to which it has taken in the events of the replica that looks."""
 
     owner: uuid.UUID | None
     epoch: int
@@ -145,11 +145,11 @@ class ChannelLook(NamedTuple):
 
 
 class OtherNow(NamedTuple):
-    """Where a target stands that another replica watches.
+    """The state of a target that another replica watches.
 
     Attributes:
         state: the confirmed one.
-        checked_at: until when it is known to have been checked; None where nobody knows.
+        checked_at: until when it is known to have been checked; None if unknown.
         is_in_doubt: whether its newest checks contradict that.
     """
 
@@ -159,14 +159,14 @@ class OtherNow(NamedTuple):
 
 
 class ChannelLedger:
-    """The tables of a location's channels, for one replica. Its methods raise StorageError."""
+    """The channels of a location in the database, for one replica. Its methods raise StorageError."""
 
     def __init__(self, database: Database, location: str, me: uuid.UUID) -> None:
-        """Take a database.
+        """Create the ledger of a location.
 
         Args:
             database: with its tables.
-            location: where the replica stands.
+            location: of the replica.
             me: the id of its outbox.
         """
         self._database = database
@@ -178,11 +178,11 @@ class ChannelLedger:
 
         Args:
             channel: its name.
-            epoch: of the agreement by which it is this replica's.
-            force: whether it is taken from an owner that lives and does not release it.
+            epoch: of the agreement that gives it to this replica.
+            force: whether to take it from an owner that lives and does not release it.
 
-        Returns:
-            until which number of each origin it has taken in what happened; None where it is not free.
+            Returns:
+                the number up to which it has taken in the events of each origin; None if it is not free.
         """
         rows = await self._database.fetch(_CLAIM, self._location, channel, self._me, epoch, force)
         return {str(key): int(value) for key, value in json.loads(rows[0]["positions"]).items()} if rows else None
@@ -192,14 +192,14 @@ class ChannelLedger:
         return ChannelLedger(self._database, location, self._me)
 
     async def bring_home(self, channel: str) -> tuple[int, dict[str, int]] | None:
-        """Make a channel this replica's own, to share it elsewhere from then on.
+        """Claim a channel for this replica alone, to share it elsewhere from then on.
 
         Args:
             channel: its name.
 
         Returns:
-            by which epoch it is claimed, and until which number of each origin it has taken in what happened; the epoch
-            is -1 where nobody has ever shared it here. None where another living replica has it.
+            the epoch of the claim, and the number up to which it has taken in the events of each origin; the epoch is
+            -1 if it was never shared here. None if another living replica has it.
         """
         rows = await self._database.fetch(_BRING_HOME, self._location, channel, self._me)
         if rows:
@@ -209,7 +209,7 @@ class ChannelLedger:
         return None if row["is_there"] else (-1, {})
 
     async def load(self, channel: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
-        """Return what is known of a channel that was claimed: its records, and the messages that wait, oldest first."""
+        """Return the records of a claimed channel, and its waiting messages, oldest first."""
         records = await self._database.fetch(_RECORDS, self._location, channel)
         rows = await self._database.fetch(_MESSAGES, self._location, channel)
         messages = []
@@ -221,12 +221,12 @@ class ChannelLedger:
         return {row["key"]: row["payload"] for row in records}, messages
 
     async def events(self, channel: str, positions: Mapping[str, int], limit: int) -> list[SharedEvent]:
-        """Return the oldest that a channel has not taken in, in the order in which it was stored.
+        """Return the oldest events that a channel has not taken in, in the order in which they were stored.
 
         Args:
             channel: its name.
-            positions: until which number of each origin it has.
-            limit: the most of them.
+            positions: the number up to which it has taken in the events of each origin.
+            limit: the most events.
         """
         arguments = (self._location, channel, json.dumps(dict(positions)), limit)
         rows = await self._database.fetch(_EVENTS, *arguments)
@@ -235,20 +235,20 @@ class ChannelLedger:
         ]
 
     async def settled(self, messages: list[str]) -> set[str]:
-        """Return the ids of those messages that were sent or given up, of some."""
+        """Return which of some messages were sent or given up, by id."""
         return {str(row["id"]) for row in await self._database.fetch(_SETTLED, messages)} if messages else set()
 
     async def look(self) -> tuple[dict[str, ChannelLook], int]:
-        """Return how the channels stand, by name, and the number of the newest event."""
+        """Return a look at each channel, by name, and the number of the newest event."""
         rows = await self._database.fetch(_LOOK, self._location, str(self._me))
         found = {row["channel"]: ChannelLook(row["owner"], row["epoch"], row["taken"]) for row in rows}
         return found, max((row["newest"] or 0 for row in rows), default=0)
 
     async def others(self) -> tuple[dict[str, OtherNow], datetime | None]:
-        """Return where targets of other replicas stand, by name, but for those that are up and not in doubt.
+        """Return the states of other replicas' targets, by name, except those that are up and not in doubt.
 
         Returns:
-            those; and until when the rest are known to have been checked, None where nobody knows.
+            the states; and until when the other targets are known to have been checked, None if unknown.
         """
         rows = await self._database.fetch(_OTHERS, self._location, self._me)
         (row,) = await self._database.fetch(_CHECKED_UNTIL, self._location, self._me)
@@ -263,11 +263,11 @@ class ChannelLedger:
         return {(row["location"], row["target"]): state_named(row["state"]) for row in rows}
 
     async def open_places(self) -> list[tuple[str, str]]:
-        """Return the location and name of each target of which an incident may be open, in order."""
+        """Return the location and name of each target that may have an open incident, in order."""
         return [(row["location"], row["target"]) for row in await self._database.fetch(_OPEN, self._location)]
 
     async def incidents(self, targets: Sequence[str]) -> list[Incident]:
-        """Return the incidents of targets that are open at the location, as their flips say.
+        """Return the open incidents of targets at the location, from their flips.
 
         Args:
             targets: their names.
@@ -275,10 +275,10 @@ class ChannelLedger:
         return await self.incidents_at([(self._location, target) for target in targets])
 
     async def incidents_at(self, places: Sequence[tuple[str, str]]) -> list[Incident]:
-        """Return the incidents of targets that are open, as their flips say.
+        """Return the open incidents of targets, from their flips.
 
         Args:
-            places: location and name of each.
+            places: the location and name of each.
         """
         found: dict[tuple[str, str], Incident | None] = {}
         locations, targets = [place[0] for place in places], [place[1] for place in places]
@@ -286,10 +286,10 @@ class ChannelLedger:
             place = row["location"], row["target"]
             before = found.get(place)
             after, _ = follow(before, flip_of_row(row))
-            # Of a clock that was ahead, a flip was dated anew, and has the id that it had.
+            # A flip dated by a clock that was ahead was dated again, and keeps its id.
             found[place] = replace(after, id=row["id"]) if before is None and after is not None else after
         return [incident for incident in found.values() if incident is not None]
 
     async def forget(self) -> None:
-        """Delete events that nobody needs any more."""
+        """Delete events that no channel needs any more."""
         await self._database.fetch(_FORGET, self._location)

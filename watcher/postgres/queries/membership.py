@@ -1,4 +1,4 @@
-"""Which replicas there are, and what they have agreed on: each step is one statement, or one transaction."""
+"""Queries on replicas and their agreements: each step is one statement or one transaction."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
 
-# Who listens here hears at once what a beat would tell.
+# The channel on which replicas learn of changes at once, before their next beat.
 CHANNEL = "watcher_members"
 
-# All ages are by the clock of the server, as of one moment. Whoever comes back after the end of its lease, or could not
-# ask, settles anew: it knows no more of who is there than a new one. A beat that comes late renews nothing for who
-# has left.
+# All ages are by the clock of the server, as of one moment. A replica that comes back after the end of its lease, or
+# that could not ask, settles again: like a new one, it does not know which others exist. A late beat of a replica that
+# has left renews nothing.
 _RENEW = """
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), mine AS (
     UPDATE members
@@ -35,7 +35,7 @@ WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), mine AS (
     WHERE location = $1 AND replica = $2 AND incarnation = $3 AND members.fingerprint <> ''
     RETURNING members.*
 )"""
-# A row of another incarnation is taken by a start, and else only after its lease.
+# A start takes the row of another incarnation; anything else waits for the end of its lease.
 _JOIN = """
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), mine AS (
     INSERT INTO members AS present (
@@ -62,7 +62,7 @@ FROM clock CROSS JOIN (
     SELECT * FROM members WHERE location = $1 AND (replica <> $2 OR NOT EXISTS (SELECT FROM mine))
 ) AS member LEFT JOIN agreements AS agreed ON agreed.location = $1
 """
-# Who has been gone for long is no longer shown.
+# A replica that has been gone for long is no longer shown.
 _AGREE = """
 WITH changed AS (
     INSERT INTO agreements AS present (location, epoch, seats, changed_at)
@@ -78,8 +78,8 @@ WITH changed AS (
 )
 SELECT pg_notify('watcher_members', $1) FROM changed
 """
-# In one statement, so that no beat of another comes between. The lease lasts on: nobody takes a target over before all
-# that is known of it is here. Nobody is agreed on without a fingerprint.
+# In one statement, so that no beat of another replica comes between. The lease lasts on, so that the targets are taken
+# over only when everything known of them is stored. A replica without a fingerprint is never agreed on.
 _LEAVE = """
 WITH gone AS (
     UPDATE members
@@ -100,7 +100,7 @@ WITH gone AS (
 )
 SELECT pg_notify('watcher_members', $1) FROM changed
 """
-# The row stays for a while: it says until when those targets were checked that nobody has taken over yet.
+# The row stays for a while: it has the time until which those targets were checked that are not taken over yet.
 _END = """
 UPDATE members SET expires_at = clock_timestamp()
 WHERE location = $1 AND replica = $2 AND incarnation = $3 AND fingerprint = ''
@@ -118,13 +118,13 @@ _AGREEMENTS = "SELECT location, epoch, seats FROM agreements ORDER BY location"
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What a replica tells with a beat.
+    """The content of a replica's beat.
 
     Attributes:
-        replica: who it is.
-        figures: how it fares.
+        replica: its identity.
+        figures: its figures.
         ttl_seconds: how long its lease lasts from now on.
-        epoch: the agreement by which it works.
+        epoch: the agreement that it works by.
     """
 
     replica: Replica
@@ -133,7 +133,7 @@ class Beat:
     epoch: int
 
     def arguments(self, encoding: str) -> tuple[object, ...]:
-        """Return those of the statements, up to $11."""
+        """Return the arguments of the statements, up to $11."""
         seat, figures = self.replica.seat, self.figures
         name = fitting_text(self.replica.name, encoding)
         who = (self.replica.location, seat.replica, seat.incarnation, name, self.replica.version, seat.fingerprint)
@@ -142,13 +142,13 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the database answers to a beat, as of one moment.
+    """The database's answer to a beat, as of one moment.
 
     Attributes:
-        members: all that it knows, those whose lease is over as well.
-        agreement: that of the location; with epoch 0 where there is none.
-        other: the name of who works by the same id, and came later; None where nobody does.
-        seconds: what time that moment was, since 1970 by the server's clock; None where it has not said so.
+        members: all known members, also those whose lease is over.
+        agreement: that of the location; its epoch is 0 if there is none.
+        other: the name of a daemon that uses the same id, and came later; None if there is none.
+        seconds: the server's time of that moment, in seconds since 1970; None if it is unknown.
     """
 
     members: tuple[Member, ...]
@@ -158,7 +158,7 @@ class Answer:
 
 
 async def join(database: Database, beat: Beat) -> Answer:
-    """Take the place of whoever had this id before. This is a trio-flavoured function."""
+    """Take the place of the replica that had this id before. This is a trio-flavoured function."""
 
     async def run(connection: Connection) -> Answer:
         return await _answer(connection, _JOIN, beat, flag=True)
@@ -167,11 +167,11 @@ async def join(database: Database, beat: Beat) -> Answer:
 
 
 async def renew(database: Database, beat: Beat, *, is_back: bool) -> Answer:
-    """Renew the lease, or take up a new one where nobody has taken the place. This is a trio-flavoured function.
+    """Renew the lease, or take a new one if the place is free. This is a trio-flavoured function.
 
     Args:
         database: with its tables.
-        beat: what is told.
+        beat: to store.
         is_back: whether beats before have failed.
     """
 
@@ -185,49 +185,49 @@ async def renew(database: Database, beat: Beat, *, is_back: bool) -> Answer:
 
 
 async def agree(database: Database, location: str, seen_epoch: int, proposed: Agreement) -> bool:
-    """Change what a location has agreed on. This is a trio-flavoured function.
+    """Change the agreement of a location. This is a trio-flavoured function.
 
     Args:
         database: with its tables.
-        location: whose.
-        seen_epoch: of the agreement that is to be changed, 0 where there is none.
-        proposed: what it is to be.
+        location: of the agreement.
+        seen_epoch: of the agreement to change, 0 if there is none.
+        proposed: the new one.
 
     Returns:
-        whether it is that now; not where somebody else has changed it meanwhile.
+        whether it was changed; False if another replica has changed it meanwhile.
     """
     return bool(await database.fetch(_AGREE, location, seen_epoch, proposed.epoch, _encoded(proposed.seats)))
 
 
 async def leave(database: Database, location: str, seat: Seat, slots_until: datetime | None = None) -> None:
-    """Take a replica off the agreement. This is a trio-flavoured function.
+    """Remove a replica from the agreement. This is a trio-flavoured function.
 
     Args:
         database: with its tables.
-        location: where it stands.
+        location: of the replica.
         seat: of the replica.
-        slots_until: the last slot that it has checked, where that is known.
+        slots_until: the last slot that it has checked, if known.
     """
     await database.fetch(_LEAVE, location, seat.replica, seat.incarnation, slots_until)
 
 
 async def end(database: Database, location: str, seat: Seat) -> None:
-    """End the lease of a replica that has left: all that it knew is stored. This is a trio-flavoured function."""
+    """End the lease of a replica that has left and stored everything. This is a trio-flavoured function."""
     await database.fetch(_END, location, seat.replica, seat.incarnation)
 
 
 @dataclass(frozen=True, slots=True)
 class KnownReplica:
-    """A replica as whoever looks at all of them sees it.
+    """A replica as shown in a list of all replicas.
 
     Attributes:
-        location: where it stands.
+        location: of the replica.
         member: the replica.
         name: for people.
         version: of its program.
-        joined_at: when it came.
-        beat_at: when it was last heard of.
-        figures: what it told then.
+        joined_at: when it joined.
+        beat_at: time of its last beat.
+        figures: those of that beat.
     """
 
     location: str
@@ -240,7 +240,7 @@ class KnownReplica:
 
 
 async def members_and_agreements(database: Database) -> tuple[list[KnownReplica], dict[str, Agreement]]:
-    """Read all replicas, by location and name, and what each location has agreed on.
+    """Read all replicas, by location and name, and the agreement of each location.
 
     This is a trio-flavoured function.
     """

@@ -1,4 +1,4 @@
-"""Messages, and what became of them, as they are read."""
+"""Reads messages and their delivery results."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ async def read_notifications(database: Database, since: datetime, limit: int) ->
     """Read the rows of messages, newest first. This is a trio-flavoured function.
 
     Args:
-        database: where they are read.
-        since: only those that were decided on at this moment or later.
-        limit: the most of them.
+        database: with its tables.
+        since: only those created at this moment or later.
+        limit: the most messages.
 
     Returns:
         the columns by their names, `payload` as values of JSON.

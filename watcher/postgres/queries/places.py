@@ -24,14 +24,14 @@ FROM states
 WHERE location = ANY ($1::text[]) AND target = ANY ({})
 """
 _OF_TARGETS = _VIEWS.format("$2::text[]")
-# `at` has an index, and `confirmed_at` has none. A flip that took longer than an hour to be confirmed is found by the
-# next look at all targets instead.
+# `at` has an index, `confirmed_at` does not. A flip that took longer than an hour to be confirmed is found by the next
+# look at all targets instead.
 _RECENT = _VIEWS.format("""ARRAY(
     SELECT DISTINCT target FROM flips
     WHERE location = ANY ($1::text[]) AND at > now() - interval '1 hour'
           AND confirmed_at > now() - $2::float8 * interval '1 second'
 )""")
-# A place is alive by the beats of its replicas, and by the moments until which they have stored everything.
+# A place is alive by its replicas' beats, and by the times until which they have stored everything.
 _AGES = """
 SELECT clock.now, location, min(heard)::float8 AS heard, min(stored)::float8 AS stored
 FROM (SELECT clock_timestamp() AS now) AS clock LEFT JOIN (
@@ -54,8 +54,8 @@ async def views_of_places(
     """Read the views that places have of targets.
 
     Args:
-        database: where the views are.
-        places: whose views; `*` for the combined states.
+        database: with its tables.
+        places: of the views; `*` for the combined states.
         targets: their names.
 
     Returns:
@@ -74,9 +74,9 @@ async def recent_views_of_places(
     """Read the views of targets with a flip of the last seconds at one of the places; see `views_of_places`.
 
     Args:
-        database: where the views are.
-        places: whose views; `*` for the combined states.
-        recent_seconds: how long ago a flip was confirmed at most.
+        database: with its tables.
+        places: of the views; `*` for the combined states.
+        recent_seconds: the oldest confirmation of a flip, in seconds before now.
     """
     rows = await database.fetch(_RECENT, list(places), recent_seconds)
     return [(row["target"], _view_of(row)) for row in rows]
@@ -87,7 +87,7 @@ class Age(NamedTuple):
 
     Attributes:
         heard: since the last beat of one of its replicas, or since `stored`.
-        stored: since a replica had stored everything that it knew; None where none ever had.
+        stored: since a replica had stored everything that it knew; None if no replica ever had.
     """
 
     heard: float
@@ -118,6 +118,6 @@ async def mark_decided(database: Database, replica: uuid.UUID) -> None:
 
 
 def _view_of(row: Any) -> PlaceView:
-    if not row["watched"]:  # nobody watches it there any more, as with an older file: the state is stale
+    if not row["watched"]:  # no longer watched there, as with an older file: the state is stale
         return PlaceView(row["location"], State.UNKNOWN)
     return PlaceView(row["location"], state_named(row["state"]), row["since"], row["reason"], row["detail"])

@@ -1,4 +1,4 @@
-"""How a target gets another name, and keeps its history."""
+"""Renames a target and keeps its history."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from watcher.postgres.bridge import Connection
     from watcher.postgres.db import Database
 
-# How long what comes late follows: nothing waits longer in an outbox.
+# How long late rows follow a rename: no entry waits longer in an outbox.
 KEEP_RENAMES = timedelta(days=30)
 
-# From the first flip of the new name on its own flips hold: of two histories at one time only one can be told.
-# Those of times at which the new name was watched itself.
+# From its first flip on, only the new name's own flips count: two histories of one time cannot both be shown.
+# Deletes flips of the old name from times when the new name was watched itself.
 _LEAVE_OUT_FLIPS = """
 DELETE FROM flips AS old
 WHERE old.target = $1 AND (
@@ -35,7 +35,7 @@ DELETE FROM states AS old
 USING states AS new
 WHERE old.target = $1 AND new.target = $2 AND new.location = old.location
 """
-# An ack of what was open until the target was taken out is one of what is open now: that goes on by another name.
+# An ack of the old name's incident is one of the present incident, which goes on under the new name.
 _RENAME_ACKS = """
 UPDATE acks SET target = $2, at = CASE
     WHEN at > coalesce((SELECT max(flips.at) FROM flips WHERE target = $1 AND state = 'up'), '-infinity')
@@ -46,7 +46,7 @@ WHERE target = $1
 _RENAME_SILENCES = "UPDATE silences SET targets = array_replace(targets, $1, $2) WHERE $1 = ANY(targets)"
 _REMEMBER = (
     "UPDATE renames SET new = $2 WHERE new = $1",
-    # What has come to the new name stays there, whatever it was called itself before.
+    # Rows of the new name stay there, whatever its earlier names.
     "DELETE FROM renames WHERE old IN ($1, $2)",
     "INSERT INTO renames (old, new) VALUES ($1, $2)",
 )
@@ -65,15 +65,15 @@ ORDER BY old
 
 
 class RenameRefusedError(StorageError):
-    """A history cannot be given another name; the message says why."""
+    """A history cannot be renamed; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """How many rows of each table have the new name now, and how many gave way to its own.
+    """The number of rows of each table that have the new name now, and that gave way to its own.
 
     Attributes:
-        failures, flips, states, rollups: those that were renamed.
+        failures, flips, states, rollups: renamed rows.
         flips_left_out: flips from after the first one of the new name, where both were watched at the same time.
         states_left_out: present states where the new name has one.
     """
@@ -87,21 +87,21 @@ class Renamed:
 
 
 async def rename_target(database: Database, old: str, new: str) -> Renamed:
-    """Join the history of one name to that of another, all or nothing; ids stay as they are.
+    """Join the history of one name to that of another, all or nothing; ids stay.
 
-    What comes under the old name later, as out of an outbox, follows with the upkeep; see `rename_late`.
+    Rows that come under the old name later, for example from an outbox, follow with the upkeep; see `rename_late`.
 
     Args:
-        database: where they stand.
-        old: a name that is watched no more.
-        new: the name that the history shall have; it may have some already.
+        database: with its tables.
+        old: a name that is no longer watched.
+        new: the name to give the history; it may already have some.
 
     Raises:
         RenameRefusedError: `old` is still watched, or has no history.
     """
 
     async def rename(connection: Connection) -> Renamed:
-        """Do all in one transaction. This is an asyncio-flavoured function."""
+        """Rename in one transaction. This is an asyncio-flavoured function."""
         async with transaction(connection, limit_seconds=RENAME_SECONDS):
             renamed = await _rename(connection, old, new)
             for text in _REMEMBER:
@@ -113,16 +113,16 @@ async def rename_target(database: Database, old: str, new: str) -> Renamed:
 
 
 async def rename_late(connection: Connection, now: datetime) -> int:
-    """Give the new name to what has come under an old one since it was renamed, and forget what was long ago.
+    """Rename the rows that came under an old name since its rename, and forget renames of long ago.
 
-    This is an asyncio-flavoured function, for somebody's transaction.
+    This is an asyncio-flavoured function, for the caller's transaction.
 
     Args:
         connection: in a transaction that holds UPKEEP_LOCK.
         now: with a time zone.
 
     Returns:
-        how many old names had something.
+        how many old names had rows.
     """
     await connection.execute("DELETE FROM renames WHERE renamed_at < $1", now - KEEP_RENAMES)
     late = await connection.fetch(_LATE)
@@ -132,10 +132,10 @@ async def rename_late(connection: Connection, now: datetime) -> int:
 
 
 async def _rename(connection: Connection, old: str, new: str) -> Renamed:
-    """Rename what nobody watches. This is an asyncio-flavoured function."""
-    # First of all locks, as those take it who drop partitions and merge rollups.
+    """Rename a target that is not watched. This is an asyncio-flavoured function."""
+    # The first of all locks, as for dropping partitions and merging rollups.
     await connection.execute("SELECT pg_advisory_xact_lock($1)", UPKEEP_LOCK, timeout=RENAME_SECONDS)
-    # A daemon that takes the old name up again meanwhile has to wait.
+    # A daemon that starts to watch the old name again meanwhile has to wait.
     watched = "SELECT watched FROM states WHERE target = $1 FOR UPDATE"
     if any(row["watched"] for row in await connection.fetch(watched, old)):
         raise RenameRefusedError(

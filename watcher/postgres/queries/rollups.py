@@ -1,4 +1,4 @@
-"""Rollups, read for any window of time: what the server adds up, so that little comes over the wire."""
+"""Reads rollups for any window of time; the server adds them up, so that little is sent over the network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FROM rollup_work
 WHERE began_at < $2 AND began_at + period_seconds * interval '1 second' > $1
 """
 
-# How many checks of a rollup were timed: see FAULTS_OF_THE_MONITOR. Most rollups have nothing but what is up.
+# How many checks of a rollup were timed: see FAULTS_OF_THE_MONITOR. Most rollups only have checks that were up.
 _TIMED = """
 CASE WHEN results - 'up' = '{}' THEN (results ->> 'up')::bigint
      ELSE (SELECT sum(number::bigint) FROM jsonb_each_text(results) AS result (word, number)
@@ -41,7 +41,7 @@ CASE WHEN results - 'up' = '{}' THEN (results ->> 'up')::bigint
 END
 """
 
-# Where a partition was dropped, only what came too late can still be in the default one.
+# If a partition was dropped, only rows that came too late can still be in the default one.
 _GONE = """
 SELECT period, begins_at
 FROM unnest($1::int[], $2::timestamptz[], $3::timestamptz[], $4::text[]) AS unit (period, begins_at, ends_at, partition)
@@ -72,14 +72,14 @@ async def rollups_between(
         since, until: any times, with a time zone; rounded outward to whole minutes, or to whole hours where the
             minutes are no longer kept.
         targets: their names; all by default.
-        limit_seconds: the longest it may take.
+        limit_seconds: the longest that it may take, in seconds.
 
     Returns:
         the rollup of each (target, location) that was checked in that time.
     """
 
     async def read(connection: Connection) -> dict[TargetPlace, Rollup]:
-        # One view of the table and of what is marked in it, or a merge in between could hide something.
+        # One snapshot of the rollups and the marks, or a merge in between could hide rows.
         async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
             pieces = await pieces_between(connection, since, until, DAY)
             return await merged_rollups(connection, pieces, targets, limit_seconds=limit_seconds)
@@ -96,7 +96,7 @@ async def merged_rollups(
         connection: in the transaction in which the pieces were found.
         pieces: of a window.
         targets: their names, None for all.
-        limit_seconds: the longest it may take.
+        limit_seconds: the longest that it may take, in seconds.
     """
     if not pieces:
         return {}
@@ -114,20 +114,20 @@ async def means_by_bucket(
     *,
     limit_seconds: float = READ_SECONDS,
 ) -> dict[TargetPlace, list[float | None]]:
-    """Follow how long checks take over a window, for a line of a few points.
+    """Return the mean duration of checks in each part of a window, for a sparkline.
 
     This is a trio-flavoured function.
 
     Args:
         database: with its tables.
         since, until: any times, with a time zone.
-        buckets: into how many equal parts the window is split; rollups of minutes, or of hours where the window is
-            longer than a day, or of days where a part has several, belong to the part in which they begin.
+        buckets: the number of equal parts of the window. It is read from rollups of minutes, of hours if it is longer
+            than a day, or of days if a part has several; a rollup belongs to the part in which it starts.
         targets: their names; all by default.
-        limit_seconds: the longest it may take.
+        limit_seconds: the longest that it may take, in seconds.
 
     Returns:
-        for each (target, location) the mean of whole checks in each part, in milliseconds, None where there were none.
+        for each (target, location) the mean of whole checks in each part, in milliseconds, None without checks.
     """
 
     async def read(connection: Connection) -> list[Any]:
@@ -156,19 +156,19 @@ async def rollups_by_part(
     *,
     limit_seconds: float = READ_SECONDS,
 ) -> list[Rollup | None]:
-    """Follow what the checks of one target came to over a window, for a chart.
+    """Return the rollup of one target's checks in each part of a window, for a chart.
 
     This is a trio-flavoured function.
 
     Args:
         database: with its tables.
         since, until: any times, with a time zone.
-        parts: into how many equal parts the window is split; a rollup belongs to the part in which it begins.
-        target, location: whose.
-        limit_seconds: the longest it may take.
+        parts: the number of equal parts of the window; a rollup belongs to the part in which it starts.
+        target, location: of the checks.
+        limit_seconds: the longest that it may take, in seconds.
 
     Returns:
-        the rollup of each part, None where there were no checks.
+        the rollup of each part, None without checks.
     """
 
     async def read(connection: Connection) -> list[Any]:
@@ -181,7 +181,7 @@ async def rollups_by_part(
 SELECT {_place(first)} AS place, {COLUMNS}
 FROM ({_source(pieces)}) AS source_of_one
 WHERE location = ${first + 3}
-"""  # noqa: S608  # nothing of it comes from outside
+"""  # noqa: S608  # no part of it comes from outside
             query = f"WITH {merging(placed, 'place')} SELECT * FROM merged"  # noqa: S608
             width_seconds = (until - since) / _SECOND / parts
             arguments = ([target], *bounds_of(pieces), since, width_seconds, parts, location)
@@ -194,10 +194,10 @@ WHERE location = ${first + 3}
 
 
 async def pieces_between(connection: Connection, since: datetime, until: datetime, coarsest: int) -> list[Piece]:
-    """Find out of which rollups a window is put together. This is an asyncio-flavoured function.
+    """Choose the rollups that cover a window. This is an asyncio-flavoured function.
 
     Args:
-        connection: in a transaction that goes on until they are read.
+        connection: in a transaction that lasts until they are read.
         since, until: any times, with a time zone; rounded outward to whole minutes.
         coarsest: the longest period to read.
     """
@@ -222,7 +222,7 @@ async def pieces_between(connection: Connection, since: datetime, until: datetim
 
 
 def _source(pieces: list[Piece]) -> str:
-    """Write the query for the rollups of the pieces; $1 are the targets, then come the bounds, two a piece."""
+    """Write the query for the rollups of the pieces; $1 has the targets, followed by two bounds for each piece."""
     return " UNION ALL ".join(
         f"SELECT target, location, began_at, {COLUMNS} FROM rollups WHERE period_seconds = {piece.period}"  # noqa: S608
         f" AND began_at >= ${2 * number + 2} AND began_at < ${2 * number + 3}"
@@ -232,19 +232,19 @@ def _source(pieces: list[Piece]) -> str:
 
 
 def bounds_of(pieces: list[Piece]) -> list[datetime]:
-    """Return where pieces begin and end, as arguments of a query."""
+    """Return the start and end of each piece, as arguments of a query."""
     return [_moment(bound) for piece in pieces for bound in (piece.begin, piece.end)]
 
 
 def _coarsest(length: timedelta, parts: int) -> int:
-    """Choose the longest rollups that still tell the parts of a window apart."""
+    """Choose the longest rollups that still distinguish the parts of a window."""
     if length >= parts * SHORTEST_PART_IN_DAYS:
         return DAY
     return MINUTE if length <= LONGEST_IN_MINUTES else HOUR
 
 
 def _place(first: int) -> str:
-    """Write the number of the part; $first is the start of the window, then come the seconds of a part and how many."""
+    """Write SQL for the number of a part; from $first: the window's start, the seconds of a part, how many parts."""
     since, width_seconds, parts = (f"${number}" for number in range(first, first + 3))
     return f"""least({parts}::int - 1, greatest(0, floor(
         extract(epoch FROM began_at - {since}::timestamptz) / {width_seconds}::double precision
@@ -262,7 +262,7 @@ FROM (
     FROM ({source}) AS source
 ) AS placed
 GROUP BY target, location, place
-"""  # noqa: S608  # nothing of it comes from outside
+"""  # noqa: S608  # no part of it comes from outside
 
 
 def _rollup(row: Any) -> Rollup:

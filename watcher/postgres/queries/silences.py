@@ -1,4 +1,4 @@
-"""What operators have said, as PostgreSQL knows it: for commands, and for daemons that were not told otherwise."""
+"""Reads and writes silences and acks in PostgreSQL: for commands, and for daemons that were not notified of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MAX_ORDERS = 2000
 MAX_FORMER_ORDERS = 100_000
-# Whether anything is open, the first ones tell.
+# Enough flips to decide whether an incident is open.
 MAX_FLIPS = 1000
 
 _SILENCES = """
@@ -46,8 +46,8 @@ WHERE ends_at > $1 AND starts_at < $2
 ORDER BY ends_at DESC LIMIT $3
 """
 _ACKS = "SELECT id, target, at, why, said_by FROM acks WHERE at >= $1 ORDER BY at DESC LIMIT $2"
-# From after the last flip that ended whatever was open; in the order in which they were found out. Of a target that
-# several places watch, all of them together say what is open.
+# From after the last flip that ended an incident, in the order in which they were confirmed. If several places watch
+# the target, the combined state decides.
 _FLIPS_SINCE_THE_LAST_END = """
 SELECT flips.target, flips.location, at, confirmed_at, flips.state, before, flips.reason, flips.detail, check_id, number
 FROM states JOIN flips ON flips.target = states.target AND flips.location = states.location
@@ -69,7 +69,7 @@ async def read_orders(database: Database, known: Sequence[uuid.UUID], acks_since
 
     Args:
         database: with its tables.
-        known: ids of silences of which is wanted what has become of them.
+        known: ids of silences to return even if they have ended.
         acks_since: with a time zone.
     """
     silences = await database.fetch(_SILENCES, known, MAX_ORDERS)
@@ -84,7 +84,7 @@ async def known_silences(database: Database) -> list[Silence]:
 
 
 async def former_orders(database: Database, since: datetime, until: datetime) -> list[Silence | Ack]:
-    """Read the silences that have held within a time, and all acks. This is a trio-flavoured function.
+    """Read the silences that applied within a window, and all acks. This is a trio-flavoured function.
 
     Args:
         database: with its tables.
@@ -96,7 +96,7 @@ async def former_orders(database: Database, since: datetime, until: datetime) ->
 
 
 async def is_in_trouble(database: Database, target: str) -> bool:
-    """Say whether a target that is watched has an open incident anywhere. This is a trio-flavoured function."""
+    """Return whether a watched target has an open incident at any location. This is a trio-flavoured function."""
     incidents: dict[str, Incident | None] = {}
     for row in await database.fetch(_FLIPS_SINCE_THE_LAST_END, target, MAX_FLIPS):
         flip = flip_of_row(row)
@@ -105,10 +105,10 @@ async def is_in_trouble(database: Database, target: str) -> bool:
 
 
 async def write_order(database: Database, order: Silence | Ack) -> bool:
-    """Write a silence or an ack where no daemon could be told of it. This is a trio-flavoured function.
+    """Write a silence or an ack when no daemon can be reached. This is a trio-flavoured function.
 
     Returns:
-        whether there was room for it: daemons heed only so many silences.
+        whether there was room for it: daemons apply a limited number of silences.
     """
     kind, payload = encode_order(order)
 
@@ -126,5 +126,5 @@ async def write_order(database: Database, order: Silence | Ack) -> bool:
 
 def _orders(kind: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[Silence | Ack]:
     for row in rows:
-        with suppress(ValueError):  # a hand has written it
+        with suppress(ValueError):  # written by hand
             yield order_of_row(kind, row)

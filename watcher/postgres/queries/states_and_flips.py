@@ -1,4 +1,4 @@
-"""What the tables say of the past and the present: states and flips as they are read."""
+"""Reads states and flips."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from watcher.history.rollup import TargetPlace
     from watcher.postgres.db import Database
 
-DIFFERENT_CAUSES = 1000  # that are remembered: many flips have the same
+DIFFERENT_CAUSES = 1000  # the most causes in the cache: many flips share one
 
 _PRESENT = """
 SELECT target, location, address, group_name, state, since, reason, detail, watched
@@ -27,7 +27,7 @@ WHERE (watched OR $1) AND ($2::text[] IS NULL OR target = ANY($2))
 ORDER BY target, location <> '*', location
 """
 
-# As `watcher.alerting.policy.incidents.follow` has it: what opens an incident, after the last flip that ended one.
+# As in `watcher.alerting.policy.incidents.follow`: the flip that opens an incident, after the last one that ended one.
 _OPENED = """
 SELECT target, location, (
     SELECT min(at)
@@ -48,7 +48,7 @@ FROM states
 WHERE watched AND state IN ('down', 'degraded')
 """
 
-# The last flip before the window is looked up in the index, one descent a target: a year of flips is not read for it.
+# The last flip before the window comes from the index, one descent a target; a year of flips is not read for it.
 _FLIPS = """
 SELECT before.*
 FROM states CROSS JOIN LATERAL (
@@ -69,25 +69,25 @@ WHERE at > $1 AND at < $2 AND ($3::text[] IS NULL OR target = ANY($3))
 async def present_states(
     database: Database, targets: Sequence[str] | None = None, *, with_unwatched: bool = False
 ) -> list[Present]:
-    """Read where the targets stand, in the order of their names, what all places of one say together before each.
+    """Read the states of targets, in the order of their names, the combined state of several places before theirs.
 
     Args:
-        database: where they are read.
-        targets: the names of those that are wanted, None for all.
-        with_unwatched: whether those that were taken out of the configuration are wanted as well.
+        database: with its tables.
+        targets: names to read, None for all.
+        with_unwatched: whether to read targets that were removed from the configuration too.
     """
     return [present_of_row(row) for row in await database.fetch(_PRESENT, with_unwatched, _array(targets))]
 
 
 async def count_of_states(database: Database) -> int:
-    """Count the targets that were ever watched, each once for each location."""
+    """Count the targets that were ever watched, once for each location."""
     [row] = await database.fetch("SELECT count(*) FROM states")
     count: int = row["count"]
     return count
 
 
 def present_of_row(row: Mapping[str, Any]) -> Present:
-    """Return where a target stands, of a row of its table."""
+    """Return the state of a target, from a row of `states`."""
     return Present(
         row["target"],
         row["location"],
@@ -102,19 +102,19 @@ def present_of_row(row: Mapping[str, Any]) -> Present:
 
 
 async def opened_at(database: Database) -> dict[tuple[str, str], datetime]:
-    """Read when the incidents began that targets are in which are down or degraded, by target and location."""
+    """Read when the incidents of down or degraded targets began, by target and location."""
     rows = await database.fetch(_OPENED, RENAMED.detail, NO_NETWORK)
     return {(row["target"], row["location"]): row["opened_at"] for row in rows if row["opened_at"] is not None}
 
 
 async def alive_at_by_location(database: Database) -> dict[str, datetime]:
-    """Read until when each location is known to have watched."""
+    """Read until when each location is known to have watched its targets."""
     rows = await database.fetch("SELECT location, alive_at FROM replicas")
     return {row["location"]: row["alive_at"] for row in rows}
 
 
 async def moment_of(database: Database) -> datetime:
-    """Read what time the server has."""
+    """Read the server's time."""
     moment: datetime = (await database.fetch("SELECT clock_timestamp() AS now"))[0]["now"]
     return moment
 
@@ -122,15 +122,15 @@ async def moment_of(database: Database) -> datetime:
 async def flips_between(
     database: Database, since: datetime, until: datetime, targets: Sequence[str] | None = None
 ) -> dict[TargetPlace, list[Flip]]:
-    """Read the flips of a window, and of each target the last one before it.
+    """Read the flips of a window, and the last flip of each target before it.
 
     Args:
-        database: where they are read.
+        database: with its tables.
         since, until: the window, from `since` on, until just before `until`.
-        targets: the names of those that are wanted, None for all.
+        targets: names to read, None for all.
 
     Returns:
-        the flips of each target and location, oldest first; none for those that never had one.
+        the flips of each target and location, oldest first; targets without flips are missing.
     """
     flips: defaultdict[TargetPlace, list[Flip]] = defaultdict(list)
     for row in await database.fetch(_FLIPS, since, until, _array(targets)):
@@ -141,7 +141,7 @@ async def flips_between(
 
 
 def flip_of_row(row: Mapping[str, Any]) -> Flip:
-    """Return the flip of a row of its table."""
+    """Return the flip of a row of `flips`."""
     return Flip(
         row["target"],
         row["location"],
@@ -157,7 +157,7 @@ def flip_of_row(row: Mapping[str, Any]) -> Flip:
 
 @lru_cache(DIFFERENT_CAUSES)
 def _cause(word: str | None, detail: str) -> Fault | None:
-    """Return why a state began."""
+    """Return the cause of a state."""
     return None if word is None else fault_named(word, detail)
 
 

@@ -1,4 +1,4 @@
-"""Where the targets stand that other replicas of a location watch."""
+"""Reads the states of targets that other replicas of a location watch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from watcher.history.present_state import Present
     from watcher.postgres.db import Database
 
-# A flip is found by when its state began, which is before it was confirmed, and may be stored some time after that.
+# A flip is found by when its state began, which is before it was confirmed; it may be stored some time after that.
 _OTHERS = """
 SELECT target, location, address, group_name, state, since, reason, detail, watched
 FROM states
@@ -22,8 +22,8 @@ _RECENT = f"""{_OTHERS} AND target IN (
     SELECT target FROM flips
     WHERE location = $1 AND at > now() - interval '1 day' AND confirmed_at > now() - $3 * interval '1 second'
 )
-"""  # noqa: S608  # nothing of it comes from outside
-# So many are read at once: to make values of them holds up the checks.
+"""  # noqa: S608  # no part of it comes from outside
+# The most rows read at once: converting them to values holds up the checks.
 PAGE_ROWS = 2000
 _PAGE = f"{_OTHERS} AND target > $3 ORDER BY target LIMIT {PAGE_ROWS}"
 
@@ -31,24 +31,24 @@ _PAGE = f"{_OTHERS} AND target > $3 ORDER BY target LIMIT {PAGE_ROWS}"
 async def recent_states_of_others(
     database: Database, location: str, replica: uuid.UUID, recent_seconds: float
 ) -> list[Present]:
-    """Read where those targets of others stand of which that is news.
+    """Read the states of other replicas' targets that flipped recently.
 
     Args:
-        database: where that is.
-        location: of all of them.
-        replica: whose targets are left out.
-        recent_seconds: how long ago their state was confirmed, at most.
+        database: with its tables.
+        location: of the targets.
+        replica: whose own targets are left out.
+        recent_seconds: the oldest confirmation of the state, in seconds before now.
     """
     return [present_of_row(row) for row in await database.fetch(_RECENT, location, replica, recent_seconds)]
 
 
 async def states_of_others(database: Database, location: str, replica: uuid.UUID, after: str = "") -> list[Present]:
-    """Read where the targets of others stand, by name; fewer than `PAGE_ROWS` are the last.
+    """Read the states of other replicas' targets, by name; a page of fewer than `PAGE_ROWS` is the last.
 
     Args:
-        database: where that is.
-        location: of all of them.
-        replica: whose targets are left out.
-        after: the name after which to begin.
+        database: with its tables.
+        location: of the targets.
+        replica: whose own targets are left out.
+        after: the name after which the page starts.
     """
     return [present_of_row(row) for row in await database.fetch(_PAGE, location, replica, after)]

@@ -1,4 +1,4 @@
-"""The history from its begin to its end, however long: a cursor on the server, and a batch of rows at a time."""
+"""Streams the history from its start to its end, however long: a cursor on the server, a batch of rows at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FLIP, FAILURE = "flip", "failure"
 BATCH_ROWS = 500
-# The longest that the server may take for a batch; how long the reader takes is the reader's affair, up to a day.
+# The longest that the server may take for a batch. The reader may take longer, up to a day.
 BATCH_SECONDS = 60.0
 WHOLE_SECONDS = 86_400.0
 
@@ -40,10 +40,10 @@ SELECT {FAILURE_COLUMNS}
 FROM failures
 WHERE scheduled_at >= $1 AND scheduled_at < $2
 ORDER BY scheduled_at, id
-""",  # noqa: S608  # nothing of it comes from outside
+""",  # noqa: S608  # no part of it comes from outside
 }
-# Of each target, the last flip before the window, and where that says nothing of how it is, the last one that does:
-# looked up in the index, one descent a target.
+# For each target, the last flip before the window and, if that one does not tell its state, the last one that does.
+# Both come from the index, one descent a target.
 _FLIPS_AS_CONFIRMED = """
 WITH newest AS MATERIALIZED (
     SELECT before.*
@@ -88,18 +88,18 @@ async def stream_history(
     *,
     expect: Callable[[int], None] | None = None,
 ) -> None:
-    """Read the flips of a window, then its failures, each oldest first, all as they were at one moment.
+    """Read the flips of a window, then its failures, each oldest first, in one snapshot.
 
     Args:
-        database: where they are read.
+        database: with its tables.
         since, until: the window, from `since` on, until just before `until`.
         take: called in a thread with "flip" or "failure" and a batch of rows, which is emptied when it returns; it may
-            wait, and what it raises ends the reading and is raised here.
-        expect: called in a thread beforehand, with how many rows there are; without it they are not counted.
+            wait, and its exception ends the reading and is raised here.
+        expect: called in a thread beforehand with the number of rows; without it they are not counted.
 
     Raises:
         DatabaseUnavailableError: before the first batch: the database cannot be reached.
-        StorageError: after it: what was taken already must not be taken again.
+        StorageError: after it: rows already taken must not be taken again.
     """
     await _read(database, _Reading(_QUERIES, (since, until), take, expect))
 
@@ -116,12 +116,12 @@ async def stream_flips(
     """Read the flips of a window at a location in the order in which they were confirmed; see `stream_history`.
 
     Args:
-        database: where they are read.
-        since, until: the window, from `since` on, until just before `until`. Before all else come the last flips of
-            each target before it that say how it was then.
-        location: whose.
+        database: with its tables.
+        since, until: the window, from `since` on, until just before `until`. The last flips before it that tell each
+            target's state come first.
+        location: of the targets.
         take: called in a thread with a batch of flips.
-        combined: names of targets that several places watch: of these, the flips of all places together.
+        combined: names of targets that several places watch: their combined flips are read.
     """
 
     def take_rows(_: str, rows: Rows) -> None:
@@ -137,17 +137,17 @@ async def _read(database: Database, reading: _Reading) -> None:
     except DatabaseUnavailableError as error:
         if not reading.has_begun:
             raise
-        raise StorageError(f"the database went away in the middle: {error}") from error
+        raise StorageError(f"the database connection broke in the middle: {error}") from error
     if reading.error is not None:
         raise reading.error
 
 
 class _Reading:
-    """One reading, with what is known of it when it has ended.
+    """One reading, and its result.
 
     Attributes:
         has_begun: whether rows have been handed out.
-        error: what the taker of the rows raised; not to be taken for the database's.
+        error: the exception of the function that takes the rows, so that it is not mistaken for the database's.
     """
 
     def __init__(
@@ -177,10 +177,10 @@ class _Reading:
                         return
 
     async def _hand_out(self, kind: str, rows: Rows) -> bool:
-        """Hand out a batch, and return whether more is wanted. This is an asyncio-flavoured function."""
+        """Hand out a batch; return whether more is wanted. This is an asyncio-flavoured function."""
         try:
             await asyncio.get_running_loop().run_in_executor(None, self._take_in_thread, kind, rows)
-        except Exception as error:  # noqa: BLE001  # raised where it is the taker's
+        except Exception as error:  # noqa: BLE001  # raised again by the caller as the taker's error
             self.error = error
             return False
         return True
@@ -190,7 +190,7 @@ class _Reading:
         try:
             self._take(kind, rows)
         finally:
-            rows.clear()  # the call stands in a circle that the garbage collector is in no hurry to find
+            rows.clear()  # the call is in a reference cycle that the garbage collector may find late
 
 
 def _exported(kind: str, row: dict[str, Any]) -> dict[str, Any]:

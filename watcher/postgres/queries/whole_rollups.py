@@ -1,8 +1,8 @@
-"""Rollups of whole checks, of many targets at once: added up on both sides, here while the server goes on.
+"""Adds up the rollups of whole checks of many targets, on both sides: here while the server goes on.
 
 The server reads them in the order in which they were written, a portion of the window at a time, and adds up the
-packed histograms of each target. Where there is none it joins the arrays; to take the arrays apart would take it
-several times as long.
+packed histograms of each target. Rollups without a packed histogram have their arrays joined; taking the arrays apart
+would take several times as long.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from watcher.postgres.db import Database
     from watcher.postgres.tables.rollup_pieces import Piece
 
-# Of all portions, and of one, where that is all targets: a disk may have to be read for it.
+# The limits of all portions, and of one when it has all targets: a disk may have to be read for it.
 ALL_SECONDS = 1800.0
 PORTION_SECONDS = 120.0
-# A line of means is made of that many steps at least.
+# A line of means has at least this many steps.
 LEAST_STEPS = 8
-# So many rows are added up before others have their turn: the server's next answer, and whoever wants to end this.
+# This many rows are added up before other tasks run: the server's next answer, or a cancellation.
 ROWS_AT_ONCE = 1000
 _JSON = json.JSONDecoder()
 MOST_GROUPS = 100_000
-DIFFERENT_RESULTS = 10_000  # that are remembered: of most targets all checks are up
+DIFFERENT_RESULTS = 10_000  # the most results in the cache: most targets only have checks that were up
 
-# That 50,000 targets are grouped in memory more or less, and never sorted by their names.
+# Makes the planner group about 50,000 targets in memory, and never sort them by name.
 _SETTINGS = """
 SET LOCAL enable_sort = off;
 SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('64MB')
@@ -53,8 +53,8 @@ GROUP BY target, location
 _STEP = """
 sum(sum_ms) FILTER (WHERE step = {step}), watcher_joined(results::text) FILTER (WHERE step = {step})
 """
-# The buckets of whole checks are the first ones in a rollup, so that a binary search finds where they end. Those that
-# a former version has merged are in any order: what is found of them is not whole, and is read once more.
+# The buckets of whole checks come first in a rollup, so a binary search finds where they end. Those that a former
+# version merged are unordered: what is found of them is incomplete, and is read again.
 _SOURCE = """
 SELECT {step} AS step, target, location, results, packed,
        sums_ms[1] AS sum_ms, mins_ms[1] AS min_ms, maxs_ms[1] AS max_ms,
@@ -67,12 +67,12 @@ WHERE period_seconds = {period} AND began_at >= ${begin} AND began_at < ${end}
 
 
 class WholeRollups(NamedTuple):
-    """What the checks of a window came to, for each target and location that had some.
+    """The results of a window's checks, for each target and location that had some.
 
     Attributes:
-        rollups: of whole checks: they have the first of SERIES only.
-        means_ms: their mean durations in equal parts of the window, None where nothing is known; where rollups
-            are longer than a part, neighbours have the same.
+        rollups: of whole checks: they have only the first of SERIES.
+        means_ms: their mean durations in equal parts of the window, None if unknown; if rollups are longer than a
+            part, neighbours have the same.
     """
 
     rollups: dict[TargetPlace, Rollup]
@@ -98,12 +98,12 @@ async def whole_rollups(
         since, until: any times, with a time zone; rounded as by `rollups_between`.
         targets: their names; all by default.
         parts: of the means.
-        groups: about how many (target, location) there are to tell of.
-        progress: called now and then with how much has been read, and of how much.
+        groups: the approximate number of (target, location) pairs.
+        progress: called now and then with the amount that has been read, and the total.
     """
 
     async def read(connection: Connection) -> WholeRollups:
-        # One view of the table and of what is marked in it, or a merge in between could hide something.
+        # One snapshot of the rollups and the marks, or a merge in between could hide rows.
         async with transaction(connection, limit_seconds=None, isolation="repeatable_read", readonly=True):
             await connection.execute(_SETTINGS)
             reading = _Reading(connection, targets, since, until, parts, portion_weight_for(groups), progress)
@@ -115,7 +115,7 @@ async def whole_rollups(
 
 
 class _Reading:
-    """One reading; all of its methods are asyncio-flavoured."""
+    """One reading; its methods are asyncio-flavoured."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class _Reading:
         self.means_ms: dict[TargetPlace, list[float | None]] = {}
 
     async def run(self, pieces: list[Piece]) -> None:
-        """Read all pieces, and add up what has come while the server makes what comes next."""
+        """Read all pieces, adding up each answer while the server works on the next."""
         if self._parts:
             steps = portions_of(pieces, self._length_seconds / LEAST_STEPS)
             portions = joined_steps(steps, self._portion_weight)
@@ -158,7 +158,7 @@ class _Reading:
             await self._add(came, portions[-1])
 
     async def rollups(self, pieces: list[Piece]) -> dict[TargetPlace, Rollup]:
-        """Return what was added up, and read those once more of which something is missing."""
+        """Return the sums; read incomplete rollups again."""
         added_up = {key: tally.rollup() for key, tally in self._tallies.items()}
         found = {key: rollup for key, rollup in added_up.items() if rollup is not None}
         if len(found) < len(self._tallies):
@@ -201,7 +201,7 @@ class _Reading:
                             line[place] = [sum_ms / timed] * (place.stop - place.start)
 
     def _columns_of(self, portion: list[Piece]) -> slice:
-        """Return the parts of the window that a portion has some of."""
+        """Return the parts of the window that a portion overlaps."""
         begin, end = (
             (moment - self._since) * self._parts / self._length_seconds
             for moment in (portion[0].begin, portion[-1].end)
@@ -212,7 +212,7 @@ class _Reading:
 
 @lru_cache(DIFFERENT_RESULTS)
 def _added_up(texts: str) -> tuple[Mapping[str, int], int]:
-    """Read the results of rollups, one JSON object after the other, and return their sum, and how many were timed."""
+    """Add up the results of rollups, JSON objects in a row; return the sum and the number of timed checks."""
     results: Counter[str] = Counter()
     end = 0
     while end < len(texts):

@@ -1,4 +1,4 @@
--- One row a failing check. The id is made by the check, so that writing a row again is harmless.
+-- One row for each failing check. The check makes the id, so that writing a row again is harmless.
 CREATE TABLE failures (
     id           uuid PRIMARY KEY,
     target       text NOT NULL,

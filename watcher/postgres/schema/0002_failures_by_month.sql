@@ -1,7 +1,7 @@
 -- Failures by month.
 
--- Makes a partition of `parent` for [begins_at, ends_at) of its time `time_column`, and moves into it what the default
--- partition has of that time: while rows of it are there, PostgreSQL would refuse the partition.
+-- Creates a partition of `parent` for [begins_at, ends_at) of its column `time_column`, and moves the default
+-- partition's rows of that time into it: while such rows exist, PostgreSQL would refuse the partition.
 CREATE OR REPLACE FUNCTION watcher_make_partition(
     parent text, name text, time_column text, begins_at timestamptz, ends_at timestamptz
 ) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -19,7 +19,7 @@ BEGIN
 END
 $$;
 
--- The table of 0001 becomes one of partitions. Its id is made from the slot, so (scheduled_at, id) is as unique as id.
+-- The table of 0001 becomes partitioned. Its id is made from the slot, so (scheduled_at, id) is as unique as id.
 ALTER TABLE failures RENAME TO failures_of_0001;
 ALTER INDEX failures_pkey RENAME TO failures_of_0001_pkey;
 ALTER INDEX failures_target_started_at RENAME TO failures_of_0001_target_started_at;
@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS failures_default PARTITION OF failures DEFAULT;
 CREATE INDEX failures_target_started_at ON failures (target, started_at);
 CREATE INDEX failures_started_at_brin ON failures USING brin (started_at);
 
--- With all rows in the default partition, each month can be given its own by the function above.
+-- All rows are in the default partition; the function above can then create a partition for each month.
 INSERT INTO failures (id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail,
                       status_code, phases_ms, excerpt)
 SELECT id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail,

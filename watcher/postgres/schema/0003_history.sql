@@ -1,6 +1,6 @@
--- What is kept of the past besides failures: flips, rollups, and where things stand now.
+-- The history besides failures: flips, rollups, and present states.
 
--- One row a confirmed change of state. `at` is when it began, which is before it was confirmed.
+-- One row for each confirmed change of state. `at` is when the state began, which is before it was confirmed.
 CREATE TABLE IF NOT EXISTS flips (
     id           uuid PRIMARY KEY,
     target       text NOT NULL,
@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS flips (
 CREATE INDEX IF NOT EXISTS flips_target_location_at ON flips (target, location, at);
 CREATE INDEX IF NOT EXISTS flips_at ON flips (at);
 
--- Where each target stands: its newest flip, and what it is.
+-- The state of each target, from its newest flip, with its configuration.
 CREATE TABLE IF NOT EXISTS states (
     target     text NOT NULL,
     location   text NOT NULL,
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS states (
     PRIMARY KEY (target, location)
 );
 
--- Until when each location is known to have watched: what comes after is unknown.
+-- Until when each location is known to have watched: later times are unknown.
 CREATE TABLE IF NOT EXISTS replicas (
     location   text PRIMARY KEY,
     outbox     uuid NOT NULL,
@@ -38,10 +38,10 @@ CREATE TABLE IF NOT EXISTS replicas (
     alive_at   timestamptz NOT NULL
 );
 
--- What the checks of a minute, an hour or a day came to. The arrays of six are for the whole check and its phases
--- resolve, connect, tls, processing and transfer; NULL where a phase did not happen. `keys` has, for each bucket of
--- a histogram that is not empty, 256 * its place in those arrays (from 0) + the bucket, and `counts` how many.
--- `part` tells apart what one minute brought to two outboxes; it is 0 for hours and days.
+-- The results of the checks of a minute, an hour or a day. The arrays of six are for the whole check and its phases
+-- resolve, connect, tls, processing and transfer; NULL for a phase that did not happen. `keys` has, for each non-empty
+-- bucket of a histogram, 256 * its index in those arrays (from 0) + the bucket, and `counts` the number of checks.
+-- `part` separates the rows of one minute in two outboxes; it is 0 for hours and days.
 CREATE TABLE IF NOT EXISTS rollups (
     period_seconds int NOT NULL,
     began_at       timestamptz NOT NULL,
@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS rollups_hours_default PARTITION OF rollups_hours DEFA
 CREATE TABLE IF NOT EXISTS rollups_days PARTITION OF rollups FOR VALUES IN (86400);
 CREATE INDEX IF NOT EXISTS rollups_began_at_brin ON rollups USING brin (began_at);
 
--- The hours and days that are not what their minutes say: those that go on, and those to which more has come.
+-- The hours and days that differ from their minutes: those that go on, and those that have got more minutes.
 CREATE TABLE IF NOT EXISTS rollup_work (
     period_seconds int NOT NULL,
     began_at       timestamptz NOT NULL,

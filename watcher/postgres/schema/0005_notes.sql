@@ -1,2 +1,2 @@
--- What was odd about the responses of a check that failed, each in a sentence: NULL where nothing was.
+-- The notes of a failing check on odd responses, a sentence each: NULL without notes.
 ALTER TABLE failures ADD COLUMN IF NOT EXISTS notes text[];

@@ -1,3 +1,3 @@
--- Which of its target's flips a flip is, 1 for the first, and how many have led to a state: NULL where nobody counted.
+-- The number of a flip among its target's flips, from 1, and the number of flips up to a state: NULL if unknown.
 ALTER TABLE flips ADD COLUMN IF NOT EXISTS number int;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS flips int;

@@ -1,6 +1,6 @@
--- Messages to channels, each with what became of it. What it tells is in `payload`, as its receiver got it, without
--- secrets; `error` is of the last try that failed, `answer` what the receiver said when it took the message. `tries`
--- counts, so that of two writings of a row the later one is known.
+-- Messages to channels, each with its delivery result. `payload` has the message as its receiver got it, without
+-- secrets; `error` is of the last failed try, `answer` the receiver's when it accepted the message. `tries` counts, so
+-- that the later of two writes of a row is known.
 CREATE TABLE IF NOT EXISTS notifications (
     id          uuid PRIMARY KEY,
     channel     text NOT NULL,
@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS notifications (
 );
 CREATE INDEX IF NOT EXISTS notifications_created_at ON notifications (created_at);
 
--- What operators do not want to hear of, from when until when. Both `targets` and `group_name` NULL: of all.
+-- Silences, with their start and end. With both `targets` and `group_name` NULL, a silence applies to all targets.
 CREATE TABLE IF NOT EXISTS silences (
     id         uuid PRIMARY KEY,
     starts_at  timestamptz NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS silences (
 );
 CREATE INDEX IF NOT EXISTS silences_ends_at ON silences (ends_at);
 
--- That somebody knows of the incident of a target that was open at the moment.
+-- Acknowledgements of a target's incident that was open at the moment.
 CREATE TABLE IF NOT EXISTS acks (
     id      uuid PRIMARY KEY,
     target  text NOT NULL,

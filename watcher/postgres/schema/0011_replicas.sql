@@ -1,10 +1,10 @@
 -- usable from 10
 
--- Replicas: several daemons of one location that share its targets. What was in `replicas` goes on being written, for
--- whoever asks until when a location has watched.
+-- Replicas: several daemons of one location that share its targets. The table `replicas` is still written, for readers
+-- of the time until which a location has watched.
 
--- A lease per replica, by the clock of this server. `replica` is the id of its outbox, `incarnation` is new at each
--- start, so that a copy of a data folder, or a start that has been forgotten, renews nothing.
+-- A lease for each replica, by the clock of this server. `replica` is the id of its outbox. `incarnation` is new at
+-- each start, so that a copy of a data folder, or a forgotten daemon, renews nothing.
 CREATE TABLE IF NOT EXISTS members (
     location    text NOT NULL,
     replica     uuid NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS members (
     PRIMARY KEY (location, replica)
 );
 
--- The replicas that a location has agreed on: one row, which only changes from one epoch to the next.
+-- The agreement of a location on its replicas: one row, which changes only from one epoch to the next.
 CREATE TABLE IF NOT EXISTS agreements (
     location   text PRIMARY KEY,
     epoch      bigint NOT NULL,
@@ -31,10 +31,10 @@ CREATE TABLE IF NOT EXISTS agreements (
     changed_at timestamptz NOT NULL
 );
 
--- Whose a target is, since when, and where it stands with all that the next owner must know of it. An owner that is
--- NULL has released it, at `owned_since`. Entries of the owner's outbox up to `owned_from` came before it owned the
--- target; others had looked at it until `others_until`. `formers` has those from whom it was taken without a release,
--- and when: their flips may come yet, and belong to the past.
+-- The owner of a target, since when, and the standing that the next owner needs. If the owner is NULL, the target was
+-- released at `owned_since`. Entries of the owner's outbox up to `owned_from` are from before it owned the target;
+-- others had watched it until `others_until`. `formers` has the owners from whom it was taken without a release, and
+-- when: their flips may still come, and belong in the past.
 ALTER TABLE states ADD COLUMN IF NOT EXISTS owner uuid;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS owned_since timestamptz;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS owned_from bigint;
@@ -43,8 +43,8 @@ ALTER TABLE states ADD COLUMN IF NOT EXISTS formers jsonb;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS standing text;
 ALTER TABLE states ADD COLUMN IF NOT EXISTS checked_until timestamptz;
 
--- Alerts of several replicas. What has happened, numbered here in the order in which it was stored, and by each origin
--- (an outbox) in its own: what has a `channel` is for that one, which the origin has told itself until `taken_until`.
+-- Alert events of several replicas, numbered here in the order of storing, and by each origin (an outbox) in its own
+-- order. A row with a `channel` is a handover of that channel; the origin has dispatched it until `taken_until`.
 CREATE TABLE IF NOT EXISTS alert_events (
     number        bigserial PRIMARY KEY,
     location      text NOT NULL,
@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS alert_events (
 );
 CREATE INDEX IF NOT EXISTS alert_events_location_number ON alert_events (location, number);
 
--- Who dispatches a channel, by which agreement, and until which number of each origin it has taken in what happened.
+-- The dispatcher of a channel, its agreement, and the number up to which it has taken in each origin's events.
 CREATE TABLE IF NOT EXISTS channel_owners (
     location  text NOT NULL,
     channel   text NOT NULL,
@@ -68,7 +68,7 @@ CREATE TABLE IF NOT EXISTS channel_owners (
     PRIMARY KEY (location, channel)
 );
 
--- What the policy of a channel keeps, and what it has decided on and not sent yet.
+-- The records of a channel's policy, and its messages that are not sent yet.
 CREATE TABLE IF NOT EXISTS channel_records (
     location text NOT NULL,
     channel  text NOT NULL,

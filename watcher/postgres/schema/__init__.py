@@ -1,7 +1,7 @@
-"""The schema, in numbered files; each is run once, in their order.
+"""The schema: numbered files, each run once, in order.
 
-A file that only adds says in its first line which version is enough to use the tables after it, as `-- usable from 10`:
-a daemon of that version goes on while others are upgraded already.
+A file that only adds has in its first line the oldest version that can use the tables after it, as
+`-- usable from 10`: a daemon of that version goes on while others are upgraded already.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import asyncpg
 
 SCHEMA_LOCK = 0x77617463  # "watc": any number that other programs on this database do not use
-# One replica may wait for another that upgrades a large table.
+# A replica may wait for another one that upgrades a large table.
 SCHEMA_SECONDS = 120.0
-# The tables, with the files that make each.
+# The tables, with the files that create each.
 MADE_BY = {
     "failures": (1, 2, 5),
     "flips": (3, 6),
@@ -35,7 +35,7 @@ MADE_BY = {
 }
 
 MISSING = "SELECT array_agg(name) AS names FROM unnest($1::text[]) AS tables (name) WHERE to_regclass(name) IS NULL"
-# The column is not there before the first version that has it.
+# The column does not exist before the first version that has it.
 _PRESENT = """
 SELECT version, (to_jsonb(watcher_schema) ->> 'usable_from')::int AS usable_from
 FROM watcher_schema ORDER BY version DESC LIMIT 1
@@ -49,13 +49,13 @@ _USABLE_FROM = re.compile(r"-- usable from (\d+)\n")
 
 
 async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
-    """Run the schema files that have not been run yet, under a lock that lets one replica do it.
+    """Run the schema files that have not been run yet, under a lock so that one replica does it.
 
-    This is an asyncio-flavoured function. Where there is nothing to do, it takes two short queries and no lock: a
-    replica whose network is gone in the middle may hold that for hours, and a drain would wait for SCHEMA_SECONDS.
+    This is an asyncio-flavoured function. If there is nothing to do, it takes two short queries and no lock: a
+    replica whose network is lost in the middle may hold the lock for hours, and a drain would wait for SCHEMA_SECONDS.
 
     Raises:
-        SchemaTooNewError: a newer version of watcher has been here, and has changed more than this one can use.
+        SchemaTooNewError: a newer version of watcher has changed the tables more than this one can use.
     """
     files = sorted(
         (file for file in resources.files(__name__).iterdir() if file.name.endswith(".sql")),
@@ -68,7 +68,7 @@ async def apply_schema(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Reco
         await connection.execute(_MAKE_VERSIONS)
         present = await _present_version(connection, len(files))
         missing = await connection.fetchval(MISSING, list(MADE_BY))
-        # What somebody has dropped is made anew.
+        # Tables that were dropped by hand are created again.
         again = {version for table in missing or () for version in MADE_BY[table]}
         for version, file in enumerate(files, start=1):
             if version <= present and version not in again:

@@ -1,1 +1,1 @@
-"""How rows are written, a file for each table."""
+"""SQL that writes rows, a file for each table."""

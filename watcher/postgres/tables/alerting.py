@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from watcher.postgres.bridge import Connection
 
 # $1: events as the outbox has them, `joined`. $2: the number of each entry; events get their numbers in this order.
-# An event about a target that was taken over since is dropped: the new owner tells the present state of the target.
-# During a rollout it is kept: a new owner with another file may have no channel, and both go on checking the target.
+# An event about a target that was taken over since is dropped: the new owner reports the target's present state.
+# During a rollout it is kept: a new owner with another file may not have a channel, and both go on checking the target.
 # Channels that all places share have the location `*`, so the location of the target comes as `target_location`.
 INSERT_ALERT_EVENTS = """
 INSERT INTO alert_events (location, origin, origin_number, channel, taken_until, payload)
@@ -34,7 +34,7 @@ WHERE NOT EXISTS (
 ORDER BY place
 ON CONFLICT DO NOTHING
 """
-# The next owner of a channel need not send what was sent, or given up, before.
+# Settled messages, sent or given up, need not be sent by the channel's next owner.
 DROP_SETTLED_MESSAGES = """
 DELETE FROM channel_messages USING jsonb_to_recordset($1::jsonb) AS row (
     id uuid, sent_at timestamptz, given_up_at timestamptz
@@ -44,7 +44,7 @@ WHERE channel_messages.id = row.id AND (row.sent_at IS NOT NULL OR row.given_up_
 _STEP_FORWARD = """
 UPDATE channel_owners AS known
 SET positions = CASE
-        -- From now on the owner tells its events itself, until it hands the channel over.
+        -- From now on the owner dispatches its events itself, until it hands the channel over.
         WHEN step.ending = 'taken_home' THEN known.positions - step.owner::text
         ELSE known.positions || step.positions
     END,
@@ -77,26 +77,25 @@ ON CONFLICT DO NOTHING
 """
 _FORGET_RECORDS = "DELETE FROM channel_records WHERE (location, channel) = ($1, $2)"
 _FORGET_MESSAGES = "DELETE FROM channel_messages WHERE (location, channel) = ($1, $2)"
-# The owner of a channel that was taken home tells its own events. A handover from before would leave them to others.
+# The owner of a channel taken home dispatches its own events. An earlier handover would leave them to others.
 _FORGET_HANDOVERS = """
 DELETE FROM alert_events
 WHERE (location, channel) = ($1, $2) AND origin_number <= ($3::jsonb ->> origin::text)::bigint
 """
 _FORGET_CHANNEL = "DELETE FROM channel_owners WHERE (location, channel) = ($1, $2)"
-# Characters beyond ASCII stay as they are: a database that is not in UTF-8 makes none of an escape.
+# Characters beyond ASCII stay as they are: a database that is not in UTF-8 cannot convert an escape to a character.
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 async def apply_step(connection: Connection, payload: str) -> bool:
-    """Apply a step of a channel as a whole; nothing, where another replica has claimed the channel since.
+    """Apply a step of a channel as a whole, unless another replica has claimed the channel since.
 
     This is an asyncio-flavoured function.
 
     Args:
         connection: in a transaction.
-        payload: the step, as the outbox has it. By its `ending` the channel is `released` for the next to claim it,
-            `taken_home` by a replica that is alone or shares it at another location, or `removed` from the
-            configuration.
+        payload: the step, as in the outbox. Its `ending` is `released` for the next owner, `taken_home` by a replica
+            that is alone or shares it at another location, or `removed` from the configuration.
 
     Returns:
         whether it was applied.

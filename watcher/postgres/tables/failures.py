@@ -1,4 +1,4 @@
-"""The table `failures`: how rows are written and read."""
+"""Writes and reads rows of the table `failures`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-# Failures as the outbox has them, `joined`. What is stored twice is there once.
+# Failures as in the outbox, `joined`. A failure stored twice has one row.
 INSERT_FAILURES = """
 INSERT INTO failures (id, target, address, location, scheduled_at, started_at, duration_ms, reason, detail,
                       status_code, phases_ms, excerpt, headers, notes)
@@ -43,15 +43,14 @@ def failures_query(
 ) -> tuple[Any, ...]:
     """Return the query for failures, newest first, and its arguments.
 
-    Of all targets the primary key has the order, of one target the index on (target, started_at).
+    The primary key gives the order for all targets, the index on (target, started_at) that for one target.
 
     Args:
         limit: the most rows.
-        since, until: only those whose slot is at `since` or later, and before `until`.
-        target, reason, location: only those of which this is true.
-        targets: only those of one of these.
-        before: only what comes in this order after the row with this time, of the slot where no target is given and of
-            the start where one is, and this id.
+        since, until: only slots from `since` on and before `until`.
+        target, reason, location: only failures that have these values.
+        targets: only failures of one of these.
+        before: only rows after this time and id in this order; the time is of the slot, or with a target of the start.
     """
     column = "scheduled_at" if target is None else "started_at"
     filters = {
@@ -76,12 +75,12 @@ FROM failures
 WHERE {" AND ".join(tests) or "true"}
 ORDER BY {column} DESC, id DESC
 LIMIT ${len(arguments) + 1}
-"""  # noqa: S608  # nothing of it comes from outside
+"""  # noqa: S608  # no part of it comes from outside
     return query, *arguments, limit
 
 
 def decode_failure(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn a row into plain values; `phases_ms` is a dictionary in the order of the phases, `notes` a list."""
+    """Convert a row to plain values; `phases_ms` is a dictionary in the order of the phases, `notes` a list."""
     phases = json.loads(row["phases_ms"])  # jsonb keeps no order
     headers = None if row["headers"] is None else json.loads(row["headers"])
     return {

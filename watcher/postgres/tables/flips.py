@@ -1,11 +1,10 @@
-"""The tables `flips` and `states`: how flips are written, and those of a clock that was ahead put right."""
+"""Writes flips to the tables `flips` and `states`, and corrects those of a clock that was ahead."""
 
 from __future__ import annotations
 
-# Flips as the outbox has them, `joined`. Of `states`, those that are watched have been put there by the registration.
-# The newest flip is the one with the highest number, however a clock that was ahead has dated the others; the latest
-# where another outbox counts anew, and where nobody counted. Where the clock was ahead only when a flip was confirmed,
-# that is put right here.
+# Flips as in the outbox, `joined`. The registration has put watched targets into `states`. The newest flip is the one
+# with the highest number, whatever times a clock that was ahead gave the others; if another outbox counts from 1 again,
+# or if flips have no numbers, it is the latest. A confirmation time from a clock that was ahead is corrected here.
 INSERT_FLIPS = """
 WITH rows AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS row (
@@ -30,14 +29,14 @@ SET state = excluded.state, since = excluded.since, reason = excluded.reason, de
 WHERE states.since IS NULL OR states.since < excluded.since OR states.flips < excluded.flips
 """
 
-# Whether any of some flips, `joined`, lies in the future of the server's clock.
+# Whether any of some flips, `joined`, is in the future of the server's clock.
 ANY_AHEAD = """
 SELECT max(at) > now() + interval '1 minute' FROM jsonb_to_recordset($1::jsonb) AS row (at timestamptz)
 """
 
-# What lies in the future of the server's clock, as a clock has brought that was ahead, happened before now: in its
-# order, as late as can be, and behind what was before, which may be dated some seconds ahead. The id of a flip stays
-# what it was, so that it is not stored once more.
+# Flips in the future of the server's clock, from a clock that was ahead, happened before now: they are dated in their
+# order, as late as possible, and after earlier flips, which may be dated some seconds ahead. A flip keeps its id, so
+# that it is not stored again.
 PUT_RIGHT = """
 WITH ahead AS (
     SELECT id, target, location,
@@ -67,8 +66,8 @@ WITH ahead AS (
 SELECT (SELECT count(*) FROM moved) AS flips, (SELECT count(*) FROM states_moved) AS states
 """
 
-# Late flips: the chain of each target from the flip before the first of them on. Those of one moment stand as they are
-# read elsewhere.
+# Late flips: the chain of each target from the flip before the first of them on. Flips of one moment keep the order in
+# which they are read elsewhere.
 CHAINS = """
 SELECT flips.target, flips.location, flips.id, flips.at, flips.state, flips.before
 FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS late (target, location, at)

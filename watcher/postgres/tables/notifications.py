@@ -1,9 +1,9 @@
-"""The table `notifications`: how messages, and what became of them, are written and read."""
+"""Writes and reads messages and their delivery results in the table `notifications`."""
 
 from __future__ import annotations
 
-# Rows as the outbox has them, `joined`: first what a message says, then what each try came to. Whatever the order in
-# which they come, and however often, the last word stands: that it was sent or given up, or of the newest try.
+# Rows as in the outbox, `joined`: first a message, then the result of each try. In whatever order and however often
+# they come, the final result wins: sent, given up, or that of the newest try.
 INSERT_NOTIFICATIONS = """
 WITH rows AS (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS row (

@@ -1,8 +1,8 @@
-"""SQL for the columns of `states` that name the owner of a target, and its standing for the next owner."""
+"""SQL for the columns of `states` with the owner of a target and its standing for the next owner."""
 
 from __future__ import annotations
 
-# Every statement that changes these rows locks them first, in this order; replicas could deadlock otherwise.
+# Every statement that changes these rows locks them first, in this order; otherwise replicas could deadlock.
 _LOCKED = "ORDER BY target, location FOR NO KEY UPDATE OF states"
 _LEASE_LASTS = """EXISTS (
     SELECT FROM members
@@ -16,16 +16,16 @@ ORDER BY name
 ON CONFLICT DO NOTHING
 """
 OWNERS = "SELECT target, owner FROM states WHERE location = $1 AND target = ANY ($2::text[]) AND owner IS NOT NULL"
-# Locks only targets that can be claimed, with $4 all of them: the owners of the others go on writing in their rows.
+# Locks only targets that can be claimed, or all with $4: the owners of the others go on writing in their rows.
 LOCK_TARGETS = f"""
 SELECT target FROM states
 WHERE location = $1 AND target = ANY ($2::text[])
       AND ($4 OR owner IS NULL OR owner = $3 OR NOT watched OR NOT {_LEASE_LASTS})
 {_LOCKED}
-"""  # noqa: S608  # nothing of it comes from outside
+"""  # noqa: S608  # no part of it comes from outside
 
 # Claims targets that have no owner, this owner, or one whose lease is over; with $5 all. A target that is not watched
-# has no owner. Returns what was known, and for how long nobody has checked the target.
+# has no owner. Returns what was known, and how long ago the target was last checked.
 CLAIM = """
 UPDATE states
 SET owner = $3, watched = true,
@@ -33,7 +33,7 @@ SET owner = $3, watched = true,
     owned_from = CASE WHEN former.owner = $3 THEN former.owned_from ELSE $4 END,
     others_until = CASE
         WHEN former.owner = $3 THEN former.others_until
-        -- Nobody else has said anything of it: all that this outbox has still to say counts.
+        -- No other replica has written about it: all pending entries of this outbox count.
         WHEN former.standing IS NULL AND former.since IS NULL THEN NULL
         ELSE looked.until
     END,
@@ -41,7 +41,7 @@ SET owner = $3, watched = true,
         WHEN former.owner = $3 THEN former.formers
         WHEN former.owner IS NOT NULL THEN
             coalesce(former.formers, '{}') || jsonb_build_object(former.owner, clock_timestamp())
-        -- Before there were owners, it was watched by that one.
+        -- Before targets had owners, that outbox watched it.
         WHEN former.owned_since IS NULL AND former.since IS NOT NULL AND replicas.outbox IS NOT NULL THEN
             jsonb_build_object(replicas.outbox, clock_timestamp())
         ELSE former.formers
@@ -68,8 +68,8 @@ RETURNING states.target, former.standing, former.state, former.since, former.fli
 """
 
 COUNT_OWNED = "SELECT count(*) AS owned FROM states WHERE location = $1 AND owner = $2"
-# Targets that this replica has by an agreement that holds, and that name another owner, as after the database was
-# restored from a backup. Since nobody else has written anything of them that counts, `others_until` is empty.
+# Targets that this replica has by a valid agreement, but whose row names another owner, as after the database was
+# restored from a backup. `others_until` is empty, since no other replica has written anything that counts.
 TAKE_BACK = """
 UPDATE states SET owner = $3, owned_since = clock_timestamp(), owned_from = 0, others_until = NULL
 WHERE location = $1 AND target = ANY ($2::text[]) AND owner IS DISTINCT FROM $3
@@ -102,9 +102,9 @@ WHERE (target, location) IN (
     WHERE jsonb_typeof(targets) = 'array'
 )
 {_LOCKED}
-"""  # noqa: S608  # nothing of it comes from outside
+"""  # noqa: S608  # no part of it comes from outside
 
-# Entries, `joined`, and the number of each; of each target the last one holds.
+# Entries, `joined`, and the number of each; the last entry of each target counts.
 _ROWS = """
     unnest($2::bigint[]) WITH ORDINALITY AS entries (entry, place)
     JOIN jsonb_array_elements($1::jsonb) WITH ORDINALITY AS payloads (payload, place) USING (place)
@@ -122,9 +122,9 @@ FROM (
 WHERE states.target = row.target AND states.location = row.location
       AND owner = $3
       AND (coalesce(owned_from, 0) < entry OR others_until IS NULL OR row.checked_until > others_until)
-"""  # noqa: S608  # nothing of it comes from outside
+"""  # noqa: S608  # no part of it comes from outside
 # One statement for each entry: without statistics of the table, the server would compare each target of several joined
-# entries with each row. `released_at` is by the replica's clock, and so is $4, its present time.
+# entries with each row. `released_at` and $4, the present time, are by the replica's clock.
 RELEASE_TARGETS = """
 UPDATE states
 SET owner = NULL, checked_until = greatest(checked_until, ($1::jsonb ->> 'checked_until')::timestamptz),

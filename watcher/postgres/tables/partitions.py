@@ -1,4 +1,4 @@
-"""Which partitions there must be, and which have had their time; pure, all in UTC."""
+"""Lists the partitions that must exist and those that are due to be dropped; pure, all in UTC."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Table:
     """A table that is partitioned by time.
 
     Attributes:
-        name: what its partitions' names begin with.
-        time_column: the column that says to which of them a row belongs.
-        daily: whether a partition has a day, not a month.
-        before, ahead: how many partitions there must be besides the present one.
+        name: the start of its partitions' names.
+        time_column: the column that decides to which partition a row belongs.
+        daily: whether a partition has a day instead of a month.
+        before, ahead: how many partitions must exist besides the present one.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Partition:
 
     @property
     def ends_at(self) -> datetime:
-        """Where the next one begins."""
+        """The start of the next one."""
         return _next(self.table, self.begins_at)
 
     @property
     def name(self) -> str:
-        """As in failures_2026_11, or rollups_minutes_2026_11_23."""
+        """The name, such as failures_2026_11 or rollups_minutes_2026_11_23."""
         return f"{self.table.name}_{self.begins_at:{'%Y_%m_%d' if self.table.daily else '%Y_%m'}}"
 
 
@@ -72,17 +72,17 @@ def partition_of(table: Table, moment: datetime) -> Partition:
 
 
 def has_had_its_time(partition: Partition, now: datetime, keep: timedelta) -> bool:
-    """Whether even the newest row that a partition can have is no longer kept."""
+    """Return whether even the newest possible row of a partition is no longer kept."""
     return partition.ends_at < now - keep
 
 
 def kept_since(table: Table, now: datetime, keep: timedelta) -> datetime:
-    """Return the start of the oldest partition that has not had its time."""
+    """Return the start of the oldest partition that is still kept."""
     return partition_of(table, now - keep - timedelta(microseconds=1)).begins_at
 
 
 def needed_partitions(now: datetime, keep_failures: timedelta) -> list[Partition]:
-    """List the partitions that there must be, save those that would be dropped at once."""
+    """List the partitions that must exist, except those that would be dropped at once."""
     keeps = keeping(keep_failures)
     return [
         partition
@@ -93,15 +93,15 @@ def needed_partitions(now: datetime, keep_failures: timedelta) -> list[Partition
 
 
 def outlived_partitions(names: Iterable[str], now: datetime, keep_failures: timedelta) -> list[Partition]:
-    """Pick from the names of tables the partitions that are no longer kept; what has another name is not ours.
+    """Return the partitions that are no longer kept, from the names of tables; other names are ignored.
 
     Args:
         names: of all tables that are partitions.
         now: with a time zone.
-        keep_failures: how long failures are kept; what else is kept has times of its own.
+        keep_failures: how long failures are kept; other tables have times of their own.
 
     Returns:
-        the partitions that end before what is kept begins, in the order of their names.
+        the partitions that end before the kept time starts, in the order of their names.
     """
     keeps = keeping(keep_failures)
     known = (parse_partition(name) for name in sorted(names))
@@ -113,7 +113,7 @@ def outlived_partitions(names: Iterable[str], now: datetime, keep_failures: time
 
 
 def parse_partition(name: str) -> Partition | None:
-    """Read the name of a partition; None unless it is exactly one that this module gives."""
+    """Parse the name of a partition; None unless this module would give that name."""
     match = _NAME.fullmatch(name)
     table = next((table for table in TABLES if match and table.name == match[1]), None)
     if match is None or table is None or table.daily != (match[4] is not None):
@@ -121,7 +121,7 @@ def parse_partition(name: str) -> Partition | None:
     try:
         return Partition(table, datetime(int(match[2]), int(match[3]), int(match[4] or 1), tzinfo=UTC))
     except ValueError:
-        return None  # there is no such day
+        return None  # no such day
 
 
 def _around(table: Table, now: datetime) -> Iterator[Partition]:

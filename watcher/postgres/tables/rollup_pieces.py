@@ -1,8 +1,8 @@
-"""Of which rollups a window of time is put together; pure.
+"""Chooses the rollups (minutes, hours, days) that cover a window of time; pure.
 
-Whole days come from days, the whole hours that are left from hours, and the edges from minutes. An hour or a day is
-marked while it is not what its minutes say; then they are read instead of it. Times are whole seconds since 1970, of
-which a day in UTC is a multiple.
+Whole days come from days, the remaining whole hours from hours, and the edges from minutes. An hour or a day is
+marked while it differs from its minutes; then the minutes are read instead. Times are whole seconds since 1970; a day
+in UTC is a multiple of 86,400.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ HOUR = 3600
 DAY = 86_400
 FINER = {DAY: HOUR, HOUR: MINUTE}
 
-# About how much there is to add up in the rollups of each period, and how much of it a portion may have: more where
-# there are few targets, since a server groups so much of all of them in some 80 MB.
+# The approximate amount to add up in the rollups of each period, and the limit of a portion: a server groups so much of
+# all targets in some 80 MB. With few targets a portion may have more.
 WEIGHTS = {MINUTE: 1, HOUR: 2, DAY: 3}
 PORTION_WEIGHT, MOST_PORTION_WEIGHT = 60, 240
 PORTION_WEIGHT_OF_ALL = 3_500_000
 
-Unit = tuple[int, int]  # a period and where it begins
+Unit = tuple[int, int]  # a period and its start
 
 
 class Piece(NamedTuple):
-    """The rollups of a period that begin in [begin, end)."""
+    """The rollups of a period that start in [begin, end)."""
 
     period: int
     begin: int
@@ -38,13 +38,12 @@ class Piece(NamedTuple):
 def pieces_of(
     begin: int, end: int, *, marked: Set[Unit] = frozenset(), gone: Set[Unit] = frozenset(), coarsest: int = DAY
 ) -> list[Piece]:
-    """Put a window together from rollups, none of which is counted twice.
+    """Cover a window with rollups, counting none twice.
 
     Args:
         begin, end: the window, rounded to minutes by the caller.
         marked: the hours and days that must not be read.
-        gone: the hours and days that are there, while the finer rollups are not: they are read even where only part
-            of them is in the window.
+        gone: the hours and days whose finer rollups no longer exist: read even if only partly in the window.
         coarsest: the longest period to read, unless something finer is gone.
     """
     pieces: list[Piece] = []
@@ -57,7 +56,7 @@ def pieces_of(
 
 
 def split_units(begin: int, end: int, coarsest: int = DAY) -> list[Unit]:
-    """List the hours and days of a window that cannot be read whole: of which it must be known what is gone."""
+    """List the hours and days that are only partly in a window; the caller must look which of them are gone."""
     return [
         (period, unit)
         for period in FINER
@@ -80,7 +79,7 @@ def _cover(period: int, begin: int, end: int, marked: Set[Unit], gone: Set[Unit]
 
 
 def portion_weight_for(targets: int) -> int:
-    """Return how much the portions of so many targets may weigh, so that a server groups each in memory."""
+    """Return the largest weight of a portion of so many targets that a server can group in memory."""
     return min(max(PORTION_WEIGHT, PORTION_WEIGHT_OF_ALL // max(targets, 1)), MOST_PORTION_WEIGHT)
 
 
@@ -95,7 +94,7 @@ def portions_of(
         most: see `portion_weight_for`.
 
     Returns:
-        portions, in the order of time, none of which weighs more.
+        portions in the order of time, none of which weighs more than `most`.
     """
     portions: list[list[Piece]] = []
     weight, latest_end = most, -math.inf
@@ -121,7 +120,7 @@ def joined_steps(steps: list[list[Piece]], most: int = PORTION_WEIGHT) -> list[l
         most: see `portion_weight_for`.
 
     Returns:
-        portions, none of which weighs more, with their steps.
+        portions with their steps, none of which weighs more than `most`.
     """
     portions: list[list[list[Piece]]] = []
     weight = most

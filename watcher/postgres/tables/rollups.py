@@ -1,8 +1,8 @@
-"""The table `rollups`: how minutes are written, and how they are merged into hours and days.
+"""Writes minutes to the table `rollups`, and merges them into hours and days.
 
-A minute that comes marks its hour and its day in `rollup_work`, in the same statement. A mark is a row, and each
-batch of minutes gives it a new version (`xmin`): a merge takes a mark away only where its version is still the one from
-before it began to read. So no minute is missed, and minutes that come meanwhile wait for nothing.
+Storing a minute marks its hour and its day in `rollup_work`, in the same statement. A mark is a row, and each batch of
+minutes gives it a new version (`xmin`). A merge removes a mark only if its version is still the one from before the
+merge started to read. So no minute is missed, and minutes that come meanwhile wait for nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from watcher.postgres.tables.rollup_pieces import DAY, FINER, HOUR, MINUTE
 if TYPE_CHECKING:
     from watcher.postgres.bridge import Connection
 
-# Held by whoever drops, merges or renames: one at a time.
+# Held while dropping, merging or renaming: one at a time.
 UPKEEP_LOCK = 0x77617464  # "watd", the one after that of the schema
 RENAME_SECONDS = 1800.0  # a year of failures is rewritten, row by row
 
 COLUMNS = "results, sums_ms, mins_ms, maxs_ms, keys, counts"
-# The column `packed`, made of others; where the buckets of whole checks come first, as a binary search finds their end.
+# The column `packed`, from others that have the buckets of whole checks first; a binary search finds their end.
 PACKED = """(
     SELECT sum((count || 'e' || 8 * (255 - key))::numeric)
     FROM unnest(keys[1:width_bucket(255::smallint, keys)], counts[1:width_bucket(255::smallint, keys)])
@@ -32,9 +32,9 @@ SET results = EXCLUDED.results, sums_ms = EXCLUDED.sums_ms, mins_ms = EXCLUDED.m
     keys = EXCLUDED.keys, counts = EXCLUDED.counts, packed = EXCLUDED.packed
 """
 
-# Minutes, as the JSON of `rollup_rows`, or as an array of several such; those that are there already stay as they are.
-# A mark that is there is written anew all the same, for its version. Replicas wait here for each other's marks, which
-# one statement takes in one order: so a transaction does this once, with all its minutes, and last.
+# Minutes, as the JSON of `rollup_rows` or an array of several; existing minutes stay as they are. An existing mark is
+# written again for its new version. Replicas wait here for each other's marks, which one statement locks in one order:
+# so a transaction does this once, with all its minutes, and last.
 INSERT_ROLLUPS = f"""
 WITH given AS (
     SELECT *
@@ -54,7 +54,7 @@ SELECT {HOUR}, date_trunc('hour', began_at, 'UTC') FROM kept
 UNION SELECT {DAY}, date_trunc('day', began_at, 'UTC') FROM kept
 ORDER BY 1, 2
 ON CONFLICT (period_seconds, began_at) DO UPDATE SET began_at = EXCLUDED.began_at
-"""  # noqa: S608  # nothing of it comes from outside
+"""  # noqa: S608  # no part of it comes from outside
 
 # A day waits for its hours.
 _READ_MARK = """
@@ -64,7 +64,7 @@ WHERE period_seconds = $1 AND began_at = $2
       AND NOT EXISTS (SELECT FROM rollup_work WHERE period_seconds < $1 AND began_at >= $2 AND began_at < $3)
 """
 
-# A mark that somebody holds is one to which more has come.
+# A mark that another transaction holds has got more minutes.
 _TAKE_MARK_AWAY = """
 DELETE FROM rollup_work
 WHERE (period_seconds, began_at) IN (
@@ -79,18 +79,18 @@ WHERE (period_seconds, began_at) IN (
 def merging(source: str, by: str) -> str:
     """Write the common table expressions that merge rollups; the last of them is `merged`.
 
-    Three aggregations are put together by a fourth, not by joins: of such rows the planner knows no number, and might
-    join them in a time that grows with its square.
+    The results of three aggregations are combined by a fourth, not by joins: the planner has no estimate of such rows,
+    and might join them in quadratic time.
 
     Args:
         source: a query for rollups, with the columns of `by` and COLUMNS.
-        by: the columns, parted by commas, that are the same for what is merged.
+        by: the columns to group by, separated by commas.
     """
     sums, mins, maxs = (
         f"ARRAY[{', '.join(f'{join}({column}[{place}])' for place in range(1, 7))}] AS {column}"
         for join, column in (("sum", "sums_ms"), ("min", "mins_ms"), ("max", "maxs_ms"))
     )
-    # The buckets of whole checks come first, for those who read no others.
+    # The buckets of whole checks come first, for readers that need no others.
     keys, counts = (
         " || ".join(
             f"coalesce(array_agg({name}) FILTER (WHERE {which}), '{{}}')" for which in ("key < 256", "key > 255")
@@ -118,7 +118,7 @@ source AS ({source}), merged_parts AS (
            coalesce(max(keys), '{{}}') AS keys, coalesce(max(counts), '{{}}') AS counts
     FROM merged_parts
     GROUP BY {by}
-)"""  # noqa: S608  # nothing of it comes from outside
+)"""  # noqa: S608  # no part of it comes from outside
 
 
 def _merge_text(period: int, *, into_what_is_there: bool) -> str:
@@ -136,10 +136,10 @@ WITH {taken} {merging(source, "target, location")}
 INSERT INTO rollups (period_seconds, began_at, target, location, part, {COLUMNS}, packed)
 SELECT {period}, $1, target, location, 0, {COLUMNS}, {PACKED} FROM merged
 {_IN_PLACE}
-"""  # noqa: S608  # nothing of it comes from outside
+"""  # noqa: S608  # no part of it comes from outside
 
 
-# What is `taken` from the old name joins what the new one has of the same time.
+# Rollups `taken` from the old name are merged with the new name's rollups of the same time.
 _RENAME = f"""
 WITH taken AS (
     DELETE FROM rollups WHERE target = $1 RETURNING period_seconds, began_at, location, part, {COLUMNS}
@@ -159,26 +159,26 @@ WHERE target = $2
 INSERT INTO rollups (period_seconds, began_at, target, location, part, {COLUMNS}, packed)
 SELECT period_seconds, began_at, $2, location, part, {COLUMNS}, {PACKED} FROM merged
 {_IN_PLACE}
-"""  # noqa: S608  # nothing of it comes from outside
+"""  # noqa: S608  # no part of it comes from outside
 
 
 async def merge_rollups(
     connection: Connection, period: int, window: tuple[object, object], *, into_what_is_there: bool, timeout: float
 ) -> bool:
-    """Make the hours or days of one time from the minutes or hours, and take the mark away if no more has come.
+    """Merge the minutes or hours of one hour or day, and remove its mark if no more have come.
 
     This is an asyncio-flavoured function, for a transaction at READ COMMITTED that holds UPKEEP_LOCK.
 
     Args:
         connection: in a transaction.
         period: 3600 or 86400.
-        window: the begin and the end of the hour or the day, with a time zone.
-        into_what_is_there: the finer rollups are not all there any more: those that are get added to the hour or
-            day, and are deleted. Otherwise it is made anew, which can be done again and again.
-        timeout: seconds for the statement that merges.
+        window: the start and end of the hour or the day, with a time zone.
+        into_what_is_there: whether finer rollups are missing: those that exist are added to the hour or day, and
+            deleted. Otherwise the hour or day is computed again, which can be repeated.
+        timeout: of the merging statement, in seconds.
 
     Returns:
-        whether there was a mark, of a time that is ripe.
+        whether there was a mark for a time that has ended.
     """
     version = await connection.fetchval(_READ_MARK, period, *window)
     if version is None:
@@ -189,15 +189,15 @@ async def merge_rollups(
 
 
 async def rename_rollups(connection: Connection, old: str, new: str, timeout: float = RENAME_SECONDS) -> None:
-    """Give the rollups of one target to another, and merge them where both have some of the same time.
+    """Rename the rollups of a target, and merge them where both names have some of the same time.
 
-    This is an asyncio-flavoured function, for somebody's transaction at READ COMMITTED. It waits for a merge that is
-    going on, and keeps off others until the transaction ends.
+    This is an asyncio-flavoured function, for the caller's transaction at READ COMMITTED. It waits for a merge that is
+    going on, and keeps others out until the transaction ends.
 
     Args:
         connection: in a transaction.
-        old, new: names of targets; nothing is left of the first.
-        timeout: seconds for a statement.
+        old, new: names of targets; no rollup keeps the old one.
+        timeout: of each statement, in seconds.
     """
     if old == new:
         return

@@ -1,12 +1,12 @@
-"""The tables `silences` and `acks`: how what operators have said is written there, and who listens told of it."""
+"""Writes silences and acks to their tables, and notifies the daemons."""
 
 from __future__ import annotations
 
-# On which daemons are told that there is something new; whoever hears it reads the tables.
+# The channel on which daemons are notified of new silences and acks; they then read the tables.
 NEWS = "watcher_orders"
 TELL_NEWS = f"SELECT pg_notify('{NEWS}', '')"
 
-# Silences as the outbox has them, `joined`: whoever has ended one has the last word, in whatever order they come.
+# Silences as in the outbox, `joined`. The one that ends a silence wins, in whatever order they come.
 INSERT_SILENCES = f"""
 WITH written AS (
 INSERT INTO silences (id, starts_at, ends_at, why, said_by, targets, group_name)
@@ -18,12 +18,12 @@ FROM jsonb_to_recordset($1::jsonb) AS row (
 ORDER BY id, ends_at
 ON CONFLICT (id) DO UPDATE SET
     ends_at = least(silences.ends_at, excluded.ends_at),
-    -- A target of it may have got another name meanwhile: it holds for both.
+    -- A target of it may have been renamed meanwhile: the silence applies to both names.
     targets = (SELECT array_agg(DISTINCT name) FROM unnest(silences.targets || excluded.targets) AS name)
 RETURNING id
 )
 {TELL_NEWS} FROM written LIMIT 1
-"""  # noqa: S608  # nothing of it comes from outside
+"""  # noqa: S608  # no part of it comes from outside
 
 INSERT_ACKS = f"""
 WITH written AS (
@@ -34,4 +34,4 @@ ON CONFLICT DO NOTHING
 RETURNING id
 )
 {TELL_NEWS} FROM written LIMIT 1
-"""  # noqa: S608  # nothing of it comes from outside
+"""  # noqa: S608  # no part of it comes from outside

@@ -1,1 +1,1 @@
-"""What the database needs now and then: partitions, retention, merging."""
+"""The regular upkeep of the database: partitions, retention, merging."""

@@ -1,4 +1,4 @@
-"""The steps of the upkeep: each is an asyncio-flavoured function, for a transaction that holds the lock."""
+"""The steps of the upkeep: asyncio-flavoured functions for a transaction that holds the lock."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     Step = Callable[[Connection], Awaitable[bool]]
 
 STEP_SECONDS = 120.0
-# After which an outbox that stores nothing any more was deleted, or stands in a folder that nobody uses.
+# An outbox that has stored nothing for this long was deleted, or its folder is no longer used.
 KEEP_OUTBOXES = timedelta(days=400)
-# Of what an hour or a day is merged, and how long that is kept.
+# The finer rollups that make an hour or a day, and how long they are kept.
 _MERGED_FROM = {HOUR: (MINUTES, KEEP_MINUTES), DAY: (HOURS, KEEP_HOURS)}
-# What the rollups of a table are merged into: while it is marked, they are not dropped.
+# The rollups that a table is merged into: while they are marked, its partitions are not dropped.
 _MERGED_INTO = {MINUTES: HOUR, HOURS: DAY}
 
 _PARTITIONS = """
@@ -50,7 +50,7 @@ _MARKED_WITHIN = """
 SELECT EXISTS (SELECT FROM rollup_work WHERE period_seconds = $1 AND began_at >= $2 AND began_at < $3)
 """
 _FORGET_OUTBOXES = "DELETE FROM outboxes WHERE stored_at < $1"
-# Kept as long as failures are.
+# Kept as long as failures.
 _FORGET_ALERTS = (
     "DELETE FROM notifications WHERE created_at < $1",
     "DELETE FROM silences WHERE ends_at < $1",
@@ -70,7 +70,7 @@ WHERE began_at < $1
 
 
 async def survey(connection: Connection) -> tuple[set[str], list[tuple[int, datetime]], datetime]:
-    """Return the names of all partitions, the hours and days that are marked, hours first, and the server's time."""
+    """Return the names of all partitions, the marked hours and days, hours first, and the server's time."""
     async with transaction(connection):  # for poolers, see `Database.fetch`
         names = await connection.fetch(_PARTITIONS, [table.name for table in TABLES])
         marks = await connection.fetch(_MARKS)
@@ -79,17 +79,17 @@ async def survey(connection: Connection) -> tuple[set[str], list[tuple[int, date
 
 
 def making(partition: Partition) -> Step:
-    """Make a partition, with what the default one has of its time: while that has such rows, PostgreSQL refuses it.
+    """Create a partition, with its rows from the default one; PostgreSQL refuses it while the default one has them.
 
-    Nearly all is moved while others write; then they are kept off for what has come meanwhile, and for no longer. Where
-    somebody reads the default one for longer than a lock is waited for, that shows before anything is moved in vain.
+    Nearly all rows are moved while others write; then writers are locked out for the rest, and for no longer. If a long
+    read of the default partition holds the lock, that shows before rows are moved in vain.
     """
     parent, column = partition.table.name, partition.table.time_column
     move = f"""
 WITH moved AS (DELETE FROM {parent}_default WHERE {column} >= $1 AND {column} < $2 RETURNING *)
 INSERT INTO {partition.name} SELECT * FROM moved
-"""  # noqa: S608  # nothing of it comes from outside
-    # The parent first, as whoever writes does, and as ATTACH locks it.
+"""  # noqa: S608  # no part of it comes from outside
+    # The parent first, in the order of writers and of ATTACH.
     lock = f"""
 LOCK TABLE ONLY {parent} IN SHARE UPDATE EXCLUSIVE MODE;
 LOCK TABLE {parent}_default IN ACCESS EXCLUSIVE MODE
@@ -112,7 +112,7 @@ LOCK TABLE {parent}_default IN ACCESS EXCLUSIVE MODE
 
 
 def making_default(table: Table) -> Step:
-    """Make the partition for rows of all other times, which somebody has dropped."""
+    """Create the default partition again after it was dropped by hand."""
 
     async def make(connection: Connection) -> bool:
         await connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name}_default PARTITION OF {table.name} DEFAULT")
@@ -122,13 +122,13 @@ def making_default(table: Table) -> Step:
 
 
 def merging_of(period: int, began_at: datetime, now: datetime, old_at: datetime) -> Step:
-    """Merge an hour or a day, if it is ripe; what the clock calls old and nobody else does, waits."""
+    """Merge an hour or a day, if it is ripe; what only this daemon's clock calls old waits."""
     table, keep = _MERGED_FROM[period]
     partition = partition_of(table, began_at)
     window = (began_at, began_at + timedelta(seconds=period))
 
     async def merge(connection: Connection) -> bool:
-        # What comes so late that the rest of its hour has been dropped is added to what the hour came to.
+        # Minutes that come after the others of their hour were dropped are added to the hour.
         too_late = has_had_its_time(partition, now, keep) and await _lacks(connection, partition)
         if too_late and not has_had_its_time(partition, old_at, keep):
             return False
@@ -138,7 +138,7 @@ def merging_of(period: int, began_at: datetime, now: datetime, old_at: datetime)
 
 
 def forgetting(now: datetime, keep_failures: timedelta) -> Step:
-    """Delete from the default partitions what would have been dropped with a partition, and what else is old."""
+    """Delete from the default partitions the rows of dropped partitions, and other old rows."""
 
     async def forget(connection: Connection) -> bool:
         for table, keep, text in (
@@ -149,7 +149,7 @@ def forgetting(now: datetime, keep_failures: timedelta) -> Step:
             await connection.execute(text, kept_since(table, now, keep), timeout=STEP_SECONDS)
         for text in _FORGET_ALERTS:
             await connection.execute(text, now - keep_failures, timeout=STEP_SECONDS)
-        # One that stores again after all is noted again, and stores once more what it has of its last minute.
+        # An outbox that stores again after all is recorded again, and stores its last minute's entries once more.
         await connection.execute(_FORGET_OUTBOXES, now - KEEP_OUTBOXES, timeout=STEP_SECONDS)
         return True
 
@@ -157,7 +157,7 @@ def forgetting(now: datetime, keep_failures: timedelta) -> Step:
 
 
 def renaming(now: datetime) -> Step:
-    """Give the new name to what came late under an old one."""
+    """Rename rows that came late under an old name."""
 
     async def rename(connection: Connection) -> bool:
         return await rename_late(connection, now) > 0
@@ -166,10 +166,10 @@ def renaming(now: datetime) -> Step:
 
 
 def dropping(partition: Partition) -> Step:
-    """Drop a partition, unless what it has is still to be merged."""
+    """Drop a partition, unless its rows are still to be merged."""
 
     async def drop(connection: Connection) -> bool:
-        # The parent first, as whoever writes does; then nothing can come between the look and the drop.
+        # The parent first, in the order of writers; then no row can come between the look and the drop.
         await connection.execute(f"LOCK TABLE ONLY {partition.table.name} IN ACCESS EXCLUSIVE MODE")
         period = _MERGED_INTO.get(partition.table)
         bounds = (partition.begins_at, partition.ends_at)

@@ -1,4 +1,4 @@
-"""The upkeep of the tables: partitions made ahead and dropped in time, minutes merged into hours, hours into days."""
+"""Keeps up the tables: creates and drops partitions, merges minutes into hours and hours into days."""
 
 from __future__ import annotations
 
@@ -37,31 +37,31 @@ Result = TypeVar("Result")
 log = structlog.get_logger()
 
 ROUND_SECONDS = 60.0
-# Whoever waits for a lock makes others wait behind it; what failed so is tried again in the next round.
+# A statement that waits for a lock makes others wait behind it; a step that fails so is tried again in the next round.
 LOCK_MILLISECONDS = 1000
-# While the clock is not believed, nothing is old.
+# While the clock is not trusted, nothing is old.
 _NOTHING_IS_OLD = datetime(1970, 1, 1, tzinfo=UTC)
-# How long after its end an hour or a day is merged: by then what is on its way has come, usually.
+# How long after its end an hour or a day is merged: late minutes have usually come by then.
 RIPE_AFTER = {HOUR: timedelta(seconds=90), DAY: timedelta(hours=1)}
 
 
 class Operated(Protocol):
-    """What the upkeep needs of a `Database`."""
+    """The part of `Database` that the upkeep needs."""
 
     async def operate(
         self, operation: Callable[[Connection], Awaitable[Result]], limit_seconds: float | None = None
     ) -> Result:
-        """Do one operation on a connection."""
+        """Run one operation on a connection."""
 
 
 @dataclass(slots=True)
 class UpkeepReport:
-    """What one round of the upkeep did.
+    """The result of one round of the upkeep.
 
     Attributes:
         made, dropped: names of partitions.
-        merged: how many hours and days.
-        failed: what could not be done, a sentence each; the next round tries again.
+        merged: the number of hours and days.
+        failed: a sentence for each step that failed; the next round tries it again.
     """
 
     made: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ class UpkeepReport:
 
 
 class _BusyError(Exception):
-    """Another replica is at it."""
+    """Another replica holds the lock."""
 
 
 async def upkeep(
@@ -82,16 +82,16 @@ async def upkeep(
     clock: Callable[[], datetime] = utc_now,
     trusts: Callable[[float], bool] = lambda _now: True,
 ) -> NoReturn:
-    """Keep the tables up each minute, until cancelled.
+    """Do a round of the upkeep each minute, until cancelled.
 
-    This is a trio-flavoured function. A database that is away is not told of: whoever writes to it does that.
+    This is a trio-flavoured function. It does not log that the database is away: the drain does that.
 
     Args:
-        database: whatever its state.
+        database: in any state.
         keep_failures: how long failures are kept.
-        up: set once there is a database to be used; None for one that is there.
-        clock: tells the time, with a time zone.
-        trusts: whether it may be believed, at so many seconds since 1970; where not, nothing is dropped.
+        up: set once the database can be used; None if it can be used now.
+        clock: returns the time, with a time zone.
+        trusts: whether the clock can be trusted at a time in seconds since 1970; if not, nothing is dropped.
     """
     if up is not None:
         await up.wait()
@@ -104,41 +104,41 @@ async def upkeep(
         except DatabaseRefusedError as error:
             log.warning("upkeep of the tables refused by the database", error=error)
         else:
-            _tell(report)
+            _log_report(report)
         await trio.sleep(ROUND_SECONDS)
 
 
 async def keep_up(
     database: Operated, keep_failures: timedelta, now: datetime, *, may_drop: bool = True
 ) -> UpkeepReport:
-    """Do one round: make partitions, merge what has ended, and drop what is no longer kept.
+    """Do one round: create partitions, merge hours and days that have ended, and drop what is no longer kept.
 
-    This is a trio-flavoured function. Each step is a transaction of its own under a lock; where another replica has it,
-    the round ends, and the other goes on.
+    This is a trio-flavoured function. Each step is a transaction of its own under a lock; if another replica has the
+    lock, the round ends, and the other one goes on.
 
     Args:
         database: with its tables.
         keep_failures: how long failures are kept.
-        now: with a time zone. What is old is told by this clock and by the server's: by the one that is behind.
-        may_drop: whether anything is to be dropped for its age.
+        now: with a time zone. Ages are by this clock or by the server's, whichever is behind.
+        may_drop: whether anything may be dropped for its age.
 
     Returns:
-        what was done.
+        the result of the round.
 
     Raises:
-        DatabaseUnavailableError, DatabaseRefusedError: the database is away. One step that fails is in the report.
+        DatabaseUnavailableError, DatabaseRefusedError: the database is away. A step that fails alone is in the report.
     """
     round_ = _Round(database, keep_failures, now, may_drop=may_drop)
-    with suppress(_BusyError):  # whoever has the lock does the rest
+    with suppress(_BusyError):  # the replica with the lock does the rest
         await round_.run()
     return round_.report
 
 
-def _tell(report: UpkeepReport) -> None:
+def _log_report(report: UpkeepReport) -> None:
     if report.dropped:
-        log.info("partitions dropped, whose time is over", partitions=", ".join(report.dropped))
+        log.info("old partitions dropped", partitions=", ".join(report.dropped))
     if report.failed:
-        log.warning("upkeep of the tables incomplete, to be tried again", failed="; ".join(report.failed))
+        log.warning("upkeep of the tables incomplete, will be tried again", failed="; ".join(report.failed))
 
 
 class _Round:
@@ -150,7 +150,7 @@ class _Round:
         self.report = UpkeepReport()
 
     async def run(self) -> None:
-        """Do all there is to do."""
+        """Do all steps."""
         there, marks, server_now = await self._database.operate(survey)
         old_at = min(self._now, server_now) if self._may_drop else _NOTHING_IS_OLD
         for table in TABLES:
@@ -171,13 +171,13 @@ class _Round:
                 self.report.dropped.append(partition.name)
 
     async def _step(self, name: str, work: Callable[[Connection], Awaitable[bool]]) -> bool:
-        """Do one thing in a transaction, and return whether there was something to do."""
+        """Do one step in a transaction; return whether there was something to do."""
 
         async def locked(connection: Connection) -> bool | None:
             async with transaction(connection, isolation="read_committed"):
                 if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", UPKEEP_LOCK):
                     return None
-                # The server must stop by itself, a little before it is cut off, since it holds the lock.
+                # The server holds the lock, so it must stop by itself a little before the connection is cut.
                 await connection.execute(
                     f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS};"
                     f" SET LOCAL statement_timeout = {int(STEP_SECONDS * 990)}"
@@ -187,7 +187,7 @@ class _Round:
         try:
             done = await self._database.operate(locked, STEP_SECONDS)
         except (DatabaseUnavailableError, DatabaseRefusedError) as error:
-            await self._database.operate(_ping)  # raises, unless only this one thing fails
+            await self._database.operate(_ping)  # raises, unless only this step fails
             self.report.failed.append(f"{name}: {error}")
             return False
         if done is None:
