@@ -40,7 +40,11 @@ async def read(pieces: Iterable[bytes]) -> str:
         (BEHIND_A_BODY + b"1;", [b"a" * 1460] * 800, "a line between chunks is longer than 16384 bytes"),
         (BEHIND_A_BODY + b"0\r\n", [b"a" * 1460] * 800, "a line between chunks is longer than 16384 bytes"),
         (ODD + b"A: ", [b"b"] * 103_000, "more than 102400 bytes are not part of the body"),
-        (b"HTTP/1.1 103 Hints\r\n\r\n" * 4000 + ODD, [b"b"] * 103_000, "more than 102400 bytes are not part of the body"),
+        (
+            b"HTTP/1.1 103 Hints\r\n\r\n" * 4000 + ODD,
+            [b"b"] * 103_000,
+            "more than 102400 bytes are not part of the body",
+        ),
         (ODD, [b"A: b\r\n\r", b"\n", b"!"], "!"),
         (ODD, [b"A: b\n", b"\r", b"\n!"], "!"),
     ],
