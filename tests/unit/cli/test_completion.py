@@ -26,7 +26,7 @@ urls:
   - {name: me@home, address: https://f.example/}
 channels: [{name: Chat, exec: [x]}, {name: Chief, url: "ntfys://h.example/x"}, {name: pager, exec: [x]}]
 """
-# Completes, and prints what it is called with.
+# Completes, and prints its arguments.
 PROGRAM = f"""\
 #!/bin/sh
 [ -z "$_WATCHER_COMPLETE" ] && [ "$1" != completion ] || exec "{sys.executable}" -m watcher "$@"
@@ -150,7 +150,7 @@ def test_a_script_is_printed_for_each_shell(tmp_path: Path, shell: str) -> None:
 
 
 def test_completion_reads_no_more_than_it_needs() -> None:
-    """What a shell waits for: the commands without the modules of any, a target without the database and the checks."""
+    """While a shell waits: commands load without the modules of any, targets without the database and the checks."""
     program = "import sys, importlib; importlib.import_module(sys.argv[1]); print(*sys.modules)"
     for module, unwanted in (
         ("watcher.cli", {"trio", "pydantic", "asyncpg", "structlog", "httpx", "rich"}),

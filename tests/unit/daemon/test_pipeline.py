@@ -1,4 +1,4 @@
-"""The pipeline as a whole, on a mock clock: how it stops while everything hangs, and how it takes a change over."""
+"""The whole pipeline on a mock clock: how it stops while everything hangs, and how it applies a change."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Running:
         self._sinks = sinks
 
     async def run(self, settings: Settings = SETTINGS, targets: Sequence[Target] = ()) -> None:
-        """Watch these at first, or nothing."""
+        """Watch these targets at first, or none."""
         await watch(Configuration(settings, tuple(targets)), self._received, self.stopping, self._sinks, self.begun.set)
         self.stopped_at = trio.current_time()
 
