@@ -22,11 +22,11 @@ YARDSTICK = "[" + "{address: 'https://a.example/', interval: 10}, " * 100 + "]"
 def quickly(work: Callable[[], Result], seconds: float) -> Result:
     """Run something, and assert that the best of a few runs is within its time.
 
-    What counts is the time that this thread spends on a processor: not that in which others are on it. Where this is
-    too long, it is done again, and the machine's own pace is measured: a slower one has as much more time.
+    Only the processor time of this thread counts. If it is too long, the run is repeated, and the machine's own pace is
+    measured: a slower machine has proportionally more time.
 
     Args:
-        work: what to do; does the same each time.
+        work: does the same each time.
         seconds: how long it may take.
     """
     spent, found = _timed(work)

@@ -103,7 +103,7 @@ def refusing_port() -> Iterator[int]:
 def patient_clock() -> trio.testing.MockClock:
     """A clock that leaps to the next deadline once nothing has happened for so long that nothing will.
 
-    So whoever waits for no moment takes no time, however slow the machine is.
+    So deadlines cost no time, however slow the machine is.
     """
     return trio.testing.MockClock(autojump_threshold=10)
 

@@ -1,8 +1,8 @@
 """A model of how replicas agree: a database, three replicas, and an adversary with a number of faults.
 
-Time goes in beats, and a lease lasts three. Within a beat, everybody who is well asks once, in any order, and what
-they write comes in between. What is decided is decided by the functions that daemons use. The adversary may have a
-number of faults; what mends one is free. Messages that are late are applied at any later time, or never.
+Time goes in beats, and a lease lasts three. Within a beat, each healthy replica sends one beat, in any order, and
+writes take effect in between. The functions of the daemon make the decisions. The adversary has a number of faults;
+what mends one is free. Late messages are applied at any later time, or never.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ FAULTS = ("crash", "leave", "freeze", "delay", "cut", "database", "file")
 
 @dataclass(frozen=True, slots=True)
 class Adversary:
-    """What may happen.
+    """The faults that may happen.
 
     Attributes:
-        faults: how many.
-        kinds: which.
-        victims: to whom.
+        faults: their number.
+        kinds: their kinds.
+        victims: the replicas that they may hit.
     """
 
     faults: int

@@ -30,7 +30,7 @@ def test_a_move_touches_only_what_must_move(replicas: set[UUID], joiner: UUID) -
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 def test_buckets_and_targets_are_shared_fairly(count: int) -> None:
-    """The deviation of a fair draw among n is sqrt((n - 1) / BUCKETS) of a share; five of them practically never occur."""
+    """The deviation of a fair draw among n is sqrt((n - 1) / BUCKETS) of a share; five are as good as never."""
     assignment = Assignment.among(REPLICAS[:count])
     bound = 1 + 5 * ((count - 1) / BUCKETS) ** 0.5
     shares = Counter(assignment.owners)

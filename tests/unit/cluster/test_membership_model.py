@@ -1,7 +1,7 @@
 """Invariants of three replicas and their database, checked by exploring all that a few faults can cause.
 
-The bounds are in beats (of 2 s; a lease is 3) since anything last happened from outside: a fault, or its end, a start,
-or a message that was late. In CI all single faults are tried, some pairs, and all ways to start; `THOROUGH=1` in the
+The bounds are in beats (of 2 s; a lease is 3) since the last event from outside: a fault, or its end, a start,
+or a late message. In CI all single faults are tried, some pairs, and all ways to start; `THOROUGH=1` in the
 environment tries all pairs, and all single faults while replicas start.
 """
 

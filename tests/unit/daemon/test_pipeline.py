@@ -62,13 +62,13 @@ def sinks(tmp_path: Path) -> Iterator[Sinks]:
 
 
 class Running:
-    """A pipeline that runs.
+    """A running pipeline.
 
     Attributes:
-        changes: what it is to do otherwise.
+        changes: how it differs from the default.
         stopping: cancels the checks.
-        begun: set when they have begun.
-        stopped_at: when it had stopped, on trio's clock.
+        begun: set when the checks have started.
+        stopped_at: when it stopped, on trio's clock.
     """
 
     def __init__(self, sinks: Sinks) -> None:

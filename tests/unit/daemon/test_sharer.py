@@ -42,10 +42,10 @@ class World:
     """What all replicas see, and who watches which target.
 
     Attributes:
-        owners: of targets, as the database has them.
+        owners: the owners of targets in the database.
         watching: who watches each target.
-        doubled: targets of which a second replica has begun the watch, and why.
-        is_away: whether the database cannot be asked.
+        doubled: targets that a second replica started to watch, and why.
+        is_away: whether the database is unreachable.
     """
 
     owners: dict[str, uuid.UUID] = field(default_factory=dict)

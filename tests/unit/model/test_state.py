@@ -281,10 +281,10 @@ def test_no_gap_is_up_or_down(letters: str, thresholds: Thresholds) -> None:
 
 @dataclass
 class Reference:
-    """The same, told by looking at the whole past each time; without gaps and own faults.
+    """The same, found by reading the whole past each time; without gaps and faults of the monitor.
 
     Attributes:
-        said: all that the checks said.
+        said: everything that the checks said.
     """
 
     thresholds: Thresholds

@@ -40,12 +40,12 @@ async def serving(
 
 
 async def asked(port: int, request: str | bytes, *, ends: bool = False) -> bytes:
-    """Send a request as it stands, and return all that comes until the end.
+    """Send a request as given, and return everything until the end.
 
     Args:
         port: of this machine.
-        request: all that is said.
-        ends: whether that nothing more comes is said, too.
+        request: everything that is sent.
+        ends: whether to end the sending side, too.
     """
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         await stream.send_all(request.encode() if isinstance(request, str) else request)
