@@ -53,7 +53,7 @@ def test_no_header_can_break_it(value: str) -> None:
 
 
 def test_the_message_of_a_test_has_all_keys_of_another() -> None:
-    """So that a template that works for the one works for the other."""
+    """A template that works for one message works for another."""
     view = View({}, state_of=lambda _: None, checked_at=lambda _: None)
     line = Line(Kind.DOWN, "Checkout", "default", State.DOWN, State.UP)
     real = payload_of(uuid.UUID(int=0), "ops", Kind.DOWN, NOW, [line], view)
@@ -64,7 +64,7 @@ def test_the_message_of_a_test_has_all_keys_of_another() -> None:
 
 @pytest.mark.parametrize(("count", "last"), [(1, None), (10, None), (11, "and 1 more"), (80, "and 70 more")])
 def test_a_chat_gets_ten_lines_of_a_list(count: int, last: str | None) -> None:
-    """Whatever the whole text says of the rest, and with what stands below the list."""
+    """Whatever the text says about the other sites, and with the lines below the list."""
     view = View({}, state_of=lambda _: None, checked_at=lambda _: None, page_url="https://status.example")
     lines = [Line(Kind.DOWN, f"Site {index}", "default", State.DOWN, State.UP) for index in range(count)]
     payload = payload_of(uuid.UUID(int=0), "ops", Kind.DOWN, NOW, lines, view)
@@ -93,7 +93,7 @@ def test_a_chat_gets_ten_lines_of_a_list(count: int, last: str | None) -> None:
     ],
 )
 def test_a_template_that_does_not_compile_is_told_with_its_line(text: str, complaint: tuple[int, str] | None) -> None:
-    """Nothing of it is rendered, not even what is constant."""
+    """Nothing of it is rendered, not even constants."""
     found = complaint_about_template(text)
     if complaint is None or found is None:
         assert found == complaint

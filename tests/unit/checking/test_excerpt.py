@@ -1,4 +1,4 @@
-"""What is kept of a failing response: the begin of the body and some headers, and no secret of the target."""
+"""The excerpt of a failing response: the start of the body and some headers, without secrets of the target."""
 
 import socket
 from base64 import b64encode

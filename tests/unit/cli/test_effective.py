@@ -1,4 +1,4 @@
-"""`watcher validate --show`: the configuration as it takes effect."""
+"""`watcher validate --show`: the effective configuration."""
 
 import json
 from dataclasses import replace
@@ -39,7 +39,7 @@ page: {title: "1: #2", intro: "a\\nb"}
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A working folder with a configuration of all kinds."""
+    """A working folder with a configuration that uses every kind of key."""
     write(tmp_path, CONFIG, "MAX_WORKERS=20\nPOSTGRES_PASSWORD=hunter2\n")
     return tmp_path
 
@@ -95,7 +95,7 @@ def test_machines_get_the_same(folder: Path) -> None:
     ]
 
 
-# Every key, with values that are easily mistaken; the secrets are what is shown of them.
+# Every key, with values that are easily mistaken; secrets as they are shown.
 EVERY_KEY = r"""
 defaults:
   group: "$$$${G} $${G} $"

@@ -1,4 +1,4 @@
-"""What of a line of a config file, or of `.env`, may be shown."""
+"""How a line of a config file, or of `.env`, is shown."""
 
 import pytest
 

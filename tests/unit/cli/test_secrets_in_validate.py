@@ -1,4 +1,4 @@
-"""Whatever a configuration is and whatever is wrong with it: no secret of it comes out of `watcher validate`."""
+"""Whatever a configuration is and whatever its mistakes: `watcher validate` shows none of its secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One bad file a mistake, in bad/: each is refused with the lines that stand here, and with no other."""
+"""One bad file per mistake, in bad/: each is refused with the lines below, and no others."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ WRITE_ENTRY = "list the targets, as in `- address: https://example.com/`"
 WRITE_URLS = "must be a list; write one `- address: https://example.com/` a line under it"
 WRITE_URL = "write it as in https://example.com/"
 
-# Each line begins with `NAME.yaml:`.
+# Each line starts with `NAME.yaml:`.
 LINES = {
     # The file as a whole.
     "empty": [f"1:1: urls: is missing; {WRITE_LIST}"],
@@ -119,7 +119,7 @@ LINES = {
     "name_newline": [rf"3:11: urls[0].name: 'two\nlines' {NO_NAME}"],
     "name_blank": [f"3:11: urls[0].name: ' ' {NO_NAME}"],
     "name_too_long": [f"3:11: urls[0].name: '{'n' * 78}… {NO_NAME}"],
-    # YAML that is made to do harm.
+    # Hostile YAML.
     "alias_of_itself": [f"3:14: is not valid YAML: the alias stands inside of what it repeats{LOOK}"],
     "alias_too_deep": [f"100:12: is not valid YAML: is nested more than 100 deep{LOOK}"],
     "aliases_of_many_mistakes": [f"60:5: {TOO_LARGE}"],
@@ -139,7 +139,7 @@ LINES = {
         "15:1: colour: unknown key; known are urls, defaults, page, channels, connectivity, heartbeat, maintenance",
     ],
 }
-# One line each, whose end is in the words of a library.
+# One line each, which ends in the words of a library.
 BEGINNINGS = {
     "bad_yaml": "4:12: is not valid YAML: ",
     "tab": "2:1: is not valid YAML: found character",
@@ -157,7 +157,7 @@ def test_every_bad_file_has_its_lines_here() -> None:
 
 
 def lines_of_file(name: str, settings: Settings) -> list[str]:
-    """Give the error lines of a file in bad/, which takes no long time and gives no secret away."""
+    """Return the error lines of a file in bad/, which must be quick and must not show a secret."""
     content = (BAD / f"{name}.yaml").read_bytes()
     lines = quickly(lambda: lines_of(f"{name}.yaml", content, settings), 1)
     assert "hunter" not in "".join(lines)

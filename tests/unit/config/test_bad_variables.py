@@ -1,4 +1,4 @@
-"""One bad file a mistake with variables, in bad_variables/: each has the lines that stand here, and no value of one."""
+"""One bad file per mistake with variables, in bad_variables/: each has the lines below, without the value of one."""
 # ruff: noqa: E501  # lines as their readers see them
 
 from pathlib import Path
@@ -23,7 +23,7 @@ VARIABLES = {
 NO_DURATION = "is not a duration; write seconds, as in 10, or with a unit, as in 500ms, 60s, 5m or 24h"
 SYNTAX = "; https://github.com/google/re2/wiki/Syntax"
 
-# Each line begins with `NAME.yaml:`.
+# Each line starts with `NAME.yaml:`.
 LINES: dict[str, list[str]] = {
     "as_key": [
         "5:7: an alias cannot be a key; write the key itself, or put text that begins with * in quotes",

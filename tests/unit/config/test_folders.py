@@ -1,4 +1,4 @@
-"""A folder of config files: which count, how they are joined, and where their mistakes are told."""
+"""A folder of config files: which files count, how they are joined, and where their mistakes are reported."""
 
 import os
 from dataclasses import replace
@@ -30,12 +30,12 @@ def targets_of(folder: Path, settings: Settings) -> tuple[Target, ...]:
 
 
 def names_of(folder: Path, settings: Settings) -> list[str]:
-    """Read a folder, and give the hosts."""
+    """Read a folder, and return the hosts."""
     return [target.address.split("/")[2].partition(".")[0] for target in targets_of(folder, settings)]
 
 
 def lines_of(folder: Path, settings: Settings) -> list[str]:
-    """Read a folder that has mistakes, and give the lines, without the path of the folder."""
+    """Read a folder with mistakes, and return the lines, without the path of the folder."""
     with pytest.raises(ConfigurationError) as caught:
         targets_of(folder, settings)
     return [str(mistake).replace(f"{folder}/", "") for mistake in caught.value.mistakes]

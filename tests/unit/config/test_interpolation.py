@@ -38,7 +38,7 @@ def value_of(text: str, variables: dict[str, str] | None = None) -> Any:
         ("'${EMPTY}'", ""),
         ("${NONE:-http://x/?a=b:c}", "http://x/?a=b:c"),
         ("${NONE:-a$$b$}", "a$b$"),
-        # A plain value is what YAML makes of it then; one in quotes is text.
+        # YAML decides the type of a plain value then; a quoted value is text.
         ("${N}", 7),
         ("1${N}", 17),
         ("${NONE:-10}", 10),
@@ -60,7 +60,7 @@ def value_of(text: str, variables: dict[str, str] | None = None) -> Any:
         ("$${A}", "${A}"),
         ("$$${A}", "$one"),
         ("${A}$", "one$"),
-        # What is put in is not read again.
+        # Inserted text is not read again.
         ("${NESTED}", "${A}"),
         ("${DOLLARS}", "$$"),
         ("[x, 'a${A}', {b: 'c${A}'}]", ["x", "aone", {"b": "cone"}]),

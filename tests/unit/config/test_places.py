@@ -102,7 +102,7 @@ def test_many_warnings_take_little_longer_than_none(head: str, tmp_path: Path) -
     file.write_text(f"{head}urls:\n{''.join(entries)}", encoding="utf-8")
     variables = {"CONFIG_FILE_PATH": str(file)}
     assert len(load_configuration(tmp_path / ".env", variables).warnings) > 40
-    for _ in range(5):  # something else may have made one of the two slow
+    for _ in range(5):  # something else may have slowed one of the two
         without = seconds_of(lambda: load_configuration(tmp_path / ".env", variables, with_warnings=False))
         if seconds_of(lambda: load_configuration(tmp_path / ".env", variables)) < 2 * without + 0.04:
             return

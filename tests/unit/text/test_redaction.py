@@ -1,4 +1,4 @@
-"""Addresses without their secrets: what stands for a password, a token or a query value is never shown."""
+"""Addresses without their secrets: a password, a token or a query value is never shown."""
 
 import pytest
 from hypothesis import example, given
@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from watcher.text.redaction import MASK, without_secrets
 
-# Both ends are marked, so that a part of a secret gives itself away as well.
+# Both ends are marked, so that a part of a secret is found as well.
 MARK = "Zq7x"
 
 
 def secrets_without(characters: str) -> st.SearchStrategy[str]:
-    """Any text, in which some characters do not stand, between two marks."""
+    """Any text without some characters, between two marks."""
     telling = "".join(character for character in "@/?#:[]\\%=&;.5\t" if character not in characters)
     one = st.one_of(st.sampled_from(telling), st.characters(exclude_characters=characters))
     return st.text(one).map(lambda text: f"{MARK}{text}{MARK}")
@@ -55,7 +55,7 @@ SHOWN = {
     "https://a.example/ftp://u:pw@b.example/": MASK,
     "https://user:/https://w@example.com/": MASK,
     "https://user:p/https://w@example.com/": MASK,
-    # Malformed in a way that leaves open where userinfo ends.
+    # Malformed, so that the end of the userinfo is unclear.
     "http://[::1": MASK,
     "user:pw@example.com/": MASK,
     "https:/user:pw@example.com/": MASK,
