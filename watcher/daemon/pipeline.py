@@ -355,7 +355,7 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
         conditions.rename(file.difference.renamed)
         await parts.keeper.rename(file.difference.renamed)
         if parts.sharing is not None:
-            parts.sharing.rename(file.difference.renamed)
+            parts.sharing.rename(file.difference.renamed, {target.name for target in found.added})
     if configured is not None or not found.is_empty:
         registered = None if configured is None else watched_at(configured, watched.context.location)
         await watched.change(found, step.moved, step.taken, registered)
