@@ -37,7 +37,7 @@ from watcher.reporting.reports import read_reports
 from watcher.reporting.status import read_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from watcher.model.resumption import Taken
@@ -726,8 +726,8 @@ async def test_what_goes_on_here_under_a_new_name_has_its_flips_once_whenever_it
     [incident] = open_incidents(one.outbox).found
     claims = ClaimsWithIncidents(one.ownership, ChannelLedger(test_db, "default", one.outbox.id), one.disk, "default")
     claims.rename(renamed, ["new a"])
-    check_down, check_up = partial(one.check, "new a", "D", ago(5)), partial(one.check, "new a", "UU", ago(3))
-    steps = [check_down, store, check_up, store]
+    down, up = partial(one.check, "new a", "D", ago(5)), partial(one.check, "new a", "UU", ago(3))
+    steps: list[Callable[[], Awaitable[None]]] = [down, store, up, store]
     for step in steps[:claimed_at]:
         await step()
     taken = await claims.claim(["new a"])

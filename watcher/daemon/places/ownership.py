@@ -10,7 +10,7 @@ import structlog
 
 from watcher.model.clock_trust import wall_seconds
 from watcher.model.places import COMBINED
-from watcher.model.resumption import RENAMED, TAKEN_OUT
+from watcher.model.resumption import RENAMED, TAKEN_OUT, left_by
 from watcher.model.state import NEVER_CHECKED, Flip, State
 from watcher.outbox.encoding import encode_standing, encode_standing_entry
 from watcher.outbox.flip_door import record_flips
@@ -127,13 +127,16 @@ class OwnedTargets:
             self._doubted.discard(name)
         self._written()
 
-    async def end(self, names: Collection[str], renamed: Mapping[str, str], now: datetime) -> None:
+    async def end(
+        self, names: Collection[str], renamed: Mapping[str, str], now: datetime, kept: Collection[str] = ()
+    ) -> None:
         """Pause and release targets that were removed from the file, or no longer have `locations`.
 
         Args:
             names: of targets for which this replica decides, or did when it ran last.
             renamed: new names of targets, by the former ones.
             now: the time.
+            kept: names that are still configured.
 
         Raises:
             OutboxUnavailableError: the flips or the release are not written.
@@ -146,7 +149,7 @@ class OwnedTargets:
         flips = [
             Flip(
                 *(name, COMBINED, one.since or now, now, one.state, before[name].state),
-                RENAMED if name in renamed else TAKEN_OUT,
+                RENAMED if name in renamed else left_by(COMBINED) if name in kept else TAKEN_OUT,
                 number=one.flips,
             )
             for name, one in ended.items()

@@ -131,6 +131,7 @@ class Places:
         self._due = set[str]()  # targets to decide: a view, the file or the owner has changed since the last decision
         self._ended = set[str]()  # targets decided here that no longer have `locations`
         self._renamed: dict[str, str] = {}
+        self._configured = frozenset[str]()  # all names of the file
         self._known: tuple[Share | None, Mapping[str, Target]] = None, {}
         self._wanted = frozenset[str]()
         self._changed = trio.Event()
@@ -142,8 +143,9 @@ class Places:
             targets: all that are configured.
             renamed: new names of targets, by the former ones.
         """
-        before = self._views.targets
-        self._views.use(targets)
+        before, configured = self._views.targets, list(targets)
+        self._views.use(configured)
+        self._configured = frozenset(target.name for target in configured)
         # The same views may result in another state, as with another quorum.
         self._due |= {name for name, target in self._views.targets.items() if before.get(name) is not target}
         self._ended = (self._ended | self._owned.standings.keys()) - self._views.targets.keys()
@@ -296,7 +298,7 @@ class Places:
         ended, renamed = set(self._ended), dict(self._renamed)
         if ended:  # while these had an owner, a replica with the former file may have registered them
             self._register_again_at = trio.current_time() + TELL_AGAIN_SECONDS
-        await self._owned.end(ended, renamed, now)
+        await self._owned.end(ended, renamed, now, self._configured)
         self._ended -= ended
         self._renamed = {old: new for old, new in self._renamed.items() if old not in renamed}
 

@@ -102,6 +102,7 @@ class Sharing:
         self._timing = timing
         self._sinks = sinks
         self._at_last_beat = 0.0, 0  # the summed lateness of all checks in seconds, and their number
+        self._of_the_file: Sequence[Target] = configuration.targets  # of the start
         self._configured: Sequence[Target] = watched_at(configuration.targets, location)
         self._context: CheckContext | None = None
         self._sharer: Sharer | None = None
@@ -161,7 +162,7 @@ class Sharing:
 
     def resume(self, beginning: Beginning, now: float) -> Awaitable[Mapping[str, Standing]]:
         """Resume the targets watched here; see `resume_share`."""
-        configured = frozenset(target.name for target in self._configured)
+        configured, self._of_the_file = self._of_the_file, ()
         return self._disk.run(lambda outbox: resume_share(outbox, beginning, configured, self._location, now))
 
     async def run(
