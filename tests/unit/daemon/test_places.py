@@ -201,7 +201,11 @@ async def test_targets_are_claimed_decided_on_handed_over_and_ended(disk: Outbox
     owners.known["Shop"] = Taken(Standing(State.UP, MOMENT, State.UP, flips=3), MOMENT)
     assert await owned.follow({"Shop", "Blog"}, 0.0) == {"Shop"}
     assert (owned.holds("Shop"), owned.holds("Blog"), owned.has_all) == (True, False, False)
-    assert await owned.follow({"Shop", "Blog"}, FORCE_SECONDS) == {"Blog"}, "its owner lives, and does not release it"
+    assert await owned.follow({"Shop", "Blog"}, 9.0, is_mixed=True) == set(), "its owner decides by another file"
+    assert owned.has_all, "what is left to it is not waited for"
+    assert await owned.follow({"Shop", "Blog"}, 9.0 + FORCE_SECONDS / 2) == set(), "now it may release it"
+    assert not owned.has_all
+    assert await owned.follow({"Shop", "Blog"}, 9.0 + 2 * FORCE_SECONDS) == {"Blog"}, "it lives, and does not"
     assert owned.has_all
 
     views = (said("fra", State.DOWN, 1), said("nyc", State.DOWN, 2), said("sgp", State.UP))
@@ -214,14 +218,14 @@ async def test_targets_are_claimed_decided_on_handed_over_and_ended(disk: Outbox
     # Once it is not certain that they are this replica's, they are asked for before the next decision.
     owned.doubt()
     owners.is_away = True
-    assert await owned.follow({"Shop", "Blog"}, 7.0) == set()
+    assert await owned.follow({"Shop", "Blog"}, 22.0) == set()
     assert not owned.holds("Shop")
     owners.is_away = False
-    assert await owned.follow({"Shop", "Blog"}, 8.0) == {"Shop", "Blog"}
+    assert await owned.follow({"Shop", "Blog"}, 23.0) == {"Shop", "Blog"}
     assert owned.standings["Shop"].state is State.UP, "another has decided since"
     assert owned.standings["Shop"].flips == 4, "and no number comes twice"
 
-    await owned.follow({"Shop"}, 9.0)
+    await owned.follow({"Shop"}, 24.0)
     (release,) = entries_in(disk, RELEASE)
     assert (release["location"], release["targets"]) == (COMBINED, ["Blog"])
     await owned.end({"Shop"}, {}, MOMENT + timedelta(minutes=10))

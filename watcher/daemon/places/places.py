@@ -263,7 +263,7 @@ class Places:
             self._wanted = frozenset(name for name in self._views.targets if share.holds(name))
             if any(one is not None and one.peers != one.agreed for one in (former, share)):
                 self._owned.doubt()  # replicas with another file decide for some of these as well
-        claimed = await self._owned.follow(self._wanted, steady_seconds())
+        claimed = await self._owned.follow(self._wanted, steady_seconds(), is_mixed=share.is_mixed)
         standings = self._owned.standings
         self._views.take((name, PlaceView(COMBINED, standings[name].state, standings[name].since)) for name in claimed)
         self._due |= claimed
