@@ -19,6 +19,7 @@ from watcher.cluster.membership import Membership
 from watcher.cluster.replica_name import kept_name
 from watcher.cluster.values import Figures, Replica, Seat
 from watcher.daemon.places.alone import Alone
+from watcher.daemon.places.causes import Causes
 from watcher.daemon.places.decisions import Decision, decide
 from watcher.daemon.places.ownership import OwnedTargets
 from watcher.daemon.places.poll import Poll
@@ -122,6 +123,7 @@ class Places:
         self._owned = OwnedTargets(sinks.disk, claims, written, FORCE_BEATS * self._timing.beat_seconds)
         self._alone = Alone(sinks.disk, settings.location, sinks.board, self._views, self._owned, written)
         self._poll = Poll(reader, self._views, self._timing.grace_seconds, self.decides)
+        self._causes = Causes(reader, sinks.disk.outbox.id)
         self.membership: Membership | None = None
         self._is_registered = False
         self._register_again_at = math.inf
@@ -282,6 +284,8 @@ class Places:
                 found = decide(self._views.targets[name], self._owned.standings[name], views, now) if views else None
                 if found is not None:
                     decisions[name] = found
+                elif views:
+                    self._causes.note(name, self._views.combined_of(name))
             if decisions:
                 try:
                     await self._owned.record(decisions)
@@ -289,7 +293,10 @@ class Places:
                     self._due.update(some)
                     raise
                 self._views.take((name, one.view) for name, one in decisions.items())
+                for name, one in decisions.items():
+                    self._causes.note(name, one.view, is_flip=True)
             await trio.lowlevel.checkpoint()
+        await self._causes.tell(self.decides)
         if self._owned.standings and trio.current_time() >= self._mark_at:
             self._mark_at = trio.current_time() + MARK_SECONDS
             await mark_decided(self._database, self._disk.outbox.id)

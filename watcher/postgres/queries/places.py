@@ -8,10 +8,12 @@ from watcher.model.places import COMBINED, PlaceView
 from watcher.model.state import State, state_named
 from watcher.postgres.bridge import transaction
 from watcher.postgres.registration import REGISTRATION_SECONDS, tell_targets
+from watcher.postgres.server_encoding import fitting_text, stored_name
+from watcher.postgres.tables.ownership import LOCK_TARGETS
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from watcher.model.target import Target
@@ -45,6 +47,13 @@ GROUP BY clock.now, location
 _MARK_ALIVE = """
 INSERT INTO replicas AS present (location, outbox, started_at, alive_at) VALUES ('*', $1, now(), now())
 ON CONFLICT (location) DO UPDATE SET outbox = $1, alive_at = now()
+"""
+# Only while the row is in that state: the flip to it may still wait in the outbox.
+_TELL_CAUSES = """
+UPDATE states SET reason = row.reason, detail = row.detail
+FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS row (target, state, reason, detail)
+WHERE location = $1 AND owner = $2 AND states.target = row.target AND states.state = row.state
+RETURNING states.target
 """
 
 
@@ -110,6 +119,35 @@ async def tell_combined(database: Database, replica: uuid.UUID, targets: Sequenc
             await tell_targets(connection, COMBINED, replica, targets, REGISTRATION_SECONDS)
 
     await database.operate(tell, REGISTRATION_SECONDS)
+
+
+async def tell_causes(database: Database, replica: uuid.UUID, views: Mapping[str, PlaceView]) -> list[str]:
+    """Write the present causes of combined states.
+
+    Args:
+        database: with its tables.
+        replica: the owner of the targets; rows of others stay.
+        views: the combined states, with their causes, by target.
+
+    Returns:
+        the names of the targets whose rows have the cause now.
+    """
+
+    async def tell(connection: Connection) -> list[Any]:
+        """Write them in one transaction, locks first. This is an asyncio-flavoured function."""
+        encoding = connection.get_settings().server_encoding
+        stored.update((stored_name(name, encoding), name) for name in views)
+        states = [str(view.state) for view in views.values()]
+        reasons, details = [
+            [text and fitting_text(text, encoding) for text in texts]
+            for texts in ([view.reason for view in views.values()], [view.detail for view in views.values()])
+        ]
+        async with transaction(connection):
+            await connection.execute(LOCK_TARGETS, COMBINED, list(stored), replica, False)
+            return await connection.fetch(_TELL_CAUSES, COMBINED, replica, list(stored), states, reasons, details)
+
+    stored: dict[str, str] = {}
+    return [stored[row["target"]] for row in await database.operate(tell)]
 
 
 async def mark_decided(database: Database, replica: uuid.UUID) -> None:
