@@ -347,8 +347,8 @@ async def test_rows_that_parse_and_make_no_sense_are_dropped_with_a_line_and_all
         assert all("+00:00" in payload for (payload,) in records)
         assert world.disk.outbox.read("SELECT 1 FROM incidents WHERE target = 'site 4'") == []
     said = capsys.readouterr().err
-    counts = {text: said.count(text) for text in ("notifications has a row", "unreadable record", "rows of incidents")}
-    assert counts == {"notifications has a row": 3, "unreadable record": 2, "rows of incidents": 1}
+    counts = {text: said.count(text) for text in ("row of notifications", "unreadable record", "rows of incidents")}
+    assert counts == {"row of notifications": 3, "unreadable record": 2, "rows of incidents": 1}
 
 
 async def test_an_alertmanager_hears_no_end_of_an_incident_whose_row_is_spoilt_before_it_ends(path: Path) -> None:

@@ -319,7 +319,7 @@ class Http1:
         body_bytes = reception.body_bytes
         overhead_bytes = self._fed_bytes - body_bytes
         if overhead_bytes > MAX_OVERHEAD_BYTES + MAX_OVERHEAD_PER_BODY_BYTE * body_bytes and not reception.complete:
-            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
+            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes are not part of the body")
 
     def _parse(self, data: bytes) -> None:
         reception, parser = self._reception, self._parser

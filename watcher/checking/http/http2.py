@@ -201,7 +201,7 @@ class Http2:
             if taken % _FRAMES_WITHOUT_WAIT == 0:
                 await trio.lowlevel.checkpoint()
         if self._received_bytes - self._body_bytes > MAX_OVERHEAD_BYTES:
-            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes came that are no body")
+            raise ProtocolError(f"more than {MAX_OVERHEAD_BYTES} bytes are not part of the body")
 
     def _next_frame(self) -> bytes | None:
         """Take a whole frame off the buffer; h2 itself would buffer megabytes before it detects an invalid frame."""

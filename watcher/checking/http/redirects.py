@@ -152,7 +152,7 @@ def _read(reference: str, base: httpx.URL | None) -> httpx.URL:
         path = path[match.end() :]
         is_whole, scheme = path.startswith("//") or match[1].lower() != scheme, match[1].lower()
         if scheme not in DEFAULT_PORTS:
-            raise RedirectError("redirected to what is no http or https address")
+            raise RedirectError("redirected to an address that is not http or https")
     if is_whole or base is None:
         authority, slash, path = path.lstrip("/").partition("/")
         netloc, path = _netloc(authority), slash + path

@@ -172,7 +172,7 @@ def _complaint_about_json(expected: Expectations, exchange: Exchange) -> str | N
     try:
         document = decoded(exchange.body, exchange.charset)
     except JsonError as error:
-        return f"the body is no JSON: {error}"
+        return f"the body is not JSON: {error}"
     for expectation in expected.json:
         complaint = json_complaint(expectation, document)
         if complaint is not None:
