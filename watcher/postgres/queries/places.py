@@ -35,7 +35,8 @@ _RECENT = _VIEWS.format("""ARRAY(
 )""")
 # A place is alive by its replicas' beats, and by the times until which they have stored everything.
 _AGES = """
-SELECT clock.now, location, min(heard)::float8 AS heard, min(stored)::float8 AS stored
+SELECT clock.now, location, min(heard)::float8 AS heard, min(stored)::float8 AS stored,
+    (SELECT sum(late) FROM outboxes) AS late
 FROM (SELECT clock_timestamp() AS now) AS clock LEFT JOIN (
     SELECT location, extract(epoch FROM clock_timestamp() - beat_at) AS heard, NULL::numeric AS stored FROM members
     UNION ALL
@@ -103,11 +104,14 @@ class Age(NamedTuple):
     stored: float | None
 
 
-async def ages_of_places(database: Database) -> tuple[datetime, dict[str, Age]]:
-    """Return the time by the server's clock, and the age of each place by its name."""
+async def ages_of_places(database: Database) -> tuple[datetime, dict[str, Age], int]:
+    """Return the time by the server's clock, the age of each place by its name, and the number of late batches.
+
+    Flips of a late batch may be too old for `recent_views_of_places`.
+    """
     rows = await database.fetch(_AGES)
     ages = {row["location"]: Age(row["heard"], row["stored"]) for row in rows if row["location"] is not None}
-    return rows[0]["now"], ages
+    return rows[0]["now"], ages, rows[0]["late"] or 0
 
 
 async def tell_combined(database: Database, replica: uuid.UUID, targets: Sequence[Target]) -> None:
