@@ -361,7 +361,7 @@ async def test_what_is_too_old_goes(
         writer.put(failed("a"))
         await trio.sleep(9)
         assert failures_in(disk.outbox) == ["a"]
-        await trio.sleep(3)
+        await trio.sleep(3 + TICK_SECONDS / 2)
         assert failures_in(disk.outbox) == []
     nursery.cancel_scope.cancel()
 
