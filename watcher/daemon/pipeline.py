@@ -295,7 +295,7 @@ async def _resume(
         if parts.sharing is not None:
             parts.flip_lines.retarget(_checked(beginning.targets))
             return beginning, await parts.sharing.resume(beginning, now)
-        return beginning, await disk.run(lambda outbox: resume_from(outbox, targets, location, now))
+        return beginning, await disk.run(lambda outbox: resume_from(outbox, configuration.targets, location, now))
     except OutboxUnavailableError as error:
         log.error("the outbox cannot be read, earlier states are unknown", error=error)
         return beginning, {}
@@ -356,10 +356,9 @@ async def _take_step(sinks: Sinks, watched: WatchedTargets, conditions: Conditio
         conditions.rename(file.difference.renamed)
         await parts.keeper.rename(file.difference.renamed)
         if parts.sharing is not None:
-            parts.sharing.rename(file.difference.renamed)
+            parts.sharing.rename(file.difference.renamed, {target.name for target in found.added})
     if configured is not None or not found.is_empty:
-        registered = None if configured is None else watched_at(configured, watched.context.location)
-        await watched.change(found, step.moved, step.taken, registered)
+        await watched.change(found, step.moved, step.taken, configured)
         parts.flip_lines.retarget(_checked(found.targets))
         sinks.tally.forget(target.name for target in found.removed)
     if configured is not None:

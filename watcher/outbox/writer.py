@@ -35,6 +35,9 @@ log = structlog.get_logger()
 MAX_WAITING = 50_000
 # The limit of one transaction: a larger burst is written in pieces.
 MAX_AT_ONCE = 2_000
+# The shortest time between two transactions without news: handing one to the thread costs as much as the data of many
+# checks. A success waits so long at most, and is lost if the process is killed meanwhile. News never waits.
+GATHER_SECONDS = 0.25
 TICK_SECONDS = 1.0
 # Every other tick is noted on disk; less than two, as none is on time.
 NOTE_SECONDS = 1.5 * TICK_SECONDS
@@ -86,7 +89,7 @@ class OutboxWriter:
         self._report_kept = tell_kept
         self._trust = trust
         self._waiting: deque[Conclusion] = deque()
-        self._wake = trio.Event()
+        self._wake, self._urgent = trio.Event(), trio.Event()
         self._closed = False
         self._failing = False
         self._given_up = 0  # failures
@@ -115,11 +118,18 @@ class OutboxWriter:
             self._give_up(self._waiting.popleft())
         self._waiting.append(conclusion)
         self._wake.set()
+        if conclusion.is_news or not conclusion.outcome.ok:
+            self._urgent.set()
+
+    def hurry(self) -> None:
+        """Write all waiting conclusions at once."""
+        self._wake.set()
+        self._urgent.set()
 
     def close(self) -> None:
         """Let `run` end when no conclusion waits."""
         self._closed = True
-        self._wake.set()
+        self.hurry()
 
     def give_up(self) -> int:
         """Give up waiting conclusions; return how many failures were given up in all."""
@@ -132,7 +142,8 @@ class OutboxWriter:
         while True:
             with trio.move_on_at(next_beat(trio.current_time(), TICK_SECONDS)):
                 await self._wake.wait()
-            self._wake = trio.Event()
+            self._wake, self._urgent = trio.Event(), trio.Event()
+            gathers = bool(self._waiting)
             try:
                 while self._waiting:
                     await self._keep(list(islice(self._waiting, MAX_AT_ONCE)))
@@ -146,6 +157,9 @@ class OutboxWriter:
                 continue
             if self._closed and not self._waiting:
                 return
+            if gathers:
+                with trio.move_on_after(GATHER_SECONDS):
+                    await self._urgent.wait()
 
     async def _keep(self, batch: Sequence[Conclusion]) -> None:
         given_up_before = self._given_up_of_waiting
@@ -211,7 +225,7 @@ def _append(outbox: Outbox, batch: Sequence[Conclusion], now: float) -> None:
         ],
         minute=open_minute(outbox, now),
         measurements=json.dumps([measurement_of(conclusion.outcome) for conclusion in batch]),
-        slots_until=max(one.outcome.scheduled_at.timestamp() for one in batch),
+        slots_until=max([one.outcome.scheduled_at for one in batch]).timestamp(),
         # The last one of each target counts.
         standings=[
             (one.outcome.location, one.outcome.target, encode_standing(one.standing)) for one in batch if one.is_news

@@ -1,4 +1,4 @@
-"""Whether the loop stood still."""
+"""Detects that the loop stood still."""
 
 import trio
 import trio.testing

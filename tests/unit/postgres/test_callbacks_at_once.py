@@ -1,4 +1,4 @@
-"""Callbacks of asyncio that wait run in one turn of trio's, whatever else runs."""
+"""Waiting asyncio callbacks run in one turn of trio's loop, whatever else runs."""
 
 from __future__ import annotations
 

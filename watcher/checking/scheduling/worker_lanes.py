@@ -50,14 +50,30 @@ class Lanes:
             the result of the check.
         """
         if not failing:
-            await self._acquire_worker()
-            try:
-                with trio.CancelScope() as scope:
-                    self._started[scope] = trio.current_time()
-                    return await check()
-            finally:
-                del self._started[scope]
-                self.workers.release()
+            with trio.CancelScope() as scope:
+                return await self.run_within(scope, check)
+        return await self.run_among_failing(check)
+
+    async def run_within(self, scope: trio.CancelScope, check: Callable[[], Awaitable[T]]) -> T:
+        """Run a check as soon as a worker is free, and break it off if it is slow while others wait.
+
+        Args:
+            scope: the scope in which this is called; cancelled to break the check off.
+            check: called once.
+
+        Returns:
+            what the check returns.
+        """
+        await self._acquire_worker()
+        self._started[scope] = trio.current_time()
+        try:
+            return await check()
+        finally:
+            del self._started[scope]
+            self.workers.release()
+
+    async def run_among_failing(self, check: Callable[[], Awaitable[T]]) -> T:
+        """Run a check to its end, as soon as the lane of failing targets has a free worker."""
         async with self._failing, self.workers:
             return await check()
 
