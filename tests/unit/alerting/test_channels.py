@@ -131,7 +131,9 @@ def _values_of(receiver: object) -> list[object]:
         ("{{ 1" + "0" * 5000 + " }}", (1, "Exceeds the limit")),
     ],
 )
-def test_a_template_that_does_not_compile_is_told_with_its_line(text: str, complaint: tuple[int, str] | None) -> None:
+def test_a_template_that_does_not_compile_is_reported_with_its_line(
+    text: str, complaint: tuple[int, str] | None
+) -> None:
     """Nothing of it is rendered, not even constants."""
     found = complaint_about_template(text)
     if complaint is None or found is None:

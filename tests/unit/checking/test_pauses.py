@@ -26,7 +26,7 @@ async def test_no_pause_is_seen_where_there_is_none(autojump_clock: trio.testing
         nursery.cancel_scope.cancel()
 
 
-async def test_a_pause_is_seen_at_once_and_belongs_to_what_ran_across_it(
+async def test_a_pause_is_seen_at_once_and_counts_for_everything_that_ran_across_it(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     pauses = Pauses(Suspends())
@@ -42,7 +42,7 @@ async def test_a_pause_is_seen_at_once_and_belongs_to_what_ran_across_it(
         nursery.cancel_scope.cancel()
 
 
-async def test_a_short_stall_is_no_pause(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_short_stall_is_not_a_pause(autojump_clock: trio.testing.MockClock) -> None:
     pauses = Pauses(Suspends())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pauses.run)

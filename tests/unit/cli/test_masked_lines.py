@@ -145,7 +145,7 @@ def test_a_line_keeps_to_its_width(width: int) -> None:
         assert len(caret) <= width + 1
 
 
-def test_what_says_nothing_is_known() -> None:
+def test_a_line_without_shown_values_says_nothing() -> None:
     assert not MaskedLine((LinePart(0, "  - "), LinePart(4, "***", is_raw=False))).says_something
     assert MaskedLine((LinePart(0, "a: "), LinePart(3, "***", is_raw=False))).says_something
 

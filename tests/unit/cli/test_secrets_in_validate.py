@@ -219,7 +219,7 @@ def test_a_variable_of_ones_own_has_no_form_with_a_file(tmp_path: Path) -> None:
     assert "; set SHOP_TOKEN itself" in result.output
 
 
-def test_settings_that_are_not_utf8_are_told_with_their_place(tmp_path: Path) -> None:
+def test_settings_that_are_not_utf8_are_reported_with_their_place(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"MAX_WORKERS=5\nLOCATION=\xe9\n")
     result = typed(tmp_path, "validate")
     assert result.stderr.splitlines()[0] == ".env:2:10: is not UTF-8; save the file as UTF-8"

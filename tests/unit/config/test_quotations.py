@@ -145,7 +145,7 @@ def test_the_words_of_libraries_quote_no_variable(line: str, told: str, settings
     ],
     ids=["mapping", "mapping_before", "text", "text_before", "list", "inside"],
 )
-def test_what_aliases_repeat_is_a_secret_where_one_of_its_places_is_one(content: str, settings: Settings) -> None:
+def test_a_repeated_value_is_a_secret_if_one_of_its_places_is(content: str, settings: Settings) -> None:
     [line] = lines_of("x", content.encode(), settings)
     assert "hunter2" not in line
     assert "this cannot be used" in line
@@ -170,7 +170,7 @@ def test_the_name_of_an_alias_may_be_a_secret(settings: Settings) -> None:
     assert "hunter2" not in line
 
 
-def test_what_aliases_repeat_at_harmless_places_is_shown(settings: Settings) -> None:
+def test_a_value_repeated_at_harmless_places_is_shown(settings: Settings) -> None:
     content = b"urls:\n  - &a {address: 'https://h/', interval: &i 120}\n  - {address: 'https://g/', interval: *i}\n"
     for line in lines_of("x", content, settings):
         assert "120 is above MAX_INTERVAL_VAL=10; raise that in .env" in line

@@ -162,7 +162,7 @@ def who_watches(world: World) -> dict[str, list[int]]:
     return {name: sorted(one.int for one in world.watching[name] - world.dead) for name in NAMES}
 
 
-async def test_targets_move_when_replicas_come_and_go_and_nobody_watches_one_that_another_does(
+async def test_targets_move_when_replicas_come_and_go_and_never_have_two_owners(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_world(3) as (world, replicas):
@@ -201,7 +201,7 @@ async def test_a_replica_that_lives_and_does_not_release_is_waited_for_and_then_
         assert who_watches(world) == {name: [2] for name in NAMES}
 
 
-async def test_in_a_rollout_what_has_not_changed_stays_where_it_is_and_in_a_long_one_each_file_is_watched(
+async def test_in_a_rollout_unchanged_targets_stay_and_in_a_long_one_each_file_is_watched(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_world(2) as (world, (first, second)):
@@ -229,7 +229,7 @@ async def test_in_a_rollout_what_has_not_changed_stays_where_it_is_and_in_a_long
         assert {name: [owner.int] for name, owner in world.owners.items()} == who_watches(world)
 
 
-async def test_the_end_of_a_rollout_is_no_reason_for_force(autojump_clock: trio.testing.MockClock) -> None:
+async def test_the_end_of_a_rollout_needs_no_force(autojump_clock: trio.testing.MockClock) -> None:
     async with open_world(2) as (world, (first, second)):
         for replica in (first, second):
             await replica.configure(NAMES)
@@ -246,7 +246,7 @@ async def test_the_end_of_a_rollout_is_no_reason_for_force(autojump_clock: trio.
         assert world.doubled == []
 
 
-async def test_what_others_have_claimed_by_an_agreement_that_a_replica_never_heard_of_is_claimed_once_more(
+async def test_targets_claimed_by_an_unseen_agreement_are_claimed_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_world(2) as (world, (first, second)):
@@ -273,7 +273,7 @@ async def test_what_others_have_claimed_by_an_agreement_that_a_replica_never_hea
         assert world.owners == dict.fromkeys(first.sharer.names, first.me)
 
 
-async def test_without_a_database_a_replica_checks_what_it_holds_and_asks_when_it_is_back(
+async def test_without_a_database_a_replica_keeps_its_targets_and_asks_afterwards(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_world(1) as (world, (replica,)):
@@ -293,7 +293,7 @@ async def test_without_a_database_a_replica_checks_what_it_holds_and_asks_when_i
 @pytest.mark.parametrize(
     ("away_seconds", "has_asked"), [(CLAIM_CUT_OFF_SECONDS - 1, True), (CLAIM_CUT_OFF_SECONDS + 1, False)]
 )
-async def test_what_another_has_watched_begins_without_asking_only_when_the_database_is_away_for_long(
+async def test_targets_of_another_start_without_a_claim_only_in_a_long_outage(
     autojump_clock: trio.testing.MockClock, away_seconds: float, has_asked: bool
 ) -> None:
     async with open_world(2) as (world, (first, second)):
@@ -313,7 +313,7 @@ async def test_what_another_has_watched_begins_without_asking_only_when_the_data
         assert {target.name in step.taken for step, target in begun} == {has_asked}
 
 
-async def test_a_reload_lasts_until_all_of_it_is_in_use_and_what_goes_is_no_move(
+async def test_a_reload_lasts_until_it_is_fully_applied_and_removals_are_not_moves(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with open_world(1) as (world, (replica,)):
