@@ -60,10 +60,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checking/scheduling": {"model"},
     "checking": {"model", *CHECKING},
     "alerting/channels/templates": {"text"},
-    "alerting/channels/masking": {"model", "model/alerts", "secrets"},
     "alerting/channels/helper_command": set(),
     "alerting/channels/apprise_urls": {
-        *("model/alerts", "alerting/channels/masking", "alerting/channels/helper_command"),
+        *("model/alerts", "secrets", "alerting/channels/helper_command"),
     },
     "recording": {"text", "model", "history"},
     "alerting/policy/records": {"model", "model/alerts", "history"},
@@ -124,7 +123,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "alerting/channels": {
         *("text", "model", "model/alerts", "secrets", "checking/http", "alerting/policy"),
-        *("alerting/channels/templates", "alerting/channels/masking", "alerting/channels/helper_command"),
+        *("alerting/channels/templates", "alerting/channels/helper_command"),
         "alerting/channels/apprise_urls",
     },
     "alerting": {

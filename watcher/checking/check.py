@@ -126,7 +126,7 @@ def _without_pause(verdict: Verdict) -> Verdict:
     if verdict.fault is None:
         return Verdict(None, None)
     detail = f"the monitor itself was paused during the check, which saw: {verdict.fault.detail}"
-    return Verdict(Fault(Reason.LOCAL, detail), None)
+    return Verdict(Fault(Reason.LOCAL, detail, verdict.fault.detail), None)
 
 
 async def _judge(
@@ -147,7 +147,7 @@ async def _judge(
         return await trio.to_thread.run_sync(judge_in_thread, abandon_on_cancel=True, limiter=context.matching_threads)
     if not begun:
         text = "other bodies took so long to match that this one had to wait past its deadline"
-        return Verdict(Fault(Reason.LOCAL, text), None)
+        return Verdict(Fault(Reason.LOCAL, text, ""), None)
     text = f"no answer within {timeout_seconds:g} s: cut off while matching the body"
     return Verdict(Fault(Reason.TIMEOUT, text), None)
 

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -19,7 +20,7 @@ from structlog.processors import JSONRenderer, add_log_level, format_exc_info
 
 from watcher.log.stderr import PRIORITIES, is_the_journal, lines_through, with_priority, write_line
 from watcher.model.clock_trust import utc_now
-from watcher.secrets.in_logs import Redactor, fit_address
+from watcher.secrets.in_logs import Redactor
 from watcher.text.escaping import json_line, key_values, one_line
 from watcher.text.log_events import LogEvent, OwnWords
 from watcher.text.loggable import loggable, safe_text
@@ -158,17 +159,16 @@ def _in_order(_logger: object, _method: str, event: EventDict) -> EventDict:
     return {"time": utc_now(), "level": event.pop("level"), "event": event.pop("event"), **event, "traceback": trace}
 
 
-def _fit(_logger: object, _level: str, event: EventDict) -> dict[str, Loggable]:
+def _fit(_logger: object, _method: str, event: EventDict) -> dict[str, Loggable]:
     """Convert the values that are not None to JSON types, and mask the secrets in them."""
-    of_library = "logger" in event
+    foreign = _FOREIGN | {"event"} if "logger" in event else _FOREIGN
     fitting: dict[str, Loggable] = {}
     for name, value in event.items():
         if name == "traceback":
             fitting[name] = None if value is None else _redactor.end_of(value, MAX_TRACEBACK_CHARS)
         else:
-            is_own = isinstance(value, OwnWords)
-            foreign = (name in _FOREIGN and not is_own) or (of_library and name == "event")
-            fitting[one_line(name)] = loggable(value, _redactor.fit if foreign else fit_address, _redactor.fit)
+            is_own = name not in foreign or isinstance(value, OwnWords)
+            fitting[one_line(name)] = loggable(value, partial(_redactor.fit, is_own=is_own), _redactor.fit)
     return {name: value for name, value in fitting.items() if value is not None}
 
 

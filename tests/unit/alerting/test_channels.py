@@ -1,10 +1,9 @@
-"""The pure parts of channels: retries, secrets and the compilation of templates."""
+"""The pure parts of channels: retries and the compilation of templates."""
 
 from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -12,13 +11,11 @@ from hypothesis import strategies as st
 
 from watcher.alerting.channels.answers import retry_after_seconds
 from watcher.alerting.channels.deliver import short_text
-from watcher.alerting.channels.masking import WORDS_OF_PATHS, masked_answer
 from watcher.alerting.channels.templates import complaint_about_template
 from watcher.alerting.channels.trial import trial_notification
 from watcher.alerting.policy.line import Line
 from watcher.alerting.policy.payload import payload_of
 from watcher.alerting.policy.view import View
-from watcher.model.alerts.channel import AppriseReceiver, Channel, ExecReceiver, WebhookReceiver
 from watcher.model.alerts.notification import Kind
 from watcher.model.state import State
 
@@ -76,42 +73,6 @@ def test_a_chat_gets_ten_lines_of_a_list(count: int, last: str | None) -> None:
     else:
         told = short_text(payload).split("\n")
         assert told == [*payload["text"].split("\n")[:10], last, "https://status.example/"]
-
-
-SECRETS = ("hunter2!", "T1JJ3T3L2", "s3cr3t/path", "k3y-of-query")
-
-
-@pytest.mark.parametrize(
-    "receiver",
-    [
-        AppriseReceiver("mailtos://jo:hunter2!@mail.example/s3cr3t/path?key=k3y-of-query"),
-        AppriseReceiver("mailtos://jo:hunter2%21@mail.example?pass=hunter2%21"),
-        AppriseReceiver("slack://T1JJ3T3L2/A1BRTD4JD"),
-        WebhookReceiver("https://hooks.example/s3cr3t/path?k3y-of-query", "whsec_T1JJ3T3L2", (("X-Key", "hunter2!"),)),
-        ExecReceiver(("/usr/bin/page", "--token", "hunter2!")),
-    ],
-)
-def test_no_secret_of_a_channel_is_left_in_an_answer(receiver: AppriseReceiver) -> None:
-    """In every spelling; the host stays readable, so that the reader sees where it failed."""
-    channel = Channel("ops", receiver)
-    written = "\n".join(str(value) for value in _values_of(receiver))
-    text = f"cannot deliver to mail.example hooks.example: {written} hunter2%21"
-    masked = masked_answer(text, channel, limit_chars=2000)
-    assert not [secret for secret in SECRETS if secret in written and secret in masked], masked
-    assert masked.startswith("cannot deliver to mail.example hooks.example: ")
-
-
-@given(st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=4, max_size=24))
-def test_no_secret_is_left_however_it_is_made(secret: str) -> None:
-    """Receivers quote an address, or a part of it, both as written and decoded."""
-    written = quote(secret, safe="")
-    for url in (f"json://jo:{written}@hook.example/", f"json://h.example/{written}", f"json://h.example?k={written}"):
-        masked = masked_answer(f"I refuse {url}: {secret} or {written}", Channel("ops", AppriseReceiver(url)), 2000)
-        assert secret in WORDS_OF_PATHS or (secret not in masked and written not in masked), masked
-
-
-def _values_of(receiver: object) -> list[object]:
-    return [getattr(receiver, name) for name in ("url", "secret", "headers", "command") if hasattr(receiver, name)]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ LINES = {
         f"2:11: channels: {EMPTY}",
     ],
     "channels_mapping": [
-        '2:11: channels: a mapping is not a list; write it as in `channels: [{name: ops, url: "ntfys://ntfy.example/ops"}]`',
+        '2:11: channels: this is not a list; write it as in `channels: [{name: ops, url: "ntfys://ntfy.example/ops"}]`',
     ],
     "connectivity_empty": [
         f"2:25: connectivity.targets: {EMPTY}",

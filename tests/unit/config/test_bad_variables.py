@@ -39,7 +39,7 @@ LINES: dict[str, list[str]] = {
         "4:15: urls[0].interval: is empty; write a value, or remove the key",
     ],
     "in_braces": [
-        "3:32: is no valid YAML: did not find expected ',' or '}'; look at this line and the one before, and put ${NAME} in quotes where it stands in {} or []",
+        "3:32: is not valid YAML: did not find expected ',' or '}'; look at this line and the one before, and put ${NAME} in quotes where it stands in {} or []",
     ],
     "in_default": [
         "2:14: urls[0].address: ${A} has a reference in its default; write one variable after the other",
@@ -67,7 +67,7 @@ LINES: dict[str, list[str]] = {
     "text_in_pattern": [
         f"3:12: urls[0].regex: '(${{SECRET}}' is not a regular expression: missing ){SYNTAX}",
         f"4:35: urls[0].fail_if_body_matches_regexp[0]: '${{SECRET}}(' is not a regular expression: missing ){SYNTAX}",
-        "5:19: urls[0].json[0].path: '${SECRET}(' is not a JMESPath expression: '${SECRET}' is not expected at column 8; https://jmespath.org/specification.html",
+        "5:19: urls[0].json[0].path: '${SECRET}(' is not a JMESPath expression: '${SECRET}(' is not expected at column 8; https://jmespath.org/specification.html",
     ],
     "text_in_secrets": [
         "3:22: urls[0].headers.X-Key: has a line break, a control character or space around it; write one line",

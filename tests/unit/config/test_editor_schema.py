@@ -31,6 +31,7 @@ WRITTEN_KEYS = """
 """
 KEYS = frozenset(WRITTEN_KEYS.split())
 ALL_KEYS = """
+x-shop: {anything: [1]}
 defaults: {interval: 10, timeout: 10, max_redirects: 10}
 urls:
   - address: https://example.com/

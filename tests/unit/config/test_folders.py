@@ -139,9 +139,9 @@ def test_a_file_that_cannot_be_read_hides_no_other(tmp_path: Path, settings: Set
     (tmp_path / "a.yaml").symlink_to("nowhere")
     os.mkfifo(tmp_path / "c.yaml")
     assert lines_of(tmp_path, settings) == [
-        "a.yaml: cannot be read: No such file or directory; make it readable, or take it away",
+        "a.yaml: cannot be read: No such file or directory; make it readable, or remove it",
         "b.yaml:1:7: urls: must be a list; write one `- address: https://example.com/` a line under it",
-        "c.yaml: is no file; take it out of the folder",
+        "c.yaml: is not a regular file; remove it from the folder",
     ]
 
 

@@ -168,7 +168,21 @@ def test_any_text_with_variables(text: str, settings: Settings) -> None:
 
 
 anchored = st.recursive(
-    st.sampled_from(["x", "&a x", "&b 5", "*a", "*b", "${N}", r'"\ud83d\ude80"', r"'\ud83d\ude80'", r'"\ud83d"']),
+    st.sampled_from(
+        [
+            "x",
+            "&a x",
+            "&b {k: 5}",
+            "*a",
+            "*b",
+            "{<<: *b}",
+            "&a {<<: [*b, *a]}",
+            "${N}",
+            r'"\ud83d\ude80"',
+            r"'\ud83d\ude80'",
+            r'"\ud83d"',
+        ]
+    ),
     lambda inner: st.builds(
         lambda anchor, parts: f"{anchor}[{', '.join(parts)}]", st.sampled_from(["", "&a ", "&b "]), st.lists(inner)
     ),
@@ -214,7 +228,7 @@ def bomb(kind: str, width: int, height: int) -> str:
 SHAPES = [
     "{key}: *bomb",
     "{key}: [*bomb, *bomb]",
-    "{key}: {{a: *bomb}}",
+    "{key}: {{<<: *bomb, a: *bomb}}",
     "{key}: [{{path: a, equals: *bomb}}]",
     "{key}: {{password: *bomb, credentials: *bomb, ca_file: *bomb}}",
 ]

@@ -96,7 +96,7 @@ def test_no_value_can_be_more_than_one_scalar(value: str) -> None:
         assert not isinstance(value_of("${V}", {"V": value}), (dict, list))
     except ConfigurationError as error:
         [mistake] = error.mistakes
-        assert mistake.text.startswith(("is no valid YAML: this is no ", "is no valid YAML: found"))
+        assert mistake.text.startswith(("is not valid YAML: this is not a valid ", "is not valid YAML: found"))
 
 
 @given(
