@@ -6,14 +6,19 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tests.doubles import a_failure
+import pytest
+
+from tests.doubles import a_failure, a_target
+from tests.pipeline import open_pipeline
 from watcher.cluster.others import Others
 from watcher.model.conclusion import Conclusion
-from watcher.model.state import Standing, State
+from watcher.model.state import Flip, Standing, State
 from watcher.postgres.queries.states_of_others import PAGE_ROWS
 from watcher.recording.board import Board
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from watcher.postgres.db import Database
 
 ME, OTHER = uuid.UUID(int=1), uuid.UUID(int=2)
@@ -76,6 +81,21 @@ async def test_targets_of_others_are_on_the_board_until_they_are_unwatched(
     epoch = 2
     await others.look()
     assert [one.target for one in board] == ["site 7"]
+
+
+@pytest.mark.parametrize("late_seconds", [0, 30])
+async def test_what_is_stored_late_is_seen_at_once(late_seconds: int, test_db: Database, tmp_path: Path) -> None:
+    """As by a check that times out after half a minute: its flip is dated to when it began."""
+    board, now = Board(), datetime.now(UTC)
+    others = Others(test_db, "default", ME, board, lambda: 1)
+    with open_pipeline(tmp_path, test_db, a_target("theirs")) as pipeline:
+        for number, state in enumerate((State.UP, State.DOWN)):
+            at = now - timedelta(seconds=0 if number == 0 else late_seconds)
+            flip = Flip("theirs", "default", at, at, state, State.PENDING, number=number + 1)
+            await pipeline.put(flips=[flip])
+            await pipeline.drain_all()
+            await others.look()
+            assert board.standing_of("theirs") == Standing(state, at, state)
 
 
 async def _stand(

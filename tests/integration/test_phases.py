@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,7 @@ DELAYED_ACK_SECONDS = 0.04
 
 def held_up(phases: Phases) -> set[str]:
     """Name the phases that took as long as the delay; complain about those that took neither that nor far less."""
-    slow = {name: seconds for name, seconds in asdict(phases).items() if (seconds or 0) >= ELSEWHERE_SECONDS}
+    slow = {name: seconds for name, seconds in phases._asdict().items() if (seconds or 0) >= ELSEWHERE_SECONDS}
     enough_seconds = DELAY_SECONDS - CLOCKS_SECONDS
     return {name if seconds >= enough_seconds else f"{name} for {seconds:.3f} s" for name, seconds in slow.items()}
 
@@ -63,7 +62,7 @@ async def assert_held_up(expected: str, address: str, resolver: Resolver | None 
 
 def happened(phases: Phases) -> set[str]:
     """Name the phases that have a time."""
-    return {name for name, seconds in asdict(phases).items() if seconds is not None}
+    return {name for name, seconds in phases._asdict().items() if seconds is not None}
 
 
 async def pause(_: Peer) -> None:

@@ -109,15 +109,16 @@ async def _attempt(probe: AnyProbe, context: CheckContext, timeout_seconds: floa
     target = probe.target
     started = trio.current_time()
     exchange = _NOTHING_CAME
-    try:
-        exchange = await probe.fetch(timeout_seconds)
-        duration_seconds = trio.current_time() - started
-        verdict = await _judge(target, exchange, context, duration_seconds, timeout_seconds)
-    except Exception as error:
-        log.error("check failed inside watcher", target=target.name, url=target.shown_address, exc_info=error)
-        verdict = Verdict(Fault(Reason.INTERNAL, f"{type(error).__name__} inside watcher; its log has more"), None)
-    if (verdict.fault is not None or verdict.degraded is not None) and context.pauses.any_since(started):
-        verdict = _without_pause(verdict)
+    with context.pauses:
+        try:
+            exchange = await probe.fetch(timeout_seconds)
+            duration_seconds = trio.current_time() - started
+            verdict = await _judge(target, exchange, context, duration_seconds, timeout_seconds)
+        except Exception as error:
+            log.error("check failed inside watcher", target=target.name, url=target.shown_address, exc_info=error)
+            verdict = Verdict(Fault(Reason.INTERNAL, f"{type(error).__name__} inside watcher; its log has more"), None)
+        if (verdict.fault is not None or verdict.degraded is not None) and context.pauses.any_since(started):
+            verdict = _without_pause(verdict)
     return _Attempt(exchange, verdict, trio.current_time() - started)
 
 

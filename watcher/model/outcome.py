@@ -47,8 +47,7 @@ _REASONS = frozenset(Reason)
 _QUOTING = frozenset({Reason.CONNECT, Reason.PROTOCOL, Reason.STATUS, Reason.JSON, Reason.LOCAL})
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
+class Phases(NamedTuple):
     """The time a check spent in each phase, in seconds, summed over redirects; None if the phase did not happen.
 
     The five are those of blackbox_exporter's `probe_http_duration_seconds{phase}`.
@@ -60,15 +59,14 @@ class Phases:
     processing: float | None = None
     transfer: float | None = None
 
-    def __add__(self, other: Phases) -> Phases:
+    def plus(self, other: Phases) -> Phases:
         """Add the times; a phase that neither has stays None."""
-        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__slots__)
+        pairs = zip(self, other, strict=True)
         return Phases(*(b if a is None else a if b is None else a + b for a, b in pairs))
 
     def as_milliseconds(self) -> dict[str, float | None]:
         """Return each phase in milliseconds, rounded to a microsecond."""
-        seconds = {name: getattr(self, name) for name in self.__slots__}
-        return {name: None if value is None else round(value * 1000, 3) for name, value in seconds.items()}
+        return {name: None if value is None else round(value * 1000, 3) for name, value in self._asdict().items()}
 
 
 @dataclass(frozen=True, slots=True)

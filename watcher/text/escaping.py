@@ -46,7 +46,7 @@ def key_values(fields: Mapping[str, object]) -> str:
         one line, in the order of the mapping; long values are cut, and values with other than plain characters are
         quoted.
     """
-    return " ".join(f"{key}={_value(str(value))}" for key, value in fields.items() if value is not None)
+    return " ".join(f"{key}={value_text(str(value))}" for key, value in fields.items() if value is not None)
 
 
 def json_string(text: str) -> str:
@@ -79,6 +79,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _value(text: str) -> str:
+def value_text(text: str) -> str:
+    """Format one value of `key_values`."""
     safe = one_line(text, limit_chars=MAX_VALUE_CHARS)
     return safe if _BARE_VALUE.fullmatch(safe) else quoted(safe)

@@ -72,6 +72,13 @@ class PlaceFleet:
             return found[0]
         raise AssertionError("\n".join([f"{name} at {location} did not become {state}: {found}", *self.said()]))
 
+    async def until_detail(self, name: str, begin: str) -> None:
+        """Wait until the table says why a target is in its combined state."""
+        query = "SELECT FROM states WHERE target = $1 AND location = '*' AND starts_with(detail, $2)"
+        with trio.fail_after(PATIENCE_SECONDS):
+            while not await self.database.fetch(query, name, begin):  # noqa: ASYNC110  # other processes
+                await trio.sleep(0.05)
+
     async def flips(self, name: str, location: str = "*") -> list[str]:
         """Return the past states of a target, the oldest first; assert that they are one chain."""
         query = "SELECT before, state FROM flips WHERE target = $1 AND location = $2 ORDER BY at"

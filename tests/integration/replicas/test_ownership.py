@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ from watcher.reporting.reports import read_reports
 from watcher.reporting.status import read_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from watcher.model.resumption import Taken
@@ -696,3 +697,42 @@ async def test_an_incident_goes_on_under_a_new_name_that_is_anothers(
     assert (taken["new a"].standing.state, taken["new a"].standing.before) == (State.UNKNOWN, State.DOWN)
     [gone_on] = open_incidents(two.outbox).found
     assert (gone_on.id, gone_on.target, gone_on.since) == (incident.id, "new a", incident.since)
+
+
+@pytest.mark.parametrize("claimed_at", range(4))
+async def test_what_goes_on_here_under_a_new_name_has_its_flips_once_whenever_it_is_claimed(
+    claimed_at: int, replicas: Callable[[str], Replica], test_db: Database
+) -> None:
+    """It is claimed while its checks go on: before the first flip is written, or stored, or while others wait."""
+    one, two = replicas("one"), replicas("two")
+    for replica in (one, two):
+        await replica.beat()
+    await one.take("a")
+    await one.check("a", "UDDD", ago(20))
+
+    async def store() -> None:
+        await one.drain()  # it registers, and then the other replica does and checks its own targets
+        await test_db.fetch("UPDATE replicas SET outbox = $1, alive_at = clock_timestamp()", two.outbox.id)
+
+    renamed, now = {"a": "new a"}, ago(10)
+    one.standings["new a"] = Standing(State.UNKNOWN, now, State.DOWN)
+    found = reassign([], renamed, one.standings, "default", now, renamed)
+    await one.disk.run(lambda outbox: note(outbox, found, "default", now.timestamp(), renamed))
+    await store()
+    [incident] = open_incidents(one.outbox).found
+    claims = ClaimsWithIncidents(one.ownership, ChannelLedger(test_db, "default", one.outbox.id), one.disk, "default")
+    claims.rename(renamed, ["new a"])
+    down, up = partial(one.check, "new a", "D", ago(5)), partial(one.check, "new a", "UU", ago(3))
+    steps: list[Callable[[], Awaitable[None]]] = [down, store, up, store]
+    for step in steps[:claimed_at]:
+        await step()
+    taken = await claims.claim(["new a"])
+    assert taken is not None
+    assert [found.id for found in open_incidents(one.outbox).found] == [incident.id] * (claimed_at < 3)
+    for step in steps[claimed_at:][:1]:
+        await step()
+    if taken["new a"].until is not None and taken["new a"].standing is not None:  # as by the sharer
+        one.standings |= take_over([a_target("new a")], taken, "default", ago(0), own=one.standings).standings
+    for step in steps[claimed_at + 1 :]:
+        await step()
+    assert await chain(test_db, "new a") == "DU"

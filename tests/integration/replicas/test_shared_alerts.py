@@ -90,6 +90,11 @@ class AFooting:
     def is_cut_off(self) -> bool:
         return self.cut_off
 
+    async def changed_from(self, known: object) -> object:
+        while self.share == known:  # noqa: ASYNC110  # a test changes it by hand
+            await trio.sleep(0.01)
+        return self.share
+
 
 class Replica:
     """One replica of several, with its own receiver for the same channel."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
+import uuid
 from collections import defaultdict
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,17 +17,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 
 from tests.doubles import a_target
 from watcher.alerting.alerts import Alerts
 from watcher.alerting.messages import set_channels, waiting_of
+from watcher.alerting.policy.encoding import encode_event
+from watcher.alerting.policy.event import AlertEvent, Change
 from watcher.alerting.policy.view import View
+from watcher.alerting.table_events import TableEvents
 from watcher.model.alerts.channel import AlertmanagerReceiver, Channel, WebhookReceiver
 from watcher.model.alerts.notification import Delivered, Delivery, Notification, Refused, TryAgain
 from watcher.model.outcome import Fault, Reason
 from watcher.model.state import Flip, State
 from watcher.outbox.flip_door import MAX_AT_ONCE, record_flips
 from watcher.outbox.outbox import Outbox
+from watcher.outbox.shared_alerts import Step
 from watcher.outbox.thread import OutboxThread
 
 if TYPE_CHECKING:
@@ -379,3 +385,34 @@ def test_without_channels_incidents_are_followed_and_no_event_is_kept(path: Path
     assert events_left(outbox) == 0
     assert waiting_of(outbox, "ops") == []
     outbox.close()
+
+
+class OneStored:
+    """The tables of channels with one event of another replica."""
+
+    number, is_handover = 1, False
+
+    def __init__(self, payload: str) -> None:
+        self.payload = payload
+        self.origin = str(uuid.uuid4())
+
+    async def events(self, _channel: str, _positions: Mapping[str, int], _limit: int) -> list[OneStored]:
+        return [self]
+
+    async def settled(self, _messages: list[str]) -> set[str]:
+        return set()
+
+
+@pytest.mark.parametrize(("routes", "words"), [("[]", "alert event read without its routes"), ('{"ops":0}', None)])
+async def test_an_event_is_taken_in_though_its_routes_cannot_be_read(
+    routes: str, words: str | None, tmp_path: Path
+) -> None:
+    event = AlertEvent(1, Change.OPENED, datetime(2026, 1, 5, tzinfo=UTC), None, None, "Shop", "default")
+    stored = OneStored(encode_event(event)[:-1] + f',"routes":{routes}}}')
+    known: dict[tuple[str, str], float] = {}
+    with closing(Outbox(tmp_path / "outbox.sqlite")) as outbox, capture_logs() as lines:
+        step = Step("default", "ops", uuid.uuid4(), 1)
+        source = TableEvents(OutboxThread(outbox), stored, step, lambda: None, routes=known)  # type: ignore[arg-type]
+        assert await source.read(10, None) == ([event], ())
+    assert [line["event"] for line in lines] == ([] if words is None else [words])
+    assert known == ({} if words else {("ops", "Shop"): 0.0})

@@ -23,7 +23,7 @@ from watcher.model.alerts.channel import Channel, WebhookReceiver
 from watcher.model.alerts.notification import Kind
 from watcher.model.outcome import Fault, Reason
 from watcher.model.places import COMBINED, PlaceView, combine
-from watcher.model.resumption import RENAMED, TAKEN_OUT
+from watcher.model.resumption import RENAMED, left_by
 from watcher.model.state import Flip, State
 from watcher.outbox.alerts import events_for, open_incidents
 from watcher.outbox.flip_door import record_flips
@@ -85,23 +85,30 @@ def test_only_the_combined_state_of_places_makes_an_incident(outbox: Outbox) -> 
     assert len(outbox.peek(100, 10_000)) == 5, "each place's flips are recorded all the same"
 
 
-def test_open_incidents_end_when_the_places_of_a_target_change_and_new_ones_are_sent(outbox: Outbox) -> None:
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_open_incidents_end_when_the_places_of_a_target_change_and_new_ones_are_sent(
+    is_stopped: bool, outbox: Outbox, tmp_path: Path
+) -> None:
     flip(outbox, State.DOWN)
     flip(outbox, State.DOWN, name="Search")
     told(outbox)
     use_combined(outbox, several("Checkout"), "fra", 0.0)
     (event,) = events_for(outbox, "ops", 100)
     assert event.flip is not None
-    assert (event.change, event.flip.state, event.flip.cause) == (Change.CLOSED, State.PAUSED, TAKEN_OUT)
+    assert (event.change, event.flip.state, event.flip.cause) == (Change.CLOSED, State.PAUSED, left_by("fra"))
     assert told(outbox) == ["closed Checkout at fra"]
     flip(outbox, State.DOWN, COMBINED)
     assert open_since(outbox, "fra", ["Checkout", "Search", "Wiki"]).keys() == {"Checkout", "Search"}
     told(outbox)
+    if is_stopped:
+        outbox.close()
+        outbox = Outbox(tmp_path / "outbox.sqlite")
     use_combined(outbox, several(), "fra", 0.0)
     assert told(outbox) == ["closed Checkout at *", "opened Checkout at fra"]
     assert opened(outbox) == [("fra", "Checkout"), ("fra", "Search")]
     use_combined(outbox, several(), "fra", 0.0)
     assert told(outbox) == []
+    outbox.close()
 
 
 def test_an_incident_goes_on_under_a_new_name_where_several_places_watch_it_still(outbox: Outbox) -> None:

@@ -3,7 +3,7 @@
 import gzip
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -19,16 +19,14 @@ from watcher.checking.http.content_codings.decoders import STEP_BYTES, BodyEncod
 MEGABYTE = 1024 * 1024
 
 
-class chunks_of(AsyncIterator[bytes]):  # noqa: N801  # used as a function
-    """A body in pieces; not a generator, since trio requires those to be closed."""
+def in_pieces(content: bytes, size: int) -> Callable[[], Awaitable[bytes]]:
+    """Return what hands out a body in pieces."""
+    pieces = iter([content[start : start + size] for start in range(0, len(content), size)])
 
-    def __init__(self, content: bytes, size: int = 4096) -> None:
-        self._pieces = iter([content[start : start + size] for start in range(0, len(content), size)])
+    async def receive() -> bytes:
+        return next(pieces, b"")
 
-    async def __anext__(self) -> bytes:
-        for piece in self._pieces:
-            return piece
-        raise StopAsyncIteration
+    return receive
 
 
 brotli: Any = import_module("brotli")
@@ -41,7 +39,7 @@ except ImportError:
 async def read(content: bytes, encoding: str, limit_bytes: int, size: int = 4096, accepted: str = "") -> BodyReader:
     """Read a whole body that arrives in pieces of a size."""
     reader = BodyReader(encoding, limit_bytes, accepted)
-    await reader.read(chunks_of(content, size))
+    await reader.read(in_pieces(content, size))
     return reader
 
 
@@ -105,7 +103,7 @@ async def test_the_encoding_of_no_body_does_not_matter(encoding: str) -> None:
 async def test_a_body_over_the_limit_is_refused_and_its_start_kept() -> None:
     reader = BodyReader("", 10_000)
     with pytest.raises(BodyTooLargeError):
-        await reader.read(chunks_of(b"x" * 20_000, 1000))
+        await reader.read(in_pieces(b"x" * 20_000, 1000))
     assert reader.content == b"x" * 11_000
 
 

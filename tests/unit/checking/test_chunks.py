@@ -71,7 +71,7 @@ async def by_an_exchange(pieces: Sequence[bytes]) -> tuple[str, bytes, bool]:
     await connection.exchange(b"GET / HTTP/1.1\r\n\r\n", Stopwatch())
     body, verdict = b"", WHOLE
     try:
-        async for piece in connection.body():
+        while piece := await connection.receive_body():
             body += piece
     except ProtocolError as error:
         verdict = CUT_OFF if "before the response was whole" in str(error) else BROKEN

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 
 from watcher.checking.http.cookies import MAX_COOKIES, CookieJar, cookie_date
+from watcher.checking.http.redirects import url_of
 
 NOW = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
 HERE = "https://a.test/x/y"
@@ -16,8 +16,8 @@ HERE = "https://a.test/x/y"
 def sent(lines: list[str], to: str = HERE, *, own: str = "", by: str = HERE) -> str | None:
     """Set cookies, and return those that are sent to an address."""
     jar = CookieJar()
-    jar.take([line.encode() for line in lines], httpx.URL(by), NOW)
-    header = jar.header_for(httpx.URL(to), own.encode() or None)
+    jar.take([line.encode() for line in lines], url_of(by), NOW)
+    header = jar.header_for(url_of(to), own.encode() or None)
     return None if header is None else header.decode()
 
 

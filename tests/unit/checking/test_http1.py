@@ -28,7 +28,10 @@ async def read(pieces: Iterable[bytes]) -> str:
     connection = Http1(cast("Wire", PiecesWire(pieces)))
     try:
         await connection.exchange(b"GET / HTTP/1.1\r\n\r\n", Stopwatch())
-        return b"".join([piece async for piece in connection.body()]).decode()
+        body = b""
+        while piece := await connection.receive_body():
+            body += piece
+        return body.decode()
     except ProtocolError as error:
         return str(error)
 

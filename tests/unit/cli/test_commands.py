@@ -274,3 +274,12 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
 def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
     result = process(tmp_path, "--version")
     assert (result.returncode, result.stdout, result.stderr) == (0, f"watcher, version {__version__}\n", "")
+
+
+def test_the_daemon_keeps_no_libraries_of_terminals_in_memory(tmp_path: Path) -> None:
+    code = (
+        "import sys; from watcher.cli import main; main.get_command(None, 'run')\n"
+        "print({'rich', 'pygments'} & {*sys.modules})"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert found.stdout == "set()\n"

@@ -181,6 +181,9 @@ def test_another_configuration_of_a_target_that_runs_leaves_it_where_it_stands()
 def test_what_another_configuration_takes_out_is_paused_from_now_on() -> None:
     found = reassign([], ["Old"], {"Old": standing(State.DOWN)}, "default", NOW)
     assert found.flips == (Flip("Old", "default", NOW, NOW, State.PAUSED, State.DOWN, TAKEN_OUT, number=1),)
+    left = reassign([], ["Old"], {"Old": standing(State.DOWN)}, "fra", NOW, elsewhere={"Old"}).flips
+    left += resume([], {"Old": standing(State.DOWN)}, "fra", alive_at=STOPPED, now=NOW, elsewhere={"Old"}).flips
+    assert [flip.cause and flip.cause.detail for flip in left] == 2 * ["no longer watched from fra"]
     assert found.taken_out == {"Old"}
     assert found.news == {"Old"}
 

@@ -25,6 +25,7 @@ from watcher.outbox.outbox import Outbox
 from watcher.outbox.thread import OutboxThread
 from watcher.outbox.writer import (
     COMPLAINT_SECONDS,
+    GATHER_SECONDS,
     MAX_AT_ONCE,
     MAX_WAITING,
     RETRY_SECONDS,
@@ -127,6 +128,27 @@ async def test_conclusions_that_arrive_together_are_written_together(
     await writer.run()
     assert [len(json.loads(payload)) for _, _, payload in outbox.journal(ALL_MINUTES)] == [MAX_AT_ONCE, 5]
     assert told.kept == 2
+
+
+async def test_successes_gather_and_news_does_not_wait(
+    writer: OutboxWriter, outbox: Outbox, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    nursery.start_soon(writer.run)
+    found: list[Sequence[str]] = []
+    for conclusion, seconds in [
+        (Conclusion(an_outcome("a")), 0.01),
+        (Conclusion(an_outcome("b")), GATHER_SECONDS / 2),
+        (Conclusion(an_outcome("c")), GATHER_SECONDS / 2),
+        (Conclusion(an_outcome("d")), 0.01),
+        (failed("e"), 0.01),
+        (Conclusion(an_outcome("f"), is_news=True), 0.01),
+    ]:
+        writer.put(conclusion)
+        await trio.sleep(seconds)
+        found.append(measured_in(outbox))
+    writer.close()
+    await trio.testing.wait_all_tasks_blocked()
+    assert found == [["a"], ["a"], list("abc"), list("abc"), list("abcde"), list("abcdef")]
 
 
 async def test_the_measurement_of_a_success_is_stored_without_waking_the_drain(
@@ -341,7 +363,7 @@ async def test_entries_that_are_too_old_are_dropped(
         writer.put(failed("a"))
         await trio.sleep(9)
         assert failures_in(disk.outbox) == ["a"]
-        await trio.sleep(3)
+        await trio.sleep(3 + TICK_SECONDS / 2)
         assert failures_in(disk.outbox) == []
     nursery.cancel_scope.cancel()
 

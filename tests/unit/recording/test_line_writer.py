@@ -20,14 +20,19 @@ from watcher.recording.line_writer import MAX_WAITING_LINES, FileSink, LineWrite
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
-async def test_lines_come_in_their_order(nursery: trio.Nursery) -> None:
+async def test_lines_come_in_their_order_and_gather_after_the_first(nursery: trio.Nursery) -> None:
     sink = Lines()
-    writer = LineWriter(sink, report=str)
+    writer = LineWriter(sink, report=str, gather_seconds=3600)
     nursery.start_soon(writer.run)
-    for number in range(1000):
+    writer.put("line 0")
+    while not sink.lines:
+        await trio.lowlevel.checkpoint()
+    for number in range(1, 1000):
         writer.put(f"line {number}")
+        await trio.lowlevel.checkpoint()
     await writer.finish()
     assert sink.lines == [f"line {number}" for number in range(1000)]
+    assert sink.tries == 2
 
 
 class Report:
