@@ -126,7 +126,7 @@ class _Logger(structlog.BoundLogger):
         try:
             named = {**({"arguments": arguments} if arguments else {}), **_renamed(fields)}
             line = super()._proxy_to_logger(method_name, event, **named)
-            if line is not None:  # as it is if a processor drops the event
+            if line is not None:  # None if a processor drops the event
                 write_line(to_stderr(method_name, line))
         except Exception as error:  # noqa: BLE001  # see above
             with suppress(Exception):
