@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-STOP_SECONDS = 5.0  # in which the daemon, with this as a part, has to stop
+STOP_SECONDS = 5.0  # within which the daemon, with this as a part, has to stop
 END_SECONDS = 60.0
 
 

@@ -108,7 +108,7 @@ async def test_clients_that_do_not_read_delay_no_stop(folder: Folder) -> None:
             await stream.aclose()
 
 
-async def test_pages_show_the_sites_without_their_past_while_there_is_no_database(folder: Folder) -> None:
+async def test_without_a_database_pages_show_the_sites_without_their_past(folder: Folder) -> None:
     folder.configure([a_url(), a_url(1)], **NO_DATABASE, WATCHER_HTTP="127.0.0.1:0")
     async with folder.daemon() as daemon:
         port = await port_of(daemon)

@@ -267,7 +267,7 @@ async def test_minutes_that_come_while_their_hour_is_merged_are_not_missed(test_
     await merge(test_db)  # only partitions, so far
     await insert(test_db, early)
     async with trio.open_nursery() as nursery:
-        # The merge has read its minutes when it comes to this table.
+        # The merge has read its minutes when it reaches this table.
         locking = Held(test_db, "LOCK TABLE rollups_hours_2025_11 IN SHARE MODE")
         await nursery.start(locking.run)
         nursery.start_soon(merge, test_db)

@@ -85,7 +85,7 @@ async def test_a_suspend_is_a_pause_that_the_monotonic_clock_does_not_see(
         nursery.cancel_scope.cancel()
 
 
-async def test_what_was_before_the_block_is_nobodys_and_between_blocks_nothing_beats(
+async def test_pauses_before_the_block_do_not_count_and_nothing_beats_between_blocks(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     suspends, steps = Suspends(), Steps()

@@ -85,7 +85,7 @@ def test_the_numbers_of_json() -> None:
     assert target["percentiles_ms"] == {"p50": 100.0, "p90": 100.0, "p95": 100.0, "p99": 100.0}
 
 
-def test_where_there_were_no_checks_there_are_no_numbers() -> None:
+def test_without_checks_there_are_no_numbers() -> None:
     timeline = timeline_of("????")
     report = TargetReport(a_present(), Uptime.of(timeline))
     [target] = json_of(report)["targets"]
@@ -180,7 +180,7 @@ def test_durations_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_a_sparkline_begins_at_nothing_and_has_blank_gaps() -> None:
+def test_a_sparkline_starts_at_zero_and_has_blank_gaps() -> None:
     assert sparkline([1, None, 8, 4]) == "▂ █▅"
     assert sparkline([]) == ""
     assert sparkline([None, None]) == "  "

@@ -97,7 +97,7 @@ def test_a_thousand_mistakes_are_reported_quickly(tmp_path: Path) -> None:
     assert len(lines) == 3000
 
 
-def test_off_a_terminal_there_is_no_colour(tmp_path: Path) -> None:
+def test_output_to_a_file_has_no_colour(tmp_path: Path) -> None:
     write(tmp_path, GOOD + "    regx: x\n")
     assert "\x1b" not in typed(tmp_path, "validate", FORCE_COLOR="1").output
 
@@ -157,7 +157,7 @@ def test_a_folder_is_read_as_one(tmp_path: Path) -> None:
     ]
 
 
-def test_what_only_those_who_deliver_know_of_a_channel_is_told(tmp_path: Path) -> None:
+def test_mistakes_that_only_a_delivery_would_find_are_reported(tmp_path: Path) -> None:
     channels = f"""\
 channels:
   - {{name: a, url: "tgram://{SECRET}/1"}}

@@ -171,7 +171,7 @@ async def test_a_stuck_disk_does_not_delay_checks_for_long(
         assert daemon.states() == {"a": State.DOWN, "b": State.DOWN}  # the next start notices that a is gone
 
 
-async def test_a_pause_begins_and_ends_with_the_configuration(
+async def test_a_pause_starts_and_ends_with_the_configuration(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with open_daemon(tmp_path) as daemon:

@@ -146,7 +146,7 @@ def test_a_target_that_is_enabled_again_is_unknown_and_then_what_it_is() -> None
     assert (flip.state, flip.before, flip.at) == (State.DOWN, State.UNKNOWN, NOW + STEP)
 
 
-def test_a_target_that_was_paused_before_its_first_check_begins_with_it() -> None:
+def test_a_target_paused_before_its_first_check_starts_with_it() -> None:
     found = resumed({"Checkout": standing(State.PAUSED, before=State.PENDING)})
     [flip] = seen(found.standings["Checkout"], an_outcome(at=NOW + STEP))
     assert (flip.state, flip.before) == (State.UP, State.UNKNOWN)

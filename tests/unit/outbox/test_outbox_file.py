@@ -134,7 +134,7 @@ def test_where_it_cannot_be_written_anew_nothing_is_taken_in_and_all_can_be_take
         assert outbox.rows == 2
 
 
-def test_where_there_is_no_room_it_is_written_anew_as_soon_as_there_is(path: Path) -> None:
+def test_without_room_the_file_is_rewritten_as_soon_as_there_is(path: Path) -> None:
     with closing(Outbox(path)) as outbox:
         fill(outbox, "a", "b")
         delete(path)

@@ -198,7 +198,7 @@ def test_another_path_is_taken_at_the_next_write(tmp_path: Path) -> None:
     assert (tmp_path / "folder" / "other.log").read_text() == "second\n"
 
 
-def test_a_pipe_does_not_block(tmp_path: Path) -> None:
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="pipe"):
         FileSink(tmp_path / "pipe")
