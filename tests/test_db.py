@@ -116,7 +116,7 @@ async def test_replicas_that_start_at_once_make_the_tables_once(test_db: Databas
         for _ in range(8):
             nursery.start_soon(_initialise, db_config)
     versions = [row["version"] for row in await test_db.execute_query("SELECT version FROM watcher_schema")]
-    assert versions == list(range(1, 13))
+    assert versions == list(range(1, 14))
 
 
 async def test_the_tables_keep_their_rows_over_a_restart(test_db: Database) -> None:
