@@ -1,4 +1,4 @@
-"""Where the targets of other replicas stand, on the board of this one."""
+"""The states of other replicas' targets, on the board of this one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_the_board_has_what_others_watch_and_its_own_as_checks_tell(test_d
     epoch = 2
     await others.look()
     assert board.is_elsewhere("theirs")
-    board.put(Conclusion(a_failure("theirs")))  # of a check that was still under way
+    board.put(Conclusion(a_failure("theirs")))  # from a check that was still running
     assert board.newest_of("theirs") is None
     epoch = None  # type: ignore[assignment]
     await others.look()

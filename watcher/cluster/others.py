@@ -16,7 +16,7 @@ from watcher.postgres.queries.states_of_others import (
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from watcher.history.present_state import Present
     from watcher.postgres.db import Database
@@ -51,6 +51,7 @@ class Others:
         replica: uuid.UUID,
         board: Board,
         epoch: Callable[[], int | None],
+        until_shared: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint,
     ) -> None:
         """Create one without states.
 
@@ -60,12 +61,14 @@ class Others:
             replica: this one.
             board: gets the states.
             epoch: returns the epoch of the agreement on shared targets; None without sharing.
+            until_shared: returns once there are other replicas.
         """
         self._database = database
         self._location = location
         self._replica = replica
         self._board = board
         self._epoch = epoch
+        self._until_shared = until_shared
         self._known_epoch: int | None = None
         self._looks = self._late = 0
 
@@ -77,6 +80,7 @@ class Others:
                 await self.look()
             except StorageError:
                 self._known_epoch = None
+            await self._until_shared()
             pause_seconds = PAUSE_SHARE * (trio.current_time() - began_at)
             await trio.sleep(min(max(pause_seconds, LOOK_SECONDS), LONGEST_PAUSE_SECONDS))
 

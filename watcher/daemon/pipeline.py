@@ -180,7 +180,8 @@ def _start_meanwhile(nursery: trio.Nursery, configuration: Configuration, sinks:
     parts.present.keeper = parts.keeper
     if (sharing := parts.sharing) is not None:
         place = configuration.settings.location, sinks.disk.outbox.id
-        others = Others(sinks.page_database or sinks.database, *place, sinks.board, lambda: sharing.shared_epoch)
+        reader, epoch = sinks.page_database or sinks.database, lambda: sharing.shared_epoch
+        others = Others(reader, *place, sinks.board, epoch, sharing.until_shared)
         nursery.start_soon(others.run)
     if parts.places is not None:
         nursery.start_soon(parts.places.run)

@@ -176,7 +176,8 @@ class WatchedTargets:
             outbox.forget_standings(location, leaving.forgotten)
 
         with trio.move_on_after(SETTLE_SECONDS):
-            while after and not self._is_settled():  # noqa: ASYNC110  # no event tells when they are idle
+            while after and not self._is_settled():  # no event tells when they are idle
+                self.outbox_writer.hurry()
                 await trio.sleep(GATHER_SECONDS)
         try:
             with trio.fail_after(SETTLE_SECONDS):

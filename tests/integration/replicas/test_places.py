@@ -77,7 +77,7 @@ async def test_a_site_is_down_when_enough_places_say_so(
         await see_that_others_decide_as_soon_as_the_decider_has_stopped(fleet, left)
         first, second, third, *others = await fleet.flips("Shop")
         assert (first, second, third) == ("up", "degraded", "down")
-        # Places do not change in one moment: between up and down it may be degraded.
+        # Places do not change at the same moment: between up and down it may be degraded.
         states = [state for state, _ in groupby(state for state in others if state != "degraded")]
         assert states == ["up", "down", "up", "paused"]
         first, *_, last = await fleet.flips("Blog")
@@ -107,7 +107,7 @@ async def see_that_a_place_goes_on_while_another_is_cut_off(fleet: PlaceFleet, c
 
 
 async def see_that_those_left_decide(fleet: PlaceFleet, gone: str) -> None:
-    """See that a place does not count any more once its grace is over, and that the detail says so."""
+    """Assert that a place no longer counts once its grace is over, and that the detail says so."""
     with trio.fail_after(PATIENCE_SECONDS):
         while (await ages_of_places(fleet.database))[1][gone].heard <= GRACE_SECONDS:  # noqa: ASYNC110
             await trio.sleep(0.1)
@@ -117,7 +117,7 @@ async def see_that_those_left_decide(fleet: PlaceFleet, gone: str) -> None:
 
 
 async def see_that_each_decides_alone_while_postgresql_is_away(fleet: PlaceFleet, left: list[str]) -> None:
-    """See that each place decides by its own checks alone, and that all places decide together again after it."""
+    """Assert that each place decides by its own checks alone, and that all places decide together again afterwards."""
     daemons = {place: fleet.at[place].daemon for place in left}
     await fleet.at[left[1]].cut()  # the other one is cut off already
     fleet.sites.broken.clear()
@@ -134,7 +134,7 @@ async def see_that_each_decides_alone_while_postgresql_is_away(fleet: PlaceFleet
 
 
 async def see_that_others_decide_as_soon_as_the_decider_has_stopped(fleet: PlaceFleet, left: list[str]) -> None:
-    """See that a decider hands over when it stops, and that the combined state of a target without `locations` ends."""
+    """Assert that a stopping decider hands over, and that the combined state of a target without `locations` ends."""
     decider = await decider_of(fleet, "Shop")
     (other,) = set(left) - {decider}
     await fleet.at[decider].stop()

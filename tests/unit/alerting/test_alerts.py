@@ -1,4 +1,4 @@
-"""Those who decide and send, with a real outbox and a receiver in memory: what is told, what is written down of it."""
+"""Deciders and senders of alerts, with a real outbox and receivers in memory: what they send and what they record."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def a_channel(name: str, **options: Any) -> Channel:
 
 @dataclass
 class Receivers:
-    """Receivers in memory: `answers` is what each says, to one message after the other; all is well after that."""
+    """Receivers in memory; `answers` are the replies to successive messages, and success after those."""
 
     answers: dict[str, list[Delivery]] = field(default_factory=lambda: defaultdict(list))
     hanging: set[str] = field(default_factory=set)
@@ -77,14 +77,14 @@ class Receivers:
 
 
 class World:
-    """Alerts at work over an outbox."""
+    """Alerts over an outbox."""
 
     def __init__(self, alerts: Alerts, disk: OutboxThread, receivers: Receivers, states: dict[str, State]) -> None:
         self.alerts, self.disk, self.receivers, self.states = alerts, disk, receivers, states
         self._flips = 0
 
     async def flip(self, name: str, state: State, before: State) -> None:
-        """Record that a site has flipped now."""
+        """Record a flip of a site now."""
         self._flips += 1
         now = datetime.now(UTC)
         cause = Fault(Reason.STATUS, "503 Service Unavailable") if state is State.DOWN else None
@@ -100,7 +100,7 @@ class World:
         await self.flip(name, State.UP, State.DOWN)
 
     async def rows(self) -> list[dict[str, Any]]:
-        """Return what is on its way to the table, in order."""
+        """Return the rows on their way to the table, in order."""
         entries = await self.disk.run(lambda outbox: outbox.peek(10**6, 10**9))
         return [json.loads(entry.payload) for entry in entries if entry.kind == "notification"]
 
@@ -227,7 +227,7 @@ async def test_a_changed_channel_keeps_what_waits_and_what_waits_of_one_that_is_
 
 
 class LongestStep(trio.abc.Instrument):
-    """The longest that a task has held the loop without a checkpoint, in seconds of this thread's processor time."""
+    """The longest time that a task held the loop without a checkpoint, in seconds of this thread's processor time."""
 
     def __init__(self) -> None:
         self.seconds, self._begin = 0.0, math.inf
@@ -261,7 +261,7 @@ async def test_thousands_that_flip_at_once_are_one_message_a_group_and_hold_nobo
     assert (len(got["one"][0].payload["targets"]), got["one"][0].payload["more"]) == (50, 2950)
     assert longest.seconds < 0.05
 
-    # After a restart, what is known of them is taken up again.
+    # After a restart, the known incidents are resumed.
     async with at_work(path, one, three, targets=targets) as world:
         trio.lowlevel.add_instrument(longest)
         up = Flip("site 0", "default", now, now, State.UP, State.DOWN, None, None, 2)

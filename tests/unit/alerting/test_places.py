@@ -1,4 +1,4 @@
-"""Alerts of targets that several places watch: one incident, which all places together open, change and end."""
+"""Alerts of targets that several places watch: one incident, which all places open, change and end together."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ UP, DOWN = State.UP, State.DOWN
 
 
 def several(*names: str) -> dict[str, Target]:
-    """Return what is configured where several places watch some targets, and one of them the rest."""
+    """Return a configuration where several places watch some targets, and one place the rest."""
     alone = {name: a_target(name=name) for name in ("Checkout", "Search", "Find") if name not in names}
     return alone | {name: a_target(name=name, locations=PLACES, quorum=2) for name in names}
 
@@ -63,7 +63,7 @@ def flip(outbox: Outbox, state: State, location: str = "fra", name: str = "Check
 
 
 def told(outbox: Outbox) -> list[str]:
-    """Return what has happened to incidents, and forget that."""
+    """Return the events of incidents, and forget them."""
     found = events_for(outbox, "ops", 100)
     outbox.put((), now=0.0, alongside=lambda database: database.execute("DELETE FROM alert_events"))
     return [f"{one.change} {one.target} at {one.location}" for one in found]
@@ -118,7 +118,7 @@ def test_an_incident_goes_on_under_a_new_name_where_several_places_watch_it_stil
     use_combined(outbox, several("Cash desk"), "fra", 0.0, {"Checkout": "Cash desk"})
     assert told(outbox) == ["renamed Checkout at *"]
     assert opened(outbox) == [(COMBINED, "Cash desk")]
-    # One place alone watches it under its first name, and several do under the next.
+    # One place alone watches it under its first name, several places under the next.
     flip(outbox, State.DOWN, name="Search")
     told(outbox)
     use_combined(outbox, several("Cash desk", "Find"), "fra", 0.0, {"Search": "Find"})
@@ -129,7 +129,7 @@ def test_an_incident_goes_on_under_a_new_name_where_several_places_watch_it_stil
 
 
 def views(*states: State | None) -> tuple[PlaceView, ...]:
-    """Return what places say; None for one without a replica."""
+    """Return the views of places; None for a place without a replica."""
     seen = [PlaceView(place, UP, NOW, is_alive=state is not None) for place, state in zip(PLACES, states, strict=True)]
     down = [replace(view, state=DOWN, reason="status", detail=WHY) for view in seen]
     return tuple(bad if state is DOWN else good for good, bad, state in zip(seen, down, states, strict=True))
@@ -153,7 +153,7 @@ def test_a_message_names_the_places(seen: tuple[State | None, ...], kind: Kind, 
 
 
 class Places:
-    """What places say, made by hand."""
+    """Views of places, made by hand."""
 
     def __init__(self) -> None:
         self.changes = 0

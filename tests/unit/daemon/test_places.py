@@ -1,4 +1,4 @@
-"""What several places say of targets, and who decides what that comes to, without a database."""
+"""The views of several places, and who decides the combined state, without a database."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def said(place: str, state: State, minute: int = 0) -> PlaceView:
 
 
 class Owners:
-    """Whose targets are, and what is known of each."""
+    """The owners of targets, and their known states."""
 
     def __init__(self) -> None:
         self.others: set[str] = set()
@@ -47,14 +47,14 @@ class Owners:
         self.is_away = False
 
     async def claim(self, names: Sequence[str], *, by_force: bool = False) -> dict[str, Taken] | None:
-        """Give what is not another's, or all of it by force."""
+        """Return those that another replica does not own, or all of them by force."""
         if self.is_away:
             return None
         return {name: self.known.get(name, Taken()) for name in names if by_force or name not in self.others}
 
 
 class Told:
-    """A database that tells what the places say."""
+    """A database that returns the views of the places."""
 
     def __init__(self) -> None:
         self.heard: dict[str, float] = {}
@@ -66,7 +66,7 @@ class Told:
         self.asked: list[object] = []
 
     async def fetch(self, _query: str, *arguments: Any) -> list[dict[str, Any]]:
-        """Answer the two questions of a look."""
+        """Answer the two queries of a look."""
         if self.is_away:
             raise DatabaseUnavailableError("away")
         if not arguments:
@@ -216,7 +216,7 @@ async def test_targets_are_claimed_decided_on_handed_over_and_ended(disk: Outbox
     (flip,) = entries_in(disk, FLIP)
     assert (flip["location"], flip["state"], flip["before"], flip["number"]) == (COMBINED, "down", "up", 4)
 
-    # Once it is not certain that they are this replica's, they are asked for before the next decision.
+    # Once its ownership is uncertain, the replica claims them before the next decision.
     owned.doubt()
     owners.is_away = True
     assert await owned.follow({"Shop", "Blog"}, 22.0) == set()

@@ -1,4 +1,4 @@
-"""The start among other replicas: what the outbox knows, and what the database says, of targets that are whose."""
+"""The start among other replicas: what the outbox and the database know of each replica's targets."""
 
 from __future__ import annotations
 

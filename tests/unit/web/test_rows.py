@@ -1,4 +1,4 @@
-"""The past of rows, as it is kept: for its time, and only while nothing happens."""
+"""The cached past of rows: kept for its time, and only while nothing happens."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from watcher.cluster.values import Figures, Replica, Seat
 from watcher.daemon.sharing.incidents import ClaimsWithIncidents
 from watcher.daemon.sharing.sharer import Sharer
 from watcher.daemon.sharing.start import Beginning, resume_share
-from watcher.model.clock_trust import WALL_CLOCK
+from watcher.model.clock_trust import WALL_CLOCK, next_beat
 from watcher.model.target import watched_at
 from watcher.model.wording import duration
 from watcher.outbox.errors import OutboxUnavailableError
@@ -160,6 +160,11 @@ class Sharing:
         since = int(trio.current_time() - sharer.changed_at)
         return share.epoch * MOVING_SECONDS + min(since, MOVING_SECONDS - 1)
 
+    async def until_shared(self) -> None:
+        """Wait until there are others."""
+        while (share := self.membership.share) is None or share.is_alone:
+            await self.membership.changed_from(share)
+
     def resume(self, beginning: Beginning, now: float) -> Awaitable[Mapping[str, Standing]]:
         """Resume the targets watched here; see `resume_share`."""
         configured, self._of_the_file = self._of_the_file, ()
@@ -224,7 +229,7 @@ class Sharing:
 
     async def _keep_known(self) -> NoReturn:
         while True:
-            await trio.sleep(TAKE_BACK_EVERY_SECONDS)
+            await trio.sleep_until(next_beat(trio.current_time(), TAKE_BACK_EVERY_SECONDS))
             await self.take_back()
 
     async def _claim_what_others_took(self) -> NoReturn:
