@@ -19,6 +19,7 @@ from watcher.cluster.assignment import Assignment
 from watcher.cluster.protocol import Share, alone
 from watcher.config.env.settings import load_settings
 from watcher.daemon.changes import MAX_CHANGES_IN_CHANNEL, Change, deliver
+from watcher.daemon.sharing.incidents import MAX_RENAMED, ClaimsWithIncidents
 from watcher.daemon.sharing.sharer import CLAIM_CUT_OFF_SECONDS, Sharer, Step
 from watcher.daemon.sharing.wanted import FORCE_BEATS, LEFT_BEATS
 from watcher.model.difference import difference
@@ -378,3 +379,28 @@ async def _live(happened: list[tuple[str, Any]]) -> None:
         expected = shared_by([replicas[number] for number in agreed], names)
         assert who_watches(world) == expected
         assert {name: [owner.int] for name, owner in world.owners.items()} == {name: expected[name] for name in names}
+
+
+class Renamed:
+    """Claims that give one target at a time, and note of how many it is said that they have another name."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    async def claim(
+        self, names: Sequence[str], *, by_force: bool = False, renamed: Collection[str] = ()
+    ) -> dict[str, Taken] | None:
+        """Give the first of some targets."""
+        assert not by_force
+        self.told.append(len(renamed))
+        return {names[0]: Taken()}
+
+
+async def test_of_renamed_targets_only_the_newest_wait_for_their_claims() -> None:
+    inner = Renamed()
+    claims = ClaimsWithIncidents(inner, None, None, "default")  # type: ignore[arg-type]
+    names = [f"new {number}" for number in range(MAX_RENAMED + 2)]
+    claims.rename({f"old {number}": name for number, name in enumerate(names)}, names)
+    await claims.claim(names[2:])
+    await claims.claim(names)
+    assert inner.told == [MAX_RENAMED, MAX_RENAMED - 1]
