@@ -1,4 +1,4 @@
-"""The command line: compares programs; measures lateness, reloads, the page, replicas, the outbox and queries."""
+"""The command line: compares programs; measures lateness, reloads, rest, the page, replicas, outbox and queries."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import click
 
 from benchmarks import lateness as late
 from benchmarks import reload as reloads
+from benchmarks import rest as rests
 from benchmarks import scale as scales
 from benchmarks import tables
 from benchmarks import web as webs
@@ -171,6 +172,29 @@ def reload(targets: int, rate: float, times: int, json_file: Path | None, markdo
     show(title, reloads.COLUMNS, reloads.rows(found), markdown=markdown)
     show_machine(machine, markdown=markdown)
     write(json_file, {"machine": machine, "targets": targets, "rate": rate, **asdict(found)})
+
+
+@main.command()
+@click.option("--targets", type=int, default=10, show_default=True)
+@click.option("--interval", type=float, default=60.0, show_default=True, help="Seconds between two checks of one.")
+@click.option("--seconds", type=float, default=120.0, show_default=True, help="Of each measurement; whole minutes.")
+@click.option("--warm-up", type=float, default=30.0, show_default=True, help="Seconds before each measurement.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+@click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
+def rest(targets: int, interval: float, seconds: float, warm_up: float, json_file: Path | None, markdown: bool) -> None:
+    """Count how often a daemon wakes that has hardly anything to check, and what it takes meanwhile.
+
+    Example: python -m benchmarks rest --seconds 60
+    """
+    with _bench() as bench:
+        machine = describe(bench.cores)
+        try:
+            found = list(rests.measure_rest(bench, targets, interval, warm_up, seconds))
+        except ProgramEndedError as error:
+            raise click.ClickException(f"watcher {error}") from error
+    show(f"{targets:,} targets each {interval:g} s", rests.COLUMNS, rests.rows(found), markdown=markdown)
+    show_machine(machine, markdown=markdown)
+    write(json_file, {"machine": machine, "targets": targets, "runs": [asdict(one) for one in found]})
 
 
 @main.command()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from watcher.text.escaping import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # For one outcome; more would not be read.
@@ -43,6 +43,8 @@ class Reason(enum.StrEnum):
 
 
 _REASONS = frozenset(Reason)
+# Reasons whose details quote a site or a proxy; in other details a secret would only match a common word.
+_QUOTING = frozenset({Reason.CONNECT, Reason.PROTOCOL, Reason.STATUS, Reason.JSON, Reason.LOCAL})
 
 
 class Phases(NamedTuple):
@@ -87,6 +89,14 @@ class Fault:
     def __post_init__(self) -> None:
         # Details quote sites and exceptions; only this place makes them safe to log, store and show.
         object.__setattr__(self, "detail", one_line(self.detail))
+
+    def with_quotation(self, safe: Callable[[str], str]) -> str:
+        """Return the detail with its quotation made safe; our own words stay."""
+        if self.reason not in _QUOTING or self.quoted == "":
+            return self.detail
+        quoted = one_line(self.quoted or "")
+        own_chars = len(self.detail) - len(quoted) if quoted and self.detail.endswith(quoted) else 0
+        return self.detail[:own_chars] + safe(self.detail[own_chars:])
 
 
 def reason_named(word: str | None) -> Reason | None:

@@ -13,7 +13,7 @@ import structlog
 import trio
 
 from watcher.history.rollup import measurement_of
-from watcher.model.clock_trust import wall_seconds
+from watcher.model.clock_trust import next_beat, wall_seconds
 from watcher.outbox.bounds import drop_oldest
 from watcher.outbox.encoding import encode_failure, encode_standing, encode_standing_entry
 from watcher.outbox.errors import OutboxUnavailableError
@@ -39,6 +39,8 @@ MAX_AT_ONCE = 2_000
 # checks. A success waits so long at most, and is lost if the process is killed meanwhile. News never waits.
 GATHER_SECONDS = 0.25
 TICK_SECONDS = 1.0
+# Every other tick is noted on disk; less than two, as none is on time.
+NOTE_SECONDS = 1.5 * TICK_SECONDS
 RETRY_SECONDS = 1.0
 TIDY_SECONDS = 10.0
 COMPLAINT_SECONDS = 60.0
@@ -102,7 +104,7 @@ class OutboxWriter:
 
     @property
     def written_at(self) -> float:
-        """The time of the last write to the outbox, in seconds since 1970; about once a second while that works."""
+        """The time of the last write to the outbox, in seconds since 1970; every two seconds while that works."""
         return self._tick_at
 
     @property
@@ -138,7 +140,7 @@ class OutboxWriter:
     async def run(self) -> None:
         """Write until closed and nothing waits, or until cancelled; unwritten conclusions keep waiting."""
         while True:
-            with trio.move_on_after(TICK_SECONDS):
+            with trio.move_on_at(next_beat(trio.current_time(), TICK_SECONDS)):
                 await self._wake.wait()
             self._wake, self._urgent = trio.Event(), trio.Event()
             gathers = bool(self._waiting)
@@ -177,7 +179,7 @@ class OutboxWriter:
     async def _look_after(self) -> None:
         """Do regular work, also at the end: record that the daemon is alive, close minutes, apply the limits."""
         now = self._clock()
-        if 0 <= now - self._tick_at < TICK_SECONDS and not self._closed:
+        if 0 <= now - self._tick_at < NOTE_SECONDS and not self._closed:
             return
         tidy = not 0 <= now - self._tidy_at < TIDY_SECONDS
         before = self._disk.outbox.rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from json.encoder import encode_basestring_ascii
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,13 +61,17 @@ def json_string(text: str) -> str:
     return encode_basestring_ascii(text).replace("\x7f", "\\u007f")
 
 
-def json_line(value: object) -> str:
+def json_line(value: object, **options: Any) -> str:
     """Write plain lists, dictionaries, strings and numbers as one line of JSON, see `json_string`.
+
+    Args:
+        value: for `json.dumps`.
+        options: for `json.dumps`.
 
     Raises:
         ValueError: it contains NaN, an infinity or a lone surrogate: see `watcher.text.loggable`.
     """
-    return json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f")
+    return json.dumps(value, allow_nan=False, **options).replace("\x7f", "\\u007f")
 
 
 def quoted(text: str) -> str:

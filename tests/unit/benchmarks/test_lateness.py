@@ -29,7 +29,7 @@ def test_a_time_that_was_cut_to_milliseconds_is_not_taken_for_almost_an_interval
 def test_the_checks_of_a_window_are_found_by_their_slots() -> None:
     slots = [SLOT + index * INTERVAL_SECONDS for index in range(5)]
     lines = [a_line(slot + 0.010) for slot in slots]
-    # The last is begun after the window, but its slot is in it; the first slot is before it, though begun within.
+    # The last starts after the window, but its slot is in it; the first starts within, but its slot is before it.
     found = lateness_of(lines, [NAME], INTERVAL_SECONDS, slots[0] + 0.005, slots[3] + 0.005)
     assert (found.checks, found.slots) == (3, 3)
     assert found.seconds == pytest.approx([0.010] * 3, abs=0.0011)

@@ -1,4 +1,4 @@
-"""What is read from /proc, from a process's clock and from nginx."""
+"""Readings from /proc, from a process's clock and from nginx."""
 
 import os
 import time
@@ -35,7 +35,7 @@ def test_the_page_of_nginx_is_read() -> None:
 
 
 def test_our_own_question_does_not_count() -> None:
-    # nginx counts a question before it answers it: with no checks in between, the second answer is one more.
+    # nginx counts a request before it answers it: with no checks in between, the second answer is one more.
     assert Served(8, 101).since(Served(7, 100)) == Served(0, 0)
 
 

@@ -1,4 +1,4 @@
-"""What is made of a year of history, and of the time that queries over it take."""
+"""The year of history, and the figures of queries over it."""
 
 from datetime import UTC, datetime, timedelta
 

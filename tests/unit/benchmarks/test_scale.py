@@ -1,4 +1,4 @@
-"""What replicas say of their shares, and the tables of what they cost."""
+"""What replicas report about their shares, and the tables of their cost."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""How figures become rows: medians, ratios, memory a target, and what is told about a run."""
+"""How figures become rows: medians, ratios, memory per target and the notes on a run."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The work, the pace, the machine's cores and nginx's configuration."""
+"""The workload, its pace, the machine's cores and nginx's configuration."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def test_a_pace_is_kept_through_a_delay() -> None:
     pace = Pace(rate=10, now=100.0)
     assert pace.seconds_to_next(100.0) == 0
     assert pace.seconds_to_next(100.0) == pytest.approx(0.1)
-    # One that comes late is followed at once by those that are due, not by a shifted pace.
+    # A late one is followed at once by those that are due, not by a shifted pace.
     assert pace.seconds_to_next(100.35) == 0
     assert pace.seconds_to_next(100.35) == 0
     assert pace.seconds_to_next(100.35) == pytest.approx(0.05)

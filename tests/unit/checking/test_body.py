@@ -1,4 +1,4 @@
-"""Bodies: capped, and decompressed in bounded steps."""
+"""Bodies: limited in size, and decompressed in bounded steps."""
 
 import gzip
 import tracemalloc
@@ -37,7 +37,7 @@ except ImportError:
 
 
 async def read(content: bytes, encoding: str, limit_bytes: int, size: int = 4096, accepted: str = "") -> BodyReader:
-    """Read a whole body that comes in pieces of a size."""
+    """Read a whole body that arrives in pieces of a size."""
     reader = BodyReader(encoding, limit_bytes, accepted)
     await reader.read(in_pieces(content, size))
     return reader
@@ -147,7 +147,7 @@ async def test_a_lying_encoding_is_named(content: bytes, encoding: str) -> None:
 
 async def test_a_body_of_several_gzip_members_is_read_whole() -> None:
     packed = gzip.compress(b"hel") + gzip.compress(b"lo " * 10)
-    for size in range(1, len(packed) + 1):  # a boundary of chunks may fall anywhere, also into the magic bytes
+    for size in range(1, len(packed) + 1):  # chunk boundaries may fall anywhere, also into the magic bytes
         assert await read_body(packed, "gzip", MEGABYTE, size) == b"hel" + b"lo " * 10, size
 
 

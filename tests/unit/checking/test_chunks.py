@@ -1,4 +1,4 @@
-"""Chunks end as the lenient reader alone has them, whether the quick parser takes them or not."""
+"""Chunks end where the lenient reader ends them, whether the quick parser reads them or not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BODIES = st.lists(CHUNKS | st.sampled_from(ODD) | st.sampled_from(ENDS), max_siz
 
 
 class Told:
-    """Whoever the lenient reader tells, and what."""
+    """Where the lenient reader reports its events."""
 
     def __init__(self) -> None:
         self.body = b""

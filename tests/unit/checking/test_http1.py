@@ -1,4 +1,4 @@
-"""HTTP/1.1 from servers that send what has no end, in pieces as small as they like: it costs no more for that."""
+"""HTTP/1.1 from servers that send endless data in small pieces, which must not cost more."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ODD = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n"
 
 
 async def read(pieces: Iterable[bytes]) -> str:
-    """Return the body of a response, or what is wrong with it."""
+    """Return the body of a response, or the error."""
     connection = Http1(cast("Wire", PiecesWire(pieces)))
     try:
         await connection.exchange(b"GET / HTTP/1.1\r\n\r\n", Stopwatch())

@@ -1,4 +1,4 @@
-"""JSON bodies, also those made to do harm."""
+"""JSON bodies, also hostile ones."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Redirects: where they lead, by which method, and with what."""
+"""Redirects: their location, method and headers."""
 
 import pytest
 

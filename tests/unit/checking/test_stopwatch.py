@@ -1,4 +1,4 @@
-"""Phases: one after the other, summed, and known while they run."""
+"""Phases: consecutive, summed, and known while they run."""
 
 import pytest
 

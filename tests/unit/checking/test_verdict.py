@@ -1,4 +1,4 @@
-"""What an exchange means."""
+"""The verdict about an exchange."""
 
 from __future__ import annotations
 

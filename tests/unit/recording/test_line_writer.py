@@ -36,7 +36,7 @@ async def test_lines_come_in_their_order_and_gather_after_the_first(nursery: tri
 
 
 class Report:
-    """What the writer told, and the moment it tells the next thing."""
+    """What the writer reported, and the moment of its next report."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -209,7 +209,7 @@ def test_why_a_device_takes_nothing_is_told() -> None:
         sink.write("a line\n")
 
 
-# A program of its own, since stdout is one for the whole process; a container reads it by a pipe, systemd by a socket.
+# Its own program, since a process has one stdout; a container reads it by a pipe, systemd by a socket.
 TO_STDOUT = """
 import sys
 from pathlib import Path

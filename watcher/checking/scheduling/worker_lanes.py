@@ -32,6 +32,7 @@ class Lanes:
         # When each check outside the lane of the failing started; bounded by the workers, the longest first.
         self._started: dict[trio.CancelScope, float] = {}
         self._waiting = 0  # also outside the lane of the failing
+        self._has_waiting = trio.Event()
 
     def resize(self, max_workers: int) -> None:
         """Change the number of workers; with fewer, running checks continue, and new ones wait."""
@@ -81,6 +82,7 @@ class Lanes:
             self.workers.acquire_nowait()  # saves a turn of the loop
         except trio.WouldBlock:
             self._waiting += 1
+            self._has_waiting.set()
             try:
                 await self.workers.acquire()
             finally:
@@ -89,6 +91,9 @@ class Lanes:
     async def patrol(self) -> NoReturn:
         """Cancel slow checks while others wait, until cancelled."""
         while True:
+            if not self._waiting:
+                self._has_waiting = trio.Event()
+                await self._has_waiting.wait()
             await trio.sleep(PATROL_SECONDS)
             if self._waiting:
                 patience_ends = trio.current_time() - PATIENCE_SECONDS
