@@ -41,7 +41,7 @@ def test_a_slot_without_a_line_is_missed() -> None:
     assert (found.checks, found.slots) == (2, 3)
 
 
-def test_slots_are_counted_from_the_beginning_up_to_the_end() -> None:
+def test_slots_are_counted_from_the_start_to_the_end() -> None:
     assert slots_between(NAME, INTERVAL_SECONDS, SLOT - 0.001, SLOT + 0.001) == 1
     assert slots_between(NAME, INTERVAL_SECONDS, SLOT + 0.001, SLOT + 1.9) == 0
 

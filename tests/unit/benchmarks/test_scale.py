@@ -24,7 +24,7 @@ SAID = b"""2026-11-26T12:46:40.100Z info started targets=500
 SHARES = [Share(1.0, 7, 2, 264), Share(2.0, 7, 2, 236)]
 
 
-def test_the_newest_share_is_read_from_what_a_daemon_has_said() -> None:
+def test_the_newest_share_is_read_from_the_lines_of_a_daemon() -> None:
     (share,) = newest_share(SAID)
     assert share[1:] == (4, 1, 500)
     assert share.at % 60 == 51.5
@@ -41,7 +41,7 @@ def test_targets_are_shared_once_all_replicas_agree_and_have_all_of_them() -> No
     assert not is_shared([SHARES[0], SHARES[1]._replace(replicas=3)], replicas=2, targets=500)
 
 
-def test_what_a_check_costs_is_what_all_used_by_the_checks_of_all() -> None:
+def test_the_cost_of_a_check_is_the_total_time_by_the_total_checks() -> None:
     late = Lateness(67, 66, (0.001,) * 66 + (0.29,), twice=2)
     handover = Handover("stopped (SIGTERM)", 2, 1, 236, 0.28, True, 0.11, late)
     endless = replace(handover, name="joined", before=1, after=2, seconds=120.2, has_ended=False)

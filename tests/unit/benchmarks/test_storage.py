@@ -6,7 +6,7 @@ from benchmarks.storage import burst_rows, drain_rows
 LATE = tuple(number / 1000 for number in range(1, 101))  # 1 to 100 ms
 
 
-def test_a_burst_is_told_with_its_lateness_and_the_cost_of_a_failure() -> None:
+def test_a_burst_is_shown_with_its_lateness_and_the_cost_of_a_failure() -> None:
     kept = Burst(True, 1000, 1.25, 500, LATE, 0.03)
     assert burst_rows([("kept", kept)]) == [
         ("kept", "1,000", "1.25 s", "500", "50.0 ms", "99.0 ms", "100.0 ms", "30 µs"),

@@ -60,7 +60,7 @@ def test_memory_a_target_is_between_the_fewest_and_the_most() -> None:
     assert list(memory_rows(summaries(runs))) == [("http", "watcher", "100 to 100,000", "3.00 KiB")]
 
 
-def test_what_makes_a_run_no_good_one_is_told() -> None:
+def test_the_reasons_against_a_run_are_shown() -> None:
     run = replace(a_run("watcher", 0.0), seconds=10.0, checks=5000, successes=4000, cpu_seconds=9.0, others_share=0.25)
     behind, failed, disturbed = complaints([run])
     assert "fell behind, 500 of 750 checks a second" in behind

@@ -44,14 +44,14 @@ def test_a_pace_is_kept_through_a_delay() -> None:
     assert pace.seconds_to_next(100.35) == pytest.approx(0.05)
 
 
-def test_what_is_far_behind_is_given_up() -> None:
+def test_slots_far_behind_are_given_up() -> None:
     pace = Pace(rate=10, now=100.0)
     late = 100 + MAX_BEHIND_SECONDS + 0.1
     assert pace.seconds_to_next(late) == 0
     assert pace.seconds_to_next(late) == pytest.approx(0.1)
 
 
-def test_versions_are_found_in_what_programs_say() -> None:
+def test_versions_are_found_in_the_output_of_programs() -> None:
     assert version_in("nginx version: nginx/1.22.1\n") == "1.22.1"
     assert version_in("blackbox_exporter, version 0.23.0 (branch: debian/sid)") == "0.23.0"
     assert version_in("no idea") == "unknown"
